@@ -1,0 +1,34 @@
+"""condense: make a small training set out of a large one.
+
+>>> from condense import condense
+>>> small = condense("digits", method="selmatch", ipc=5)  # doctest: +SKIP
+>>> image, label = small[0]  # doctest: +SKIP
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["CondensedDataset", "Options", "__version__", "build_host", "condense", "hookimpl"]
+
+if TYPE_CHECKING:
+    from condense.api import condense
+    from condense.engine.artefact import CondensedDataset
+    from condense.options import Options
+    from condense.plugin import hookimpl
+    from condense.plugin.host import build_host
+
+_HOMES = {
+    "CondensedDataset": "condense.engine.artefact",
+    "Options": "condense.options",
+    "build_host": "condense.plugin.host",
+    "condense": "condense.api",
+    "hookimpl": "condense.plugin",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Public names load on first use, so that `condense --help` never waits for torch.
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'condense' has no attribute '{name}'")

@@ -1,0 +1,53 @@
+"""What can go wrong for a user, as exceptions with a message and an exit code.
+
+A message says what was wrong, the value, what is allowed and the next step, in one line of
+lower-case text without a full stop. The command line prints it and exits with ``exit_code``;
+anything that is not a :class:`CondenseError` is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CondenseError(Exception):
+    """Root of every error a user can cause or mend."""
+
+    exit_code = 1
+
+
+class OptionError(CondenseError, ValueError):
+    """An option, flag or recipe key that is unknown, malformed or out of range."""
+
+    exit_code = 2
+
+
+class UnknownComponent(OptionError):
+    """A component name that no loaded plugin registered."""
+
+
+class DuplicateComponent(CondenseError):
+    """Two plugins registered the same name for the same kind."""
+
+
+class BrokenPlugin(CondenseError):
+    """A plugin that could not be loaded, named together with the reason."""
+
+
+class DataError(CondenseError, ValueError):
+    """Input data that cannot be used: missing, malformed, or too small for what was asked."""
+
+
+class OutputError(CondenseError):
+    """A place that cannot be written."""
+
+
+class CapacityError(CondenseError):
+    """A job that does not fit the memory or disk there is."""
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for the known word nearest to ``word``, else an empty string."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,256 @@
+"""The contract of every component kind: Protocols only, nothing to inherit.
+
+A component is a class with a kebab-case ``name``, a nested pydantic ``Options`` and a
+constructor that takes those options and does no work. ``arg``, where it is set, names the option
+that the short form ``NAME:VALUE`` fills (``npz:PATH``). The dataclasses that pass between them
+live in :mod:`condense.data` and are re-exported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import torch
+from torch import Generator, Tensor, nn
+
+from condense.data import (
+    Budget,
+    Cost,
+    Dynamics,
+    Evaluation,
+    Geometry,
+    LabeledData,
+    MatchPlan,
+    MatchStep,
+    Normalization,
+    Role,
+    Scores,
+    Selection,
+    SyntheticSet,
+    TrainingSet,
+)
+from condense.options import AugmentationSpec, NetworkSpec
+from condense.options import Options as BaseOptions
+
+__all__ = [
+    "Augmentation",
+    "Budget",
+    "Cache",
+    "Component",
+    "Context",
+    "Cost",
+    "Dataset",
+    "Dynamics",
+    "Evaluation",
+    "Evaluator",
+    "Geometry",
+    "LabeledData",
+    "MatchPlan",
+    "MatchStep",
+    "Matcher",
+    "Network",
+    "Normalization",
+    "Progress",
+    "Role",
+    "Scorer",
+    "Scores",
+    "Selection",
+    "Selector",
+    "SyntheticSet",
+    "Task",
+    "TrainingSet",
+    "UpdatePolicy",
+]
+
+
+class Task(Protocol):
+    """One running bar of a :class:`Progress`."""
+
+    def advance(self, n: int = 1, **figures: float) -> None:
+        """``n`` more units are done; ``figures`` (loss, accuracy, …) are shown beside the bar."""
+
+
+class Progress(Protocol):
+    """Where long stages report; the command line draws it, the default is silent."""
+
+    def task(self, title: str, total: int, unit: str = "it") -> AbstractContextManager[Task]:
+        """A bar of ``total`` units that lives as long as the context."""
+
+    def note(self, message: str) -> None:
+        """One line the user should see, for example a damaged cache entry."""
+
+
+class Cache(Protocol):
+    """The content-addressed store as a component sees it."""
+
+    def tensors(
+        self, kind: str, key: Mapping[str, Any], compute: Callable[[], dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """The tensors stored under (``kind``, ``key``), computed and kept if they are not there.
+
+        Args:
+            kind: folder in the store, for example ``"experts"``.
+            key: JSON-ready description of everything the result depends on.
+            compute: makes the tensors (on the CPU).
+        """
+
+    def has(self, kind: str, key: Mapping[str, Any]) -> bool:
+        """Whether an entry is there (not whether it is intact)."""
+
+
+class Context(Protocol):
+    """What the engine lends a component while its stage runs."""
+
+    device: torch.device
+    cache: Cache
+    progress: Progress
+
+    def network(self, spec: NetworkSpec, geometry: Geometry, rng: Generator) -> nn.Module:
+        """A freshly initialised network on :attr:`device`; global random state is untouched."""
+
+    def augmentation(self, spec: AugmentationSpec) -> Augmentation:
+        """The augmentation that ``spec`` names."""
+
+    def dynamics(
+        self, data: LabeledData, rng: Generator, options: BaseOptions | None = None
+    ) -> Dynamics:
+        """The training-dynamics pass over ``data``, trained once and cached.
+
+        Args:
+            data: training split.
+            rng: the stage's generator; only its seed is read, so scorers share the pass.
+            options: a :class:`condense.engine.dynamics.DynamicsOptions` (or a model derived
+                from it, whose further fields are ignored); None takes the defaults.
+        """
+
+    def identity(self, spec: NetworkSpec | AugmentationSpec) -> dict[str, Any]:
+        """Component, version and every option of ``spec``, for cache keys."""
+
+
+@runtime_checkable
+class Component(Protocol):
+    """What all kinds have in common."""
+
+    name: ClassVar[str]
+    Options: ClassVar[type[BaseOptions]]
+
+    def __init__(self, options: Any) -> None: ...
+
+
+class Dataset(Component, Protocol):
+    """A source of labelled data."""
+
+    def load(self, context: Context) -> LabeledData:
+        """The training split, with the test split as its ``test``.
+
+        Raises:
+            DataError: if it is missing, malformed or empty.
+        """
+
+
+class Network(Component, Protocol):
+    """A family of networks."""
+
+    def build(self, geometry: Geometry) -> nn.Module:
+        """An untrained module from [B, *geometry.shape] float to [B, classes] logits.
+
+        Called under a seeded global generator, so plain ``torch.nn.init`` is reproducible.
+        """
+
+
+class Scorer(Component, Protocol):
+    """Rates how hard each training sample is."""
+
+    def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores | Tensor:
+        """Scores of all samples, higher = harder: float [N] (or :class:`Scores`), finite.
+
+        Args:
+            data: the training split; its test split is out of reach.
+            context: device, cache, progress, training dynamics.
+            rng: CPU generator of this stage.
+        """
+
+
+class Selector(Component, Protocol):
+    """Chooses the samples the small set is made of.
+
+    ``needs_scores`` tells the engine whether to run the scorer at all.
+    """
+
+    needs_scores: ClassVar[bool]
+
+    def select(
+        self, data: LabeledData, scores: Scores | None, budget: Budget, rng: Generator
+    ) -> Selection:
+        """Exactly ``budget.counts(data)`` samples of each class, hardest first if scored.
+
+        Raises:
+            DataError: naming class, count asked and count there; never a shorter selection.
+        """
+
+
+class UpdatePolicy(Component, Protocol):
+    """Says which of the selected samples may be changed by distillation."""
+
+    def split(self, selection: Selection) -> Tensor:
+        """bool [M], true where a sample is distilled, false where it stays real and frozen."""
+
+
+class Matcher(Component, Protocol):
+    """Gives the gradients by which distilled samples are improved."""
+
+    @property
+    def plan(self) -> MatchPlan:
+        """How many iterations, and the engine's optimiser settings."""
+
+    def prepare(self, data: LabeledData, context: Context, rng: Generator) -> None:
+        """Everything that does not depend on the synthetic set, for example expert trajectories.
+
+        Must not draw from any generator that :meth:`step` uses, so that cached or not makes
+        no difference.
+        """
+
+    def step(self, synthetic: SyntheticSet, rng: Generator) -> MatchStep:
+        """Loss and gradients at ``synthetic``; the engine updates it in place afterwards."""
+
+
+class Augmentation(Component, Protocol):
+    """Random label-preserving change of a batch, in two halves so that it can be replayed."""
+
+    def draw(self, role: Tensor, geometry: Geometry, rng: Generator) -> Tensor:
+        """Random parameters, float32 [..., B, P], for samples of ``role`` (uint8 [..., B]).
+
+        The last dimension of ``role`` is a batch. ``rng`` and the result live on its device.
+        """
+
+    def apply(self, inputs: Tensor, draws: Tensor) -> Tensor:
+        """``inputs`` [B, C, H, W] (normalised) changed by ``draws`` [B, P]; differentiable.
+
+        Equal draws give equal changes. Features [B, D] pass through unchanged.
+        """
+
+
+class Evaluator(Component, Protocol):
+    """Measures what a small set is worth."""
+
+    def evaluate(
+        self,
+        arm: Callable[[int], TrainingSet],
+        test: TrainingSet,
+        augmentation: Augmentation,
+        context: Context,
+        rng: Generator,
+    ) -> Evaluation:
+        """Train one network per repeat on ``arm(repeat)`` and read ``test`` once for each.
+
+        Args:
+            arm: the training set of a repeat (the same one each time for a condensed set).
+            test: the test split; never used to choose anything.
+            augmentation: of the training batches.
+            context: device, networks, progress.
+            rng: generator of this stage.
+        """
+
+

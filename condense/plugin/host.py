@@ -1,0 +1,224 @@
+"""The plugin host: loads built-ins, then third-party plugins, each isolated from the others."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata as metadata
+import inspect
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from condense.errors import BrokenPlugin, DuplicateComponent, OptionError, closest
+from condense.plugin import NAME, spec
+from condense.plugin.registry import KINDS, Entry, Registry
+
+if TYPE_CHECKING:
+    from condense.interfaces import (
+        Augmentation,
+        Dataset,
+        Evaluator,
+        Matcher,
+        Network,
+        Scorer,
+        Selector,
+        UpdatePolicy,
+    )
+    from condense.recipe import Method, Preset
+
+ENVIRONMENT = "CONDENSE_PLUGINS"
+BUILTINS = "condense_plugins"
+_KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that could not be loaded, and why."""
+
+    name: str
+    package: str
+    error: BaseException
+
+    @property
+    def reason(self) -> str:
+        """``ErrorType: message`` on one line."""
+        return " ".join(f"{type(self.error).__name__}: {self.error}".split())
+
+
+@dataclass
+class Host:
+    """A plugin manager with one registry per kind. Made afresh by :func:`build_host`."""
+
+    manager: pluggy.PluginManager
+    registries: dict[str, Registry[Any]]
+    broken: list[Broken] = field(default_factory=list)
+
+    data: Registry[type[Dataset]] = field(init=False)
+    networks: Registry[type[Network]] = field(init=False)
+    scorers: Registry[type[Scorer]] = field(init=False)
+    selectors: Registry[type[Selector]] = field(init=False)
+    matchers: Registry[type[Matcher]] = field(init=False)
+    update_policies: Registry[type[UpdatePolicy]] = field(init=False)
+    augmentations: Registry[type[Augmentation]] = field(init=False)
+    evaluators: Registry[type[Evaluator]] = field(init=False)
+    methods: Registry[Method] = field(init=False)
+    presets: Registry[Preset] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.data = self.registries["data"]
+        for kind, suffix in KINDS.items():
+            if kind != "data":
+                setattr(self, suffix, self.registries[kind])
+
+    def registry(self, kind: str) -> Registry[Any]:
+        """The registry of ``kind``.
+
+        Raises:
+            OptionError: for a kind that does not exist.
+        """
+        if kind not in self.registries:
+            known = ", ".join(KINDS)
+            raise OptionError(f"unknown kind '{kind}'{closest(kind, KINDS)} (kinds: {known})")
+        return self.registries[kind]
+
+
+def build_host(*, external: bool = True, extra: Iterable[object] = ()) -> Host:
+    """A fresh host: built-ins, then entry points of group ``condense``, then ``extra``.
+
+    Args:
+        external: whether to load installed third-party plugins (narrowed by the environment
+            variable CONDENSE_PLUGINS: unset = all, empty = none, ``a,b`` = only those).
+        extra: plugin objects or modules, for tests.
+
+    Raises:
+        DuplicateComponent: if two plugins claim one name.
+        OptionError: if CONDENSE_PLUGINS names a plugin that is not installed.
+    """
+    manager = pluggy.PluginManager(NAME)
+    manager.add_hookspecs(spec)
+    host = Host(manager, {kind: Registry(kind) for kind in KINDS})
+    for module in importlib.import_module(BUILTINS).MODULES:
+        _load(host, module, BUILTINS, _builtin_version(), lambda m=module: importlib.import_module(m))
+    for name, package, version, load in _external() if external else ():
+        _load_isolated(host, name, package, version, load)
+    for number, plugin in enumerate(extra):
+        name = getattr(plugin, "__name__", f"{type(plugin).__name__}-{number}")
+        _load_isolated(host, name, name, "0", lambda p=plugin: p)
+    for registry in host.registries.values():
+        registry.unavailable = len(host.broken)
+    return host
+
+
+def _builtin_version() -> str:
+    from condense import __version__
+
+    return __version__
+
+
+def _external() -> Iterator[tuple[str, str, str, Callable[[], Any]]]:
+    """(name, package, version, loader) of each wanted entry point, sorted by name."""
+    found = {e.name: e for e in sorted(metadata.entry_points(group=NAME), key=lambda e: e.name)}
+    wanted = os.environ.get(ENVIRONMENT)
+    names = list(found) if wanted is None else [n.strip() for n in wanted.split(",") if n.strip()]
+    for name in names:
+        if name not in found:
+            known = ", ".join(found) or "none"
+            raise OptionError(
+                f"{ENVIRONMENT} names '{name}', which is not installed (installed: {known})"
+            )
+    for name in names:
+        point = found[name]
+        package = point.dist.name if point.dist else point.value
+        yield name, package, point.dist.version if point.dist else "0", point.load
+
+
+def _load_isolated(
+    host: Host, name: str, package: str, version: str, load: Callable[[], Any]
+) -> None:
+    """Load one third-party plugin; whatever it raises is recorded, and nothing of it stays."""
+    try:
+        _load(host, name, package, version, load)
+    except DuplicateComponent:
+        raise
+    except Exception as error:
+        host.broken.append(Broken(name, package, error))
+
+
+def _load(host: Host, name: str, package: str, version: str, load: Callable[[], Any]) -> None:
+    """Register a plugin and collect its components, all or nothing."""
+    plugin = load()
+    try:
+        host.manager.register(plugin, name=name)
+        host.manager.check_pending()  # a misspelt hook is found here, while its culprit is known
+        staged = _collect(host, name)
+    except BaseException:
+        # pluggy 1.6 keeps the name of a plugin whose registration failed
+        if host.manager.has_plugin(name):
+            host.manager.unregister(name=name)
+        raise
+    for kind, component in staged:
+        host.registries[kind].add(component.name, Entry(component, package, version))
+
+
+def _collect(host: Host, plugin_name: str) -> list[tuple[str, Any]]:
+    """(kind, component) of everything the plugin registers, checked but not yet committed."""
+    staged: list[tuple[str, Any]] = []
+    for kind, suffix in KINDS.items():
+        caller = getattr(host.manager.hook, f"condense_register_{suffix}")
+        for impl in caller.get_hookimpls():
+            if impl.plugin_name == plugin_name:
+
+                def register(component: Any, kind: str = kind) -> None:
+                    check_component(component, kind)
+                    if any(k == kind and c.name == component.name for k, c in staged):
+                        raise DuplicateComponent(
+                            f"plugin {plugin_name} registers {kind} '{component.name}' twice"
+                        )
+                    staged.append((kind, component))
+
+                impl.function(register)
+    return staged
+
+
+def check_component(component: Any, kind: str) -> None:
+    """That ``component`` has the outer form of its kind.
+
+    Raises:
+        BrokenPlugin: naming the component and what it lacks.
+    """
+    from condense.options import Options
+
+    label = getattr(component, "__name__", repr(component))
+    name = getattr(component, "name", None)
+    if not isinstance(name, str) or not _KEBAB.fullmatch(name):
+        raise BrokenPlugin(f"{kind} {label} needs a kebab-case `name`, has {name!r}")
+    if kind in ("method", "preset"):
+        return
+    if not inspect.isclass(component):
+        raise BrokenPlugin(f"{kind} '{name}' must be registered as a class, got {label}")
+    options = getattr(component, "Options", None)
+    if not (inspect.isclass(options) and issubclass(options, Options)):
+        raise BrokenPlugin(f"{kind} '{name}' needs a nested `class Options(condense.Options)`")
+    for method in _required(kind):
+        if not callable(getattr(component, method, None)):
+            raise BrokenPlugin(f"{kind} '{name}' needs a method `{method}`")
+
+
+def _required(kind: str) -> tuple[str, ...]:
+    """The methods a component of ``kind`` must have."""
+    return {
+        "data": ("load",),
+        "network": ("build",),
+        "scorer": ("score",),
+        "selector": ("select",),
+        "matcher": ("prepare", "step"),
+        "update-policy": ("split",),
+        "augmentation": ("draw", "apply"),
+        "evaluator": ("evaluate",),
+    }[kind]
+
+

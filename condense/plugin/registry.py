@@ -1,0 +1,104 @@
+"""One table of components per kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from condense.errors import DuplicateComponent, UnknownComponent, closest
+
+T = TypeVar("T")
+
+# kind on the command line → suffix of its hook
+KINDS = {
+    "data": "datasets",
+    "network": "networks",
+    "scorer": "scorers",
+    "selector": "selectors",
+    "matcher": "matchers",
+    "update-policy": "update_policies",
+    "augmentation": "augmentations",
+    "evaluator": "evaluators",
+    "method": "methods",
+    "preset": "presets",
+}
+# stage of a recipe → kind of its component
+STAGES = {
+    "data": "data",
+    "scorer": "scorer",
+    "selector": "selector",
+    "policy": "update-policy",
+    "matcher": "matcher",
+    "augmentation": "augmentation",
+    "evaluator": "evaluator",
+}
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """A registered component with the package it came from."""
+
+    component: T
+    package: str
+    version: str
+
+
+class Registry(Generic[T]):
+    """Components of one kind by name; a taken name is an error.
+
+    Args:
+        kind: as on the command line, for messages.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.unavailable = 0  # plugins that failed to load; mentioned when a name is unknown
+        self._entries: dict[str, Entry[T]] = {}
+
+    def add(self, name: str, entry: Entry[T]) -> None:
+        """Register ``entry`` under ``name``.
+
+        Raises:
+            DuplicateComponent: naming both packages.
+        """
+        taken = self._entries.get(name)
+        if taken is not None:
+            raise DuplicateComponent(
+                f"{self.kind} '{name}' is registered by both {taken.package} and {entry.package}; "
+                "rename one or leave one out with CONDENSE_PLUGINS"
+            )
+        self._entries[name] = entry
+
+    def entry(self, name: str) -> Entry[T]:
+        """The entry called ``name``.
+
+        Raises:
+            UnknownComponent: with the nearest name, all names and any plugin that failed to load.
+        """
+        if name not in self._entries:
+            known = ", ".join(self.names())
+            note = (
+                f"; {self.unavailable} plugin(s) failed to load, see `condense plugins`"
+                if self.unavailable
+                else ""
+            )
+            raise UnknownComponent(
+                f"unknown {self.kind} '{name}'{closest(name, self.names())} (known: {known}){note}"
+            )
+        return self._entries[name]
+
+    def get(self, name: str) -> T:
+        """The component called ``name``; raises as :meth:`entry` does."""
+        return self.entry(name).component
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted(self._entries)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def items(self) -> Iterator[tuple[str, Entry[Any]]]:
+        """(name, entry) pairs, sorted by name."""
+        return ((name, self._entries[name]) for name in self.names())
