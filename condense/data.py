@@ -7,6 +7,7 @@ Images are uint8 [N, H, W, C] (C = 1 for grey) until they reach a network, featu
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
@@ -244,6 +245,23 @@ class TrainingSet:
         """All of ``data`` as real samples."""
         role = torch.full((len(data),), int(Role.REAL), dtype=torch.uint8)
         return TrainingSet(data.inputs, data.labels, role, data.normalization, data.geometry)
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One thing to evaluate: a condensed set, or a baseline of its size.
+
+    Attributes:
+        name: for tables.
+        draw: the training set of a repeat (the same one each time for a condensed set, a fresh
+            subset for random).
+        size: samples of the condensed set. Epochs are counted in it for every arm, so that all
+            get the same number of optimiser steps.
+    """
+
+    name: str
+    draw: Callable[[int], TrainingSet]
+    size: int
 
 
 @dataclass(frozen=True, eq=False)

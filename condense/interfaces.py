@@ -16,6 +16,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from condense.data import (
+    Arm,
     Budget,
     Cost,
     Dynamics,
@@ -35,6 +36,7 @@ from condense.options import AugmentationSpec, NetworkSpec
 from condense.options import Options as BaseOptions
 
 __all__ = [
+    "Arm",
     "Augmentation",
     "Budget",
     "Cache",
@@ -237,16 +239,16 @@ class Evaluator(Component, Protocol):
 
     def evaluate(
         self,
-        arm: Callable[[int], TrainingSet],
+        arm: Arm,
         test: TrainingSet,
         augmentation: Augmentation,
         context: Context,
         rng: Generator,
     ) -> Evaluation:
-        """Train one network per repeat on ``arm(repeat)`` and read ``test`` once for each.
+        """Train one network per repeat on ``arm.draw(repeat)`` and read ``test`` once for each.
 
         Args:
-            arm: the training set of a repeat (the same one each time for a condensed set).
+            arm: what to train on.
             test: the test split; never used to choose anything.
             augmentation: of the training batches.
             context: device, networks, progress.

@@ -1,0 +1,125 @@
+"""Flags that several commands share, as decorators; the recipe's become one ``Request``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from condense.errors import OptionError
+
+if TYPE_CHECKING:
+    from condense.recipe import Request
+
+Command = Callable[..., Any]
+F = TypeVar("F", bound=Command)
+
+FOLDER = click.Path(path_type=Path)
+
+json_flag = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else."
+)
+device_flag = click.option(
+    "--device", metavar="NAME", help="cpu, cuda or cuda:N.  [default: cuda where there is one]"
+)
+data_flag = click.option(
+    "--data",
+    metavar="NAME[:PATH]",
+    help="Data set: digits, cifar10, folder:PATH, npz:PATH … (see `condense plugins`).  "
+    "[default: digits]",
+)
+seed_flag = click.option(
+    "--seed", type=int, metavar="N", help="Seed of all randomness, 0 or more.  [default: 0]"
+)
+assignment_flag = click.option(
+    "-o",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="STAGE=COMPONENT swaps a component, STAGE.OPTION=VALUE sets an option; may be repeated. "
+    "Stages: data scorer selector policy matcher augmentation evaluator.",
+)
+_RECIPE_FLAGS = (
+    data_flag,
+    click.option(
+        "--method",
+        metavar="NAME",
+        help="Recipe to follow: selmatch, mtt, random, window …  [default: selmatch]",
+    ),
+    click.option(
+        "--preset",
+        metavar="NAME",
+        help="Option values for a purpose or a published experiment.  [default: quick]",
+    ),
+    click.option(
+        "--recipe",
+        "recipe_file",
+        type=FOLDER,
+        metavar="FILE",
+        help="TOML file with method, data and options, such as the recipe.toml of a run.",
+    ),
+    click.option(
+        "--ipc", type=int, metavar="N", help="Samples to keep of each class.  [default: preset's]"
+    ),
+    click.option(
+        "--fraction",
+        type=float,
+        metavar="R",
+        help="Part to keep of every class, in (0, 1], at least one sample; instead of --ipc.",
+    ),
+    seed_flag,
+    assignment_flag,
+)
+
+
+def recipe_flags(command: Command) -> Command:
+    """Give ``command`` the flags that describe a recipe; it is called with ``request=``."""
+
+    @functools.wraps(command)
+    def with_request(*args: Any, **given: Any) -> Any:
+        names = ("data", "method", "preset", "recipe_file", "ipc", "fraction", "seed")
+        values = {name: given.pop(name) for name in names}
+        request = make_request(**values, assignments=given.pop("assignments"))
+        return command(*args, request=request, **given)
+
+    for flag in reversed(_RECIPE_FLAGS):
+        with_request = flag(with_request)
+    return with_request
+
+
+def make_request(
+    *,
+    recipe_file: Path | None = None,
+    assignments: Sequence[str] = (),
+    stages: Sequence[str] | None = None,
+    **flags: Any,
+) -> Request:
+    """The request that a command's flags describe.
+
+    Args:
+        recipe_file: ``--recipe``.
+        assignments: texts of ``-o``.
+        stages: the only stages that ``-o`` may name, None for all.
+        flags: further fields of :class:`condense.recipe.Request`.
+
+    Raises:
+        OptionError: for flags that exclude each other or an ``-o`` that makes no sense here.
+    """
+    ipc, fraction = flags.get("ipc"), flags.get("fraction")
+    if ipc is not None and fraction is not None:
+        raise OptionError(f"--ipc {ipc} and --fraction {fraction} exclude each other; give one")
+    from condense.options import parse_assignment
+    from condense.recipe import Request, read_recipe
+
+    parsed = tuple(parse_assignment(text) for text in assignments)
+    for text, (path, _) in zip(assignments, parsed, strict=True):
+        if stages is not None and path[0] not in stages:
+            raise OptionError(
+                f"-o {text} has no effect here; this command uses only the stages "
+                f"{', '.join(stages)}"
+            )
+    recipe = read_recipe(recipe_file) if recipe_file else {}
+    return Request(recipe=recipe, assignments=parsed, **flags)

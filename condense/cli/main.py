@@ -1,0 +1,107 @@
+"""The ``condense`` command: a lazy group that imports a subcommand only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from condense import __version__
+from condense.errors import OptionError, closest
+
+# name → where the command is, and what `condense --help` says of it without importing it
+COMMANDS = {
+    "run": (
+        "condense.cli.run:run",
+        "Condense a data set and compare the result with honest baselines.",
+    ),
+    "score": ("condense.cli.score:score", "Rate how hard each training sample is."),
+    "select": ("condense.cli.select:select", "Choose real samples, without distilling any."),
+    "evaluate": ("condense.cli.evaluate:evaluate", "Train on a condensed set and test it."),
+    "export": ("condense.cli.export:export", "Write a condensed set as image folder or npz."),
+    "cache": ("condense.cli.cache:cache", "List or clean the stored results of stages."),
+    "plugins": ("condense.cli.plugins:plugins", "List components and the packages they are from."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when called, and whose errors are one line each."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise OptionError(
+                f"unknown command '{args[0]}'{closest(args[0], COMMANDS)} "
+                f"(commands: {', '.join(COMMANDS)})"
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from condense.cli.output import report_error
+
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            ctx.exit(report_error(error, debug=ctx.params["debug"]))
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        from condense.cli.output import report_error
+
+        kwargs["prog_name"] = kwargs.get("prog_name") or "condense"
+        alone = kwargs.get("standalone_mode", True)
+        kwargs["standalone_mode"] = False  # click hands exit codes back and prints nothing
+        if not alone:
+            return super().main(*args, **kwargs)
+        try:
+            code = super().main(*args, **kwargs)
+        except (click.ClickException, click.Abort) as error:  # in the group's own flags
+            code = report_error(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(
+    "condense",
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  condense run --method selmatch                    digits, 5 images a class, a minute
+  condense run --data folder:photos --fraction 0.1  a tenth of your own images
+  condense plugins                                  what can be combined
+""",
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of errors as well.")
+@click.version_option(__version__, prog_name="condense")
+@click.pass_context
+def main(ctx: click.Context, debug: bool) -> None:
+    """Make a small training set out of a large one.
+
+    Select real samples, distil synthetic ones, or do both (SelMatch). Results go to stdout,
+    progress to stderr; --json makes any command print one JSON document instead.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+if __name__ == "__main__":
+    main()

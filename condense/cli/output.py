@@ -1,0 +1,128 @@
+"""What the commands print: plain tables and JSON to stdout, one line per error to stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sys
+import textwrap
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from condense.errors import CondenseError
+
+INTERRUPTED = "interrupted; the same command continues where it stopped"
+OUT_OF_MEMORY = (
+    "out of memory; lower one of -o matcher.memory=constant, -o matcher.batch_size=…, "
+    "-o evaluator.batch_size=…"
+)
+BUG = "this is a bug in condense or a plugin; please report it with the lines above"
+
+
+def one_line(text: object) -> str:
+    """``text`` with every run of blanks and newlines folded into one space."""
+    return " ".join(str(text).split())
+
+
+def report_error(error: BaseException, debug: bool = False) -> int:
+    """Print what ``error`` means to the user on stderr; returns the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        click.echo(INTERRUPTED, err=True)
+        return 130
+    expected = _expected(error)
+    if debug or expected is None:
+        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        click.echo(trace.rstrip(), err=True)
+    message, code = expected or (f"{type(error).__name__}: {one_line(error)}; {BUG}", 1)
+    click.echo(f"error: {message}", err=True)
+    return code
+
+
+def _expected(error: BaseException) -> tuple[str, int] | None:
+    """Message and exit code of an error a user can mend; None for a bug."""
+    if isinstance(error, CondenseError):
+        return one_line(error), error.exit_code
+    if isinstance(error, click.Abort):
+        return "aborted", 1
+    if isinstance(error, click.ClickException):
+        text = one_line(error.format_message()).rstrip(".")
+        context = getattr(error, "ctx", None)
+        hint = f"; see `{context.command_path} --help`" if context else ""
+        return text[:1].lower() + text[1:] + hint, error.exit_code
+    # by name, because torch need not be imported to get here
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return OUT_OF_MEMORY, 1
+    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+        return OUT_OF_MEMORY, 1
+    return None
+
+
+def echo_json(document: Any) -> None:
+    """Print ``document`` as the one JSON document of the command."""
+    click.echo(json.dumps(_strict(document), indent=2, allow_nan=False, default=str))
+
+
+def _strict(value: Any) -> Any:
+    """``value`` without NaN and infinities, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(k): _strict(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def echo_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print an aligned table; on a terminal the last column is wrapped to its width."""
+    cells = [list(headers), *([str(c) for c in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
+    indent = sum(w + 2 for w in widths[:-1])
+    room = shutil.get_terminal_size().columns - indent if sys.stdout.isatty() else 0
+    cells.insert(1, ["-" * w for w in [*widths[:-1], min(widths[-1], max(room, 20))]])
+    for row in cells:
+        head = "".join(c.ljust(w + 2) for c, w in zip(row[:-1], widths[:-1], strict=True))
+        lines = textwrap.wrap(row[-1], room) if 20 <= room < len(row[-1]) else [row[-1]]
+        click.echo((head + lines[0]).rstrip())
+        for line in lines[1:]:
+            click.echo(" " * indent + line)
+
+
+def echo_summary(values: Mapping[str, Any]) -> None:
+    """Print ``values`` one a line; long lists are only counted."""
+    width = max((len(k) for k in values), default=0)
+    for key, value in values.items():
+        click.echo(f"{key.replace('_', ' ').ljust(width)}  {short(value)}")
+
+
+def short(value: Any) -> str:
+    """``value`` in a few words."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {short(v)}" for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return f"{len(value)} values" if len(value) > 8 else " ".join(short(v) for v in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def percent(evaluation: Any) -> str:
+    """``"97.58 ± 0.31 (5)"``: mean and standard deviation in %, and the number of repeats."""
+    return f"{100 * evaluation.mean:.2f} ± {100 * evaluation.std:.2f} ({evaluation.n})"
+
+
+def megabytes(count: float) -> str:
+    """``count`` bytes in units of 2²⁰."""
+    return f"{count / 2**20:.1f} MB"
+
+
+def seconds(value: float) -> str:
+    """A duration as ``"0.4 s"``, ``"2 min 05 s"`` or ``"3 h 10 min"``."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

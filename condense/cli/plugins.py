@@ -1,0 +1,177 @@
+"""``condense plugins``: which components there are, from which package, with which options."""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+
+import click
+
+from condense.cli.flags import json_flag
+
+if TYPE_CHECKING:
+    from condense.plugin.host import Host
+    from condense.plugin.registry import Entry
+
+_BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog="""\b
+Examples:
+  condense plugins
+  condense plugins show matcher trajectory
+  CONDENSE_PLUGINS=mine condense plugins --json --strict
+""",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 if a plugin failed to load.")
+@json_flag
+@click.pass_context
+def plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
+    """List components, their options, and the packages they are from.
+
+    CONDENSE_PLUGINS limits which third-party plugins load: unset = all, empty = none, a,b = those.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from condense.cli.output import echo_json, echo_table
+    from condense.cli.session import get_host
+
+    host = get_host(ctx)
+    listing = describe(host)
+    if as_json:
+        echo_json(listing)
+    else:
+        rows = [
+            (c["kind"], c["name"], c["package"], c["version"], _names(c["options"]))
+            for c in listing["components"]
+        ]
+        rows += [
+            ("preset", p["name"], p["package"], p["version"], p["summary"])
+            for p in listing["presets"]
+        ]
+        echo_table(("kind", "name", "package", "version", "options"), rows)
+    if strict and host.broken:
+        ctx.exit(1)
+
+
+@plugins.command(epilog="Example: condense plugins show selector window")
+@click.argument("kind")
+@click.argument("name")
+@json_flag
+@click.pass_context
+def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
+    """Show one component's options with type, default and meaning."""
+    from condense.cli.output import echo_json, echo_table
+    from condense.cli.session import get_host
+    from condense.options import format_value
+
+    entry = get_host(ctx).registry(kind).entry(name)
+    document = describe_entry(kind, name, entry)
+    if as_json:
+        echo_json(document)
+        return
+    click.echo(f"{kind} {name} ({entry.package} {entry.version}): {document['summary']}\n")
+    if "stages" in document:
+        echo_table(("stage", "values"), [(k, format_value(v)) for k, v in document["stages"]])
+    elif document["options"]:
+        model = entry.component.Options.model_fields
+        rows = [
+            (
+                *(o["name"], o["type"] + bounds(model[o["name"]])),
+                "(required)" if model[o["name"]].is_required() else _default_text(o["default"]),
+                o["help"],
+            )
+            for o in document["options"]
+        ]
+        echo_table(("option", "type", "default", "meaning"), rows)
+    else:
+        click.echo("no options")
+
+
+def describe(host: Host) -> dict[str, Any]:
+    """Everything that is registered, JSON-ready."""
+    components, presets = [], []
+    for kind, registry in host.registries.items():
+        for name, entry in registry.items():
+            item = describe_entry(kind, name, entry)
+            item.pop("stages", None)
+            if kind == "preset":
+                presets.append({k: v for k, v in item.items() if k not in ("kind", "options")})
+            else:
+                components.append(item)
+    broken = [{"name": b.name, "package": b.package, "error": b.reason} for b in host.broken]
+    return {"components": components, "presets": presets, "broken": broken}
+
+
+def describe_entry(kind: str, name: str, entry: Entry[Any]) -> dict[str, Any]:
+    """One registered thing, JSON-ready."""
+    thing = entry.component
+    item: dict[str, Any] = {"name": name, "kind": kind, "package": entry.package}
+    item |= {"version": entry.version, "options": []}
+    if kind in ("method", "preset"):
+        item["summary"] = thing.summary
+        item["stages"] = [(stage, dict(table)) for stage, table in thing.stages.items()]
+        return item | ({"ipc": thing.ipc} if kind == "preset" else {})
+    item["summary"] = (thing.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    fields = thing.Options.model_fields.items()
+    item["options"] = [describe_option(key, field) for key, field in fields]
+    return item
+
+
+def describe_option(name: str, field: Any) -> dict[str, Any]:
+    """Name, type, default (null where it is required) and help of an option field."""
+    from pydantic_core import to_jsonable_python
+
+    required = field.is_required()
+    default = None if required else field.get_default(call_default_factory=True)
+    return {
+        "name": name,
+        "type": type_name(field.annotation),
+        "default": to_jsonable_python(default, inf_nan_mode="null", fallback=str),
+        "help": field.description or "",
+    }
+
+
+def type_name(annotation: Any) -> str:
+    """A type as a user reads it: ``int``, ``auto | constant``, ``network``."""
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return " | ".join(str(a) for a in get_args(annotation))
+    if origin in (Union, types.UnionType):
+        return " | ".join(type_name(a) for a in get_args(annotation))
+    if origin is not None:
+        inner = ", ".join(type_name(a) for a in get_args(annotation))
+        return f"{getattr(origin, '__name__', origin)}[{inner}]"
+    if annotation is type(None):
+        return "none"
+    if annotation is Ellipsis:
+        return "…"
+    # a nested component is known by its kind
+    kind = getattr(annotation, "kind", None)
+    return str(kind or getattr(annotation, "__name__", annotation))
+
+
+def bounds(field: Any) -> str:
+    """The allowed range of an option field, for example ``" ≥ 0, < 1"``."""
+    found = [
+        f"{sign} {getattr(rule, name)}"
+        for rule in field.metadata
+        for name, sign in _BOUNDS.items()
+        if getattr(rule, name, None) is not None
+    ]
+    return f" {', '.join(found)}" if found else ""
+
+
+def _names(options: list[dict[str, Any]]) -> str:
+    return " ".join(o["name"] for o in options)
+
+
+def _default_text(value: Any) -> str:
+    from condense.options import format_value
+
+    if isinstance(value, dict) and "component" in value:
+        rest = [f"{k}={format_value(v)}" for k, v in value.items() if k != "component"]
+        return " ".join([value["component"], *rest])
+    return "none" if value is None else format_value(value)

@@ -1,0 +1,49 @@
+"""``condense select``: which real samples a recipe starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from condense.cli.flags import FOLDER, device_flag, json_flag, recipe_flags
+from condense.errors import OptionError
+
+if TYPE_CHECKING:
+    from condense.recipe import Request
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  condense select --fraction 0.1 --out tenth.npz
+  condense select --data folder:photos --ipc 20 -o selector=hardest --json
+"""
+)
+@recipe_flags
+@device_flag
+@click.option(
+    "--out",
+    type=FOLDER,
+    metavar="FILE",
+    help="Where the indices go, FILE.npz or FILE.json.  [default: nowhere, only printed]",
+)
+@json_flag
+@click.pass_context
+def select(
+    ctx: click.Context, request: Request, device: str | None, out: Path | None, as_json: bool
+) -> None:
+    """Choose real samples, without distilling any.
+
+    Gives positions in the training data, grouped by class, hardest first where scores were used.
+    """
+    if out is not None and out.suffix not in (".npz", ".json"):
+        raise OptionError(f"--out {out} must end in .npz or .json; try --out {out}.npz")
+    from condense.cli.output import echo_json, echo_summary
+    from condense.cli.session import open_session
+    from condense.engine.outputs import write_selection
+
+    with open_session(ctx, device) as session:
+        summary = write_selection(session.pipeline(session.recipe(request)), out)
+    (echo_json if as_json else echo_summary)(summary)

@@ -1,0 +1,195 @@
+"""Single arrays, checked and brought to the types of :mod:`condense.data`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from condense.errors import DataError
+
+Array: TypeAlias = np.ndarray[Any, Any]
+ArrayLike: TypeAlias = Array | Tensor | Sequence[Any]
+
+CHANNELS = (1, 3)
+CHUNK = 1024  # samples converted or measured at a time
+_SLACK = 1e-6  # resampling in float32 overshoots 1.0 by this much
+_EXPECTED = (
+    "images are uint8 or float 0–1 of shape [N, H, W, C] with C = 1 or 3, or [N, H, W]; "
+    "features are float [N, D]"
+)
+
+
+def as_inputs(value: ArrayLike, split: str) -> Tensor:
+    """uint8 [N, H, W, C] or float32 [N, D], contiguous."""
+    given = tensor = _tensor(value, f"{split} inputs")
+    if given.ndim < 2 or 0 in given.shape:
+        raise DataError(f"{split} inputs have shape {tuple(given.shape)}; {_EXPECTED}")
+    if given.ndim == 2:
+        return _features(given, split)
+    if given.ndim == 3:
+        tensor = given.unsqueeze(-1)  # [N, H, W] → [N, H, W, 1]
+    elif given.ndim == 4 and given.shape[1] in CHANNELS and given.shape[3] not in CHANNELS:
+        tensor = given.permute(0, 2, 3, 1)  # [N, C, H, W] → [N, H, W, C]
+    if tensor.ndim != 4 or tensor.shape[3] not in CHANNELS:
+        raise DataError(f"{split} images have shape {tuple(given.shape)}; {_EXPECTED}")
+    if tensor.dtype == torch.uint8:
+        return tensor.contiguous()
+    if tensor.is_floating_point():
+        return _pixels(tensor, split)
+    raise DataError(f"{split} images have dtype {_dtype(given)}; {_EXPECTED}")
+
+
+def _tensor(value: ArrayLike, what: str) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    array = _array(value, what)
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{what} have dtype {array.dtype}; {_EXPECTED}")
+    dtype = np.dtype(np.float64) if array.dtype == np.longdouble else array.dtype
+    array = np.ascontiguousarray(array, dtype=dtype.newbyteorder("="))
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def _array(value: ArrayLike, what: str) -> Array:
+    try:
+        return np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{what} do not form an array ({reason}); give all one shape") from None
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _features(given: Tensor, split: str) -> Tensor:
+    if not given.is_floating_point():
+        raise DataError(
+            f"{split} inputs have shape {tuple(given.shape)} and dtype {_dtype(given)}, features "
+            "must be float; convert them to float32, or reshape images to [N, H, W, C]"
+        )
+    features = given.to(torch.float32).contiguous()
+    for start in range(0, len(features), CHUNK):
+        bad = ~torch.isfinite(features[start : start + CHUNK])
+        if bad.any():
+            row, column = torch.nonzero(bad)[0].tolist()
+            raise DataError(
+                f"{split} features hold {given[start + row, column].item()} at row {start + row}, "
+                f"column {column}, all must be finite float32; drop or impute that sample"
+            )
+    return features
+
+
+def _pixels(images: Tensor, split: str) -> Tensor:
+    """Float images in 0–1 as uint8."""
+    result = torch.empty(images.shape, dtype=torch.uint8)
+    for start in range(0, len(images), CHUNK):
+        part = images[start : start + CHUNK].float()
+        bad = ~((part >= -_SLACK) & (part <= 1 + _SLACK))  # true for NaN as well
+        if bad.any():
+            first = torch.nonzero(bad)[0].tolist()
+            raise DataError(
+                f"{split} images hold {part[tuple(first)].item():g} in image {start + first[0]}, "
+                "float images must be in 0–1; undo their normalisation, divide by 255, or give "
+                "uint8"
+            )
+        result[start : start + CHUNK] = (part.clamp(0, 1) * 255).round().to(torch.uint8)
+    return result
+
+
+def raw_labels(labels: ArrayLike, split: str, n: int) -> Array:
+    """int64 or str [N], not yet mapped to class numbers."""
+    raw = _array(labels, f"{split} labels")
+    if raw.ndim != 1:
+        hint = "labels.ravel()" if raw.size == n else "labels.argmax(1) for one-hot labels"
+        raise DataError(f"{split} labels have shape {raw.shape}, expected ({n},); give {hint}")
+    if len(raw) != n:
+        raise DataError(
+            f"{split} split has {n} inputs but {len(raw)} labels; give one label for each"
+        )
+    if raw.dtype.kind == "S":
+        return np.char.decode(raw, "utf-8")
+    if raw.dtype.kind == "U" or all(isinstance(item, str) for item in raw.tolist()):
+        return raw.astype(str)
+    if raw.dtype.kind not in "biuf":
+        raise DataError(f"{split} labels have dtype {raw.dtype}, expected whole numbers or names")
+    wrong = raw < 0
+    if raw.dtype.kind == "f":
+        wrong = ~(raw >= 0) | ~np.isfinite(raw) | (raw != np.floor(raw))
+    if wrong.any():
+        where = int(np.argmax(wrong))
+        raise DataError(
+            f"{split} labels hold {raw[where]} at position {where}, expected whole numbers "
+            "from 0; renumber the classes or drop unlabelled samples"
+        )
+    return raw.astype(np.int64)
+
+
+def vocabulary(raw: Array, classes: Sequence[str] | None) -> tuple[tuple[str, ...], Array]:
+    """Class names, and the raw label that stands for each."""
+    if classes is None:
+        keys = np.unique(raw)
+        return tuple(str(key) for key in keys.tolist()), keys
+    names = tuple(c.decode() if isinstance(c, bytes) else str(c) for c in classes)
+    twice = sorted({c for c in names if names.count(c) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise DataError(f"class name '{twice[0]}' occurs twice in classes; names must differ")
+    return names, np.array(names, dtype=str) if raw.dtype.kind == "U" else np.arange(len(names))
+
+
+def encode(raw: Array, keys: Array, split: str, named: bool) -> Tensor:
+    """int64 [N] class numbers, the positions of ``raw`` in ``keys``."""
+    known = np.isin(raw, keys) if raw.dtype.kind == keys.dtype.kind else np.zeros(len(raw), bool)
+    if not known.all():
+        where = int(np.argmin(known))
+        listed = ", ".join(str(key) for key in keys[:10].tolist()) + (", …" * (len(keys) > 10))
+        source = f"classes has {len(keys)} names" if named else "unknown to the train split"
+        raise DataError(
+            f"{split} labels hold {raw[where]} at position {where}, {source}; "
+            f"allowed: {listed or 'none'}"
+        )
+    order = np.argsort(keys)
+    codes = order[np.searchsorted(keys, raw, sorter=order)]
+    return torch.from_numpy(codes.astype(np.int64))
+
+
+def as_sample(image: Any, where: str) -> Array:
+    """uint8 [H, W, C], or float32 [D]."""
+    from PIL import Image
+
+    if isinstance(image, Image.Image):
+        plain = image.convert("L" if image.mode in ("L", "1") else "RGB")
+        image = np.array(plain)
+    if not isinstance(image, Tensor | np.ndarray):
+        raise DataError(
+            f"{where} holds a {type(image).__name__}, expected a PIL image, an array or a tensor"
+        )
+    tensor = image.detach().cpu() if isinstance(image, Tensor) else _tensor(image, where)
+    if tensor.ndim == 1 and tensor.is_floating_point():
+        return np.asarray(tensor.float())
+    return _image(tensor, where, chw_first=isinstance(image, Tensor))
+
+
+def _image(given: Tensor, where: str, chw_first: bool) -> Array:
+    """uint8 [H, W, C] of one image; float tensors that could be either are read as CHW."""
+    tensor, real = given, given.is_floating_point()
+    if given.ndim == 2:
+        tensor = given.unsqueeze(-1)  # [H, W] → [H, W, 1]
+    elif given.ndim == 3 and given.shape[0] in CHANNELS:
+        if given.shape[2] not in CHANNELS or (real and chw_first):
+            tensor = given.permute(1, 2, 0)  # [C, H, W] → [H, W, C]
+    if tensor.ndim != 3 or not (real or tensor.dtype == torch.uint8):
+        raise DataError(f"{where} is {_dtype(given)} {tuple(given.shape)}; {_EXPECTED}")
+    if real:
+        outside = tensor[~((tensor >= -_SLACK) & (tensor <= 1 + _SLACK))]
+        if outside.numel():
+            raise DataError(
+                f"{where} holds {outside[0].item():g}, float images must be in 0–1; "
+                "pass the data set without its Normalize transform"
+            )
+        tensor = (tensor.float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.asarray(tensor)

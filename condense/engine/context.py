@@ -1,0 +1,57 @@
+"""What the engine lends a component while its stage runs; implements ``interfaces.Context``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Generator, nn
+
+from condense.engine import rng as rngs
+from condense.engine.dynamics import run_dynamics
+from condense.engine.store import Store
+from condense.interfaces import Augmentation, Dynamics, Geometry, LabeledData, Progress
+from condense.options import AugmentationSpec, ComponentSpec, NetworkSpec, Options
+from condense.plugin.host import Host
+from condense.recipe import resolve_spec
+
+
+class EngineContext:
+    """Device, store, progress and the components that options name.
+
+    Args:
+        host: where nested components are looked up.
+        store: the stage cache.
+        device: where tensors are worked on.
+        progress: where long stages report.
+    """
+
+    def __init__(
+        self, host: Host, store: Store, device: torch.device, progress: Progress
+    ) -> None:
+        self.host = host
+        self.cache = store
+        self.device = device
+        self.progress = progress
+
+    def network(self, spec: NetworkSpec, geometry: Geometry, rng: Generator) -> nn.Module:
+        """A freshly initialised network on the device; ``rng`` gives only its seed."""
+        component = resolve_spec(self.host, spec).create()
+        with rngs.global_seed(rng.initial_seed()):
+            network: nn.Module = component.build(geometry)
+        return network.to(self.device)
+
+    def augmentation(self, spec: AugmentationSpec) -> Augmentation:
+        """The augmentation that ``spec`` names."""
+        augmentation: Augmentation = resolve_spec(self.host, spec).create()
+        return augmentation
+
+    def dynamics(
+        self, data: LabeledData, rng: Generator, options: Options | None = None
+    ) -> Dynamics:
+        """The training-dynamics pass; see :func:`condense.engine.dynamics.run_dynamics`."""
+        return run_dynamics(data, self, rng, options)
+
+    def identity(self, spec: ComponentSpec) -> dict[str, Any]:
+        """Component, version and every option of ``spec``, for cache keys."""
+        return resolve_spec(self.host, spec).identity

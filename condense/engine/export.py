@@ -1,0 +1,198 @@
+"""Writing a condensed set: as an artefact folder, an image folder, or an .npz."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import tomli_w
+import torch
+
+from condense.engine.artefact import MANIFEST, TENSORS, CondensedDataset, snapshot_path
+from condense.engine.preview import draw_preview
+from condense.engine.store import write_atomic
+from condense.errors import OutputError
+
+
+def check_writable(target: Path, marker: str | None = None) -> None:
+    """That ``target`` can be written, before any work is done for it.
+
+    Args:
+        target: folder (with ``marker``) or file to be written.
+        marker: a file whose presence shows that an existing folder is ours to replace.
+
+    Raises:
+        OutputError: naming the path and what stands in the way.
+    """
+    parent = target.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise OutputError(f"{target} cannot be written: {parent} is not a writable folder; choose another --out")
+    if marker is not None and target.exists():
+        if not target.is_dir():
+            raise OutputError(f"{target} exists and is a file; choose another --out")
+        if any(target.iterdir()) and not (target / marker).is_file():
+            raise OutputError(
+                f"{target} exists and holds other files; choose a new or empty --out"
+            )
+        if not os.access(target, os.W_OK):
+            raise OutputError(f"{target} cannot be written; choose another --out")
+
+
+def replace_folder(target: Path, fill: Callable[[Path], None], marker: str) -> Path:
+    """``target`` filled by ``fill`` in a draft beside it, then put in place by rename.
+
+    Raises:
+        OutputError: if it cannot be written or holds something else.
+    """
+    check_writable(target, marker)
+    try:
+        target.absolute().parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.absolute().parent))
+        try:
+            draft.chmod(0o755)
+            fill(draft)
+            if target.exists():
+                old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=draft.parent))
+                target.rename(old / "gone")
+                draft.rename(target)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                draft.rename(target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(
+            f"{target} cannot be written: {error.strerror or error}; choose another --out"
+        ) from None
+    return target
+
+
+def save_artefact(
+    condensed: CondensedDataset, folder: Path, extra: dict[str, str] | None = None
+) -> Path:
+    """Write ``condensed`` to ``folder``, all or nothing.
+
+    Args:
+        condensed: the set.
+        folder: replaced if it holds an artefact already.
+        extra: further text files by name (results, log).
+
+    Raises:
+        OutputError: if ``folder`` cannot be written or holds something else.
+    """
+
+    def fill(draft: Path) -> None:
+        blob = condensed.to_bytes()
+        (draft / TENSORS).write_bytes(blob)
+        manifest = condensed.manifest(blob)
+        (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        (draft / "recipe.toml").write_text(tomli_w.dumps(dict(condensed.recipe)), encoding="utf-8")
+        (draft / "trace.csv").write_text(trace_csv(condensed))
+        for iteration, inputs in condensed.snapshots.items():
+            path = snapshot_path(draft, iteration)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(safetensors.torch.save({"inputs": inputs.contiguous()}))
+        if condensed.geometry.is_image:
+            draw_preview(condensed, draft / "preview.png")
+        for name, text in (extra or {}).items():
+            (draft / name).write_text(text, encoding="utf-8")
+
+    return replace_folder(folder, fill, MANIFEST)
+
+
+def trace_csv(condensed: CondensedDataset) -> str:
+    """``iteration,loss,step_size``, one line per matching iteration."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["iteration", "loss", "step_size"])
+    pairs = zip(condensed.trace.loss, condensed.trace.step_size, strict=True)
+    writer.writerows([i, f"{a:.9g}", f"{b:.9g}"] for i, (a, b) in enumerate(pairs, 1))
+    return out.getvalue()
+
+
+def to_image_folder(condensed: CondensedDataset, folder: Path) -> Path:
+    """``folder/train/CLASS/NNNNN-ROLE.png`` plus ``index.csv``; reads back as ``folder:PATH``.
+
+    Distilled values are rounded and clamped to 0–255, so train on the artefact itself where the
+    last tenth of a point matters.
+
+    Raises:
+        OutputError: if it cannot be written; DataError for feature vectors.
+    """
+    from PIL import Image
+
+    images = condensed.images.numpy()
+    names = folder_names(condensed.classes)
+
+    def fill(draft: Path) -> None:
+        rows = []
+        for i, (image, label) in enumerate(zip(images, condensed.labels.tolist(), strict=True)):
+            role = "distilled" if condensed.distilled[i] else "real"
+            path = draft / "train" / names[label] / f"{i:05d}-{role}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
+            relative = path.relative_to(draft).as_posix()
+            rows.append([relative, condensed.classes[label], role, int(condensed.source_index[i])])
+        with (draft / "index.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["file", "class", "role", "source_index"], *rows])
+
+    return replace_folder(folder, fill, "index.csv")
+
+
+def folder_names(classes: tuple[str, ...]) -> list[str]:
+    """One safe and distinct folder name per class."""
+    names: list[str] = []
+    for number, name in enumerate(classes):
+        safe = re.sub(r"[^\w.\- ]+", "_", name).strip(" .") or f"class-{number}"
+        names.append(safe if safe.lower() not in (n.lower() for n in names) else f"{safe}-{number}")
+    return names
+
+
+def to_npz(condensed: CondensedDataset, path: Path) -> Path:
+    """One .npz that ``npz:PATH`` reads: train_images, train_labels, classes.
+
+    Besides: ``inputs`` (float32, normalised, lossless), ``role``, ``source_index``, ``mean``,
+    ``std``.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+    check_writable(path)
+    mean, std = (torch.tensor(v, dtype=torch.float32) for v in _statistics(condensed))
+    samples = condensed.images if condensed.geometry.is_image else condensed.inputs * std + mean
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        train_images=samples.numpy(),
+        train_labels=condensed.labels.numpy(),
+        classes=np.array(condensed.classes),
+        inputs=condensed.inputs.numpy(),
+        role=condensed.role.numpy(),
+        source_index=condensed.source_index.numpy(),
+        mean=mean.numpy(),
+        std=std.numpy(),
+    )
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, buffer.getvalue())
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror or error}; choose another --out"
+        ) from None
+    return path
+
+
+def _statistics(condensed: CondensedDataset) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return condensed.normalization.mean, condensed.normalization.std

@@ -1,0 +1,201 @@
+"""The one matching loop: a matcher gives gradients, the engine moves the distilled samples.
+
+Frozen samples are not masked, they are simply not in the optimiser: only the rows of distilled
+samples are ever written, so neither momentum nor weight decay can reach the others.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Generator, Tensor
+
+from condense.engine.store import write_atomic
+from condense.errors import CondenseError
+from condense.interfaces import Matcher, MatchPlan, MatchStep, Progress, Role, SyntheticSet
+
+CHECKPOINT_SECONDS = 20.0
+LOG_EVERY = 10  # iterations between looks at the loss; each look waits for the device
+MAX_SKIPPED = 50  # consecutive non-finite iterations after which matching gives up
+
+
+@dataclass(eq=False)
+class MatchState:
+    """Everything a later iteration depends on; :meth:`save` and :meth:`load` keep it exactly.
+
+    Attributes:
+        synthetic: updated in place.
+        image_momentum: like the distilled rows of ``synthetic.inputs``.
+        step_momentum: scalar tensor.
+        loss, step_size: float32 [iterations], filled up to ``iteration``.
+        iteration: iterations done.
+    """
+
+    synthetic: SyntheticSet
+    rows: Tensor
+    image_momentum: Tensor
+    step_momentum: Tensor
+    loss: Tensor
+    step_size: Tensor
+    iteration: int = 0
+
+    @staticmethod
+    def start(synthetic: SyntheticSet, plan: MatchPlan) -> MatchState:
+        """The state before the first iteration."""
+        rows = torch.nonzero(synthetic.role == Role.DISTILLED).flatten()
+        device = synthetic.inputs.device
+        return MatchState(
+            synthetic,
+            rows,
+            torch.zeros_like(synthetic.inputs[rows]),
+            torch.zeros((), device=device),
+            torch.full((plan.iterations,), math.nan, device=device),
+            torch.full((plan.iterations,), math.nan, device=device),
+        )
+
+    def tensors(self, rng: Generator) -> dict[str, Tensor]:
+        """What a checkpoint holds; frozen rows are left out, they never change."""
+        return {
+            "inputs": self.synthetic.inputs[self.rows].cpu(),
+            "synthetic_step_size": self.synthetic.step_size.cpu(),
+            "image_momentum": self.image_momentum.cpu(),
+            "step_momentum": self.step_momentum.cpu(),
+            "loss": self.loss.cpu(),
+            "step_size": self.step_size.cpu(),
+            "rng": rng.get_state().cpu(),
+        }
+
+    def save(self, path: Path, key: dict[str, Any], rng: Generator) -> None:
+        """Write a checkpoint to ``path``, all or nothing."""
+        metadata = {"key": json.dumps(key, sort_keys=True), "iteration": str(self.iteration)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {k: v.contiguous() for k, v in self.tensors(rng).items()}
+        write_atomic(path, safetensors.torch.save(tensors, metadata))
+
+    def load(self, path: Path, key: dict[str, Any], rng: Generator) -> bool:
+        """Continue from the checkpoint at ``path``; False if it is absent, damaged or another's."""
+        try:
+            with safetensors.safe_open(str(path), "pt") as file:
+                metadata = file.metadata()
+                if metadata.get("key") != json.dumps(key, sort_keys=True):
+                    return False
+                saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError):
+            return False
+        self.synthetic.inputs[self.rows] = saved["inputs"].to(self.synthetic.inputs.device)
+        self.synthetic.step_size.copy_(saved["synthetic_step_size"])
+        self.image_momentum.copy_(saved["image_momentum"])
+        self.step_momentum.copy_(saved["step_momentum"])
+        self.loss.copy_(saved["loss"])
+        self.step_size.copy_(saved["step_size"])
+        rng.set_state(saved["rng"])
+        self.iteration = int(metadata["iteration"])
+        return True
+
+
+@torch.no_grad()
+def update(state: MatchState, plan: MatchPlan, step: MatchStep) -> None:
+    """One SGD update of the distilled rows and the step size, from ``step``'s gradients.
+
+    An iteration whose loss or gradient is not finite changes nothing: one NaN would otherwise
+    stay in the images for good. The decision is taken on the device, without waiting for it.
+    """
+    synthetic, at = state.synthetic, state.iteration
+    gradient = step.grad_inputs[state.rows]
+    finite = torch.isfinite(step.loss) & torch.isfinite(gradient.sum())
+    if step.grad_step_size is not None:
+        finite &= torch.isfinite(step.grad_step_size)
+    if plan.image_weight_decay:
+        gradient = gradient + plan.image_weight_decay * synthetic.inputs[state.rows]
+    momentum = plan.image_momentum * state.image_momentum + gradient
+    state.image_momentum.copy_(torch.where(finite, momentum, state.image_momentum))
+    change = torch.where(finite, momentum, torch.zeros_like(momentum))
+    synthetic.inputs.index_add_(0, state.rows, change, alpha=-plan.image_lr)
+    if step.grad_step_size is not None:
+        slope = plan.step_size_momentum * state.step_momentum + step.grad_step_size
+        state.step_momentum.copy_(torch.where(finite, slope, state.step_momentum))
+        moved = synthetic.step_size - plan.step_size_lr * slope
+        # a step size that turns negative climbs the loss and ends in NaN: keep it above zero
+        moved = torch.maximum(moved, synthetic.step_size * 0.1)
+        synthetic.step_size.copy_(torch.where(finite, moved, synthetic.step_size))
+    state.loss[at] = step.loss
+    state.step_size[at] = synthetic.step_size
+
+
+def match(
+    matcher: Matcher,
+    synthetic: SyntheticSet,
+    rng: Generator,
+    progress: Progress,
+    *,
+    checkpoint: Path | None = None,
+    key: dict[str, Any] | None = None,
+    snapshot: Callable[[int, SyntheticSet], None] | None = None,
+) -> MatchState:
+    """Run ``matcher.plan`` on ``synthetic``, in place.
+
+    Args:
+        matcher: prepared.
+        synthetic: on the device; only rows of role DISTILLED change.
+        rng: the one source of randomness of the steps.
+        progress: shows iteration, loss and step size.
+        checkpoint: where an interrupted run continues; removed by the caller once the result is
+            kept.
+        key: identifies the run a checkpoint belongs to.
+        snapshot: called with (iteration, set) at ``plan.snapshots``.
+
+    Raises:
+        CondenseError: if the loss stays non-finite, naming the options to lower.
+    """
+    plan = matcher.plan
+    state = MatchState.start(synthetic, plan)
+    key = key or {}
+    if checkpoint is not None:
+        state.load(checkpoint, key, rng)
+    saved = time.monotonic()
+    with progress.task("matching", plan.iterations, "it") as task:
+        task.advance(state.iteration)
+        shown = state.iteration
+        while state.iteration < plan.iterations:
+            update(state, plan, matcher.step(synthetic, rng))
+            state.iteration += 1
+            if state.iteration in plan.snapshots and snapshot is not None:
+                snapshot(state.iteration, synthetic)
+            if state.iteration % LOG_EVERY == 0 or state.iteration == plan.iterations:
+                figures = _look(state)
+                task.advance(state.iteration - shown, **figures)
+                shown = state.iteration
+                # Only here, between iterations, is the state whole: an interrupt falls back on
+                # the last checkpoint, so that resumed and uninterrupted runs agree to the bit.
+                if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    state.save(checkpoint, key, rng)
+                    saved = time.monotonic()
+    return state
+
+
+def _look(state: MatchState) -> dict[str, float]:
+    """Loss and step size for the progress bar; gives up on a run that has gone astray.
+
+    Raises:
+        CondenseError: after MAX_SKIPPED iterations in a row without a finite loss.
+    """
+    recent = state.loss[max(0, state.iteration - MAX_SKIPPED) : state.iteration]
+    if state.iteration >= MAX_SKIPPED and not bool(torch.isfinite(recent).any()):
+        raise CondenseError(
+            f"matching diverged: no finite loss in the last {MAX_SKIPPED} iterations (step size "
+            f"{float(state.synthetic.step_size):.3g}); lower matcher.image_lr, "
+            "matcher.step_size_lr or matcher.step_size"
+        )
+    return {
+        "loss": float(state.loss[state.iteration - 1]),
+        "step size": float(state.synthetic.step_size),
+    }

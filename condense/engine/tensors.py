@@ -1,0 +1,78 @@
+"""From stored samples to what a network sees, and back."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from condense.interfaces import LabeledData, Normalization, TrainingSet
+
+
+class Batcher:
+    """Training samples on a device; a batch is one index operation.
+
+    Args:
+        data: samples; images stay uint8 on the device until a batch is drawn.
+        device: where batches live.
+    """
+
+    def __init__(self, data: TrainingSet, device: torch.device) -> None:
+        self.inputs = data.inputs.to(device)
+        self.labels = data.labels.to(device)
+        self.role = data.role.to(device)
+        self.geometry = data.geometry
+        self.device = device
+        self._normalized = data.normalized
+        self._mean, self._scale = affine(data.normalization, data.inputs, device)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised inputs [B, C, H, W] or [B, D] float32 and labels [B] at ``indices`` [B]."""
+        return self.prepare(self.inputs[indices]), self.labels[indices]
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Stored samples [B, …] as a network sees them."""
+        if self._normalized:
+            return inputs
+        return normalise(inputs, self._mean, self._scale)
+
+
+def affine(
+    normalization: Normalization, inputs: Tensor, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """(mean, 1/std) such that (x − mean)·scale normalises stored values, uint8 or float."""
+    unit = 255.0 if inputs.dtype == torch.uint8 else 1.0
+    mean = torch.tensor(normalization.mean, dtype=torch.float32, device=device) * unit
+    std = torch.tensor(normalization.std, dtype=torch.float32, device=device) * unit
+    return mean, 1.0 / std
+
+
+def normalise(inputs: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
+    """uint8 [B, H, W, C] or float [B, D] → normalised float32 [B, C, H, W] or [B, D]."""
+    values = (inputs.float() - mean) * scale
+    return values.permute(0, 3, 1, 2).contiguous() if inputs.dim() == 4 else values
+
+
+def network_inputs(data: LabeledData, indices: Tensor) -> Tensor:
+    """The samples of ``data`` at ``indices`` as a network sees them, on the CPU."""
+    mean, scale = affine(data.normalization, data.inputs, torch.device("cpu"))
+    return normalise(data.inputs[indices], mean, scale)
+
+
+def to_pixels(inputs: Tensor, normalization: Normalization) -> Tensor:
+    """Normalised [M, C, H, W] → uint8 [M, H, W, C], rounded and clamped to the pixel range."""
+    mean = torch.tensor(normalization.mean, dtype=torch.float32)
+    std = torch.tensor(normalization.std, dtype=torch.float32)
+    pixels = inputs.detach().cpu().permute(0, 2, 3, 1) * std + mean
+    return (pixels * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def clipped_share(inputs: Tensor, normalization: Normalization) -> float:
+    """Share of values of [M, C, H, W] that :func:`to_pixels` has to clamp."""
+    mean = torch.tensor(normalization.mean, dtype=torch.float32)
+    std = torch.tensor(normalization.std, dtype=torch.float32)
+    pixels = inputs.detach().cpu().permute(0, 2, 3, 1) * std + mean
+    outside = (pixels < -0.5 / 255) | (pixels > 1 + 0.5 / 255)
+    return float(outside.float().mean()) if outside.numel() else 0.0

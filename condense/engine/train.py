@@ -1,0 +1,221 @@
+"""The one fast training loop: experts, scorers and evaluators all run it.
+
+Everything is decided before the loop: the batches of several epochs and their augmentation are
+drawn at once, the step is a closure over tensors, and on a CUDA device it is captured in a graph.
+Nothing inside waits for the device.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from condense.engine.capture import CapturedStep
+from condense.engine.precision import Precision, numerics
+from condense.engine.tensors import Batcher
+from condense.interfaces import Augmentation, Task
+
+AHEAD = 64  # batches whose order and augmentation are drawn at once
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """SGD and its budget.
+
+    Attributes:
+        steps: optimiser steps in all.
+        batch_size: samples a step; the last batch of an epoch may be shorter.
+        lr: initial learning rate.
+        momentum: of SGD.
+        weight_decay: of SGD.
+        cosine_to: final share of ``lr`` of a cosine schedule updated once an epoch, or None for
+            a constant rate.
+        precision: of the forward and backward pass.
+    """
+
+    steps: int
+    batch_size: int
+    lr: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    cosine_to: float | None = None
+    precision: Precision = "fp32"
+
+    def lr_at(self, epoch: int, epochs: int) -> float:
+        """Learning rate of ``epoch`` (0-based) out of ``epochs``; the last is the lowest."""
+        if self.cosine_to is None:
+            return self.lr
+        low = self.lr * self.cosine_to
+        return low + (self.lr - low) * 0.5 * (1 + math.cos(math.pi * epoch / max(epochs - 1, 1)))
+
+
+class Watch(Protocol):
+    """Something that looks on while a network trains."""
+
+    def on_batch(self, indices: Tensor, logits: Tensor) -> None:
+        """``logits`` [B, C] of the samples at ``indices`` [B], before the step they led to."""
+
+    def on_epoch(self, done: int) -> None:
+        """``done`` epochs are complete."""
+
+
+def batches_per_epoch(samples: int, batch_size: int) -> int:
+    """Batches that cover ``samples``, the last one possibly short."""
+    return -(-samples // min(batch_size, samples))
+
+
+def train(
+    network: nn.Module,
+    data: Batcher,
+    schedule: Schedule,
+    augmentation: Augmentation,
+    rng: Generator,
+    *,
+    watch: Watch | None = None,
+    task: Task | None = None,
+) -> None:
+    """Train ``network`` in place for ``schedule.steps`` steps.
+
+    Args:
+        network: on ``data.device``; left in train mode.
+        data: what to train on.
+        schedule: SGD and its budget.
+        augmentation: drawn from ``rng``.
+        rng: generator on ``data.device``; the only source of randomness.
+        watch: told of every batch and epoch.
+        task: advanced by one per step.
+    """
+    network.train()
+    step = _step(network, data, schedule, augmentation)
+    per_epoch = batches_per_epoch(len(data), schedule.batch_size)
+    epochs = -(-schedule.steps // per_epoch)
+    left = schedule.steps
+    with numerics(schedule.precision, data.device):
+        for epoch, batches in enumerate(_epochs(data, schedule.batch_size, augmentation, rng)):
+            step.set_lr(schedule.lr_at(epoch, epochs))
+            for indices, draws in batches:
+                logits = step(indices, draws)
+                if watch is not None:
+                    watch.on_batch(indices, logits)
+                if task is not None:
+                    task.advance()
+                left -= 1
+                if left == 0:
+                    break
+            if watch is not None:
+                watch.on_epoch(epoch + 1)
+            if left == 0:
+                return
+
+
+def _epochs(
+    data: Batcher, batch_size: int, augmentation: Augmentation, rng: Generator
+) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+    """Endless epochs, each an iterator of (indices [B], draws [B, P])."""
+    n = len(data)
+    batch_size = min(batch_size, n)
+    whole, rest = divmod(n, batch_size)
+    ahead = max(1, AHEAD // max(whole, 1))
+    while True:
+        noise = torch.rand(ahead, n, generator=rng, device=data.device)
+        orders = noise.argsort(dim=1)
+        full = orders[:, : whole * batch_size].reshape(ahead, whole, batch_size)
+        draws = augmentation.draw(data.role[full], data.geometry, rng)
+        tail = orders[:, whole * batch_size :]
+        tail_draws = augmentation.draw(data.role[tail], data.geometry, rng) if rest else draws
+        for e in range(ahead):
+            yield _batches(full[e], draws[e], tail[e], tail_draws[e] if rest else None)
+
+
+def _batches(
+    full: Tensor, draws: Tensor, tail: Tensor, tail_draws: Tensor | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    yield from zip(full, draws, strict=True)
+    if tail_draws is not None:
+        yield tail, tail_draws
+
+
+class _EagerStep:
+    """One SGD step on a batch, run as it is written."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: Batcher,
+        optimizer: torch.optim.SGD,
+        augmentation: Augmentation,
+    ) -> None:
+        self.network = network
+        self.data = data
+        self.optimizer = optimizer
+        self.augmentation = augmentation
+
+    def set_lr(self, lr: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def __call__(self, indices: Tensor, draws: Tensor) -> Tensor:
+        inputs, labels = self.data.batch(indices)
+        logits: Tensor = self.network(self.augmentation.apply(inputs, draws))
+        loss = F.cross_entropy(logits, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return logits.detach()
+
+
+def _step(
+    network: nn.Module, data: Batcher, schedule: Schedule, augmentation: Augmentation
+) -> _EagerStep | CapturedStep:
+    if data.device.type == "cuda":
+        return CapturedStep(network, data, schedule, augmentation)
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=schedule.lr,
+        momentum=schedule.momentum,
+        weight_decay=schedule.weight_decay,
+        fused=True,
+    )
+    return _EagerStep(network, data, optimizer, augmentation)
+
+
+@torch.no_grad()
+def predict(
+    network: nn.Module, data: Batcher, batch_size: int = 1000, precision: Precision = "fp32"
+) -> Tensor:
+    """Logits float32 [N, C] of all samples in eval mode; the module's mode is restored."""
+    was_training = network.training
+    network.eval()
+    try:
+        with numerics(precision, data.device):
+            parts = [
+                network(data.batch(indices)[0]).float()
+                for indices in torch.arange(len(data), device=data.device).split(batch_size)
+            ]
+    finally:
+        network.train(was_training)
+    return torch.cat(parts)
+
+
+def time_step(step: Callable[[], object], device: torch.device, repeats: int = 3) -> float:
+    """Median seconds of ``step`` after one warm-up call; for the estimates of ``--dry-run``."""
+    import statistics
+    import time
+
+    step()
+    seconds = []
+    for _ in range(repeats):
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        start = time.perf_counter()
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)

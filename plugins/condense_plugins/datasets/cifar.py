@@ -1,0 +1,121 @@
+"""CIFAR-10 and CIFAR-100, read through torchvision."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from condense.data import LabeledData, Normalization
+from condense.engine.ingest import labeled_data
+from condense.errors import DataError
+from condense.options import Options as BaseOptions
+from condense.plugin import hookimpl
+
+if TYPE_CHECKING:
+    from condense.interfaces import Context, Dataset
+
+ROOT_VARIABLE = "CONDENSE_DATA"
+# written into SelMatch's released code, where CIFAR-100 gets them too
+_SELMATCH = Normalization((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+
+
+class CifarOptions(BaseOptions):
+    """Where the files are and how they are normalised."""
+
+    root: str | None = Field(
+        None, description="folder of the files; none = $CONDENSE_DATA or ~/.cache/condense-data"
+    )
+    download: bool = Field(True, description="download the files if they are not there")
+    norm: Literal["own", "selmatch"] = Field(
+        "own",
+        description="mean and std: own = of the training split, selmatch = the constants of the "
+        "released code (CIFAR-10's, for both)",
+    )
+
+
+class _Cifar:
+    """What both have in common."""
+
+    name: ClassVar[str]
+    version: ClassVar[str] = "1"
+    source: ClassVar[str]  # class in torchvision.datasets
+    folder: ClassVar[str]  # where the unpacked files lie in the root
+
+    def __init__(self, options: CifarOptions) -> None:
+        self.options = options
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds (or will hold) the files."""
+        chosen = self.options.root or os.environ.get(ROOT_VARIABLE) or "~/.cache/condense-data"
+        return Path(chosen).expanduser()
+
+    def load(self, context: Context) -> LabeledData:
+        """50 000 training and 10 000 test images, uint8 [N, 32, 32, 3]."""
+        train, test = self._open(train=True), self._open(train=False)
+        return labeled_data(
+            train.data,
+            train.targets,
+            test=(test.data, test.targets),
+            classes=train.classes,
+            flip=True,
+            name=self.name,
+            normalization=_SELMATCH if self.options.norm == "selmatch" else None,
+        )
+
+    def _open(self, train: bool) -> Any:
+        """torchvision's data set; it checks the MD5 of every file before unpickling it."""
+        import torchvision.datasets
+
+        source = getattr(torchvision.datasets, self.source)
+        with contextlib.suppress(RuntimeError):  # not there, or damaged
+            return source(str(self.root), train=train, download=False)
+        if not self.options.download:
+            raise self._missing("data.download is false")
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # stdout is for results
+                return source(str(self.root), train=train, download=True)
+        except (OSError, RuntimeError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise self._missing(f"the download failed: {reason}") from None
+
+    def _missing(self, reason: str) -> DataError:
+        return DataError(
+            f"{self.name} is not in {self.root} or is damaged there, and {reason}; put "
+            f"{self.folder} into {self.root} (or set -o data.root=DIR), or use --data npz:PATH "
+            "or folder:PATH"
+        )
+
+
+class Cifar10(_Cifar):
+    """Ten classes of 5000 colour images each."""
+
+    name: ClassVar[str] = "cifar10"
+    source: ClassVar[str] = "CIFAR10"
+    folder: ClassVar[str] = "cifar-10-batches-py"
+
+    class Options(CifarOptions):
+        """As for both."""
+
+
+class Cifar100(_Cifar):
+    """A hundred classes of 500 colour images each."""
+
+    name: ClassVar[str] = "cifar100"
+    source: ClassVar[str] = "CIFAR100"
+    folder: ClassVar[str] = "cifar-100-python"
+
+    class Options(CifarOptions):
+        """As for both."""
+
+
+@hookimpl
+def condense_register_datasets(register: Callable[[type[Dataset]], None]) -> None:
+    register(Cifar10)
+    register(Cifar100)

@@ -1,0 +1,125 @@
+"""A folder of image files, one subfolder per class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from condense.data import LabeledData
+from condense.engine.ingest import labeled_data
+from condense.errors import DataError
+from condense.options import Options as BaseOptions
+from condense.plugin import hookimpl
+from condense_plugins.datasets._images import (
+    Decoding,
+    class_files,
+    class_folders,
+    decode_images,
+    existing_folder,
+)
+
+if TYPE_CHECKING:
+    from condense.interfaces import Context, Dataset
+
+_LAYOUT = "train/CLASS/*.png (and test/CLASS/*.png), or CLASS/*.png"
+
+
+class Folder:
+    """PATH/train/CLASS/* with PATH/test/CLASS/* (or val) as the test split, or PATH/CLASS/*."""
+
+    name: ClassVar[str] = "folder"
+    version: ClassVar[str] = "1"
+    arg: ClassVar[str | None] = "path"
+
+    class Options(BaseOptions):
+        """Where the images are and how they are brought to one shape."""
+
+        path: str = Field(min_length=1, description=f"folder with {_LAYOUT}")
+        resize: int | None = Field(
+            None, ge=1, description="side in pixels that every image is resized to; none = as is"
+        )
+        channels: Literal["auto", "grey", "rgb"] = Field(
+            "auto",
+            description="grey or rgb convert every image; auto = rgb, and grey files are refused",
+        )
+        flip: bool = Field(True, description="whether a mirror image keeps its class")
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def load(self, context: Context) -> LabeledData:
+        """uint8 [N, H, W, C], classes and files in the order of their names."""
+        root = existing_folder(self.options.path, _LAYOUT)
+        train_root, test_root = _splits(root)
+        folders = class_folders(train_root)
+        classes = [folder.name for folder in folders]
+        if len(classes) < 2:
+            found = f"only the class folder '{classes[0]}'" if classes else "no class folder"
+            raise DataError(f"{train_root} has {found}, at least two are needed: {_LAYOUT}")
+        files, labels = _listing(folders, classes)
+        held = _listing(_test_folders(test_root, classes), classes) if test_root else None
+        decoding = self._decoding()
+        images = decode_images(files, decoding, context)
+        test = None
+        if held is not None:
+            test = (decode_images(held[0], decoding, context, like=images), held[1])
+        return labeled_data(
+            images,
+            labels,
+            test=test,
+            classes=classes,
+            flip=self.options.flip,
+            name=root.resolve().name or self.name,
+        )
+
+    def _decoding(self) -> Decoding:
+        return Decoding(
+            channels=self.options.channels,
+            resize=self.options.resize,
+            grey_hint="set -o data.channels=grey to make every image grey, "
+            "or -o data.channels=rgb to make every image RGB",
+            size_hint="set -o data.resize=32 (or another side) to make them one size",
+        )
+
+
+def _splits(root: Path) -> tuple[Path, Path | None]:
+    """Folders of the training and, if there is one, the test split."""
+    if not (root / "train").is_dir():
+        return root, None
+    for name in ("test", "val"):
+        if (root / name).is_dir():
+            return root / "train", root / name
+    return root / "train", None
+
+
+def _test_folders(test_root: Path, classes: list[str]) -> list[Path]:
+    folders = class_folders(test_root)
+    if not folders:
+        raise DataError(f"{test_root} has no class folder; remove it or add {_LAYOUT}")
+    for folder in folders:
+        if folder.name not in classes:
+            raise DataError(
+                f"test class {folder} has no training images; train has {', '.join(classes[:10])}"
+                f"{', …' * (len(classes) > 10)}; remove it or add train/{folder.name}"
+            )
+    return folders
+
+
+def _listing(folders: list[Path], classes: list[str]) -> tuple[list[Path], list[int]]:
+    """All image files with their class numbers."""
+    number = {name: position for position, name in enumerate(classes)}
+    files: list[Path] = []
+    labels: list[int] = []
+    for folder in folders:
+        found = class_files(folder)
+        files += found
+        labels += [number[folder.name]] * len(found)
+    return files, labels
+
+
+@hookimpl
+def condense_register_datasets(register: Callable[[type[Dataset]], None]) -> None:
+    register(Folder)

@@ -1,0 +1,123 @@
+"""Arrays in one ``.npz`` file: images or features, with labels."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from condense.data import LabeledData
+from condense.engine.ingest import labeled_data
+from condense.errors import DataError
+from condense.options import Options as BaseOptions
+from condense.plugin import hookimpl
+
+if TYPE_CHECKING:
+    from condense.interfaces import Context, Dataset
+
+_NEEDED = "train_images and train_labels (and test_images, test_labels, classes if there are any)"
+
+
+class Npz:
+    """Arrays train_images, train_labels and optionally test_images, test_labels, classes."""
+
+    name: ClassVar[str] = "npz"
+    version: ClassVar[str] = "1"
+    arg: ClassVar[str | None] = "path"
+
+    class Options(BaseOptions):
+        """Where the file is."""
+
+        path: str = Field(min_length=1, description=f".npz file with {_NEEDED}")
+        flip: bool | None = Field(
+            None, description="whether a mirror image keeps its class; none = for colour images"
+        )
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def load(self, context: Context) -> LabeledData:
+        """uint8 [N, H, W, C] images or float32 [N, D] features; nothing is unpickled."""
+        path = _existing(self.options.path)
+        arrays = _read(path)
+        try:
+            return labeled_data(
+                arrays["train_images"],
+                arrays["train_labels"],
+                test=(arrays["test_images"], arrays["test_labels"])
+                if "test_images" in arrays
+                else None,
+                classes=_classes(arrays.get("classes")),
+                flip=self.options.flip,
+                name=path.stem,
+            )
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+
+
+def _existing(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise DataError(f"{path} does not exist; give an .npz file with {_NEEDED}")
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; give an .npz file, or use --data folder:{path}")
+    if not zipfile.is_zipfile(path):
+        raise DataError(
+            f"{path} is not an .npz file (a zip of arrays) or is cut off; "
+            "write it with numpy.savez_compressed"
+        )
+    return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The arrays in use, with everything that is needed among them."""
+    wanted = ["train_images", "train_labels"]
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            there = set(archive.files)
+            if there & {"test_images", "test_labels"}:
+                wanted += ["test_images", "test_labels"]
+            for key in wanted:
+                if key not in there:
+                    listed = ", ".join(sorted(there)) or "nothing"
+                    raise DataError(
+                        f"{path} lacks the array {key}; it holds {listed}, needed are {_NEEDED}"
+                    )
+            optional = ["classes"] if "classes" in there else []
+            return {key: _member(archive, key, path) for key in wanted + optional}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read ({error}); write it again") from None
+
+
+def _member(archive: Any, key: str, path: Path) -> np.ndarray[Any, Any]:
+    try:
+        array = archive[key]
+    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"{key} in {path} holds Python objects, which are never unpickled as that could "
+                "run code; save it as plain numbers or strings of one shape"
+            ) from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{key} in {path} cannot be read ({reason}); write it again") from None
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{key} in {path} is not an array; write it with numpy.savez_compressed")
+    return array
+
+
+def _classes(array: np.ndarray[Any, Any] | None) -> list[str] | None:
+    if array is None:
+        return None
+    if array.ndim != 1:
+        raise DataError(f"classes has shape {array.shape}, expected one name for each class")
+    return [c.decode() if isinstance(c, bytes) else str(c) for c in array.tolist()]
+
+
+@hookimpl
+def condense_register_datasets(register: Callable[[type[Dataset]], None]) -> None:
+    register(Npz)

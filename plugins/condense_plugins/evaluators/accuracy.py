@@ -1,0 +1,138 @@
+"""Test accuracy of fresh networks trained on a set; the last epoch counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field, model_validator
+from torch import Generator, Tensor
+
+from condense import hookimpl
+from condense.engine import rng as rngs
+from condense.engine.precision import PrecisionOption, settle_precision
+from condense.engine.tensors import Batcher
+from condense.engine.train import Schedule, batches_per_epoch, predict, train
+from condense.interfaces import (
+    Arm,
+    Augmentation,
+    Context,
+    Evaluation,
+    Evaluator,
+    TrainingSet,
+)
+from condense.options import NetworkSpec
+from condense.options import Options as BaseOptions
+
+
+class AccuracyEvaluator:
+    """Trains ``repeats`` networks by SGD with a cosine schedule and tests each of them once.
+
+    Every arm gets the same number of optimiser steps: ``steps``, or what ``epochs`` + 1 epochs of
+    the condensed set come to (SelMatch's protocol, arXiv 2406.18561).
+    """
+
+    name: ClassVar[str] = "accuracy"
+    version: ClassVar[str] = "1"
+
+    class Options(BaseOptions):
+        network: NetworkSpec = Field(
+            NetworkSpec.of("resnet18"), description="network trained on the set"
+        )
+        repeats: int = Field(5, ge=1, description="networks trained, each with its own seed")
+        epochs: int = Field(500, ge=1, description="epochs of the condensed set, plus one")
+        steps: int | None = Field(None, ge=1, description="optimiser steps; replaces epochs")
+        batch_size: int = Field(128, ge=1, description="samples per step")
+        lr: float = Field(0.1, gt=0, description="initial learning rate, cosine to 1 %")
+        momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum")
+        weight_decay: float = Field(5e-4, ge=0, description="SGD weight decay")
+        precision: PrecisionOption = Field(
+            "auto", description="auto (bf16 on GPUs) | fp32 | tf32 | bf16"
+        )
+        baseline_augmentations: tuple[str, ...] = Field(
+            ("simple", "dsa"),
+            description="an arm without distilled samples is trained under each; the better counts",
+        )
+
+        @model_validator(mode="after")
+        def _some_baseline(self) -> Any:
+            if not self.baseline_augmentations:
+                raise ValueError("baseline_augmentations must name at least one augmentation")
+            return self
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    @property
+    def baseline_augmentations(self) -> tuple[str, ...]:
+        """Augmentations under which arms of real samples only are tried."""
+        return self.options.baseline_augmentations
+
+    def steps(self, size: int) -> int:
+        """Optimiser steps every arm gets beside a condensed set of ``size`` samples."""
+        o = self.options
+        return o.steps or (o.epochs + 1) * batches_per_epoch(size, o.batch_size)
+
+    def evaluate(
+        self,
+        arm: Arm,
+        test: TrainingSet,
+        augmentation: Augmentation,
+        context: Context,
+        rng: Generator,
+    ) -> Evaluation:
+        """Accuracy in 0-1 of every repeat, the test split read once for each."""
+        o = self.options
+        start = time.perf_counter()
+        precision = settle_precision(o.precision, context.device, "bf16")
+        schedule = Schedule(
+            self.steps(arm.size), o.batch_size, o.lr, o.momentum, o.weight_decay, 0.01, precision
+        )
+        tests = Batcher(test, context.device)
+        values, rates = [], []
+        title = f"evaluate {arm.name} ({augmentation.name})"
+        with context.progress.task(title, o.repeats * schedule.steps, "step") as task:
+            for repeat in range(o.repeats):
+                network = context.network(
+                    o.network, test.geometry, rngs.fork(rng, "init", repeat)
+                )
+                data = Batcher(arm.draw(repeat), context.device)
+                batches = rngs.fork(rng, "batches", repeat, device=context.device)
+                train(network, data, schedule, augmentation, batches, task=task)
+                right = predict(network, tests, precision=precision).argmax(1) == tests.labels
+                values.append(float(right.float().mean()))
+                rates.append(_per_class(right, tests.labels, test.geometry.classes))
+        return Evaluation(
+            tuple(values),
+            self._protocol(schedule, context, augmentation),
+            time.perf_counter() - start,
+            tuple(torch.stack(rates).mean(0).tolist()),
+        )
+
+    def _protocol(
+        self, schedule: Schedule, context: Context, augmentation: Augmentation
+    ) -> dict[str, object]:
+        return {
+            "network": context.identity(self.options.network),
+            "steps": schedule.steps,
+            "batch_size": schedule.batch_size,
+            "lr": schedule.lr,
+            "momentum": schedule.momentum,
+            "weight_decay": schedule.weight_decay,
+            "precision": schedule.precision,
+            "augmentation": augmentation.name,
+            "counted": "last epoch",
+        }
+
+
+def _per_class(right: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """float [classes] share of right answers in each class; 0 where it has no test sample."""
+    hits = torch.bincount(labels, weights=right.double(), minlength=classes)
+    return (hits / torch.bincount(labels, minlength=classes).clamp(min=1)).cpu()
+
+
+@hookimpl
+def condense_register_evaluators(register: Callable[[type[Evaluator]], None]) -> None:
+    register(AccuracyEvaluator)

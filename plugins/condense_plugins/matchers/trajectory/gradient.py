@@ -1,0 +1,143 @@
+"""The exact meta-gradient of trajectory matching, in two forms with equal results.
+
+A student walks θ_{t+1} = θ_t − η g_t with g_t = ∇_θ ℓ(θ_t; X_t), and the loss is
+L = ‖θ_T − θ*‖² / ‖θ_0 − θ*‖² (MTT, arXiv 2203.11932, eq. 2). Wanted: dL/dX and dL/dη.
+
+``unrolled`` keeps the graph of all T steps and lets autograd do the rest. ``constant_memory``
+keeps only θ_0 … θ_T and walks back with the adjoint v_T = 2(θ_T − θ*)/‖θ_0 − θ*‖²:
+
+    s_t = g_t·v_{t+1};  dL/dX_t = −η ∂s_t/∂X_t;  dL/dη −= s_t;  v_t = v_{t+1} − η ∂s_t/∂θ_t
+
+so activations of one step at a time are alive. (TESLA, arXiv 2211.10586, drops the last term.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from condense.interfaces import Augmentation, MatchStep
+from condense_plugins.matchers.trajectory.student import Student
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Positions in the synthetic set, int64 [B], and their augmentation draws [B, P]."""
+
+    indices: Tensor
+    draws: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """One student's way: where it starts, where it should end, and what it sees.
+
+    Attributes:
+        start: θ_0, float [P].
+        target: θ*, float [P].
+        step_size: η, scalar tensor.
+        batches: one per step.
+    """
+
+    start: Tensor
+    target: Tensor
+    step_size: Tensor
+    batches: Sequence[Batch]
+
+
+class Steps(Protocol):
+    """One step forward and one step back, run eagerly or replayed from CUDA graphs."""
+
+    def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
+        """θ_{t+1} from θ_t."""
+
+    def backward(
+        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(∂s/∂θ_t [P], ∂s/∂X_t [B, …], s_t scalar) for adjoint v_{t+1}."""
+
+
+@dataclass(frozen=True, eq=False)
+class EagerSteps:
+    """Steps through plain autograd; the step back is reverse over reverse.
+
+    Attributes:
+        student: the network.
+        augmentation: applied to every batch; the step back goes through it to the pixels.
+        inputs: the synthetic set, float [M, …].
+        labels: int64 [M].
+    """
+
+    student: Student
+    augmentation: Augmentation
+    inputs: Tensor
+    labels: Tensor
+
+    def loss(self, theta: Tensor, raw: Tensor, batch: Batch) -> Tensor:
+        """Student loss on the augmented batch ``raw`` [B, …]."""
+        augmented = self.augmentation.apply(raw, batch.draws)
+        return self.student.loss(theta, augmented, self.labels[batch.indices])
+
+    def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
+        leaf = theta.detach().requires_grad_()
+        with torch.enable_grad():
+            loss = self.loss(leaf, self.inputs[batch.indices], batch)
+        (gradient,) = torch.autograd.grad(loss, leaf)
+        return theta - step_size * gradient
+
+    def backward(
+        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        leaf = theta.detach().requires_grad_()
+        raw = self.inputs[batch.indices].requires_grad_()
+        with torch.enable_grad():
+            loss = self.loss(leaf, raw, batch)
+            (gradient,) = torch.autograd.grad(loss, leaf, create_graph=True)
+            slope = gradient @ adjoint
+        grad_theta, grad_raw = torch.autograd.grad(slope, (leaf, raw))
+        return grad_theta, grad_raw, slope.detach()
+
+
+@torch.no_grad()
+def constant_memory(steps: Steps, walk: Walk, inputs: Tensor) -> MatchStep:
+    """Loss and gradients with one step's activations alive at a time.
+
+    Args:
+        steps: the student's step forward and back.
+        walk: start, target, step size and batches.
+        inputs: the synthetic set [M, …]; a sample drawn more than once sums its gradients.
+    """
+    eta = walk.step_size
+    kept = [walk.start]
+    for batch in walk.batches:
+        kept.append(steps.forward(kept[-1], eta, batch))
+    scale = (walk.start - walk.target).square().sum()
+    miss = kept.pop() - walk.target
+    adjoint = 2 * miss / scale
+    grad_inputs = torch.zeros_like(inputs)
+    grad_eta = torch.zeros_like(eta)
+    for batch in reversed(walk.batches):
+        grad_theta, grad_raw, slope = steps.backward(kept.pop(), adjoint, eta, batch)
+        grad_inputs.index_add_(0, batch.indices, grad_raw * -eta)
+        grad_eta -= slope
+        adjoint = adjoint - eta * grad_theta
+    return MatchStep(miss.square().sum() / scale, grad_inputs, None, grad_eta)
+
+
+def unrolled(steps: EagerSteps, walk: Walk, inputs: Tensor) -> MatchStep:
+    """The same by differentiating through all steps at once; memory grows with their number."""
+    leaf = inputs.detach().requires_grad_()
+    eta = walk.step_size.detach().clone().requires_grad_()
+    theta = walk.start.detach().requires_grad_()
+    for batch in walk.batches:
+        loss = steps.loss(theta, leaf[batch.indices], batch)
+        (gradient,) = torch.autograd.grad(loss, theta, create_graph=True)
+        theta = theta - eta * gradient
+    scale = (walk.start - walk.target).square().sum()
+    distance = (theta - walk.target).square().sum() / scale
+    grad_inputs, grad_eta = torch.autograd.grad(distance, (leaf, eta))
+    return MatchStep(distance.detach(), grad_inputs, None, grad_eta)

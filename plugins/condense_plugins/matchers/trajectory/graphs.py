@@ -1,0 +1,87 @@
+"""The student's steps as CUDA graphs: some hundred small launches a step become one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from condense.engine.capture import capture
+from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps
+
+
+@dataclass(frozen=True, eq=False)
+class _Recording:
+    """A graph with the tensors it reads and those it leaves its results in."""
+
+    graph: torch.cuda.CUDAGraph
+    theta: Tensor
+    adjoint: Tensor
+    step_size: Tensor
+    batch: Batch
+    results: tuple[Tensor, ...]
+
+    def replay(self, theta: Tensor, adjoint: Tensor | None, step_size: Tensor, batch: Batch) -> None:
+        self.theta.copy_(theta)
+        if adjoint is not None:
+            self.adjoint.copy_(adjoint)
+        self.step_size.copy_(step_size)
+        self.batch.indices.copy_(batch.indices)
+        self.batch.draws.copy_(batch.draws)
+        self.graph.replay()
+
+
+class CapturedSteps:
+    """:class:`EagerSteps` recorded once per batch size and replayed.
+
+    Args:
+        eager: over a synthetic set whose storage stays where it is.
+    """
+
+    def __init__(self, eager: EagerSteps) -> None:
+        self.eager = eager
+        self._forward: dict[int, _Recording] = {}
+        self._backward: dict[int, _Recording] = {}
+
+    def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
+        """θ_{t+1}, in new memory."""
+        size = len(batch.indices)
+        if size not in self._forward:
+            self._forward[size] = self._record(theta, step_size, batch, back=False)
+        recording = self._forward[size]
+        recording.replay(theta, None, step_size, batch)
+        return recording.results[0].clone()
+
+    def backward(
+        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(∂s/∂θ_t, ∂s/∂X_t, s_t), valid until the next call."""
+        size = len(batch.indices)
+        if size not in self._backward:
+            self._backward[size] = self._record(theta, step_size, batch, back=True)
+        recording = self._backward[size]
+        recording.replay(theta, adjoint, step_size, batch)
+        grad_theta, grad_raw, slope = recording.results
+        return grad_theta, grad_raw, slope
+
+    def _record(self, theta: Tensor, step_size: Tensor, batch: Batch, back: bool) -> _Recording:
+        static_theta, static_adjoint = theta.clone(), torch.zeros_like(theta)
+        static_step, static_batch = (
+            step_size.clone(),
+            Batch(batch.indices.clone(), batch.draws.clone()),
+        )
+        results: list[Tensor] = []
+
+        def body() -> None:
+            if back:
+                results[:] = self.eager.backward(
+                    static_theta, static_adjoint, static_step, static_batch
+                )
+            else:
+                results[:] = [self.eager.forward(static_theta, static_step, static_batch)]
+
+        graph = capture(body)
+        return _Recording(
+            graph, static_theta, static_adjoint, static_step, static_batch, tuple(results)
+        )

@@ -1,0 +1,141 @@
+"""The matcher: draws an expert, a start and batches, and hands the walk to a gradient form."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from condense.engine.precision import numerics, settle_precision
+from condense.interfaces import (
+    Augmentation,
+    Context,
+    Geometry,
+    LabeledData,
+    MatchPlan,
+    MatchStep,
+    SyntheticSet,
+)
+from condense_plugins.matchers.trajectory.experts import load_experts
+from condense_plugins.matchers.trajectory.gradient import (
+    Batch,
+    EagerSteps,
+    Steps,
+    Walk,
+    constant_memory,
+    unrolled,
+)
+from condense_plugins.matchers.trajectory.graphs import CapturedSteps
+from condense_plugins.matchers.trajectory.memory import choose_form
+from condense_plugins.matchers.trajectory.options import TrajectoryOptions
+from condense_plugins.matchers.trajectory.student import Student
+
+
+class TrajectoryMatcher:
+    """Moves the synthetic set so that students trained on it follow experts (MTT)."""
+
+    name: ClassVar[str] = "trajectory"
+    version: ClassVar[str] = "1"
+    Options: ClassVar[type[TrajectoryOptions]] = TrajectoryOptions
+
+    def __init__(self, options: TrajectoryOptions) -> None:
+        self.options = options
+        self._experts: list[Tensor] = []
+        self._student: Student | None = None
+        self._augmentation: Augmentation | None = None
+        self._geometry: Geometry | None = None
+        self._steps: tuple[SyntheticSet, Steps, str] | None = None
+        self._role: Tensor | None = None
+
+    @property
+    def plan(self) -> MatchPlan:
+        """The engine's optimiser settings, from the options."""
+        o = self.options
+        return MatchPlan(
+            iterations=o.iterations,
+            image_lr=o.image_lr,
+            image_momentum=o.image_momentum,
+            step_size=o.step_size,
+            step_size_lr=o.step_size_lr,
+            step_size_momentum=o.step_size_momentum,
+            snapshots=o.snapshots,
+        )
+
+    def prepare(self, data: LabeledData, context: Context, rng: Generator) -> None:
+        """Train the experts, or read them from the store.
+
+        Raises:
+            CapacityError: if they would not fit the disk.
+        """
+        self._experts = load_experts(data, context, self.options, rng)
+        if context.device.type == "cuda":
+            self._experts = [trajectory.pin_memory() for trajectory in self._experts]
+        network = context.network(self.options.network, data.geometry, rng)
+        self._student = Student(network)
+        self._augmentation = context.augmentation(self.options.augmentation)
+        self._geometry = data.geometry
+        self._steps = None
+
+    def step(self, synthetic: SyntheticSet, rng: Generator) -> MatchStep:
+        """Loss and gradients of one student's walk.
+
+        Args:
+            synthetic: the set; the same object at every call, updated in place in between.
+            rng: CPU generator; draws expert, start epoch, batches and augmentation.
+        """
+        device = synthetic.inputs.device
+        precision = settle_precision(self.options.precision, device, "tf32")
+        walk = self._draw(synthetic, rng)
+        steps, form = self._bind(synthetic, walk.batches[0])
+        with numerics(precision, device):
+            if form == "unrolled":
+                assert isinstance(steps, EagerSteps)
+                return unrolled(steps, walk, synthetic.inputs)
+            return constant_memory(steps, walk, synthetic.inputs)
+
+    def _bind(self, synthetic: SyntheticSet, batch: Batch) -> tuple[Steps, str]:
+        """The steps over ``synthetic`` and the gradient's form, settled at the first call."""
+        if self._steps is None or self._steps[0] is not synthetic:
+            assert self._student is not None and self._augmentation is not None
+            eager = EagerSteps(
+                self._student, self._augmentation, synthetic.inputs, synthetic.labels
+            )
+            cuda = synthetic.inputs.device.type == "cuda"
+            form = choose_form(self.options, eager, batch)
+            steps: Steps = CapturedSteps(eager) if cuda and form == "constant" else eager
+            self._steps = (synthetic, steps, form)
+            self._role = synthetic.role.cpu()
+        return self._steps[1], self._steps[2]
+
+    def _draw(self, synthetic: SyntheticSet, rng: Generator) -> Walk:
+        """Everything random of one iteration, in a fixed order."""
+        assert self._augmentation is not None and self._geometry is not None
+        device = synthetic.inputs.device
+        o = self.options
+        expert = self._experts[int(torch.randint(len(self._experts), (), generator=rng))]
+        first = int(torch.randint(o.max_start_epoch, (), generator=rng))
+        role = self._role if self._role is not None else synthetic.role.cpu()
+        indices = draw_batches(len(synthetic), o.batch_size, o.steps, rng)
+        batches = []
+        for index in indices:
+            draws = self._augmentation.draw(role[index], self._geometry, rng)
+            batches.append(
+                Batch(index.to(device, non_blocking=True), draws.to(device, non_blocking=True))
+            )
+        start, target = (
+            expert[epoch].to(device, synthetic.inputs.dtype, non_blocking=True)
+            for epoch in (first, first + o.expert_epochs)
+        )
+        return Walk(start, target, synthetic.step_size, batches)
+
+
+def draw_batches(samples: int, batch_size: int, steps: int, rng: Generator) -> list[Tensor]:
+    """``steps`` batches of positions: chunks of permutations of the whole set, int64 [≤ B] each.
+
+    A permutation is used up before the next is drawn, so its last chunk may be short.
+    """
+    batches: list[Tensor] = []
+    while len(batches) < steps:
+        batches.extend(torch.randperm(samples, generator=rng).split(batch_size))
+    return batches[:steps]

@@ -1,0 +1,53 @@
+"""Options of the trajectory matcher; the defaults are the values of the SelMatch paper."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from condense.engine.precision import PrecisionOption
+from condense.options import AugmentationSpec, NetworkSpec, Options
+
+Memory = Literal["auto", "constant", "unrolled"]
+
+
+class TrajectoryOptions(Options):
+    """How experts are trained and students are matched to them."""
+
+    iterations: int = Field(10000, ge=0, description="matching iterations")
+    steps: int = Field(55, ge=1, description="student steps per iteration")
+    batch_size: int = Field(125, ge=1, description="synthetic samples per student step")
+    experts: int = Field(100, ge=1, description="expert networks")
+    max_start_epoch: int = Field(80, ge=1, description="students start at an epoch below this one")
+    expert_epochs: int = Field(2, ge=1, description="epochs between start and target snapshot")
+    expert_lr: float = Field(0.01, gt=0, description="learning rate of the experts' SGD")
+    expert_momentum: float = Field(0.0, ge=0, lt=1, description="momentum of the experts' SGD")
+    expert_batch_size: int = Field(256, ge=1, description="batch size of the experts")
+    expert_augmentation: AugmentationSpec = Field(
+        AugmentationSpec.of("none"), description="augmentation of the experts (none, as released)"
+    )
+    network: NetworkSpec = Field(
+        NetworkSpec.of("convnet"), description="network of experts and students"
+    )
+    augmentation: AugmentationSpec = Field(
+        AugmentationSpec.of("dsa", per="batch"), description="augmentation of the student batches"
+    )
+    image_lr: float = Field(1000.0, gt=0, description="learning rate of the distilled samples")
+    image_momentum: float = Field(0.5, ge=0, lt=1, description="their momentum")
+    step_size: float = Field(0.001, gt=0, description="initial synthetic step size, learned")
+    step_size_lr: float = Field(1e-5, ge=0, description="learning rate of the step size")
+    step_size_momentum: float = Field(0.5, ge=0, lt=1, description="its momentum")
+    snapshots: tuple[int, ...] = Field((), description="iterations after which the set is saved")
+    memory: Memory = Field(
+        "auto",
+        description="meta-gradient: constant memory, plain unrolling, or the quicker that fits",
+    )
+    precision: PrecisionOption = Field(
+        "auto", description="of student steps and experts: auto (tf32 on GPUs) | fp32 | tf32 | bf16"
+    )
+
+    @property
+    def last_epoch(self) -> int:
+        """The last epoch whose snapshot can be a target; experts train no longer."""
+        return self.max_start_epoch - 1 + self.expert_epochs

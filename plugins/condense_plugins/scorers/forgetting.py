@@ -1,0 +1,51 @@
+"""Forgetting events (Toneva et al. 2019, arXiv 1812.05159)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from condense import hookimpl
+from condense.engine.dynamics import DynamicsOptions
+from condense.interfaces import Context, LabeledData, Scorer, Scores
+
+
+class ForgettingScorer:
+    """How often a sample that was classified right is wrong the next time it is seen.
+
+    Samples that no network ever classifies right rank hardest, as in the paper.
+    """
+
+    name: ClassVar[str] = "forgetting"
+    version: ClassVar[str] = "1"
+
+    class Options(DynamicsOptions):
+        pass
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
+        """float32 [N]: events averaged over networks, with the standard error over networks."""
+        events = forgetting_events(context.dynamics(data, rng, self.options).correct)  # [K, N]
+        error = events.std(dim=0) / len(events) ** 0.5 if len(events) > 1 else None
+        return Scores(events.mean(dim=0), data.fingerprint, "forgetting (per presentation)", error)
+
+
+def forgetting_events(correct: Tensor) -> Tensor:
+    """float32 [K, N] events of ``correct`` (bool [K, E, N], one presentation an epoch).
+
+    A sample that is never right in a network's training counts E events there: one more than the
+    E − 1 that are possible for one that was ever learned.
+    """
+    forgotten = (correct[:, :-1] & ~correct[:, 1:]).sum(dim=1).float()
+    never = ~correct.any(dim=1)
+    return torch.where(never, float(correct.shape[1]), forgotten)
+
+
+@hookimpl
+def condense_register_scorers(register: Callable[[type[Scorer]], None]) -> None:
+    register(ForgettingScorer)

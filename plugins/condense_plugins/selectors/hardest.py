@@ -1,0 +1,38 @@
+"""The hardest samples of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from torch import Generator
+
+from condense import hookimpl
+from condense.interfaces import Budget, LabeledData, Scores, Selection, Selector
+from condense.options import Options as BaseOptions
+from condense_plugins.selectors._common import require, take_ranks
+
+
+class HardestSelector:
+    """Takes the hardest samples of each class, listed hardest first."""
+
+    name: ClassVar[str] = "hardest"
+    version: ClassVar[str] = "1"
+    needs_scores: ClassVar[bool] = True
+
+    class Options(BaseOptions):
+        pass
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def select(
+        self, data: LabeledData, scores: Scores | None, budget: Budget, rng: Generator
+    ) -> Selection:
+        """The ``count`` hardest samples of every class; ties keep the data's order."""
+        return take_ranks(data, require(scores, self.name), budget, easiest=False)
+
+
+@hookimpl
+def condense_register_selectors(register: Callable[[type[Selector]], None]) -> None:
+    register(HardestSelector)

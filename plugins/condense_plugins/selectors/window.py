@@ -1,0 +1,66 @@
+"""SelMatch's sliding window over difficulty (arXiv 2406.18561, section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from torch import Generator
+
+from condense import hookimpl
+from condense.errors import DataError
+from condense.interfaces import Budget, LabeledData, Scores, Selection, Selector
+from condense.options import Options as BaseOptions
+from condense_plugins.selectors._common import hardest_first, require
+
+
+class WindowSelector:
+    """Skips the hardest β of each class and takes the samples that come next."""
+
+    name: ClassVar[str] = "window"
+    version: ClassVar[str] = "1"
+    needs_scores: ClassVar[bool] = True
+
+    class Options(BaseOptions):
+        beta: float = Field(0.5, ge=0, lt=1, description="share of hardest samples skipped, 0-1")
+        unit: Literal["class", "ipc"] = Field(
+            "class",
+            description="what beta is a share of: the class's size, or ipc (the released code)",
+        )
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def select(
+        self, data: LabeledData, scores: Scores | None, budget: Budget, rng: Generator
+    ) -> Selection:
+        """⌊β·n_class⌋ hardest samples skipped, the next ``count`` taken, hardest first.
+
+        Raises:
+            DataError: if the window runs past the end of a class.
+        """
+        values = require(scores, self.name).values
+        chosen = []
+        for label, count in enumerate(budget.counts(data)):
+            ranked = hardest_first(values, data.class_indices(label))
+            start = window_start(self.options.beta, len(ranked), count, self.options.unit)
+            if start + count > len(ranked):
+                raise DataError(
+                    f"class {data.classes[label]} has {len(ranked)} images, window start {start} "
+                    f"(selector.beta={self.options.beta}) + ipc {count} needs {start + count}; "
+                    "lower selector.beta or --ipc"
+                )
+            chosen.append(ranked[start : start + count])
+        return Selection.of_classes(chosen)
+
+
+def window_start(beta: float, size: int, count: int, unit: str) -> int:
+    """Samples skipped in a class of ``size`` of which ``count`` are kept."""
+    # 1e-9: 0.29 · 100 must be 29 although the float product is 28.999…
+    return int(beta * (size if unit == "class" else count) + 1e-9)
+
+
+@hookimpl
+def condense_register_selectors(register: Callable[[type[Selector]], None]) -> None:
+    register(WindowSelector)

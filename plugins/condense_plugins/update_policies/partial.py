@@ -1,0 +1,42 @@
+"""SelMatch's partial update (arXiv 2406.18561, section 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from condense import hookimpl
+from condense.interfaces import Selection, UpdatePolicy
+from condense.options import Options as BaseOptions
+
+
+class PartialPolicy:
+    """Distils the easier share α of each class; the harder rest stays real and frozen."""
+
+    name: ClassVar[str] = "partial"
+    version: ClassVar[str] = "1"
+
+    class Options(BaseOptions):
+        alpha: float = Field(
+            0.6, ge=0, le=1, description="share of each class's samples that are distilled, 0-1"
+        )
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def split(self, selection: Selection) -> Tensor:
+        """bool [M]: the last ⌊α·count⌋ of each class are distilled."""
+        parts = []
+        for count in selection.counts:
+            distilled = int(self.options.alpha * count + 1e-9)
+            parts.append(torch.arange(count) >= count - distilled)
+        return torch.cat(parts)
+
+
+@hookimpl
+def condense_register_update_policies(register: Callable[[type[UpdatePolicy]], None]) -> None:
+    register(PartialPolicy)

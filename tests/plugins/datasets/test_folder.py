@@ -1,0 +1,198 @@
+"""Folders of images: layouts, conversions and refusals."""
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from condense_plugins.datasets.folder import Folder
+from PIL import Image
+
+from condense.errors import DataError
+
+done = []
+
+
+@contextmanager
+def task(title, total, unit="it"):
+    yield SimpleNamespace(advance=lambda n=1: done.append(n))
+
+
+CONTEXT = SimpleNamespace(progress=SimpleNamespace(task=task))
+
+
+def draw(path, value=100, size=(6, 6), mode="RGB"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (value, value // 2, 0)).convert(mode).save(path)
+    return path
+
+
+@pytest.fixture
+def root(tmp_path):
+    for c, name in enumerate(("cat", "ant")):
+        for k in range(3):
+            draw(tmp_path / "train" / name / f"{k}.png", 50 * c + 10 * k)
+        draw(tmp_path / "test" / name / "0.png", 200 + c)
+    return tmp_path
+
+
+def load(root, **options):
+    return Folder(Folder.Options(path=str(root), **options)).load(CONTEXT)
+
+
+def refusal(root, **options):
+    with pytest.raises(DataError) as caught:
+        load(root, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_classes_and_files_come_in_the_order_of_their_names(root):
+    done.clear()
+    data = load(root)
+    assert data.classes == ("ant", "cat")
+    assert data.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert data.inputs[:, 0, 0, 0].tolist() == [50, 60, 70, 0, 10, 20]
+    assert data.inputs.shape == (6, 6, 6, 3)
+    assert data.flip
+    assert data.test is not None
+    assert data.test.inputs[:, 0, 0, 0].tolist() == [201, 200]
+    assert sum(done) == 8
+    assert load(root).fingerprint == data.fingerprint
+
+
+def test_val_serves_as_the_test_split_and_flip_can_be_off(root):
+    (root / "test").rename(root / "val")
+    data = load(root, flip=False)
+    assert data.test is not None
+    assert not data.flip
+    assert not data.test.flip
+
+
+def test_class_folders_alone_are_a_train_split(root):
+    data = load(root / "train")
+    assert len(data) == 6
+    assert data.test is None
+
+
+def test_hidden_and_foreign_files_are_passed_over(root):
+    (root / "train" / ".cache").mkdir()
+    (root / "train" / "cat" / "notes.txt").write_text("no image")
+    (root / "train" / "cat" / "._0.png").write_text("no image")
+    assert len(load(root)) == 6
+
+
+def test_mixed_sizes_are_refused_and_resize_mends_them(root):
+    odd = draw(root / "train" / "cat" / "1.png", size=(9, 7))
+    message = refusal(root)
+    for word in (str(odd), "9x7", "6x6", "-o data.resize=32"):
+        assert word in message
+    assert load(root, resize=5).inputs.shape == (6, 5, 5, 3)
+
+
+def test_test_images_must_have_the_size_of_the_train_images(root):
+    for name in ("cat", "ant"):
+        draw(root / "test" / name / "0.png", size=(8, 8))
+    message = refusal(root)
+    assert "8x8" in message
+    assert "6x6" in message
+
+
+def test_resize_averages_when_it_shrinks(tmp_path):
+    board = np.indices((32, 32)).sum(0) % 2 * 255
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(board.astype(np.uint8)).convert("RGB").save(tmp_path / name / "0.png")
+    inner = load(tmp_path, resize=8).inputs[0, 2:-2, 2:-2].int()
+    assert ((inner - 128).abs() <= 4).all()
+
+
+def test_large_jpegs_are_resized_close_to_the_exact_way(tmp_path):
+    y, x = np.mgrid[0:256, 0:320]
+    pixels = np.stack([x * 255 // 320, y * 255 // 256, (x + y) % 256], -1).astype(np.uint8)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels).save(tmp_path / name / "0.jpg", quality=95)
+    exact = np.asarray(Image.open(tmp_path / "a" / "0.jpg").resize((32, 32), Image.BILINEAR))
+    found = load(tmp_path, resize=32).inputs[0].numpy()
+    assert np.abs(found.astype(int) - exact)[..., :2].max() <= 6
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "LA", "I;16"])
+def test_grey_files_are_refused_until_channels_is_chosen(root, mode):
+    if mode == "I;16":
+        grey = root / "train" / "cat" / "1.png"
+        Image.fromarray(np.full((6, 6), 25700, np.uint16)).save(grey)
+    else:
+        grey = draw(root / "train" / "cat" / "1.png", 255, mode=mode)
+    message = refusal(root)
+    for word in (str(grey), mode[0], "-o data.channels=grey", "-o data.channels=rgb"):
+        assert word in message
+    assert load(root, channels="grey").inputs.shape == (6, 6, 6, 1)
+    assert load(root, channels="rgb").inputs.shape == (6, 6, 6, 3)
+
+
+def test_sixteen_bits_are_scaled_to_eight(root):
+    Image.fromarray(np.full((6, 6), 25700, np.uint16)).save(root / "train" / "ant" / "0.png")
+    assert load(root, channels="rgb").inputs[0].unique().tolist() == [100]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "CMYK"])
+def test_other_colour_modes_become_rgb(root, mode):
+    suffix = "tif" if mode == "CMYK" else "png"
+    draw(root / "train" / "ant" / f"00.{suffix}", 120, mode=mode)
+    assert load(root).inputs[1, 0, 0].tolist() == pytest.approx([120, 60, 0], abs=25)
+
+
+def test_transparent_palettes_raise_no_warning(root):
+    image = Image.new("RGB", (6, 6), (9, 9, 9)).convert("P")
+    image.save(root / "train" / "ant" / "0.png", transparency=b"\x00\x80")
+    assert len(load(root)) == 6
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text"])
+def test_broken_images_are_named(root, damage):
+    bad = root / "train" / "cat" / "1.jpg"
+    noise = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(bad)
+    whole = bad.read_bytes()
+    bad.write_bytes({"cut": whole[:-60], "empty": b"", "text": b"hello"}[damage])
+    message = refusal(root)
+    assert f"image {bad} cannot be read" in message
+    assert refusal(root, resize=4) == message
+
+
+def test_empty_class_is_named(root):
+    (root / "train" / "dog").mkdir()
+    message = refusal(root)
+    assert str(root / "train" / "dog") in message
+    assert "no image file" in message
+
+
+def test_too_few_classes_are_named(tmp_path, root):
+    assert "no class folder" in refusal(root / "test" / "cat")
+    (root / "test").rename(tmp_path / "away")
+    draw(tmp_path / "single" / "fox" / "0.png")
+    assert "'fox'" in refusal(tmp_path / "single")
+
+
+def test_test_class_without_training_images_is_named(root):
+    draw(root / "test" / "yak" / "0.png")
+    message = refusal(root)
+    assert "yak" in message
+    assert "ant, cat" in message
+
+
+def test_path_must_be_a_folder_that_exists(root):
+    assert f"{root / 'nowhere'} does not exist" in refusal(root / "nowhere")
+    assert "is a file" in refusal(root / "train" / "cat" / "0.png")
+
+
+def test_the_test_split_alone_may_lack_a_class(root):
+    (root / "test" / "ant" / "0.png").unlink()
+    (root / "test" / "ant").rmdir()
+    data = load(root)
+    assert data.test is not None
+    assert data.test.labels.tolist() == [1]
+    assert torch.equal(data.test.labels, torch.tensor([1]))

@@ -1,0 +1,137 @@
+"""Arrays in an npz file: what is read and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+from condense_plugins.datasets.npz import Npz
+
+from condense.errors import DataError
+
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+
+
+def images(n=6, channels=3):
+    return np.random.default_rng(n).integers(0, 256, (n, 4, 4, channels), dtype=np.uint8)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def save(**arrays):
+        path = tmp_path / "mine.npz"
+        full = {"train_images": images(), "train_labels": LABELS, **arrays}
+        np.savez_compressed(path, **{k: v for k, v in full.items() if v is not None})
+        return path
+
+    return save
+
+
+def load(path, **options):
+    return Npz(Npz.Options(path=str(path), **options)).load(context=None)
+
+
+def refusal(path):
+    with pytest.raises(DataError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def test_all_arrays_are_read(write):
+    names = np.array(["ant", "bee", "cat"])
+    path = write(test_images=images(2), test_labels=np.array([2, 0]), classes=names)
+    data = load(path)
+    assert np.array_equal(data.inputs.numpy(), images())
+    assert data.classes == ("ant", "bee", "cat")
+    assert data.name == "mine"
+    assert data.flip
+    assert data.test is not None
+    assert data.test.labels.tolist() == [2, 0]
+
+
+def test_grey_and_float_images(write):
+    grey = load(write(train_images=images(channels=1)[..., 0]))
+    assert grey.inputs.shape == (6, 4, 4, 1)
+    assert not grey.flip
+    path = write(train_images=images() / 255)
+    assert np.array_equal(load(path).inputs.numpy(), images())
+    assert not load(path, flip=False).flip
+
+
+def test_features_and_string_labels(write):
+    features = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    data = load(write(train_images=features, train_labels=np.array(list("abcabc"))))
+    assert torch.equal(data.inputs, torch.from_numpy(features))
+    assert data.classes == ("a", "b", "c")
+    assert data.test is None
+
+
+@pytest.mark.parametrize("key", ["train_images", "train_labels"])
+def test_missing_arrays_are_named(write, key):
+    message = refusal(write(**{key: None}, x_train=np.zeros(3)))
+    assert f"lacks the array {key}" in message
+    assert "x_train" in message
+    assert "train_images and train_labels" in message
+
+
+@pytest.mark.parametrize("key", ["test_images", "test_labels"])
+def test_half_a_test_split_is_refused(write, key):
+    other = "test_labels" if key == "test_images" else "test_images"
+    assert f"lacks the array {other}" in refusal(write(**{key: LABELS}))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"train_labels": LABELS[:4]}, ["6 inputs", "4 labels"]),
+        ({"train_labels": LABELS - 1}, ["-1", "position 0"]),
+        ({"train_labels": LABELS + 0.5}, ["0.5"]),
+        ({"train_labels": np.full(6, 3)}, ["'3'", "at least two"]),
+        ({"train_images": images(channels=4)}, ["(6, 4, 4, 4)"]),
+        ({"train_images": images() / 100}, ["0–1", "image 0"]),
+        ({"train_images": np.full((6, 3), np.nan)}, ["nan", "row 0, column 0"]),
+        ({"classes": np.array(["a", "b"])}, ["2 at position 2", "2 names"]),
+        ({"classes": np.array([["a", "b"]])}, ["(1, 2)"]),
+    ],
+)
+def test_wrong_arrays_are_refused(write, arrays, words):
+    path = write(**arrays)
+    with pytest.raises(DataError) as caught:
+        load(path)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_objects_are_never_unpickled(write, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return open, (str(tmp_path / "sprung"), "w")
+
+    path = write(train_labels=np.array([Trap()] * 6, dtype=object))
+    message = refusal(path)
+    assert "train_labels" in message
+    assert "Python objects" in message
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_files_that_are_no_npz_are_refused(write, tmp_path):
+    text = tmp_path / "text.npz"
+    text.write_text("hello")
+    assert "not an .npz file" in refusal(text)
+    single = tmp_path / "single.npy"
+    np.save(single, LABELS)
+    assert "not an .npz file" in refusal(single)
+    assert f"{tmp_path / 'gone.npz'} does not exist" in refusal(tmp_path / "gone.npz")
+    assert "is a folder" in refusal(tmp_path)
+
+
+def test_damaged_files_are_refused(write):
+    path = write()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert "cut off" in refusal(path)
+    middle = bytearray(whole)
+    middle[100:140] = bytes(40)
+    path.write_bytes(bytes(middle))
+    assert "cannot be read" in refusal(path)
