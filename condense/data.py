@@ -18,6 +18,15 @@ from torch import Tensor
 from condense.errors import DataError, OptionError
 
 
+def content_digest(*tensors: Tensor, extra: object = ()) -> str:
+    """SHA-256 (first 32 hex digits) of CPU tensors' types, shapes and bytes, and ``extra``."""
+    digest = hashlib.sha256(repr(extra).encode())
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()[:32]
+
+
 class Role(IntEnum):
     """Where a sample of a condensed set comes from; travels with the sample."""
 
@@ -90,12 +99,9 @@ class LabeledData:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (first 32 hex digits) of inputs, labels, classes and normalisation."""
-        digest = hashlib.sha256()
-        for tensor in (self.inputs, self.labels):
-            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-            digest.update(memoryview(tensor.contiguous().numpy()).cast("B"))
-        digest.update(repr((self.classes, self.normalization, self.flip)).encode())
-        return digest.hexdigest()[:32]
+        return content_digest(
+            self.inputs, self.labels, extra=(self.classes, self.normalization, self.flip)
+        )
 
     def without_test(self) -> LabeledData:
         """The same training split with its test split out of reach."""
@@ -211,7 +217,10 @@ class SyntheticSet:
 
     def to(self, device: torch.device) -> SyntheticSet:
         return SyntheticSet(
-            *(getattr(self, f).to(device) for f in ("inputs", "labels", "role", "source_index")),
+            self.inputs.to(device),
+            self.labels.to(device),
+            self.role.to(device),
+            self.source_index.to(device),
             self.step_size.to(device),
         )
 

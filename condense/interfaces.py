@@ -105,9 +105,17 @@ class Cache(Protocol):
 class Context(Protocol):
     """What the engine lends a component while its stage runs."""
 
-    device: torch.device
-    cache: Cache
-    progress: Progress
+    @property
+    def device(self) -> torch.device:
+        """Where tensors are worked on."""
+
+    @property
+    def cache(self) -> Cache:
+        """The stage cache."""
+
+    @property
+    def progress(self) -> Progress:
+        """Where long stages report."""
 
     def network(self, spec: NetworkSpec, geometry: Geometry, rng: Generator) -> nn.Module:
         """A freshly initialised network on :attr:`device`; global random state is untouched."""
@@ -136,7 +144,10 @@ class Component(Protocol):
     """What all kinds have in common."""
 
     name: ClassVar[str]
-    Options: ClassVar[type[BaseOptions]]
+
+    @property
+    def Options(self) -> type[BaseOptions]:
+        """The component's options model."""
 
     def __init__(self, options: Any) -> None: ...
 
@@ -254,5 +265,3 @@ class Evaluator(Component, Protocol):
             context: device, networks, progress.
             rng: generator of this stage.
         """
-
-

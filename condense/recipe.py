@@ -154,7 +154,9 @@ def read_recipe(path: Path) -> dict[str, Any]:
             )
         if key in STAGES and not isinstance(value, (dict, str)):
             raise OptionError(f"recipe {path}: {key} must be a component or a table, got {value!r}")
-    return {k: ({COMPONENT: v} if k in STAGES and isinstance(v, str) else v) for k, v in table.items()}
+    return {
+        k: ({COMPONENT: v} if k in STAGES and isinstance(v, str) else v) for k, v in table.items()
+    }
 
 
 def assignments_layer(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> Layer:
@@ -226,9 +228,7 @@ def resolve_stage(host: Host, stage: str, layers: Sequence[Layer]) -> Resolved:
     return settle(host, STAGES[stage], name, argument, values, where=stage)
 
 
-def settle(
-    host: Host, kind: str, name: str, argument: str, values: Table, where: str
-) -> Resolved:
+def settle(host: Host, kind: str, name: str, argument: str, values: Table, where: str) -> Resolved:
     """The component ``name`` with options ``values``; nested components are settled too."""
     cls = host.registry(kind).get(name)
     values = dict(values)

@@ -65,7 +65,6 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
     """Show one component's options with type, default and meaning."""
     from condense.cli.output import echo_json, echo_table
     from condense.cli.session import get_host
-    from condense.options import format_value
 
     entry = get_host(ctx).registry(kind).entry(name)
     document = describe_entry(kind, name, entry)
@@ -74,7 +73,7 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
         return
     click.echo(f"{kind} {name} ({entry.package} {entry.version}): {document['summary']}\n")
     if "stages" in document:
-        echo_table(("stage", "values"), [(k, format_value(v)) for k, v in document["stages"]])
+        echo_table(("stage", "values"), _stage_rows(document))
     elif document["options"]:
         model = entry.component.Options.model_fields
         rows = [
@@ -96,10 +95,11 @@ def describe(host: Host) -> dict[str, Any]:
     for kind, registry in host.registries.items():
         for name, entry in registry.items():
             item = describe_entry(kind, name, entry)
-            item.pop("stages", None)
             if kind == "preset":
-                presets.append({k: v for k, v in item.items() if k not in ("kind", "options")})
+                fields = ("name", "summary", "ipc", "package", "version")
+                presets.append({field: item[field] for field in fields})
             else:
+                item.pop("stages", None)  # of methods; `show` has them
                 components.append(item)
     broken = [{"name": b.name, "package": b.package, "error": b.reason} for b in host.broken]
     return {"components": components, "presets": presets, "broken": broken}
@@ -112,8 +112,11 @@ def describe_entry(kind: str, name: str, entry: Entry[Any]) -> dict[str, Any]:
     item |= {"version": entry.version, "options": []}
     if kind in ("method", "preset"):
         item["summary"] = thing.summary
-        item["stages"] = [(stage, dict(table)) for stage, table in thing.stages.items()]
-        return item | ({"ipc": thing.ipc} if kind == "preset" else {})
+        item["stages"] = {stage: dict(table) for stage, table in thing.stages.items()}
+        if kind == "preset":
+            item |= {"ipc": thing.ipc, "for_data": dict(thing.for_data)}
+            item["sources"] = dict(thing.sources)
+        return item
     item["summary"] = (thing.__doc__ or "").strip().partition("\n")[0].rstrip(".")
     fields = thing.Options.model_fields.items()
     item["options"] = [describe_option(key, field) for key, field in fields]
@@ -164,6 +167,14 @@ def bounds(field: Any) -> str:
     return f" {', '.join(found)}" if found else ""
 
 
+def _stage_rows(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """The stages of a method or preset, and what a preset changes for some data."""
+    rows = [(stage, _default_text(table)) for stage, table in document["stages"].items()]
+    for data, stages in document.get("for_data", {}).items():
+        rows += [(f"{stage} for {data}", _default_text(t)) for stage, t in stages.items()]
+    return rows
+
+
 def _names(options: list[dict[str, Any]]) -> str:
     return " ".join(o["name"] for o in options)
 
@@ -171,7 +182,8 @@ def _names(options: list[dict[str, Any]]) -> str:
 def _default_text(value: Any) -> str:
     from condense.options import format_value
 
-    if isinstance(value, dict) and "component" in value:
-        rest = [f"{k}={format_value(v)}" for k, v in value.items() if k != "component"]
-        return " ".join([value["component"], *rest])
+    if isinstance(value, dict):
+        head = [str(value["component"])] if "component" in value else []
+        rest = [f"{k}={_default_text(v)}" for k, v in value.items() if k != "component"]
+        return " ".join([*head, *rest])
     return "none" if value is None else format_value(value)

@@ -158,5 +158,5 @@ class TerminalProgress:
             self._live.discard(task_id)
             self._shown.discard(task_id)
             self._bars.remove_task(task_id)
-            if not self._shown:
+            if not self._shown and self._bars.live.is_started:
                 self._bars.stop()

@@ -11,7 +11,8 @@ import click
 from condense.cli.flags import FOLDER, device_flag, json_flag, recipe_flags
 
 if TYPE_CHECKING:
-    from condense.engine.run import Plan, RunResult
+    from condense.engine.plan import Plan
+    from condense.engine.run import RunResult
     from condense.recipe import Recipe, Request
 
 
@@ -61,7 +62,6 @@ def run(
     """
     from condense.cli.output import echo_json
     from condense.cli.session import open_session
-    from condense.engine import run as engine
 
     show = _show_plan if dry_run else _show_result
     with open_session(ctx, device) as session:
@@ -69,11 +69,15 @@ def run(
         if not dry_run and (sys.stderr.isatty() or not as_json):
             click.echo(headline(recipe), err=True)
         pipeline = session.pipeline(recipe)
-        result: Any = (
-            engine.plan(pipeline, not no_baselines)
-            if dry_run
-            else engine.run(pipeline, out, not no_baselines)
-        )
+        result: Any
+        if dry_run:
+            from condense.engine.plan import plan
+
+            result = plan(pipeline, not no_baselines)
+        else:
+            from condense.engine.run import run as run_pipeline
+
+            result = run_pipeline(pipeline, out, not no_baselines)
     if as_json:
         echo_json(result.to_json())
     else:

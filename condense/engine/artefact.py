@@ -15,9 +15,18 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from condense.data import Geometry, LabeledData, Normalization, Role, SyntheticSet, Trace, TrainingSet
-from condense.errors import DataError
+from condense.data import (
+    Geometry,
+    LabeledData,
+    Normalization,
+    Role,
+    SyntheticSet,
+    Trace,
+    TrainingSet,
+    content_digest,
+)
 from condense.engine.tensors import network_inputs, to_pixels
+from condense.errors import DataError
 
 FORMAT = 1
 TENSORS = "condensed.safetensors"
@@ -132,11 +141,7 @@ class CondensedDataset(Dataset[tuple[Tensor, int]]):
     @property
     def content_fingerprint(self) -> str:
         """SHA-256 (32 hex digits) of what training on the set depends on."""
-        digest = hashlib.sha256(repr((self.classes, self.flip)).encode())
-        for tensor in (self.inputs, self.labels, self.role):
-            digest.update(f"{tuple(tensor.shape)}".encode())
-            digest.update(memoryview(tensor.contiguous().numpy()).cast("B"))
-        return digest.hexdigest()[:32]
+        return content_digest(self.inputs, self.labels, self.role, extra=(self.classes, self.flip))
 
     def source_unchanged(self) -> bool:
         """Whether every real sample still equals its source to the bit."""
@@ -242,7 +247,11 @@ def load_artefact(folder: Path) -> CondensedDataset:
         mean, std = tensors["normalisation"].tolist()
         step = float(tensors["step_size"])
         return CondensedDataset(
-            *(tensors[k] for k in ("inputs", "labels", "role", "source_index", "source_inputs")),
+            inputs=tensors["inputs"],
+            labels=tensors["labels"],
+            role=tensors["role"],
+            source_index=tensors["source_index"],
+            source_inputs=tensors["source_inputs"],
             classes=tuple(manifest["classes"]),
             normalization=Normalization(tuple(mean), tuple(std)),
             flip=manifest["flip"],

@@ -26,7 +26,7 @@ def capture(body: Callable[[], object]) -> torch.cuda.CUDAGraph:
     benchmark = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = False
     try:
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARMUP):
@@ -49,7 +49,7 @@ class CapturedStep:
     def __init__(
         self, network: nn.Module, data: Batcher, schedule: Schedule, augmentation: Augmentation
     ) -> None:
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.data = data
         self.augmentation = augmentation
         self.lr = torch.tensor(schedule.lr, device=data.device)

@@ -26,9 +26,7 @@ class EngineContext:
         progress: where long stages report.
     """
 
-    def __init__(
-        self, host: Host, store: Store, device: torch.device, progress: Progress
-    ) -> None:
+    def __init__(self, host: Host, store: Store, device: torch.device, progress: Progress) -> None:
         self.host = host
         self.cache = store
         self.device = device

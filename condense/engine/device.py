@@ -23,7 +23,9 @@ def pick_device(name: str | None = None) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError):
         here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        raise OptionError(f"device '{name}' is not available (available: {', '.join(here)})") from None
+        raise OptionError(
+            f"device '{name}' is not available (available: {', '.join(here)})"
+        ) from None
     return device
 
 

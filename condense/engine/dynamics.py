@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,13 +17,23 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from condense.engine import rng as rngs
+from condense.engine.estimate import training_seconds
 from condense.engine.precision import PrecisionOption, settle_precision
 from condense.engine.tensors import Batcher
 from condense.engine.train import Schedule, batches_per_epoch, predict, train
-from condense.interfaces import Augmentation, Context, Dynamics, LabeledData, Task, TrainingSet
+from condense.interfaces import (
+    Augmentation,
+    Context,
+    Cost,
+    Dynamics,
+    LabeledData,
+    Task,
+    TrainingSet,
+)
 from condense.options import AugmentationSpec, NetworkSpec, Options
 
 VERSION = "1"
+BYTES_PER_SAMPLE = 7  # three half-precision figures and one flag per epoch and network
 
 
 class DynamicsOptions(Options):
@@ -90,7 +101,7 @@ def run_dynamics(
     with context.progress.task("training dynamics", total, "step") as task:
         passes = [
             context.cache.tensors(
-                "dynamics", key, lambda k=k: _train_one(data, context, seed, settled, k, task)
+                "dynamics", key, partial(_train_one, data, context, seed, settled, k, task)
             )
             for k, key in enumerate(keys)
         ]
@@ -108,6 +119,30 @@ def run_dynamics(
         eval_epoch=min(settled.eval_epoch, settled.epochs),
         seconds=time.perf_counter() - start,
     )
+
+
+def dynamics_schedule(
+    data: LabeledData, options: DynamicsOptions, device: torch.device
+) -> Schedule:
+    """SGD of the pass: momentum and a cosine to 1 %."""
+    return Schedule(
+        steps=options.epochs * batches_per_epoch(len(data), options.batch_size),
+        batch_size=options.batch_size,
+        lr=options.lr,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+        cosine_to=0.01,
+        precision=settle_precision(options.precision, device, "bf16"),
+    )
+
+
+def dynamics_cost(data: LabeledData, context: Context, options: DynamicsOptions) -> Cost:
+    """Estimate of the pass for ``--dry-run``, as if nothing of it were stored."""
+    schedule = dynamics_schedule(data, options, context.device)
+    augmentation = context.augmentation(options.augmentation)
+    one = training_seconds(data, context, options.network, augmentation, schedule)
+    disk = options.networks * options.epochs * len(data) * BYTES_PER_SAMPLE
+    return Cost(options.networks * one, disk=disk)
 
 
 def sample_figures(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -159,15 +194,7 @@ def _train_one(
     network = context.network(options.network, data.geometry, init)
     batcher = Batcher(TrainingSet.of(data), device)
     augmentation: Augmentation = context.augmentation(options.augmentation)
-    schedule = Schedule(
-        steps=options.epochs * batches_per_epoch(len(data), options.batch_size),
-        batch_size=options.batch_size,
-        lr=options.lr,
-        momentum=options.momentum,
-        weight_decay=options.weight_decay,
-        cosine_to=0.01,
-        precision=settle_precision(options.precision, device, "bf16"),
-    )
+    schedule = dynamics_schedule(data, options, device)
     logits = torch.zeros(len(data), len(data.classes), device=device)
     recorder = _Recorder(network, batcher, options, logits)
     batches = rngs.generator(seed, "batches", index, device=device)

@@ -37,14 +37,14 @@ def check_writable(target: Path, marker: str | None = None) -> None:
     while not parent.exists():
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise OutputError(f"{target} cannot be written: {parent} is not a writable folder; choose another --out")
+        raise OutputError(
+            f"{target} cannot be written: {parent} is not a writable folder; choose another --out"
+        )
     if marker is not None and target.exists():
         if not target.is_dir():
             raise OutputError(f"{target} exists and is a file; choose another --out")
         if any(target.iterdir()) and not (target / marker).is_file():
-            raise OutputError(
-                f"{target} exists and holds other files; choose a new or empty --out"
-            )
+            raise OutputError(f"{target} exists and holds other files; choose a new or empty --out")
         if not os.access(target, os.W_OK):
             raise OutputError(f"{target} cannot be written; choose another --out")
 

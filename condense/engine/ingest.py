@@ -91,12 +91,7 @@ def labeled_data(
     raw = raw_labels(labels, "train", len(images))
     names, keys = vocabulary(raw, classes)
     encoded = encode(raw, keys, "train", named=classes is not None)
-    present = torch.unique(encoded)
-    if len(present) < 2:
-        raise DataError(
-            f"train labels hold only class '{names[present[0]]}', at least two classes are "
-            "needed; check the labels or add the samples of another class"
-        )
+    _check_two_classes(encoded, names)
     scale = normalization or channel_statistics(images)
     mirror = images.ndim == 4 and images.shape[-1] == 3 if flip is None else flip
     train = LabeledData(images, encoded, names, scale, mirror, name)
@@ -107,6 +102,15 @@ def labeled_data(
     raw = raw_labels(test[1], "test", len(held))
     found = encode(raw, keys, "test", named=classes is not None)
     return replace(train, test=replace(train, inputs=held, labels=found))
+
+
+def _check_two_classes(labels: Tensor, names: tuple[str, ...]) -> None:
+    present = torch.unique(labels)
+    if len(present) < 2:
+        raise DataError(
+            f"train labels hold only class '{names[int(present[0])]}', at least two classes are "
+            "needed; check the labels or add the samples of another class"
+        )
 
 
 def _check_shapes(held: Tensor, images: Tensor) -> None:

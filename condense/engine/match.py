@@ -88,7 +88,7 @@ class MatchState:
                 metadata = file.metadata()
                 if metadata.get("key") != json.dumps(key, sort_keys=True):
                     return False
-                saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                saved = {name: file.get_tensor(name) for name in file.keys()}
         except (OSError, SafetensorError):
             return False
         self.synthetic.inputs[self.rows] = saved["inputs"].to(self.synthetic.inputs.device)

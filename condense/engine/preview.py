@@ -35,7 +35,9 @@ def draw_preview(condensed: CondensedDataset, path: Path) -> Path:
     label_width = 8 + 7 * max((len(condensed.classes[c][:14]) for c in shown), default=1)
     has_pairs, has_frozen = bool(distilled.any()), bool((~distilled).any())
     cell = TILE + GAP
-    width = label_width + has_pairs * PAIRS * (2 * cell + GAP) + has_frozen * (FROZEN * cell + 2 * GAP)
+    width = (
+        label_width + has_pairs * PAIRS * (2 * cell + GAP) + has_frozen * (FROZEN * cell + 2 * GAP)
+    )
     canvas = Image.new("RGB", (width, 24 + len(shown) * cell + GAP), PAPER)
     pen = ImageDraw.Draw(canvas)
     frozen_at = label_width + has_pairs * (PAIRS * (2 * cell + GAP) + GAP)

@@ -8,7 +8,7 @@ Nothing inside waits for the device.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -196,26 +196,8 @@ def predict(
         with numerics(precision, data.device):
             parts = [
                 network(data.batch(indices)[0]).float()
-                for indices in torch.arange(len(data), device=data.device).split(batch_size)
+                for indices in torch.split(torch.arange(len(data), device=data.device), batch_size)
             ]
     finally:
         network.train(was_training)
     return torch.cat(parts)
-
-
-def time_step(step: Callable[[], object], device: torch.device, repeats: int = 3) -> float:
-    """Median seconds of ``step`` after one warm-up call; for the estimates of ``--dry-run``."""
-    import statistics
-    import time
-
-    step()
-    seconds = []
-    for _ in range(repeats):
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        start = time.perf_counter()
-        step()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -102,12 +103,12 @@ def build_host(*, external: bool = True, extra: Iterable[object] = ()) -> Host:
     manager.add_hookspecs(spec)
     host = Host(manager, {kind: Registry(kind) for kind in KINDS})
     for module in importlib.import_module(BUILTINS).MODULES:
-        _load(host, module, BUILTINS, _builtin_version(), lambda m=module: importlib.import_module(m))
+        _load(host, module, BUILTINS, _builtin_version(), partial(importlib.import_module, module))
     for name, package, version, load in _external() if external else ():
         _load_isolated(host, name, package, version, load)
     for number, plugin in enumerate(extra):
         name = getattr(plugin, "__name__", f"{type(plugin).__name__}-{number}")
-        _load_isolated(host, name, name, "0", lambda p=plugin: p)
+        _load_isolated(host, name, name, "0", lambda: plugin)
     for registry in host.registries.values():
         registry.unavailable = len(host.broken)
     return host
@@ -220,5 +221,3 @@ def _required(kind: str) -> tuple[str, ...]:
         "augmentation": ("draw", "apply"),
         "evaluator": ("evaluate",),
     }[kind]
-
-

@@ -6,7 +6,7 @@ Each gets a ``register`` callback, calls it once per component class, and return
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from condense.plugin import hookspec
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
         UpdatePolicy,
     )
     from condense.recipe import Method, Preset
-
-    RegisterMethod: TypeAlias = Callable[[Method], None]
-    RegisterPreset: TypeAlias = Callable[[Preset], None]
 
 
 @hookspec
@@ -68,10 +65,10 @@ def condense_register_evaluators(register: Callable[[type[Evaluator]], None]) ->
 
 
 @hookspec
-def condense_register_methods(register: RegisterMethod) -> None:
+def condense_register_methods(register: Callable[[Method], None]) -> None:
     """Offer methods: :class:`condense.recipe.Method` records, one component per stage."""
 
 
 @hookspec
-def condense_register_presets(register: RegisterPreset) -> None:
+def condense_register_presets(register: Callable[[Preset], None]) -> None:
     """Offer presets: :class:`condense.recipe.Preset` records of option values."""

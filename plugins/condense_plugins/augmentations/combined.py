@@ -24,6 +24,7 @@ class CombinedAugmentation:
     """``dsa`` per sample (published strengths) where distilled, ``simple`` where real."""
 
     name: ClassVar[str] = "combined"
+    by_role: ClassVar[bool] = True  # where all samples are real, baselines are tried instead
     version: ClassVar[str] = "1"
 
     class Options(BaseOptions):

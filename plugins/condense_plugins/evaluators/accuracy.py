@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from condense import hookimpl
 from condense.engine import rng as rngs
+from condense.engine.estimate import training_seconds
 from condense.engine.precision import PrecisionOption, settle_precision
 from condense.engine.tensors import Batcher
 from condense.engine.train import Schedule, batches_per_epoch, predict, train
@@ -19,11 +20,13 @@ from condense.interfaces import (
     Arm,
     Augmentation,
     Context,
+    Cost,
     Evaluation,
     Evaluator,
+    LabeledData,
     TrainingSet,
 )
-from condense.options import NetworkSpec
+from condense.options import AugmentationSpec, NetworkSpec
 from condense.options import Options as BaseOptions
 
 
@@ -86,22 +89,19 @@ class AccuracyEvaluator:
         """Accuracy in 0-1 of every repeat, the test split read once for each."""
         o = self.options
         start = time.perf_counter()
-        precision = settle_precision(o.precision, context.device, "bf16")
-        schedule = Schedule(
-            self.steps(arm.size), o.batch_size, o.lr, o.momentum, o.weight_decay, 0.01, precision
-        )
+        schedule = self._schedule(arm.size, context)
         tests = Batcher(test, context.device)
         values, rates = [], []
         title = f"evaluate {arm.name} ({augmentation.name})"
         with context.progress.task(title, o.repeats * schedule.steps, "step") as task:
             for repeat in range(o.repeats):
-                network = context.network(
-                    o.network, test.geometry, rngs.fork(rng, "init", repeat)
-                )
+                network = context.network(o.network, test.geometry, rngs.fork(rng, "init", repeat))
                 data = Batcher(arm.draw(repeat), context.device)
                 batches = rngs.fork(rng, "batches", repeat, device=context.device)
                 train(network, data, schedule, augmentation, batches, task=task)
-                right = predict(network, tests, precision=precision).argmax(1) == tests.labels
+                right = (
+                    predict(network, tests, precision=schedule.precision).argmax(1) == tests.labels
+                )
                 values.append(float(right.float().mean()))
                 rates.append(_per_class(right, tests.labels, test.geometry.classes))
         return Evaluation(
@@ -109,6 +109,25 @@ class AccuracyEvaluator:
             self._protocol(schedule, context, augmentation),
             time.perf_counter() - start,
             tuple(torch.stack(rates).mean(0).tolist()),
+        )
+
+    def cost(self, data: LabeledData, size: int, context: Context) -> Cost:
+        """Estimate for one arm beside a condensed set of ``size`` samples."""
+        augmentation = context.augmentation(AugmentationSpec.of(self.baseline_augmentations[-1]))
+        schedule = self._schedule(size, context)
+        one = training_seconds(data, context, self.options.network, augmentation, schedule, size)
+        return Cost(seconds=self.options.repeats * one)
+
+    def _schedule(self, size: int, context: Context) -> Schedule:
+        o = self.options
+        return Schedule(
+            steps=self.steps(size),
+            batch_size=o.batch_size,
+            lr=o.lr,
+            momentum=o.momentum,
+            weight_decay=o.weight_decay,
+            cosine_to=0.01,
+            precision=settle_precision(o.precision, context.device, "bf16"),
         )
 
     def _protocol(

@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Generator
 
 from condense import hookimpl
-from condense.engine.dynamics import DynamicsOptions
-from condense.interfaces import Context, LabeledData, Scorer, Scores
+from condense.engine.dynamics import DynamicsOptions, dynamics_cost, dynamics_options
+from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
 
 
 class CScorer:
@@ -32,6 +32,10 @@ class CScorer:
     def __init__(self, options: Options) -> None:
         self.options = options
 
+    def cost(self, data: LabeledData, context: Context) -> Cost:
+        """Estimate of the training-dynamics pass it reads."""
+        return dynamics_cost(data, context, dynamics_options(self.options))
+
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N]: 1 − mean over networks and epochs of correct; its standard error over
         networks."""
@@ -40,9 +44,7 @@ class CScorer:
         error = None
         if len(per_network) > 1:
             error = per_network.std(dim=0) / len(per_network) ** 0.5
-        return Scores(
-            per_network.mean(dim=0), data.fingerprint, "cscore (learning-speed)", error
-        )
+        return Scores(per_network.mean(dim=0), data.fingerprint, "cscore (learning-speed)", error)
 
 
 @hookimpl

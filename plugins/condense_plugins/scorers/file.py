@@ -73,7 +73,9 @@ class FileScorer:
             )
         _check_fingerprint(path, data)
         sign = 1.0 if self.options.direction == "higher-harder" else -1.0
-        return Scores(torch.from_numpy(values * sign).float(), data.fingerprint, f"file {path.name}")
+        return Scores(
+            torch.from_numpy(values * sign).float(), data.fingerprint, f"file {path.name}"
+        )
 
     def _path(self) -> Path:
         path = Path(self.options.path)
@@ -111,7 +113,7 @@ def _read_npz(path: Path, key: str) -> Arrays:
 
 
 def _read_csv(path: Path, key: str) -> Arrays:
-    table = np.genfromtxt(path, delimiter=",", names=True, dtype=np.float64)
+    table: npt.NDArray[Any] = np.genfromtxt(path, delimiter=",", names=True, dtype=np.float64)
     if table.dtype.names and key in table.dtype.names:
         return {name: np.atleast_1d(table[name]) for name in table.dtype.names}
     return {key: np.atleast_1d(np.genfromtxt(path, delimiter=",", dtype=np.float64))}

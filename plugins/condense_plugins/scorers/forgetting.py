@@ -9,8 +9,8 @@ import torch
 from torch import Generator, Tensor
 
 from condense import hookimpl
-from condense.engine.dynamics import DynamicsOptions
-from condense.interfaces import Context, LabeledData, Scorer, Scores
+from condense.engine.dynamics import DynamicsOptions, dynamics_cost, dynamics_options
+from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
 
 
 class ForgettingScorer:
@@ -27,6 +27,10 @@ class ForgettingScorer:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+
+    def cost(self, data: LabeledData, context: Context) -> Cost:
+        """Estimate of the training-dynamics pass it reads."""
+        return dynamics_cost(data, context, dynamics_options(self.options))
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N]: events averaged over networks, with the standard error over networks."""

@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from condense_plugins.augmentations import _warp
-from condense_plugins.augmentations.dsa import DsaAugmentation
 
 from condense.errors import OptionError
 from condense.interfaces import Geometry
 from condense.options import build_options
+from condense_plugins.augmentations import _warp
+from condense_plugins.augmentations.dsa import DsaAugmentation
 
 IDENTITY = torch.stack(_warp.identity_columns(torch.zeros(()))).tolist()
 COLOUR = Geometry((3, 32, 32), 10)

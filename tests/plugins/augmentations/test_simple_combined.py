@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+
+from condense.interfaces import Geometry, Role
 from condense_plugins.augmentations import _warp
 from condense_plugins.augmentations.combined import CombinedAugmentation
 from condense_plugins.augmentations.dsa import DsaAugmentation
 from condense_plugins.augmentations.none import NoAugmentation
 from condense_plugins.augmentations.simple import SimpleAugmentation
-
-from condense.interfaces import Geometry, Role
 
 COLOUR = Geometry((3, 32, 32), 10)
 DIGITS = Geometry((1, 8, 8), 10, flip=False)

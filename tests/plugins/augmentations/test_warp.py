@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from condense_plugins.augmentations import _warp
 
 SHAPES = [(3, 8, 8), (1, 7, 7), (3, 6, 9), (1, 5, 4)]

@@ -6,9 +6,9 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torchvision
-from condense_plugins.datasets.cifar import Cifar10, Cifar100
 
 from condense.errors import DataError
+from condense_plugins.datasets.cifar import Cifar10, Cifar100
 
 
 def stand_in(there=True, failure=None):

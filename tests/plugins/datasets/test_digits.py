@@ -1,6 +1,7 @@
 """The embedded digits: shape, split and repeatability."""
 
 import torch
+
 from condense_plugins.datasets.digits import Digits
 
 

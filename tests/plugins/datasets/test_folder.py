@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from condense_plugins.datasets.folder import Folder
 from PIL import Image
 
 from condense.errors import DataError
+from condense_plugins.datasets.folder import Folder
 
 done = []
 

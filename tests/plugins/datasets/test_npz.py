@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from condense_plugins.datasets.npz import Npz
 
 from condense.errors import DataError
+from condense_plugins.datasets.npz import Npz
 
 LABELS = np.array([0, 1, 2, 0, 1, 2])
 

@@ -4,10 +4,10 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-from condense_plugins.datasets.tiny_imagenet import TinyImageNet
 from PIL import Image
 
 from condense.errors import DataError
+from condense_plugins.datasets.tiny_imagenet import TinyImageNet
 
 
 @contextmanager

@@ -2,15 +2,15 @@
 
 import pytest
 import torch
-from condense_plugins.networks.convnet import ConvNet, default_depth
-from condense_plugins.networks.mlp import Mlp
-from condense_plugins.networks.resnet import ResNet18
-from condense_plugins.networks.vgg import Vgg11
 from torch import nn
 from torch.func import functional_call
 
 from condense.errors import OptionError
 from condense.interfaces import Geometry
+from condense_plugins.networks.convnet import ConvNet, default_depth
+from condense_plugins.networks.mlp import Mlp
+from condense_plugins.networks.resnet import ResNet18
+from condense_plugins.networks.vgg import Vgg11
 
 ALL = [ConvNet, ResNet18, Vgg11, Mlp]
 IMAGES = [ConvNet, ResNet18, Vgg11]

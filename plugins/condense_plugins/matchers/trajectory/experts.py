@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def load_experts(
     """
     seed = rngs.fork_seed(rng.initial_seed(), "experts")
     keys = [expert_key(data, context, options, seed, k) for k in range(options.experts)]
-    missing = sum(not context.cache.has("experts", key) for key in keys)
+    missing = missing_experts(data, context, options, rng)
     if missing:
         _check_disk(data, context, options, missing, rng)
     steps = options.last_epoch * batches_per_epoch(len(data), options.expert_batch_size)
@@ -77,10 +78,41 @@ def load_experts(
             context.cache.tensors(
                 "experts",
                 key,
-                lambda k=k: {"trajectory": train_expert(data, context, options, seed, k, task)},
+                partial(_expert_tensors, data, context, options, seed, k, task),
             )["trajectory"]
             for k, key in enumerate(keys)
         ]
+
+
+def _expert_tensors(
+    data: LabeledData,
+    context: Context,
+    options: TrajectoryOptions,
+    seed: int,
+    index: int,
+    task: Task,
+) -> dict[str, Tensor]:
+    return {"trajectory": train_expert(data, context, options, seed, index, task)}
+
+
+def missing_experts(
+    data: LabeledData, context: Context, options: TrajectoryOptions, rng: Generator
+) -> int:
+    """How many of the experts are not in the store."""
+    seed = rngs.fork_seed(rng.initial_seed(), "experts")
+    keys = [expert_key(data, context, options, seed, k) for k in range(options.experts)]
+    return sum(not context.cache.has("experts", key) for key in keys)
+
+
+def expert_schedule(data: LabeledData, context: Context, options: TrajectoryOptions) -> Schedule:
+    """SGD at a constant rate, up to the last epoch that can be a target."""
+    return Schedule(
+        steps=options.last_epoch * batches_per_epoch(len(data), options.expert_batch_size),
+        batch_size=options.expert_batch_size,
+        lr=options.expert_lr,
+        momentum=options.expert_momentum,
+        precision=settle_precision(options.precision, context.device, "tf32"),
+    )
 
 
 def train_expert(
@@ -92,22 +124,13 @@ def train_expert(
     task: Task | None = None,
 ) -> Tensor:
     """The trajectory of expert ``index``: its parameters after 0, 1, … ``last_epoch`` epochs."""
-    network = context.network(
-        options.network, data.geometry, rngs.generator(seed, "init", index)
-    )
+    network = context.network(options.network, data.geometry, rngs.generator(seed, "init", index))
     snapshots = _Snapshots(network)
     batcher = Batcher(TrainingSet.of(data), context.device)
-    schedule = Schedule(
-        steps=options.last_epoch * batches_per_epoch(len(data), options.expert_batch_size),
-        batch_size=options.expert_batch_size,
-        lr=options.expert_lr,
-        momentum=options.expert_momentum,
-        precision=settle_precision(options.precision, context.device, "tf32"),
-    )
     train(
         network,
         batcher,
-        schedule,
+        expert_schedule(data, context, options),
         context.augmentation(options.expert_augmentation),
         rngs.generator(seed, "batches", index, device=context.device),
         watch=snapshots,

@@ -22,7 +22,9 @@ class _Recording:
     batch: Batch
     results: tuple[Tensor, ...]
 
-    def replay(self, theta: Tensor, adjoint: Tensor | None, step_size: Tensor, batch: Batch) -> None:
+    def replay(
+        self, theta: Tensor, adjoint: Tensor | None, step_size: Tensor, batch: Batch
+    ) -> None:
         self.theta.copy_(theta)
         if adjoint is not None:
             self.adjoint.copy_(adjoint)

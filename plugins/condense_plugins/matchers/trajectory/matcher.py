@@ -11,12 +11,14 @@ from condense.engine.precision import numerics, settle_precision
 from condense.interfaces import (
     Augmentation,
     Context,
+    Cost,
     Geometry,
     LabeledData,
     MatchPlan,
     MatchStep,
     SyntheticSet,
 )
+from condense_plugins.matchers.trajectory.cost import trajectory_cost
 from condense_plugins.matchers.trajectory.experts import load_experts
 from condense_plugins.matchers.trajectory.gradient import (
     Batch,
@@ -29,7 +31,7 @@ from condense_plugins.matchers.trajectory.gradient import (
 from condense_plugins.matchers.trajectory.graphs import CapturedSteps
 from condense_plugins.matchers.trajectory.memory import choose_form
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
-from condense_plugins.matchers.trajectory.student import Student
+from condense_plugins.matchers.trajectory.student import Student, flatten
 
 
 class TrajectoryMatcher:
@@ -68,9 +70,14 @@ class TrajectoryMatcher:
         Raises:
             CapacityError: if they would not fit the disk.
         """
-        self._experts = load_experts(data, context, self.options, rng)
-        if context.device.type == "cuda":
-            self._experts = [trajectory.pin_memory() for trajectory in self._experts]
+        self.use(load_experts(data, context, self.options, rng), data, context, rng)
+
+    def use(
+        self, experts: list[Tensor], data: LabeledData, context: Context, rng: Generator
+    ) -> None:
+        """Match against ``experts``, float32 [epochs + 1, P] each."""
+        pin = context.device.type == "cuda"
+        self._experts = [e.pin_memory() if pin else e for e in experts]
         network = context.network(self.options.network, data.geometry, rng)
         self._student = Student(network)
         self._augmentation = context.augmentation(self.options.augmentation)
@@ -94,10 +101,20 @@ class TrajectoryMatcher:
                 return unrolled(steps, walk, synthetic.inputs)
             return constant_memory(steps, walk, synthetic.inputs)
 
+    def start_vector(self, data: LabeledData, context: Context) -> Tensor:
+        """Parameters float32 [P] of a fresh network."""
+        rng = torch.Generator().manual_seed(0)
+        return flatten(context.network(self.options.network, data.geometry, rng)).cpu()
+
+    def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
+        """Estimate: the experts that are not stored yet, and all iterations."""
+        return trajectory_cost(self, data, samples, context)
+
     def _bind(self, synthetic: SyntheticSet, batch: Batch) -> tuple[Steps, str]:
         """The steps over ``synthetic`` and the gradient's form, settled at the first call."""
         if self._steps is None or self._steps[0] is not synthetic:
-            assert self._student is not None and self._augmentation is not None
+            assert self._student is not None
+            assert self._augmentation is not None
             eager = EagerSteps(
                 self._student, self._augmentation, synthetic.inputs, synthetic.labels
             )
@@ -110,7 +127,8 @@ class TrajectoryMatcher:
 
     def _draw(self, synthetic: SyntheticSet, rng: Generator) -> Walk:
         """Everything random of one iteration, in a fixed order."""
-        assert self._augmentation is not None and self._geometry is not None
+        assert self._augmentation is not None
+        assert self._geometry is not None
         device = synthetic.inputs.device
         o = self.options
         expert = self._experts[int(torch.randint(len(self._experts), (), generator=rng))]
@@ -137,5 +155,5 @@ def draw_batches(samples: int, batch_size: int, steps: int, rng: Generator) -> l
     """
     batches: list[Tensor] = []
     while len(batches) < steps:
-        batches.extend(torch.randperm(samples, generator=rng).split(batch_size))
+        batches.extend(torch.split(torch.randperm(samples, generator=rng), batch_size))
     return batches[:steps]

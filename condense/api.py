@@ -1,0 +1,149 @@
+"""The Python door: ``condense(data, method="selmatch", ipc=5)``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from condense.data import LabeledData
+from condense.engine.artefact import CondensedDataset
+from condense.engine.device import pick_device
+from condense.engine.ingest import from_torch_dataset, labeled_data
+from condense.engine.pipeline import Pipeline
+from condense.engine.progress import SilentProgress
+from condense.engine.store import Store
+from condense.errors import OptionError
+from condense.interfaces import Context, Progress
+from condense.options import Options as BaseOptions
+from condense.plugin.host import Host, build_host
+from condense.recipe import Recipe, Request, Resolved, resolve
+
+
+def condense(
+    data: Any = "digits",
+    *,
+    method: str = "selmatch",
+    ipc: int | None = None,
+    fraction: float | None = None,
+    preset: str | None = None,
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+    host: Host | None = None,
+) -> CondensedDataset:
+    """Make a small training set out of ``data``.
+
+    Args:
+        data: a data set's name (``"cifar10"``, ``"folder:photos"``), a map-style torch Dataset of
+            (image, label) without augmentation or normalisation, a pair (inputs, labels) of
+            arrays — images uint8 or float 0–1 [N, H, W, C], features float [N, D] — or
+            :class:`condense.data.LabeledData`.
+        method: a recipe: ``selmatch``, ``mtt``, ``random``, ``window`` …
+        ipc: samples kept of each class; or
+        fraction: share kept of each class, 0–1. Neither: the preset's ipc.
+        preset: option values, ``quick`` by default.
+        seed: all randomness follows from it; on a CPU equal seeds give equal bytes.
+        options: what ``-o`` sets, by dotted key: ``{"selector.beta": 0.3, "scorer": "el2n"}``.
+        device: ``"cpu"``, ``"cuda"`` …; the first GPU by default.
+        progress: where long stages report; silent by default.
+        host: plugins; the installed ones by default.
+
+    Returns:
+        the condensed set, itself a torch Dataset.
+
+    Raises:
+        CondenseError: naming what is wrong, the value, what is allowed and the next step.
+    """
+    pipeline = bind(
+        data,
+        method=method,
+        ipc=ipc,
+        fraction=fraction,
+        preset=preset,
+        seed=seed,
+        options=options,
+        device=device,
+        progress=progress,
+        host=host,
+    )
+    return pipeline.condensed
+
+
+def bind(
+    data: Any,
+    *,
+    options: Mapping[str, Any] | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+    host: Host | None = None,
+    **request: Any,
+) -> Pipeline:
+    """A :class:`Pipeline` for ``data``; arguments as for :func:`condense`.
+
+    For those who want the scores, the selection or the evaluation as well.
+    """
+    host = host or build_host()
+    progress = progress or SilentProgress()
+    named = data if isinstance(data, str) else None
+    assignments = tuple((tuple(key.split(".")), value) for key, value in (options or {}).items())
+    recipe = resolve(host, Request(data=named, assignments=assignments, **request))
+    given = None if named is not None else to_labeled_data(data)
+    if given is not None:
+        recipe = in_memory(recipe, given)
+    return Pipeline(
+        recipe,
+        host,
+        store=Store.default(progress),
+        device=pick_device(device),
+        progress=progress,
+        data=given,
+    )
+
+
+def to_labeled_data(data: Any) -> LabeledData:
+    """``data`` in any of the forms :func:`condense` takes, other than a name.
+
+    Raises:
+        OptionError: for anything else; DataError for data that cannot be used.
+    """
+    if isinstance(data, LabeledData):
+        return data
+    if isinstance(data, (tuple, list)) and len(data) == 2:
+        return labeled_data(*data)
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        return from_torch_dataset(data)
+    raise OptionError(
+        f"data must be a data set's name, a pair (inputs, labels) or a torch Dataset, got "
+        f"{type(data).__name__}"
+    )
+
+
+class MemoryData:
+    """Stands in a recipe for data that was handed over in memory."""
+
+    name: ClassVar[str] = "memory"
+
+    class Options(BaseOptions):
+        fingerprint: str = Field("", description="of the data that was handed over")
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def load(self, context: Context) -> LabeledData:
+        """Cannot be repeated from a file.
+
+        Raises:
+            OptionError: always.
+        """
+        raise OptionError("data 'memory' was handed over in Python; say --data instead")
+
+
+def in_memory(recipe: Recipe, data: LabeledData) -> Recipe:
+    """``recipe`` with its data stage naming data that only lives in memory."""
+    options = MemoryData.Options(fingerprint=data.fingerprint)
+    stage = Resolved("data", MemoryData.name, MemoryData, options)
+    return replace(recipe, stages={**recipe.stages, "data": stage})

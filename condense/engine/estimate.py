@@ -1,0 +1,56 @@
+"""Seconds of a job from a few of its steps, timed for real."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from condense.engine.tensors import Batcher
+from condense.engine.train import Schedule, train
+from condense.interfaces import Augmentation, Context, LabeledData, TrainingSet
+from condense.options import NetworkSpec
+
+TIMED_STEPS = 3
+
+
+def training_seconds(
+    data: LabeledData,
+    context: Context,
+    network: NetworkSpec,
+    augmentation: Augmentation,
+    schedule: Schedule,
+    samples: int | None = None,
+) -> float:
+    """Estimated seconds of one network trained on ``schedule``.
+
+    Args:
+        data: what it would be trained on.
+        samples: use only so many of them, as a condensed set would have.
+    """
+    rng = torch.Generator().manual_seed(0)
+    module = context.network(network, data.geometry, rng)
+    size = min(samples or len(data), len(data), 4 * schedule.batch_size)
+    batcher = Batcher(TrainingSet.of(data.subset(torch.arange(size))), context.device)
+    generator = torch.Generator(context.device).manual_seed(0)
+    short = replace(schedule, steps=TIMED_STEPS)
+    seconds = time_call(
+        lambda: train(module, batcher, short, augmentation, generator), context.device
+    )
+    return seconds / TIMED_STEPS * schedule.steps
+
+
+def time_call(call: Callable[[], object], device: torch.device, repeats: int = 3) -> float:
+    """Median seconds of ``call`` after one warm-up."""
+    call()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)

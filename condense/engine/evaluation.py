@@ -1,0 +1,158 @@
+"""Evaluating arms, cached by content: a condensed set, random subsets of its size, the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from condense.data import Arm
+from condense.engine import rng as rngs
+from condense.engine.artefact import CondensedDataset
+from condense.engine.pipeline import Pipeline, component_key
+from condense.engine.store import Payload
+from condense.interfaces import Evaluation, Evaluator, TrainingSet
+from condense.options import AugmentationSpec
+from condense.recipe import Resolved, resolve_spec
+
+RANDOM, WHOLE = "random", "whole"
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """An arm with the augmentations it is tried under; the better one counts.
+
+    Attributes:
+        stage: name its time is recorded under.
+        arm: what is trained on.
+        content: what its training sets depend on, for the cache.
+        augmentations: one or more.
+    """
+
+    stage: str
+    arm: Arm
+    content: Mapping[str, Any]
+    augmentations: Sequence[Resolved]
+
+    def keys(self, pipeline: Pipeline) -> list[dict[str, Any]]:
+        """The cache key of each augmentation's accuracy: everything it depends on."""
+        shared = component_key(pipeline.recipe["evaluator"]) | {
+            "content": dict(self.content),
+            "size": self.arm.size,
+            "test": pipeline.test_split().fingerprint,
+            "seed": rngs.fork_seed(pipeline.recipe.seed, "evaluator"),
+        }
+        return [shared | {"augmentation": a.identity} for a in self.augmentations]
+
+
+def condensed_trial(pipeline: Pipeline, condensed: CondensedDataset) -> Trial:
+    """The condensed set under the augmentations of :func:`own_augmentations`."""
+    training = condensed.training_set()
+    return Trial(
+        "evaluator",
+        Arm(pipeline.recipe.method, lambda repeat: training, len(condensed)),
+        {"condensed": condensed.content_fingerprint},
+        own_augmentations(pipeline, bool(condensed.distilled.any())),
+    )
+
+
+def random_trial(pipeline: Pipeline) -> Trial:
+    """Random subsets of the same size, a fresh one per repeat."""
+    counts = pipeline.recipe.budget.counts(pipeline.data)
+    return Trial(
+        RANDOM,
+        Arm(RANDOM, lambda repeat: random_subset(pipeline, counts, repeat), sum(counts)),
+        {
+            "random_subset_of": pipeline.data.fingerprint,
+            "counts": list(counts),
+            "seed": rngs.fork_seed(pipeline.recipe.seed, "baseline"),
+        },
+        baseline_augmentations(pipeline),
+    )
+
+
+def whole_trial(pipeline: Pipeline) -> Trial:
+    """The whole training split, for the same number of optimiser steps."""
+    whole = TrainingSet.of(pipeline.data)
+    size = sum(pipeline.recipe.budget.counts(pipeline.data))
+    return Trial(
+        WHOLE,
+        Arm(WHOLE, lambda repeat: whole, size),
+        {"whole": pipeline.data.fingerprint},
+        baseline_augmentations(pipeline)[:1],
+    )
+
+
+def baseline_trials(pipeline: Pipeline) -> list[Trial]:
+    """What a condensed set is compared with."""
+    return [random_trial(pipeline), whole_trial(pipeline)]
+
+
+def own_augmentations(pipeline: Pipeline, distilled: bool) -> list[Resolved]:
+    """The recipe's augmentation; for one that goes by role on a set without distilled samples,
+    each of the evaluator's baseline augmentations, as for any other arm of real samples."""
+    augmentation = pipeline.recipe["augmentation"]
+    if getattr(augmentation.cls, "by_role", False) and not distilled:
+        return baseline_augmentations(pipeline)
+    return [augmentation]
+
+
+def baseline_augmentations(pipeline: Pipeline) -> list[Resolved]:
+    """What the evaluator tries on arms of real samples; the recipe's own if it names none."""
+    names = getattr(pipeline.recipe["evaluator"].create(), "baseline_augmentations", ())
+    specs = [resolve_spec(pipeline.host, AugmentationSpec.of(name)) for name in names]
+    return specs or [pipeline.recipe["augmentation"]]
+
+
+def random_subset(pipeline: Pipeline, counts: Sequence[int], repeat: int) -> TrainingSet:
+    """The random subset of one repeat, ``counts[c]`` samples of class c."""
+    rng = rngs.fork(pipeline.rng("baseline"), RANDOM, repeat)
+    chosen = []
+    for label, count in enumerate(counts):
+        members = pipeline.data.class_indices(label)
+        chosen.append(members[torch.randperm(len(members), generator=rng)[:count]])
+    return TrainingSet.of(pipeline.data.subset(torch.cat(chosen)))
+
+
+def evaluate(pipeline: Pipeline, trial: Trial) -> Evaluation:
+    """The trial under each of its augmentations, from the store where it is there.
+
+    Returns:
+        the evaluation with the highest mean; ``protocol["tried"]`` holds all means.
+
+    Raises:
+        DataError: if the data has no test split.
+    """
+    pairs = zip(trial.keys(pipeline), trial.augmentations, strict=True)
+    tried = [_evaluate(pipeline, trial, key, augmentation) for key, augmentation in pairs]
+    best = max(tried, key=lambda e: e.mean)
+    means = {str(e.protocol["augmentation"]): e.mean for e in tried}
+    return replace(best, protocol={**best.protocol, "tried": means})
+
+
+def _evaluate(
+    pipeline: Pipeline, trial: Trial, key: dict[str, Any], augmentation: Resolved
+) -> Evaluation:
+    test = TrainingSet.of(pipeline.test_split())
+
+    def compute() -> Payload:
+        evaluator: Evaluator = pipeline.recipe["evaluator"].create()
+        result = evaluator.evaluate(
+            trial.arm, test, augmentation.create(), pipeline.context, pipeline.rng("evaluator")
+        )
+        return Payload(
+            values={
+                "values": list(result.values),
+                "per_class": list(result.per_class),
+                "protocol": result.protocol,
+                "seconds": result.seconds,
+            }
+        )
+
+    with pipeline.timed(trial.stage) as done:
+        payload, cached = pipeline.store.fetch("evaluations", key, compute)
+        done(cached)
+    v = payload.values
+    return Evaluation(tuple(v["values"]), v["protocol"], v["seconds"], tuple(v["per_class"]))

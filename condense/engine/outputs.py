@@ -1,0 +1,132 @@
+"""What ``condense score`` and ``condense select`` write."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from condense.engine.export import check_writable, replace_folder
+from condense.engine.pipeline import Pipeline
+from condense.engine.store import write_atomic
+from condense.errors import OptionError, OutputError
+
+SCORES = "scores.safetensors"
+
+
+def write_scores(pipeline: Pipeline, out: Path) -> dict[str, Any]:
+    """``scores.safetensors`` (key ``scores``, higher = harder) and ``manifest.json`` in ``out``.
+
+    Returns:
+        the summary that ``score --json`` prints.
+
+    Raises:
+        OutputError: before scoring, if ``out`` cannot be written.
+    """
+    check_writable(out, SCORES)
+    scores, data = pipeline.scores, pipeline.data
+    tensors = {"scores": scores.values, "labels": data.labels}
+    if scores.standard_error is not None:
+        tensors["standard_error"] = scores.standard_error
+    manifest = {
+        "scorer": pipeline.recipe["scorer"].table,
+        "estimator": scores.estimator,
+        "direction": "higher-harder",
+        "data": data.name,
+        "data_fingerprint": data.fingerprint,
+        "samples": len(data),
+        "seed": pipeline.recipe.seed,
+        "mean_standard_error": (
+            None if scores.standard_error is None else float(scores.standard_error.mean())
+        ),
+    }
+
+    def fill(draft: Path) -> None:
+        (draft / SCORES).write_bytes(safetensors.torch.save(tensors))
+        (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+
+    replace_folder(out, fill, SCORES)
+    quantiles = torch.quantile(
+        scores.values[:: max(1, len(data) // 1_000_000)].double(),
+        torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]).double(),
+    )
+    stage = pipeline.timings["scorer"]
+    return manifest | {
+        "out": str(out),
+        "quantiles": dict(
+            zip(("min", "25%", "50%", "75%", "max"), quantiles.tolist(), strict=True)
+        ),
+        "stages": {"scorer": {"seconds": round(stage.seconds, 3), "cached": stage.cached}},
+    }
+
+
+def write_selection(pipeline: Pipeline, out: Path | None) -> dict[str, Any]:
+    """The selection as indices, written to ``out`` (.npz, .npy, .csv or .json) unless it is None.
+
+    Returns:
+        the summary that ``select --json`` prints, indices included.
+
+    Raises:
+        OptionError: for another ending.
+        OutputError: before selecting, if ``out`` cannot be written.
+    """
+    if out is not None:
+        if out.suffix not in _WRITERS:
+            raise OptionError(f"--out {out} must end in {', '.join(_WRITERS)}")
+        check_writable(out)
+    selection, data = pipeline.selection, pipeline.data
+    summary = {
+        "data": data.name,
+        "data_fingerprint": data.fingerprint,
+        "selector": pipeline.recipe["selector"].table,
+        "seed": pipeline.recipe.seed,
+        "samples": len(selection.indices),
+        "per_class": dict(zip(data.classes, selection.counts, strict=True)),
+        "indices": selection.indices.tolist(),
+        "labels": selection.labels.tolist(),
+        "out": None if out is None else str(out),
+        "stages": {
+            name: {"seconds": round(time.seconds, 3), "cached": time.cached}
+            for name, time in pipeline.timings.items()
+        },
+    }
+    if out is not None:
+        try:
+            out.absolute().parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(out, _WRITERS[out.suffix](summary))
+        except OSError as error:
+            raise OutputError(
+                f"{out} cannot be written: {error.strerror or error}; choose another --out"
+            ) from None
+    return summary
+
+
+def _npz(summary: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, indices=np.array(summary["indices"]), labels=np.array(summary["labels"]))
+    return buffer.getvalue()
+
+
+def _npy(summary: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.array(summary["indices"]))
+    return buffer.getvalue()
+
+
+def _csv(summary: dict[str, Any]) -> bytes:
+    rows = zip(summary["indices"], summary["labels"], strict=True)
+    return ("index,label\n" + "".join(f"{i},{y}\n" for i, y in rows)).encode()
+
+
+def _json(summary: dict[str, Any]) -> bytes:
+    return (
+        json.dumps({k: v for k, v in summary.items() if k != "stages"}, indent=1) + "\n"
+    ).encode()
+
+
+_WRITERS = {".npz": _npz, ".npy": _npy, ".csv": _csv, ".json": _json}

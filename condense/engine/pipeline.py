@@ -1,0 +1,291 @@
+"""The stages in order, each cached by the content of all it depends on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from condense.data import Trace, content_digest
+from condense.engine import rng as rngs
+from condense.engine.artefact import CondensedDataset
+from condense.engine.context import EngineContext
+from condense.engine.match import match
+from condense.engine.stages import (
+    check_frozen,
+    initial_set,
+    run_policy,
+    run_scorer,
+    run_selector,
+)
+from condense.engine.store import Payload, Store
+from condense.errors import DataError
+from condense.interfaces import (
+    LabeledData,
+    Matcher,
+    Progress,
+    Scores,
+    Selection,
+    SyntheticSet,
+)
+from condense.plugin.host import Host
+from condense.recipe import Recipe, Resolved
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """Seconds a stage took, and whether its result came from the store."""
+
+    seconds: float
+    cached: bool
+
+
+class Pipeline:
+    """A recipe bound to a host, a store and a device; each stage runs when first asked for.
+
+    Args:
+        recipe: what to do.
+        host: the plugins the recipe's nested components are looked up in.
+        store: the stage cache.
+        device: where tensors are worked on.
+        progress: where long stages report.
+        data: used instead of the recipe's data stage.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        host: Host,
+        *,
+        store: Store,
+        device: torch.device,
+        progress: Progress,
+        data: LabeledData | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.host = host
+        self.store = store
+        self.device = device
+        self.progress = progress
+        self.context = EngineContext(host, store, device, progress)
+        self.timings: dict[str, StageTime] = {}
+        self._data = data
+
+    @cached_property
+    def data(self) -> LabeledData:
+        """The training split, its test split attached."""
+        if self._data is not None:
+            return self._data
+        data: LabeledData = self.recipe["data"].create().load(self.context)
+        return data
+
+    def rng(self, stage: str) -> torch.Generator:
+        """The CPU generator of ``stage``; independent of which component serves it."""
+        return rngs.generator(self.recipe.seed, stage)
+
+    # ---- scores -------------------------------------------------------------------------------
+
+    def scores_key(self) -> dict[str, Any]:
+        """Everything the scores depend on."""
+        return self._component_key("scorer") | {
+            "data": self.data.fingerprint,
+            "seed": rngs.fork_seed(self.recipe.seed, "scorer"),
+        }
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Difficulty of every training sample."""
+        with self.timed("scorer") as done:
+
+            def compute() -> Payload:
+                scorer = self.recipe["scorer"].create()
+                scores = run_scorer(scorer, self.data, self.context, self.rng("scorer"))
+                tensors = {"scores": scores.values}
+                if scores.standard_error is not None:
+                    tensors["standard_error"] = scores.standard_error.float()
+                return Payload(tensors, {"estimator": scores.estimator})
+
+            payload, cached = self.store.fetch("scores", self.scores_key(), compute)
+            done(cached)
+        return Scores(
+            payload.tensors["scores"],
+            self.data.fingerprint,
+            payload.values["estimator"],
+            payload.tensors.get("standard_error"),
+        )
+
+    # ---- selection ----------------------------------------------------------------------------
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether the selector looks at scores; if not, no scorer is trained."""
+        return bool(self.recipe["selector"].cls.needs_scores)
+
+    def selection_key(self) -> dict[str, Any]:
+        """Everything the selection depends on; asks for the scores where they matter."""
+        budget = self.recipe.budget
+        return self._component_key("selector") | {
+            "data": self.data.fingerprint,
+            "scores": content_digest(self.scores.values) if self.needs_scores else None,
+            "budget": [budget.ipc, budget.fraction],
+            "seed": rngs.fork_seed(self.recipe.seed, "selector"),
+        }
+
+    @cached_property
+    def selection(self) -> Selection:
+        """The samples chosen."""
+        key = self.selection_key()  # runs the scorer, whose time is its own
+        scores = self.scores if self.needs_scores else None
+        with self.timed("selector") as done:
+
+            def compute() -> Payload:
+                chosen = run_selector(
+                    self.recipe["selector"].create(),
+                    self.data,
+                    scores,
+                    self.recipe.budget,
+                    self.rng("selector"),
+                )
+                return Payload({"indices": chosen.indices}, {"counts": list(chosen.counts)})
+
+            payload, cached = self.store.fetch("selections", key, compute)
+            done(cached)
+        indices = payload.tensors["indices"]
+        return Selection(indices, self.data.labels[indices], tuple(payload.values["counts"]))
+
+    # ---- matching -----------------------------------------------------------------------------
+
+    @cached_property
+    def initial(self) -> SyntheticSet:
+        """The set before matching, with the policy's roles."""
+        matcher: Matcher = self.recipe["matcher"].create()
+        distilled = run_policy(self.recipe["policy"].create(), self.selection)
+        if matcher.plan.iterations == 0:
+            distilled = torch.zeros_like(distilled)  # nothing is distilled without matching
+        return initial_set(self.data, self.selection, distilled, matcher.plan.step_size)
+
+    def matching_key(self) -> dict[str, Any]:
+        """Everything the distilled samples depend on."""
+        return self._component_key("matcher") | {
+            "data": self.data.fingerprint,
+            "indices": content_digest(self.initial.source_index),
+            "role": content_digest(self.initial.role),
+            "seed": rngs.fork_seed(self.recipe.seed, "matcher"),
+        }
+
+    @cached_property
+    def condensed(self) -> CondensedDataset:
+        """The result: selected, split and matched."""
+        initial = self.initial
+        if not bool(initial.role.any()):
+            return self._artefact(initial, Payload())
+        key = self.matching_key()
+        with self.timed("matcher") as done:
+            payload, cached = self.store.fetch("matching", key, lambda: self._match(key))
+            done(cached)
+        if cached:
+            self.partial(key).unlink(missing_ok=True)
+        rows = torch.nonzero(initial.role).flatten()
+        inputs = initial.inputs.index_copy(0, rows, payload.tensors["distilled"])
+        step = payload.tensors["step_size"]
+        return self._artefact(replace(initial, inputs=inputs, step_size=step), payload)
+
+    def partial(self, key: dict[str, Any]) -> Any:
+        """Where an unfinished matching under ``key`` is kept."""
+        return self.store.path("matching", key).with_suffix(".partial")
+
+    def _match(self, key: dict[str, Any]) -> Payload:
+        matcher: Matcher = self.recipe["matcher"].create()
+        with self.timed("prepare") as done:
+            matcher.prepare(self.data.without_test(), self.context, self.rng("prepare"))
+            done(False)
+        # a copy: on the CPU .to() would hand over the initial set itself
+        moving = replace(self.initial, inputs=self.initial.inputs.clone()).to(self.device)
+        moving = replace(moving, step_size=moving.step_size.clone())
+        rows = torch.nonzero(moving.role).flatten()
+        snapshots: dict[str, Tensor] = {}
+
+        def keep(iteration: int, synthetic: SyntheticSet) -> None:
+            snapshots[f"snapshot-{iteration}"] = synthetic.inputs[rows].cpu()
+
+        state = match(
+            matcher,
+            moving,
+            self.rng("matcher"),
+            self.progress,
+            checkpoint=self.partial(key),
+            key=key,
+            snapshot=keep,
+        )
+        result = moving.to(torch.device("cpu"))
+        check_frozen(result, self.initial)
+        tensors = {
+            "distilled": result.inputs[rows.cpu()],
+            "step_size": result.step_size,
+            "loss": state.loss,
+            "step_sizes": state.step_size,
+        }
+        return Payload(tensors | snapshots)
+
+    def _artefact(self, synthetic: SyntheticSet, payload: Payload) -> CondensedDataset:
+        rows = torch.nonzero(synthetic.role).flatten()
+        trace = Trace(
+            tuple(payload.tensors.get("loss", torch.empty(0)).tolist()),
+            tuple(payload.tensors.get("step_sizes", torch.empty(0)).tolist()),
+        )
+        snapshots = {
+            int(name.partition("-")[2]): synthetic.inputs.index_copy(0, rows, moved)
+            for name, moved in payload.tensors.items()
+            if name.startswith("snapshot-")
+        }
+        return CondensedDataset.of(
+            self.data,
+            synthetic,
+            method=self.recipe.method,
+            seed=self.recipe.seed,
+            recipe=self.recipe.to_dict(),
+            trace=trace,
+            snapshots=snapshots,
+        )
+
+    # ---- shared -------------------------------------------------------------------------------
+
+    def test_split(self) -> LabeledData:
+        """The test split.
+
+        Raises:
+            DataError: if there is none.
+        """
+        if self.data.test is None:
+            raise DataError(
+                f"{self.data.name} has no test split, so nothing can be evaluated on it; "
+                "give test_images and test_labels (npz) or a test folder"
+            )
+        return self.data.test
+
+    def _component_key(self, stage: str) -> dict[str, Any]:
+        return component_key(self.recipe[stage])
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[Any]:
+        """Record the stage's own seconds; the body calls the yielded function with ``cached``."""
+        start = time.perf_counter()
+        cached = [False]
+        inner_before = sum(t.seconds for t in self.timings.values())
+        yield lambda value: cached.__setitem__(0, value)
+        inner = sum(t.seconds for t in self.timings.values()) - inner_before
+        past = self.timings.get(stage, StageTime(0.0, True))
+        seconds = past.seconds + time.perf_counter() - start - inner
+        self.timings[stage] = StageTime(seconds, past.cached and cached[0])
+
+
+def component_key(resolved: Resolved) -> dict[str, Any]:
+    """Name, version and options; and the component's ``cache_token`` where it has one."""
+    token = getattr(resolved.create(), "cache_token", None)
+    return resolved.identity | ({"token": token()} if token is not None else {})

@@ -1,0 +1,196 @@
+"""A whole run: condense, evaluate beside the baselines, write the artefact."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from condense.engine.artefact import MANIFEST, CondensedDataset
+from condense.engine.device import peak_memory_mb
+from condense.engine.evaluation import baseline_trials, condensed_trial, evaluate
+from condense.engine.export import check_writable, save_artefact
+from condense.engine.pipeline import Pipeline, StageTime
+from condense.engine.store import Store
+from condense.errors import DataError
+from condense.interfaces import Evaluation, Progress
+from condense.plugin.host import Host
+from condense.recipe import Recipe, Request, resolve
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """What a run made and measured.
+
+    Attributes:
+        recipe: resolved.
+        artefact: the folder written.
+        condensed: the set.
+        accuracy: of the set; None where the data has no test split.
+        baselines: ``random`` and ``whole``, empty with ``--no-baselines``.
+        stages: seconds and cache hits.
+        peak_memory_mb: of this process, 2²⁰ bytes.
+        device: what it ran on.
+    """
+
+    recipe: Recipe
+    artefact: Path
+    condensed: CondensedDataset
+    accuracy: Evaluation | None
+    baselines: Mapping[str, Evaluation]
+    stages: Mapping[str, StageTime]
+    peak_memory_mb: float
+    device: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``run --json``."""
+        budget = self.recipe.budget
+        return {
+            "method": self.recipe.method,
+            "data": self.condensed.data_name,
+            "ipc": budget.ipc,
+            "fraction": budget.fraction,
+            "samples": len(self.condensed),
+            "seed": self.recipe.seed,
+            "artefact": str(self.artefact),
+            "accuracy": self.accuracy.summary() if self.accuracy else None,
+            "baselines": {name: arm.summary() for name, arm in self.baselines.items()},
+            "augmentation": {
+                name: arm.protocol["augmentation"] for name, arm in self._arms().items()
+            },
+            "stages": {
+                name: {"seconds": round(time.seconds, 3), "cached": time.cached}
+                for name, time in self.stages.items()
+            },
+            "peak_memory_mb": round(self.peak_memory_mb, 1),
+            "device": self.device,
+        }
+
+    def _arms(self) -> dict[str, Evaluation]:
+        own = {"condensed": self.accuracy} if self.accuracy else {}
+        return {**own, **self.baselines}
+
+
+def run(pipeline: Pipeline, out: Path | None, baselines: bool) -> RunResult:
+    """Every stage of the recipe, the evaluation, and the artefact in ``out``.
+
+    Args:
+        pipeline: a bound recipe.
+        out: the folder to write; None for ``runs/METHOD-DATA-ipcN-sSEED-HASH``.
+        baselines: whether to train on random subsets and on the whole set as well.
+
+    Raises:
+        CondenseError: before any work for an output that cannot be written or a budget that the
+            data cannot meet; later for whatever a stage cannot do.
+    """
+    target = out if out is not None else default_folder(pipeline)
+    check_writable(target, MANIFEST)
+    pipeline.recipe.budget.counts(pipeline.data)
+    condensed = pipeline.condensed
+    accuracy, arms = None, {}
+    if pipeline.data.test is not None:
+        accuracy = evaluate(pipeline, condensed_trial(pipeline, condensed))
+        if baselines:
+            arms = {t.arm.name: evaluate(pipeline, t) for t in baseline_trials(pipeline)}
+    else:
+        pipeline.progress.note(
+            f"note: {pipeline.data.name} has no test split; nothing is evaluated"
+        )
+    result = RunResult(
+        pipeline.recipe,
+        target,
+        condensed,
+        accuracy,
+        arms,
+        dict(pipeline.timings),
+        peak_memory_mb(),
+        device_name(pipeline.device),
+    )
+    save_artefact(condensed, target, _side_files(result))
+    return result
+
+
+def _side_files(result: RunResult) -> dict[str, str]:
+    """``results.json``, free of the clock, and ``run.log.json`` with the timings."""
+    arms = {
+        name: {**arm.summary(), "per_class": list(arm.per_class), "protocol": arm.protocol}
+        for name, arm in result._arms().items()
+    }
+    document = result.to_json()
+    log = {k: document[k] for k in ("stages", "peak_memory_mb", "device")}
+    log |= {"torch": torch.__version__}
+    return {
+        "results.json": json.dumps({"arms": arms}, indent=2) + "\n",
+        "run.log.json": json.dumps(log, indent=2) + "\n",
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """``"cpu"`` or the GPU's product name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def default_folder(pipeline: Pipeline) -> Path:
+    """``runs/METHOD-DATA-ipcN-sSEED-HASH``; equal recipes on equal data, equal folders."""
+    recipe = pipeline.recipe
+    budget = recipe.budget
+    size = f"ipc{budget.ipc}" if budget.ipc is not None else f"fraction{budget.fraction:g}"
+    text = json.dumps([recipe.to_dict(), pipeline.data.fingerprint], sort_keys=True)
+    short = hashlib.sha256(text.encode()).hexdigest()[:8]
+    name = re.sub(r"[^\w.]+", "-", pipeline.data.name).strip("-") or "data"
+    return Path("runs") / f"{recipe.method}-{name}-{size}-s{recipe.seed}-{short}"
+
+
+def evaluate_artefact(
+    folder: Path,
+    request: Request,
+    host: Host,
+    *,
+    store: Store,
+    device: torch.device,
+    progress: Progress,
+) -> tuple[Evaluation, dict[str, Any]]:
+    """Test accuracy of the artefact in ``folder``, under its own recipe unless told otherwise.
+
+    Args:
+        folder: written by ``run`` or ``CondensedDataset.save``.
+        request: overrides; its data is what is tested on.
+
+    Raises:
+        DataError: if there is no artefact, or its classes or shape differ from the data's.
+    """
+    condensed = CondensedDataset.load(folder)
+    own = dict(condensed.recipe)
+    if request.data is None and own.get("data", {}).get("component") == "memory":
+        raise DataError(f"{folder} was made of arrays in memory; say what to test on with --data")
+    merged = Request(
+        recipe=own, data=request.data, seed=request.seed, assignments=request.assignments
+    )
+    recipe = resolve(host, merged)
+    pipeline = Pipeline(recipe, host, store=store, device=device, progress=progress)
+    data = pipeline.data
+    if data.geometry.shape != condensed.geometry.shape or data.classes != condensed.classes:
+        raise DataError(
+            f"{folder} holds {len(condensed.classes)} classes of shape {condensed.geometry.shape}, "
+            f"{data.name} has {len(data.classes)} of shape {data.geometry.shape}; "
+            "evaluate on data of the same kind with --data"
+        )
+    evaluation = evaluate(pipeline, condensed_trial(pipeline, condensed))
+    stage = pipeline.timings["evaluator"]
+    return evaluation, {
+        "artefact": str(folder),
+        "method": condensed.method,
+        "data": data.name,
+        "samples": len(condensed),
+        "seed": recipe.seed,
+        "accuracy": evaluation.summary(),
+        "per_class": dict(zip(data.classes, evaluation.per_class, strict=True)),
+        "protocol": evaluation.protocol,
+        "stages": {"evaluator": {"seconds": round(stage.seconds, 3), "cached": stage.cached}},
+    }

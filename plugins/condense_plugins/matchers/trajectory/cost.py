@@ -1,0 +1,51 @@
+"""What a run of the trajectory matcher would take, from a few steps timed for real."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from condense.engine import rng as rngs
+from condense.engine.estimate import time_call, training_seconds
+from condense.engine.stages import initial_set
+from condense.interfaces import Context, Cost, LabeledData, Selection
+from condense_plugins.matchers.trajectory.experts import (
+    expert_schedule,
+    missing_experts,
+    trajectory_bytes,
+)
+
+if TYPE_CHECKING:
+    from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
+
+TIMED_STEPS = 4
+
+
+def trajectory_cost(
+    matcher: TrajectoryMatcher, data: LabeledData, samples: int, context: Context
+) -> Cost:
+    """Seconds of missing experts and of all iterations; disk of the missing experts.
+
+    Args:
+        samples: size of the synthetic set.
+    """
+    o = matcher.options
+    rng = rngs.generator(0)
+    missing = missing_experts(data, context, o, rng)
+    augmentation = context.augmentation(o.expert_augmentation)
+    schedule = expert_schedule(data, context, o)
+    expert = training_seconds(data, context, o.network, augmentation, schedule) if missing else 0.0
+    one = trajectory_bytes(data, context, o, rng)
+    steps = min(o.steps, TIMED_STEPS)
+    trial = type(matcher)(o.model_copy(update={"steps": steps, "max_start_epoch": 1}))
+    ways = torch.zeros(o.expert_epochs + 1, one // (4 * (o.last_epoch + 1)))
+    ways[0] = matcher.start_vector(data, context)
+    trial.use([ways], data, context, rng)
+    chosen = torch.arange(min(samples, len(data)))
+    selection = Selection(chosen, data.labels[chosen], (len(chosen),))
+    mask = torch.ones(len(chosen), dtype=torch.bool)
+    synthetic = initial_set(data, selection, mask, o.step_size).to(context.device)
+    walk = time_call(lambda: trial.step(synthetic, rng), context.device)
+    seconds = missing * expert + o.iterations * walk * o.steps / steps
+    return Cost(seconds, disk=missing * one)

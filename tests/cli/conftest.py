@@ -1,0 +1,197 @@
+"""A host of tiny fake components and a fake engine, so that these tests see only the CLI."""
+
+import sys
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import click.testing
+import pytest
+from pydantic import Field
+
+import condense_plugins
+from condense.data import Evaluation
+from condense.options import NetworkSpec, Options
+from condense.plugin import hookimpl
+from condense.plugin.host import build_host
+from condense.recipe import Method, Preset
+
+
+def component(kind_name: str, options: type[Options] = Options, **members: Any) -> type:
+    def init(self: Any, given: Any) -> None:
+        self.options = given
+
+    def unused(self: Any, *args: Any) -> None:
+        raise AssertionError("the command line must not call components")
+
+    methods = ("load", "build", "score", "select", "prepare", "step", "split", "draw", "apply")
+    body = {"name": kind_name, "Options": options, "__init__": init, "__doc__": f"{kind_name}."}
+    body |= dict.fromkeys([*methods, "evaluate"], unused)
+    return type(kind_name, (), body | members)
+
+
+class MatcherOptions(Options):
+    memory: Literal["auto", "constant"] = Field("auto", description="form of the gradient")
+    steps: int = Field(3, ge=1, lt=100, description="steps of the student")
+    network: NetworkSpec = Field(NetworkSpec.of("net"), description="network of the student")
+    limit: float | None = Field(None, description="seconds at most")
+
+
+class FileOptions(Options):
+    path: str = Field(description="file to read")
+
+
+STAGES = {
+    "data": {"component": "toy"},
+    "scorer": {"component": "rate"},
+    "selector": {"component": "pick"},
+    "policy": {"component": "part"},
+    "matcher": {"component": "match"},
+    "augmentation": {"component": "plain"},
+    "evaluator": {"component": "test"},
+}
+
+
+class FakePlugin:
+    """Registers one component of each kind."""
+
+    @hookimpl
+    def condense_register_datasets(self, register):
+        register(component("toy"))
+        register(component("filed", FileOptions, arg="path"))
+
+    @hookimpl
+    def condense_register_networks(self, register):
+        register(component("net"))
+
+    @hookimpl
+    def condense_register_scorers(self, register):
+        register(component("rate"))
+
+    @hookimpl
+    def condense_register_selectors(self, register):
+        register(component("pick", needs_scores=True))
+
+    @hookimpl
+    def condense_register_matchers(self, register):
+        register(component("match", MatcherOptions))
+
+    @hookimpl
+    def condense_register_update_policies(self, register):
+        register(component("part"))
+
+    @hookimpl
+    def condense_register_augmentations(self, register):
+        register(component("plain"))
+
+    @hookimpl
+    def condense_register_evaluators(self, register):
+        register(component("test"))
+
+    @hookimpl
+    def condense_register_methods(self, register):
+        register(Method("selmatch", "all of it", STAGES))
+
+    @hookimpl
+    def condense_register_presets(self, register):
+        register(Preset("quick", "a minute", {"matcher": {"steps": 2}}, ipc=5))
+
+
+class BrokenPlugin:
+    """Registers something without a name."""
+
+    @hookimpl
+    def condense_register_scorers(self, register):
+        raise RuntimeError("no\nluck")
+
+
+@dataclass
+class FakeEngine:
+    """What the commands called, and what they shall get."""
+
+    result: Any = None
+    error: BaseException | None = None
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        self.calls.append((args, kwargs))
+        if self.error is not None:
+            raise self.error
+        print("a library that prints")
+        return self.result
+
+
+@dataclass
+class FakePipeline:
+    recipe: Any
+    host: Any
+    store: Any
+    device: Any
+    progress: Any
+
+
+@dataclass
+class FakeRunResult:
+    recipe: Any = None
+    artefact: Path = Path("runs/x")
+    accuracy: Evaluation | None = field(default_factory=lambda: Evaluation((0.97, 0.99)))
+    baselines: dict[str, Evaluation] = field(
+        default_factory=lambda: {
+            "random": Evaluation((0.93,), {"augmentation": "dsa"}),
+            "whole": Evaluation((0.995,), {"augmentation": {"component": "simple"}}),
+        }
+    )
+    stages: dict[str, Any] = field(
+        default_factory=lambda: {
+            "score": types.SimpleNamespace(seconds=71.2, cached=False),
+            "match": types.SimpleNamespace(seconds=0.04, cached=True),
+        }
+    )
+    peak_memory_mb: float = 512.4
+
+    def to_json(self) -> dict[str, Any]:
+        return {"method": "selmatch", "artefact": self.artefact, "step_size": float("nan")}
+
+
+@pytest.fixture
+def make_host(monkeypatch):
+    monkeypatch.setattr(condense_plugins, "MODULES", ())
+    return lambda *more: build_host(external=False, extra=[FakePlugin(), *more])
+
+
+@pytest.fixture
+def host(make_host):
+    return make_host()
+
+
+@pytest.fixture
+def engine(monkeypatch, tmp_path):
+    """The library under the commands, replaced; it records its calls."""
+    fake = FakeEngine()
+    monkeypatch.setenv("CONDENSE_STORE", str(tmp_path / "store"))
+    stubs = {
+        "pipeline": {"Pipeline": FakePipeline},
+        "plan": {"plan": fake.call},
+        "run": {"run": fake.call, "evaluate_artefact": fake.call},
+        "outputs": {"write_scores": fake.call, "write_selection": fake.call},
+        "artefact": {"CondensedDataset": types.SimpleNamespace(load=fake.call)},
+    }
+    for name, members in stubs.items():
+        module = types.ModuleType(f"condense.engine.{name}")
+        vars(module).update(members)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return fake
+
+
+@pytest.fixture
+def cli(host):
+    """Calls ``condense`` with arguments, as a process would with stdin, stdout and stderr piped."""
+    from condense.cli.main import main
+
+    def call(*args: str, obj: Any = host, **extra: Any) -> click.testing.Result:
+        return click.testing.CliRunner().invoke(main, args, obj=obj, **extra)
+
+    call.broken_plugin = BrokenPlugin()  # type: ignore[attr-defined]
+    call.run_result = FakeRunResult  # type: ignore[attr-defined]
+    return call

@@ -1,0 +1,176 @@
+import json
+import types
+from pathlib import Path
+
+import pytest
+
+from condense.data import Evaluation
+from condense.engine.store import Payload, Store
+
+
+def summary(result):
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_run_shows_arms_side_by_side_and_how_to_load(cli, engine):
+    engine.result = cli.run_result()
+    result = cli("run")
+    assert result.exit_code == 0
+    rows = [line.split("  ") for line in result.stdout.splitlines()]
+    cells = {r[0]: [c.strip() for c in r[1:] if c.strip()] for r in rows if len(r) > 1}
+    assert cells["selmatch"] == ["98.00 ± 1.41 (2)", "+5.00 points to random"]
+    assert cells["random"] == ["93.00 ± 0.00 (1)", "augmentation dsa, same size"]
+    assert cells["whole"][1] == "augmentation simple, +6.50 points to random"
+    assert cells["score"] == ["1 min 11 s"]
+    assert cells["match"] == ["0.0 s", "cached"]
+    assert "512 MB" in result.stdout
+    assert 'small = CondensedDataset.load("runs/x")' in result.stdout
+    assert result.stderr.splitlines()[0] == (
+        "selmatch on toy, ipc 5, seed 0: rate → pick → part → match → test (plain)"
+    )
+
+
+def test_run_without_a_test_split_says_so(cli, engine):
+    engine.result = cli.run_result(accuracy=None, baselines={})
+    assert "not evaluated" in cli("run").stdout
+
+
+def test_run_passes_the_flags_on(cli, engine, tmp_path):
+    engine.result = cli.run_result()
+    recipe = tmp_path / "r.toml"
+    recipe.write_text("seed = 4\nipc = 9\n[matcher]\nsteps = 7\n")
+    args = ["--recipe", str(recipe), "--fraction", "0.5", "-o", "matcher.memory=constant"]
+    out = tmp_path / "o"
+    result = cli("run", *args, "--no-baselines", "--out", str(out), "--device", "cpu", "--json")
+    assert result.exit_code == 0, result.stderr
+    (pipeline, place, baselines), _ = engine.calls[0]
+    assert (place, baselines) == (out, False)
+    assert pipeline.recipe.seed == 4
+    assert (pipeline.recipe.budget.ipc, pipeline.recipe.budget.fraction) == (None, 0.5)
+    assert pipeline.recipe["matcher"].options.steps == 7
+    assert pipeline.recipe["matcher"].options.memory == "constant"
+    assert str(pipeline.device) == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("args", "part"),
+    [
+        ("--ipc 3 --fraction 0.2", "--ipc 3 and --fraction 0.2 exclude each other"),
+        ("--seed -1", "-1"),
+        ("--ipc 0", "got 0"),
+        ("--fraction 2", "got 2.0"),
+        ("--method selmach", "'selmach'; did you mean 'selmatch'?"),
+        ("-o matcher.stepz=1", "matcher.stepz; did you mean 'steps'?"),
+        ("-o matcher.steps=0", "matcher.steps=0"),
+        ("-o matcher", "-o matcher: expected"),
+        ("--device cuda:77", "'cuda:77'"),
+        ("--data filed", "filed:PATH"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "score", "select"])
+def test_usage_mistakes_exit_2_and_name_the_value(cli, engine, command, args, part):
+    result = cli(command, *args.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert part in result.stderr
+    assert not engine.calls
+
+
+def test_dry_run_shows_the_plan_and_the_whole_recipe(cli, engine):
+    stage = types.SimpleNamespace(
+        stage="match", component="match", cached=True, seconds=0.0, memory_mb=300.0, disk_mb=1.5
+    )
+    engine.result = types.SimpleNamespace(
+        stages=[stage], seconds=61.0, memory_mb=300.0, disk_mb=1.5, to_json=lambda: {"seconds": 61}
+    )
+    text = cli("run", "--dry-run", "--no-baselines").stdout
+    assert engine.calls[0][0][1] is False
+    assert ["match", "match", "yes", "0.0", "s", "300", "MB", "1.5", "MB"] in [
+        line.split() for line in text.splitlines()
+    ]
+    assert "1 min 01 s" in text
+    assert "[matcher.network]" in text
+    assert summary(cli("run", "--dry-run", "--json")) == {"seconds": 61}
+
+
+def test_score_writes_to_a_folder_named_after_scorer_and_data(cli, engine):
+    engine.result = {"samples": 9, "values": list(range(9))}
+    result = cli("score")
+    assert engine.calls[0][0][1] == Path("scores-rate-toy")
+    assert result.stdout == "samples  9\nvalues   9 values\n"
+    assert summary(cli("score", "--out", "x", "--json")) == engine.result
+    assert engine.calls[1][0][1] == Path("x")
+
+
+def test_select_writes_npz_or_json_only(cli, engine):
+    engine.result = {"indices": [1, 2]}
+    assert summary(cli("select", "--json")) == {"indices": [1, 2]}
+    assert engine.calls[0][0][1] is None
+    assert cli("select", "--out", "a.npz").exit_code == 0
+    result = cli("select", "--out", "a.txt")
+    assert result.exit_code == 2
+    assert "--out a.txt must end in .npz or .json" in result.stderr
+
+
+def test_evaluate_takes_only_stages_that_matter_then(cli, engine):
+    engine.result = (Evaluation((0.5, 0.5), seconds=3.0), {"accuracy": 0.5})
+    result = cli("evaluate", "d", "--data", "toy", "--seed", "3", "-o", "evaluator.x=1")
+    assert result.stdout.split()[-7:] == ["d", "50.00", "±", "0.00", "(2)", "3.0", "s"]
+    (place, request, _), tools = engine.calls[0]
+    assert (place, request.data, request.seed) == (Path("d"), "toy", 3)
+    assert request.assignments == ((("evaluator", "x"), 1),)
+    assert set(tools) == {"store", "device", "progress"}
+    assert summary(cli("evaluate", "d", "--json")) == {"accuracy": 0.5}
+    wrong = cli("evaluate", "d", "-o", "matcher.steps=2")
+    assert wrong.exit_code == 2
+    assert "-o matcher.steps=2 has no effect here" in wrong.stderr
+
+
+@pytest.mark.parametrize("form", ["folder", "npz"])
+def test_export_writes_the_form_asked_for(cli, engine, form, tmp_path):
+    class Small:
+        def __len__(self):
+            return 7
+
+        def to_image_folder(self, out):
+            out.write_text("folder")
+
+        def to_npz(self, out):
+            out.write_text("npz")
+
+    engine.result = Small()
+    out = tmp_path / "out"
+    document = summary(cli("export", "d", "--to", form, "--out", str(out), "--json"))
+    assert document == {"artefact": "d", "to": form, "out": str(out), "samples": 7}
+    assert out.read_text() == form
+
+
+def fill(store, kind, count):
+    for number in range(count):
+        store.put(kind, {"component": "c", "n": number}, Payload(values={"n": number}))
+
+
+def test_cache_lists_by_kind_and_cleans_only_when_told(cli, engine):
+    store = Store.default()
+    fill(store, "scores", 2)
+    fill(store, "experts", 1)
+    listing = summary(cli("cache", "list", "--json"))
+    assert [(k["kind"], k["count"]) for k in listing["kinds"]] == [("experts", 1), ("scores", 2)]
+    assert listing["count"] == 3
+    assert listing["bytes"] == sum(k["bytes"] for k in listing["kinds"]) > 0
+    assert "scores   2" in cli("cache", "list").stdout
+
+    refused = cli("cache", "clean")
+    assert refused.exit_code == 2
+    assert "would remove 3 entries" in refused.stderr
+    unknown = cli("cache", "clean", "--kind", "score", "--yes")
+    assert unknown.exit_code == 2
+    assert "'score' is stored; did you mean 'scores'?" in unknown.stderr
+    assert len(store.entries()) == 3
+
+    assert summary(cli("cache", "clean", "--kind", "scores", "--yes", "--json"))["removed"] == 2
+    assert [e.kind for e in store.entries()] == ["experts"]
+    assert cli("cache", "clean", "--yes").exit_code == 0
+    assert cli("cache", "clean").stdout.startswith("removed 0 entries")

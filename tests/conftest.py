@@ -1,0 +1,55 @@
+"""Fixtures that several folders of tests share."""
+
+import numpy as np
+import pytest
+import torch
+
+from condense.data import LabeledData
+from condense.engine.context import EngineContext
+from condense.engine.ingest import labeled_data
+from condense.engine.progress import SilentProgress
+from condense.engine.store import Store
+from condense.plugin.host import Host, build_host
+
+
+@pytest.fixture(autouse=True)
+def _store_of_its_own(tmp_path, monkeypatch):
+    """No test reads or writes the user's store."""
+    monkeypatch.setenv("CONDENSE_STORE", str(tmp_path / "store"))
+
+
+@pytest.fixture(scope="session")
+def host() -> Host:
+    """The built-in components, whatever else is installed."""
+    return build_host(external=False)
+
+
+@pytest.fixture
+def context(host, tmp_path) -> EngineContext:
+    """An engine context on the CPU with an empty store."""
+    store = Store(tmp_path / "store")
+    return EngineContext(host, store, torch.device("cpu"), SilentProgress())
+
+
+@pytest.fixture(scope="session")
+def digits(host) -> LabeledData:
+    """The embedded digits: 1437 training and 360 test images, 8×8 grey."""
+    component = host.registry("data").get("digits")
+    return component(component.Options()).load(None)
+
+
+@pytest.fixture(scope="session")
+def tiny_images() -> LabeledData:
+    """3 classes × 30 (test: 12) colour images of 16×16: a pattern per class under noise."""
+    rng = np.random.default_rng(0)
+    patterns = rng.uniform(60, 196, (3, 4, 4, 3)).repeat(4, 1).repeat(4, 2)  # blocks of 4×4 pixels
+
+    def draw(each: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.arange(3).repeat(each)
+        images = patterns[labels] + rng.normal(0, 40, (len(labels), 16, 16, 3))
+        return images.clip(0, 255).astype(np.uint8), labels
+
+    images, labels = draw(30)
+    return labeled_data(
+        images, labels, test=draw(12), classes=["ant", "bee", "cat"], name="tiny-images"
+    )
