@@ -11,6 +11,10 @@ from condense.engine.progress import SilentProgress
 from condense.engine.store import Store
 from condense.plugin.host import Host, build_host
 
+# These tensors are small: a second thread gains nothing, and beside another busy process its
+# spinning barriers cost a factor of ten.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(autouse=True)
 def _store_of_its_own(tmp_path, monkeypatch):

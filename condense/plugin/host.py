@@ -108,7 +108,7 @@ def build_host(*, external: bool = True, extra: Iterable[object] = ()) -> Host:
         _load_isolated(host, name, package, version, load)
     for number, plugin in enumerate(extra):
         name = getattr(plugin, "__name__", f"{type(plugin).__name__}-{number}")
-        _load_isolated(host, name, name, "0", lambda: plugin)
+        _load_isolated(host, name, name, "0", partial(_given, plugin))
     for registry in host.registries.values():
         registry.unavailable = len(host.broken)
     return host
@@ -135,6 +135,10 @@ def _external() -> Iterator[tuple[str, str, str, Callable[[], Any]]]:
         point = found[name]
         package = point.dist.name if point.dist else point.value
         yield name, package, point.dist.version if point.dist else "0", point.load
+
+
+def _given(plugin: object) -> object:
+    return plugin
 
 
 def _load_isolated(

@@ -48,7 +48,7 @@ class TrajectoryMatcher:
         self._augmentation: Augmentation | None = None
         self._geometry: Geometry | None = None
         self._steps: tuple[SyntheticSet, Steps, str] | None = None
-        self._role: Tensor | None = None
+        self._role: tuple[SyntheticSet, Tensor] | None = None
 
     @property
     def plan(self) -> MatchPlan:
@@ -122,7 +122,6 @@ class TrajectoryMatcher:
             form = choose_form(self.options, eager, batch)
             steps: Steps = CapturedSteps(eager) if cuda and form == "constant" else eager
             self._steps = (synthetic, steps, form)
-            self._role = synthetic.role.cpu()
         return self._steps[1], self._steps[2]
 
     def _draw(self, synthetic: SyntheticSet, rng: Generator) -> Walk:
@@ -133,7 +132,9 @@ class TrajectoryMatcher:
         o = self.options
         expert = self._experts[int(torch.randint(len(self._experts), (), generator=rng))]
         first = int(torch.randint(o.max_start_epoch, (), generator=rng))
-        role = self._role if self._role is not None else synthetic.role.cpu()
+        if self._role is None or self._role[0] is not synthetic:
+            self._role = (synthetic, synthetic.role.cpu())
+        role = self._role[1]
         indices = draw_batches(len(synthetic), o.batch_size, o.steps, rng)
         batches = []
         for index in indices:

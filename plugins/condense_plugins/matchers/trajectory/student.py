@@ -36,7 +36,7 @@ class Student:
 
     def loss(self, theta: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
         """Mean cross-entropy of a batch [B, …] at ``theta`` [P]."""
-        parts = theta.split(self._sizes)
+        parts = torch.split(theta, self._sizes)
         parameters = {
             name: part.view(shape)
             for name, part, shape in zip(self._names, parts, self._shapes, strict=True)
