@@ -129,12 +129,13 @@ class Budget:
     def __post_init__(self) -> None:
         if (self.ipc is None) == (self.fraction is None):
             raise OptionError("give either ipc or fraction, not both and not neither")
-        if self.ipc is not None and self.ipc < 1:
-            raise OptionError(f"ipc must be at least 1, got {self.ipc}; try --ipc 5")
-        if self.fraction is not None and not 0 < self.fraction <= 1:
+        if self.ipc is not None and (type(self.ipc) is not int or self.ipc < 1):
             raise OptionError(
-                f"fraction must be in (0, 1], got {self.fraction}; try --fraction 0.1"
+                f"ipc must be a whole number of at least 1, got {self.ipc!r}; try --ipc 5"
             )
+        share = self.fraction
+        if share is not None and (not isinstance(share, (int, float)) or not 0 < share <= 1):
+            raise OptionError(f"fraction must be in (0, 1], got {share!r}; try --fraction 0.1")
 
     def counts(self, data: LabeledData) -> tuple[int, ...]:
         """Samples to keep of each class.

@@ -36,6 +36,7 @@ else:
     import tomli as tomllib
 
 Table = Mapping[str, Any]
+NULL = "null"  # how a recipe file spells None
 SCALARS = ("method", "preset", "seed", "ipc", "fraction")
 
 
@@ -102,8 +103,8 @@ class Resolved:
 
     @property
     def table(self) -> dict[str, Any]:
-        """As it stands in a recipe file; absent values (None) are left out, as TOML has none."""
-        return {COMPONENT: self.name, **_without_none(self.options.model_dump(mode="json"))}
+        """As it stands in a recipe, nested components and absent values (None) included."""
+        return {COMPONENT: self.name, **self.options.model_dump(mode="json")}
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Recipe:
         return self.stages[stage]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested dict that :func:`read_recipe` accepts."""
+        """Plain nested dict that, as a :class:`Request`'s ``recipe``, gives this recipe again."""
         head: dict[str, Any] = {"method": self.method, "seed": self.seed}
         if self.budget.ipc is not None:
             head["ipc"] = self.budget.ipc
@@ -129,7 +130,15 @@ class Recipe:
 
     def to_toml(self) -> str:
         """The text of ``recipe.toml``, which repeats the run exactly."""
-        return tomli_w.dumps(self.to_dict())
+        return recipe_toml(self.to_dict())
+
+
+def recipe_toml(recipe: Table) -> str:
+    """``recipe`` as TOML, which has no null: None is written as ``"null"``, as after ``-o``.
+
+    Left out, it would become whatever the preset of a later run says.
+    """
+    return tomli_w.dumps(_replace(dict(recipe), None, NULL))
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -145,6 +154,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
         raise DataError(f"recipe {path} cannot be read; is the path right?") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise OptionError(f"recipe {path} is not valid TOML: {error}") from None
+    table = _replace(table, NULL, None)
     known = [*SCALARS, *STAGES]
     for key, value in table.items():
         if key not in known:
@@ -183,6 +193,9 @@ def assignments_layer(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> Lay
         if len(path) == 1:
             stages[path[0]] = merge(node, {COMPONENT: str(value)})
         else:
+            inner = node.get(path[-1])
+            if isinstance(inner, dict) and isinstance(value, str):
+                value = merge(inner, {COMPONENT: value})  # in either order
             node[path[-1]] = value
     return Layer("-o", stages)
 
@@ -278,12 +291,13 @@ def _known_part(model: type[Options], options: Table) -> dict[str, Any]:
     return {k: v for k, v in options.items() if k in model.model_fields}
 
 
-def _without_none(value: Any) -> Any:
+def _replace(value: Any, old: Any, new: Any) -> Any:
+    """``value`` with ``new`` for every ``old`` in its tables and lists."""
     if isinstance(value, dict):
-        return {k: _without_none(v) for k, v in value.items() if v is not None}
+        return {k: _replace(v, old, new) for k, v in value.items()}
     if isinstance(value, list):
-        return [_without_none(v) for v in value]
-    return value
+        return [_replace(v, old, new) for v in value]
+    return new if value == old else value
 
 
 @dataclass(frozen=True)
@@ -320,8 +334,8 @@ def resolve(host: Host, request: Request) -> Recipe:
         UnknownComponent, OptionError: naming what is wrong, the value and what is allowed.
     """
     recipe = request.recipe
-    method = host.methods.get(request.method or recipe.get("method", DEFAULT_METHOD))
-    preset = host.presets.get(request.preset or recipe.get("preset", DEFAULT_PRESET))
+    method = host.methods.get(request.method or str(recipe.get("method", DEFAULT_METHOD)))
+    preset = host.presets.get(request.preset or str(recipe.get("preset", DEFAULT_PRESET)))
     stages_in_file = {k: v for k, v in recipe.items() if k in STAGES}
     # A method named only in the recipe file lies under that file's own stages.
     method_layer = Layer(f"method {method.name}", method.stages)

@@ -57,3 +57,21 @@ def tiny_images() -> LabeledData:
     return labeled_data(
         images, labels, test=draw(12), classes=["ant", "bee", "cat"], name="tiny-images"
     )
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, object]:
+    """Options by dotted key under which any method runs on digits in about half a second."""
+    return {
+        "scorer.networks": 1,
+        "scorer.epochs": 2,
+        "scorer.network.width": 8,
+        "matcher.iterations": 3,
+        "matcher.experts": 1,
+        "matcher.max_start_epoch": 2,
+        "matcher.steps": 2,
+        "matcher.network.width": 8,
+        "evaluator.steps": 5,
+        "evaluator.repeats": 2,
+        "evaluator.network.width": 8,
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,9 +41,12 @@ def get_host(ctx: click.Context) -> Host:
     """The host in ``ctx.obj``, built on first use; broken plugins are named on stderr."""
     from condense.plugin.host import build_host
 
-    host: Host = ctx.obj or build_host()
+    host: Host = ctx.obj or build_host(report=lambda line: click.echo(line, err=True))
     ctx.obj = host
+    debug = bool(ctx.find_root().params.get("debug"))
     for broken in host.broken:
+        if debug:
+            click.echo("".join(traceback.format_exception(broken.error)).rstrip(), err=True)
         click.echo(
             f"warning: plugin {broken.name} ({broken.package}) failed to load: {broken.reason}",
             err=True,

@@ -152,7 +152,7 @@ class CondensedDataset(Dataset[tuple[Tensor, int]]):
 
     def to_bytes(self) -> bytes:
         """The contents of ``condensed.safetensors``."""
-        norm = torch.tensor([self.normalization.mean, self.normalization.std])
+        norm = [self.normalization.mean, self.normalization.std]
         step = float("nan") if self.step_size is None else self.step_size
         tensors = {
             "inputs": self.inputs,
@@ -161,7 +161,7 @@ class CondensedDataset(Dataset[tuple[Tensor, int]]):
             "source_index": self.source_index,
             "source_inputs": self.source_inputs,
             "step_size": torch.tensor(step, dtype=torch.float32),
-            "normalisation": norm.to(torch.float64),
+            "normalisation": torch.tensor(norm, dtype=torch.float64),
         }
         return safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()})
 
@@ -231,14 +231,14 @@ class CondensedDataset(Dataset[tuple[Tensor, int]]):
 def load_artefact(folder: Path) -> CondensedDataset:
     """See :meth:`CondensedDataset.load`."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
         blob = (folder / TENSORS).read_bytes()
     except OSError:
         raise DataError(
             f"{folder} is not a condensed set: it needs {TENSORS} and {MANIFEST}; "
             "make one with `condense run --out DIR`"
         ) from None
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise DataError(f"{folder / MANIFEST} is damaged: {error}; run the recipe again") from None
     if hashlib.sha256(blob).hexdigest() != manifest.get("sha256"):
         raise DataError(f"{folder / TENSORS} is damaged: checksum differs; run the recipe again")
@@ -264,7 +264,7 @@ def load_artefact(folder: Path) -> CondensedDataset:
             trace=_read_trace(folder / "trace.csv"),
             snapshots=_read_snapshots(folder, manifest["snapshots"]),
         )
-    except (KeyError, ValueError, SafetensorError, OSError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, SafetensorError, OSError) as error:
         raise DataError(f"{folder} is damaged: {error}; run the recipe again") from None
 
 

@@ -9,8 +9,8 @@ from torch import Generator, nn
 
 from condense.engine import rng as rngs
 from condense.engine.dynamics import run_dynamics
-from condense.engine.store import Store
-from condense.interfaces import Augmentation, Dynamics, Geometry, LabeledData, Progress
+from condense.errors import BrokenPlugin
+from condense.interfaces import Augmentation, Cache, Dynamics, Geometry, LabeledData, Progress
 from condense.options import AugmentationSpec, ComponentSpec, NetworkSpec, Options
 from condense.plugin.host import Host
 from condense.recipe import resolve_spec
@@ -26,9 +26,9 @@ class EngineContext:
         progress: where long stages report.
     """
 
-    def __init__(self, host: Host, store: Store, device: torch.device, progress: Progress) -> None:
+    def __init__(self, host: Host, store: Cache, device: torch.device, progress: Progress) -> None:
         self.host = host
-        self.cache = store
+        self.cache: Cache = store
         self.device = device
         self.progress = progress
 
@@ -36,7 +36,12 @@ class EngineContext:
         """A freshly initialised network on the device; ``rng`` gives only its seed."""
         component = resolve_spec(self.host, spec).create()
         with rngs.global_seed(rng.initial_seed()):
-            network: nn.Module = component.build(geometry)
+            network = component.build(geometry)
+        if not isinstance(network, nn.Module):
+            raise BrokenPlugin(
+                f"network '{spec.component}' built a {type(network).__name__}, expected a "
+                "torch.nn.Module"
+            )
         return network.to(self.device)
 
     def augmentation(self, spec: AugmentationSpec) -> Augmentation:

@@ -12,6 +12,7 @@ from condense.data import Arm
 from condense.engine import rng as rngs
 from condense.engine.artefact import CondensedDataset
 from condense.engine.pipeline import Pipeline, component_key
+from condense.engine.stages import run_evaluator
 from condense.engine.store import Payload
 from condense.interfaces import Evaluation, Evaluator, TrainingSet
 from condense.options import AugmentationSpec
@@ -139,8 +140,13 @@ def _evaluate(
 
     def compute() -> Payload:
         evaluator: Evaluator = pipeline.recipe["evaluator"].create()
-        result = evaluator.evaluate(
-            trial.arm, test, augmentation.create(), pipeline.context, pipeline.rng("evaluator")
+        result = run_evaluator(
+            evaluator,
+            trial.arm,
+            test,
+            augmentation.create(),
+            pipeline.context,
+            pipeline.rng("evaluator"),
         )
         return Payload(
             values={

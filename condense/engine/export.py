@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import safetensors.torch
-import tomli_w
 import torch
 
 from condense.engine.artefact import MANIFEST, TENSORS, CondensedDataset, snapshot_path
 from condense.engine.preview import draw_preview
 from condense.engine.store import write_atomic
 from condense.errors import OutputError
+from condense.recipe import recipe_toml
 
 
 def check_writable(target: Path, marker: str | None = None) -> None:
@@ -97,7 +97,7 @@ def save_artefact(
         (draft / TENSORS).write_bytes(blob)
         manifest = condensed.manifest(blob)
         (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        (draft / "recipe.toml").write_text(tomli_w.dumps(dict(condensed.recipe)), encoding="utf-8")
+        (draft / "recipe.toml").write_text(recipe_toml(condensed.recipe), encoding="utf-8")
         (draft / "trace.csv").write_text(trace_csv(condensed))
         for iteration, inputs in condensed.snapshots.items():
             path = snapshot_path(draft, iteration)

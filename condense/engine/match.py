@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from condense.interfaces import Matcher, MatchPlan, MatchStep, Progress, Role, S
 
 CHECKPOINT_SECONDS = 20.0
 LOG_EVERY = 10  # iterations between looks at the loss; each look waits for the device
+MIN_STEP_SIZE = 1e-8
 MAX_SKIPPED = 50  # consecutive non-finite iterations after which matching gives up
 
 
@@ -38,6 +39,7 @@ class MatchState:
         step_momentum: scalar tensor.
         loss, step_size: float32 [iterations], filled up to ``iteration``.
         iteration: iterations done.
+        snapshots: distilled rows after the iterations of ``plan.snapshots`` so far, on the CPU.
     """
 
     synthetic: SyntheticSet
@@ -47,6 +49,7 @@ class MatchState:
     loss: Tensor
     step_size: Tensor
     iteration: int = 0
+    snapshots: dict[int, Tensor] = field(default_factory=dict)
 
     @staticmethod
     def start(synthetic: SyntheticSet, plan: MatchPlan) -> MatchState:
@@ -72,6 +75,7 @@ class MatchState:
             "loss": self.loss.cpu(),
             "step_size": self.step_size.cpu(),
             "rng": rng.get_state().cpu(),
+            **{f"snapshot-{i}": rows for i, rows in self.snapshots.items()},
         }
 
     def save(self, path: Path, key: dict[str, Any], rng: Generator) -> None:
@@ -98,6 +102,11 @@ class MatchState:
         self.loss.copy_(saved["loss"])
         self.step_size.copy_(saved["step_size"])
         rng.set_state(saved["rng"])
+        self.snapshots = {
+            int(name.partition("-")[2]): rows
+            for name, rows in saved.items()
+            if name.startswith("snapshot-")
+        }
         self.iteration = int(metadata["iteration"])
         return True
 
@@ -125,7 +134,7 @@ def update(state: MatchState, plan: MatchPlan, step: MatchStep) -> None:
         state.step_momentum.copy_(torch.where(finite, slope, state.step_momentum))
         moved = synthetic.step_size - plan.step_size_lr * slope
         # a step size that turns negative climbs the loss and ends in NaN: keep it above zero
-        moved = torch.maximum(moved, synthetic.step_size * 0.1)
+        moved = torch.maximum(moved, synthetic.step_size * 0.1).clamp(min=MIN_STEP_SIZE)
         synthetic.step_size.copy_(torch.where(finite, moved, synthetic.step_size))
     state.loss[at] = step.loss
     state.step_size[at] = synthetic.step_size
@@ -151,7 +160,8 @@ def match(
         checkpoint: where an interrupted run continues; removed by the caller once the result is
             kept.
         key: identifies the run a checkpoint belongs to.
-        snapshot: called with (iteration, set) at ``plan.snapshots``.
+        snapshot: called with (iteration, set) at ``plan.snapshots``; a continued run calls it
+            again for those of before.
 
     Raises:
         CondenseError: if the loss stays non-finite, naming the options to lower.
@@ -159,8 +169,10 @@ def match(
     plan = matcher.plan
     state = MatchState.start(synthetic, plan)
     key = key or {}
-    if checkpoint is not None:
-        state.load(checkpoint, key, rng)
+    if checkpoint is not None and state.load(checkpoint, key, rng) and snapshot is not None:
+        for iteration, rows in sorted(state.snapshots.items()):
+            inputs = synthetic.inputs.index_copy(0, state.rows, rows.to(synthetic.inputs.device))
+            snapshot(iteration, replace(synthetic, inputs=inputs))
     saved = time.monotonic()
     with progress.task("matching", plan.iterations, "it") as task:
         task.advance(state.iteration)
@@ -169,16 +181,17 @@ def match(
             update(state, plan, matcher.step(synthetic, rng))
             state.iteration += 1
             if state.iteration in plan.snapshots and snapshot is not None:
+                state.snapshots[state.iteration] = synthetic.inputs[state.rows].cpu()
                 snapshot(state.iteration, synthetic)
             if state.iteration % LOG_EVERY == 0 or state.iteration == plan.iterations:
                 figures = _look(state)
                 task.advance(state.iteration - shown, **figures)
                 shown = state.iteration
-                # Only here, between iterations, is the state whole: an interrupt falls back on
-                # the last checkpoint, so that resumed and uninterrupted runs agree to the bit.
-                if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    state.save(checkpoint, key, rng)
-                    saved = time.monotonic()
+            # Only here, between iterations, is the state whole: an interrupt falls back on the
+            # last checkpoint, so that resumed and uninterrupted runs agree to the bit.
+            if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                state.save(checkpoint, key, rng)
+                saved = time.monotonic()
     return state
 
 
@@ -186,12 +199,13 @@ def _look(state: MatchState) -> dict[str, float]:
     """Loss and step size for the progress bar; gives up on a run that has gone astray.
 
     Raises:
-        CondenseError: after MAX_SKIPPED iterations in a row without a finite loss.
+        CondenseError: after MAX_SKIPPED iterations in a row, or a whole run, without a finite loss.
     """
     recent = state.loss[max(0, state.iteration - MAX_SKIPPED) : state.iteration]
-    if state.iteration >= MAX_SKIPPED and not bool(torch.isfinite(recent).any()):
+    enough = state.iteration >= MAX_SKIPPED or state.iteration == len(state.loss)
+    if enough and not bool(torch.isfinite(recent).any()):
         raise CondenseError(
-            f"matching diverged: no finite loss in the last {MAX_SKIPPED} iterations (step size "
+            f"matching diverged: no finite loss in the last {len(recent)} iterations (step size "
             f"{float(state.synthetic.step_size):.3g}); lower matcher.image_lr, "
             "matcher.step_size_lr or matcher.step_size"
         )

@@ -16,10 +16,12 @@ from condense.data import Trace, content_digest
 from condense.engine import rng as rngs
 from condense.engine.artefact import CondensedDataset
 from condense.engine.context import EngineContext
+from condense.engine.guard import contents, guarded
 from condense.engine.match import match
 from condense.engine.stages import (
     check_frozen,
     initial_set,
+    run_dataset,
     run_policy,
     run_scorer,
     run_selector,
@@ -82,8 +84,7 @@ class Pipeline:
         """The training split, its test split attached."""
         if self._data is not None:
             return self._data
-        data: LabeledData = self.recipe["data"].create().load(self.context)
-        return data
+        return run_dataset(self.recipe["data"].create(), self.context)
 
     def rng(self, stage: str) -> torch.Generator:
         """The CPU generator of ``stage``; independent of which component serves it."""
@@ -189,8 +190,7 @@ class Pipeline:
         with self.timed("matcher") as done:
             payload, cached = self.store.fetch("matching", key, lambda: self._match(key))
             done(cached)
-        if cached:
-            self.partial(key).unlink(missing_ok=True)
+        self.partial(key).unlink(missing_ok=True)
         rows = torch.nonzero(initial.role).flatten()
         inputs = initial.inputs.index_copy(0, rows, payload.tensors["distilled"])
         step = payload.tensors["step_size"]
@@ -203,7 +203,8 @@ class Pipeline:
     def _match(self, key: dict[str, Any]) -> Payload:
         matcher: Matcher = self.recipe["matcher"].create()
         with self.timed("prepare") as done:
-            matcher.prepare(self.data.without_test(), self.context, self.rng("prepare"))
+            with guarded("matcher", matcher, *contents(self.data)):
+                matcher.prepare(self.data.without_test(), self.context, self.rng("prepare"))
             done(False)
         # a copy: on the CPU .to() would hand over the initial set itself
         moving = replace(self.initial, inputs=self.initial.inputs.clone()).to(self.device)
@@ -214,15 +215,16 @@ class Pipeline:
         def keep(iteration: int, synthetic: SyntheticSet) -> None:
             snapshots[f"snapshot-{iteration}"] = synthetic.inputs[rows].cpu()
 
-        state = match(
-            matcher,
-            moving,
-            self.rng("matcher"),
-            self.progress,
-            checkpoint=self.partial(key),
-            key=key,
-            snapshot=keep,
-        )
+        with guarded("matcher", matcher):
+            state = match(
+                matcher,
+                moving,
+                self.rng("matcher"),
+                self.progress,
+                checkpoint=self.partial(key),
+                key=key,
+                snapshot=keep,
+            )
         result = moving.to(torch.device("cpu"))
         check_frozen(result, self.initial)
         tensors = {

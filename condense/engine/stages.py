@@ -5,11 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from condense.engine.guard import contents, guarded
 from condense.engine.tensors import network_inputs
 from condense.errors import BrokenPlugin, CondenseError
 from condense.interfaces import (
+    Arm,
+    Augmentation,
     Budget,
     Context,
+    Dataset,
+    Evaluation,
+    Evaluator,
     LabeledData,
     Role,
     Scorer,
@@ -17,6 +23,7 @@ from condense.interfaces import (
     Selection,
     Selector,
     SyntheticSet,
+    TrainingSet,
     UpdatePolicy,
 )
 
@@ -25,12 +32,19 @@ def run_scorer(scorer: Scorer, data: LabeledData, context: Context, rng: Generat
     """Scores of ``data``'s training split, checked.
 
     Raises:
-        BrokenPlugin: if they are not one finite number per sample, or the data was changed.
+        BrokenPlugin: if they are not one finite number per sample, or as :func:`guarded` does.
     """
-    before = data.inputs._version, data.labels._version
-    result = scorer.score(data.without_test(), context, rng)
+    with guarded("scorer", scorer, *contents(data)):
+        result = scorer.score(data.without_test(), context, rng)
     if not isinstance(result, Scores):
-        result = Scores(torch.as_tensor(result), data.fingerprint, scorer.name)
+        try:
+            plain = torch.as_tensor(result)
+        except (TypeError, ValueError, RuntimeError):
+            raise BrokenPlugin(
+                f"scorer '{scorer.name}' returned {_kind(result)}, expected a float tensor "
+                f"({len(data)},)"
+            ) from None
+        result = Scores(plain, data.fingerprint, scorer.name)
     values = result.values.detach().to("cpu", torch.float32)
     _require(
         values.shape == (len(data),),
@@ -42,10 +56,6 @@ def run_scorer(scorer: Scorer, data: LabeledData, context: Context, rng: Generat
             f"scorer '{scorer.name}' rated sample {int(bad[0])} {float(values[bad[0]])}, "
             "scores must be finite"
         )
-    _require(
-        before == (data.inputs._version, data.labels._version),
-        f"scorer '{scorer.name}' changed the data it was given",
-    )
     return Scores(values, data.fingerprint, result.estimator, result.standard_error)
 
 
@@ -55,10 +65,16 @@ def run_selector(
     """The selection, checked: exactly the budget of every class, no sample twice.
 
     Raises:
-        BrokenPlugin: if it is anything else.
+        BrokenPlugin: if it is anything else, or as :func:`guarded` does.
     """
-    selection = selector.select(data.without_test(), scores, budget, rng)
+    given = contents(data) if scores is None else (*contents(data), scores.values)
+    with guarded("selector", selector, *given):
+        selection = selector.select(data.without_test(), scores, budget, rng)
     who = f"selector '{selector.name}'"
+    _require(
+        isinstance(selection, Selection),
+        f"{who} returned {_kind(selection)}, expected a Selection",
+    )
     counts = budget.counts(data)
     indices = selection.indices
     _require(
@@ -87,9 +103,14 @@ def run_policy(policy: UpdatePolicy, selection: Selection) -> Tensor:
     """bool [M] of distilled samples, checked.
 
     Raises:
-        BrokenPlugin: if it is of another type or length.
+        BrokenPlugin: if it is of another type or length, or as :func:`guarded` does.
     """
-    mask = policy.split(selection)
+    with guarded("update-policy", policy, selection.indices, selection.labels):
+        mask = policy.split(selection)
+    _require(
+        isinstance(mask, Tensor),
+        f"update-policy '{policy.name}' returned {_kind(mask)}, expected a bool tensor",
+    )
     _require(
         mask.dtype == torch.bool and mask.shape == selection.indices.shape,
         f"update-policy '{policy.name}' returned {mask.dtype} {tuple(mask.shape)}, "
@@ -121,6 +142,83 @@ def check_frozen(synthetic: SyntheticSet, initial: SyntheticSet) -> None:
     real = initial.role == Role.REAL
     if not torch.equal(synthetic.inputs[real], initial.inputs[real]):
         raise CondenseError("a frozen sample was changed during matching; the matcher wrote to it")
+
+
+def run_dataset(dataset: Dataset, context: Context) -> LabeledData:
+    """The data that ``dataset`` loads, checked.
+
+    Raises:
+        BrokenPlugin: if they are not of the form of :class:`LabeledData`, or as :func:`guarded`
+            does.
+    """
+    with guarded("data", dataset):
+        data = dataset.load(context)
+    who = f"data '{dataset.name}'"
+    _require(
+        isinstance(data, LabeledData),
+        f"{who} returned {_kind(data)}, expected a condense.data.LabeledData",
+    )
+    for split, part in (("train", data), ("test", data.test)):
+        if part is not None:
+            _check_split(f"{who} ({split})", part)
+    return data
+
+
+def _check_split(who: str, data: LabeledData) -> None:
+    inputs, labels = data.inputs, data.labels
+    images = inputs.dim() == 4 and inputs.dtype == torch.uint8
+    _require(
+        images or (inputs.dim() == 2 and inputs.dtype == torch.float32),
+        f"{who} has inputs {_described(inputs)}, expected uint8 [N, H, W, C] or float32 [N, D]",
+    )
+    _require(
+        labels.dtype == torch.int64 and labels.shape == inputs.shape[:1] and len(labels) > 0,
+        f"{who} has labels {_described(labels)}, expected int64 ({len(inputs)},), at least one",
+    )
+    low, high = int(labels.min()), int(labels.max())
+    _require(
+        0 <= low and high < len(data.classes),
+        f"{who} has labels {low} to {high}, expected 0 to {len(data.classes) - 1} as there are "
+        f"{len(data.classes)} classes",
+    )
+
+
+def run_evaluator(
+    evaluator: Evaluator,
+    arm: Arm,
+    test: TrainingSet,
+    augmentation: Augmentation,
+    context: Context,
+    rng: Generator,
+) -> Evaluation:
+    """The evaluation of ``arm``, checked.
+
+    Raises:
+        BrokenPlugin: if accuracies are missing or outside 0-1, or as :func:`guarded` does.
+    """
+    with guarded("evaluator", evaluator, test.inputs, test.labels):
+        result = evaluator.evaluate(arm, test, augmentation, context, rng)
+    who = f"evaluator '{evaluator.name}'"
+    _require(
+        isinstance(result, Evaluation),
+        f"{who} returned {_kind(result)}, expected a condense.data.Evaluation",
+    )
+    _require(
+        result.n > 0 and all(0 <= v <= 1 for v in (*result.values, *result.per_class)),
+        f"{who} returned {list(result.values)}, expected at least one accuracy, all in 0-1",
+    )
+    return result
+
+
+def _described(value: object) -> str:
+    """Type and shape, for messages."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    return _kind(value)
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__
 
 
 def _require(condition: bool, message: str) -> None:

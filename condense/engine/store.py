@@ -89,11 +89,11 @@ class Store:
     def get(self, kind: str, key: Mapping[str, Any]) -> Payload | None:
         """The entry's payload, or None if it is absent or damaged (then it is removed)."""
         path = self.path(kind, key)
-        if not (path / ENTRY).is_file():
+        if not path.exists():
             return None
         try:
             return _read(path, kind, key)
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             if not path.exists():  # another process cleaned it meanwhile
                 return None
             reason = " ".join(str(error).split())
@@ -113,8 +113,11 @@ class Store:
             draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=path.parent))
             try:
                 _write(draft, kind, key, payload)
-                with contextlib.suppress(FileExistsError, OSError):
+                try:
                     draft.rename(path)
+                except OSError:
+                    if not path.exists():  # else another writer was first
+                        raise
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
         except OSError as error:
@@ -175,7 +178,7 @@ class Store:
             size = sum(f.stat().st_size for f in folder.iterdir())
             try:
                 label = str(json.loads(path.read_text())["key"].get("component", ""))
-            except (ValueError, KeyError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError):
                 label = "(damaged)"
             found.append(
                 Entry(folder.parent.name, folder.name, size, path.stat().st_mtime, folder, label)
@@ -190,6 +193,8 @@ class Store:
         for folder in [self.root / kind] if kind else list(self.root.glob("*")):
             for leftover in [*folder.glob("*.lock"), *folder.glob("*.partial")]:
                 leftover.unlink(missing_ok=True)
+            for draft in folder.glob(".draft-*"):  # of a process that was killed
+                shutil.rmtree(draft, ignore_errors=True)
         return len(gone), sum(e.bytes for e in gone)
 
 

@@ -8,6 +8,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import pluggy
 from condense.errors import BrokenPlugin, DuplicateComponent, OptionError, closest
 from condense.plugin import NAME, spec
 from condense.plugin.registry import KINDS, Entry, Registry
+from condense.plugin.watch import Report, watched
 
 if TYPE_CHECKING:
     from condense.interfaces import (
@@ -87,13 +89,17 @@ class Host:
         return self.registries[kind]
 
 
-def build_host(*, external: bool = True, extra: Iterable[object] = ()) -> Host:
+def build_host(
+    *, external: bool = True, extra: Iterable[object] = (), report: Report | None = None
+) -> Host:
     """A fresh host: built-ins, then entry points of group ``condense``, then ``extra``.
 
     Args:
         external: whether to load installed third-party plugins (narrowed by the environment
             variable CONDENSE_PLUGINS: unset = all, empty = none, ``a,b`` = only those).
         extra: plugin objects or modules, for tests.
+        report: gets a line about a third-party plugin that is slow to load or prints; None drops
+            it.
 
     Raises:
         DuplicateComponent: if two plugins claim one name.
@@ -105,7 +111,8 @@ def build_host(*, external: bool = True, extra: Iterable[object] = ()) -> Host:
     for module in importlib.import_module(BUILTINS).MODULES:
         _load(host, module, BUILTINS, _builtin_version(), partial(importlib.import_module, module))
     for name, package, version, load in _external() if external else ():
-        _load_isolated(host, name, package, version, load)
+        with_label = partial(watched, f"{name} ({package})", report)
+        _load_isolated(host, name, package, version, load, with_label)
     for number, plugin in enumerate(extra):
         name = getattr(plugin, "__name__", f"{type(plugin).__name__}-{number}")
         _load_isolated(host, name, name, "0", partial(_given, plugin))
@@ -122,19 +129,26 @@ def _builtin_version() -> str:
 
 def _external() -> Iterator[tuple[str, str, str, Callable[[], Any]]]:
     """(name, package, version, loader) of each wanted entry point, sorted by name."""
-    found = {e.name: e for e in sorted(metadata.entry_points(group=NAME), key=lambda e: e.name)}
+    points = sorted(metadata.entry_points(group=NAME), key=lambda e: (e.name, _package(e)))
+    known = list(dict.fromkeys(point.name for point in points))
     wanted = os.environ.get(ENVIRONMENT)
-    names = list(found) if wanted is None else [n.strip() for n in wanted.split(",") if n.strip()]
+    names = known if wanted is None else [n.strip() for n in wanted.split(",") if n.strip()]
     for name in names:
-        if name not in found:
-            known = ", ".join(found) or "none"
+        if name not in known:
             raise OptionError(
-                f"{ENVIRONMENT} names '{name}', which is not installed (installed: {known})"
+                f"{ENVIRONMENT} names '{name}', which is not installed "
+                f"(installed: {', '.join(known) or 'none'})"
             )
-    for name in names:
-        point = found[name]
-        package = point.dist.name if point.dist else point.value
-        yield name, package, point.dist.version if point.dist else "0", point.load
+    for name in dict.fromkeys(names):
+        same = [point for point in points if point.name == name]
+        for point in same:
+            package = _package(point)
+            label = name if len(same) == 1 else f"{name} of {package}"
+            yield label, package, point.dist.version if point.dist else "0", point.load
+
+
+def _package(point: metadata.EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
 
 
 def _given(plugin: object) -> object:
@@ -142,29 +156,48 @@ def _given(plugin: object) -> object:
 
 
 def _load_isolated(
-    host: Host, name: str, package: str, version: str, load: Callable[[], Any]
+    host: Host,
+    name: str,
+    package: str,
+    version: str,
+    load: Callable[[], Any],
+    watch: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Load one third-party plugin; whatever it raises is recorded, and nothing of it stays."""
     try:
-        _load(host, name, package, version, load)
+        with watch():
+            staged = _stage(host, name, load)
+        _commit(host, staged, package, version)
     except DuplicateComponent:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if host.manager.has_plugin(name):
+            host.manager.unregister(name=name)
         host.broken.append(Broken(name, package, error))
 
 
 def _load(host: Host, name: str, package: str, version: str, load: Callable[[], Any]) -> None:
-    """Register a plugin and collect its components, all or nothing."""
+    """Register a plugin and commit its components, all or nothing."""
+    _commit(host, _stage(host, name, load), package, version)
+
+
+def _stage(host: Host, name: str, load: Callable[[], Any]) -> list[tuple[str, Any]]:
+    """Register a plugin with the manager; (kind, component) of all it offers."""
     plugin = load()
     try:
         host.manager.register(plugin, name=name)
-        host.manager.check_pending()  # a misspelt hook is found here, while its culprit is known
-        staged = _collect(host, name)
+        check_hooks(plugin)  # here, while the culprit is known
+        host.manager.check_pending()
+        return _collect(host, name)
     except BaseException:
         # pluggy 1.6 keeps the name of a plugin whose registration failed
         if host.manager.has_plugin(name):
             host.manager.unregister(name=name)
         raise
+
+
+def _commit(host: Host, staged: list[tuple[str, Any]], package: str, version: str) -> None:
+    """Put the components of one plugin into the tables; a taken name is an error."""
     for kind, component in staged:
         host.registries[kind].add(component.name, Entry(component, package, version))
 
@@ -180,13 +213,31 @@ def _collect(host: Host, plugin_name: str) -> list[tuple[str, Any]]:
                 def register(component: Any, kind: str = kind) -> None:
                     check_component(component, kind)
                     if any(k == kind and c.name == component.name for k, c in staged):
-                        raise DuplicateComponent(
-                            f"plugin {plugin_name} registers {kind} '{component.name}' twice"
-                        )
+                        raise BrokenPlugin(f"registers {kind} '{component.name}' twice")
                     staged.append((kind, component))
 
                 impl.function(register)
     return staged
+
+
+def check_hooks(plugin: object) -> None:
+    """That every ``condense_…`` function of ``plugin`` is a hook and is marked as one.
+
+    Raises:
+        BrokenPlugin: for a misspelt name, with the nearest one, or a missing ``@hookimpl``.
+    """
+    hooks = [f"condense_register_{suffix}" for suffix in KINDS.values()]
+    marker = f"{NAME}_impl"
+    for name in dir(plugin):
+        function = getattr(plugin, name, None)
+        if not name.startswith(f"{NAME}_") or not inspect.isroutine(function):
+            continue
+        if name not in hooks:
+            raise BrokenPlugin(
+                f"has '{name}', which is no hook{closest(name, hooks)} (hooks: {', '.join(hooks)})"
+            )
+        if getattr(function, marker, None) is None:
+            raise BrokenPlugin(f"defines {name} without the decorator @condense.hookimpl")
 
 
 def check_component(component: Any, kind: str) -> None:
@@ -202,12 +253,24 @@ def check_component(component: Any, kind: str) -> None:
     if not isinstance(name, str) or not _KEBAB.fullmatch(name):
         raise BrokenPlugin(f"{kind} {label} needs a kebab-case `name`, has {name!r}")
     if kind in ("method", "preset"):
+        record = ("summary", "stages", *(("for_data", "ipc") if kind == "preset" else ()))
+        for attribute in record:
+            if not hasattr(component, attribute):
+                raise BrokenPlugin(
+                    f"{kind} '{name}' must be a condense.recipe.{kind.capitalize()}, "
+                    f"lacks `{attribute}`"
+                )
         return
     if not inspect.isclass(component):
         raise BrokenPlugin(f"{kind} '{name}' must be registered as a class, got {label}")
     options = getattr(component, "Options", None)
     if not (inspect.isclass(options) and issubclass(options, Options)):
         raise BrokenPlugin(f"{kind} '{name}' needs a nested `class Options(condense.Options)`")
+    argument = getattr(component, "arg", None)
+    if argument is not None and argument not in options.model_fields:
+        raise BrokenPlugin(f"{kind} '{name}' has arg = {argument!r}, which is none of its options")
+    if kind == "selector" and not hasattr(component, "needs_scores"):
+        raise BrokenPlugin(f"{kind} '{name}' needs a class attribute `needs_scores`")
     for method in _required(kind):
         if not callable(getattr(component, method, None)):
             raise BrokenPlugin(f"{kind} '{name}' needs a method `{method}`")

@@ -102,7 +102,7 @@ class AccuracyEvaluator:
                 right = (
                     predict(network, tests, precision=schedule.precision).argmax(1) == tests.labels
                 )
-                values.append(float(right.float().mean()))
+                values.append(int(right.sum()) / len(right))
                 rates.append(_per_class(right, tests.labels, test.geometry.classes))
         return Evaluation(
             tuple(values),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Callable
@@ -64,13 +65,7 @@ class FileScorer:
                 f"score file {path} has {len(values)} scores, {data.name} has {len(data)} "
                 "training samples; use a file made for this data, in its order"
             )
-        labels = arrays.get("labels")
-        if labels is not None and not np.array_equal(labels.astype(np.int64), data.labels.numpy()):
-            wrong = int((labels.astype(np.int64) != data.labels.numpy()).sum())
-            raise DataError(
-                f"score file {path} holds labels that differ from {data.name} in {wrong} places; "
-                "it was made for other data or another order"
-            )
+        _check_labels(arrays.get("labels"), data, path)
         _check_fingerprint(path, data)
         sign = 1.0 if self.options.direction == "higher-harder" else -1.0
         return Scores(
@@ -113,10 +108,36 @@ def _read_npz(path: Path, key: str) -> Arrays:
 
 
 def _read_csv(path: Path, key: str) -> Arrays:
-    table: npt.NDArray[Any] = np.genfromtxt(path, delimiter=",", names=True, dtype=np.float64)
-    if table.dtype.names and key in table.dtype.names:
-        return {name: np.atleast_1d(table[name]) for name in table.dtype.names}
-    return {key: np.atleast_1d(np.genfromtxt(path, delimiter=",", dtype=np.float64))}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = [row for row in csv.reader(file) if row]
+    if not rows:
+        raise ValueError("it is empty")
+    if any(_number(cell) is None for cell in rows[0]):
+        header, *rows = rows
+    else:  # no header
+        header = [key] if len(rows[0]) == 1 else [str(n) for n in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        if len(row) != len(header):
+            raise ValueError(f"sample {number} has {len(row)} columns instead of {len(header)}")
+    return {name: _column(name, key, [row[n] for row in rows]) for n, name in enumerate(header)}
+
+
+def _column(name: str, key: str, cells: list[str]) -> npt.NDArray[Any]:
+    """Numbers if all ``cells`` are, else text, which the column of the scores must not be."""
+    numbers = [_number(cell) for cell in cells]
+    if None not in numbers:
+        return np.array(numbers, dtype=np.float64)
+    if name == key:
+        wrong = numbers.index(None)
+        raise ValueError(f"score {wrong} is '{cells[wrong]}', must be a number")
+    return np.array(cells)
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
 
 
 def _read_safetensors(path: Path, key: str) -> Arrays:
@@ -138,10 +159,32 @@ def _scores(arrays: Arrays, key: str, path: Path) -> npt.NDArray[np.float64]:
             f"{values.shape} of {values.dtype}"
         )
     values = values.astype(np.float64)
-    bad = np.flatnonzero(~np.isfinite(values))
+    with np.errstate(over="ignore"):  # scores are float32, where 1e300 is not finite
+        bad = np.flatnonzero(~np.isfinite(values.astype(np.float32)))
     if len(bad):
         raise DataError(f"score file {path}: score {bad[0]} is {values[bad[0]]}, must be finite")
     return values
+
+
+def _check_labels(labels: npt.NDArray[Any] | None, data: LabeledData, path: Path) -> None:
+    """That the file's labels, as numbers or names of classes, are those of ``data``."""
+    if labels is None:
+        return
+    expected = data.labels.numpy()
+    if labels.dtype.kind in "US":
+        labels, expected = labels.astype(str), np.array(data.classes)[expected]
+    if labels.shape != expected.shape:
+        raise DataError(
+            f"score file {path} holds labels of shape {labels.shape}, {data.name} has "
+            f"{len(data)} training samples; use a file made for this data, in its order"
+        )
+    wrong = np.flatnonzero(labels != expected)
+    if len(wrong):
+        raise DataError(
+            f"score file {path} holds labels that differ from {data.name} in {len(wrong)} places "
+            f"(sample {wrong[0]}: {labels[wrong[0]]} instead of {expected[wrong[0]]}); "
+            "it was made for other data or another order"
+        )
 
 
 def _check_fingerprint(path: Path, data: LabeledData) -> None:

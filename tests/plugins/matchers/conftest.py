@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps, Walk
-from condense_plugins.matchers.trajectory.matcher import draw_batches
-from condense_plugins.matchers.trajectory.student import Student, flatten
 from torch.nn import functional as F
 
 from condense.interfaces import Geometry
 from condense.options import AugmentationSpec, NetworkSpec
+from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps, Walk
+from condense_plugins.matchers.trajectory.matcher import draw_batches
+from condense_plugins.matchers.trajectory.student import Student, flatten
 
 CLASSES = 3
 

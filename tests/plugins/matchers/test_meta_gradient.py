@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from condense_plugins.matchers.trajectory.gradient import constant_memory, unrolled
 
 FORMS = [constant_memory, unrolled]
@@ -44,7 +45,8 @@ def assert_equal_to_plain(form, case):
     assert relative(step.grad_step_size, grad_eta) <= TOLERANCE
     assert step.grad_inputs.dtype == step.grad_step_size.dtype == torch.float64
     assert step.grad_labels is None
-    assert not (step.loss.requires_grad or step.grad_inputs.requires_grad)
+    assert not step.loss.requires_grad
+    assert not step.grad_inputs.requires_grad
 
 
 @pytest.mark.parametrize("network", ["batch", "instance", "mlp"])
@@ -158,7 +160,8 @@ def test_nothing_it_was_given_is_touched(form, make_case):
     for tensor, copy in zip(given, before, strict=True):
         assert torch.equal(tensor, copy)
         assert tensor.grad is None
-    assert not (walk.start.requires_grad or case.inputs.requires_grad)
+    assert not walk.start.requires_grad
+    assert not case.inputs.requires_grad
     assert torch.equal(first.grad_inputs, second.grad_inputs)  # no state is carried over
 
 

@@ -4,12 +4,8 @@ from collections import Counter
 
 import pytest
 import torch
-from condense_plugins.matchers.trajectory import experts as experts_module
-from condense_plugins.matchers.trajectory import matcher as matcher_module
-from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher, draw_batches
-from condense_plugins.matchers.trajectory.options import TrajectoryOptions
-from condense_plugins.matchers.trajectory.student import flatten
 from torch.nn import functional as F
+from torch.nn.utils import parameters_to_vector
 
 from condense.engine import rng as rngs
 from condense.engine.stages import initial_set
@@ -18,6 +14,10 @@ from condense.engine.train import Schedule, train
 from condense.errors import CapacityError
 from condense.interfaces import Role, Selection, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec
+from condense_plugins.matchers.trajectory import experts as experts_module
+from condense_plugins.matchers.trajectory import matcher as matcher_module
+from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher, draw_batches
+from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 
 SMALL = TrajectoryOptions(
     iterations=5,
@@ -41,6 +41,10 @@ def small_set(data, roles=(0, 1, 1)):
     chosen = [data.class_indices(c)[:3] for c in range(len(data.classes))]
     distilled = torch.tensor(roles * len(chosen)).bool()
     return initial_set(data, Selection.of_classes(chosen), distilled, SMALL.step_size)
+
+
+def vector(network):
+    return parameters_to_vector(network.parameters()).detach().clone()
 
 
 def prepared(data, context, options=SMALL, seed=0):
@@ -119,7 +123,7 @@ def test_expert_is_what_plain_sgd_gives(momentum, tiny_images, context):
     epochs = batches_drawn(tiny_images, context, rngs.generator(3, "batches", 1), 40, 4)
     assert [len(b) for b in epochs[0]] == [40, 40, 10]
 
-    expected = [flatten(network)]
+    expected = [vector(network)]
     velocity = [torch.zeros_like(p) for p in parameters]
     for batches in epochs:
         for index in batches:
@@ -129,7 +133,7 @@ def test_expert_is_what_plain_sgd_gives(momentum, tiny_images, context):
                 for p, v, g in zip(parameters, velocity, gradients, strict=True):
                     v.mul_(momentum).add_(g)
                     p.sub_(0.05 * v)
-        expected.append(flatten(network))
+        expected.append(vector(network))
     assert got.dtype == torch.float32
     torch.testing.assert_close(got, torch.stack(expected), rtol=0, atol=1e-5)
 
@@ -138,7 +142,7 @@ def test_trajectory_has_the_init_and_a_snapshot_per_epoch(tiny_images, context):
     got = experts_module.train_expert(tiny_images, context, SMALL, seed=3, index=0)
     init = context.network(SMALL.network, tiny_images.geometry, rngs.generator(3, "init", 0))
     assert len(got) == SMALL.last_epoch + 1 == 5  # starts 0 … 2, targets two later
-    assert torch.equal(got[0], flatten(init))
+    assert torch.equal(got[0], vector(init))
     moves = got.diff(dim=0).norm(dim=1)  # equal snapshots would be aliases of one tensor
     assert bool((moves > 1e-3).all())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -33,12 +34,19 @@ def step_bytes(steps: EagerSteps, batch: Batch) -> int:
     return sum(seen.values())
 
 
-def available_bytes(device: torch.device) -> int:
-    """Memory that is free on ``device`` now."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def machine_bytes() -> int:
+    """Memory of this machine, or what its container may use of it.
 
+    Not what is free now: that differs from run to run, and with it the form and the last bits.
+    """
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        return min(total, int(CGROUP_LIMIT.read_text()))
+    except (OSError, ValueError):  # no cgroup, or "max"
+        return total
+
+
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 # A step whose activations stay in a CPU's cache is bound by arithmetic and launches, where plain
 # unrolling does a quarter less; beyond that, memory traffic rules and constant memory is as quick.
@@ -52,5 +60,5 @@ def choose_form(options: TrajectoryOptions, steps: EagerSteps, batch: Batch) -> 
     if steps.inputs.device.type == "cuda":
         return "constant"  # captured in graphs, which the unrolled form is not
     one = step_bytes(steps, batch)
-    fits = one * options.steps < 0.25 * available_bytes(steps.inputs.device)
+    fits = one * options.steps < 0.25 * machine_bytes()
     return "unrolled" if one <= CACHE_BYTES and fits else "constant"

@@ -1,0 +1,253 @@
+"""Scores from training: formulas by hand, planted label noise, no side effects."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from condense.data import Dynamics, LabeledData
+from condense.engine.dynamics import run_dynamics, sample_figures
+from condense.engine.stages import run_scorer
+from condense_plugins.scorers.cscore import CScorer
+from condense_plugins.scorers.el2n import El2nScorer
+from condense_plugins.scorers.forgetting import ForgettingScorer, forgetting_events
+from condense_plugins.scorers.random import RandomScorer
+
+TRAINED = {"cscore": CScorer, "el2n": El2nScorer, "forgetting": ForgettingScorer}
+QUICK = {
+    "networks": 2,
+    "epochs": 10,
+    "eval_epoch": 5,
+    "network": {"component": "convnet", "width": 16},
+}
+TINY = {
+    "networks": 1,
+    "epochs": 2,
+    "eval_epoch": 1,
+    "network": {"component": "convnet", "width": 2},
+}
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def scorer_of(name, **options):
+    return TRAINED[name](TRAINED[name].Options(**options))
+
+
+def bits(*rows):
+    """bool [E, N] from one string per sample, an epoch a character."""
+    return torch.tensor([[c == "1" for c in row] for row in rows]).T
+
+
+class Recorded:
+    """A context whose training pass is already known."""
+
+    def __init__(self, dynamics):
+        self.known = dynamics
+
+    def dynamics(self, data, rng, options=None):
+        return self.known
+
+
+def recorded(correct=None, error_norm=None, eval_error_norm=None, eval_epoch=1):
+    blank = torch.zeros(1, 1, 1)
+    return Recorded(
+        Dynamics(blank, blank, error_norm, correct, eval_error_norm, eval_epoch=eval_epoch)
+    )
+
+
+# formulas by hand
+
+
+def test_forgetting_events_by_hand():
+    events = forgetting_events(
+        bits("11111", "01111", "00001", "10000", "10101", "11010", "00000").unsqueeze(0)
+    )
+    # never learned: five presentations, more than any number of events
+    assert events.tolist() == [[0, 0, 0, 1, 2, 2, 5]]
+
+
+def test_forgetting_is_per_network():
+    correct = torch.stack([bits("101", "000", "111"), bits("111", "010", "000")])
+    assert forgetting_events(correct).tolist() == [[1, 3, 0], [0, 1, 3]]
+
+
+def test_what_was_never_learned_ranks_hardest_however_forgetful_the_others(tiny_images):
+    data = tiny_images.subset(torch.arange(3))
+    correct = torch.stack([bits("1010101010", "0000000000", "0000000001")] * 2)
+    scores = scorer_of("forgetting").score(data, recorded(correct), generator())
+    assert scores.values.tolist() == [5.0, 10.0, 0.0]
+    assert scores.standard_error.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_forgetting_needs_one_epoch_at_least():
+    assert forgetting_events(bits("1", "0").unsqueeze(0)).tolist() == [[0, 1]]
+
+
+def test_cscore_by_hand(tiny_images):
+    data = tiny_images.subset(torch.arange(3))
+    correct = torch.stack([bits("1111", "0001", "0000"), bits("1111", "0111", "0000")])
+    scores = scorer_of("cscore").score(data, recorded(correct), generator())
+    assert scores.values.tolist() == pytest.approx([0.0, 0.5, 1.0])
+    # of .75 and .25: standard deviation .3536 (ddof 1), over √2
+    assert scores.standard_error.tolist() == pytest.approx([0.0, 0.25, 0.0])
+    assert scores.fingerprint == data.fingerprint
+
+
+def test_error_norm_by_hand():
+    # softmax of (0, ln 3) is (¼, ¾); of (ln 2, ln 3, ln 5) it is (.2, .3, .5)
+    logits = torch.tensor([[1.0, 3.0], [1.0, 3.0], [1.0, 1.0]]).log()
+    margin, probability, error = sample_figures(logits, torch.tensor([0, 1, 1]))
+    assert probability.tolist() == pytest.approx([0.25, 0.75, 0.5])
+    assert error.tolist() == pytest.approx([0.75 * 2**0.5, 0.25 * 2**0.5, 0.5 * 2**0.5])
+    assert margin.tolist() == pytest.approx([-np.log(3), np.log(3), 0.0])
+    margin, probability, error = sample_figures(
+        torch.tensor([[2.0, 3.0, 5.0]]).log(), torch.tensor([1])
+    )
+    assert float(margin) == pytest.approx(np.log(3 / 5))
+    assert float(probability) == pytest.approx(0.3)
+    assert float(error) == pytest.approx((0.04 + 0.49 + 0.25) ** 0.5)
+
+
+def test_el2n_is_the_mean_over_networks(tiny_images):
+    data = tiny_images.subset(torch.arange(2))
+    context = recorded(eval_error_norm=torch.tensor([[0.2, 1.4], [0.4, 1.0]]))
+    scores = scorer_of("el2n").score(data, context, generator())
+    assert scores.values.tolist() == pytest.approx([0.3, 1.2])
+    assert scores.standard_error.tolist() == pytest.approx([0.1, 0.2])
+
+
+def test_el2n_online_sums_the_first_epochs(tiny_images):
+    data = tiny_images.subset(torch.arange(2))
+    norms = torch.tensor([[[1.0, 0.5], [0.5, 0.25], [9.0, 9.0]]])  # one network, three epochs
+    context = recorded(error_norm=norms, eval_epoch=2)
+    scores = scorer_of("el2n", mode="online").score(data, context, generator())
+    assert scores.values.tolist() == [1.5, 0.75]
+    assert scores.standard_error is None
+
+
+# on data
+
+
+@pytest.fixture(scope="module")
+def noisy_digits(digits):
+    """Digits with a tenth of the labels flipped, and which ones."""
+    rng = generator(0)
+    flipped = torch.randperm(len(digits), generator=rng)[: len(digits) // 10]
+    labels = digits.labels.clone()
+    labels[flipped] = (labels[flipped] + torch.randint(1, 10, flipped.shape, generator=rng)) % 10
+    wrong = torch.zeros(len(digits), dtype=torch.int64)
+    wrong[flipped] = 1
+    return replace(digits, labels=labels, test=None), wrong
+
+
+def test_planted_label_noise_ranks_hardest(noisy_digits, context):
+    from sklearn.metrics import roc_auc_score
+
+    data, wrong = noisy_digits
+    for name, least in (("cscore", 0.95), ("el2n", 0.95), ("forgetting", 0.90)):
+        scores = run_scorer(scorer_of(name, **QUICK), data, context, generator(1))
+        assert roc_auc_score(wrong, scores.values) >= least, name
+    scores = run_scorer(RandomScorer(RandomScorer.Options()), data, context, generator(1))
+    assert roc_auc_score(wrong, scores.values) < 0.6  # the measure itself can fail
+
+
+def test_scorers_of_equal_options_share_one_pass(tiny_images, context, monkeypatch):
+    from condense.engine import dynamics
+
+    trained = []
+    real = dynamics.train
+    monkeypatch.setattr(dynamics, "train", lambda *a, **k: trained.append(1) or real(*a, **k))
+    for name in TRAINED:
+        scorer_of(name, **TINY).score(tiny_images, context, generator())
+    assert len(trained) == 1
+    scorer_of("cscore", **{**TINY, "networks": 3}).score(tiny_images, context, generator())
+    assert len(trained) == 3  # the first network is re-used
+    scorer_of("cscore", **TINY).score(tiny_images, context, generator(1))
+    assert len(trained) == 4
+
+
+def test_scores_go_with_the_sample_not_its_place(digits, context):
+    from scipy.stats import spearmanr
+
+    data = digits.subset(torch.arange(600))
+    order = torch.randperm(600, generator=generator(2))
+    options = {**QUICK, "networks": 4}
+    for name, least in (("cscore", 0.7), ("el2n", 0.7), ("forgetting", 0.3)):
+        straight = run_scorer(scorer_of(name, **options), data, context, generator()).values
+        mixed = run_scorer(
+            scorer_of(name, **options), data.subset(order), context, generator()
+        ).values
+        assert spearmanr(straight[order], mixed).statistic > least, name
+        assert abs(spearmanr(straight, mixed).statistic) < 0.2, name
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_same_seed_same_scores_other_seed_other_scores(name, tiny_images, context):
+    values = []
+    for seed in (0, 0, 1):
+        scores = scorer_of(name, **QUICK).score(tiny_images, context, generator(seed))
+        values.append(scores.values)
+        context.cache.clean()
+    assert torch.equal(values[0], values[1])
+    assert not torch.equal(values[0], values[2])
+
+
+@pytest.mark.parametrize("name", [*TRAINED, "random"])
+def test_global_random_state_is_left_alone(name, tiny_images, context):
+    scorer = RandomScorer(RandomScorer.Options()) if name == "random" else scorer_of(name, **TINY)
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    scorer.score(tiny_images, context, generator())
+    assert torch.equal(torch.get_rng_state(), before[0])
+    for old, new in zip(before[1], np.random.get_state(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert random.getstate() == before[2]
+
+
+@pytest.mark.parametrize("name", [*TRAINED, "random"])
+def test_the_test_split_is_out_of_reach(name, tiny_images, context):
+    class Guarded(LabeledData):
+        @property
+        def test(self):
+            raise AssertionError("a scorer looked at the test split")
+
+        @test.setter
+        def test(self, value):
+            pass
+
+    fields = ("inputs", "labels", "classes", "normalization", "flip", "name")
+    data = Guarded(*(getattr(tiny_images, f) for f in fields))
+    with pytest.raises(AssertionError, match="test split"):
+        _ = data.test
+    scorer = RandomScorer(RandomScorer.Options()) if name == "random" else scorer_of(name, **TINY)
+    assert scorer.score(data, context, generator()).values.shape == (90,)
+
+
+def test_the_pass_sees_every_sample_once_an_epoch(tiny_images, context):
+    """Shapes, ranges and consistency of what all three read."""
+    dynamics = run_dynamics(tiny_images, context, generator(), CScorer.Options(**QUICK))
+    assert dynamics.correct.shape == dynamics.margin.shape == (2, 10, 90)
+    assert dynamics.eval_error_norm.shape == (2, 90)
+    assert torch.equal(dynamics.correct, dynamics.margin > 0)
+    assert bool(((dynamics.probability >= 0) & (dynamics.probability <= 1)).all())
+    # being wrong with probability p costs at least (1 − p) and at most √2·(1 − p)
+    miss = 1 - dynamics.probability
+    assert bool((dynamics.error_norm >= miss - 2e-3).all())
+    assert bool((dynamics.error_norm <= miss * 2**0.5 + 2e-3).all())
+    assert float(dynamics.correct[:, -1].float().mean()) > float(
+        dynamics.correct[:, 0].float().mean()
+    )
+
+
+def test_random_scores_are_uniform_and_follow_the_generator(digits):
+    scorer = RandomScorer(RandomScorer.Options())
+    values = scorer.score(digits, None, generator(3)).values
+    assert torch.equal(values, scorer.score(digits, None, generator(3)).values)
+    assert not torch.equal(values, scorer.score(digits, None, generator(4)).values)
+    from scipy.stats import kstest
+
+    assert kstest(values.numpy(), "uniform").pvalue > 0.01

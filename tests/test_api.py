@@ -1,0 +1,258 @@
+"""The Python door: ``condense(data, method=…, ipc=…)``."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset
+
+import condense as package
+from condense import CondensedDataset, condense
+from condense.api import bind
+from condense.engine.progress import SilentProgress
+from condense.engine.run import evaluate_artefact
+from condense.errors import CondenseError, DataError, OptionError
+from condense.recipe import Request
+
+
+class Pictures(Dataset):
+    """PIL images with class numbers and names, as torchvision's data sets give them."""
+
+    def __init__(self, images, labels, classes):
+        self.images, self.labels, self.classes = images, labels, classes
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        return Image.fromarray(self.images[index]), self.labels[index]
+
+
+@pytest.fixture
+def call(host):
+    return lambda data="digits", **fields: condense(data, host=host, device="cpu", **fields)
+
+
+@pytest.fixture(scope="module")
+def images(tiny_images):
+    return tiny_images.inputs.numpy(), tiny_images.labels.numpy()
+
+
+def test_public_names():
+    assert set(package.__all__) >= {"condense", "CondensedDataset", "Options", "hookimpl"}
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    with pytest.raises(AttributeError, match="nonsense"):
+        package.nonsense  # noqa: B018
+
+
+def test_a_data_set_by_name(call, digits, tiny):
+    small = call("digits", ipc=2, seed=1, options=tiny)
+    assert isinstance(small, CondensedDataset)
+    assert isinstance(small, Dataset)
+    assert len(small) == 20
+    assert torch.bincount(small.labels).tolist() == [2] * 10
+    assert torch.equal(digits.labels[small.source_index], small.labels)
+    assert (small.method, small.seed, small.data_name) == ("selmatch", 1, "digits")
+    assert small.classes == digits.classes
+    assert small.recipe["matcher"]["steps"] == 2
+    assert small.step_size is not None
+    image, label = small[0]
+    assert image.shape == (1, 8, 8)
+    assert label == 0
+
+
+def test_every_form_of_the_same_images_gives_the_same_set(call, images, tiny_images):
+    pixels, labels = images
+    chw = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    names = list(tiny_images.classes)
+    forms = {
+        "labeled": tiny_images,
+        "uint8": (pixels, labels),
+        "float": (pixels / 255.0, labels),
+        "float32": [pixels.astype(np.float32) / 255, labels.tolist()],
+        "tensors": (torch.from_numpy(pixels), torch.from_numpy(labels)),
+        "named": (pixels, np.array(names)[labels]),
+        "torch-chw": TensorDataset(chw, torch.from_numpy(labels)),
+        "pil": Pictures(pixels, labels.tolist(), names),
+        "subset": Subset(Pictures(pixels, labels.tolist(), names), range(len(labels))),
+        "concat": ConcatDataset(
+            [TensorDataset(chw[:40], torch.from_numpy(labels[:40]))]
+            + [TensorDataset(chw[40:], torch.from_numpy(labels[40:]))]
+        ),
+    }
+    sets = {name: call(form, method="random", ipc=4, seed=2) for name, form in forms.items()}
+    reference = sets["labeled"]
+    assert len(reference) == 12
+    for name, small in sets.items():
+        assert torch.equal(small.inputs, reference.inputs), name
+        assert torch.equal(small.source_index, reference.source_index), name
+        assert torch.equal(small.images, tiny_images.inputs[small.source_index]), name
+    assert sets["pil"].classes == sets["named"].classes == tuple(names)
+    assert sets["uint8"].classes == ("0", "1", "2")
+
+
+def test_arrays_are_distilled_too(call, images, tiny):
+    small = call(images, ipc=3, options=tiny | {"policy.alpha": 0.4})
+    assert torch.bincount(small.labels[small.distilled]).tolist() == [1, 1, 1]  # ⌊0.4·3⌋
+    assert small.source_unchanged()
+
+
+def test_the_arrays_given_are_not_changed(call, images, tiny):
+    before = [array.copy() for array in images]
+    call(images, ipc=3, options=tiny)
+    assert all((a == b).all() for a, b in zip(images, before, strict=True))
+
+
+def test_feature_vectors(call, tiny):
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    values = (rng.normal(size=(60, 5)) + labels[:, None]).astype(np.float32)
+    options = {k: v for k, v in tiny.items() if "width" not in k}
+    options |= {f"{stage}.network": "mlp" for stage in ("scorer", "matcher", "evaluator")}
+    small = call((values, labels), ipc=2, options=options)
+    assert small.inputs.shape == (6, 5)
+    real = ~small.distilled
+    rows = small.source_index[real].numpy()
+    expected = (values[rows] - values.mean(0, dtype=np.float64)) / values.std(0, dtype=np.float64)
+    assert np.allclose(small.inputs[real].numpy(), expected, atol=1e-4)
+
+
+def test_a_fraction_instead_of_ipc(call, images):
+    pixels, labels = images
+    keep = np.concatenate([np.flatnonzero(labels == c)[:n] for c, n in enumerate((30, 20, 4))])
+    small = call((pixels[keep], labels[keep]), method="random", fraction=0.25)
+    assert torch.bincount(small.labels).tolist() == [7, 5, 1]
+    assert small.recipe["fraction"] == 0.25
+    assert "ipc" not in small.recipe
+
+
+def test_options_by_dotted_key_swap_components_and_set_values(call):
+    small = call(
+        "digits",
+        method="window",
+        options={"scorer": "random", "selector.beta": 0.25, "selector": "window"},
+    )
+    assert small.recipe["scorer"]["component"] == "random"
+    assert small.recipe["selector"]["beta"] == 0.25
+
+
+def test_a_preset(call):
+    small = call("digits", method="random", preset="paper-cifar10-ipc250", ipc=2)
+    assert small.recipe["evaluator"]["epochs"] == 1000
+
+
+def test_the_seed_counts(call):
+    one, two, other = (call(method="random", ipc=3, seed=s) for s in (0, 0, 1))
+    assert one.to_bytes() == two.to_bytes()
+    assert not torch.equal(one.source_index, other.source_index)
+
+
+def test_progress_hears_of_the_stages(call, tiny):
+    class Titles(SilentProgress):
+        titles = []
+
+        def task(self, title, total, unit="it"):
+            self.titles.append(title)
+            return super().task(title, total, unit)
+
+    call("digits", options=tiny, progress=Titles())
+    assert {"training dynamics", "experts", "matching"} <= set(Titles.titles)
+
+
+def test_nothing_is_printed(call, tiny, capfd):
+    call("digits", options=tiny)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_bind_gives_scores_and_selection_as_well(host, images, tiny):
+    pipeline = bind(images, host=host, device="cpu", options=tiny, ipc=2)
+    assert pipeline.scores.values.shape == (90,)
+    assert torch.equal(pipeline.condensed.source_index, pipeline.selection.indices)
+
+
+def test_what_was_made_of_arrays_is_saved_and_tested_on_named_data(
+    call, host, images, tiny_images, tiny, tmp_path, context
+):
+    options = {k: v for k, v in tiny.items() if not k.startswith("matcher")}
+    small = call(images, method="random", ipc=4, options=options)
+    folder = small.save(tmp_path / "small")
+    tools = {"store": context.cache, "device": context.device, "progress": context.progress}
+    with pytest.raises(DataError, match=r"arrays in memory.*--data"):
+        evaluate_artefact(folder, Request(), host, **tools)
+    np.savez(
+        tmp_path / "d.npz",
+        train_images=images[0],
+        train_labels=images[1],
+        test_images=tiny_images.test.inputs.numpy(),
+        test_labels=tiny_images.test.labels.numpy(),
+    )
+    request = Request(data=f"npz:{tmp_path / 'd.npz'}")
+    result, document = evaluate_artefact(folder, request, host, **tools)
+    assert len(result.values) == 2
+    assert all(0 <= v <= 1 for v in result.values)
+    assert json.loads(json.dumps(document))["accuracy"]["values"] == list(result.values)
+    with pytest.raises(DataError, match=r"3 classes.*digits has 10"):
+        evaluate_artefact(folder, Request(data="digits"), host, **tools)
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        yield 1
+
+
+def one_class():
+    return np.zeros((4, 8, 8), np.uint8), [1, 1, 1, 1]
+
+
+ERRORS = [
+    ({"data": 7}, OptionError, "int"),
+    ({"data": None}, OptionError, "NoneType"),
+    ({"data": "digitz"}, OptionError, "'digitz'; did you mean 'digits'"),
+    ({"method": "selmach"}, OptionError, "'selmach'; did you mean 'selmatch'"),
+    ({"preset": "slow"}, OptionError, "'slow'"),
+    ({"ipc": 0}, OptionError, "got 0"),
+    ({"ipc": 2.5}, OptionError, "got 2.5"),
+    ({"ipc": "5"}, OptionError, "got '5'"),
+    ({"fraction": 0}, OptionError, "got 0"),
+    ({"fraction": "half"}, OptionError, "got 'half'"),
+    ({"fraction": float("nan")}, OptionError, "got nan"),
+    ({"ipc": 3, "fraction": 0.5}, OptionError, "either ipc or fraction"),
+    ({"seed": -2}, OptionError, "got -2"),
+    ({"seed": "x"}, OptionError, "got 'x'"),
+    (
+        {"method": "window", "options": {"selector.bta": 1}},
+        OptionError,
+        "selector.bta; did you mean 'beta'",
+    ),
+    ({"method": "window", "options": {"selector.beta": 2}}, OptionError, "selector.beta=2"),
+    ({"options": {"selektor": "window"}}, OptionError, "'selektor'"),
+    (
+        {"method": "window", "options": {"selector.beta": torch.ones(2)}},
+        OptionError,
+        "selector.beta",
+    ),
+    ({"options": {"": 1}}, OptionError, "unknown stage ''"),
+    ({"ipc": 10_000}, DataError, "ipc 10000"),
+    ({"data": one_class()}, DataError, "'1'"),
+    ({"data": (np.zeros((4, 8, 8), np.uint8), [0, 1, 0])}, DataError, "4 inputs but 3 labels"),
+    ({"data": (np.full((4, 2), np.nan), [0, 1, 0, 1])}, DataError, "nan"),
+    ({"data": (np.full((4, 8, 8), 7.5), [0, 1, 0, 1])}, DataError, "7.5"),
+    ({"data": Stream()}, CondenseError, "Stream"),
+    ({"data": TensorDataset(torch.zeros(4, 1, 8, 8))}, DataError, "item 0"),
+]
+
+
+@pytest.mark.parametrize(("fields", "error", "part"), ERRORS, ids=[e[2] for e in ERRORS])
+def test_errors_name_the_value(call, fields, error, part, tmp_path):
+    with pytest.raises(error) as caught:
+        call(**{"method": "random", **fields})
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_device(host):
+    with pytest.raises(OptionError, match="'quantum'"):
+        condense("digits", host=host, device="quantum")

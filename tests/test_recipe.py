@@ -1,0 +1,364 @@
+"""How layers of a recipe combine, and what is said of the ones that make no sense."""
+
+import itertools
+
+import pytest
+import tomllib
+
+from condense.errors import CondenseError, DataError, OptionError, UnknownComponent
+from condense.options import parse_assignment
+from condense.plugin import hookimpl
+from condense.plugin.host import build_host
+from condense.plugin.registry import STAGES
+from condense.recipe import Method, Preset, Request, merge, read_recipe, resolve
+
+WINDOW = {"component": "window"}
+
+
+class Layers:
+    """A preset and a method that both set ``selector.beta``."""
+
+    @hookimpl
+    def condense_register_presets(self, register):
+        stages = {
+            "data": {"component": "digits"},
+            "selector": {"beta": 0.11, "no-component-has-this": 1},
+            "matcher": {"network": {"component": "convnet", "width": 11}, "steps": 11},
+            "scorer": {"epochs": 11},
+        }
+        for_data = {"digits": {"matcher": {"steps": 12}}, "npz": {"matcher": {"steps": 13}}}
+        register(Preset("layered", "for tests", stages, for_data, ipc=11))
+
+    @hookimpl
+    def condense_register_methods(self, register):
+        base = {
+            "scorer": {"component": "cscore"},
+            "policy": {"component": "partial"},
+            "matcher": {"component": "trajectory"},
+            "augmentation": {"component": "combined"},
+            "evaluator": {"component": "accuracy"},
+        }
+        register(Method("plain", "sets nothing", {**base, "selector": WINDOW}))
+        register(Method("layered", "sets beta", {**base, "selector": {**WINDOW, "beta": 0.33}}))
+
+
+@pytest.fixture(scope="module")
+def layered():
+    return build_host(external=False, extra=[Layers()])
+
+
+def request(*assignments, **fields):
+    return Request(assignments=tuple(parse_assignment(a) for a in assignments), **fields)
+
+
+def beta(host, *assignments, **fields):
+    recipe = resolve(host, request(*assignments, preset="layered", **fields))
+    return recipe["selector"].options.beta
+
+
+def test_precedence_of_preset_recipe_file_method_and_o(layered):
+    file = {"selector": {**WINDOW, "beta": 0.22}}
+    assert beta(layered, method="plain") == 0.11
+    assert beta(layered, recipe={**file, "method": "plain"}) == 0.22
+    assert beta(layered, recipe=file, method="plain") == 0.22  # the method says nothing of beta
+    assert beta(layered, recipe=file, method="layered") == 0.33
+    assert beta(layered, recipe={**file, "method": "layered"}) == 0.22  # it lies under the file
+    assert beta(layered, "selector.beta=0.44", recipe=file, method="layered") == 0.44
+    assert beta(layered, "selector.beta=0.4", "selector.beta=0.5", method="layered") == 0.5
+
+
+def test_flags_are_over_the_recipe_file_and_o_over_flags(layered):
+    file = {
+        "method": "plain",
+        "preset": "layered",
+        "seed": 1,
+        "ipc": 2,
+        "data": {"component": "npz", "path": "/file.npz"},
+    }
+    recipe = resolve(layered, request(recipe=file))
+    assert (recipe.method, recipe.seed, recipe.budget.ipc) == ("plain", 1, 2)
+    assert recipe["data"].options.path == "/file.npz"
+    assert recipe["matcher"].options.steps == 13  # the preset's values for npz
+    recipe = resolve(layered, request(recipe=file, data="npz:/flag.npz", seed=0, ipc=3))
+    assert (recipe.seed, recipe.budget.ipc) == (0, 3)
+    assert recipe["data"].options.path == "/flag.npz"
+    recipe = resolve(layered, request("data=npz:/o.npz", recipe=file, data="npz:/flag.npz"))
+    assert recipe["data"].options.path == "/o.npz"
+    recipe = resolve(layered, request("data=digits", recipe=file))
+    assert (recipe["data"].name, recipe["matcher"].options.steps) == ("digits", 12)
+
+
+def test_a_preset_flag_is_over_the_one_in_the_file(layered):
+    recipe = resolve(layered, request(recipe={"preset": "layered"}, preset="quick"))
+    assert recipe["matcher"].options.steps != 12
+
+
+def test_a_budget_layer_that_sets_one_drops_the_other(layered):
+    def budget(recipe, **flags):
+        found = resolve(layered, request(preset="layered", recipe=recipe, **flags)).budget
+        return found.ipc, found.fraction
+
+    assert budget({}) == (11, None)
+    assert budget({"fraction": 0.5}) == (None, 0.5)
+    assert budget({"fraction": 0.5}, ipc=4) == (4, None)
+    assert budget({"ipc": 4}, fraction=0.25) == (None, 0.25)
+
+
+@pytest.mark.parametrize("where", ["flags", "file"])
+def test_ipc_and_fraction_exclude_each_other(host, where):
+    both = {"ipc": 5, "fraction": 0.1}
+    with pytest.raises(OptionError, match="either ipc or fraction"):
+        resolve(host, Request(**both) if where == "flags" else Request(recipe=both))
+
+
+def test_options_of_a_replaced_component_are_dropped(layered):
+    file = {
+        "method": "plain",
+        "preset": "layered",
+        "scorer": {"component": "cscore", "epochs": 77, "batch_size": 99},
+        "selector": {**WINDOW, "beta": 0.22},
+    }
+    recipe = resolve(layered, request("scorer=el2n", "selector=hardest", recipe=file))
+    assert recipe["scorer"].options.epochs == 11  # the preset's
+    assert recipe["scorer"].options.batch_size != 99
+    assert recipe["selector"].options.model_dump() == {}
+    with pytest.raises(OptionError, match=r"selector\.beta"):
+        resolve(layered, request("selector=hardest", "selector.beta=0.2", recipe=file))
+
+
+def network(host, *assignments):
+    file = {"matcher": {"network": {"component": "convnet", "width": 16, "depth": 2}}}
+    return resolve(host, request(*assignments, recipe=file))["matcher"].options.network
+
+
+def test_replacing_a_nested_network_drops_its_width(host):
+    own = host.networks.get("mlp").Options()
+    assert network(host, "matcher.network=mlp").options == own.model_dump()
+    assert network(host, "matcher.network=mlp", "matcher.network.width=7").options["width"] == 7
+
+
+def test_a_nested_option_keeps_the_others(host):
+    options = network(host, "matcher.network.width=8").options
+    assert (options["width"], options["depth"]) == (8, 2)
+    assert network(host, "matcher.network=convnet").options["width"] == 16
+
+
+def test_nested_assignments_mean_the_same_in_either_order(host):
+    orders = itertools.permutations(["matcher.network=mlp", "matcher.network.width=9"])
+    got = [network(host, *order) for order in orders]
+    assert got[0] == got[1]
+    assert (got[0].component, got[0].options["width"]) == ("mlp", 9)
+
+
+def test_stage_assignments_mean_the_same_in_either_order(host):
+    for order in itertools.permutations(["scorer=el2n", "scorer.epochs=9"]):
+        scorer = resolve(host, request(*order))["scorer"]
+        assert (scorer.name, scorer.options.epochs) == ("el2n", 9)
+
+
+def test_a_preset_sets_only_what_the_component_has(layered):
+    recipe = resolve(layered, request("selector=random", method="plain", preset="layered"))
+    assert recipe["selector"].name == "random"
+
+
+def test_the_recipes_of_the_methods_are_those_of_the_design(host):
+    table = {
+        name: tuple(resolve(host, request(method=name))[s].name for s in ("selector", "policy"))
+        + (resolve(host, request(method=name))["matcher"].name,)
+        for name in host.methods.names()
+    }
+    assert table == {
+        "selmatch": ("window", "partial", "trajectory"),
+        "mtt": ("random", "full", "trajectory"),
+        "random": ("random", "frozen", "none"),
+        "window": ("window", "frozen", "none"),
+        "random-partial": ("random", "partial", "trajectory"),
+        "window-full": ("window", "full", "trajectory"),
+    }
+
+
+MISTAKES = [
+    ({"method": "selmach"}, (), ["'selmach'", "did you mean 'selmatch'", "mtt"]),
+    ({"preset": "quik"}, (), ["'quik'", "did you mean 'quick'"]),
+    ({"data": "digit"}, (), ["'digit'", "did you mean 'digits'"]),
+    ({"data": "npz"}, (), ["npz:PATH"]),
+    ({"data": "digits:/x"}, (), ["digits:/x", "no argument"]),
+    ({"seed": -1}, (), ["seed", "-1"]),
+    ({"ipc": 0}, (), ["ipc", "got 0"]),
+    ({"fraction": 1.5}, (), ["fraction", "1.5", "(0, 1]"]),
+    ({}, ("scorer=el3n",), ["unknown scorer 'el3n'", "did you mean 'el2n'"]),
+    ({}, ("selector=windw",), ["unknown selector 'windw'", "did you mean 'window'"]),
+    ({}, ("policy=ful",), ["unknown update-policy 'ful'", "did you mean 'full'"]),
+    ({}, ("matcher=trajectry",), ["'trajectry'", "did you mean 'trajectory'"]),
+    ({}, ("augmentation=dsaa",), ["'dsaa'", "did you mean 'dsa'"]),
+    ({}, ("evaluator=acuracy",), ["'acuracy'", "did you mean 'accuracy'"]),
+    ({}, ("selektor=window",), ["'selektor'", "did you mean 'selector'", "=window"]),
+    ({}, ("seed=3",), ["unknown stage 'seed'", "seed=3"]),
+    ({}, ("selector.bta=0.3",), ["selector.bta", "did you mean 'beta'"]),
+    ({}, ("selector.beta=1.5",), ["selector.beta=1.5", "less than 1"]),
+    ({}, ("selector.beta=-0.1",), ["selector.beta=-0.1", "greater than or equal to 0"]),
+    ({}, ("selector.beta=NaN",), ["selector.beta=NaN", "finite"]),
+    ({}, ("selector.beta=much",), ["selector.beta=much", "number"]),
+    ({}, ("selector.beta.x=1",), ["selector.beta", '{"x": 1}']),
+    ({}, ("selector.unit=clas",), ["selector.unit=clas", "'class'"]),
+    ({}, ("matcher.steps=2.5",), ["matcher.steps=2.5", "integer"]),
+    ({}, ("matcher.network=convnt",), ["'convnt'", "did you mean 'convnet'"]),
+    ({}, ("matcher.network=7",), ["matcher.network=7"]),
+    ({}, ("matcher.network.widht=8",), ["matcher.network.widht", "did you mean 'width'"]),
+    ({}, ("matcher.network.width=0",), ["matcher.network.width=0", "greater than or equal to 1"]),
+    ({}, ("evaluator.network.norm=bath",), ["evaluator.network.norm=bath", "'batch'"]),
+    ({}, ("matcher.augmentation=dsx",), ["'dsx'", "did you mean 'dsa'"]),
+]
+
+
+@pytest.mark.parametrize(("fields", "assignments", "parts"), MISTAKES)
+def test_a_mistake_is_answered_with_the_value_and_what_is_allowed(host, fields, assignments, parts):
+    with pytest.raises(OptionError) as caught:
+        resolve(host, request(*assignments, **fields))
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+def test_several_bad_options_are_named_at_once(host):
+    with pytest.raises(OptionError) as caught:
+        resolve(host, request("matcher.steps=0", "matcher.batch_size=-2", "matcher.stepz=1"))
+    for part in ("matcher.steps=0", "matcher.batch_size=-2", "matcher.stepz"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["selector", "=3", "selector.=3", ".beta=3", "selector..x=1"])
+def test_an_assignment_that_is_none(text):
+    with pytest.raises(OptionError, match="expected STAGE=COMPONENT or STAGE.KEY=VALUE") as caught:
+        parse_assignment(text)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a.b=3", 3),
+        ("a.b=0.5", 0.5),
+        ("a.b=1e-5", 1e-5),
+        ("a.b=true", True),
+        ("a.b=False", False),
+        ("a.b=null", None),
+        ("a.b=[1, 2]", [1, 2]),
+        ("a.b=convnet", "convnet"),
+        ("a.b=/x=y", "/x=y"),
+        ("a.b= word ", "word"),
+        ("a.b=", ""),
+    ],
+)
+def test_values_are_read_as_json_where_that_works(text, value):
+    assert parse_assignment(text) == (("a", "b"), value)
+
+
+PRESETS = ("quick", "paper-cifar10-ipc500", "paper-cifar100-ipc50", "paper-tiny-ipc50")
+METHODS = ("selmatch", "mtt", "random", "window", "random-partial", "window-full")
+CHANGES = [
+    (),
+    ("evaluator.steps=null", "matcher.network=resnet18", "data=npz:/some/where.npz"),
+    ("matcher.network.depth=1", "matcher.snapshots=[1,5]", "scorer=file:/s.npz", "seed"),
+]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("changes", CHANGES, ids=["as-is", "swapped", "nested"])
+def test_the_recipe_file_of_a_run_repeats_it_exactly(host, tmp_path, preset, method, changes):
+    matching = method not in ("random", "window")
+    given = [c for c in changes if c != "seed" and (matching or not c.startswith("matcher"))]
+    more = {"seed": 12, "fraction": 0.1} if "seed" in changes else {}
+    if "tiny" in preset:
+        more["data"] = "tiny-imagenet:/tiny"
+    recipe = resolve(host, request(*given, method=method, preset=preset, **more))
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe.to_toml())
+    again = resolve(host, Request(recipe=read_recipe(path)))
+    assert again.to_dict() == recipe.to_dict()
+    assert again == recipe
+    for stage in STAGES:
+        assert again[stage].identity == recipe[stage].identity
+    straight = resolve(host, Request(recipe=recipe.to_dict()))  # as a manifest holds it
+    assert straight == recipe
+
+
+def test_an_option_without_a_value_is_written_so_that_it_stays_without(host, tmp_path):
+    recipe = resolve(host, request(preset="paper-cifar10-ipc500"))
+    assert recipe["evaluator"].options.steps is None  # it counts in epochs; quick would set steps
+    table = tomllib.loads(recipe.to_toml())
+    assert table["evaluator"]["steps"] == "null"
+
+
+def test_a_path_is_made_absolute(host, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/someone")
+    for text, path in (
+        ("npz:sub/x.npz", f"{tmp_path}/sub/x.npz"),
+        ("npz:../x.npz", f"{tmp_path.parent}/x.npz"),
+        ("npz:~/x.npz", "/home/someone/x.npz"),
+        ("npz:/a/b:c.npz", "/a/b:c.npz"),
+        ("folder:photos", f"{tmp_path}/photos"),
+    ):
+        assert resolve(host, request(data=text))["data"].options.path == path
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("methd = 'mtt'", ["'methd'", "did you mean 'method'"]),
+        ("matcher = 3", ["matcher", "3"]),
+        ("seed = ", ["not valid TOML"]),
+        ("seed = 'x'\n", ["seed", "'x'"]),
+        ("seed = true\n", ["seed", "True"]),
+        ("[selector]\ncomponent='window'\nbta=1\n", ["selector.bta", "did you mean 'beta'"]),
+        ("ipc = 'five'\n", ["ipc", "five"]),
+        ("fraction = 'half'\n", ["fraction", "half"]),
+        ("ipc = 2.5\n", ["ipc", "2.5"]),
+        ("method = 3\n", ["3"]),
+        ("[selector]\ncomponent = 4\n", ["selector", "'4'"]),
+        ("[matcher.network]\ncomponent = 4\n", ["network", "'4'"]),
+    ],
+)
+def test_mistakes_in_a_recipe_file(host, tmp_path, text, parts):
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    with pytest.raises(CondenseError) as caught:
+        resolve(host, Request(recipe=read_recipe(path)))
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_a_missing_recipe_file_is_named(tmp_path):
+    with pytest.raises(DataError, match="gone.toml"):
+        read_recipe(tmp_path / "gone.toml")
+
+
+def test_a_recipe_file_may_name_a_component_in_one_word(host, tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text('selector = "hardest"\nmatcher = "none"\n[evaluator]\nnetwork = "mlp"\n')
+    recipe = resolve(host, Request(recipe=read_recipe(path)))
+    assert (recipe["selector"].name, recipe["matcher"].name) == ("hardest", "none")
+    assert recipe["evaluator"].options.network.component == "mlp"
+
+
+def test_unknown_component_in_a_stage_of_a_method():
+    class Odd:
+        @hookimpl
+        def condense_register_methods(self, register):
+            register(Method("odd", "names nothing", {"selector": {"component": "nope"}}))
+
+    host = build_host(external=False, extra=[Odd()])
+    with pytest.raises(UnknownComponent, match="nope"):
+        resolve(host, request("scorer=el2n", method="odd"))
+
+
+def test_merge_changes_neither_side():
+    base, over = {"network": {"component": "a", "w": 1}}, {"network": {"w": 2}}
+    assert merge(base, over) == {"network": {"component": "a", "w": 2}}
+    assert base == {"network": {"component": "a", "w": 1}}
+    assert over == {"network": {"w": 2}}
+    assert merge(base, {"network": "b"}) == {"network": {"component": "b"}}
+    assert merge({"network": "a"}, {"network": {"w": 1}}) == {"network": {"component": "a", "w": 1}}
