@@ -1,9 +1,13 @@
 """The plugin host: built-ins and strangers through the same hooks, each isolated."""
 
 import importlib.metadata
+import random
+import sys
 import types
 
+import numpy as np
 import pytest
+import torch
 from pydantic import Field
 
 from condense import Options, hookimpl
@@ -11,6 +15,7 @@ from condense.errors import CondenseError, DuplicateComponent, OptionError, Unkn
 from condense.options import ComponentSpec, spec_fields
 from condense.plugin.host import build_host
 from condense.plugin.registry import KINDS, STAGES
+from condense.plugin.watch import GlobalRandomness
 from condense.recipe import Method, Request, resolve
 
 # the table of design.md, "first" column; `coverage` comes later
@@ -273,7 +278,7 @@ def test_a_name_that_two_strangers_share_names_both(install):
         Point("one", plugin(scorer("margin")), package="package-one"),
         Point("two", plugin(scorer("margin")), package="package-two"),
     )
-    with pytest.raises(DuplicateComponent, match="'margin'.*package-one.*package-two"):
+    with pytest.raises(DuplicateComponent, match=r"'margin'.*package-one.*package-two"):
         build_host()
 
 
@@ -329,3 +334,27 @@ def test_condense_plugins_with_a_stranger_that_is_not_there(install, monkeypatch
 def test_a_kind_that_does_not_exist(host):
     with pytest.raises(CondenseError, match=r"'scorers'.*did you mean 'scorer'"):
         host.registry("scorers")
+
+
+@pytest.mark.parametrize(
+    ("statement", "brand_new", "accused"),
+    [
+        ("pass", True, []),
+        ("random.random()", True, []),  # as rich does while it is imported
+        ("random.random()", False, ["random"]),
+        ("random.seed(0)", True, ["random"]),
+        ("random.seed(0)", False, ["random"]),
+        ("numpy.random.rand()", True, ["numpy"]),
+        ("torch.manual_seed(0)", True, ["torch"]),
+    ],
+)
+def test_only_a_library_that_is_imported_may_draw(monkeypatch, statement, brand_new, accused):
+    states = GlobalRandomness()
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
+    exec(statement, {"random": random, "numpy": np, "torch": torch})
+    if brand_new:
+        monkeypatch.setitem(sys.modules, "brand_new", types.ModuleType("brand_new"))
+    assert states.restore() == accused
+    assert random.getstate() == before[0]
+    assert np.random.get_state()[1].tolist() == before[1]
+    assert torch.equal(torch.get_rng_state(), before[2])

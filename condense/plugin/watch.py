@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -105,7 +106,7 @@ def _random_states() -> dict[str, tuple[Any, Callable[[Any], bool]]]:
     this: a plugin that brings them in itself finds nobody before it that could be disturbed.
     """
     states: dict[str, tuple[Any, Callable[[Any], bool]]] = {
-        "random": (random.getstate(), _restore_python)
+        "random": (random.getstate(), partial(_restore_python, modules=len(sys.modules)))
     }
     if "numpy" in sys.modules:
         import numpy as np
@@ -118,10 +119,24 @@ def _random_states() -> dict[str, tuple[Any, Callable[[Any], bool]]]:
     return states
 
 
-def _restore_python(state: Any) -> bool:
-    changed = bool(random.getstate() != state)
+def _restore_python(state: Any, modules: int) -> bool:
+    now = random.getstate()
     random.setstate(state)
-    return changed
+    if now == state:
+        return False
+    # some libraries (rich, and with it scikit-learn) draw numbers while they are imported
+    return len(sys.modules) == modules or not _reached_by_drawing(state, now)
+
+
+def _reached_by_drawing(state: Any, now: Any, most: int = 4096) -> bool:
+    """Whether ``now`` lies at most ``most`` words after ``state``; after a new seed it does not."""
+    replay = random.Random()
+    replay.setstate(state)
+    for _ in range(most):
+        replay.getrandbits(32)
+        if replay.getstate() == now:
+            return True
+    return False
 
 
 def _restore_numpy(state: Any) -> bool:

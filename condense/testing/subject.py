@@ -154,7 +154,7 @@ def make_subject(
     Raises:
         CheckFailed: if the options cannot be made.
     """
-    cls = thing if isinstance(thing, type) else type(thing)
+    cls: Any = thing if isinstance(thing, type) else type(thing)
     if kind == "method":
         return Subject(kind, thing, None, host or _built_ins(), work)
     if options is None:

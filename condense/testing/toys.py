@@ -1,4 +1,4 @@
-"""What the kit hands to components: small data with a known answer, and a context without a disk."""
+"""What the kit hands to components: data with a known answer, a context without a disk."""
 
 from __future__ import annotations
 

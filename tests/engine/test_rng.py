@@ -55,7 +55,12 @@ def test_global_seed_seeds_inside_and_restores_outside():
 
 def test_global_seed_restores_after_an_error():
     before = torch.get_rng_state()
-    with pytest.raises(KeyError), rngs.global_seed(5):
-        torch.rand(3)
-        raise KeyError("x")
+
+    def fail():
+        with rngs.global_seed(5):
+            torch.rand(3)
+            raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        fail()
     assert torch.equal(torch.get_rng_state(), before)

@@ -39,6 +39,12 @@ class AccuracyEvaluator:
 
     name: ClassVar[str] = "accuracy"
     version: ClassVar[str] = "1"
+    toy_options: ClassVar[dict[str, Any]] = {
+        "repeats": 2,
+        "steps": 20,
+        "batch_size": 20,
+        "network": {"component": "convnet", "width": 8},
+    }
 
     class Options(BaseOptions):
         network: NetworkSpec = Field(

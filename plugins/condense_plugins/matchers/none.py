@@ -18,6 +18,7 @@ class NoMatcher:
 
     name: ClassVar[str] = "none"
     version: ClassVar[str] = "1"
+    tags: ClassVar[frozenset[str]] = frozenset({"no-gradient"})
 
     class Options(BaseOptions):
         pass

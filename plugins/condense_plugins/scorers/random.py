@@ -18,6 +18,7 @@ class RandomScorer:
 
     name: ClassVar[str] = "random"
     version: ClassVar[str] = "1"
+    tags: ClassVar[frozenset[str]] = frozenset({"no-hardness", "order-sensitive"})
 
     class Options(BaseOptions):
         pass

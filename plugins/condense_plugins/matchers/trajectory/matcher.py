@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -40,6 +40,14 @@ class TrajectoryMatcher:
     name: ClassVar[str] = "trajectory"
     version: ClassVar[str] = "1"
     Options: ClassVar[type[TrajectoryOptions]] = TrajectoryOptions
+    toy_options: ClassVar[dict[str, Any]] = {
+        "experts": 2,
+        "max_start_epoch": 3,
+        "steps": 3,
+        "batch_size": 8,
+        "expert_batch_size": 20,
+        "network": {"component": "convnet", "width": 8},
+    }
 
     def __init__(self, options: TrajectoryOptions) -> None:
         self.options = options

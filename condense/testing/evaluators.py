@@ -1,0 +1,191 @@
+"""What an evaluator promises: figures in 0–1, roles that travel with samples, a test never used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from condense.data import Arm, Evaluation, Geometry, LabeledData, TrainingSet
+from condense.interfaces import Augmentation
+from condense.options import AugmentationSpec, Options
+from condense.plugin.host import Host
+from condense.testing.common import COMMON
+from condense.testing.report import Check, excused_by, run_all
+from condense.testing.subject import Subject, Work, make_subject
+from condense.testing.toys import generator, toy_data
+
+
+def evaluate(
+    subject: Subject,
+    data: LabeledData,
+    augmentation: Augmentation | None = None,
+    test: TrainingSet | None = None,
+    train: TrainingSet | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """The evaluation of all of ``data`` as one arm, half of it marked as distilled."""
+    train = train if train is not None else training_set(data)
+    assert data.test is not None
+    test = test if test is not None else TrainingSet.of(data.test)
+    context = subject.context()
+    augmentation = augmentation or context.augmentation(AugmentationSpec.of("none"))
+    arm = Arm("toy", lambda repeat: train, len(train))
+    result: Evaluation = subject.create().evaluate(
+        arm, test, augmentation, context, generator(seed)
+    )
+    return result
+
+
+def training_set(data: LabeledData) -> TrainingSet:
+    """``data`` with the role distilled for a random half of the samples."""
+    role = torch.randint(2, (len(data),), generator=generator(10)).to(torch.uint8)
+    return replace(TrainingSet.of(data), role=role)
+
+
+def work(subject: Subject, seed: int) -> Work:
+    """Evaluating the toy data on their own test split."""
+    data = toy_data()
+    test, train = TrainingSet.of(data.test or data), training_set(data)
+    given = {
+        "test.inputs": test.inputs,
+        "test.labels": test.labels,
+        "arm.inputs": train.inputs,
+        "arm.role": train.role,
+    }
+
+    def call() -> dict[str, Tensor]:
+        result = evaluate(subject, data, test=test, train=train, seed=seed)
+        return {"values": torch.tensor(result.values, dtype=torch.float64)}
+
+    return Work(given, call)
+
+
+def check_values_are_shares(subject: Subject) -> None:
+    """At least one repeat; every figure a finite number in 0–1, per class too."""
+    data = toy_data()
+    result = evaluate(subject, data)
+    subject.require(
+        isinstance(result, Evaluation), f"returned a {type(result).__name__}, not an Evaluation"
+    )
+    figures = [*result.values, *result.per_class]
+    subject.require(
+        len(result.values) > 0 and all(0 <= v <= 1 for v in figures),
+        f"returned {figures}, expected at least one value, all in 0-1 (not per cent)",
+    )
+    subject.require(
+        len(result.per_class) in (0, len(data.classes)),
+        f"returned {len(result.per_class)} accuracies per class for {len(data.classes)} classes",
+    )
+
+
+def check_protocol_is_json(subject: Subject) -> None:
+    """How it was measured goes into results.json."""
+    protocol = evaluate(subject, toy_data()).protocol
+    try:
+        again = json.loads(json.dumps(protocol, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise subject.failed(f"has a protocol that is not JSON: {error}") from None
+    subject.require(isinstance(again, dict), f"has a protocol that is no table: {protocol!r}")
+
+
+def check_augmentation_follows_the_role(subject: Subject) -> None:
+    """Every sample is augmented by its own role, wherever it stands in a batch."""
+    spy = _RoleSpy()
+    data = toy_data()
+    train = training_set(data)
+    marked = train.inputs.clone()
+    marked[:, 0, 0, 0] = torch.where(train.role == 1, 255, 0).to(torch.uint8)
+    evaluate(subject, data, spy, train=replace(train, inputs=marked))
+    subject.require(
+        spy.wrong == 0,
+        f"augmented {spy.wrong} of {spy.seen} samples by the role of another sample; index the "
+        "roles with the batch, as the inputs",
+    )
+
+
+@excused_by("not-accuracy")
+def check_test_split_chooses_nothing(subject: Subject) -> None:
+    """With two classes, turning all test labels round turns every accuracy a into 1 − a.
+
+    A best epoch, learning rate or repeat picked on the test split would break that.
+    """
+    data = toy_data(classes=("ant", "bee"))
+    blurred = data.inputs.float().mul(0.1).add(100).to(torch.uint8)  # so that no run is perfect
+    data = replace(data, inputs=blurred)
+    assert data.test is not None
+    test = TrainingSet.of(data.test)
+    turned = replace(test, labels=1 - test.labels)
+    one = evaluate(subject, data, test=test).values
+    other = evaluate(subject, data, test=turned).values
+    sums = [round(a + b, 6) for a, b in zip(one, other, strict=True)]
+    subject.require(
+        all(abs(s - 1) < 1e-6 for s in sums),
+        f"has accuracies {list(one)}, and {list(other)} with both test labels turned round, "
+        "expected sums of 1: something (epoch, learning rate, repeat) is chosen on the test split",
+    )
+
+
+@excused_by("not-accuracy")
+def check_accuracy_is_that_of_the_test_split(subject: Subject) -> None:
+    """On a test split whose labels are random, nothing can be right much more often than chance."""
+    data = toy_data()
+    assert data.test is not None
+    test = TrainingSet.of(data.test)
+    labels = test.labels[torch.randperm(len(test), generator=generator(11))]
+    mean = evaluate(subject, data, test=replace(test, labels=labels)).mean
+    subject.require(
+        mean < 0.8, f"is right in {mean:.0%} of test samples whose labels were drawn at random"
+    )
+
+
+class _RoleSpy:
+    """An augmentation that changes nothing and compares each sample's draws with its mark."""
+
+    name: ClassVar[str] = "role-spy"
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, options: Any = None) -> None:
+        self.options = options
+        self.seen = self.wrong = 0
+
+    def draw(self, role: Tensor, geometry: Geometry, rng: Generator) -> Tensor:
+        """The role itself, float32 [..., B, 1]."""
+        return role.float()[..., None]
+
+    def apply(self, inputs: Tensor, draws: Tensor) -> Tensor:
+        """``inputs``; samples carry their role in the first pixel (low or high)."""
+        mark = (inputs[:, 0, 0, 0] > 0).float()
+        self.seen += len(mark)
+        self.wrong += int((mark != draws[:, 0]).sum())
+        return inputs
+
+
+CHECKS: tuple[Check, ...] = (
+    *COMMON,
+    check_values_are_shares,
+    check_protocol_is_json,
+    check_augmentation_follows_the_role,
+    check_test_split_chooses_nothing,
+    check_accuracy_is_that_of_the_test_split,
+)
+
+
+def check_evaluator(
+    evaluator: Any,
+    options: Options | Mapping[str, Any] | None = None,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+    host: Host | None = None,
+) -> None:
+    """Hold an evaluator against all of :data:`CHECKS`; arguments as of ``check_scorer``.
+
+    Raises:
+        ConformanceError: with every failure.
+    """
+    subject = make_subject("evaluator", evaluator, work, options, host)
+    run_all(subject, CHECKS, expected_failures).raise_failures()

@@ -1,0 +1,251 @@
+"""What a matcher promises: a finite loss, its true gradient, nothing carried between steps."""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from condense.data import LabeledData, MatchPlan, MatchStep, SyntheticSet
+from condense.engine.stages import initial_set
+from condense.options import NetworkSpec, Options, spec_fields
+from condense.plugin.host import Host
+from condense.testing.common import COMMON
+from condense.testing.report import Check, excused_by, run_all
+from condense.testing.subject import Subject, Work, make_subject
+from condense.testing.toys import GuardedData, TestSplitRead, generator, toy_data, toy_selection
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A matcher after ``prepare``, with a set that its step size suits."""
+
+    matcher: Any
+    synthetic: SyntheticSet
+
+
+def start_set(subject: Subject, data: LabeledData) -> SyntheticSet:
+    """Five samples a class, every other one distilled."""
+    chosen = toy_selection((5, 5, 5))
+    mask = torch.arange(len(chosen.indices)) % 2 == 0
+    size = subject.create().plan.step_size
+    return initial_set(data, chosen, mask, size if math.isfinite(size) else 0.01)
+
+
+def prepare(
+    subject: Subject, context: Any = None, options: Mapping[str, Any] | None = None
+) -> Prepared:
+    """Prepared on the toy data, from an empty cache unless a context is given."""
+    data = toy_data().without_test()
+    matcher = subject.create(**(options or {}))
+    matcher.prepare(data, context or subject.context(), generator(1))
+    return Prepared(matcher, start_set(subject, data))
+
+
+def work(subject: Subject, seed: int) -> Work:
+    """Preparing and one step."""
+    data = toy_data().without_test()
+    synthetic = start_set(subject, data)
+    given = {
+        "data.inputs": data.inputs,
+        "data.labels": data.labels,
+        "synthetic.inputs": synthetic.inputs,
+        "synthetic.step_size": synthetic.step_size,
+    }
+
+    def call() -> dict[str, Tensor]:
+        matcher = subject.create()
+        matcher.prepare(data, subject.context(), generator(1))
+        return _tensors(matcher.step(synthetic, generator(seed)))
+
+    return Work(given, call)
+
+
+def _tensors(step: MatchStep) -> dict[str, Tensor]:
+    parts = {
+        "loss": step.loss,
+        "grad_inputs": step.grad_inputs,
+        "grad_labels": step.grad_labels,
+        "grad_step_size": step.grad_step_size,
+    }
+    return {name: tensor.detach() for name, tensor in parts.items() if tensor is not None}
+
+
+def check_plan_is_sound(subject: Subject) -> None:
+    """A whole number of iterations and learning rates of at least 0."""
+    plan = subject.create().plan
+    subject.require(
+        isinstance(plan, MatchPlan), f"has a plan of {type(plan).__name__}, expected MatchPlan"
+    )
+    subject.require(
+        isinstance(plan.iterations, int) and plan.iterations >= 0,
+        f"plans {plan.iterations!r} iterations, expected a whole number of at least 0",
+    )
+    rates = {k: getattr(plan, k) for k in ("image_lr", "step_size_lr", "image_weight_decay")}
+    subject.require(
+        all(math.isfinite(v) and v >= 0 for v in rates.values()),
+        f"plans {rates}, expected finite numbers of at least 0",
+    )
+
+
+def check_loss_is_one_finite_number(subject: Subject) -> None:
+    """A scalar tensor, finite."""
+    loss = subject.results()["loss"]
+    subject.require(
+        loss.dim() == 0, f"returned a loss of shape {tuple(loss.shape)}, expected a scalar"
+    )
+    subject.require(bool(torch.isfinite(loss)), f"returned the loss {float(loss)}, not finite")
+
+
+def check_gradients_have_the_shape_of_their_targets(subject: Subject) -> None:
+    """Of inputs like the inputs, of the step size a scalar, both finite."""
+    results, inputs = subject.results(), start_set(subject, toy_data()).inputs
+    gradient = results["grad_inputs"]
+    subject.require(
+        gradient.shape == inputs.shape,
+        f"returned grad_inputs {tuple(gradient.shape)} for inputs {tuple(inputs.shape)}",
+    )
+    for name, tensor in results.items():
+        subject.require(bool(torch.isfinite(tensor).all()), f"returned {name} that is not finite")
+    if "grad_step_size" in results:
+        shape = tuple(results["grad_step_size"].shape)
+        subject.require(shape == (), f"returned grad_step_size {shape}, expected a scalar")
+
+
+@excused_by("no-gradient")
+def check_gradient_reaches_the_samples(subject: Subject) -> None:
+    """Some sample is moved, and the step size too where the plan says that it is learned."""
+    results = subject.results()
+    subject.require(
+        bool(results["grad_inputs"].any()), "returned a gradient that is zero in every sample"
+    )
+    if subject.create().plan.step_size_lr > 0:
+        slope = results.get("grad_step_size")
+        subject.require(
+            slope is not None and bool(slope),
+            "plans to learn the step size but returned no gradient for it",
+        )
+
+
+@excused_by("no-gradient")
+def check_gradient_is_that_of_the_loss(subject: Subject) -> None:
+    """Along its gradient the loss changes as finite differences say.
+
+    Options that name a network are set to a linear one, where that holds to one part in twenty;
+    without such an option kinks (ReLU) are allowed for, and half is enough.
+    """
+    linear = {
+        name: NetworkSpec.of("mlp", depth=0)
+        for name, spec in spec_fields(type(subject.options)).items()
+        if spec is NetworkSpec
+    }
+    ready = prepare(subject, options=linear)
+
+    def loss(inputs: Tensor) -> float:
+        moved = replace(ready.synthetic, inputs=inputs)
+        return float(ready.matcher.step(moved, generator(3)).loss.double())
+
+    start = ready.synthetic.inputs
+    gradient = ready.matcher.step(ready.synthetic, generator(3)).grad_inputs.detach()
+    length = float(gradient.double().norm())
+    way = gradient / max(length, 1e-30)
+    slopes = [  # float32: a step neither too small nor too large
+        (loss(start + size * way) - loss(start - size * way)) / (2 * size)
+        for size in (1.0, 0.3, 0.1, 0.03, 0.01)
+    ]
+    nearest = min(slopes, key=lambda slope: abs(slope - length))
+    subject.require(
+        abs(nearest - length) <= (0.05 if linear else 0.5) * max(length, 1e-30),
+        f"returned a gradient of length {length:.4g}, along which the loss changes by "
+        f"{nearest:.4g} for each unit; expected the same",
+    )
+
+
+def check_step_carries_nothing_over(subject: Subject) -> None:
+    """The same set and the same rng give the same step, whatever was done in between."""
+    ready = prepare(subject)
+    first = _tensors(ready.matcher.step(ready.synthetic, generator(5)))
+    first = {k: v.clone() for k, v in first.items()}
+    for seed in range(6, 9):
+        ready.matcher.step(ready.synthetic, generator(seed))
+    again = _tensors(ready.matcher.step(ready.synthetic, generator(5)))
+    for name, tensor in first.items():
+        subject.require(
+            torch.equal(tensor, again[name]),
+            f"returned another {name} for the same set and rng after three further steps; is a "
+            "teacher trajectory or a network changed in place?",
+        )
+
+
+def check_cached_preparation_makes_no_difference(subject: Subject) -> None:
+    """Steps are the same whether ``prepare`` computed or found what it needs in the cache."""
+    context = subject.context()
+    steps = []
+    for _ in range(2):
+        ready = prepare(subject, context)
+        steps.append(_tensors(ready.matcher.step(ready.synthetic, generator(5))))
+    for name, tensor in steps[0].items():
+        subject.require(
+            torch.equal(tensor, steps[1][name]),
+            f"returned another {name} after preparing from a warm cache",
+        )
+
+
+def check_memory_is_flat(subject: Subject) -> None:
+    """Further steps keep no further tensors alive."""
+    ready = prepare(subject)
+
+    def alive(seed: int) -> int:
+        ready.matcher.step(ready.synthetic, generator(seed))
+        gc.collect()
+        return sum(type(o) is Tensor for o in gc.get_objects())
+
+    alive(0)
+    counts = [alive(seed) for seed in range(1, 5)]
+    subject.require(
+        counts[-1] <= counts[0],
+        f"keeps {counts[-1] - counts[0]} more tensors alive after three further steps",
+    )
+
+
+def check_test_split_is_not_read(subject: Subject) -> None:
+    """The kit's data raise as soon as ``data.test`` is looked at."""
+    try:
+        subject.create().prepare(GuardedData.of(toy_data()), subject.context(), generator(1))
+    except TestSplitRead as error:
+        raise subject.failed(f"{error}; prepare on the training split only") from error
+
+
+CHECKS: tuple[Check, ...] = (
+    *COMMON,
+    check_plan_is_sound,
+    check_loss_is_one_finite_number,
+    check_gradients_have_the_shape_of_their_targets,
+    check_gradient_reaches_the_samples,
+    check_gradient_is_that_of_the_loss,
+    check_step_carries_nothing_over,
+    check_cached_preparation_makes_no_difference,
+    check_memory_is_flat,
+    check_test_split_is_not_read,
+)
+
+
+def check_matcher(
+    matcher: Any,
+    options: Options | Mapping[str, Any] | None = None,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+    host: Host | None = None,
+) -> None:
+    """Hold a matcher against all of :data:`CHECKS`; arguments as of ``check_scorer``.
+
+    Raises:
+        ConformanceError: with every failure.
+    """
+    subject = make_subject("matcher", matcher, work, options, host)
+    run_all(subject, CHECKS, expected_failures).raise_failures()

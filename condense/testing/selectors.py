@@ -1,0 +1,270 @@
+"""What a selector promises: exactly the budget of every class, or an error that says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from condense.data import Budget, LabeledData, Scores, Selection
+from condense.errors import CondenseError, DataError
+from condense.options import Options
+from condense.plugin.host import Host
+from condense.testing.common import COMMON
+from condense.testing.report import Check, run_all
+from condense.testing.subject import Subject, Work, describe, make_subject
+from condense.testing.toys import (
+    PER_CLASS,
+    GuardedData,
+    TestSplitRead,
+    distinct_scores,
+    generator,
+    tied_scores,
+    toy_data,
+)
+
+IPC = 4
+
+
+def select(
+    subject: Subject,
+    data: LabeledData,
+    budget: Budget,
+    scores: Scores | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Selection:
+    """A selection with seed 0; scores are made up where the selector needs some."""
+    if scores is None and getattr(subject.cls, "needs_scores", True):
+        scores = distinct_scores(data)
+    selector = subject.create(**(options or {}))
+    result: Selection = selector.select(data, scores, budget, generator())
+    return result
+
+
+def work(subject: Subject, seed: int) -> Work:
+    """Selecting four samples a class of the toy data."""
+    data = toy_data()
+    needed = getattr(subject.cls, "needs_scores", True)
+    scores = distinct_scores(data) if needed else None
+    given = {"data.inputs": data.inputs, "data.labels": data.labels}
+    if scores is not None:
+        given["scores.values"] = scores.values
+
+    def call() -> dict[str, torch.Tensor]:
+        chosen = subject.create().select(data, scores, Budget(ipc=IPC), generator(seed))
+        return {"indices": chosen.indices, "labels": chosen.labels}
+
+    return Work(given, call)
+
+
+def check_needs_scores_is_declared(subject: Subject) -> None:
+    """A class attribute tells the engine whether to train a scorer at all."""
+    value = getattr(subject.cls, "needs_scores", None)
+    subject.require(
+        isinstance(value, bool), f"has needs_scores = {value!r}, expected True or False"
+    )
+
+
+def check_selects_exactly_the_budget(subject: Subject) -> None:
+    """For an ipc and for a fraction: the count of every class, no sample twice, by class."""
+    data = toy_data()
+    for budget in (Budget(ipc=IPC), Budget(ipc=1), Budget(fraction=0.25)):
+        _check_selection(subject, data, budget, select(subject, data, budget), str(budget))
+
+
+def check_selects_by_class_of_unequal_size(subject: Subject) -> None:
+    """Classes of 20, 9 and 3 samples under a fraction, at least one of each."""
+    data = toy_data()
+    parts = [data.class_indices(c)[:n] for c, n in enumerate((PER_CLASS, 9, 3))]
+    uneven = data.subset(torch.cat(parts).sort().values)
+    budget = Budget(fraction=0.3)
+    _check_selection(subject, uneven, budget, select(subject, uneven, budget), "20, 9 and 3")
+
+
+def check_scored_samples_come_hardest_first(subject: Subject) -> None:
+    """Within a class scores never rise; equal ones keep the data's order."""
+    if not getattr(subject.cls, "needs_scores", True):
+        return
+    data = toy_data()
+    for scores, what in ((distinct_scores(data), "distinct"), (tied_scores(data), "tied")):
+        chosen = select(subject, data, Budget(ipc=IPC), scores)
+        for part in torch.split(chosen.indices, list(chosen.counts)):
+            values = scores.values[part]
+            subject.require(
+                bool((values.diff() <= 0).all()),
+                f"lists {what} scores {values.tolist()} within a class, expected hardest first",
+            )
+            tied = values.diff() == 0
+            subject.require(
+                bool((part.diff()[tied] > 0).all()),
+                f"lists equal scores as samples {part.tolist()}, expected the data's order",
+            )
+
+
+def check_short_class_is_an_error(subject: Subject) -> None:
+    """A class with too few samples: an error with class, count asked, count there."""
+    data = toy_data()
+    short = data.subset(torch.cat([data.class_indices(0), data.class_indices(1)[:2]]).sort().values)
+    short = replace(short, classes=data.classes[:2])
+    asked = "asked for 5 of class 'bee', which has 2"
+    try:
+        chosen = select(subject, short, Budget(ipc=5))
+    except DataError as error:
+        told = str(error)
+        subject.require(
+            "bee" in told and "5" in told and "2" in told,
+            f"{asked}, says '{told}'; expected the class, the count asked and the count there",
+        )
+    except Exception as error:
+        raise subject.failed(f"{asked}, raised {describe(error)}, expected a DataError") from error
+    else:
+        raise subject.failed(f"{asked}, returned {list(chosen.counts)}, expected a DataError")
+
+
+def check_whole_class_is_selected(subject: Subject) -> None:
+    """With ipc = the size of the class the class is returned; or an error says why not."""
+    data = toy_data()
+    try:
+        chosen = select(subject, data, Budget(ipc=PER_CLASS))
+    except CondenseError as error:
+        subject.require(
+            any(name in str(error) for name in data.classes),
+            f"refuses ipc = class size with '{error}', which names no class",
+        )
+        return
+    subject.require(
+        torch.equal(chosen.indices.sort().values, torch.arange(len(data))),
+        "does not return the whole class when ipc is its size",
+    )
+
+
+def check_edge_options_keep_the_budget(subject: Subject) -> None:
+    """Every number at the edges of its range: the exact budget, or an error naming the class."""
+    data, budget = toy_data(), Budget(ipc=IPC)
+    for name, value in _edges(subject):
+        case = f"{name}={value}"
+        try:
+            chosen = select(subject, data, budget, options={name: value})
+        except CondenseError as error:
+            subject.require(
+                any(c in str(error) for c in data.classes),
+                f"refuses {case} with '{error}', which names no class",
+            )
+        else:
+            _check_selection(subject, data, budget, chosen, case)
+
+
+def check_larger_beta_is_never_harder(subject: Subject) -> None:
+    """Where there is an option ``beta``: moving towards easy never raises mean difficulty."""
+    if "beta" not in type(subject.options).model_fields:
+        return
+    data, last = toy_data(), float("inf")
+    scores = distinct_scores(data)
+    for beta in (0.0, 0.1, 0.25, 0.5, 0.75):
+        chosen = select(subject, data, Budget(ipc=IPC), scores, {"beta": beta})
+        mean = float(scores.values[chosen.indices].mean())
+        subject.require(
+            mean <= last + 1e-6,
+            f"selects harder samples at beta={beta} (mean score {mean:.3f}) than at a smaller one "
+            f"({last:.3f}); beta skips the hardest",
+        )
+        last = mean
+
+
+def check_missing_scores_are_an_error(subject: Subject) -> None:
+    """Without scores it works, or says that it needs them."""
+    data = toy_data()
+    try:
+        subject.create().select(data, None, Budget(ipc=IPC), generator())
+    except CondenseError as error:
+        needs = getattr(subject.cls, "needs_scores", True)
+        subject.require(needs, f"declares needs_scores = False, yet says '{error}' without")
+    except Exception as error:
+        raise subject.failed(
+            f"raised {describe(error)} without scores, expected an OptionError that asks for them"
+        ) from error
+
+
+def check_test_split_is_not_read(subject: Subject) -> None:
+    """The kit's data raise as soon as ``data.test`` is looked at."""
+    try:
+        select(subject, GuardedData.of(toy_data()), Budget(ipc=IPC))
+    except TestSplitRead as error:
+        raise subject.failed(f"{error}; choose from the training split only") from error
+
+
+def _edges(subject: Subject) -> Iterator[tuple[str, float]]:
+    for name, field in type(subject.options).model_fields.items():
+        if field.annotation not in (int, float):
+            continue
+        for rule in field.metadata:
+            for bound, gap in (("ge", 0.0), ("le", 0.0), ("gt", 1e-6), ("lt", -1e-6)):
+                edge = getattr(rule, bound, None)
+                if edge is not None and (field.annotation is float or not gap):
+                    yield name, edge + gap
+
+
+def _check_selection(
+    subject: Subject, data: LabeledData, budget: Budget, chosen: Selection, case: str
+) -> None:
+    """That ``chosen`` is what ``budget`` asks of ``data``."""
+    subject.require(
+        isinstance(chosen, Selection), f"returned a {type(chosen).__name__}, expected a Selection"
+    )
+    indices, counts = chosen.indices, budget.counts(data)
+    subject.require(
+        indices.dtype == torch.int64 and indices.dim() == 1,
+        f"returned indices {indices.dtype} {tuple(indices.shape)} ({case}), expected int64 [M]",
+    )
+    subject.require(
+        not len(indices) or (int(indices.min()) >= 0 and int(indices.max()) < len(data)),
+        f"returned positions outside 0…{len(data) - 1} ({case})",
+    )
+    subject.require(len(torch.unique(indices)) == len(indices), f"chose a sample twice ({case})")
+    labels = data.labels[indices]
+    got = torch.bincount(labels, minlength=len(counts)).tolist()
+    subject.require(
+        tuple(got) == counts,
+        f"chose {got} samples per class ({case}), expected {list(counts)}",
+    )
+    subject.require(
+        tuple(chosen.counts) == counts and torch.equal(chosen.labels, labels),
+        f"returned counts {list(chosen.counts)} or labels that do not belong to its indices "
+        f"({case})",
+    )
+    subject.require(
+        bool((labels.diff() >= 0).all()), f"did not group its samples by class ({case})"
+    )
+
+
+CHECKS: tuple[Check, ...] = (
+    *COMMON,
+    check_needs_scores_is_declared,
+    check_selects_exactly_the_budget,
+    check_selects_by_class_of_unequal_size,
+    check_scored_samples_come_hardest_first,
+    check_short_class_is_an_error,
+    check_whole_class_is_selected,
+    check_edge_options_keep_the_budget,
+    check_larger_beta_is_never_harder,
+    check_missing_scores_are_an_error,
+    check_test_split_is_not_read,
+)
+
+
+def check_selector(
+    selector: Any,
+    options: Options | Mapping[str, Any] | None = None,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+    host: Host | None = None,
+) -> None:
+    """Hold a selector against all of :data:`CHECKS`; arguments as of ``check_scorer``.
+
+    Raises:
+        ConformanceError: with every failure.
+    """
+    subject = make_subject("selector", selector, work, options, host)
+    run_all(subject, CHECKS, expected_failures).raise_failures()

@@ -1,0 +1,131 @@
+"""What an update policy promises: one mask, by class, and frozen samples that never move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from condense.data import LabeledData, MatchPlan, MatchStep, Selection, SyntheticSet
+from condense.engine.match import match
+from condense.engine.progress import SilentProgress
+from condense.engine.stages import initial_set
+from condense.interfaces import Context
+from condense.options import Options
+from condense.plugin.host import Host
+from condense.testing.common import COMMON
+from condense.testing.report import Check, run_all
+from condense.testing.subject import Subject, Work, make_subject
+from condense.testing.toys import generator, toy_data, toy_selection
+
+STEPS = 5
+
+
+def split(subject: Subject, selection: Selection, **options: Any) -> Tensor:
+    """The mask as the component returns it."""
+    mask: Tensor = subject.create(**options).split(selection)
+    return mask
+
+
+def work(subject: Subject, seed: int) -> Work:
+    """Splitting a selection of 7, 10 and 5 samples."""
+    chosen = toy_selection()
+    given = {"selection.indices": chosen.indices, "selection.labels": chosen.labels}
+    return Work(given, lambda: {"mask": split(subject, chosen)})
+
+
+def check_mask_is_one_bool_per_sample(subject: Subject) -> None:
+    """A bool tensor as long as the selection, whatever the sizes of its classes."""
+    for counts in ((7, 10, 5), (1, 1, 1), (4, 0, 6)):
+        chosen = toy_selection(counts)
+        mask = split(subject, chosen)
+        good = isinstance(mask, Tensor) and mask.dtype == torch.bool
+        subject.require(
+            good and mask.shape == chosen.indices.shape,
+            f"returned {getattr(mask, 'dtype', type(mask).__name__)} "
+            f"{tuple(getattr(mask, 'shape', ()))} for a selection of {counts} samples a class, "
+            f"expected torch.bool ({sum(counts)},)",
+        )
+
+
+def check_alpha_counts_by_class(subject: Subject) -> None:
+    """Where there is an option ``alpha``: ⌊alpha·count + 1e-9⌋ of every class are distilled."""
+    if "alpha" not in type(subject.options).model_fields:
+        return
+    counts = (7, 10, 5)
+    for alpha in (0.0, 0.29, 0.5, 0.7, 1.0):
+        mask = split(subject, toy_selection(counts), alpha=alpha)
+        got = [int(part.sum()) for part in torch.split(mask, list(counts))]
+        expected = [int(alpha * n + 1e-9) for n in counts]
+        subject.require(
+            got == expected,
+            f"distils {got} of {list(counts)} samples a class at alpha={alpha}, expected "
+            f"{expected}",
+        )
+
+
+def check_frozen_samples_never_move(subject: Subject) -> None:
+    """After five steps of the engine with momentum and weight decay: real ones equal to the bit."""
+    chosen = toy_selection()
+    start = initial_set(toy_data(), chosen, split(subject, chosen), 0.1)
+    moved = SyntheticSet(
+        start.inputs.clone(), start.labels, start.role, start.source_index, start.step_size.clone()
+    )
+    match(_Push(), moved, generator(), SilentProgress())
+    still = (moved.inputs == start.inputs).flatten(1).all(1)
+    real = start.role == 0
+    subject.require(
+        bool(still[real].all()),
+        f"let {int((~still[real]).sum())} of {int(real.sum())} frozen samples move",
+    )
+    subject.require(
+        not bool(still[~real].any()), f"kept {int(still[~real].sum())} distilled samples in place"
+    )
+
+
+class _Push:
+    """A matcher whose gradient is random everywhere, on frozen samples too."""
+
+    name: ClassVar[str] = "push"
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, options: Any = None) -> None:
+        self.options = options
+
+    @property
+    def plan(self) -> MatchPlan:
+        return MatchPlan(STEPS, image_lr=0.1, image_momentum=0.9, image_weight_decay=0.01)
+
+    def prepare(self, data: LabeledData, context: Context, rng: Generator) -> None:
+        """Nothing to prepare."""
+
+    def step(self, synthetic: SyntheticSet, rng: Generator) -> MatchStep:
+        """Loss 1 and a random gradient."""
+        push = torch.randn(synthetic.inputs.shape, generator=rng) + 3.0
+        return MatchStep(torch.ones(()), push)
+
+
+CHECKS: tuple[Check, ...] = (
+    *COMMON,
+    check_mask_is_one_bool_per_sample,
+    check_alpha_counts_by_class,
+    check_frozen_samples_never_move,
+)
+
+
+def check_update_policy(
+    update_policy: Any,
+    options: Options | Mapping[str, Any] | None = None,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+    host: Host | None = None,
+) -> None:
+    """Hold an update policy against all of :data:`CHECKS`; arguments as of ``check_scorer``.
+
+    Raises:
+        ConformanceError: with every failure.
+    """
+    subject = make_subject("update-policy", update_policy, work, options, host)
+    run_all(subject, CHECKS, expected_failures).raise_failures()

@@ -1,0 +1,283 @@
+"""The commands on the real engine, with tiny settings on digits."""
+
+import json
+import re
+
+import click.testing
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from condense.engine.artefact import CondensedDataset
+from condense.plugin.host import build_host
+
+KEYS = ("method", "data", "ipc", "seed", "artefact", "accuracy", "baselines", "stages")
+ARM = {"mean", "std", "n", "values"}
+FILES = {
+    *("condensed.safetensors", "manifest.json", "recipe.toml", "trace.csv", "preview.png"),
+    "run.log.json",
+}
+
+
+@pytest.fixture(scope="module")
+def real_host():
+    return build_host(external=False)
+
+
+@pytest.fixture(scope="module")
+def labels(real_host):
+    """Classes of the digits' training samples."""
+    component = real_host.data.get("digits")
+    return component(component.Options()).load(None).labels
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("real")
+
+
+@pytest.fixture(scope="module")
+def options(tiny):
+    values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in tiny.items()}
+    return [part for k, v in values.items() for part in ("-o", f"{k}={v}")]
+
+
+@pytest.fixture(scope="module")
+def call(real_host, place):
+    """Runs a command; one store for the whole module, so that later tests find its results."""
+    from condense.cli.main import main
+
+    def run(*args, code=0):
+        environment = {"CONDENSE_STORE": str(place / "store")}
+        given = [str(a) for a in args]
+        result = click.testing.CliRunner().invoke(main, given, obj=real_host, env=environment)
+        assert result.exit_code == code, result.stderr
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def document(call, place, options):
+    """What ``run --json`` printed."""
+    result = call("run", "--json", "--device", "cpu", "--out", place / "out", *options)
+    assert result.stderr == ""
+    return json.loads(result.stdout)
+
+
+def check_arm(arm, n=2):
+    assert arm.keys() == ARM
+    assert arm["n"] == len(arm["values"]) == n
+    assert all(0 <= v <= 1 for v in arm["values"])
+    assert arm["mean"] == pytest.approx(np.mean(arm["values"]))
+    assert arm["std"] == pytest.approx(np.std(arm["values"], ddof=1))
+
+
+def test_the_document_of_run_has_the_keys_of_the_design(document, place):
+    assert {*KEYS, "peak_memory_mb"} <= document.keys()
+    assert (document["method"], document["data"]) == ("selmatch", "digits")
+    assert (document["ipc"], document["seed"]) == (5, 0)
+    assert document["artefact"] == str(place / "out")
+    check_arm(document["accuracy"])
+    assert document["baselines"].keys() == {"random", "whole"}
+    for arm in document["baselines"].values():
+        check_arm(arm)
+    assert document["stages"].keys() >= {"scorer", "selector", "matcher", "evaluator"}
+    for stage in document["stages"].values():
+        assert stage.keys() == {"seconds", "cached"}
+        assert stage["seconds"] >= 0
+        assert stage["cached"] is False
+    assert 50 < document["peak_memory_mb"] < 20_000
+
+
+def test_the_folder_of_run_has_the_files_of_the_design(document, place):
+    out = place / "out"
+    assert {p.name for p in out.iterdir()} >= FILES
+    tensors = safetensors.torch.load_file(out / "condensed.safetensors")
+    wanted = {"inputs", "labels", "role", "source_index", "step_size", "normalisation"}
+    assert tensors.keys() >= wanted
+    assert tensors["inputs"].shape == (50, 1, 8, 8)
+    assert sorted(tensors["role"].tolist()) == [0] * 20 + [1] * 30
+    assert len((out / "trace.csv").read_text().splitlines()) == 4
+    log = json.loads((out / "run.log.json").read_text())
+    assert log["stages"] == document["stages"]
+    for path in out.iterdir():
+        if path.name != "run.log.json" and path.suffix in (".json", ".toml", ".csv"):
+            assert "seconds" not in path.read_text(), path.name
+    assert str(place) not in (out / "manifest.json").read_text()
+
+
+def test_the_table_of_run_and_the_second_run(call, place, options, document):
+    before = {p.name: p.read_bytes() for p in (place / "out").iterdir() if p.is_file()}
+    result = call("run", "--device", "cpu", "--out", place / "out", *options)
+    after = {p.name: p.read_bytes() for p in (place / "out").iterdir() if p.is_file()}
+    for name in before.keys() - {"run.log.json"}:
+        assert after[name] == before[name], name
+    rows = result.stdout.splitlines()
+    for name, arm in {"selmatch": document["accuracy"], **document["baselines"]}.items():
+        figures = f"{100 * arm['mean']:.2f} ± {100 * arm['std']:.2f} (2)"
+        assert [row for row in rows if row.startswith(name) and figures in row], name
+    for stage in ("scorer", "selector", "matcher", "evaluator", "random", "whole"):
+        assert [row for row in rows if re.match(rf"{stage} .* s +cached", row)], stage
+    assert str(place / "out") in result.stdout
+    assert result.stderr.splitlines()[0].startswith("selmatch on digits, ipc 5, seed 0")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_recipe_file_repeats_the_run(call, place, document):
+    args = ["--recipe", place / "out" / "recipe.toml", "--out", place / "again", "--json"]
+    again = json.loads(call("run", *args, "--device", "cpu").stdout)
+    assert all(stage["cached"] for stage in again["stages"].values())
+    for name in FILES - {"run.log.json"}:
+        assert (place / "again" / name).read_bytes() == (place / "out" / name).read_bytes(), name
+    assert again["accuracy"] == document["accuracy"]
+
+
+def test_without_baselines(call, place, options, document):
+    args = ["run", "--json", "--no-baselines", "--out", place / "alone", *options]
+    alone = json.loads(call(*args).stdout)
+    assert alone["baselines"] == {}
+    assert not {"random", "whole"} & alone["stages"].keys()
+    assert alone["accuracy"] == document["accuracy"]
+
+
+def test_evaluate_repeats_the_accuracy(call, place, document):
+    result = json.loads(call("evaluate", place / "out", "--json").stdout)
+    assert result["accuracy"] == document["accuracy"]
+    assert result["stages"]["evaluator"]["cached"] is True
+    more = ["-o", "evaluator.repeats=3", "-o", "evaluator.network=mlp"]
+    other = json.loads(call("evaluate", place / "out", *more, "--json").stdout)
+    check_arm(other["accuracy"], n=3)
+    table = call("evaluate", place / "out").stdout
+    assert f"{100 * document['accuracy']['mean']:.2f}" in table
+
+
+def test_evaluate_has_no_effect_on_other_stages(call, place, document):
+    result = call("evaluate", place / "out", "-o", "selector=random", code=2)
+    assert "-o selector=random" in result.stderr
+
+
+def test_score_writes_what_the_design_says(call, place, options, document):
+    out = place / "scores"
+    said = json.loads(call("score", "--out", out, "--json", *options).stdout)
+    assert said["stages"]["scorer"]["cached"] is True  # the run has computed them
+    assert {p.name for p in out.iterdir()} == {"scores.safetensors", "manifest.json"}
+    scores = safetensors.torch.load_file(out / "scores.safetensors")["scores"]
+    assert scores.shape == (1437,)
+    assert scores.dtype == torch.float32
+    assert said["quantiles"]["max"] == pytest.approx(float(scores.max()))
+    assert said["direction"] == "higher-harder"
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["samples"] == 1437
+    table = call("score", "--out", out, *options).stdout
+    assert "1437" in table
+
+
+def test_scores_written_are_scores_read(call, place, options, document):
+    call("score", "--out", place / "scores-2", *options)
+    args = ["select", "--json", "--ipc", 4, "-o", "selector.beta=0.1"]
+    own = json.loads(call(*args, *options).stdout)
+    read = json.loads(call(*args, "-o", f"scorer=file:{place / 'scores-2'}").stdout)
+    assert own["indices"] == read["indices"]
+    assert len(own["indices"]) == 40
+
+
+def test_select_writes_indices(call, place, options, labels, document):
+    for suffix in ("npz", "json"):
+        out = place / f"chosen.{suffix}"
+        said = json.loads(call("select", "--out", out, "--json", *options).stdout)
+        if suffix == "npz":
+            with np.load(out, allow_pickle=False) as archive:
+                indices = archive["indices"].tolist()
+        else:
+            indices = json.loads(out.read_text())["indices"]
+        assert indices == said["indices"]
+        assert said["labels"] == labels[indices].tolist() == sorted(said["labels"])
+        assert set(said["per_class"].values()) == {5}
+    condensed = CondensedDataset.load(place / "out")
+    assert condensed.source_index.tolist() == indices
+
+
+def test_select_a_fraction(call, labels):
+    args = ["select", "--json", "--method", "random", "--fraction", "0.1"]
+    said = json.loads(call(*args).stdout)
+    sizes = np.bincount(labels.numpy())
+    assert list(said["per_class"].values()) == [max(1, n // 10) for n in sizes]
+
+
+def test_export_to_folder_and_npz_reads_back(call, place, document):
+    for form, out in (("folder", place / "images"), ("npz", place / "small.npz")):
+        said = json.loads(
+            call("export", place / "out", "--to", form, "--out", out, "--json").stdout
+        )
+        assert said == {
+            "artefact": str(place / "out"),
+            "to": form,
+            "out": str(out),
+            "samples": 50,
+        }
+        grey = ["-o", "data.channels=grey"] if form == "folder" else []
+        args = ["select", "--data", f"{form}:{out}", *grey, "--method", "random", "--ipc", 5]
+        chosen = json.loads(call(*args, "--json").stdout)
+        assert sorted(chosen["indices"]) == list(range(50))
+    result = call("export", place / "out", "--to", "npz", "--out", place / "small.npz")
+    assert str(place / "small.npz") in result.stdout
+
+
+def files_below(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_dry_run_writes_nothing(call, place, options, document):
+    before = files_below(place)
+    args = ["run", "--dry-run", "--json", "--device", "cpu", "--out", place / "dry"]
+    done = json.loads(call(*args, *options).stdout)
+    assert files_below(place) == before
+    assert not (place / "dry").exists()
+    stages = {s["stage"]: s for s in done["stages"]}
+    assert list(stages) == ["scorer", "selector", "matcher", "evaluator", "random", "whole"]
+    assert all(s["cached"] for s in stages.values())
+    assert (done["seconds"], done["disk_mb"]) == (0, 0)
+    fresh = json.loads(call(*args, *options, "--seed", 77).stdout)
+    assert files_below(place) == before
+    assert not any(s["cached"] for s in fresh["stages"])
+    assert fresh["seconds"] > 0
+    assert fresh["memory_mb"] > 0
+    assert fresh["disk_mb"] > 0
+    ablated = json.loads(call(*args, *options, "-o", "policy.alpha=0.2").stdout)
+    cached = {s["stage"]: s["cached"] for s in ablated["stages"]}
+    assert cached["scorer"]
+    assert cached["selector"]
+    assert not cached["matcher"]
+    table = call(*[a for a in args if a != "--json"], *options).stdout
+    assert "total" in table
+    assert 'method = "selmatch"' in table
+
+
+def test_the_default_folder_names_the_run(call, tmp_path, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    args = ["run", "--json", "--method", "random", "--no-baselines", "--ipc", 2, "--seed", 3]
+    tiny_evaluator = ["-o", "evaluator.steps=2", "-o", "evaluator.repeats=2"]
+    said = json.loads(call(*args, *tiny_evaluator).stdout)
+    assert re.fullmatch(r"runs/random-digits-ipc2-s3-[0-9a-f]{6,}", said["artefact"])
+    assert (tmp_path / said["artefact"] / "manifest.json").is_file()
+    again = json.loads(call(*args, *tiny_evaluator).stdout)
+    assert again["artefact"] == said["artefact"]
+
+
+def test_the_cache_is_listed_and_cleaned(call, place, document):
+    listed = json.loads(call("cache", "list", "--json").stdout)
+    assert listed["store"] == str(place / "store")
+    counts = {k["kind"]: k["count"] for k in listed["kinds"]}
+    assert counts.keys() >= {"scores", "selections", "matching", "experts", "evaluations"}
+    on_disk = sum(p.stat().st_size for p in (place / "store").rglob("*/*/*") if p.is_file())
+    assert listed["bytes"] == sum(k["bytes"] for k in listed["kinds"]) == on_disk
+    assert listed["count"] == sum(counts.values())
+    gone = json.loads(call("cache", "clean", "--kind", "experts", "--yes", "--json").stdout)
+    assert gone["removed"] == counts["experts"]
+    rest = json.loads(call("cache", "list", "--json").stdout)
+    assert {k["kind"] for k in rest["kinds"]} == counts.keys() - {"experts"}
+    call("cache", "clean", "--yes")
+    assert json.loads(call("cache", "list", "--json").stdout)["count"] == 0
+    assert (place / "out" / "manifest.json").is_file()  # finished runs are not touched
