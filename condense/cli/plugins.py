@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import types
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import click
 
-from condense.cli.flags import json_flag
+from condense.cli.flags import FOLDER, json_flag
 
 if TYPE_CHECKING:
     from condense.plugin.host import Host
@@ -22,6 +23,8 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 Examples:
   condense plugins
   condense plugins show matcher trajectory
+  condense plugins new scorer margin --into ~/src
+  condense plugins check margin
   CONDENSE_PLUGINS=mine condense plugins --json --strict
 """,
 )
@@ -51,6 +54,7 @@ def plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
             ("preset", p["name"], p["package"], p["version"], p["summary"])
             for p in listing["presets"]
         ]
+        rows += [("broken", b["name"], b["package"], "", b["error"]) for b in listing["broken"]]
         echo_table(("kind", "name", "package", "version", "options"), rows)
     if strict and host.broken:
         ctx.exit(1)
@@ -87,6 +91,75 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
         echo_table(("option", "type", "default", "meaning"), rows)
     else:
         click.echo("no options")
+
+
+@plugins.command(epilog="Example: condense plugins new scorer margin --into ~/src")
+@click.argument("kind")
+@click.argument("name")
+@click.option(
+    "--into",
+    type=FOLDER,
+    default=".",
+    metavar="DIR",
+    help="Folder that gets the package's folder, condense-NAME.  [default: .]",
+)
+@json_flag
+@click.pass_context
+def new(ctx: click.Context, kind: str, name: str, into: Path, as_json: bool) -> None:
+    """Write a package with one component of KIND called NAME, and its test.
+
+    Kinds: data network scorer selector matcher update-policy augmentation evaluator method.
+    """
+    from condense.cli.output import echo_json
+    from condense.cli.session import get_host
+    from condense.plugin.scaffold import Names, write_package
+
+    folder = write_package(get_host(ctx), kind, name, into)
+    names = Names(kind, name)
+    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    if as_json:
+        echo_json({"package": names.package, "folder": str(folder), "files": files})
+        return
+    click.echo(f"{folder} is ready; the component is in src/{names.module}/__init__.py\n")
+    click.echo(f"  cd {folder}\n  pip install -e '.[test]' && pytest\n  {names.use}")
+
+
+@plugins.command(
+    epilog="""\b
+Examples:
+  condense plugins check margin                   an installed plugin, package or component
+  condense plugins check my_module.scorers        a module, installed or not
+"""
+)
+@click.argument("target", metavar="MODULE|NAME")
+@click.option("--strict", is_flag=True, help="Exit with 1 also if something could not be checked.")
+@json_flag
+@click.pass_context
+def check(ctx: click.Context, target: str, strict: bool, as_json: bool) -> None:
+    """Run the conformance kit on the components of a plugin.
+
+    They run on tiny made-up data with their `toy_options`, else with their defaults. Exits with 1
+    if any check fails.
+    """
+    import contextlib
+    import sys
+
+    from condense.cli.output import echo_json, echo_table
+    from condense.cli.session import get_host
+    from condense.testing.plugin import check_plugin
+
+    with contextlib.redirect_stdout(sys.stderr):
+        result = check_plugin(get_host(ctx), target)
+    if as_json:
+        echo_json(result.to_json())
+    else:
+        rows = [(kind, name, result.verdict(kind, name)) for kind, name in result.names]
+        echo_table(("kind", "name", "checks"), rows)
+        for report in result.reports:
+            if report.failures:
+                click.echo(f"\n{report.text()}")
+    if result.failed or (strict and result.skipped):
+        ctx.exit(1)
 
 
 def describe(host: Host) -> dict[str, Any]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Examples:
   condense run --method selmatch
   condense run --data npz:cifar10.npz --ipc 50 --json
-  condense run --data folder:photos --fraction 0.1 -o data.size=32 --out small
+  condense run --data folder:photos --fraction 0.1 -o data.resize=32 --out small
   condense run -o selector.beta=0.3 -o matcher.network.width=32 --dry-run
 """
 )

@@ -203,9 +203,10 @@ class Pipeline:
     def _match(self, key: dict[str, Any]) -> Payload:
         matcher: Matcher = self.recipe["matcher"].create()
         with self.timed("prepare") as done:
+            hits, misses = self.store.hits, self.store.misses
             with guarded("matcher", matcher, *contents(self.data)):
                 matcher.prepare(self.data.without_test(), self.context, self.rng("prepare"))
-            done(False)
+            done(self.store.hits > hits and self.store.misses == misses)
         # a copy: on the CPU .to() would hand over the initial set itself
         moving = replace(self.initial, inputs=self.initial.inputs.clone()).to(self.device)
         moving = replace(moving, step_size=moving.step_size.clone())

@@ -70,6 +70,8 @@ class Store:
     def __init__(self, root: Path, progress: Progress | None = None) -> None:
         self.root = root
         self.progress = progress or SilentProgress()
+        self.hits = 0  # entries this object read
+        self.misses = 0  # entries it had to compute
 
     @staticmethod
     def default(progress: Progress | None = None) -> Store:
@@ -135,11 +137,14 @@ class Store:
         """
         payload = self.get(kind, key)
         if payload is not None:
+            self.hits += 1
             return payload, True
         with self.lock(kind, key):
             payload = self.get(kind, key)
             if payload is not None:
+                self.hits += 1
                 return payload, True
+            self.misses += 1
             payload = compute()
             self.put(kind, key, payload)
             return payload, False
@@ -191,7 +196,7 @@ class Store:
         for entry in gone:
             shutil.rmtree(entry.path, ignore_errors=True)
         for folder in [self.root / kind] if kind else list(self.root.glob("*")):
-            for leftover in [*folder.glob("*.lock"), *folder.glob("*.partial")]:
+            for leftover in folder.glob("*.partial"):  # locks stay: one may be held right now
                 leftover.unlink(missing_ok=True)
             for draft in folder.glob(".draft-*"):  # of a process that was killed
                 shutil.rmtree(draft, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What an augmentation promises: all randomness in ``draw``, none in ``apply``, sample by sample."""
+"""What an augmentation promises: randomness in ``draw``, none in ``apply``, sample by sample."""
 
 from __future__ import annotations
 

@@ -116,12 +116,12 @@ def check_every_parameter_learns(subject: Subject) -> None:
         labels = torch.arange(BATCH) % geometry.classes
         loss = nn.functional.cross_entropy(module(batch(geometry)), labels)
         named = dict(module.named_parameters())
+        subject.require(loss.requires_grad, "has parameters that no loss reaches (none at all)")
         reached = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
         idle = [n for n, g in zip(named, reached, strict=True) if g is None]
         subject.require(
-            not idle and bool(named),
-            f"has parameters that no loss reaches ({', '.join(idle) or 'none at all'}) for "
-            f"samples {geometry.shape}",
+            not idle,
+            f"has parameters that no loss reaches ({', '.join(idle)}) for samples {geometry.shape}",
         )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from condense.plugin.host import Host
-from condense.testing.report import excuse, expect, name_of
+from condense.testing.report import Check, excuse, expect, name_of
 from condense.testing.run import checks_of, subject_of
-from condense.testing.subject import CheckFailed
+from condense.testing.subject import CheckFailed, Subject, isolated
 
 
 def parametrize_with_checks(
@@ -46,5 +47,18 @@ def parametrize_with_checks(
             if name in expected:
                 mark = pytest.mark.xfail(reason=expected[name], strict=True, raises=CheckFailed)
                 marks.append(mark)
-            cases.append(pytest.param(subject, check, id=f"{subject.name}-{name}", marks=marks))
+            cases.append(
+                pytest.param(subject, _apart(check), id=f"{subject.name}-{name}", marks=marks)
+            )
     return pytest.mark.parametrize(("component", "check"), cases)
+
+
+def _apart(check: Check) -> Check:
+    """``check``, leaving no trace of the component in global state."""
+
+    @functools.wraps(check)
+    def run(component: Subject) -> None:
+        with isolated():
+            check(component)
+
+    return run

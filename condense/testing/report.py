@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from condense.errors import OptionError, closest
-from condense.testing.subject import TAGS, CheckFailed, Subject, describe
+from condense.testing.subject import TAGS, CheckFailed, Subject, describe, isolated, quiet
 
 Check = Callable[[Subject], None]
 C = TypeVar("C", bound=Check)
@@ -136,7 +137,8 @@ def _expected(name: str, message: str | None, reason: str) -> Outcome:
 def run_one(check: Check, subject: Subject) -> str | None:
     """The message of what broke, or None."""
     try:
-        check(subject)
+        with isolated(), quiet(io.StringIO()):
+            check(subject)
     except CheckFailed as failure:
         return str(failure)
     except Exception as error:

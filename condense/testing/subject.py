@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import io
+import random
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
 from condense.data import content_digest
 from condense.engine.context import EngineContext
+from condense.engine.dynamics import DynamicsOptions
 from condense.options import Options
 from condense.plugin.host import Host, build_host
 from condense.plugin.watch import GlobalRandomness
@@ -26,6 +29,14 @@ TAGS = {
     "order-sensitive": "a scorer whose scores belong to positions, not to samples",
     "no-gradient": "a matcher that distils nothing",
     "not-accuracy": "an evaluator whose figures are not shares of right answers",
+}
+
+# a training-dynamics pass over 60 images of 8×8 in a tenth of a second
+TOY_DYNAMICS: dict[str, Any] = {
+    "networks": 2,
+    "epochs": 6,
+    "batch_size": 10,
+    "network": {"component": "convnet", "width": 8},
 }
 
 
@@ -148,7 +159,8 @@ def make_subject(
         thing: what to check.
         work: of the kind.
         options: option values; by default those of the instance, else ``toy_options`` of the
-            class, else its defaults.
+            class, else its defaults (for one derived from ``DynamicsOptions``
+            :data:`TOY_DYNAMICS`).
         host: for nested components; by default the built-in ones.
 
     Raises:
@@ -160,7 +172,7 @@ def make_subject(
     if options is None:
         options = getattr(thing, "options", None) if thing is not cls else None
     if options is None:
-        options = getattr(cls, "toy_options", {})
+        options = getattr(cls, "toy_options", _toy_options(cls))
     if isinstance(options, Mapping):
         try:
             options = cls.Options(**options)
@@ -174,22 +186,23 @@ def make_subject(
     return Subject(kind, cls, options, host or _built_ins(), work)
 
 
+def _toy_options(cls: Any) -> Mapping[str, Any]:
+    model = getattr(cls, "Options", None)
+    derived = isinstance(model, type) and issubclass(model, DynamicsOptions)
+    return TOY_DYNAMICS if derived else {}
+
+
 def observe(work: Work) -> Observation:
     """Run ``work`` once and look at everything it could have disturbed; randomness is put back."""
     before = {name: content_digest(t.detach()) for name, t in work.given.items()}
     settings, randomness = torch_settings(), GlobalRandomness()
     printed, results, error = io.StringIO(), {}, None
-    out, err = contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed)
-    with out, err, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet(printed):
         try:
             results = work.call()
         except Exception as raised:
             error = raised
     after = torch_settings()
-    for name, value in settings.items():
-        if after[name] != value:
-            _SETTINGS[name][1](value)
     return Observation(
         results,
         error,
@@ -198,6 +211,35 @@ def observe(work: Work) -> Observation:
         [f"{n} {v} → {after[n]}" for n, v in settings.items() if after[n] != v],
         printed.getvalue(),
     )
+
+
+@contextlib.contextmanager
+def quiet(sink: io.StringIO) -> Iterator[None]:
+    """What is printed inside goes to ``sink``; warnings are dropped."""
+    out, err = contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink)
+    with out, err, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def isolated() -> Iterator[None]:
+    """Global randomness inside is of a seed that nobody else uses; it and torch's settings are
+    put back afterwards, whatever a component did to them."""
+    settings, randomness = torch_settings(), GlobalRandomness()
+    try:
+        torch.manual_seed(_SEED)
+        np.random.seed(_SEED)
+        random.seed(_SEED)
+        torch.set_num_threads(1)  # toy tensors: further threads only wait for each other
+        yield
+    finally:
+        randomness.restore()
+        for name, value in settings.items():
+            _SETTINGS[name][1](value)
+
+
+_SEED = 271828182
 
 
 _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {

@@ -1,0 +1,180 @@
+"""Every component of one plugin through the kit; what ``condense plugins check`` calls."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from condense.errors import BrokenPlugin, OptionError, closest
+from condense.plugin.host import Host, build_host
+from condense.testing.report import Report
+from condense.testing.run import checks_of, run_checks
+from condense.testing.subject import CheckFailed
+
+
+@dataclass(frozen=True)
+class PluginReport:
+    """What the kit says of a plugin.
+
+    Attributes:
+        target: module or name that was asked for.
+        reports: one per component that was checked.
+        skipped: reason by (kind, name) of those that were not.
+    """
+
+    target: str
+    reports: tuple[Report, ...]
+    skipped: Mapping[tuple[str, str], str]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any check of any component failed."""
+        return any(report.failures for report in self.reports)
+
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        """(kind, name) of all components, sorted."""
+        return sorted([*((r.kind, r.name) for r in self.reports), *self.skipped])
+
+    def verdict(self, kind: str, name: str) -> str:
+        """``"22 passed, 1 failed"`` or why it was not checked."""
+        if (kind, name) in self.skipped:
+            return f"not checked: {self.skipped[kind, name]}"
+        report = next(r for r in self.reports if (r.kind, r.name) == (kind, name))
+        results = [o.result for o in report.outcomes]
+        counts = {r: results.count(r) for r in ("passed", "failed", "excused")}
+        return ", ".join(f"{n} {result}" for result, n in counts.items() if n)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``plugins check --json``."""
+        components = [
+            {
+                "kind": report.kind,
+                "name": report.name,
+                "passed": not report.failures,
+                "checks": [
+                    {"check": o.check, "result": o.result, "message": o.message}
+                    for o in report.outcomes
+                ],
+            }
+            for report in self.reports
+        ]
+        skipped = [
+            {"kind": kind, "name": name, "reason": reason}
+            for (kind, name), reason in self.skipped.items()
+        ]
+        return {
+            "target": self.target,
+            "passed": not self.failed,
+            "components": components,
+            "skipped": skipped,
+        }
+
+
+def check_plugin(host: Host, target: str) -> PluginReport:
+    """All components that ``target`` registers, through the checks of their kind.
+
+    Args:
+        host: where installed plugins are looked up.
+        target: an entry point, package, component (``margin`` or ``scorer:margin``) or module.
+
+    Raises:
+        OptionError: if there is no such plugin or module.
+        BrokenPlugin: if it could not be loaded.
+    """
+    for broken in host.broken:
+        if target in (broken.name, broken.package):
+            raise BrokenPlugin(f"plugin {target} failed to load: {broken.reason}") from broken.error
+    found = _registered(host, target)
+    if not found:
+        host = _with_module(host, target)
+        found = _registered(host, target)
+    reports, skipped = [], {}
+    for kind, name in found:
+        component = host.registry(kind).get(name)
+        argument = getattr(component, "arg", None)
+        given = getattr(component, "toy_options", {})
+        if argument and argument not in given and _required(component, argument):
+            skipped[kind, name] = f"needs a {argument}; check it in a test, with options for it"
+            continue
+        try:
+            reports.append(run_checks(kind, component, host=host))
+        except CheckFailed as error:
+            raise BrokenPlugin(str(error)) from None
+    return PluginReport(target, tuple(reports), skipped)
+
+
+def _required(component: Any, option: str) -> bool:
+    return bool(component.Options.model_fields[option].is_required())
+
+
+def _registered(host: Host, target: str) -> list[tuple[str, str]]:
+    """(kind, name) of what ``target`` stands for among the components of ``host``."""
+    found = []
+    plugin = host.manager.get_plugin(target)
+    modules = {getattr(plugin, "__name__", None), target} - {None}
+    for kind, registry in host.registries.items():
+        if kind == "preset":
+            continue
+        checks_of(kind)
+        for name, entry in registry.items():
+            home = str(getattr(entry.component, "__module__", ""))
+            inside = any(home == m or home.startswith(f"{m}.") for m in modules)
+            if target in (name, f"{kind}:{name}", entry.package) or inside:
+                found.append((kind, name))
+    return found
+
+
+def _with_module(host: Host, target: str) -> Host:
+    """A host of the built-in components and the module ``target``.
+
+    Raises:
+        OptionError: if there is no such module.
+        BrokenPlugin: if it registers nothing or cannot be loaded.
+    """
+    module = _import(host, target)
+    fresh = build_host(external=False, extra=[module])
+    if fresh.broken:
+        raise BrokenPlugin(f"module {target}: {fresh.broken[0].reason}") from fresh.broken[0].error
+    if not _registered(fresh, target):
+        raise BrokenPlugin(
+            f"module {target} registers nothing; it needs a function condense_register_…(register) "
+            "with the decorator @condense.hookimpl"
+        )
+    return fresh
+
+
+def _import(host: Host, target: str) -> ModuleType:
+    here = str(Path.cwd())
+    added = here not in sys.path
+    if added:
+        sys.path.insert(0, here)  # as `python -m` does, so that a file beside you is found
+    try:
+        if _missing(target):
+            names = {n for r in host.registries.values() for n in r.names()}
+            raise OptionError(
+                f"no plugin, component or module '{target}'{closest(target, names)}; see "
+                "`condense plugins`"
+            )
+        return importlib.import_module(target)
+    except OptionError:
+        raise
+    except (Exception, SystemExit) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BrokenPlugin(f"module {target} failed to load: {reason}") from error
+    finally:
+        if added:
+            sys.path.remove(here)
+
+
+def _missing(target: str) -> bool:
+    try:
+        return importlib.util.find_spec(target) is None
+    except (ModuleNotFoundError, ValueError):
+        return True
