@@ -22,6 +22,7 @@ from sklearn.model_selection import train_test_split
 from condense.api import bind
 from condense.data import LabeledData
 from condense.engine.evaluation import condensed_trial, evaluate, random_trial
+from condense.engine.pipeline import Pipeline
 from condense.options import parse_assignment
 
 
@@ -50,7 +51,15 @@ def main(seeds: str, settings: tuple[str, ...]) -> None:
         }
         start, own, random = time.perf_counter(), [], []
         for seed in map(int, seeds.split(",")):
-            pipeline = bind(data, seed=seed, options=options)
+            named = bind("digits", seed=seed, options=options)
+            pipeline = Pipeline(
+                named.recipe,
+                named.host,
+                store=named.store,
+                device=named.device,
+                progress=named.progress,
+                data=data,
+            )
             own.append(evaluate(pipeline, condensed_trial(pipeline, pipeline.condensed)).mean)
             random.append(evaluate(pipeline, random_trial(pipeline)).mean)
         row = {

@@ -90,8 +90,11 @@ def bind(
     progress = progress or SilentProgress()
     named = data if isinstance(data, str) else None
     assignments = tuple((tuple(key.split(".")), value) for key, value in (options or {}).items())
-    recipe = resolve(host, Request(data=named, assignments=assignments, **request))
     given = None if named is not None else to_labeled_data(data)
+    recipe = resolve(
+        host,
+        Request(data=named, in_memory=given is not None, assignments=assignments, **request),
+    )
     if given is not None:
         recipe = in_memory(recipe, given)
     return Pipeline(

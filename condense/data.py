@@ -288,6 +288,8 @@ class Dynamics:
             ``eval_epoch`` epochs.
         eval_epoch: number of epochs trained before that evaluation pass.
         seconds: spent on the pass.
+        eval_correct: bool [K, E, N], right in eval mode at the end of each epoch, or None where
+            it was not asked for.
     """
 
     margin: Tensor
@@ -297,6 +299,7 @@ class Dynamics:
     eval_error_norm: Tensor
     eval_epoch: int
     seconds: float = 0.0
+    eval_correct: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -124,7 +124,12 @@ class Context(Protocol):
         """The augmentation that ``spec`` names."""
 
     def dynamics(
-        self, data: LabeledData, rng: Generator, options: BaseOptions | None = None
+        self,
+        data: LabeledData,
+        rng: Generator,
+        options: BaseOptions | None = None,
+        *,
+        epoch_eval: bool = False,
     ) -> Dynamics:
         """The training-dynamics pass over ``data``, trained once and cached.
 
@@ -133,6 +138,8 @@ class Context(Protocol):
             rng: the stage's generator; only its seed is read, so scorers share the pass.
             options: a :class:`condense.engine.dynamics.DynamicsOptions` (or a model derived
                 from it, whose further fields are ignored); None takes the defaults.
+            epoch_eval: whether every sample is also evaluated at the end of every epoch
+                (``Dynamics.eval_correct``).
         """
 
     def identity(self, spec: NetworkSpec | AugmentationSpec) -> dict[str, Any]:
@@ -158,6 +165,8 @@ class Dataset(Component, Protocol):
     def load(self, context: Context) -> LabeledData:
         """The training split, with the test split as its ``test``.
 
+        Inputs are uint8 [N, H, W, C] (0-255) or float32 [N, D], labels int64 [N].
+
         Raises:
             DataError: if it is missing, malformed or empty.
         """
@@ -170,6 +179,9 @@ class Network(Component, Protocol):
         """An untrained module from [B, *geometry.shape] float to [B, classes] logits.
 
         Called under a seeded global generator, so plain ``torch.nn.init`` is reproducible.
+
+        Raises:
+            OptionError: for a shape it does not take, or options that do not suit it.
         """
 
 
@@ -183,6 +195,9 @@ class Scorer(Component, Protocol):
             data: the training split; its test split is out of reach.
             context: device, cache, progress, training dynamics.
             rng: CPU generator of this stage.
+
+        Raises:
+            DataError: for data it cannot rate, naming the class or the sample.
         """
 
 
@@ -199,7 +214,10 @@ class Selector(Component, Protocol):
     ) -> Selection:
         """Exactly ``budget.counts(data)`` samples of each class, hardest first if scored.
 
+        Indices are int64 [M], grouped by class, no sample twice.
+
         Raises:
+            OptionError: without the scores it needs.
             DataError: naming class, count asked and count there; never a shorter selection.
         """
 
@@ -208,7 +226,11 @@ class UpdatePolicy(Component, Protocol):
     """Says which of the selected samples may be changed by distillation."""
 
     def split(self, selection: Selection) -> Tensor:
-        """bool [M], true where a sample is distilled, false where it stays real and frozen."""
+        """bool [M], true where a sample is distilled, false where it stays real and frozen.
+
+        Raises:
+            OptionError: for options that do not suit the selection.
+        """
 
 
 class Matcher(Component, Protocol):
@@ -223,10 +245,13 @@ class Matcher(Component, Protocol):
 
         Must not draw from any generator that :meth:`step` uses, so that cached or not makes
         no difference.
+
+        Raises:
+            CapacityError: if what it prepares would not fit memory or disk.
         """
 
     def step(self, synthetic: SyntheticSet, rng: Generator) -> MatchStep:
-        """Loss and gradients at ``synthetic``; the engine updates it in place afterwards."""
+        """Loss (scalar) and gradients [M, …] at ``synthetic``, which the engine then updates."""
 
 
 class Augmentation(Component, Protocol):
@@ -236,6 +261,9 @@ class Augmentation(Component, Protocol):
         """Random parameters, float32 [..., B, P], for samples of ``role`` (uint8 [..., B]).
 
         The last dimension of ``role`` is a batch. ``rng`` and the result live on its device.
+
+        Raises:
+            OptionError: if options leave nothing to draw from.
         """
 
     def apply(self, inputs: Tensor, draws: Tensor) -> Tensor:
@@ -264,4 +292,10 @@ class Evaluator(Component, Protocol):
             augmentation: of the training batches.
             context: device, networks, progress.
             rng: generator of this stage.
+
+        Returns:
+            accuracies in 0–1, one a repeat, of the last epoch; seconds of wall clock.
+
+        Raises:
+            CondenseError: for a network or augmentation that does not suit the data.
         """

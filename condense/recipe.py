@@ -309,6 +309,7 @@ class Request:
         preset: ``--preset``.
         recipe: contents of ``--recipe FILE``, from :func:`read_recipe`.
         data: ``--data``.
+        in_memory: the data is handed over in Python: no data stage, no values for a named one.
         ipc, fraction, seed: the flags of that name.
         assignments: parsed ``-o`` in order.
     """
@@ -317,6 +318,7 @@ class Request:
     preset: str | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     data: str | None = None
+    in_memory: bool = False
     ipc: int | None = None
     fraction: float | None = None
     seed: int | None = None
@@ -344,14 +346,17 @@ def resolve(host: Host, request: Request) -> Recipe:
     flags = Layer("flags", {"data": {COMPONENT: request.data}} if request.data else {})
     strict = [*middle, flags, assignments_layer(request.assignments)]
     base = Layer(f"preset {preset.name}", preset.stages, soft=True)
-    data = resolve_stage(host, "data", [base, *strict])
-    special = Layer(base.origin, preset.for_data.get(data.name, {}), soft=True)
-    layers = [base, special, *strict]
+    stages = [stage for stage in STAGES if stage != "data" or not request.in_memory]
+    special: Mapping[str, Table] = {}
+    if not request.in_memory:
+        name = resolve_stage(host, "data", [base, *strict]).name
+        special = preset.for_data.get(name, {})
+    layers = [base, Layer(base.origin, special, soft=True), *strict]
     return Recipe(
         method=method.name,
         seed=_seed(request.seed if request.seed is not None else recipe.get("seed", 0)),
         budget=_budget(request, preset),
-        stages={stage: resolve_stage(host, stage, layers) for stage in STAGES},
+        stages={stage: resolve_stage(host, stage, layers) for stage in stages},
     )
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from condense.engine.schedule import Schedule
 from condense.engine.tensors import Batcher
 from condense.interfaces import Augmentation
-
-if TYPE_CHECKING:
-    from condense.engine.train import Schedule
 
 WARMUP = 3  # eager runs before capture, so that cuDNN and the allocator have settled
 

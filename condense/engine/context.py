@@ -50,10 +50,15 @@ class EngineContext:
         return augmentation
 
     def dynamics(
-        self, data: LabeledData, rng: Generator, options: Options | None = None
+        self,
+        data: LabeledData,
+        rng: Generator,
+        options: Options | None = None,
+        *,
+        epoch_eval: bool = False,
     ) -> Dynamics:
         """The training-dynamics pass; see :func:`condense.engine.dynamics.run_dynamics`."""
-        return run_dynamics(data, self, rng, options)
+        return run_dynamics(data, self, rng, options, epoch_eval=epoch_eval)
 
     def identity(self, spec: ComponentSpec) -> dict[str, Any]:
         """Component, version and every option of ``spec``, for cache keys."""

@@ -1,7 +1,8 @@
 """The training-dynamics pass: train K networks once, keep what every sample did in every epoch.
 
 Forgetting, EL2N and the C-score's learning-speed form all read it, so a new scorer costs no
-training. Stored in half precision: 7 bytes per sample, epoch and network.
+training. Stored in half precision: 7 bytes per sample, epoch and network, and one more where
+correctness in eval mode after every epoch was asked for.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from torch.nn import functional as F
 from condense.engine import rng as rngs
 from condense.engine.estimate import training_seconds
 from condense.engine.precision import PrecisionOption, settle_precision
+from condense.engine.schedule import Schedule, batches_per_epoch
 from condense.engine.tensors import Batcher
-from condense.engine.train import Schedule, batches_per_epoch, predict, train
+from condense.engine.train import predict, train
 from condense.interfaces import (
     Augmentation,
     Context,
@@ -34,6 +36,7 @@ from condense.options import AugmentationSpec, NetworkSpec, Options
 
 VERSION = "1"
 BYTES_PER_SAMPLE = 7  # three half-precision figures and one flag per epoch and network
+EVAL_SHARE = 1 / 3  # a forward pass, in forward and backward passes
 
 
 class DynamicsOptions(Options):
@@ -64,11 +67,16 @@ def dynamics_options(options: Options | None) -> DynamicsOptions:
 
 
 def dynamics_key(
-    data: LabeledData, context: Context, seed: int, options: DynamicsOptions, network: int
+    data: LabeledData,
+    context: Context,
+    seed: int,
+    options: DynamicsOptions,
+    network: int,
+    epoch_eval: bool = False,
 ) -> dict[str, Any]:
     """Cache key of one network's pass; more networks later re-use the first ones."""
     plain = options.model_dump(mode="json", exclude={"networks", "network", "augmentation"})
-    return {
+    key = {
         "component": "dynamics",
         "version": VERSION,
         "options": plain,
@@ -78,10 +86,27 @@ def dynamics_key(
         "seed": seed,
         "index": network,
     }
+    return key | {"epoch_eval": True} if epoch_eval else key
+
+
+def _entry(*key: Any, epoch_eval: bool) -> tuple[dict[str, Any], bool]:
+    """Where a pass is read or kept, and whether it holds eval correctness.
+
+    Evaluating draws nothing and changes no network, so a pass with it serves one without.
+    """
+    rich = dynamics_key(*key, epoch_eval=True)
+    if epoch_eval or key[1].cache.has("dynamics", rich):
+        return rich, True
+    return dynamics_key(*key), False
 
 
 def run_dynamics(
-    data: LabeledData, context: Context, rng: Generator, options: Options | None = None
+    data: LabeledData,
+    context: Context,
+    rng: Generator,
+    options: Options | None = None,
+    *,
+    epoch_eval: bool = False,
 ) -> Dynamics:
     """The pass over ``data`` (training split only), from the store where it is there.
 
@@ -90,20 +115,24 @@ def run_dynamics(
         context: device, cache, progress, networks.
         rng: only its seed is read.
         options: a :class:`DynamicsOptions` or a model that has its fields.
+        epoch_eval: whether to evaluate all samples at the end of every epoch as well.
     """
     settled = dynamics_options(options)
     seed = rngs.fork_seed(rng.initial_seed(), "dynamics")
     start = time.perf_counter()
-    keys = [dynamics_key(data, context, seed, settled, k) for k in range(settled.networks)]
-    missing = sum(not context.cache.has("dynamics", key) for key in keys)
+    entries = [
+        _entry(data, context, seed, settled, k, epoch_eval=epoch_eval)
+        for k in range(settled.networks)
+    ]
+    missing = sum(not context.cache.has("dynamics", key) for key, _ in entries)
     per_epoch = batches_per_epoch(len(data), settled.batch_size)
     total = max(missing, 1) * settled.epochs * per_epoch
     with context.progress.task("training dynamics", total, "step") as task:
         passes = [
             context.cache.tensors(
-                "dynamics", key, partial(_train_one, data, context, seed, settled, k, task)
+                "dynamics", key, partial(_train_one, data, context, seed, settled, k, task, rich)
             )
-            for k, key in enumerate(keys)
+            for k, (key, rich) in enumerate(entries)
         ]
 
     def stack(name: str) -> Tensor:
@@ -115,6 +144,9 @@ def run_dynamics(
         probability=stack("probability"),
         error_norm=stack("error_norm"),
         correct=torch.stack([p["correct"].bool() for p in passes]),
+        eval_correct=(
+            torch.stack([p["eval_correct"].bool() for p in passes]) if epoch_eval else None
+        ),
         eval_error_norm=stack("eval_error_norm"),
         eval_epoch=min(settled.eval_epoch, settled.epochs),
         seconds=time.perf_counter() - start,
@@ -136,12 +168,15 @@ def dynamics_schedule(
     )
 
 
-def dynamics_cost(data: LabeledData, context: Context, options: DynamicsOptions) -> Cost:
+def dynamics_cost(
+    data: LabeledData, context: Context, options: DynamicsOptions, epoch_eval: bool = False
+) -> Cost:
     """Estimate of the pass for ``--dry-run``, as if nothing of it were stored."""
     schedule = dynamics_schedule(data, options, context.device)
     augmentation = context.augmentation(options.augmentation)
     one = training_seconds(data, context, options.network, augmentation, schedule)
-    disk = options.networks * options.epochs * len(data) * BYTES_PER_SAMPLE
+    one *= 1 + EVAL_SHARE * epoch_eval
+    disk = options.networks * options.epochs * len(data) * (BYTES_PER_SAMPLE + epoch_eval)
     return Cost(options.networks * one, disk=disk)
 
 
@@ -163,9 +198,11 @@ class _Recorder:
     batcher: Batcher
     options: DynamicsOptions
     logits: Tensor
+    epoch_eval: bool = False
 
     def __post_init__(self) -> None:
         self.epochs: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        self.eval_correct: list[Tensor] = []
         self.eval_error_norm: Tensor | None = None
 
     def on_batch(self, indices: Tensor, logits: Tensor) -> None:
@@ -176,9 +213,12 @@ class _Recorder:
         margin, probability, error = sample_figures(self.logits, labels)
         # correctness from the float32 margin: half precision may round a small one to zero
         self.epochs.append((margin.half(), probability.half(), error.half(), margin > 0))
-        if done == min(self.options.eval_epoch, self.options.epochs):
-            logits = predict(self.network, self.batcher)
-            self.eval_error_norm = sample_figures(logits, labels)[2]
+        early = done == min(self.options.eval_epoch, self.options.epochs)
+        if early or self.epoch_eval:
+            margin, _, error = sample_figures(predict(self.network, self.batcher), labels)
+            self.eval_error_norm = error if early else self.eval_error_norm
+            if self.epoch_eval:
+                self.eval_correct.append(margin > 0)
 
 
 def _train_one(
@@ -188,6 +228,7 @@ def _train_one(
     options: DynamicsOptions,
     index: int,
     task: Task,
+    epoch_eval: bool,
 ) -> dict[str, Tensor]:
     device = context.device
     init = rngs.generator(seed, "init", index)
@@ -196,17 +237,20 @@ def _train_one(
     augmentation: Augmentation = context.augmentation(options.augmentation)
     schedule = dynamics_schedule(data, options, device)
     logits = torch.zeros(len(data), len(data.classes), device=device)
-    recorder = _Recorder(network, batcher, options, logits)
+    recorder = _Recorder(network, batcher, options, logits, epoch_eval)
     batches = rngs.generator(seed, "batches", index, device=device)
     train(network, batcher, schedule, augmentation, batches, watch=recorder, task=task)
     assert recorder.eval_error_norm is not None
     margin, probability, error, correct = (
         torch.stack(parts).cpu() for parts in zip(*recorder.epochs, strict=True)
     )
-    return {
+    tensors = {
         "margin": margin,
         "probability": probability,
         "error_norm": error,
         "correct": correct.to(torch.uint8),
         "eval_error_norm": recorder.eval_error_norm.cpu(),
     }
+    if epoch_eval:
+        tensors["eval_correct"] = torch.stack(recorder.eval_correct).to("cpu", torch.uint8)
+    return tensors

@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import torch
 
+from condense.engine.schedule import Schedule
+from condense.engine.heap import reused_memory
 from condense.engine.tensors import Batcher
-from condense.engine.train import Schedule, train
+from condense.engine.train import train
 from condense.interfaces import Augmentation, Context, LabeledData, TrainingSet
 from condense.options import NetworkSpec
 
@@ -45,12 +47,13 @@ def training_seconds(
 
 def time_call(call: Callable[[], object], device: torch.device, repeats: int = 3) -> float:
     """Median seconds of ``call`` after one warm-up."""
-    call()
     seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
+    with reused_memory():
         call()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - start)
+        for _ in range(repeats):
+            start = time.perf_counter()
+            call()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)

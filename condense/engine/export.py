@@ -16,11 +16,14 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from condense.engine.artefact import MANIFEST, TENSORS, CondensedDataset, snapshot_path
+from condense.engine.condensed import CondensedSamples
 from condense.engine.preview import draw_preview
 from condense.engine.store import write_atomic
 from condense.errors import OutputError
 from condense.recipe import recipe_toml
+
+TENSORS = "condensed.safetensors"
+MANIFEST = "manifest.json"
 
 
 def check_writable(target: Path, marker: str | None = None) -> None:
@@ -79,7 +82,7 @@ def replace_folder(target: Path, fill: Callable[[Path], None], marker: str) -> P
 
 
 def save_artefact(
-    condensed: CondensedDataset, folder: Path, extra: dict[str, str] | None = None
+    condensed: CondensedSamples, folder: Path, extra: dict[str, str] | None = None
 ) -> Path:
     """Write ``condensed`` to ``folder``, all or nothing.
 
@@ -111,7 +114,12 @@ def save_artefact(
     return replace_folder(folder, fill, MANIFEST)
 
 
-def trace_csv(condensed: CondensedDataset) -> str:
+def snapshot_path(folder: Path, iteration: int) -> Path:
+    """Where the snapshot of ``iteration`` lies in an artefact."""
+    return folder / "snapshots" / f"iteration-{iteration:06d}.safetensors"
+
+
+def trace_csv(condensed: CondensedSamples) -> str:
     """``iteration,loss,step_size``, one line per matching iteration."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -121,7 +129,7 @@ def trace_csv(condensed: CondensedDataset) -> str:
     return out.getvalue()
 
 
-def to_image_folder(condensed: CondensedDataset, folder: Path) -> Path:
+def to_image_folder(condensed: CondensedSamples, folder: Path) -> Path:
     """``folder/train/CLASS/NNNNN-ROLE.png`` plus ``index.csv``; reads back as ``folder:PATH``.
 
     Distilled values are rounded and clamped to 0–255, so train on the artefact itself where the
@@ -159,7 +167,7 @@ def folder_names(classes: tuple[str, ...]) -> list[str]:
     return names
 
 
-def to_npz(condensed: CondensedDataset, path: Path) -> Path:
+def to_npz(condensed: CondensedSamples, path: Path) -> Path:
     """One .npz that ``npz:PATH`` reads: train_images, train_labels, classes.
 
     Besides: ``inputs`` (float32, normalised, lossless), ``role``, ``source_index``, ``mean``,
@@ -194,5 +202,5 @@ def to_npz(condensed: CondensedDataset, path: Path) -> Path:
     return path
 
 
-def _statistics(condensed: CondensedDataset) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _statistics(condensed: CondensedSamples) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return condensed.normalization.mean, condensed.normalization.std

@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Generator, Tensor
 
+from condense.engine.heap import reused_memory
 from condense.engine.store import write_atomic
 from condense.errors import CondenseError
 from condense.interfaces import Matcher, MatchPlan, MatchStep, Progress, Role, SyntheticSet
@@ -174,7 +175,7 @@ def match(
             inputs = synthetic.inputs.index_copy(0, state.rows, rows.to(synthetic.inputs.device))
             snapshot(iteration, replace(synthetic, inputs=inputs))
     saved = time.monotonic()
-    with progress.task("matching", plan.iterations, "it") as task:
+    with reused_memory(), progress.task("matching", plan.iterations, "it") as task:
         task.advance(state.iteration)
         shown = state.iteration
         while state.iteration < plan.iterations:

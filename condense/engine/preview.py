@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-if TYPE_CHECKING:
-    from condense.engine.artefact import CondensedDataset
+from condense.engine.condensed import CondensedSamples
 
 CLASSES = 10  # classes drawn at most
 PAIRS = 3  # distilled samples a class, each beside its source
@@ -20,7 +18,7 @@ GAP = 4
 INK, PAPER, FRAME = (40, 40, 40), (255, 255, 255), (66, 113, 174)
 
 
-def draw_preview(condensed: CondensedDataset, path: Path) -> Path:
+def draw_preview(condensed: CondensedSamples, path: Path) -> Path:
     """Draw up to 10 classes to a PNG at ``path``; equal sets give equal bytes.
 
     A row is a class: its name, up to three pairs (distilled in a blue frame, then its source),

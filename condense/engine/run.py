@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from condense.engine.artefact import MANIFEST, CondensedDataset
+from condense.engine.artefact import CondensedDataset
 from condense.engine.device import peak_memory_mb
 from condense.engine.evaluation import baseline_trials, condensed_trial, evaluate
-from condense.engine.export import check_writable, save_artefact
+from condense.engine.export import MANIFEST, check_writable, save_artefact
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.store import Store
 from condense.errors import DataError

@@ -196,8 +196,11 @@ class Store:
         for entry in gone:
             shutil.rmtree(entry.path, ignore_errors=True)
         for folder in [self.root / kind] if kind else list(self.root.glob("*")):
-            for leftover in folder.glob("*.partial"):  # locks stay: one may be held right now
+            for leftover in folder.glob("*.partial"):
                 leftover.unlink(missing_ok=True)
+            for path in folder.glob("*.lock"):  # but not one that is held right now
+                with contextlib.suppress(filelock.Timeout), filelock.FileLock(path, timeout=0):
+                    path.unlink(missing_ok=True)
             for draft in folder.glob(".draft-*"):  # of a process that was killed
                 shutil.rmtree(draft, ignore_errors=True)
         return len(gone), sum(e.bytes for e in gone)

@@ -7,9 +7,7 @@ Nothing inside waits for the device.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -17,42 +15,13 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from condense.engine.capture import CapturedStep
+from condense.engine.heap import reused_memory
 from condense.engine.precision import Precision, numerics
+from condense.engine.schedule import Schedule, batches_per_epoch
 from condense.engine.tensors import Batcher
 from condense.interfaces import Augmentation, Task
 
 AHEAD = 64  # batches whose order and augmentation are drawn at once
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """SGD and its budget.
-
-    Attributes:
-        steps: optimiser steps in all.
-        batch_size: samples a step; the last batch of an epoch may be shorter.
-        lr: initial learning rate.
-        momentum: of SGD.
-        weight_decay: of SGD.
-        cosine_to: final share of ``lr`` of a cosine schedule updated once an epoch, or None for
-            a constant rate.
-        precision: of the forward and backward pass.
-    """
-
-    steps: int
-    batch_size: int
-    lr: float
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    cosine_to: float | None = None
-    precision: Precision = "fp32"
-
-    def lr_at(self, epoch: int, epochs: int) -> float:
-        """Learning rate of ``epoch`` (0-based) out of ``epochs``; the last is the lowest."""
-        if self.cosine_to is None:
-            return self.lr
-        low = self.lr * self.cosine_to
-        return low + (self.lr - low) * 0.5 * (1 + math.cos(math.pi * epoch / max(epochs - 1, 1)))
 
 
 class Watch(Protocol):
@@ -63,11 +32,6 @@ class Watch(Protocol):
 
     def on_epoch(self, done: int) -> None:
         """``done`` epochs are complete."""
-
-
-def batches_per_epoch(samples: int, batch_size: int) -> int:
-    """Batches that cover ``samples``, the last one possibly short."""
-    return -(-samples // min(batch_size, samples))
 
 
 def train(
@@ -96,7 +60,7 @@ def train(
     per_epoch = batches_per_epoch(len(data), schedule.batch_size)
     epochs = -(-schedule.steps // per_epoch)
     left = schedule.steps
-    with numerics(schedule.precision, data.device):
+    with numerics(schedule.precision, data.device), reused_memory():
         for epoch, batches in enumerate(_epochs(data, schedule.batch_size, augmentation, rng)):
             step.set_lr(schedule.lr_at(epoch, epochs))
             for indices, draws in batches:

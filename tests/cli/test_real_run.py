@@ -98,7 +98,7 @@ def test_the_folder_of_run_has_the_files_of_the_design(document, place):
     wanted = {"inputs", "labels", "role", "source_index", "step_size", "normalisation"}
     assert tensors.keys() >= wanted
     assert tensors["inputs"].shape == (50, 1, 8, 8)
-    assert sorted(tensors["role"].tolist()) == [0] * 20 + [1] * 30
+    assert sorted(tensors["role"].tolist()) == [0] * 10 + [1] * 40
     assert len((out / "trace.csv").read_text().splitlines()) == 4
     log = json.loads((out / "run.log.json").read_text())
     assert log["stages"] == document["stages"]

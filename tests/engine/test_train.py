@@ -8,8 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from condense.data import Role, TrainingSet
+from condense.engine.schedule import Schedule, batches_per_epoch
 from condense.engine.tensors import Batcher
-from condense.engine.train import AHEAD, Schedule, batches_per_epoch, predict, train
+from condense.engine.train import AHEAD, predict, train
 from condense.options import AugmentationSpec, NetworkSpec
 
 CPU = torch.device("cpu")

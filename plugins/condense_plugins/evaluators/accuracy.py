@@ -14,8 +14,9 @@ from condense import hookimpl
 from condense.engine import rng as rngs
 from condense.engine.estimate import training_seconds
 from condense.engine.precision import PrecisionOption, settle_precision
+from condense.engine.schedule import Schedule, batches_per_epoch
 from condense.engine.tensors import Batcher
-from condense.engine.train import Schedule, batches_per_epoch, predict, train
+from condense.engine.train import predict, train
 from condense.interfaces import (
     Arm,
     Augmentation,

@@ -8,9 +8,10 @@ from torch.nn import functional as F
 from torch.nn.utils import parameters_to_vector
 
 from condense.engine import rng as rngs
+from condense.engine.schedule import Schedule
 from condense.engine.stages import initial_set
 from condense.engine.tensors import Batcher
-from condense.engine.train import Schedule, train
+from condense.engine.train import train
 from condense.errors import CapacityError
 from condense.interfaces import Role, Selection, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec

@@ -12,8 +12,9 @@ from torch import Generator, Tensor, nn
 
 from condense.engine import rng as rngs
 from condense.engine.precision import settle_precision
+from condense.engine.schedule import Schedule, batches_per_epoch
 from condense.engine.tensors import Batcher
-from condense.engine.train import Schedule, batches_per_epoch, train
+from condense.engine.train import train
 from condense.errors import CapacityError
 from condense.interfaces import Context, LabeledData, Task, TrainingSet
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions

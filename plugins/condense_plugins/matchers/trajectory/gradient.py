@@ -70,17 +70,29 @@ class EagerSteps:
         augmentation: applied to every batch; the step back goes through it to the pixels.
         inputs: the synthetic set, float [M, …].
         labels: int64 [M].
+        layout: of augmented images on their way through the student.
     """
 
     student: Student
     augmentation: Augmentation
     inputs: Tensor
     labels: Tensor
+    layout: torch.memory_format = torch.contiguous_format
 
     def loss(self, theta: Tensor, raw: Tensor, batch: Batch) -> Tensor:
         """Student loss on the augmented batch ``raw`` [B, …]."""
-        augmented = self.augmentation.apply(raw, batch.draws)
+        augmented = self.lay_out(self.augmentation.apply(raw, batch.draws))
         return self.student.loss(theta, augmented, self.labels[batch.indices])
+
+    def lay_out(self, images: Tensor) -> Tensor:
+        """``images`` [B, C, H, W] in :attr:`layout`; features are left as they are."""
+        if images.dim() != 4 or self.layout is torch.contiguous_format:
+            return images
+        if images.shape[1] == 1 and not images.requires_grad:
+            # one channel has no order, and strides that do not say so leave what follows unordered
+            height, width = images.shape[2:]
+            return images.contiguous().as_strided(images.shape, (height * width, 1, width, 1))
+        return images.contiguous(memory_format=self.layout)
 
     def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
         leaf = theta.detach().requires_grad_()

@@ -32,6 +32,7 @@ from condense_plugins.matchers.trajectory.graphs import CapturedSteps
 from condense_plugins.matchers.trajectory.memory import choose_form
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.student import Student, flatten
+from condense_plugins.matchers.trajectory.tangent import TangentSteps
 
 
 class TrajectoryMatcher:
@@ -126,11 +127,19 @@ class TrajectoryMatcher:
             eager = EagerSteps(
                 self._student, self._augmentation, synthetic.inputs, synthetic.labels
             )
-            cuda = synthetic.inputs.device.type == "cuda"
-            form = choose_form(self.options, eager, batch)
-            steps: Steps = CapturedSteps(eager) if cuda and form == "constant" else eager
-            self._steps = (synthetic, steps, form)
+            quick = self._quick_steps(eager)
+            form = choose_form(self.options, eager, batch, tangent=isinstance(quick, TangentSteps))
+            self._steps = (synthetic, quick if form == "constant" else eager, form)
         return self._steps[1], self._steps[2]
+
+    def _quick_steps(self, eager: EagerSteps) -> Steps:
+        """``eager`` as it runs quickest in the constant form."""
+        device = eager.inputs.device
+        if device.type == "cuda":
+            return CapturedSteps(eager)
+        if settle_precision(self.options.precision, device, "tf32") == "bf16":
+            return eager  # the rules take one dtype throughout
+        return TangentSteps.of(eager) or eager
 
     def _draw(self, synthetic: SyntheticSet, rng: Generator) -> Walk:
         """Everything random of one iteration, in a fixed order."""

@@ -34,13 +34,14 @@ class Student:
         """Number of parameters P."""
         return sum(self._sizes)
 
+    def parts(self, theta: Tensor) -> list[Tensor]:
+        """The parameters inside ``theta`` [P], as views in ``parameters()`` order."""
+        parts = torch.split(theta, self._sizes)
+        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
     def loss(self, theta: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
         """Mean cross-entropy of a batch [B, …] at ``theta`` [P]."""
-        parts = torch.split(theta, self._sizes)
-        parameters = {
-            name: part.view(shape)
-            for name, part, shape in zip(self._names, parts, self._shapes, strict=True)
-        }
+        parameters = dict(zip(self._names, self.parts(theta), strict=True))
         logits = functional_call(self.network, parameters, (inputs,))
         return F.cross_entropy(logits.to(theta.dtype), labels)
 

@@ -1,0 +1,194 @@
+"""The small set, self-describing: what it holds and what can be told from that alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+from typing_extensions import Self
+
+from condense.data import (
+    Geometry,
+    LabeledData,
+    Normalization,
+    Role,
+    SyntheticSet,
+    Trace,
+    TrainingSet,
+    content_digest,
+)
+from condense.engine.tensors import network_inputs, to_pixels
+from condense.errors import DataError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CondensedSamples:
+    """A condensed training set; ``samples[i]`` is (normalised input, label).
+
+    Attributes:
+        inputs: float32 [M, C, H, W] or [M, D], normalised by ``normalization``.
+        labels: int64 [M], grouped by class.
+        role: uint8 [M], 0 real and frozen, 1 distilled (:class:`condense.data.Role`).
+        source_index: int64 [M], the training sample each one is or started from.
+        source_inputs: uint8 [M, H, W, C] or float32 [M, D], those samples themselves.
+        classes: class names.
+        normalization: per-channel mean and std in 0–1 pixel units.
+        flip: whether mirroring keeps the label.
+        step_size: learned synthetic step size, None where none was learned.
+        method, seed, recipe: how it was made; ``recipe`` is what ``recipe.toml`` holds.
+        data_name, data_fingerprint: what it was made of.
+        trace: loss and step size of every matching iteration.
+        snapshots: inputs of the whole set after some iterations, by iteration.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    role: Tensor
+    source_index: Tensor
+    source_inputs: Tensor
+    classes: tuple[str, ...]
+    normalization: Normalization
+    flip: bool = True
+    step_size: float | None = None
+    method: str = ""
+    seed: int = 0
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    data_name: str = ""
+    data_fingerprint: str = ""
+    trace: Trace = field(default_factory=Trace)
+    snapshots: Mapping[int, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        data: LabeledData,
+        synthetic: SyntheticSet,
+        *,
+        method: str,
+        seed: int,
+        recipe: Mapping[str, Any],
+        trace: Trace | None = None,
+        snapshots: Mapping[int, Tensor] | None = None,
+    ) -> Self:
+        """The artefact of ``synthetic``, made of ``data``."""
+        step_size = float(synthetic.step_size)
+        return cls(
+            synthetic.inputs.cpu(),
+            synthetic.labels.cpu(),
+            synthetic.role.cpu(),
+            synthetic.source_index.cpu(),
+            data.inputs[synthetic.source_index.cpu()],
+            data.classes,
+            data.normalization,
+            data.flip,
+            None if step_size != step_size else step_size,
+            method,
+            seed,
+            recipe,
+            data.name,
+            data.fingerprint,
+            trace or Trace(),
+            snapshots or {},
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.inputs[index], int(self.labels[index])
+
+    def __repr__(self) -> str:
+        shape = "×".join(map(str, self.geometry.shape))
+        return (
+            f"{type(self).__name__}({len(self)} samples of {shape}, {int(self.distilled.sum())} "
+            f"distilled, {len(self.classes)} classes, {self.method} on {self.data_name})"
+        )
+
+    @property
+    def geometry(self) -> Geometry:
+        return Geometry(tuple(self.inputs.shape[1:]), len(self.classes), self.flip)
+
+    @property
+    def distilled(self) -> Tensor:
+        """bool [M], true where a sample was distilled."""
+        return self.role == Role.DISTILLED
+
+    @property
+    def images(self) -> Tensor:
+        """uint8 [M, H, W, C] as one would look at them; distilled values clamped to 0–255.
+
+        Real samples are their sources, byte for byte.
+
+        Raises:
+            DataError: for feature vectors.
+        """
+        if not self.geometry.is_image:
+            raise DataError("this set holds feature vectors, which have no images")
+        pixels = to_pixels(self.inputs, self.normalization)
+        mask = self.distilled[:, None, None, None]
+        return torch.where(mask, pixels, self.source_inputs)
+
+    def training_set(self) -> TrainingSet:
+        """As the training loop and the evaluator take it."""
+        return TrainingSet(
+            self.inputs, self.labels, self.role, self.normalization, self.geometry, True
+        )
+
+    @property
+    def content_fingerprint(self) -> str:
+        """SHA-256 (32 hex digits) of what training on the set depends on."""
+        return content_digest(self.inputs, self.labels, self.role, extra=(self.classes, self.flip))
+
+    def source_unchanged(self) -> bool:
+        """Whether every real sample still equals its source to the bit."""
+        real = ~self.distilled
+        data = LabeledData(self.source_inputs, self.labels, self.classes, self.normalization)
+        indices = torch.nonzero(real).flatten()
+        return bool(torch.equal(self.inputs[real], network_inputs(data, indices)))
+
+    def to_bytes(self) -> bytes:
+        """The contents of ``condensed.safetensors``."""
+        norm = [self.normalization.mean, self.normalization.std]
+        step = float("nan") if self.step_size is None else self.step_size
+        tensors = {
+            "inputs": self.inputs,
+            "labels": self.labels,
+            "role": self.role,
+            "source_index": self.source_index,
+            "source_inputs": self.source_inputs,
+            "step_size": torch.tensor(step, dtype=torch.float32),
+            "normalisation": torch.tensor(norm, dtype=torch.float64),
+        }
+        return safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()})
+
+    def manifest(self, blob: bytes) -> dict[str, Any]:
+        """The contents of ``manifest.json``; nothing in it depends on the clock."""
+        return {
+            "format": FORMAT,
+            "method": self.method,
+            "seed": self.seed,
+            "samples": len(self),
+            "distilled": int(self.distilled.sum()),
+            "shape": list(self.geometry.shape),
+            "layout": "NCHW, normalised float32" if self.geometry.is_image else "ND, normalised",
+            "classes": list(self.classes),
+            "per_class": torch.bincount(self.labels, minlength=len(self.classes)).tolist(),
+            "flip": self.flip,
+            "step_size": self.step_size,
+            "normalisation": {
+                "mean": list(self.normalization.mean),
+                "std": list(self.normalization.std),
+            },
+            "data": {"name": self.data_name, "fingerprint": self.data_fingerprint},
+            "recipe": dict(self.recipe),
+            "roles": {"0": "real", "1": "distilled"},
+            "snapshots": sorted(self.snapshots),
+            "sha256": hashlib.sha256(blob).hexdigest(),
+        }

@@ -1,0 +1,228 @@
+"""Layers that carry a tangent: how a value, a gradient and the change of both pass through them.
+
+Every rule sees a value x with its tangent dx (None = zero) on the way forward, and on the way
+back the gradient g of the loss with its tangent dg; p are the layer's parameters and v the
+direction they move in. Only what the walk back needs is computed: of the parameters' gradients
+the tangents alone, of the first layer the tangent at the input alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Params = Sequence[Tensor]
+Pair = tuple[Tensor, Tensor | None]
+aten = torch.ops.aten
+
+
+class Rule:
+    """One layer; keeps what the way back needs between :meth:`push` and :meth:`pull`.
+
+    Args:
+        module: gives the hyperparameters, its weights are not read.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.owned = len(list(module.parameters()))
+        self.saved: tuple[Any, ...] = ()
+
+    def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
+        """Value and tangent of the output."""
+        raise NotImplementedError
+
+    def pull(
+        self, g: Tensor, dg: Tensor, p: Params, v: Params, out: Params, first: bool
+    ) -> tuple[Tensor, Tensor]:
+        """(g, dg) at the input; fills ``out`` with the tangents of the parameters' gradients.
+
+        Both ``g`` and ``dg`` may be overwritten. Where ``first``, g at the input is not asked for.
+        """
+        raise NotImplementedError
+
+    def take(self) -> tuple[Any, ...]:
+        """What :meth:`push` kept, let go of here."""
+        saved, self.saved = self.saved, ()
+        return saved
+
+
+class ConvRule(Rule):
+    """y = w ∗ x + b."""
+
+    def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
+        self.saved = (x, dx)
+        dy = self._apply(x, *v)
+        if dx is not None:
+            dy.add_(self._apply(dx, p[0]))
+        return self._apply(x, *p), dy
+
+    def pull(
+        self, g: Tensor, dg: Tensor, p: Params, v: Params, out: Params, first: bool
+    ) -> tuple[Tensor, Tensor]:
+        x, dx = self.take()
+        change, slope = self._back(dg, x, p[0], (True, True))
+        if dx is not None:
+            slope.add_(self._back(g, dx, p[0], (False, True))[1])
+        out[0].copy_(slope)
+        if len(out) > 1:
+            out[1].copy_(dg.sum((0, 2, 3)))
+        change.add_(self._back(g, x, v[0], (True, False))[0])
+        return g if first else self._back(g, x, p[0], (True, False))[0], change
+
+    def _apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        m = self.module
+        return torch.conv2d(x, weight, bias, m.stride, m.padding, m.dilation, m.groups)
+
+    def _back(self, g: Tensor, x: Tensor, weight: Tensor, want: tuple[bool, bool]) -> Any:
+        m = self.module
+        return aten.convolution_backward(
+            *(g, x, weight, None, m.stride, m.padding, m.dilation, False, [0, 0], m.groups),
+            [*want, False],
+        )[:2]
+
+
+class BatchNormRule(Rule):
+    """y = γ x̂ + β, x̂ = r(x − m) with the batch's own m and r.
+
+    The Jacobian of x̂ is symmetric, J u = r(u − mean u − x̂ mean(u x̂)), so PyTorch's one kernel
+    for the way back also carries tangents forward. With ρ = dr/r = −r mean(x̂ dx), the change of
+    γ J g along dx is (ργ + dγ) J g − rγ (mean(g x̂) dx̂ + mean(g dx̂) x̂) beside γ J dg.
+    """
+
+    def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
+        dx = torch.zeros_like(x) if dx is None else dx
+        y, mean, rstd = torch.native_batch_norm(x, *p, None, None, True, 0.0, self.module.eps)
+        hat, along, _ = self._jacobian(dx, x, None, mean, rstd)
+        self.saved = (x, hat, mean, rstd, along)
+        slope = v[0] * rstd
+        dy = torch.addcmul(_wide(v[1] - slope * mean, x), hat, _wide(p[0], x))
+        return y, dy.addcmul_(x, _wide(slope, x))
+
+    def pull(
+        self, g: Tensor, dg: Tensor, p: Params, v: Params, out: Params, first: bool
+    ) -> tuple[Tensor, Tensor]:
+        x, hat, mean, rstd, along = self.take()
+        n = x.numel() // len(mean)
+        gamma, back = p[0], rstd * p[0] / n
+        change, dg_hat, dg_sum = self._jacobian(dg, x, gamma, mean, rstd)
+        plain, g_hat, _ = self._jacobian(g, x, None, mean, rstd)
+        axes = [0, *range(2, x.dim())]
+        g_dhat = torch.mul(g, hat, out=dg).sum(axes)
+        torch.add(dg_hat, g_dhat, out=out[0])
+        out[1].copy_(dg_sum)
+        change.addcmul_(plain, _wide(v[0] - along * back, x))
+        change.addcmul_(hat, _wide(-back * g_hat, x))
+        swing = -back * g_dhat * rstd  # x̂ = r x − r m
+        change.addcmul_(x, _wide(swing, x)).sub_(_wide(swing * mean, x))
+        return plain.mul_(_wide(gamma, x)), change
+
+    def _jacobian(
+        self, u: Tensor, x: Tensor, gamma: Tensor | None, mean: Tensor, rstd: Tensor
+    ) -> Any:
+        """(γ J u, Σ u x̂, Σ u)."""
+        ones = torch.ones_like(mean) if gamma is None else gamma
+        return aten.native_batch_norm_backward(
+            *(u, x, ones, None, None, mean, rstd, True, self.module.eps), [True, True, True]
+        )
+
+
+def _wide(channels: Tensor, like: Tensor) -> Tensor:
+    """[C] as [1, C, 1, …]."""
+    return channels.reshape(1, -1, *[1] * (like.dim() - 2))
+
+
+class ReluRule(Rule):
+    """y = max(x, 0)."""
+
+    def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
+        y = x.relu()
+        self.saved = (y,)
+        return y, None if dx is None else aten.threshold_backward(dx, y, 0)
+
+    def pull(
+        self, g: Tensor, dg: Tensor, p: Params, v: Params, out: Params, first: bool
+    ) -> tuple[Tensor, Tensor]:
+        (y,) = self.take()
+        return aten.threshold_backward(g, y, 0), aten.threshold_backward(dg, y, 0)
+
+
+class AvgPoolRule(Rule):
+    """Means over windows."""
+
+    def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
+        self.saved = (x,)
+        return self.module(x), None if dx is None else self.module(dx)
+
+    def pull(
+        self, g: Tensor, dg: Tensor, p: Params, v: Params, out: Params, first: bool
+    ) -> tuple[Tensor, Tensor]:
+        (x,) = self.take()
+        return self._back(g, x), self._back(dg, x)
+
+    def _back(self, g: Tensor, x: Tensor) -> Tensor:
+        m = self.module
+        sizes = [[s] * 2 if isinstance(s, int) else s for s in (m.kernel_size, m.stride, m.padding)]
+        result: Tensor = aten.avg_pool2d_backward(
+            g, x, *sizes, m.ceil_mode, m.count_include_pad, m.divisor_override
+        )
+        return result
+
+
+class FlattenRule(Rule):
+    """[B, …] → [B, D]."""
+
+    def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
+        self.saved = (x.shape,)
+        return x.flatten(1), None if dx is None else dx.flatten(1)
+
+    def pull(
+        self, g: Tensor, dg: Tensor, p: Params, v: Params, out: Params, first: bool
+    ) -> tuple[Tensor, Tensor]:
+        (shape,) = self.take()
+        return g.reshape(shape), dg.reshape(shape)
+
+
+class LinearRule(Rule):
+    """y = x wᵀ + b."""
+
+    def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
+        self.saved = (x, dx)
+        dy = nn.functional.linear(x, *v)
+        return nn.functional.linear(x, *p), dy if dx is None else dy.addmm_(dx, p[0].t())
+
+    def pull(
+        self, g: Tensor, dg: Tensor, p: Params, v: Params, out: Params, first: bool
+    ) -> tuple[Tensor, Tensor]:
+        x, dx = self.take()
+        torch.mm(dg.t(), x, out=out[0])
+        if dx is not None:
+            out[0].addmm_(g.t(), dx)
+        if len(out) > 1:
+            torch.sum(dg, 0, out=out[1])
+        change = torch.addmm(g @ v[0], dg, p[0])
+        return g if first else g @ p[0], change
+
+
+def rules_of(network: nn.Module) -> list[Rule] | None:
+    """``network`` as a chain of rules, or None if it is anything else."""
+    if type(network) is nn.Sequential:
+        parts = [rules_of(module) for module in network]
+        if any(part is None for part in parts):
+            return None
+        return [rule for part in parts if part is not None for rule in part]
+    if type(network) is nn.Identity:
+        return []
+    if type(network) is nn.Conv2d:
+        known = network.padding_mode == "zeros" and not isinstance(network.padding, str)
+        return [ConvRule(network)] if known else None
+    if type(network) in (nn.BatchNorm1d, nn.BatchNorm2d):
+        return [BatchNormRule(network)] if network.affine else None
+    if type(network) is nn.Flatten:
+        return [FlattenRule(network)] if (network.start_dim, network.end_dim) == (1, -1) else None
+    simple = {nn.ReLU: ReluRule, nn.AvgPool2d: AvgPoolRule, nn.Linear: LinearRule}
+    rule = simple.get(type(network))
+    return None if rule is None else [rule(network)]

@@ -1,0 +1,84 @@
+"""The step back as one tangent pass: forward over reverse, layer by layer, without a graph.
+
+What the walk back needs of a step (see :mod:`.gradient`) is one directional derivative, that of
+∇ℓ in direction (v, 0). Carried through the layers with :mod:`.rules` it costs 8 convolutions a
+layer instead of the 9 of reverse over reverse: s = g·v is the tangent of the loss itself, so ∇_θ ℓ
+is never formed. A batch norm, whose double backward is some thirty passes over memory in
+autograd, costs eleven.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps
+from condense_plugins.matchers.trajectory.rules import Rule, rules_of
+
+
+@dataclass(frozen=True, eq=False)
+class TangentSteps:
+    """:class:`EagerSteps` whose step back goes through the rules.
+
+    Attributes:
+        eager: the steps it stands for; its own step forward is used.
+        rules: of the student's network, in order.
+    """
+
+    eager: EagerSteps
+    rules: tuple[Rule, ...]
+
+    @staticmethod
+    def of(eager: EagerSteps) -> TangentSteps | None:
+        """For ``eager``'s student, or None where a layer of it has no rule."""
+        network = eager.student.network
+        rules = rules_of(network)
+        if rules is None or sum(r.owned for r in rules) != len(list(network.parameters())):
+            return None  # the sum differs where a layer appears twice
+        # the layout that a CPU's convolutions, norms and pools take without copying; autograd's
+        # double backward mixes it with the other, and loses
+        return TangentSteps(replace(eager, layout=torch.channels_last), tuple(rules))
+
+    def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
+        """θ_{t+1} from θ_t."""
+        return self.eager.forward(theta, step_size, batch)
+
+    @torch.no_grad()
+    def backward(
+        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(∂s/∂θ_t [P], ∂s/∂X_t [B, …], s_t scalar) for adjoint v_{t+1}."""
+        raw = self.eager.inputs[batch.indices].requires_grad_()
+        with torch.enable_grad():
+            augmented = self.eager.augmentation.apply(raw, batch.draws)
+        grad_theta = torch.empty_like(theta)
+        labels = self.eager.labels[batch.indices]
+        inputs = self.eager.lay_out(augmented.detach())
+        slope, change = self._tangent(theta, adjoint, inputs, labels, grad_theta)
+        if augmented is not raw:
+            (change,) = torch.autograd.grad(augmented, raw, change)
+        return grad_theta, change, slope
+
+    def _tangent(
+        self, theta: Tensor, adjoint: Tensor, inputs: Tensor, labels: Tensor, out: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(s, ∂s/∂inputs), ∂s/∂θ into ``out``."""
+        student = self.eager.student
+        parts = list(zip(*(student.parts(t) for t in (theta, adjoint, out)), strict=True))
+        owned: list[tuple[tuple[Tensor, ...], ...]] = []
+        x, dx = inputs, None
+        for rule in self.rules:
+            mine, parts = parts[: rule.owned], parts[rule.owned :]
+            owned.append(tuple(zip(*mine, strict=True)) if mine else ((), (), ()))
+            x, dx = rule.push(x, dx, *owned[-1][:2])
+        assert dx is not None
+        g = torch.softmax(x, 1)
+        dg = (dx - (g * dx).sum(1, keepdim=True)).mul_(g).div_(len(x))
+        g = (g - one_hot(labels, x.shape[1])).div_(len(x))
+        slope = (g * dx).sum()
+        for number in reversed(range(len(self.rules))):
+            g, dg = self.rules[number].pull(g, dg, *owned[number], first=number == 0)
+        return slope, dg

@@ -1,0 +1,164 @@
+"""``condense plugins new``: a package of every kind that passes as it is, or nothing at all."""
+
+import ast
+import os
+import subprocess
+import sys
+
+import click.testing
+import pytest
+
+from condense.cli.main import main
+from condense.plugin.host import build_host
+from condense.plugin.scaffold import SUFFIX, Names, package_files, write_package
+
+MAX_LINES = 20
+
+
+@pytest.fixture(scope="module")
+def built_ins():
+    return build_host(external=False)
+
+
+@pytest.fixture(scope="module")
+def packages(built_ins, tmp_path_factory):
+    """One generated package of each kind."""
+    into = tmp_path_factory.mktemp("packages") / "new"
+    return [write_package(built_ins, kind, f"my-{kind}", into) for kind in SUFFIX]
+
+
+def outside(*arguments, cwd, **changes):
+    paths = [os.getcwd(), *sys.path]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=cwd,
+        env={**environment, **changes},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_packages_of_all_kinds_pass_untouched(packages):
+    """As one session, which is much quicker; the next test runs one by itself."""
+    sources = os.pathsep.join(str(p / "src") for p in packages)
+    environment = {"PYTHONPATH": os.pathsep.join([sources, os.getcwd(), *sys.path])}
+    done = outside(
+        *("pytest", "-q", "-W", "error", "--import-mode=importlib", "-p", "no:cacheprovider"),
+        *("-c", packages[0] / "pyproject.toml", "--rootdir", packages[0].parent),
+        *(p / "tests" for p in packages),
+        cwd=packages[0].parent,
+        **environment,
+    )
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+    assert "failed" not in done.stdout
+
+
+def test_pytest_inside_a_package_passes(packages):
+    place = next(p for p in packages if p.name == "condense-my-selector")
+    done = outside("pytest", "-q", "-W", "error", "-p", "no:cacheprovider", cwd=place)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_mypy_strict_passes_on_all_packages(packages):
+    pytest.importorskip("mypy")
+    sources = [p / "src" for p in packages]
+    tests = [p / "tests" for p in packages]
+    done = outside(
+        *("mypy", "--config-file", packages[0] / "pyproject.toml", *sources, *tests),
+        cwd=packages[0].parent,
+        MYPYPATH=os.pathsep.join(map(str, sources)),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{2 * len(packages)} source files" in done.stdout
+
+
+def code_lines(text):
+    """Lines of code besides imports and the docstring of the module; docstrings count."""
+    tree = ast.parse(text)
+    skipped = set()
+    for node in tree.body:
+        if isinstance(node, (ast.Import, ast.ImportFrom, ast.Expr)):
+            skipped.update(range(node.lineno, node.end_lineno + 1))
+    lines = enumerate(text.splitlines(), 1)
+    return [line for n, line in lines if line.strip() and n not in skipped and "#" != line[:1]]
+
+
+@pytest.mark.parametrize("kind", SUFFIX)
+def test_a_component_is_short_and_has_options_help_and_hook(kind):
+    names = Names(kind, "my-own")
+    files = package_files(names)
+    text = files["src/condense_my_own/__init__.py"]
+    hook = len("@hookimpl, def, register".split(","))
+    component = len(code_lines(text)) - hook
+    allowed = {"matcher": 24, "evaluator": 24, "selector": 22}.get(kind, MAX_LINES)
+    assert component <= allowed, component
+    if kind != "method":
+        assert "class Options(" in text
+        assert "description=" in text
+    assert all(len(line) <= 100 for line in text.splitlines())
+    assert 'my-own = "condense_my_own"' in files["pyproject.toml"]
+
+
+def call(*arguments, host=None):
+    return click.testing.CliRunner().invoke(
+        main, ["plugins", "new", *map(str, arguments)], obj=host
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "code", "told"),
+    [
+        ("scorer", "MyScorer", 2, "name 'MyScorer' must be kebab-case"),
+        ("scorer", "my_scorer", 2, "must be kebab-case"),
+        ("scorer", "3d", 2, "start with a letter"),
+        ("scorer", "-x", 2, "no such option"),
+        ("scorer", "../up", 2, "must be kebab-case"),
+        ("scorer", "el2n", 2, "scorer 'el2n' is taken by condense_plugins"),
+        ("scorer", "plugins", 2, "a package condense_plugins is installed"),
+        ("scorrer", "mine", 2, "did you mean 'scorer'"),
+        ("preset", "mine", 2, "unknown kind 'preset'"),
+    ],
+)
+def test_a_bad_name_or_kind_writes_nothing(tmp_path, built_ins, kind, name, code, told):
+    result = call(kind, name, "--into", tmp_path / "new", host=built_ins)
+    assert result.exit_code == code
+    assert told in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path, built_ins):
+    mine = tmp_path / "condense-mine" / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    result = call("scorer", "mine", "--into", tmp_path, host=built_ins)
+    assert result.exit_code == 1
+    assert "is there already" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert [p.name for p in tmp_path.rglob("*")] == ["condense-mine", "notes.txt"]
+
+
+def test_a_place_that_cannot_be_written(tmp_path, built_ins):
+    (tmp_path / "file").write_text("")
+    result = call("scorer", "mine", "--into", tmp_path / "file", host=built_ins)
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_it_says_what_to_do_next_or_json(tmp_path, built_ins):
+    import json
+
+    result = call("scorer", "mine", "--into", tmp_path, host=built_ins)
+    assert result.exit_code == 0
+    assert "condense run -o scorer=mine" in result.stdout
+    result = call("method", "own-way", "--into", tmp_path, "--json", host=built_ins)
+    document = json.loads(result.stdout)
+    assert document["package"] == "condense-own-way"
+    assert "src/condense_own_way/__init__.py" in document["files"]

@@ -1,0 +1,88 @@
+"""Every page on plugins: its example runs through the kit, its checks are those there are."""
+
+import re
+import types
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from condense.cli.main import main
+from condense.plugin.host import build_host
+from condense.plugin.scaffold import SUFFIX
+from condense.testing import checks_of, run_checks
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = DOCS / "plugins"
+TUTORIAL = (PAGES / "first-scorer.md").read_text(encoding="utf-8")
+
+
+def page(kind):
+    return (PAGES / f"{kind}.md").read_text(encoding="utf-8")
+
+
+def example(text, change=lambda code: code):
+    """The python block of a page as a module, registered with a host of its own."""
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    module = types.ModuleType("example")
+    exec(compile(change(code), "example", "exec"), module.__dict__)
+    host = build_host(external=False, extra=[module])
+    assert host.broken == []
+    return host
+
+
+def only(host, kind):
+    """The one component of ``kind`` that is no built-in."""
+    (entry,) = [e for _, e in host.registry(kind).items() if e.package == "example"]
+    return entry.component
+
+
+def test_there_is_a_page_for_every_kind():
+    assert {p.stem for p in PAGES.glob("*.md")} == {*SUFFIX, "first-scorer"}
+
+
+@pytest.mark.parametrize("kind", SUFFIX)
+def test_the_example_of_a_page_conforms(kind):
+    host = example(page(kind))
+    run_checks(kind, only(host, kind), host=host).raise_failures()
+
+
+@pytest.mark.parametrize("kind", SUFFIX)
+def test_a_page_gives_shapes_errors_and_all_checks(kind):
+    text = page(kind)
+    assert "type, shape, unit" in text
+    assert "\nErrors: " in text
+    listed = re.findall(r"^- `(check_\w+)`", text, re.MULTILINE)
+    assert listed == [check.__name__ for check in checks_of(kind)]
+
+
+def test_the_scorer_of_the_tutorial_conforms():
+    host = example(TUTORIAL)
+    run_checks("scorer", only(host, "scorer"), host=host).raise_failures()
+
+
+def test_the_tutorial_tells_what_a_flipped_sign_does():
+    host = example(TUTORIAL, lambda code: code.replace("return -margin", "return margin"))
+    (failure,) = run_checks("scorer", only(host, "scorer"), host=host).failures
+    (told,) = re.findall(r"```text\n(.*?)```", TUTORIAL, re.DOTALL)
+    expected = re.escape(" ".join(told.split())).replace("…", r"[\d.]+")
+    assert re.fullmatch(expected, f"{failure.check}: {failure.message}")
+
+
+def commands():
+    texts = [p.read_text(encoding="utf-8") for p in sorted(PAGES.glob("*.md"))]
+    fenced = [b for t in texts for b in re.findall(r"```bash\n(.*?)```", t, re.DOTALL)]
+    inline = [c for t in texts for c in re.findall(r"`(condense [^`]*)`", t)]
+    lines = [line for block in fenced for line in block.splitlines()]
+    return sorted({c for c in (*lines, *inline) if c.startswith("condense ")})
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_on_the_pages_exist_with_their_flags(command):
+    words = command.split()[1:]
+    depth = 2 if words[0] in ("plugins", "cache") and len(words) > 1 else 1
+    told = CliRunner().invoke(main, [*words[:depth], "--help"])
+    assert told.exit_code == 0, command
+    for word in words[depth:]:
+        if word.startswith("-"):
+            assert re.search(rf"(^|\s){re.escape(word)}\b", told.output), (command, word)

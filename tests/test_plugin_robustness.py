@@ -1,0 +1,256 @@
+"""Installed strangers that misbehave, seen through the command as a user would."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import time
+import types
+from pathlib import Path
+
+import pytest
+
+COMMAND = "from condense.cli.main import main; main()"
+SCORER = """
+    from condense import Options, hookimpl
+    {before}
+    class S:
+        "A scorer."
+        name = "{name}"
+        class Options(Options):
+            pass
+        def __init__(self, options):
+            self.options = options
+        def score(self, data, context, rng):
+            {body}
+
+    {decorator}
+    def {hook}(register):
+        register(S)
+        {after}
+"""
+
+
+def scorer(name, **parts):
+    values = {
+        "before": "",
+        "body": "return data.inputs.flatten(1).float().std(1)",
+        "decorator": "@hookimpl",
+        "hook": "condense_register_scorers",
+        "after": "",
+        **parts,
+    }
+    return textwrap.dedent(SCORER).format(name=name, **values)
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A folder of installed packages; call it to install one more."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+
+    def install(name, code):
+        (folder / f"stranger_{name}.py").write_text(code)
+        info = folder / f"stranger_{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: pkg-{name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[condense]\n{name} = stranger_{name}\n")
+
+    install.folder = folder
+    return install
+
+
+@pytest.fixture
+def condense(site, tmp_path):
+    def run(*arguments, timeout=60, code=COMMAND, stdin=""):
+        environment = {k: v for k, v in os.environ.items() if k != "CONDENSE_PLUGINS"}
+        environment["PYTHONPATH"] = os.pathsep.join([str(site.folder), os.getcwd(), *sys.path])
+        command = (sys.executable, "-c", code, *arguments)
+        return subprocess.run(
+            command,
+            input=stdin,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+MANY = """
+import json, sys
+import condense.plugin.watch as watch
+from click.testing import CliRunner
+from condense.cli.main import main
+watch.SLOW_SECONDS, watch.HANG_SECONDS = 0.5, 1.5
+for line in sys.stdin:
+    done = CliRunner().invoke(main, json.loads(line))
+    told = {"returncode": done.exit_code, "stdout": done.stdout, "stderr": done.stderr}
+    print(json.dumps(told), flush=True)
+"""
+
+
+@pytest.fixture
+def condense_many(condense):
+    """Runs several commands in one process, each with a host of its own; it saves imports."""
+
+    def run(*commands):
+        lines = "".join(json.dumps(c) + "\n" for c in commands)
+        done = condense(code=MANY, stdin=lines, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return [types.SimpleNamespace(**json.loads(line)) for line in done.stdout.splitlines()]
+
+    return run
+
+
+def test_five_strangers_one_broken_one_slow(site, condense):
+    for name in ("aa", "bb", "cc"):
+        site(name, scorer(name))
+    site("broken", "import no_such_module_anywhere")
+    site("slow", "import time; time.sleep(1)\n" + scorer("slow"))
+    start = time.perf_counter()
+    done = condense("--help")
+    seconds = time.perf_counter() - start
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert seconds < 1.5  # 0.5 s on an idle machine; nothing is loaded, or it would be over 3 s
+    done = condense("plugins")
+    told = "ModuleNotFoundError: No module named 'no_such_module_anywhere'"
+    assert done.returncode == 0
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert {r[1] for r in rows if r[:1] == ["scorer"]} >= {"aa", "bb", "cc", "slow", "el2n"}
+    assert re.search(rf"^broken +broken +pkg-broken +{told}$", done.stdout, re.MULTILINE)
+    assert f"warning: plugin broken (pkg-broken) failed to load: {told}\n" in done.stderr
+
+
+LOADING = {
+    "raises": ("raise RuntimeError('no luck')", "RuntimeError: no luck"),
+    "twice": (scorer("twice", after="register(S)"), "registers scorer 'twice' twice"),
+    "misspelt": (
+        scorer("misspelt", hook="condense_register_scorer"),
+        "which is no hook; did you mean 'condense_register_scorers'?",
+    ),
+    "unmarked": (
+        scorer("unmarked", decorator=""),
+        "condense_register_scorers without the decorator @condense.hookimpl",
+    ),
+    "reseeds": (
+        scorer("reseeds", before="import random; random.seed(1)"),
+        "reseeded the global randomness of random",
+    ),
+    "exits": ("raise SystemExit(3)", "SystemExit: 3"),
+    "syntax": ("def (", "SyntaxError"),
+}
+
+
+def test_strangers_that_fail_to_load_are_named_and_alone(site, condense_many):
+    for fault, (code, _) in LOADING.items():
+        site(fault, code)
+    site("good", scorer("good"))
+    site("hangs", "import time; time.sleep(60)")
+    site("loud", scorer("loud", before="print('hello')"))
+    done, debug = condense_many(["plugins", "--json", "--strict"], ["--debug", "plugins"])
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    broken = {b["name"]: b for b in document["broken"]}
+    assert set(broken) == {*LOADING, "hangs"}
+    for fault, (_, told) in LOADING.items():
+        assert broken[fault]["package"] == f"pkg-{fault}"
+        assert told in broken[fault]["error"], broken[fault]
+        assert f"warning: plugin {fault} (pkg-{fault}) failed to load: " in done.stderr
+    names = {c["name"] for c in document["components"] if c["kind"] == "scorer"}
+    assert {"good", "loud", "el2n"} <= names
+    assert not names & set(LOADING)
+    assert "Traceback" not in done.stderr
+    # one that hangs: named while it does, then given up
+    assert "warning: plugin hangs (pkg-hangs) is still loading after 0.5 s" in done.stderr
+    assert "given up" in broken["hangs"]["error"]
+    # one that prints: not on stdout, which is JSON
+    assert "plugin loud (pkg-loud) printed 'hello' while loading" in done.stderr
+    assert debug.returncode == 0
+    assert 'stranger_raises.py", line 1, in <module>' in debug.stderr
+
+
+def test_a_stranger_is_named_after_five_seconds():
+    from condense.plugin import watch
+
+    assert watch.SLOW_SECONDS == 5
+
+
+RUNNING = {
+    "shape": ("return data.labels[:-1].float()", "returned shape (1436,), expected (1437,)"),
+    "nan": ("return data.labels.float() / 0 * 0", "scores must be finite"),
+    "mutates": (
+        "data.inputs.zero_(); return data.labels.float()",
+        "changed the data it was given",
+    ),
+    "mutates-numpy": (
+        "data.inputs.numpy()[:] = 0; return data.labels.float()",
+        "changed the data it was given",
+    ),
+    "reseeds": (
+        "import torch; torch.manual_seed(0); return data.labels.float()",
+        "changed the global randomness of torch",
+    ),
+    "none": ("return None", "returned None"),
+    "raises": ("return {}['key']", "of stranger_raises failed with KeyError: 'key'"),
+}
+
+
+def test_strangers_that_fail_at_work_are_named_and_nothing_is_stored(site, condense_many, tmp_path):
+    store = Path(os.environ["CONDENSE_STORE"])
+    for fault, (body, _) in RUNNING.items():
+        site(fault.replace("-", "_"), scorer(fault, body=body))
+    site("loud", scorer("loud", body="print('hello'); return data.labels.float()"))
+    *failed, debug = condense_many(
+        *(["score", "-o", f"scorer={fault}", "--json"] for fault in RUNNING),
+        ["--debug", "score", "-o", "scorer=raises"],
+    )
+    for done, (fault, (_, told)) in zip(failed, RUNNING.items(), strict=True):
+        assert done.returncode == 1, fault
+        assert done.stdout == ""
+        assert f"error: scorer '{fault}'" in done.stderr
+        assert told in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / f"scores-{fault}-digits").exists()
+    assert not list(store.rglob("*.safetensors"))
+    assert "Traceback" in debug.stderr
+    assert "stranger_raises.py" in debug.stderr
+    # one that prints at work: its scores count, its words do not get between
+    (loud,) = condense_many(["score", "-o", "scorer=loud", "--json"])
+    assert json.loads(loud.stdout)["scorer"] is not None
+    assert "hello" in loud.stderr
+    assert list(store.rglob("*.safetensors"))
+
+
+def test_plugins_check(site, condense_many, tmp_path):
+    site("fine", scorer("fine", body="return -data.labels.float() * 0"))
+    (tmp_path / "beside_me.py").write_text("x = 1\n")
+    told, text, beside, typo, window, file = condense_many(
+        ["plugins", "check", "fine", "--json"],
+        ["plugins", "check", "fine"],
+        ["plugins", "check", "beside_me"],
+        ["plugins", "check", "windw"],
+        ["plugins", "check", "selector:window"],
+        ["plugins", "check", "scorer:file", "--strict"],
+    )
+    assert told.returncode == 1
+    (component,) = json.loads(told.stdout)["components"]
+    failed = {c["check"]: c["message"] for c in component["checks"] if c["result"] == "failed"}
+    assert "check_harder_is_higher" in failed
+    assert set(failed) <= {"check_harder_is_higher", "check_scores_follow_their_samples"}
+    assert "check_harder_is_higher: scorer 'fine'" in text.stdout.replace(
+        "check_harder_is_higher, check_scores_follow_their_samples", "check_harder_is_higher"
+    )
+    assert beside.returncode == 1
+    assert "module beside_me registers nothing" in beside.stderr
+    assert (typo.returncode, typo.stderr.count("\n")) == (2, 1)
+    assert "did you mean 'window'" in typo.stderr
+    assert window.returncode == 0
+    assert file.returncode == 1
+    assert "not checked: needs a path" in file.stdout
