@@ -19,7 +19,8 @@ from condense.errors import OptionError
 from condense.interfaces import Context, Progress
 from condense.options import Options as BaseOptions
 from condense.plugin.host import Host, build_host
-from condense.recipe import Recipe, Request, Resolved, resolve
+from condense.recipe import Recipe, Resolved
+from condense.resolve import Request, resolve
 
 
 def condense(

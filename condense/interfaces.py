@@ -15,25 +15,20 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Generator, Tensor, nn
 
-from condense.data import (
+from condense.data import Geometry, LabeledData, Normalization, Role, SyntheticSet, TrainingSet
+from condense.options import AugmentationSpec, NetworkSpec
+from condense.options import Options as BaseOptions
+from condense.results import (
     Arm,
     Budget,
     Cost,
     Dynamics,
     Evaluation,
-    Geometry,
-    LabeledData,
     MatchPlan,
     MatchStep,
-    Normalization,
-    Role,
     Scores,
     Selection,
-    SyntheticSet,
-    TrainingSet,
 )
-from condense.options import AugmentationSpec, NetworkSpec
-from condense.options import Options as BaseOptions
 
 __all__ = [
     "Arm",

@@ -14,7 +14,7 @@ from condense.api import bind
 from condense.engine.progress import SilentProgress
 from condense.engine.run import evaluate_artefact
 from condense.errors import CondenseError, DataError, OptionError
-from condense.recipe import Request
+from condense.resolve import Request
 
 
 class Pictures(Dataset):

@@ -16,18 +16,20 @@ FLOORS = {
     "condense.errors": 0,
     "condense.options": 1,
     "condense.data": 1,
-    "condense.interfaces": 2,
-    "condense.plugin": 3,
+    "condense.results": 2,
+    "condense.interfaces": 3,
+    "condense.plugin": 4,
     "condense.recipe": 4,
-    "condense.engine": 5,
-    "condense.report": 6,
-    "condense.testing": 6,
-    "condense.api": 6,
-    "condense.cli": 7,
+    "condense.resolve": 5,
+    "condense.engine": 6,
+    "condense.report": 7,
+    "condense.testing": 7,
+    "condense.api": 7,
+    "condense.cli": 8,
 }
 PLUGINS_MAY_IMPORT = (
     *("condense", "condense.data", "condense.engine", "condense.errors", "condense.interfaces"),
-    *("condense.options", "condense.plugin", "condense.recipe"),
+    *("condense.options", "condense.plugin", "condense.recipe", "condense.results"),
 )
 FILE_LINES, FUNCTION_LINES = 300, 60
 

@@ -16,7 +16,8 @@ from condense.options import ComponentSpec, spec_fields
 from condense.plugin.host import build_host
 from condense.plugin.registry import KINDS, STAGES
 from condense.plugin.watch import GlobalRandomness
-from condense.recipe import Method, Request, resolve
+from condense.recipe import Method
+from condense.resolve import Request, resolve
 
 # the table of design.md, "first" column; `coverage` comes later
 BUILT_INS = {

@@ -10,7 +10,8 @@ from condense.options import parse_assignment
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.plugin.registry import STAGES
-from condense.recipe import Method, Preset, Request, merge, read_recipe, resolve
+from condense.recipe import Method, Preset, read_recipe
+from condense.resolve import Request, merge, resolve
 
 WINDOW = {"component": "window"}
 

@@ -12,7 +12,7 @@ import click
 from condense.errors import OptionError
 
 if TYPE_CHECKING:
-    from condense.recipe import Request
+    from condense.resolve import Request
 
 Command = Callable[..., Any]
 F = TypeVar("F", bound=Command)
@@ -103,7 +103,7 @@ def make_request(
         recipe_file: ``--recipe``.
         assignments: texts of ``-o``.
         stages: the only stages that ``-o`` may name, None for all.
-        flags: further fields of :class:`condense.recipe.Request`.
+        flags: further fields of :class:`condense.resolve.Request`.
 
     Raises:
         OptionError: for flags that exclude each other or an ``-o`` that makes no sense here.
@@ -112,7 +112,8 @@ def make_request(
     if ipc is not None and fraction is not None:
         raise OptionError(f"--ipc {ipc} and --fraction {fraction} exclude each other; give one")
     from condense.options import parse_assignment
-    from condense.recipe import Request, read_recipe
+    from condense.recipe import read_recipe
+    from condense.resolve import Request
 
     parsed = tuple(parse_assignment(text) for text in assignments)
     for text, (path, _) in zip(assignments, parsed, strict=True):

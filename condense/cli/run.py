@@ -13,7 +13,8 @@ from condense.cli.flags import FOLDER, device_flag, json_flag, recipe_flags
 if TYPE_CHECKING:
     from condense.engine.plan import Plan
     from condense.engine.run import RunResult
-    from condense.recipe import Recipe, Request
+    from condense.recipe import Recipe
+    from condense.resolve import Request
 
 
 @click.command(

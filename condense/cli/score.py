@@ -10,7 +10,7 @@ import click
 from condense.cli.flags import FOLDER, device_flag, json_flag, recipe_flags
 
 if TYPE_CHECKING:
-    from condense.recipe import Request
+    from condense.resolve import Request
 
 
 @click.command(

@@ -11,7 +11,7 @@ from condense.cli.flags import FOLDER, device_flag, json_flag, recipe_flags
 from condense.errors import OptionError
 
 if TYPE_CHECKING:
-    from condense.recipe import Request
+    from condense.resolve import Request
 
 
 @click.command(

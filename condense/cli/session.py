@@ -14,7 +14,8 @@ import click
 if TYPE_CHECKING:
     from condense.engine.pipeline import Pipeline
     from condense.plugin.host import Host
-    from condense.recipe import Recipe, Request
+    from condense.recipe import Recipe
+    from condense.resolve import Request
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Session:
 
     def recipe(self, request: Request) -> Recipe:
         """The recipe that ``request`` means."""
-        from condense.recipe import resolve
+        from condense.resolve import resolve
 
         return resolve(self.host, request)
 

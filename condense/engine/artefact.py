@@ -12,12 +12,13 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from condense.data import Normalization, Trace
+from condense.data import Normalization
 from condense.engine import export
 from condense.engine.condensed import CondensedSamples
 from condense.engine.export import MANIFEST, TENSORS, snapshot_path
 from condense.engine.preview import draw_preview
 from condense.errors import DataError
+from condense.results import Trace
 
 
 @dataclass(frozen=True, eq=False, repr=False)

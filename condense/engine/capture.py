@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from condense.engine.schedule import Schedule
-from condense.engine.tensors import Batcher
+from condense.engine.tensors import Batcher, channels_last
 from condense.interfaces import Augmentation
 
 WARMUP = 3  # eager runs before capture, so that cuDNN and the allocator have settled
@@ -80,9 +80,7 @@ class CapturedStep:
         def body() -> None:
             inputs, labels = self.data.batch(static_indices)
             inputs = self.augmentation.apply(inputs, static_draws)
-            if inputs.dim() == 4:
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
-            logits = self.network(inputs)
+            logits = self.network(channels_last(inputs))
             self.optimizer.zero_grad(set_to_none=True)
             F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()

@@ -18,12 +18,12 @@ from condense.data import (
     Normalization,
     Role,
     SyntheticSet,
-    Trace,
     TrainingSet,
     content_digest,
 )
 from condense.engine.tensors import network_inputs, to_pixels
 from condense.errors import DataError
+from condense.results import Trace
 
 FORMAT = 1
 

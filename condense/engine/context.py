@@ -13,7 +13,7 @@ from condense.errors import BrokenPlugin
 from condense.interfaces import Augmentation, Cache, Dynamics, Geometry, LabeledData, Progress
 from condense.options import AugmentationSpec, ComponentSpec, NetworkSpec, Options
 from condense.plugin.host import Host
-from condense.recipe import resolve_spec
+from condense.resolve import resolve_spec
 
 
 class EngineContext:

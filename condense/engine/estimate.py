@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import torch
 
-from condense.engine.schedule import Schedule
 from condense.engine.heap import reused_memory
+from condense.engine.schedule import Schedule
 from condense.engine.tensors import Batcher
 from condense.engine.train import train
 from condense.interfaces import Augmentation, Context, LabeledData, TrainingSet

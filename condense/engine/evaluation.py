@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from condense.data import Arm
 from condense.engine import rng as rngs
 from condense.engine.artefact import CondensedDataset
 from condense.engine.pipeline import Pipeline, component_key
@@ -16,7 +15,9 @@ from condense.engine.stages import run_evaluator
 from condense.engine.store import Payload
 from condense.interfaces import Evaluation, Evaluator, TrainingSet
 from condense.options import AugmentationSpec
-from condense.recipe import Resolved, resolve_spec
+from condense.recipe import Resolved
+from condense.resolve import resolve_spec
+from condense.results import Arm
 
 RANDOM, WHOLE = "random", "whole"
 

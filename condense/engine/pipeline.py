@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condense.data import Trace, content_digest
+from condense.data import content_digest
 from condense.engine import rng as rngs
 from condense.engine.artefact import CondensedDataset
 from condense.engine.context import EngineContext
@@ -38,6 +38,7 @@ from condense.interfaces import (
 )
 from condense.plugin.host import Host
 from condense.recipe import Recipe, Resolved
+from condense.results import Trace
 
 
 @dataclass(frozen=True)

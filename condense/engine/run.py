@@ -21,7 +21,8 @@ from condense.engine.store import Store
 from condense.errors import DataError
 from condense.interfaces import Evaluation, Progress
 from condense.plugin.host import Host
-from condense.recipe import Recipe, Request, resolve
+from condense.recipe import Recipe
+from condense.resolve import Request, resolve
 
 
 @dataclass(frozen=True, eq=False)

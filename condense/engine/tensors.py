@@ -55,6 +55,20 @@ def normalise(inputs: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     return values.permute(0, 3, 1, 2).contiguous() if inputs.dim() == 4 else values
 
 
+def channels_last(inputs: Tensor) -> Tensor:
+    """Images [B, C, H, W] in the layout that convolutions, norms and pools take without copying.
+
+    One channel has no order; its strides are made to say so, or what follows would be unordered
+    too. Features [B, D] are returned as they are.
+    """
+    if inputs.dim() != 4:
+        return inputs
+    if inputs.shape[1] > 1:
+        return inputs.contiguous(memory_format=torch.channels_last)
+    height, width = inputs.shape[2:]
+    return inputs.contiguous().as_strided(inputs.shape, (height * width, 1, width, 1))
+
+
 def network_inputs(data: LabeledData, indices: Tensor) -> Tensor:
     """The samples of ``data`` at ``indices`` as a network sees them, on the CPU."""
     mean, scale = affine(data.normalization, data.inputs, torch.device("cpu"))

@@ -18,7 +18,7 @@ from condense.engine.capture import CapturedStep
 from condense.engine.heap import reused_memory
 from condense.engine.precision import Precision, numerics
 from condense.engine.schedule import Schedule, batches_per_epoch
-from condense.engine.tensors import Batcher
+from condense.engine.tensors import Batcher, channels_last
 from condense.interfaces import Augmentation, Task
 
 AHEAD = 64  # batches whose order and augmentation are drawn at once
@@ -115,7 +115,7 @@ class _EagerStep:
         optimizer: torch.optim.SGD,
         augmentation: Augmentation,
     ) -> None:
-        self.network = network
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.data = data
         self.optimizer = optimizer
         self.augmentation = augmentation
@@ -126,7 +126,8 @@ class _EagerStep:
 
     def __call__(self, indices: Tensor, draws: Tensor) -> Tensor:
         inputs, labels = self.data.batch(indices)
-        logits: Tensor = self.network(self.augmentation.apply(inputs, draws))
+        inputs = channels_last(self.augmentation.apply(inputs, draws))
+        logits: Tensor = self.network(inputs)
         loss = F.cross_entropy(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -159,7 +160,7 @@ def predict(
     try:
         with numerics(precision, data.device):
             parts = [
-                network(data.batch(indices)[0]).float()
+                network(channels_last(data.batch(indices)[0])).float()
                 for indices in torch.split(torch.arange(len(data), device=data.device), batch_size)
             ]
     finally:

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from condense.data import Arm, Evaluation, Geometry, LabeledData, TrainingSet
+from condense.data import Geometry, LabeledData, TrainingSet
 from condense.interfaces import Augmentation
 from condense.options import AugmentationSpec, Options
 from condense.plugin.host import Host
+from condense.results import Arm, Evaluation
 from condense.testing.common import COMMON
 from condense.testing.report import Check, excused_by, run_all
 from condense.testing.subject import Subject, Work, make_subject

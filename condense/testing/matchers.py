@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condense.data import LabeledData, MatchPlan, MatchStep, SyntheticSet
+from condense.data import LabeledData, SyntheticSet
 from condense.engine.stages import initial_set
 from condense.options import NetworkSpec, Options, spec_fields
 from condense.plugin.host import Host
+from condense.results import MatchPlan, MatchStep
 from condense.testing.common import COMMON
 from condense.testing.report import Check, excused_by, run_all
 from condense.testing.subject import Subject, Work, make_subject

@@ -11,7 +11,8 @@ from torch import Tensor
 from condense.errors import BrokenPlugin, CondenseError
 from condense.plugin.host import Host, build_host, check_component
 from condense.plugin.registry import STAGES, Entry, Registry
-from condense.recipe import Recipe, Request, resolve
+from condense.recipe import Recipe
+from condense.resolve import Request, resolve
 from condense.testing.report import Check, run_all
 from condense.testing.subject import Subject, Work, make_subject
 

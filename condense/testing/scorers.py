@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condense.data import LabeledData, Scores
+from condense.data import LabeledData
 from condense.errors import CondenseError
 from condense.options import Options
 from condense.plugin.host import Host
+from condense.results import Scores
 from condense.testing.common import COMMON
 from condense.testing.report import Check, excused_by, run_all
 from condense.testing.subject import Subject, Work, describe, make_subject

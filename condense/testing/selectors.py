@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from condense.data import Budget, LabeledData, Scores, Selection
+from condense.data import LabeledData
 from condense.errors import CondenseError, DataError
 from condense.options import Options
 from condense.plugin.host import Host
+from condense.results import Budget, Scores, Selection
 from condense.testing.common import COMMON
 from condense.testing.report import Check, run_all
 from condense.testing.subject import Subject, Work, describe, make_subject

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from condense.data import LabeledData, Normalization, Scores, Selection
+from condense.data import LabeledData, Normalization
 from condense.engine.context import EngineContext
 from condense.engine.progress import SilentProgress
 from condense.plugin.host import Host
+from condense.results import Scores, Selection
 
 SIDE = 8
 CLASSES = ("ant", "bee", "cat")

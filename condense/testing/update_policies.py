@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from condense.data import LabeledData, MatchPlan, MatchStep, Selection, SyntheticSet
+from condense.data import LabeledData, SyntheticSet
 from condense.engine.match import match
 from condense.engine.progress import SilentProgress
 from condense.engine.stages import initial_set
 from condense.interfaces import Context
 from condense.options import Options
 from condense.plugin.host import Host
+from condense.results import MatchPlan, MatchStep, Selection
 from condense.testing.common import COMMON
 from condense.testing.report import Check, run_all
 from condense.testing.subject import Subject, Work, make_subject

@@ -11,11 +11,11 @@ import pytest
 from pydantic import Field
 
 import condense_plugins
-from condense.data import Evaluation
 from condense.options import NetworkSpec, Options
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.recipe import Method, Preset
+from condense.results import Evaluation
 
 
 def component(kind_name: str, options: type[Options] = Options, **members: Any) -> type:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from condense.data import Evaluation
 from condense.engine.store import Payload, Store
+from condense.results import Evaluation
 
 
 def summary(result):

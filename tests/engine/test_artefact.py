@@ -11,12 +11,13 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from condense.data import Normalization, Role, SyntheticSet, Trace
+from condense.data import Normalization, Role, SyntheticSet
 from condense.engine.artefact import CondensedDataset
 from condense.engine.ingest import labeled_data
 from condense.errors import DataError, OutputError
 from condense.options import parse_assignment
-from condense.recipe import Request, resolve
+from condense.resolve import Request, resolve
+from condense.results import Trace
 
 FILES = ["condensed.safetensors", "manifest.json", "recipe.toml", "trace.csv"]
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from condense.data import MatchPlan, MatchStep, Role, SyntheticSet
+from condense.data import Role, SyntheticSet
 from condense.engine import match as match_module
 from condense.engine.match import MatchState, match, update
 from condense.engine.progress import SilentProgress
 from condense.engine.stages import check_frozen
 from condense.errors import CondenseError
+from condense.results import MatchPlan, MatchStep
 
 PLAN = MatchPlan(
     iterations=3,

@@ -11,7 +11,7 @@ from pydantic import Field
 
 import condense.engine.match
 from condense import Options
-from condense.data import Evaluation, Role
+from condense.data import Role
 from condense.engine.artefact import CondensedDataset
 from condense.engine.ingest import labeled_data
 from condense.engine.pipeline import Pipeline
@@ -22,7 +22,8 @@ from condense.errors import BrokenPlugin, DataError
 from condense.interfaces import Scores, Selection
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
-from condense.recipe import Request, resolve
+from condense.resolve import Request, resolve
+from condense.results import Evaluation
 
 METHODS = {  # distilled samples of 5 a class, with α = 0.8 of the preset: ⌊0.8·5⌋ = 4
     "selmatch": 4,

@@ -11,9 +11,10 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from condense.data import Evaluation, MatchPlan, MatchStep, Normalization, Selection
+from condense.data import Normalization
 from condense.errors import DataError, OptionError
 from condense.options import Options
+from condense.results import Evaluation, MatchPlan, MatchStep, Selection
 from condense.testing import (
     ConformanceError,
     check_augmentation,

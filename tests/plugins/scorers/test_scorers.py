@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from condense.data import Dynamics, LabeledData
+from condense.data import LabeledData
 from condense.engine.dynamics import run_dynamics, sample_figures
 from condense.engine.stages import run_scorer
+from condense.results import Dynamics
 from condense_plugins.scorers.cscore import CScorer
 from condense_plugins.scorers.el2n import El2nScorer
 from condense_plugins.scorers.forgetting import ForgettingScorer, forgetting_events

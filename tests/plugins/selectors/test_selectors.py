@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from condense.data import Budget, LabeledData, Normalization, Scores
+from condense.data import LabeledData, Normalization
 from condense.engine.stages import run_selector
 from condense.errors import DataError, OptionError
 from condense.options import build_options
+from condense.results import Budget, Scores
 from condense_plugins.selectors.easiest import EasiestSelector
 from condense_plugins.selectors.hardest import HardestSelector
 from condense_plugins.selectors.random import RandomSelector

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from condense.data import Selection
 from condense.engine.stages import run_policy
 from condense.errors import OptionError
 from condense.options import build_options
+from condense.results import Selection
 from condense_plugins.update_policies.frozen import FrozenPolicy
 from condense_plugins.update_policies.full import FullPolicy
 from condense_plugins.update_policies.partial import PartialPolicy

@@ -20,6 +20,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from condense.engine.tensors import channels_last
 from condense.interfaces import Augmentation, MatchStep
 from condense_plugins.matchers.trajectory.student import Student
 
@@ -70,29 +71,22 @@ class EagerSteps:
         augmentation: applied to every batch; the step back goes through it to the pixels.
         inputs: the synthetic set, float [M, …].
         labels: int64 [M].
-        layout: of augmented images on their way through the student.
+        ordered: whether augmented images go through the student channels-last; quicker for one
+            step, but autograd's double backward mixes layouts and loses.
     """
 
     student: Student
     augmentation: Augmentation
     inputs: Tensor
     labels: Tensor
-    layout: torch.memory_format = torch.contiguous_format
+    ordered: bool = False
 
     def loss(self, theta: Tensor, raw: Tensor, batch: Batch) -> Tensor:
         """Student loss on the augmented batch ``raw`` [B, …]."""
-        augmented = self.lay_out(self.augmentation.apply(raw, batch.draws))
+        augmented = self.augmentation.apply(raw, batch.draws)
+        if self.ordered:
+            augmented = channels_last(augmented)
         return self.student.loss(theta, augmented, self.labels[batch.indices])
-
-    def lay_out(self, images: Tensor) -> Tensor:
-        """``images`` [B, C, H, W] in :attr:`layout`; features are left as they are."""
-        if images.dim() != 4 or self.layout is torch.contiguous_format:
-            return images
-        if images.shape[1] == 1 and not images.requires_grad:
-            # one channel has no order, and strides that do not say so leave what follows unordered
-            height, width = images.shape[2:]
-            return images.contiguous().as_strided(images.shape, (height * width, 1, width, 1))
-        return images.contiguous(memory_format=self.layout)
 
     def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
         leaf = theta.detach().requires_grad_()

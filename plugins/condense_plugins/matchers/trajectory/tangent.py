@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from condense.engine.tensors import channels_last
 from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps
 from condense_plugins.matchers.trajectory.rules import Rule, rules_of
 
@@ -38,9 +39,7 @@ class TangentSteps:
         rules = rules_of(network)
         if rules is None or sum(r.owned for r in rules) != len(list(network.parameters())):
             return None  # the sum differs where a layer appears twice
-        # the layout that a CPU's convolutions, norms and pools take without copying; autograd's
-        # double backward mixes it with the other, and loses
-        return TangentSteps(replace(eager, layout=torch.channels_last), tuple(rules))
+        return TangentSteps(replace(eager, ordered=True), tuple(rules))
 
     def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
         """θ_{t+1} from θ_t."""
@@ -56,7 +55,7 @@ class TangentSteps:
             augmented = self.eager.augmentation.apply(raw, batch.draws)
         grad_theta = torch.empty_like(theta)
         labels = self.eager.labels[batch.indices]
-        inputs = self.eager.lay_out(augmented.detach())
+        inputs = channels_last(augmented.detach())
         slope, change = self._tangent(theta, adjoint, inputs, labels, grad_theta)
         if augmented is not raw:
             (change,) = torch.autograd.grad(augmented, raw, change)

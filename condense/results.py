@@ -1,0 +1,231 @@
+"""The frozen dataclasses that stages hand on: budgets, scores, selections, steps, evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from condense.data import LabeledData, TrainingSet
+from condense.errors import DataError, OptionError
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many samples to keep: ``ipc`` per class, or a ``fraction`` of every class.
+
+    Exactly one is given; ``fraction`` keeps at least one sample a class.
+    """
+
+    ipc: int | None = None
+    fraction: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.ipc is None) == (self.fraction is None):
+            raise OptionError("give either ipc or fraction, not both and not neither")
+        if self.ipc is not None and (type(self.ipc) is not int or self.ipc < 1):
+            raise OptionError(
+                f"ipc must be a whole number of at least 1, got {self.ipc!r}; try --ipc 5"
+            )
+        share = self.fraction
+        if share is not None and (not isinstance(share, (int, float)) or not 0 < share <= 1):
+            raise OptionError(f"fraction must be in (0, 1], got {share!r}; try --fraction 0.1")
+
+    def counts(self, data: LabeledData) -> tuple[int, ...]:
+        """Samples to keep of each class.
+
+        Raises:
+            DataError: naming the class, the count asked and the count there.
+        """
+        sizes = torch.bincount(data.labels, minlength=len(data.classes)).tolist()
+        if self.fraction is not None:
+            # 1e-9 keeps 0.29 · 100 at 29 although the float product is 28.999…
+            return tuple(max(1, int(self.fraction * n + 1e-9)) if n else 0 for n in sizes)
+        assert self.ipc is not None
+        for name, size in zip(data.classes, sizes, strict=True):
+            if size < self.ipc:
+                raise DataError(
+                    f"class {name} has {size} images, ipc {self.ipc} asks for more; "
+                    f"lower --ipc to at most {min(sizes)} or use --fraction"
+                )
+        return (self.ipc,) * len(sizes)
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Difficulty of every training sample; **higher = harder, always**.
+
+    Attributes:
+        values: float32 [N], finite.
+        fingerprint: of the :class:`LabeledData` they were computed on.
+        estimator: what they are, in a few words, for example ``"cscore (learning-speed)"``.
+        standard_error: float32 [N] of the estimate, or None where there is none.
+    """
+
+    values: Tensor
+    fingerprint: str
+    estimator: str
+    standard_error: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """The samples chosen, grouped by class, hardest first where scores were used.
+
+    Attributes:
+        indices: int64 [M] positions in the training data.
+        labels: int64 [M] of these samples, ascending.
+        counts: samples of each class, summing to M.
+    """
+
+    indices: Tensor
+    labels: Tensor
+    counts: tuple[int, ...]
+
+    @staticmethod
+    def of_classes(chosen: list[Tensor]) -> Selection:
+        """The selection of ``chosen[c]`` (int64 [n_c], in order) for each class c."""
+        labels = [torch.full((len(part),), c) for c, part in enumerate(chosen)]
+        return Selection(torch.cat(chosen), torch.cat(labels), tuple(len(p) for p in chosen))
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One thing to evaluate: a condensed set, or a baseline of its size.
+
+    Attributes:
+        name: for tables.
+        draw: the training set of a repeat (the same one each time for a condensed set, a fresh
+            subset for random).
+        size: samples of the condensed set. Epochs are counted in it for every arm, so that all
+            get the same number of optimiser steps.
+    """
+
+    name: str
+    draw: Callable[[int], TrainingSet]
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Dynamics:
+    """One pass of training, seen sample by sample; networks K, epochs E, samples N.
+
+    Attributes:
+        margin: float32 [K, E, N], correct-class logit minus the largest other logit, as
+            recorded in train mode just before the sample's own update in that epoch.
+        probability: float32 [K, E, N], softmax probability of the true class, likewise.
+        error_norm: float32 [K, E, N], ‖softmax − onehot‖₂, likewise.
+        correct: bool [K, E, N], margin > 0.
+        eval_error_norm: float32 [K, N], ‖softmax − onehot‖₂ in eval mode after
+            ``eval_epoch`` epochs.
+        eval_epoch: number of epochs trained before that evaluation pass.
+        seconds: spent on the pass.
+        eval_correct: bool [K, E, N], right in eval mode at the end of each epoch, or None where
+            it was not asked for.
+    """
+
+    margin: Tensor
+    probability: Tensor
+    error_norm: Tensor
+    correct: Tensor
+    eval_error_norm: Tensor
+    eval_epoch: int
+    seconds: float = 0.0
+    eval_correct: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MatchStep:
+    """The outcome of one matching iteration.
+
+    Attributes:
+        loss: scalar tensor.
+        grad_inputs: like ``SyntheticSet.inputs``, zero for samples that were not drawn.
+        grad_labels: gradient of the labels, or None where they are not learned.
+        grad_step_size: scalar tensor, or None where it is not learned.
+    """
+
+    loss: Tensor
+    grad_inputs: Tensor
+    grad_labels: Tensor | None = None
+    grad_step_size: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class MatchPlan:
+    """What the engine's matching loop does with a matcher's gradients.
+
+    Attributes:
+        iterations: number of matching iterations; 0 means nothing is distilled.
+        image_lr: learning rate of the distilled samples (SGD).
+        image_momentum: their momentum.
+        step_size: initial synthetic step size.
+        step_size_lr: its learning rate.
+        step_size_momentum: its momentum.
+        image_weight_decay: weight decay of the distilled samples.
+        snapshots: iterations after which the set is saved beside the result.
+    """
+
+    iterations: int
+    image_lr: float = 0.0
+    image_momentum: float = 0.0
+    step_size: float = float("nan")
+    step_size_lr: float = 0.0
+    step_size_momentum: float = 0.0
+    image_weight_decay: float = 0.0
+    snapshots: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Loss and step size after every matching iteration."""
+
+    loss: tuple[float, ...] = ()
+    step_size: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Test accuracy of networks trained on one arm.
+
+    Attributes:
+        values: accuracy in 0–1 of each repeat, last epoch.
+        protocol: how it was measured (network, steps, augmentation, …), JSON-ready.
+        seconds: spent training and testing.
+        per_class: mean accuracy over the repeats for each class.
+    """
+
+    values: tuple[float, ...]
+    protocol: dict[str, object] = field(default_factory=dict)
+    seconds: float = 0.0
+    per_class: tuple[float, ...] = ()
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        return sum(self.values) / self.n
+
+    @property
+    def std(self) -> float:
+        """Sample standard deviation (ddof 1); 0 for a single repeat."""
+        if self.n < 2:
+            return 0.0
+        return float((sum((v - self.mean) ** 2 for v in self.values) / (self.n - 1)) ** 0.5)
+
+    def summary(self) -> dict[str, object]:
+        """``mean, std, n, values`` for JSON."""
+        return {"mean": self.mean, "std": self.std, "n": self.n, "values": list(self.values)}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An estimate for ``--dry-run``: seconds, peak memory and disk in bytes."""
+
+    seconds: float = 0.0
+    memory: int = 0
+    disk: int = 0
