@@ -1,0 +1,99 @@
+"""CUDA graphs against the same steps run eagerly on the same device."""
+
+import pytest
+import torch
+
+from condense.data import TrainingSet
+from condense.engine import rng as rngs
+from condense.engine.capture import CapturedStep
+from condense.engine.context import EngineContext
+from condense.engine.precision import numerics
+from condense.engine.progress import SilentProgress
+from condense.engine.schedule import Schedule
+from condense.engine.store import Store
+from condense.engine.tensors import Batcher, network_inputs
+from condense.engine.train import predict, train
+from condense.options import AugmentationSpec, NetworkSpec
+from condense_plugins.matchers.trajectory.gradient import (
+    Batch,
+    EagerSteps,
+    Walk,
+    constant_memory,
+    unrolled,
+)
+from condense_plugins.matchers.trajectory.graphs import CapturedSteps
+from condense_plugins.matchers.trajectory.student import Student, flatten
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+NETWORK = NetworkSpec.of("convnet", width=16)
+
+
+@pytest.fixture
+def gpu(host, tmp_path):
+    return EngineContext(host, Store(tmp_path), torch.device("cuda"), SilentProgress())
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_captured_step_is_an_sgd_step(gpu, digits, momentum):
+    network = gpu.network(NETWORK, digits.geometry, rngs.generator(0))
+    twin = gpu.network(NETWORK, digits.geometry, rngs.generator(0))
+    batcher = Batcher(TrainingSet.of(digits.without_test()), gpu.device)
+    none = gpu.augmentation(AugmentationSpec.of("none"))
+    with numerics("fp32", gpu.device):
+        step = CapturedStep(network, batcher, Schedule(5, 32, 0.1, momentum, 5e-4), none)
+        optimizer = torch.optim.SGD(twin.parameters(), 0.1, momentum, weight_decay=5e-4)
+        for k in range(5):
+            indices = torch.arange(32 * k, 32 * (k + 1), device="cuda")
+            step(indices, torch.empty(32, 0, device="cuda"))
+            inputs, labels = batcher.batch(indices)
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(twin(inputs), labels).backward()
+            optimizer.step()
+    for ours, theirs in zip(network.state_dict().values(), twin.state_dict().values(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_training_on_the_gpu_learns_digits(gpu, digits):
+    network = gpu.network(NETWORK, digits.geometry, rngs.generator(0))
+    batcher = Batcher(TrainingSet.of(digits.without_test()), gpu.device)
+    combined = gpu.augmentation(AugmentationSpec.of("combined"))
+    rng = rngs.generator(1, device="cuda")
+    train(network, batcher, Schedule(200, 64, 0.1, 0.9, 5e-4, 0.01, "bf16"), combined, rng)
+    test = Batcher(TrainingSet.of(digits.test), gpu.device)
+    right = predict(network, test, precision="bf16").argmax(1) == test.labels
+    assert float(right.float().mean()) > 0.9
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_captured_meta_gradient_is_the_unrolled_one(gpu, digits, short):
+    rng = rngs.generator(2)
+    chosen = torch.arange(40)
+    inputs = network_inputs(digits, chosen).cuda()
+    labels = digits.labels[chosen].cuda()
+    dsa = gpu.augmentation(AugmentationSpec.of("dsa", per="batch"))
+    network = gpu.network(NETWORK, digits.geometry, rngs.generator(0))
+    steps = EagerSteps(Student(network), dsa, inputs, labels)
+    batches = []
+    for k in range(4):
+        indices = torch.randperm(40, generator=rng)[: 7 if short and k == 3 else 16]
+        role = torch.ones(len(indices), dtype=torch.uint8)
+        draws = dsa.draw(role, digits.geometry, rng)
+        batches.append(Batch(indices.cuda(), draws.cuda()))
+    start = flatten(network)
+    target = start + 0.05 * torch.randn(start.shape, generator=rng).cuda()
+    walk = Walk(start, target, torch.tensor(0.05, device="cuda"), batches)
+    with numerics("fp32", gpu.device):
+        plain = unrolled(steps, walk, inputs)
+        captured = CapturedSteps(steps)
+        for _ in range(2):  # the second time from the recordings alone
+            ours = constant_memory(captured, walk, inputs)
+            torch.testing.assert_close(ours.loss, plain.loss, rtol=1e-4, atol=1e-6)
+            scale = float(plain.grad_inputs.abs().max())
+            difference = float((ours.grad_inputs - plain.grad_inputs).abs().max())
+            assert difference < 1e-3 * scale
+            torch.testing.assert_close(
+                ours.grad_step_size, plain.grad_step_size, rtol=1e-3, atol=1e-4
+            )
