@@ -19,6 +19,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from condense.errors import OptionError, closest
 
@@ -120,7 +121,23 @@ def _explain(model: type[Options], item: Any, where: str) -> str:
     if item["type"] == "missing":
         return f"option {path} is required: {model.model_fields[key].description}"
     message = str(item["msg"]).replace("Value error, ", "")
-    return f"{path}={format_value(item['input'])}: {message[:1].lower()}{message[1:]}"
+    field = model.model_fields.get(key.partition(".")[0])
+    allowed = f" (allowed:{bounds(field)})" if field is not None and bounds(field) else ""
+    return f"{path}={format_value(item['input'])}: {message[:1].lower()}{message[1:]}{allowed}"
+
+
+_BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+
+
+def bounds(field: FieldInfo) -> str:
+    """The allowed range of an option field, for example ``" ≥ 0, < 1"``; empty without one."""
+    found = [
+        f"{sign} {getattr(rule, name)}"
+        for rule in field.metadata
+        for name, sign in _BOUNDS.items()
+        if getattr(rule, name, None) is not None
+    ]
+    return f" {', '.join(found)}" if found else ""
 
 
 def format_value(value: Any) -> str:

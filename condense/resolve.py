@@ -195,14 +195,16 @@ def resolve(host: Host, request: Request) -> Recipe:
         UnknownComponent, OptionError: naming what is wrong, the value and what is allowed.
     """
     recipe = request.recipe
-    method = host.methods.get(request.method or str(recipe.get("method", DEFAULT_METHOD)))
-    preset = host.presets.get(request.preset or str(recipe.get("preset", DEFAULT_PRESET)))
+    method = host.methods.get(_said(request.method, recipe.get("method"), DEFAULT_METHOD))
+    preset = host.presets.get(_said(request.preset, recipe.get("preset"), DEFAULT_PRESET))
     stages_in_file = {k: v for k, v in recipe.items() if k in STAGES}
     # A method named only in the recipe file lies under that file's own stages.
     method_layer = Layer(f"method {method.name}", method.stages)
     file_layer = Layer("recipe", stages_in_file)
-    middle = [file_layer, method_layer] if request.method else [method_layer, file_layer]
-    flags = Layer("flags", {"data": {COMPONENT: request.data}} if request.data else {})
+    middle = [method_layer, file_layer]
+    if request.method is not None:
+        middle.reverse()
+    flags = Layer("flags", {"data": {COMPONENT: request.data}} if request.data is not None else {})
     strict = [*middle, flags, assignments_layer(request.assignments)]
     base = Layer(f"preset {preset.name}", preset.stages, soft=True)
     stages = [stage for stage in STAGES if stage != "data" or not request.in_memory]
@@ -219,9 +221,14 @@ def resolve(host: Host, request: Request) -> Recipe:
     )
 
 
+def _said(*values: Any) -> str:
+    """The first of ``values`` that is not None, as text."""
+    return str(next(value for value in values if value is not None))
+
+
 def _seed(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise OptionError(f"seed must be a whole number of at least 0, got {value!r}")
+        raise OptionError(f"seed must be a whole number of at least 0, got {value!r}; try --seed 0")
     return value
 
 

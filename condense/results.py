@@ -45,6 +45,10 @@ class Budget:
             return tuple(max(1, int(self.fraction * n + 1e-9)) if n else 0 for n in sizes)
         assert self.ipc is not None
         for name, size in zip(data.classes, sizes, strict=True):
+            if size == 0:
+                raise DataError(
+                    f"class {name} has 0 images; add some, or leave it out of the classes"
+                )
             if size < self.ipc:
                 raise DataError(
                     f"class {name} has {size} images, ipc {self.ipc} asks for more; "

@@ -42,13 +42,14 @@ assignment_flag = click.option(
     help="STAGE=COMPONENT swaps a component, STAGE.OPTION=VALUE sets an option; may be repeated. "
     "Stages: data scorer selector policy matcher augmentation evaluator.",
 )
+_METHOD_FLAG = click.option(
+    "--method",
+    metavar="NAME",
+    help="Recipe to follow: selmatch, mtt, random, window …  [default: selmatch]",
+)
+_METHOD_ARGUMENT = click.argument("method", required=False)
 _RECIPE_FLAGS = (
     data_flag,
-    click.option(
-        "--method",
-        metavar="NAME",
-        help="Recipe to follow: selmatch, mtt, random, window …  [default: selmatch]",
-    ),
     click.option(
         "--preset",
         metavar="NAME",
@@ -77,7 +78,16 @@ _RECIPE_FLAGS = (
 
 def recipe_flags(command: Command) -> Command:
     """Give ``command`` the flags that describe a recipe; it is called with ``request=``."""
+    data, *rest = _RECIPE_FLAGS
+    return _with_flags(command, (data, _METHOD_FLAG, *rest))
 
+
+def method_and_recipe_flags(command: Command) -> Command:
+    """As :func:`recipe_flags`, with the method as the command's argument."""
+    return _with_flags(command, (_METHOD_ARGUMENT, *_RECIPE_FLAGS))
+
+
+def _with_flags(command: Command, flags: Sequence[Callable[[Command], Command]]) -> Command:
     @functools.wraps(command)
     def with_request(*args: Any, **given: Any) -> Any:
         names = ("data", "method", "preset", "recipe_file", "ipc", "fraction", "seed")
@@ -85,9 +95,10 @@ def recipe_flags(command: Command) -> Command:
         request = make_request(**values, assignments=given.pop("assignments"))
         return command(*args, request=request, **given)
 
-    for flag in reversed(_RECIPE_FLAGS):
-        with_request = flag(with_request)
-    return with_request
+    given_flags: Command = with_request
+    for flag in reversed(flags):
+        given_flags = flag(given_flags)
+    return given_flags
 
 
 def make_request(

@@ -19,6 +19,7 @@ COMMANDS = {
     ),
     "score": ("condense.cli.score:score", "Rate how hard each training sample is."),
     "select": ("condense.cli.select:select", "Choose real samples, without distilling any."),
+    "ablate": ("condense.cli.ablate:ablate", "Swap parts of a method and compare, with intervals."),
     "evaluate": ("condense.cli.evaluate:evaluate", "Train on a condensed set and test it."),
     "export": ("condense.cli.export:export", "Write a condensed set as image folder or npz."),
     "cache": ("condense.cli.cache:cache", "List or clean the stored results of stages."),
@@ -85,7 +86,7 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
-  condense run --method selmatch                    digits, 5 images a class, a minute
+  condense run --method selmatch                    digits, 5 images a class, half a minute
   condense run --data folder:photos --fraction 0.1  a tenth of your own images
   condense plugins                                  what can be combined
 """,

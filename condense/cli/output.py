@@ -53,6 +53,9 @@ def _expected(error: BaseException) -> tuple[str, int] | None:
         context = getattr(error, "ctx", None)
         hint = f"; see `{context.command_path} --help`" if context else ""
         return text[:1].lower() + text[1:] + hint, error.exit_code
+    if isinstance(error, OSError) and error.strerror:  # a disk or a folder, not our code
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror.lower()}; is there room, and may it be read and written?", 1
     # by name, because torch need not be imported to get here
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return OUT_OF_MEMORY, 1

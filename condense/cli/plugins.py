@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from condense.plugin.host import Host
     from condense.plugin.registry import Entry
 
-_BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-
 
 @click.group(
     invoke_without_command=True,
@@ -79,6 +77,8 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
     if "stages" in document:
         echo_table(("stage", "values"), _stage_rows(document))
     elif document["options"]:
+        from condense.options import bounds
+
         model = entry.component.Options.model_fields
         rows = [
             (
@@ -227,17 +227,6 @@ def type_name(annotation: Any) -> str:
     # a nested component is known by its kind
     kind = getattr(annotation, "kind", None)
     return str(kind or getattr(annotation, "__name__", annotation))
-
-
-def bounds(field: Any) -> str:
-    """The allowed range of an option field, for example ``" ≥ 0, < 1"``."""
-    found = [
-        f"{sign} {getattr(rule, name)}"
-        for rule in field.metadata
-        for name, sign in _BOUNDS.items()
-        if getattr(rule, name, None) is not None
-    ]
-    return f" {', '.join(found)}" if found else ""
 
 
 def _stage_rows(document: dict[str, Any]) -> list[tuple[str, str]]:

@@ -105,6 +105,9 @@ class TerminalProgress:
     Args:
         console: a rich console; None makes one on stderr.
         delay: seconds a task must last to be shown.
+
+    Attributes:
+        above: a rich renderable shown over the bars, such as a table of results so far.
     """
 
     def __init__(self, console: Any = None, delay: float = DELAY) -> None:
@@ -115,7 +118,15 @@ class TerminalProgress:
         self._lock = threading.Lock()
         self._live: set[int] = set()
         self._shown: set[int] = set()
-        self._bars = Progress(
+        self.above: Any = None
+
+        class Bars(Progress):
+            def get_renderables(bars) -> Iterator[Any]:
+                if self.above is not None:
+                    yield self.above
+                yield from super().get_renderables()
+
+        self._bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),

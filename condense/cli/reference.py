@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from condense.cli.main import COMMANDS, main
-from condense.cli.plugins import _default_text, bounds, describe_option
+from condense.cli.plugins import _default_text, describe_option
+from condense.options import bounds
 from condense.plugin.host import Host, build_host
 
 TARGET = Path("docs") / "reference.md"

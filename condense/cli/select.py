@@ -27,7 +27,7 @@ Examples:
     "--out",
     type=FOLDER,
     metavar="FILE",
-    help="Where the indices go, FILE.npz or FILE.json.  [default: nowhere, only printed]",
+    help="Where the indices go, FILE.npz or FILE.json.  [default: nowhere; --json prints them]",
 )
 @json_flag
 @click.pass_context

@@ -31,11 +31,11 @@ class Session:
 
         return resolve(self.host, request)
 
-    def pipeline(self, recipe: Recipe) -> Pipeline:
-        """The stages of ``recipe``, ready to be run."""
+    def pipeline(self, recipe: Recipe, **more: Any) -> Pipeline:
+        """The stages of ``recipe``, ready to be run; ``more`` as for :class:`Pipeline`."""
         from condense.engine.pipeline import Pipeline
 
-        return Pipeline(recipe, self.host, **self.tools)
+        return Pipeline(recipe, self.host, **self.tools, **more)
 
 
 def get_host(ctx: click.Context) -> Host:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
+from pathlib import Path
 
 import torch
 
@@ -16,7 +18,7 @@ def pick_device(name: str | None = None) -> torch.device:
     Raises:
         OptionError: if there is no such device here.
     """
-    if name in (None, "", "auto"):
+    if name in (None, "auto"):
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(str(name))
@@ -33,3 +35,19 @@ def peak_memory_mb() -> float:
     """Highest resident memory of this process so far, in 2²⁰ bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 if sys.platform != "darwin" else 1024**2)
+
+
+def available_memory() -> int:
+    """Bytes of main memory that may still be taken, here or in this container."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        return min(free, int(CGROUP_LIMIT.read_text()))
+    except (OSError, ValueError):  # no cgroup, or "max"
+        return free
+
+
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")

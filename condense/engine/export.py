@@ -9,7 +9,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,20 @@ from condense.recipe import recipe_toml
 
 TENSORS = "condensed.safetensors"
 MANIFEST = "manifest.json"
+# What a folder of ours may hold, its marker first; a folder with anything else is never replaced.
+ARTEFACT = (
+    *(MANIFEST, TENSORS, "recipe.toml", "trace.csv", "preview.png", "results.json"),
+    *("run.log.json", "snapshots/iteration-*.safetensors"),
+)
+IMAGES = ("index.csv", "train/*/*-real.png", "train/*/*-distilled.png")
 
 
-def check_writable(target: Path, marker: str | None = None) -> None:
+def check_writable(target: Path, owned: Sequence[str] = ()) -> None:
     """That ``target`` can be written, before any work is done for it.
 
     Args:
-        target: folder (with ``marker``) or file to be written.
-        marker: a file whose presence shows that an existing folder is ours to replace.
+        target: a file, or a folder where ``owned`` is given.
+        owned: patterns of what an existing folder may hold to be replaced, its marker first.
 
     Raises:
         OutputError: naming the path and what stands in the way.
@@ -43,22 +50,43 @@ def check_writable(target: Path, marker: str | None = None) -> None:
         raise OutputError(
             f"{target} cannot be written: {parent} is not a writable folder; choose another --out"
         )
-    if marker is not None and target.exists():
-        if not target.is_dir():
-            raise OutputError(f"{target} exists and is a file; choose another --out")
-        if any(target.iterdir()) and not (target / marker).is_file():
-            raise OutputError(f"{target} exists and holds other files; choose a new or empty --out")
-        if not os.access(target, os.W_OK):
-            raise OutputError(f"{target} cannot be written; choose another --out")
+    if not target.exists():
+        return
+    if not owned:
+        if target.is_dir():
+            raise OutputError(f"{target} exists and is a folder; choose a file name for --out")
+        return
+    if not target.is_dir():
+        raise OutputError(f"{target} exists and is a file; choose another --out")
+    if not os.access(target, os.W_OK):
+        raise OutputError(f"{target} cannot be written; choose another --out")
+    foreign = _foreign_file(target, owned)
+    if foreign is not None:
+        raise OutputError(
+            f"{target} exists and holds other files ({foreign}); choose a new or empty --out"
+        )
 
 
-def replace_folder(target: Path, fill: Callable[[Path], None], marker: str) -> Path:
+def _foreign_file(folder: Path, owned: Sequence[str]) -> str | None:
+    """A file in ``folder`` that none of ``owned`` matches, or any where the marker is missing."""
+    ours = (folder / owned[0]).is_file()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_dir() and not (ours and any(fnmatchcase(name, o) for o in owned)):
+            return name
+    return None
+
+
+def replace_folder(target: Path, fill: Callable[[Path], None], owned: Sequence[str]) -> Path:
     """``target`` filled by ``fill`` in a draft beside it, then put in place by rename.
+
+    Args:
+        owned: patterns of what an existing folder may hold to be replaced, its marker first.
 
     Raises:
         OutputError: if it cannot be written or holds something else.
     """
-    check_writable(target, marker)
+    check_writable(target, owned)
     try:
         target.absolute().parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.absolute().parent))
@@ -111,7 +139,7 @@ def save_artefact(
         for name, text in (extra or {}).items():
             (draft / name).write_text(text, encoding="utf-8")
 
-    return replace_folder(folder, fill, MANIFEST)
+    return replace_folder(folder, fill, ARTEFACT)
 
 
 def snapshot_path(folder: Path, iteration: int) -> Path:
@@ -155,7 +183,7 @@ def to_image_folder(condensed: CondensedSamples, folder: Path) -> Path:
         with (draft / "index.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([["file", "class", "role", "source_index"], *rows])
 
-    return replace_folder(folder, fill, "index.csv")
+    return replace_folder(folder, fill, IMAGES)
 
 
 def folder_names(classes: tuple[str, ...]) -> list[str]:
@@ -174,9 +202,10 @@ def to_npz(condensed: CondensedSamples, path: Path) -> Path:
     ``std``.
 
     Raises:
-        OutputError: if it cannot be written.
+        OutputError: if it cannot be written or does not end in .npz.
     """
-    path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+    if path.suffix != ".npz":
+        raise OutputError(f"{path} must end in .npz; choose another --out")
     check_writable(path)
     mean, std = (torch.tensor(v, dtype=torch.float32) for v in _statistics(condensed))
     samples = condensed.images if condensed.geometry.is_image else condensed.inputs * std + mean

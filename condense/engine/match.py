@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from torch import Generator, Tensor
 
 from condense.engine.heap import reused_memory
+from condense.engine.interrupt import deferred_interrupt
 from condense.engine.store import write_atomic
 from condense.errors import CondenseError
 from condense.interfaces import Matcher, MatchPlan, MatchStep, Progress, Role, SyntheticSet
@@ -175,7 +176,8 @@ def match(
             inputs = synthetic.inputs.index_copy(0, state.rows, rows.to(synthetic.inputs.device))
             snapshot(iteration, replace(synthetic, inputs=inputs))
     saved = time.monotonic()
-    with reused_memory(), progress.task("matching", plan.iterations, "it") as task:
+    bar = progress.task("matching", plan.iterations, "it")
+    with reused_memory(), deferred_interrupt() as interrupted, bar as task:
         task.advance(state.iteration)
         shown = state.iteration
         while state.iteration < plan.iterations:
@@ -188,11 +190,14 @@ def match(
                 figures = _look(state)
                 task.advance(state.iteration - shown, **figures)
                 shown = state.iteration
-            # Only here, between iterations, is the state whole: an interrupt falls back on the
-            # last checkpoint, so that resumed and uninterrupted runs agree to the bit.
-            if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
+            # Only here, between iterations, is the state whole, so that a run that is continued
+            # agrees with one that was not interrupted to the bit.
+            due = interrupted() or time.monotonic() - saved > CHECKPOINT_SECONDS
+            if checkpoint is not None and due:
                 state.save(checkpoint, key, rng)
                 saved = time.monotonic()
+            if interrupted():
+                raise KeyboardInterrupt
     return state
 
 

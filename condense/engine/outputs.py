@@ -17,6 +17,7 @@ from condense.engine.store import write_atomic
 from condense.errors import OptionError, OutputError
 
 SCORES = "scores.safetensors"
+OWNED = (SCORES, "manifest.json")  # what a folder of scores may hold
 
 
 def write_scores(pipeline: Pipeline, out: Path) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def write_scores(pipeline: Pipeline, out: Path) -> dict[str, Any]:
     Raises:
         OutputError: before scoring, if ``out`` cannot be written.
     """
-    check_writable(out, SCORES)
+    check_writable(out, OWNED)
     scores, data = pipeline.scores, pipeline.data
     tensors = {"scores": scores.values, "labels": data.labels}
     if scores.standard_error is not None:
@@ -50,7 +51,7 @@ def write_scores(pipeline: Pipeline, out: Path) -> dict[str, Any]:
         (draft / SCORES).write_bytes(safetensors.torch.save(tensors))
         (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
-    replace_folder(out, fill, SCORES)
+    replace_folder(out, fill, OWNED)
     quantiles = torch.quantile(
         scores.values[:: max(1, len(data) // 1_000_000)].double(),
         torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]).double(),

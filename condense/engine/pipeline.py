@@ -28,17 +28,12 @@ from condense.engine.stages import (
 )
 from condense.engine.store import Payload, Store
 from condense.errors import DataError
-from condense.interfaces import (
-    LabeledData,
-    Matcher,
-    Progress,
-    Scores,
-    Selection,
-    SyntheticSet,
-)
+from condense.interfaces import LabeledData, Matcher, Progress, Scores, Selection, SyntheticSet
 from condense.plugin.host import Host
 from condense.recipe import Recipe, Resolved
 from condense.results import Trace
+
+SHARED = ("scorer", "prepare")  # stages that the cells of a study have in common
 
 
 @dataclass(frozen=True)
@@ -59,6 +54,8 @@ class Pipeline:
         device: where tensors are worked on.
         progress: where long stages report.
         data: used instead of the recipe's data stage.
+        shared_seed: seed of the stages :data:`SHARED` (scores, experts), so that runs of several
+            seeds have them in common; the recipe's by default, else it does not repeat the run.
     """
 
     def __init__(
@@ -70,8 +67,10 @@ class Pipeline:
         device: torch.device,
         progress: Progress,
         data: LabeledData | None = None,
+        shared_seed: int | None = None,
     ) -> None:
         self.recipe = recipe
+        self.shared_seed = recipe.seed if shared_seed is None else shared_seed
         self.host = host
         self.store = store
         self.device = device
@@ -89,7 +88,11 @@ class Pipeline:
 
     def rng(self, stage: str) -> torch.Generator:
         """The CPU generator of ``stage``; independent of which component serves it."""
-        return rngs.generator(self.recipe.seed, stage)
+        return rngs.generator(self.seed(stage), stage)
+
+    def seed(self, stage: str) -> int:
+        """The seed that ``stage`` is forked from."""
+        return self.shared_seed if stage in SHARED else self.recipe.seed
 
     # ---- scores -------------------------------------------------------------------------------
 
@@ -97,7 +100,7 @@ class Pipeline:
         """Everything the scores depend on."""
         return self._component_key("scorer") | {
             "data": self.data.fingerprint,
-            "seed": rngs.fork_seed(self.recipe.seed, "scorer"),
+            "seed": rngs.fork_seed(self.seed("scorer"), "scorer"),
         }
 
     @cached_property
@@ -170,16 +173,23 @@ class Pipeline:
         distilled = run_policy(self.recipe["policy"].create(), self.selection)
         if matcher.plan.iterations == 0:
             distilled = torch.zeros_like(distilled)  # nothing is distilled without matching
+        elif not bool(distilled.any()):
+            self.progress.note(
+                f"note: policy '{self.recipe['policy'].name}' leaves 0 of {len(distilled)} samples "
+                "to distil; for some, raise --ipc or policy.alpha"
+            )
         return initial_set(self.data, self.selection, distilled, matcher.plan.step_size)
 
     def matching_key(self) -> dict[str, Any]:
         """Everything the distilled samples depend on."""
-        return self._component_key("matcher") | {
+        key = self._component_key("matcher") | {
             "data": self.data.fingerprint,
             "indices": content_digest(self.initial.source_index),
             "role": content_digest(self.initial.role),
             "seed": rngs.fork_seed(self.recipe.seed, "matcher"),
         }
+        apart = self.shared_seed != self.recipe.seed  # else it follows from the seed above
+        return key | ({"prepare": rngs.fork_seed(self.seed("prepare"), "prepare")} if apart else {})
 
     @cached_property
     def condensed(self) -> CondensedDataset:

@@ -15,7 +15,7 @@ import torch
 from condense.engine.artefact import CondensedDataset
 from condense.engine.device import peak_memory_mb
 from condense.engine.evaluation import baseline_trials, condensed_trial, evaluate
-from condense.engine.export import MANIFEST, check_writable, save_artefact
+from condense.engine.export import ARTEFACT, check_writable, save_artefact
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.store import Store
 from condense.errors import DataError
@@ -91,7 +91,7 @@ def run(pipeline: Pipeline, out: Path | None, baselines: bool) -> RunResult:
             data cannot meet; later for whatever a stage cannot do.
     """
     target = out if out is not None else default_folder(pipeline)
-    check_writable(target, MANIFEST)
+    check_writable(target, ARTEFACT)
     pipeline.recipe.budget.counts(pipeline.data)
     condensed = pipeline.condensed
     accuracy, arms = None, {}

@@ -17,7 +17,7 @@ import pluggy
 
 from condense.errors import BrokenPlugin, DuplicateComponent, OptionError, closest
 from condense.plugin import NAME, spec
-from condense.plugin.registry import KINDS, Entry, Registry
+from condense.plugin.registry import KINDS, STAGES, Entry, Registry
 from condense.plugin.watch import Report, watched
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Host:
         Raises:
             OptionError: for a kind that does not exist.
         """
+        kind = STAGES.get(kind, kind)  # `policy` is the stage of kind `update-policy`
         if kind not in self.registries:
             known = ", ".join(KINDS)
             raise OptionError(f"unknown kind '{kind}'{closest(kind, KINDS)} (kinds: {known})")

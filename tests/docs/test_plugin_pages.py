@@ -1,5 +1,6 @@
 """Every page on plugins: its example runs through the kit, its checks are those there are."""
 
+import json
 import re
 import types
 from pathlib import Path
@@ -64,13 +65,25 @@ def test_the_scorer_of_the_tutorial_conforms():
 def test_the_tutorial_tells_what_a_flipped_sign_does():
     host = example(TUTORIAL, lambda code: code.replace("return -margin", "return margin"))
     (failure,) = run_checks("scorer", only(host, "scorer"), host=host).failures
-    (told,) = re.findall(r"```text\n(.*?)```", TUTORIAL, re.DOTALL)
+    told = re.findall(r"```text\n(.*?)```", TUTORIAL, re.DOTALL)[0]
     expected = re.escape(" ".join(told.split())).replace("…", r"[\d.]+")
     assert re.fullmatch(expected, f"{failure.check}: {failure.message}")
 
 
+def test_the_tutorial_ends_with_the_scorer_on_a_line_of_the_ablation(tiny, tmp_path):
+    (command,) = re.findall(r"^condense (ablate .*)$", TUTORIAL, re.MULTILINE)
+    options = [part for k, v in tiny.items() for part in ("-o", f"{k}={json.dumps(v)}")]
+    more = ["--seeds", "1", "--device", "cpu", "--out", str(tmp_path / "out"), *options]
+    told = CliRunner().invoke(main, [*command.split(), *more], obj=example(TUTORIAL))
+    assert told.exit_code == 0, told.stderr
+    assert re.search(
+        r"^scorer=margin +1 +\d+\.\d\d ± – +[+-]\d+\.\d\d ± –", told.stdout, re.MULTILINE
+    )
+
+
 def commands():
-    texts = [p.read_text(encoding="utf-8") for p in sorted(PAGES.glob("*.md"))]
+    pages = sorted([*PAGES.glob("*.md"), DOCS / "ablate.md"])
+    texts = [p.read_text(encoding="utf-8") for p in pages]
     fenced = [b for t in texts for b in re.findall(r"```bash\n(.*?)```", t, re.DOTALL)]
     inline = [c for t in texts for c in re.findall(r"`(condense [^`]*)`", t)]
     lines = [line for block in fenced for line in block.splitlines()]

@@ -218,7 +218,7 @@ def test_class_names_that_are_no_file_names(tiny_images, host, context, tmp_path
 
 
 def test_an_npz_reads_back(data, small, host, context, tmp_path):
-    path = small.to_npz(tmp_path / "small")
+    path = small.to_npz(tmp_path / "small.npz")
     assert path == tmp_path / "small.npz"
     back = load(host, context, f"npz:{path}")
     assert back.classes == small.classes
@@ -304,11 +304,40 @@ def test_an_artefact_replaces_an_artefact_and_an_empty_folder(tiny_images, tmp_p
     small = make(tiny_images)
     (tmp_path / "a").mkdir()
     small.save(tmp_path / "a")
-    (tmp_path / "a" / "old-extra").write_text("x")
     replace(small, seed=9, snapshots={}).save(tmp_path / "a")
     assert CondensedDataset.load(tmp_path / "a").seed == 9
     assert {p.name for p in (tmp_path / "a").iterdir()} == {*FILES, "preview.png"}
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "mine/thoughts.txt", "snapshots/mine.png"])
+def test_an_artefact_beside_which_the_user_keeps_files_is_not_replaced(tiny_images, tmp_path, name):
+    small = make(tiny_images)
+    small.save(tmp_path / "a")
+    (tmp_path / "a" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "a" / name).write_text("mine")
+    with pytest.raises(OutputError, match=name.replace(".", r"\.")):
+        replace(small, seed=9).save(tmp_path / "a")
+    assert CondensedDataset.load(tmp_path / "a").seed == small.seed
+    assert (tmp_path / "a" / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["train/0/mine.png", "notes.txt"])
+def test_an_image_folder_with_the_users_files_is_not_replaced(tiny_images, tmp_path, name):
+    small = make(tiny_images)
+    small.to_image_folder(tmp_path / "i")
+    small.to_image_folder(tmp_path / "i")  # an export is replaced by the next
+    (tmp_path / "i" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "i" / name).write_text("mine")
+    with pytest.raises(OutputError, match="other files"):
+        small.to_image_folder(tmp_path / "i")
+    assert (tmp_path / "i" / name).read_text() == "mine"
+
+
+def test_an_npz_ends_in_npz(tiny_images, tmp_path):
+    with pytest.raises(OutputError, match=r"small\.txt must end in \.npz"):
+        make(tiny_images).to_npz(tmp_path / "small.txt")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_save_that_fails_half_way_keeps_what_was_there(tiny_images, tmp_path, monkeypatch):

@@ -49,7 +49,8 @@ class WindowSelector:
                 raise DataError(
                     f"class {data.classes[label]} has {len(ranked)} images, window start {start} "
                     f"(selector.beta={self.options.beta}) + ipc {count} needs {start + count}; "
-                    "lower selector.beta or --ipc"
+                    f"lower selector.beta to at most {(len(ranked) - count) / len(ranked):.3g}, "
+                    "or --ipc (--fraction)"
                 )
             chosen.append(ranked[start : start + count])
         return Selection.of_classes(chosen)

@@ -11,6 +11,7 @@ from condense_plugins.matchers.trajectory import memory
 from condense_plugins.matchers.trajectory.gradient import constant_memory, unrolled
 from condense_plugins.matchers.trajectory.memory import choose_form, step_bytes
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
+from condense_plugins.matchers.trajectory.tangent import TangentSteps
 
 
 class LiveBytes(TorchDispatchMode):
@@ -92,6 +93,17 @@ def test_unrolled_form_would_fail_that(make_case):
     assert many > 5 * few
 
 
+def test_tangent_steps_do_not_grow_with_steps_and_need_no_more(make_case):
+    few, many = (wide_case(make_case, t) for t in (10, 100))
+    peaks = []
+    for case in (few, many):
+        steps = TangentSteps.of(case.steps)
+        peak = peak_bytes(constant_memory, steps, case.walk, case.inputs)
+        peaks.append(peak - (len(case.walk.batches) + 1) * case.walk.start.nbytes)
+    assert 0 < peaks[1] <= 1.1 * peaks[0]
+    assert peaks[0] <= 1.1 * peak_less_kept(constant_memory, few)
+
+
 def test_constant_form_needs_less_than_two_unrolled_steps(make_case):
     """Its activations are those of one step, not just something that stops growing."""
     one = peak_less_kept(constant_memory, wide_case(make_case, 20))
@@ -113,7 +125,7 @@ def test_choice_honours_the_option(form, make_case, monkeypatch):
     case = make_case()
     batch = case.walk.batches[0]
     for limit in (0, 2**60):  # whatever auto would say
-        monkeypatch.setattr(memory, "CACHE_BYTES", limit)
+        monkeypatch.setattr(memory, "SHARE", limit)
         assert choose_form(TrajectoryOptions(memory=form), case.steps, batch) == form
 
 
@@ -135,11 +147,10 @@ def test_auto_keeps_memory_constant_where_unrolling_does_not_fit(make_case, monk
     assert choose_form(options, case.steps, batch) == "unrolled"
 
 
-def test_auto_keeps_memory_constant_where_a_step_leaves_the_cache(make_case, monkeypatch):
+def test_auto_takes_the_constant_form_where_the_tangent_rules_make_it_the_quicker(make_case):
     case = make_case()
-    batch = case.walk.batches[0]
-    monkeypatch.setattr(memory, "CACHE_BYTES", step_bytes(case.steps, batch) - 1)
-    assert choose_form(TrajectoryOptions(steps=1), case.steps, batch) == "constant"
+    options = TrajectoryOptions(steps=1)
+    assert choose_form(options, case.steps, case.walk.batches[0], tangent=True) == "constant"
 
 
 def test_memory_is_that_of_the_machine_whatever_is_free_now(monkeypatch, tmp_path):

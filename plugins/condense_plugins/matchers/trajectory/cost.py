@@ -36,10 +36,10 @@ def trajectory_cost(
     augmentation = context.augmentation(o.expert_augmentation)
     schedule = expert_schedule(data, context, o)
     expert = training_seconds(data, context, o.network, augmentation, schedule) if missing else 0.0
-    one = trajectory_bytes(data, context, o, rng)
+    disk, memory = trajectory_bytes(data, context, o, rng)
     steps = min(o.steps, TIMED_STEPS)
     trial = type(matcher)(o.model_copy(update={"steps": steps, "max_start_epoch": 1}))
-    ways = torch.zeros(o.expert_epochs + 1, one // (4 * (o.last_epoch + 1)))
+    ways = torch.zeros(o.expert_epochs + 1, memory // (4 * (o.last_epoch + 1)))
     ways[0] = matcher.start_vector(data, context)
     trial.use([ways], data, context, rng)
     chosen = torch.arange(min(samples, len(data)))
@@ -48,4 +48,4 @@ def trajectory_cost(
     synthetic = initial_set(data, selection, mask, o.step_size).to(context.device)
     walk = time_call(lambda: trial.step(synthetic, rng), context.device)
     seconds = missing * expert + o.iterations * walk * o.steps / steps
-    return Cost(seconds, disk=missing * one)
+    return Cost(seconds, disk=missing * disk, memory=o.experts * memory)

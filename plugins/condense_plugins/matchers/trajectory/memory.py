@@ -48,26 +48,24 @@ def machine_bytes() -> int:
 
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
-# Without tangent rules, a step whose activations stay in a CPU's cache is bound by arithmetic and
-# launches, where plain unrolling does a quarter less.
-CACHE_BYTES = 24 * 2**20
+# Measured on two cores at 2 to 350 MiB of activations a step (docs/speed.md): the constant form
+# takes 0.69-0.9 of plain unrolling's time through the tangent rules and 1.2-1.4 without, whether
+# or not the activations stay in the CPU's cache. So no size decides, beyond what fits.
+SHARE = 0.25  # of the machine's memory that unrolling may take
 
 
 def choose_form(
     options: TrajectoryOptions, steps: EagerSteps, batch: Batch, *, tangent: bool = False
 ) -> Form:
-    """``options.memory``, with ``auto`` settled by the size of one step's activations.
+    """``options.memory``, with ``auto`` settled as the quicker form that fits.
 
     Args:
-        tangent: whether the constant form would go through the tangent rules, in which it is
-            about as quick as the unrolled one on small steps and quicker on large ones.
+        tangent: whether the constant form would go through the tangent rules.
     """
     if options.memory != "auto":
         return options.memory
-    if steps.inputs.device.type == "cuda":
-        return "constant"  # captured in graphs, which the unrolled form is not
-    if tangent:
+    # on a GPU the constant form is captured in graphs, which the unrolled one is not
+    if tangent or steps.inputs.device.type == "cuda":
         return "constant"
-    one = step_bytes(steps, batch)
-    fits = one * options.steps < 0.25 * machine_bytes()
-    return "unrolled" if one <= CACHE_BYTES and fits else "constant"
+    fits = step_bytes(steps, batch) * options.steps < SHARE * machine_bytes()
+    return "unrolled" if fits else "constant"

@@ -9,6 +9,7 @@ from pydantic import Field
 from condense.engine.precision import PrecisionOption
 from condense.options import AugmentationSpec, NetworkSpec, Options
 
+ExpertDtype = Literal["fp32", "bf16"]
 Memory = Literal["auto", "constant", "unrolled"]
 
 
@@ -24,6 +25,11 @@ class TrajectoryOptions(Options):
     expert_lr: float = Field(0.01, gt=0, description="learning rate of the experts' SGD")
     expert_momentum: float = Field(0.0, ge=0, lt=1, description="momentum of the experts' SGD")
     expert_batch_size: int = Field(256, ge=1, description="batch size of the experts")
+    expert_dtype: ExpertDtype = Field(
+        "fp32",
+        description="how experts are stored: fp32, or bf16 (half the disk; each epoch's way is "
+        "kept to 0.2 %)",
+    )
     expert_augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("none"), description="augmentation of the experts (none, as released)"
     )

@@ -95,7 +95,9 @@ class BatchNormRule(Rule):
 
     def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
         dx = torch.zeros_like(x) if dx is None else dx
-        y, mean, rstd = torch.native_batch_norm(x, *p, None, None, True, 0.0, self.module.eps)
+        y, mean, rstd = torch.native_batch_norm(
+            x, p[0], p[1], None, None, True, 0.0, self.module.eps
+        )
         hat, along, _ = self._jacobian(dx, x, None, mean, rstd)
         self.saved = (x, hat, mean, rstd, along)
         slope = v[0] * rstd

@@ -72,12 +72,13 @@ class TangentSteps:
         for rule in self.rules:
             mine, parts = parts[: rule.owned], parts[rule.owned :]
             owned.append(tuple(zip(*mine, strict=True)) if mine else ((), (), ()))
-            x, dx = rule.push(x, dx, *owned[-1][:2])
+            x, dx = rule.push(x, dx, owned[-1][0], owned[-1][1])
         assert dx is not None
         g = torch.softmax(x, 1)
         dg = (dx - (g * dx).sum(1, keepdim=True)).mul_(g).div_(len(x))
         g = (g - one_hot(labels, x.shape[1])).div_(len(x))
         slope = (g * dx).sum()
         for number in reversed(range(len(self.rules))):
-            g, dg = self.rules[number].pull(g, dg, *owned[number], first=number == 0)
+            p, v, changes = owned[number]
+            g, dg = self.rules[number].pull(g, dg, p, v, changes, first=number == 0)
         return slope, dg

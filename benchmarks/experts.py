@@ -1,0 +1,144 @@
+"""An expert epoch: the engine's training loop, snapshot and all, against a bare loop.
+
+    python benchmarks/experts.py --geometry digits,cifar
+
+`bare` is written here: float images on the device, a permutation an epoch, SGD, no snapshot. The
+gradient error is that of the engine's first step against the same batch in float64.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from _common import GEOMETRIES, begin, figures, finish, in_turns, made_up, parser, peak_mb
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from condense.data import LabeledData
+from condense.engine import rng as rngs
+from condense.engine.context import EngineContext
+from condense.engine.precision import Precision
+from condense.engine.tensors import Batcher
+from condense.engine.train import Schedule, train
+from condense.interfaces import TrainingSet
+from condense.options import AugmentationSpec
+from condense_plugins.matchers.trajectory.experts import packed, train_expert, unpacked
+from condense_plugins.matchers.trajectory.options import TrajectoryOptions
+from condense_plugins.matchers.trajectory.student import flatten
+
+BATCH, LR = 256, 0.01
+
+
+def bare(network: nn.Module, inputs: Tensor, labels: Tensor, epochs: int) -> None:
+    """The loop that anyone would write."""
+    network.train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=LR)
+    for _ in range(epochs):
+        for index in torch.randperm(len(inputs), device=inputs.device).split(BATCH):
+            loss = F.cross_entropy(network(inputs[index]), labels[index])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+class _Seen:
+    """The indices of the first batch."""
+
+    indices: Tensor
+
+    def on_batch(self, indices: Tensor, logits: Tensor) -> None:
+        self.indices = indices
+
+    def on_epoch(self, done: int) -> None:
+        pass
+
+
+def gradient_error(
+    data: LabeledData, context: EngineContext, network: nn.Module, precision: Precision
+) -> float:
+    """Relative distance of the first step's gradient from the same in float64."""
+    exact = copy.deepcopy(network).double().train()
+    batcher, seen, before = Batcher(TrainingSet.of(data), context.device), _Seen(), flatten(network)
+    none = context.augmentation(AugmentationSpec.of("none"))
+    schedule = Schedule(steps=1, batch_size=BATCH, lr=1.0, precision=precision)
+    rng = torch.Generator(context.device).manual_seed(0)
+    train(network, batcher, schedule, none, rng, watch=seen)
+    inputs, labels = batcher.batch(seen.indices)
+    F.cross_entropy(exact(inputs.double()), labels).backward()
+    truth = torch.cat([p.grad.flatten() for p in exact.parameters()])  # type: ignore[union-attr]
+    moved = before.double() - flatten(network)
+    return float((moved - truth).norm() / truth.norm())
+
+
+def bf16_error(trajectory: Tensor) -> float:
+    """Relative error of an epoch's way that storing experts in bf16 leaves; the worst epoch's."""
+    lost = unpacked(packed(trajectory, "bf16")).diff(dim=0) - trajectory.diff(dim=0)
+    return float((lost.norm(dim=1) / trajectory.diff(dim=0).norm(dim=1)).max())
+
+
+def rows_of(
+    context: EngineContext, geometry: str, samples: int, epochs: int, repeats: int
+) -> list[dict[str, Any]]:
+    device, data = context.device, made_up(geometry, samples)
+    spec = GEOMETRIES[geometry][1]
+
+    def fresh() -> nn.Module:
+        return context.network(spec, data.geometry, rngs.generator(0))
+
+    precisions = ("fp32", "tf32", "bf16") if device.type == "cuda" else ("fp32",)
+    inputs, labels = Batcher(TrainingSet.of(data), device).batch(torch.arange(samples))
+
+    def ours(precision: str) -> Any:
+        options = TrajectoryOptions(
+            network=spec, max_start_epoch=epochs, expert_epochs=1, expert_batch_size=BATCH,
+            expert_lr=LR, precision=precision,
+        )  # type: ignore[arg-type] # fmt: skip
+        return lambda: train_expert(data, context, options, 0, 0)
+
+    ways: dict[str, Any] = {p: ours(p) for p in precisions}
+    ways["bare"] = lambda: bare(fresh(), inputs, labels, epochs)
+    seconds = in_turns(ways, repeats, device)
+    rows = []
+    for name, call in ways.items():
+        row = {
+            "geometry": geometry,
+            "samples": samples,
+            "form": "bare" if name == "bare" else "ours",
+        }
+        row["precision"] = "fp32" if name == "bare" else name
+        row |= figures([s / epochs for s in seconds[name]]) | {"peak_mb": peak_mb(call, device)}
+        if name != "bare":
+            row["gradient_error"] = gradient_error(data, context, fresh(), name)
+            row["bf16_error"] = bf16_error(call())
+        rows.append(row)
+    return rows
+
+
+def main(argv: Sequence[str]) -> None:
+    flags = parser(__doc__)
+    flags.add_argument("--geometry", default="digits,cifar", help="comma-separated")
+    flags.add_argument("--samples", type=int, default=None, help="images; 1437, 2560 (GPU: 50000)")
+    flags.add_argument("--epochs", type=int, default=None, help="in one timed turn; 10, 1 (GPU: 5)")
+    arguments = flags.parse_args(argv)
+    rows = []
+    with tempfile.TemporaryDirectory() as store:
+        context = begin(arguments, Path(store))
+        cuda = context.device.type == "cuda"
+        for geometry in arguments.geometry.split(","):
+            count = 1437 if geometry == "digits" else 50000 if cuda else 2560
+            epochs = 10 if geometry == "digits" else 5 if cuda else 1
+            rows += rows_of(
+                context, geometry, arguments.samples or count, arguments.epochs or epochs,
+                arguments.repeats,
+            )  # fmt: skip
+    finish("experts", arguments, argv, rows, context.device)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

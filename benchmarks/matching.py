@@ -1,0 +1,186 @@
+"""One meta-gradient: the matcher's forms against plain unrolling, by steps, ipc and geometry.
+
+    python benchmarks/matching.py --steps 10,25,50,100 --ipc 10,50,500 --geometry digits
+
+`plain` is written here: ordinary autograd through the whole walk, in the memory that the system
+gives. The others are the matcher itself with ``memory`` set. The gradient error is the relative
+distance of dL/dX from `plain` in float64 (or, where that would take too long, from reverse over
+reverse in float32: see ``reference``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from _common import (
+    GEOMETRIES,
+    MIB,
+    begin,
+    figures,
+    finish,
+    free_bytes,
+    in_turns,
+    made_up,
+    numbers,
+    parser,
+    peak_mb,
+)  # fmt: skip
+from torch import Tensor
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from condense.engine import rng as rngs
+from condense.engine.context import EngineContext
+from condense.engine.heap import reused_memory
+from condense.interfaces import Role, SyntheticSet
+from condense_plugins.matchers.trajectory.gradient import EagerSteps, Walk, constant_memory
+from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
+from condense_plugins.matchers.trajectory.memory import choose_form, step_bytes
+from condense_plugins.matchers.trajectory.options import TrajectoryOptions
+from condense_plugins.matchers.trajectory.tangent import TangentSteps
+
+BATCH = {"digits": 50, "cifar": 125}
+EXACT_STEPS = {"digits": 100, "cifar": 2}  # beyond, float64 takes minutes on a CPU
+FORMS = ("constant", "unrolled", "auto")
+
+
+def plain(eager: EagerSteps, walk: Walk, dtype: torch.dtype = torch.float32) -> Tensor:
+    """dL/dX through the whole walk, as anyone would write it."""
+    inputs = eager.inputs.to(dtype).requires_grad_()
+    eta = walk.step_size.to(dtype).requires_grad_()
+    network = eager.student.network
+    shapes = {name: p.shape for name, p in network.named_parameters()}
+    start, target = walk.start.to(dtype), walk.target.to(dtype)
+    theta = start.clone().requires_grad_()
+    for batch in walk.batches:
+        images = eager.augmentation.apply(inputs[batch.indices], batch.draws)
+        split = torch.split(theta, [shape.numel() for shape in shapes.values()])
+        weights = {n: part.view(s) for (n, s), part in zip(shapes.items(), split, strict=True)}
+        loss = F.cross_entropy(
+            functional_call(network, weights, (images,)), eager.labels[batch.indices]
+        )
+        (gradient,) = torch.autograd.grad(loss, theta, create_graph=True)
+        theta = theta - eta * gradient
+    loss = (theta - target).square().sum() / (start - target).square().sum()
+    return torch.autograd.grad(loss, (inputs, eta))[0]
+
+
+class Case:
+    """A synthetic set of ``ipc`` images a class, made-up experts, and the matcher's parts."""
+
+    def __init__(self, context: EngineContext, geometry: str, steps: int, ipc: int) -> None:
+        self.context, self.geometry, self.steps = context, geometry, steps
+        shape, self.network = GEOMETRIES[geometry]
+        self.data = made_up(geometry, 100)
+        rng = torch.Generator().manual_seed(0)
+        count = ipc * shape.classes
+        self.synthetic = SyntheticSet(
+            torch.randn(count, *shape.shape, generator=rng),
+            torch.arange(count) % shape.classes,
+            torch.full((count,), int(Role.DISTILLED), dtype=torch.uint8),
+            torch.arange(count),
+            torch.tensor(0.01),
+        ).to(context.device)
+        start = self.matcher("auto").start_vector(self.data, context)
+        self.expert = torch.stack([start, start + 0.02 * torch.randn(len(start), generator=rng)])
+        used = self.bound("auto", "fp32")
+        self.walk = used._draw(self.synthetic, rngs.generator(1))
+        self.eager = EagerSteps(
+            used._student, used._augmentation, self.synthetic.inputs, self.synthetic.labels
+        )  # type: ignore[arg-type]
+        self.theta_mb = (steps + 1) * start.nbytes / MIB
+
+    def matcher(self, form: str, precision: str = "fp32") -> TrajectoryMatcher:
+        return TrajectoryMatcher(
+            TrajectoryOptions(
+                steps=self.steps, batch_size=BATCH[self.geometry], network=self.network,
+                max_start_epoch=1, expert_epochs=1, memory=form, precision=precision,
+            )  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    def bound(self, form: str, precision: str) -> TrajectoryMatcher:
+        matcher = self.matcher(form, precision)
+        matcher.use([self.expert], self.data, self.context, rngs.generator(0))
+        return matcher
+
+    def way(self, form: str, precision: str) -> Callable[[], Tensor]:
+        """One matching iteration; always the same draws."""
+        matcher = self.bound(form, precision)
+
+        def call() -> Tensor:
+            with reused_memory():
+                return matcher.step(self.synthetic, rngs.generator(1)).grad_inputs
+
+        return call
+
+    def chosen(self) -> str:
+        """The form behind ``auto``."""
+        rules = self.context.device.type == "cpu" and TangentSteps.of(self.eager) is not None
+        options = self.matcher("auto").options
+        return choose_form(options, self.eager, self.walk.batches[0], tangent=rules)
+
+    def reference(self) -> tuple[str, Tensor]:
+        cuda = self.context.device.type == "cuda"
+        if self.steps <= (EXACT_STEPS[self.geometry] if not cuda else 10):
+            return "plain float64", plain(self.eager, self.walk, torch.float64)
+        with reused_memory():
+            result = constant_memory(self.eager, self.walk, self.synthetic.inputs)
+        return "reverse over reverse, float32", result.grad_inputs
+
+
+def rows_of(case: Case, ipc: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """One row a form (and precision, on a GPU)."""
+    device = case.context.device
+    base = {"geometry": case.geometry, "steps": case.steps, "ipc": ipc, "theta_mb": case.theta_mb}
+    need = 1.5 * step_bytes(case.eager, case.walk.batches[0]) * case.steps
+    fits = need < 0.8 * free_bytes(device)
+    kinds = [f for f in arguments.forms.split(",") if fits or f != "unrolled"]
+    best = "fp32,tf32,bf16" if device.type == "cuda" else "fp32"
+    precisions = (arguments.precisions or best).split(",")
+    ways = {(f, p): case.way(f, p) for f in kinds for p in precisions}
+    if fits:
+        ways["plain", "fp32"] = lambda: plain(case.eager, case.walk)
+    rows: list[dict[str, Any]] = []
+    if not fits:
+        why = f"needs about {need / 2**30:.1f} GiB, {free_bytes(device) / 2**30:.1f} are free"
+        rows += [{**base, "form": f, "skipped": why} for f in ("plain", "unrolled")]
+    seconds = in_turns(ways, arguments.repeats, device)  # type: ignore[arg-type]
+    kind, reference = case.reference()
+    for (form, precision), call in ways.items():
+        error = call().double().sub(reference).norm() / reference.double().norm()
+        row = {**base, "form": form, "precision": precision, **figures(seconds[form, precision])}  # type: ignore[index]
+        row["peak_mb"] = peak_mb(call, device)
+        row["gradient_error"], row["reference"] = float(error), kind
+        if form == "auto":
+            row["chosen"] = case.chosen()
+        rows.append(row)
+    return rows
+
+
+def main(argv: Sequence[str]) -> None:
+    flags = parser(__doc__)
+    flags.add_argument("--steps", type=numbers, default=[10])
+    flags.add_argument("--ipc", type=numbers, default=[10])
+    flags.add_argument("--geometry", choices=sorted(GEOMETRIES), default="digits")
+    flags.add_argument("--forms", default=",".join(FORMS), help="of the matcher; plain comes along")
+    flags.add_argument("--precisions", default=None, help="fp32 (GPU: fp32,tf32,bf16)")
+    arguments = flags.parse_args(argv)
+    rows = []
+    with contextlib.ExitStack() as stack:
+        store = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        context = begin(arguments, store)
+        for steps in arguments.steps:
+            for ipc in arguments.ipc:
+                rows += rows_of(Case(context, arguments.geometry, steps, ipc), ipc, arguments)
+    finish("matching", arguments, argv, rows, context.device)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,170 @@
+"""``condense ablate``: parts of a method swapped, and what each is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from condense.cli.flags import FOLDER, device_flag, json_flag, method_and_recipe_flags
+
+if TYPE_CHECKING:
+    from condense.cli.session import Session
+    from condense.engine.ablate import Ablation
+    from condense.engine.statistics import Estimate
+    from condense.engine.study import Study
+    from condense.resolve import Request
+
+HEADERS = ("cell", "n", "accuracy, % ± 95 %", "to base, points ± 95 %", "note")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  condense ablate selmatch --vary selector=random,hardest,window --vary policy=full,partial
+  condense ablate selmatch --vary selector.beta=0.3,0.5,0.7 --seeds 10
+  condense ablate --vary scorer=cscore,el2n --vary augmentation=dsa,combined --one-at-a-time
+"""
+)
+@method_and_recipe_flags
+@click.option(
+    "--vary",
+    "vary",
+    multiple=True,
+    required=True,
+    metavar="KEY=V1,V2",
+    help="A stage and its components, or STAGE.OPTION and its values; may be repeated.",
+)
+@click.option(
+    "--seeds",
+    type=int,
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Runs of every cell, on --seed, --seed + 1 …; they vary selection, matching and "
+    "evaluation. Scores and experts are made once, with --seed.",
+)
+@click.option(
+    "--one-at-a-time",
+    is_flag=True,
+    help="Change one thing of the base at a time, instead of all combinations.",
+)
+@device_flag
+@click.option(
+    "--out",
+    type=FOLDER,
+    metavar="DIR",
+    help="Where ablation.csv, .json and .png go.  [default: runs/ablate-METHOD-DATA-HASH]",
+)
+@json_flag
+@click.pass_context
+def ablate(
+    ctx: click.Context,
+    request: Request,
+    vary: Sequence[str],
+    seeds: int,
+    one_at_a_time: bool,
+    device: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Swap parts of METHOD and compare every combination with METHOD as it is, seed by seed.
+
+    Prints mean accuracy of every cell, its difference to METHOD over the same seeds, and the main
+    effect of each value, with 95 % intervals (Student's t over the seeds). A second or interrupted
+    call repeats only what it must. A cell that fails is a row; exit code 1 only if all do.
+    """
+    from condense.cli.session import open_session
+    from condense.engine.study import make_study, parse_factor
+
+    factors = [parse_factor(text) for text in vary]
+    with open_session(ctx, device) as session:
+        study = make_study(session.host, request, factors, seeds, one_at_a_time)
+        result, folder = _run(session, study, out)
+    _show(result, folder, as_json)
+    ctx.exit(1 if result.failed else 0)
+
+
+def _run(session: Session, study: Study, out: Path | None) -> tuple[Ablation, Path]:
+    """The study run and written."""
+    from condense.engine.ablate import ablate as run_study
+    from condense.engine.export import check_writable
+    from condense.report.ablation import JSON, ablation_folder, write_ablation
+
+    folder = ablation_folder(study) if out is None else out
+    check_writable(folder, (JSON, "ablation.*"))
+    progress = session.tools["progress"]
+    result = run_study(study, session.pipeline, progress, _live(progress))
+    return result, write_ablation(result, folder)
+
+
+def _live(progress: Any) -> Callable[[Ablation], None]:
+    """Shows the result so far above the bars; nothing where stderr is no terminal."""
+
+    def show(so_far: Ablation) -> None:
+        from rich.table import Table
+
+        table = Table(*HEADERS[:-1], box=None, pad_edge=False)
+        for row in _rows(so_far):
+            table.add_row(*row[:-1])
+        progress.above = table
+
+    return show if hasattr(progress, "above") else lambda so_far: None
+
+
+def _show(result: Ablation, folder: Path, as_json: bool) -> None:
+    from condense.cli.output import echo_json, echo_table
+
+    if as_json:
+        counts = {"runs": result.runs, "computed": result.computed}
+        echo_json(result.to_json() | counts | {"out": str(folder)})
+        return
+    echo_table(HEADERS, _rows(result))
+    effects = [(f"{e.key}={e.value}", str(e.cells), points(e.effect)) for e in result.effects()]
+    if effects:
+        click.echo()
+        echo_table(("main effect of", "cells", "points ± 95 %"), effects)
+        _note_missing(result)
+    click.echo(f"\n{result.runs} runs, {result.runs - result.computed} of them from the store")
+    click.echo(f"table, figure and every seed's accuracy lie in\n  {folder}")
+
+
+def _note_missing(result: Ablation) -> None:
+    """A grid with holes is not balanced, which its main effects hide."""
+    grid = sum(row.cell.in_grid for row in result.rows)
+    missing = grid - len(result.complete())
+    if missing:
+        click.echo(f"{missing} of {grid} cells are incomplete and left out of the main effects")
+
+
+def _rows(result: Ablation) -> list[tuple[str, ...]]:
+    """The cells as text, in the order of :data:`HEADERS`."""
+    return [
+        (
+            row.cell.name,
+            str(len(row.values)),
+            percent(row.mean),
+            points(result.difference(row)),
+            f"error: {row.error}" if row.error else "base" if row.cell.is_base else "",
+        )
+        for row in result.rows
+    ]
+
+
+def percent(value: Estimate | None) -> str:
+    """``"97.58 ± 0.31"``: mean and half the interval in %; ``"–"`` for what is not known."""
+    return _figures(value, "")
+
+
+def points(value: Estimate | None) -> str:
+    """``"+0.58 ± 0.31"``: a difference and half its interval in points of %."""
+    return _figures(value, "+")
+
+
+def _figures(value: Estimate | None, sign: str) -> str:
+    if value is None:
+        return "–"
+    half = "–" if value.half is None else f"{100 * value.half:.2f}"
+    return f"{100 * value.mean:{sign}.2f} ± {half}"

@@ -1,0 +1,84 @@
+"""Means with intervals, differences of pairs, and main effects; pure functions of numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+LEVEL = 0.95  # of every interval
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its interval, in the unit of the values.
+
+    Attributes:
+        mean: of the values.
+        half: half the width of the :data:`LEVEL` interval by Student's t; None for one value.
+        n: how many values.
+    """
+
+    mean: float
+    half: float | None
+    n: int
+
+    @property
+    def low(self) -> float | None:
+        """Lower end of the interval."""
+        return None if self.half is None else self.mean - self.half
+
+    @property
+    def high(self) -> float | None:
+        """Upper end of the interval."""
+        return None if self.half is None else self.mean + self.half
+
+
+def estimate(values: Sequence[float]) -> Estimate | None:
+    """Mean and t interval, mean ± t(0.975, n - 1) · s / √n, of ``values``; None if there are none.
+
+    The interval of values that are all equal has width 0; that of one value is not known.
+    """
+    n = len(values)
+    if n == 0:
+        return None
+    mean = math.fsum(values) / n
+    if n == 1:
+        return Estimate(mean, None, 1)
+    variance = math.fsum((v - mean) ** 2 for v in values) / (n - 1)
+    return Estimate(mean, t_quantile(n - 1) * math.sqrt(variance / n), n)
+
+
+def t_quantile(freedom: int, level: float = LEVEL) -> float:
+    """The value that Student's t stays below in absolute terms with probability ``level``."""
+    from scipy.special import stdtrit  # scipy.stats takes a second to import
+
+    return float(stdtrit(freedom, (1 + level) / 2))
+
+
+def difference(values: Sequence[float | None], base: Sequence[float | None]) -> Estimate | None:
+    """The mean of ``values - base`` over the positions (seeds) where both are there.
+
+    What a seed does to both alike cancels, so the interval is as a rule narrower than those of
+    the two means suggest.
+    """
+    pairs = zip(values, base, strict=True)
+    return estimate([v - b for v, b in pairs if v is not None and b is not None])
+
+
+def main_effect(cells: Mapping[str, Sequence[float]], having: Sequence[str]) -> Estimate | None:
+    """Mean over the cells ``having`` a component minus the mean over all ``cells``.
+
+    Args:
+        cells: values by cell, one a seed, equally many for each.
+        having: some of the cells.
+
+    Returns:
+        the mean over seeds with its interval; None without such a cell.
+    """
+    if not having:
+        return None
+    columns = list(zip(*cells.values(), strict=True))  # one a seed
+    chosen = list(zip(*(cells[name] for name in having), strict=True))
+    pairs = zip(chosen, columns, strict=True)
+    return estimate([math.fsum(c) / len(c) - math.fsum(a) / len(a) for c, a in pairs])

@@ -1,0 +1,183 @@
+"""``condense ablate`` on the real engine with tiny settings on digits."""
+
+import io
+import json
+import re
+
+import click.testing
+import pytest
+from rich.console import Console
+
+from condense.engine.study import Cell
+from condense.errors import CondenseError
+from condense.plugin import hookimpl
+from condense.plugin.host import build_host
+
+VARY = ("--vary", "selector=random,window", "--vary", "policy=full,partial")
+
+
+class Falling:
+    """Selects nothing."""
+
+    name, version, needs_scores = "falling", "1", False
+
+    def __init__(self, options):
+        self.options = options
+
+    def select(self, data, scores, budget, rng):
+        raise CondenseError("fell")
+
+
+class Plugin:
+    @hookimpl
+    def condense_register_selectors(self, register):
+        from condense import Options
+
+        Falling.Options = type("Options", (Options,), {})
+        register(Falling)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("ablate")
+
+
+@pytest.fixture(scope="module")
+def call(place, tiny):
+    """Runs ``condense ablate`` on one store with tiny settings."""
+    from condense.cli.main import main
+
+    host = build_host(external=False, extra=[Plugin()])
+    values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in tiny.items()}
+    options = [part for k, v in values.items() for part in ("-o", f"{k}={v}")]
+
+    def run(*args, code=0):
+        environment = {"CONDENSE_STORE": str(place / "store")}
+        given = ["ablate", *map(str, args), *options, "--device", "cpu"]
+        result = click.testing.CliRunner().invoke(main, given, obj=host, env=environment)
+        assert result.exit_code == code, result.stderr
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def printed(call, place):
+    """What the first call printed."""
+    result = call("selmatch", *VARY, "--seeds", 2, "--out", place / "out")
+    assert result.stderr == ""  # no terminal, no progress
+    return result.stdout
+
+
+def shown(value, sign=""):
+    """A figure of the document as the table has it; worked out here."""
+    if value is None:
+        return "–"
+    return f"{100 * value['mean']:{sign}.2f} ± {100 * value['half']:.2f}"
+
+
+def test_the_table_and_the_json_have_the_same_figures(printed, call, place):
+    result = call("selmatch", *VARY, "--seeds", 2, "--out", place / "out", "--json")
+    document = json.loads(result.stdout)
+    assert (document["runs"], document["computed"]) == (8, 0)
+    written = json.loads((place / "out" / "ablation.json").read_text())
+    assert {k: document[k] for k in written} == written
+    assert document["out"] == str(place / "out")
+    rows = [re.split(r"\s{2,}", line) for line in printed.splitlines()]
+    assert len(document["cells"]) == 4
+    for cell in document["cells"]:
+        (row,) = [r for r in rows if r[0] == cell["name"]]
+        wanted = [str(cell["accuracy"]["n"]), shown(cell["accuracy"])]
+        assert row[1:4] == [*wanted, shown(cell["difference"], "+")]
+    assert [r[4:] for r in rows if r[0] == "selector=window policy=partial"] == [["base"]]
+    assert len(document["main_effects"]) == 4
+    for effect in document["main_effects"]:
+        (row,) = [r for r in rows if r[0] == f"{effect['key']}={effect['value']}"]
+        assert row[1:] == [str(effect["cells"]), shown(effect["effect"], "+")]
+    assert "8 runs, 0 of them from the store" in printed
+
+
+def test_one_at_a_time_prints_differences_alone(printed, call, place):
+    out = call("selmatch", *VARY, "--seeds", 1, "--one-at-a-time", "--out", place / "one").stdout
+    lines = out.splitlines()
+    assert [line.split("  ")[0] for line in lines[2:5]] == [
+        *("base", "selector=random", "policy=full"),
+    ]
+    assert "main effect" not in out
+    assert re.search(r"^base .* \d+\.\d\d ± –  +–", lines[2])
+    assert "3 runs, 3 of them from the store" in out
+
+
+def test_without_out_the_folder_is_named_after_the_study(printed, call, place, monkeypatch):
+    monkeypatch.chdir(place)
+    args = ("selmatch", *VARY, "--seeds", 1, "--json")
+    folder = json.loads(call(*args).stdout)["out"]
+    assert re.fullmatch(r"runs/ablate-selmatch-digits-[0-9a-f]{8}", folder)
+    assert (place / folder / "ablation.png").read_bytes()[:4] == b"\x89PNG"
+    assert json.loads(call(*args).stdout)["out"] == folder
+
+
+def test_a_failed_cell_is_a_row_with_its_error(printed, call, place):
+    args = ("selmatch", "--vary", "selector=falling,window", "--seeds", 2)
+    result = call(*args, "--out", place / "failed")
+    row = next(r for r in result.stdout.splitlines() if r.startswith("selector=falling"))
+    assert re.split(r"\s{2,}", row)[1:] == ["0", "–", "–", "error: fell"]
+    assert "1 of 2 cells are incomplete and left out of the main effects" in result.stdout
+    assert result.stderr == "selector=falling, seed 0, failed: fell\n"
+
+
+def test_exit_code_1_if_all_fail(call, place):
+    args = ("--vary", "policy=full", "--seeds", 1, "-o", "selector=falling", "--json")
+    result = call(*args, "--out", place / "none", code=1)
+    assert [cell["error"] for cell in json.loads(result.stdout)["cells"]] == ["fell", "fell"]
+
+
+@pytest.mark.parametrize(
+    ("args", "part"),
+    [
+        (["--vary", "selektor=random"], "unknown stage 'selektor'; did you mean 'selector'?"),
+        (["--vary", "selector=randm"], "--vary selector=randm: "),
+        (["--vary", "selector="], "--vary selector=: value 1 is empty"),
+        (["--vary", "selector.beta=0.3,2"], "--vary selector.beta=2: "),
+        (["--vary", "selector=random", "--seeds", "0"], "--seeds must be at least 1, got 0"),
+        (["nonsense", "--vary", "selector=random"], "nonsense"),
+        ([], "missing option '--vary'"),
+    ],
+)
+def test_a_usage_mistake_is_named_and_exits_with_2(call, args, part):
+    result = call(*args, code=2)
+    assert part in result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_folder_that_holds_something_else_is_refused_before_any_work(call, place):
+    other = place / "other"
+    other.mkdir()
+    (other / "thesis.txt").write_text("all of it")
+    before = sorted((place / "store").rglob("entry.json"))
+    result = call("--vary", "selector=easiest", "--seeds", 1, "--out", other, code=1)
+    assert "holds other files" in result.stderr
+    assert sorted((place / "store").rglob("entry.json")) == before
+
+
+def test_on_a_terminal_the_table_stands_above_the_bars():
+    from condense.cli.ablate import _live
+    from condense.cli.progress import QuietProgress, TerminalProgress
+    from condense.engine.ablate import Ablation, Row
+    from condense.engine.study import Study
+
+    cells = (Cell("base", {}, None, is_base=True), Cell("selector=random", {}, None))
+    rows = (Row(cells[0], (0.25, 0.75)), Row(cells[1], (0.5, None)))
+    so_far = Ablation(Study(None, (), cells, (0, 1), True), "digits", rows)
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    progress = TerminalProgress(console, delay=0.0)
+    _live(progress)(so_far)
+    with progress.task("ablation", 4, "run") as task:
+        task.advance(1)
+        progress._bars.refresh()
+    text = console.file.getvalue()
+    assert re.search(r"selector=random +1 +50.00 ± – +\+25.00 ± –", text)
+    assert text.index("selector=random") < text.index("ablation")
+    _live(QuietProgress())(so_far)
