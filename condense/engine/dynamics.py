@@ -89,15 +89,22 @@ def dynamics_key(
     return key | {"epoch_eval": True} if epoch_eval else key
 
 
-def _entry(*key: Any, epoch_eval: bool) -> tuple[dict[str, Any], bool]:
+def _entry(
+    data: LabeledData,
+    context: Context,
+    seed: int,
+    options: DynamicsOptions,
+    network: int,
+    epoch_eval: bool,
+) -> tuple[dict[str, Any], bool]:
     """Where a pass is read or kept, and whether it holds eval correctness.
 
     Evaluating draws nothing and changes no network, so a pass with it serves one without.
     """
-    rich = dynamics_key(*key, epoch_eval=True)
-    if epoch_eval or key[1].cache.has("dynamics", rich):
+    rich = dynamics_key(data, context, seed, options, network, epoch_eval=True)
+    if epoch_eval or context.cache.has("dynamics", rich):
         return rich, True
-    return dynamics_key(*key), False
+    return dynamics_key(data, context, seed, options, network), False
 
 
 def run_dynamics(
@@ -120,10 +127,7 @@ def run_dynamics(
     settled = dynamics_options(options)
     seed = rngs.fork_seed(rng.initial_seed(), "dynamics")
     start = time.perf_counter()
-    entries = [
-        _entry(data, context, seed, settled, k, epoch_eval=epoch_eval)
-        for k in range(settled.networks)
-    ]
+    entries = [_entry(data, context, seed, settled, k, epoch_eval) for k in range(settled.networks)]
     missing = sum(not context.cache.has("dynamics", key) for key, _ in entries)
     per_epoch = batches_per_epoch(len(data), settled.batch_size)
     total = max(missing, 1) * settled.epochs * per_epoch

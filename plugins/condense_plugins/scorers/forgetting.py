@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Generator, Tensor
 
 from condense import hookimpl
@@ -23,20 +24,30 @@ class ForgettingScorer:
     version: ClassVar[str] = "1"
 
     class Options(DynamicsOptions):
-        pass
+        count: Literal["presentation", "epoch"] = Field(
+            "presentation",
+            description="presentation: as seen in training, just before the update (the paper); "
+            "epoch: in evaluation mode at the end of each epoch",
+        )
 
     def __init__(self, options: Options) -> None:
         self.options = options
 
     def cost(self, data: LabeledData, context: Context) -> Cost:
         """Estimate of the training-dynamics pass it reads."""
-        return dynamics_cost(data, context, dynamics_options(self.options))
+        per_epoch = self.options.count == "epoch"
+        return dynamics_cost(data, context, dynamics_options(self.options), per_epoch)
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N]: events averaged over networks, with the standard error over networks."""
-        events = forgetting_events(context.dynamics(data, rng, self.options).correct)  # [K, N]
+        per_epoch = self.options.count == "epoch"
+        dynamics = context.dynamics(data, rng, self.options, epoch_eval=per_epoch)
+        correct = dynamics.eval_correct if dynamics.eval_correct is not None else dynamics.correct
+        events = forgetting_events(correct)  # [K, E, N] → [K, N]
         error = events.std(dim=0) / len(events) ** 0.5 if len(events) > 1 else None
-        return Scores(events.mean(dim=0), data.fingerprint, "forgetting (per presentation)", error)
+        return Scores(
+            events.mean(dim=0), data.fingerprint, f"forgetting (per {self.options.count})", error
+        )
 
 
 def forgetting_events(correct: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Scores from training: formulas by hand, planted label noise, no side effects."""
 
+import itertools
 import random
 from dataclasses import replace
 
@@ -50,7 +51,7 @@ class Recorded:
     def __init__(self, dynamics):
         self.known = dynamics
 
-    def dynamics(self, data, rng, options=None):
+    def dynamics(self, data, rng, options=None, *, epoch_eval=False):
         return self.known
 
 
@@ -252,3 +253,31 @@ def test_random_scores_are_uniform_and_follow_the_generator(digits):
     from scipy.stats import kstest
 
     assert kstest(values.numpy(), "uniform").pvalue > 0.01
+
+
+def test_forgetting_counts_epochs_or_presentations(context, tiny_images):
+    data = tiny_images.without_test()
+    small = {"networks": 2, "epochs": 4, "network": {"component": "convnet", "width": 4}}
+
+    def scores(count):
+        options = ForgettingScorer.Options.model_validate({**small, "count": count})
+        return ForgettingScorer(options).score(data, context, torch.Generator().manual_seed(1))
+
+    by_epoch = scores("epoch")
+    options = ForgettingScorer.Options.model_validate(small)
+    rng = torch.Generator().manual_seed(1)
+    dynamics = context.dynamics(data, rng, options, epoch_eval=True)
+    assert dynamics.eval_correct.shape == dynamics.correct.shape == (2, 4, len(data))
+    assert not torch.equal(dynamics.eval_correct, dynamics.correct)
+    expected = torch.zeros(len(data))
+    for right in dynamics.eval_correct.tolist():
+        for n in range(len(data)):
+            seen = [epoch[n] for epoch in right]
+            events = sum(a and not b for a, b in itertools.pairwise(seen))
+            expected[n] += (events if any(seen) else 4) / 2
+    assert torch.allclose(by_epoch.values, expected)
+    assert by_epoch.estimator == "forgetting (per epoch)"
+    # the pass with evaluations serves the one without, to the bit
+    again = context.dynamics(data, torch.Generator().manual_seed(1), options)
+    assert torch.equal(again.correct, dynamics.correct)
+    assert torch.equal(scores("presentation").values, forgetting_events(again.correct).mean(0))
