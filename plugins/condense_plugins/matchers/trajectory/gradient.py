@@ -20,7 +20,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from condense.engine.tensors import channels_last
 from condense.interfaces import Augmentation, MatchStep
 from condense_plugins.matchers.trajectory.student import Student
 
@@ -71,21 +70,16 @@ class EagerSteps:
         augmentation: applied to every batch; the step back goes through it to the pixels.
         inputs: the synthetic set, float [M, …].
         labels: int64 [M].
-        ordered: whether augmented images go through the student channels-last; quicker for one
-            step, but autograd's double backward mixes layouts and loses.
     """
 
     student: Student
     augmentation: Augmentation
     inputs: Tensor
     labels: Tensor
-    ordered: bool = False
 
     def loss(self, theta: Tensor, raw: Tensor, batch: Batch) -> Tensor:
         """Student loss on the augmented batch ``raw`` [B, …]."""
         augmented = self.augmentation.apply(raw, batch.draws)
-        if self.ordered:
-            augmented = channels_last(augmented)
         return self.student.loss(theta, augmented, self.labels[batch.indices])
 
     def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:

@@ -9,7 +9,7 @@ autograd, costs eleven.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -39,7 +39,7 @@ class TangentSteps:
         rules = rules_of(network)
         if rules is None or sum(r.owned for r in rules) != len(list(network.parameters())):
             return None  # the sum differs where a layer appears twice
-        return TangentSteps(replace(eager, ordered=True), tuple(rules))
+        return TangentSteps(eager, tuple(rules))
 
     def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
         """θ_{t+1} from θ_t."""
