@@ -181,7 +181,12 @@ class Network(Component, Protocol):
 
 
 class Scorer(Component, Protocol):
-    """Rates how hard each training sample is."""
+    """Rates how hard each training sample is.
+
+    One that averages independent estimates (networks, repeats) may also have
+    ``replicates(data, context, rng)``: these estimates, float [R, N], from what the scoring left
+    in the cache. ``condense score --compare`` reads its split-half reliability from them.
+    """
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores | Tensor:
         """Scores of all samples, higher = harder: float [N] (or :class:`Scores`), finite.

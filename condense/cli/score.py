@@ -1,7 +1,8 @@
-"""``condense score``: the first stage on its own."""
+"""``condense score``: the first stage on its own, or several scorers side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import click
 from condense.cli.flags import FOLDER, device_flag, json_flag, recipe_flags
 
 if TYPE_CHECKING:
+    from condense.cli.session import Session
+    from condense.engine.compare import Comparison
     from condense.resolve import Request
 
 
@@ -18,31 +21,102 @@ if TYPE_CHECKING:
 Examples:
   condense score
   condense score --data npz:cifar10.npz -o scorer=el2n --out el2n-scores
+  condense score --compare cscore,forgetting,el2n -o scorer.networks=8
+  condense score --compare cscore,cscore:holdout,file:published.npz
 """
 )
 @recipe_flags
+@click.option(
+    "--compare",
+    metavar="A,B,…",
+    help="Scorers to hold against each other, as after -o scorer=; options given with "
+    "-o scorer.KEY=VALUE go to those that have them.",
+)
 @device_flag
 @click.option(
     "--out",
     type=FOLDER,
     metavar="DIR",
-    help="Where scores.safetensors and manifest.json go.  [default: scores-SCORER-DATA]",
+    help="Where scores.safetensors and manifest.json go, or comparison.json and a PNG a scorer.  "
+    "[default: scores-SCORER-DATA, scores-compare-DATA]",
 )
 @json_flag
 @click.pass_context
 def score(
-    ctx: click.Context, request: Request, device: str | None, out: Path | None, as_json: bool
+    ctx: click.Context,
+    request: Request,
+    compare: str | None,
+    device: str | None,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Rate how hard each training sample is; higher = harder, always.
 
-    The scores can be read back with `-o scorer=file:DIR/scores.safetensors`.
+    The scores can be read back with `-o scorer=file:DIR/scores.safetensors`. With --compare: rank
+    correlations of several scorers, how much of their hardest and easiest tenth they share, how
+    well each agrees with itself, and pictures of both ends of every class.
     """
     from condense.cli.output import echo_json, echo_summary
     from condense.cli.session import open_session
     from condense.engine.outputs import write_scores
 
+    if compare is not None:
+        names = [name.strip() for name in compare.split(",")]
+        with open_session(ctx, device) as session:
+            result, folder = _compare(session, request, names, out)
+        _show(result, folder, as_json)
+        return
     with open_session(ctx, device) as session:
         recipe = session.recipe(request)
         place = out or Path(f"scores-{recipe['scorer'].name}-{recipe['data'].name}")
         summary = write_scores(session.pipeline(recipe), place)
     (echo_json if as_json else echo_summary)(summary)
+
+
+def _compare(
+    session: Session, request: Request, names: Sequence[str], out: Path | None
+) -> tuple[Comparison, Path]:
+    """The comparison made and written."""
+    from condense.engine.compare import compare, compared_recipes
+    from condense.engine.export import check_writable
+    from condense.report.contact_sheet import OWNED, write_comparison
+
+    recipes = compared_recipes(session.host, request, names)
+    folder = out or Path(f"scores-compare-{recipes[0]['data'].name}")
+    check_writable(folder, OWNED)
+    result = compare(recipes, names, session.pipeline)
+    return result, write_comparison(result, folder)
+
+
+def _show(result: Comparison, folder: Path, as_json: bool) -> None:
+    from condense.cli.output import echo_json, echo_table, seconds
+    from condense.report.contact_sheet import sheet_names
+
+    sheets = sheet_names(result)
+    if as_json:
+        echo_json(result.to_json() | {"out": str(folder), "sheets": sheets})
+        return
+    rows = []
+    for one in result.scorers:
+        half = "–" if one.split_half is None else f"{one.split_half:.3f} of {one.replicates}"
+        time = seconds(one.seconds) + (", from the store" if one.cached else "")
+        rows.append((one.name, half, time, one.scores.estimator))
+    echo_table(("scorer", "split half", "time", "estimator"), rows)
+    names = [one.name for one in result.scorers]
+    _matrix("rank correlation", names, result.correlation)
+    _matrix("hardest 10 % shared", names, result.hardest)
+    _matrix("easiest 10 % shared", names, result.easiest)
+    click.echo(
+        "\nsplit half: rank correlation of two halves of the networks or repeats; time: a training "
+        "pass\nthat several read counts for the first; 10 % shared: 0.10 is chance"
+    )
+    what = f"comparison.json and {len(sheets)} pictures" if sheets else "comparison.json"
+    click.echo(f"{what} in\n  {folder}")
+
+
+def _matrix(title: str, names: Sequence[str], values: Sequence[Sequence[float]]) -> None:
+    from condense.cli.output import echo_table
+
+    click.echo()
+    rows = zip(names, values, strict=True)
+    echo_table((title, *names), [(name, *(f"{v:.3f}" for v in row)) for name, row in rows])

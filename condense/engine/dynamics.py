@@ -42,7 +42,7 @@ EVAL_SHARE = 1 / 3  # a forward pass, in forward and backward passes
 class DynamicsOptions(Options):
     """How the networks of the pass are trained; scorers derive their options from it."""
 
-    networks: int = Field(4, ge=1, description="networks trained, each with its own seed")
+    networks: int = Field(8, ge=1, description="networks trained, each with its own seed")
     epochs: int = Field(20, ge=1, description="epochs each is trained")
     eval_epoch: int = Field(
         5, ge=1, description="epochs trained before the evaluation-mode pass that EL2N reads"

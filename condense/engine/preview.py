@@ -51,10 +51,10 @@ def draw_preview(condensed: CondensedSamples, path: Path) -> Path:
         for k, i in enumerate(_evenly(moved.tolist(), PAIRS)):
             left = label_width + k * (2 * cell + GAP)
             pen.rectangle((left - 2, top - 2, left + TILE + 1, top + TILE + 1), fill=FRAME)
-            canvas.paste(Image.fromarray(_tile(images[i])), (left, top))
-            canvas.paste(Image.fromarray(_tile(sources[i])), (left + cell, top))
+            canvas.paste(Image.fromarray(tile(images[i])), (left, top))
+            canvas.paste(Image.fromarray(tile(sources[i])), (left + cell, top))
         for k, i in enumerate(_evenly(kept.tolist(), FROZEN)):
-            canvas.paste(Image.fromarray(_tile(images[i])), (frozen_at + k * cell, top))
+            canvas.paste(Image.fromarray(tile(images[i])), (frozen_at + k * cell, top))
     canvas.save(path)
     return path
 
@@ -66,7 +66,7 @@ def _evenly(items: list[int], most: int) -> list[int]:
     return [items[round(k * (len(items) - 1) / (most - 1))] for k in range(most)]
 
 
-def _tile(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def tile(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """uint8 [H, W, C] as RGB [TILE, TILE, 3]: nearest neighbour, so that pixels stay pixels."""
     rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
     side = max(rgb.shape[:2])

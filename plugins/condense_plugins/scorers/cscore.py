@@ -1,50 +1,81 @@
-"""The C-score (Jiang et al. 2021, arXiv 2002.03206) in its learning-speed form."""
+"""The C-score (Jiang et al. 2021, arXiv 2002.03206): learning-speed form or held-out estimator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
+import torch
 from pydantic import Field
-from torch import Generator
+from torch import Generator, Tensor
 
 from condense import hookimpl
-from condense.engine.dynamics import DynamicsOptions, dynamics_cost, dynamics_options
+from condense.engine.dynamics import dynamics_cost, dynamics_options
 from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
+from condense_plugins.scorers._holdout import (
+    HoldoutOptions,
+    holdout,
+    holdout_cost,
+    holdout_repeats,
+)
+from condense_plugins.scorers._replicates import mean_scores
 
 
 class CScorer:
-    """How late a sample is learned: 1 − its mean correctness over training.
+    """How irregular a sample is: 1 − the expected accuracy on it when it is held out.
 
-    The C-score is the expected accuracy on a sample when it is held out. Its learning-speed form
-    (the paper's section 5) replaces that by how much of training the sample is classified right,
-    which correlates with it at a fraction of the cost. Higher = harder, so it is turned round.
+    ``estimator="holdout"`` measures that. ``"learning-speed"`` (the paper's section 5) replaces it
+    by how much of training the sample is classified right, which correlates with it at a fraction
+    of the cost. The C-score is high for easy samples; higher = harder here, so it is turned round.
     """
 
     name: ClassVar[str] = "cscore"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
+    arg: ClassVar[str] = "estimator"  # cscore:holdout
 
-    class Options(DynamicsOptions):
-        estimator: Literal["learning-speed"] = Field(
-            "learning-speed", description="learning-speed: mean correctness over training"
+    class Options(HoldoutOptions):
+        estimator: Literal["learning-speed", "holdout"] = Field(
+            "learning-speed",
+            description="learning-speed: mean correctness over training, of networks networks; "
+            "holdout: accuracy on the samples left out of random subsets, with ratios, repeats "
+            "and stable_at",
         )
 
     def __init__(self, options: Options) -> None:
         self.options = options
 
     def cost(self, data: LabeledData, context: Context) -> Cost:
-        """Estimate of the training-dynamics pass it reads."""
+        """Estimate of the training-dynamics pass it reads, or of all subset trainings."""
+        if self.options.estimator == "holdout":
+            return holdout_cost(data, context, self.options)
         return dynamics_cost(data, context, dynamics_options(self.options))
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
-        """float32 [N]: 1 − mean over networks and epochs of correct; its standard error over
-        networks."""
-        correct = context.dynamics(data, rng, self.options).correct.float()  # [K, E, N]
-        per_network = 1 - correct.mean(dim=1)
-        error = None
-        if len(per_network) > 1:
-            error = per_network.std(dim=0) / len(per_network) ** 0.5
-        return Scores(per_network.mean(dim=0), data.fingerprint, "cscore (learning-speed)", error)
+        """float32 [N] in 0–1, with the standard error over networks or repeats."""
+        if self.options.estimator == "learning-speed":
+            speed = self.replicates(data, context, rng)
+            return mean_scores(speed, data, "cscore (learning-speed)")
+        found = holdout(data, context, rng, self.options)
+        stable = found.agreement is not None and found.agreement >= self.options.stable_at
+        agreement = "unknown" if found.agreement is None else f"{found.agreement:.3f}"
+        done = f"{found.repeats} of at most {self.options.repeats} repeats"
+        context.progress.note(
+            f"cscore holdout: {done}, {found.trainings} trainings; rank correlation of two halves "
+            f"{agreement}, {'stable' if stable else 'not yet stable'} "
+            f"at {self.options.stable_at:g}"
+        )
+        ratios = ", ".join(f"{r:g}" for r in self.options.ratios)
+        name = f"cscore (holdout, ratios {ratios}, {done}, {found.trainings} trainings)"
+        return Scores(found.mean, data.fingerprint, name, found.standard_error)
+
+    def replicates(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
+        """float32 [R, N]: the estimate of each network, or of each repeat that was made."""
+        if self.options.estimator == "learning-speed":
+            correct = context.dynamics(data, rng, self.options).correct  # [K, E, N]
+            return 1 - correct.float().mean(dim=1)
+        made = holdout(data, context, rng, self.options).repeats
+        repeats = holdout_repeats(data, context, rng, self.options)
+        return torch.stack([values for _, values in zip(range(made), repeats, strict=False)])
 
 
 @hookimpl

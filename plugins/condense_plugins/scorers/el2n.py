@@ -6,18 +6,25 @@ from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from pydantic import Field
-from torch import Generator
+from torch import Generator, Tensor
 
 from condense import hookimpl
 from condense.engine.dynamics import DynamicsOptions, dynamics_cost, dynamics_options
 from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
+from condense_plugins.scorers._replicates import mean_scores
 
 
 class El2nScorer:
-    """‖softmax − onehot‖₂ after a few epochs, averaged over networks."""
+    """‖softmax − onehot‖₂ after a few epochs, averaged over networks.
+
+    The paper's mode looks at networks in evaluation mode on unaugmented samples, after a small
+    part of their training (20 of 200 epochs, 10 networks). Online is what released code often
+    computes: one norm a presentation, summed over the first epochs.
+    """
 
     name: ClassVar[str] = "el2n"
     version: ClassVar[str] = "1"
+    arg: ClassVar[str] = "mode"  # el2n:online
 
     class Options(DynamicsOptions):
         mode: Literal["paper", "online"] = Field(
@@ -35,14 +42,16 @@ class El2nScorer:
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N], averaged over networks, with the standard error over networks."""
+        epoch = min(self.options.eval_epoch, self.options.epochs)
+        name = f"el2n ({self.options.mode}, epoch {epoch})"
+        return mean_scores(self.replicates(data, context, rng), data, name)
+
+    def replicates(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
+        """float32 [K, N]: the norm, or the sum of norms, of each network."""
         dynamics = context.dynamics(data, rng, self.options)
         if self.options.mode == "paper":
-            values = dynamics.eval_error_norm  # [K, N]
-        else:
-            values = dynamics.error_norm[:, : dynamics.eval_epoch].sum(dim=1)  # [K, E, N] → [K, N]
-        error = values.std(dim=0) / len(values) ** 0.5 if len(values) > 1 else None
-        name = f"el2n ({self.options.mode}, epoch {dynamics.eval_epoch})"
-        return Scores(values.mean(dim=0), data.fingerprint, name, error)
+            return dynamics.eval_error_norm
+        return dynamics.error_norm[:, : dynamics.eval_epoch].sum(dim=1)  # [K, E, N] → [K, N]
 
 
 @hookimpl

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from condense import hookimpl
 from condense.engine.dynamics import DynamicsOptions, dynamics_cost, dynamics_options
 from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
+from condense_plugins.scorers._replicates import mean_scores
 
 
 class ForgettingScorer:
@@ -22,6 +23,7 @@ class ForgettingScorer:
 
     name: ClassVar[str] = "forgetting"
     version: ClassVar[str] = "1"
+    arg: ClassVar[str] = "count"  # forgetting:epoch
 
     class Options(DynamicsOptions):
         count: Literal["presentation", "epoch"] = Field(
@@ -40,14 +42,15 @@ class ForgettingScorer:
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N]: events averaged over networks, with the standard error over networks."""
+        events = self.replicates(data, context, rng)
+        return mean_scores(events, data, f"forgetting (per {self.options.count})")
+
+    def replicates(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
+        """float32 [K, N]: events in the training of each network."""
         per_epoch = self.options.count == "epoch"
         dynamics = context.dynamics(data, rng, self.options, epoch_eval=per_epoch)
         correct = dynamics.eval_correct if dynamics.eval_correct is not None else dynamics.correct
-        events = forgetting_events(correct)  # [K, E, N] → [K, N]
-        error = events.std(dim=0) / len(events) ** 0.5 if len(events) > 1 else None
-        return Scores(
-            events.mean(dim=0), data.fingerprint, f"forgetting (per {self.options.count})", error
-        )
+        return forgetting_events(correct)
 
 
 def forgetting_events(correct: Tensor) -> Tensor:

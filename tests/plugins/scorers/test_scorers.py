@@ -147,12 +147,13 @@ def noisy_digits(digits):
     return replace(digits, labels=labels, test=None), wrong
 
 
-def test_planted_label_noise_ranks_hardest(noisy_digits, context):
+@pytest.mark.parametrize("options", [{}, QUICK], ids=["default", "quick"])
+def test_planted_label_noise_ranks_hardest(options, noisy_digits, context):
     from sklearn.metrics import roc_auc_score
 
     data, wrong = noisy_digits
     for name, least in (("cscore", 0.95), ("el2n", 0.95), ("forgetting", 0.90)):
-        scores = run_scorer(scorer_of(name, **QUICK), data, context, generator(1))
+        scores = run_scorer(scorer_of(name, **options), data, context, generator(1))
         assert roc_auc_score(wrong, scores.values) >= least, name
     scores = run_scorer(RandomScorer(RandomScorer.Options()), data, context, generator(1))
     assert roc_auc_score(wrong, scores.values) < 0.6  # the measure itself can fail
@@ -281,3 +282,62 @@ def test_forgetting_counts_epochs_or_presentations(context, tiny_images):
     again = context.dynamics(data, torch.Generator().manual_seed(1), options)
     assert torch.equal(again.correct, dynamics.correct)
     assert torch.equal(scores("presentation").values, forgetting_events(again.correct).mean(0))
+
+
+def test_the_pass_takes_at_most_16_bytes_a_sample_epoch_and_network(tiny_images, context):
+    run_dynamics(tiny_images, context, generator(), CScorer.Options(**QUICK), epoch_eval=True)
+    files = list(context.cache.root.glob("dynamics/*/tensors.safetensors"))
+    assert len(files) == QUICK["networks"]
+    assert all(f.stat().st_size <= 16 * 90 * QUICK["epochs"] for f in files)
+
+
+def test_replicates_average_to_the_scores(tiny_images, context):
+    options = {**TINY, "networks": 3}
+    for scorer in (
+        scorer_of("cscore", **options),
+        scorer_of("forgetting", **options),
+        scorer_of("forgetting", count="epoch", **options),
+        scorer_of("el2n", **options),
+        scorer_of("el2n", mode="online", **options),
+    ):
+        scores = scorer.score(tiny_images, context, generator())
+        replicates = scorer.replicates(tiny_images, context, generator())
+        assert replicates.shape == (3, 90)
+        torch.testing.assert_close(replicates.mean(0), scores.values)
+        torch.testing.assert_close(replicates.std(0) / 3**0.5, scores.standard_error)
+
+
+def test_el2n_is_the_norm_of_a_network_in_eval_mode_after_so_many_epochs(tiny_images, context):
+    """Against a network trained here, by the paper's formula: no augmentation, running norms."""
+    from condense.data import TrainingSet
+    from condense.engine import rng as rngs
+    from condense.engine.dynamics import dynamics_schedule
+    from condense.engine.tensors import Batcher
+    from condense.engine.train import train
+
+    options = El2nScorer.Options(**{**TINY, "networks": 1, "epochs": 2, "eval_epoch": 2})
+    values = El2nScorer(options).replicates(tiny_images, context, generator(6))[0]
+    seed = rngs.fork_seed(6, "dynamics")
+    init = rngs.generator(seed, "init", 0)
+    network = context.network(options.network, tiny_images.geometry, init)
+    batcher = Batcher(TrainingSet.of(tiny_images), context.device)
+    schedule = dynamics_schedule(tiny_images, options, context.device)
+    augmentation = context.augmentation(options.augmentation)
+    train(network, batcher, schedule, augmentation, rngs.generator(seed, "batches", 0))
+    network.eval()
+    with torch.no_grad():
+        probabilities = network(batcher.batch(torch.arange(90))[0]).softmax(1)
+    onehot = torch.eye(3)[tiny_images.labels]
+    torch.testing.assert_close(values, (probabilities - onehot).square().sum(1).sqrt())
+
+
+def test_a_colon_names_the_form(host):
+    from condense.resolve import Request, resolve
+
+    for text, option, value in (
+        ("cscore:holdout", "estimator", "holdout"),
+        ("forgetting:epoch", "count", "epoch"),
+        ("el2n:online", "mode", "online"),
+    ):
+        recipe = resolve(host, Request(assignments=((("scorer",), text),)))
+        assert getattr(recipe["scorer"].options, option) == value

@@ -1,0 +1,69 @@
+"""Rank statistics of difficulty scores: agreement, overlap of the ends, split-half reliability."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SPLITS = 10  # random halvings a split-half correlation is averaged over
+
+
+def ranks(values: Tensor) -> Tensor:
+    """float64 [N] ranks 1 … N of ``values`` [N], ties at their mean rank."""
+    _, inverse, counts = torch.unique(values.double(), return_inverse=True, return_counts=True)
+    last = counts.cumsum(0).double()  # rank of the last one of each distinct value
+    rank: Tensor = last - (counts.double() - 1) / 2
+    return rank[inverse]
+
+
+def rank_correlation(one: Tensor, other: Tensor) -> float:
+    """Spearman's ρ of two [N]: Pearson's correlation of their ranks; 0 if either is constant."""
+    a, b = ranks(one), ranks(other)
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(a.norm() * b.norm())
+    return float(a @ b) / scale if scale else 0.0
+
+
+def end_weights(values: Tensor, share: float, hardest: bool = True) -> Tensor:
+    """float64 [N] in 0–1: how much each sample belongs to the ``share`` at one end.
+
+    Samples tied at the border get equal parts of the places left, so that nothing depends on
+    their order. Sums to max(1, ⌊share·N + 1e-9⌋).
+    """
+    size = max(1, int(share * len(values) + 1e-9))
+    signed = values.double() if hardest else -values.double()
+    border = signed.topk(size).values[-1]
+    inside, tied = signed > border, signed == border
+    left = (size - inside.sum()).double()
+    return inside.double() + tied.double() * left / tied.sum()
+
+
+def end_overlap(one: Tensor, other: Tensor, share: float, hardest: bool = True) -> float:
+    """Part of the ``share`` hardest (or easiest) samples that two [N] have in common, 0–1.
+
+    Expected over random orders of tied samples; unrelated scores give ``share``.
+    """
+    a, b = end_weights(one, share, hardest), end_weights(other, share, hardest)
+    return float(a @ b / a.sum())
+
+
+def split_half(replicates: Tensor, size: int | None = None, splits: int = SPLITS) -> float:
+    """Raw split-half reliability: ρ between the means of two disjoint halves of ``replicates``.
+
+    Raw means that nothing is added for the full number (no Spearman–Brown): the correlation of n
+    replicates is that of two means of ⌊n/2⌋.
+
+    Args:
+        replicates: float [R, N], R ≥ 2 independent estimates of the same scores.
+        size: n, how many of them to halve; None takes all R.
+        splits: random halvings averaged; fixed ones, no generator is touched.
+    """
+    size = len(replicates) if size is None else size
+    half = size // 2
+    rng = torch.Generator().manual_seed(0)
+    found = []
+    for _ in range(1 if len(replicates) == 2 else splits):
+        order = torch.randperm(len(replicates), generator=rng)
+        one, other = replicates[order[:half]], replicates[order[half : 2 * half]]
+        found.append(rank_correlation(one.mean(0), other.mean(0)))
+    return sum(found) / len(found)

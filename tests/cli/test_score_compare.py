@@ -1,0 +1,77 @@
+"""``condense score --compare`` on the real engine."""
+
+import json
+
+import click.testing
+import numpy as np
+import pytest
+
+from condense.cli.main import main
+from condense.plugin.host import build_host
+
+TINY = ["-o", "scorer.networks=2", "-o", "scorer.epochs=2", "-o", "scorer.network.width=2"]
+
+
+@pytest.fixture(scope="module")
+def real_host():
+    return build_host(external=False)
+
+
+@pytest.fixture
+def score(real_host, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args):
+        return click.testing.CliRunner().invoke(main, ["score", *args], obj=real_host)
+
+    return call
+
+
+def test_tables_and_pictures(score, tmp_path):
+    result = score("--compare", "cscore,forgetting,el2n", *TINY)
+    assert result.exit_code == 0, result.stderr
+    for title in ("rank correlation", "hardest 10 % shared", "easiest 10 % shared", "split half"):
+        assert title in result.stdout
+    folder = tmp_path / "scores-compare-digits"
+    names = {p.name for p in folder.iterdir()}
+    assert names == {"comparison.json", "cscore.png", "forgetting.png", "el2n.png"}
+
+
+def test_json_is_one_document_and_equals_the_file(score, tmp_path):
+    np.save(tmp_path / "theirs.npy", np.arange(1437.0))
+    compared = f"el2n,el2n:online,file:{tmp_path / 'theirs.npy'}"
+    result = score("--compare", compared, *TINY, "--out", "o", "--json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    kept = json.loads((tmp_path / "o" / "comparison.json").read_text())
+    assert {k: document[k] for k in kept} == kept
+    assert [one["estimator"] for one in document["scorers"]] == [
+        *("el2n (paper, epoch 2)", "el2n (online, epoch 2)", "file theirs.npy"),
+    ]
+    assert [one["replicates"] for one in document["scorers"]] == [2, 2, None]
+    assert len(document["sheets"]) == 3
+    assert np.array(document["rank_correlation"]).shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("args", "part"),
+    [
+        (["--compare", "cscore"], "two or more different scorers"),
+        (["--compare", "cscore,grand"], "grand"),
+        (["--compare", "cscore,el2n", "-o", "scorer.beta=1"], "none of cscore, el2n"),
+    ],
+)
+def test_mistakes_are_one_line(score, args, part):
+    result = score(*args)
+    assert result.exit_code == 2
+    assert part in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.stdout == ""
+
+
+def test_a_folder_with_other_files_is_refused_before_any_training(score, tmp_path):
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "mine.txt").write_text("mine")
+    result = score("--compare", "cscore,el2n", "--out", "o")
+    assert result.exit_code == 1
+    assert "mine.txt" in result.stderr
