@@ -5,7 +5,7 @@
 `plain` is written here: float images, real samples cropped and flipped, distilled ones put
 through one DSA operation, each drawn and carried out sample by sample as released code does;
 plain SGD with the same cosine. Half of the set is real, half distilled. With ``--seeds N`` both
-also train N networks on digits (a tenth of its training split) and are tested: the means must
+also train N networks on digits (a quarter of its training split) and are tested: the means must
 agree within their spread.
 """
 
@@ -149,10 +149,10 @@ def accuracy_rows(context: EngineContext, seeds: int, width: int) -> list[dict[s
     data = bind("digits").data
     assert data.test is not None
     tests = Batcher(TrainingSet.of(data.test), context.device)
-    batcher = Batcher(half_distilled(data.subset(torch.arange(0, len(data), 10))), context.device)
+    batcher = Batcher(half_distilled(data.subset(torch.arange(0, len(data), 4))), context.device)
     combined = context.augmentation(AugmentationSpec.of("combined"))
     precision = "bf16" if context.device.type == "cuda" else "fp32"
-    schedule = schedule_of(len(batcher), 80, precision)
+    schedule = schedule_of(len(batcher), 60, precision)
     rows = []
     for form in ("ours", "plain"):
         values = []
