@@ -1,0 +1,111 @@
+"""``condense coverage``: how much of the test split has a condensed sample near by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from condense.cli.flags import (
+    FOLDER,
+    assignment_flag,
+    data_flag,
+    device_flag,
+    json_flag,
+    make_request,
+)
+
+if TYPE_CHECKING:
+    from condense.engine.coverage import Coverage
+
+STAGES = ("data", "evaluator")  # what -o may set here
+HEADERS = ("run", "iteration", "all, %", "easy, %", "hard, %", "area, %")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  condense coverage runs/selmatch-digits-ipc5-s0-1a2b3c runs/mtt-digits-ipc5-s0-4d5e6f
+  condense coverage full partial --radius-quantile 0.9 --out covered
+  condense coverage small -o evaluator.feature_network=resnet18 -o evaluator.feature_epochs=40
+"""
+)
+@click.argument("runs", nargs=-1, required=True, type=FOLDER, metavar="DIR...")
+@data_flag
+@click.option(
+    "--radius-quantile",
+    type=float,
+    metavar="Q",
+    help="Share of training samples that have another one within the radius, in (0, 1].  "
+    "[default: 0.95]",
+)
+@click.option(
+    "--same-class", is_flag=True, help="Only samples of a test sample's own class cover it."
+)
+@assignment_flag
+@device_flag
+@click.option(
+    "--out",
+    type=FOLDER,
+    metavar="DIR",
+    help="Where coverage.csv, .json and .png go.  [default: runs/coverage-DATA-HASH]",
+)
+@json_flag
+@click.pass_context
+def coverage(
+    ctx: click.Context,
+    /,
+    runs: Sequence[Path],
+    radius_quantile: float | None,
+    same_class: bool,
+    device: str | None,
+    out: Path | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Measure which share of the test split each condensed set in DIR... covers.
+
+    A test sample is covered where the nearest sample of the set lies within a radius, in the
+    feature space of one network trained on the whole training split (trained once, then stored).
+    Easy and hard half of the test split apart, over the iterations that were saved
+    (-o matcher.snapshots=[50,100] when the set is made). All sets must be of the same data.
+    Options of the network are set with -o evaluator.KEY=VALUE, as for evaluator=coverage.
+    """
+    from condense.cli.session import open_session
+    from condense.engine.coverage import coverage_of_runs
+    from condense.engine.export import check_writable
+    from condense.report.coverage import OWNED, coverage_folder, write_coverage
+
+    given = list(flags.pop("assignments"))
+    if radius_quantile is not None:
+        given.append(f"evaluator.radius_quantile={radius_quantile}")
+    if same_class:
+        given.append("evaluator.same_class=true")
+    request = make_request(stages=STAGES, assignments=given, **flags)
+    if out is not None:
+        check_writable(out, OWNED)
+    with open_session(ctx, device) as session:
+        result = coverage_of_runs(runs, request, session.host, **session.tools)
+        folder = write_coverage(result, out if out is not None else coverage_folder(result))
+    _show(result, folder, as_json)
+
+
+def _show(result: Coverage, folder: Path, as_json: bool) -> None:
+    from condense.cli.output import echo_json, echo_table
+
+    if as_json:
+        echo_json(result.to_json() | {"out": str(folder)})
+        return
+    rows = []
+    for run in result.runs:
+        for point in run.points:
+            shares = (point.coverage.all, point.coverage.easy, point.coverage.hard, point.area.all)
+            rows.append((run.label, point.iteration, *(f"{100 * s:.2f}" for s in shares)))
+    echo_table(HEADERS, rows)
+    click.echo(
+        f"\nradius {result.radius:.4g}, within which {100 * result.quantile:g} % of training "
+        "samples have another one; area up to twice that"
+    )
+    click.echo(f"table, figure and curves lie in\n  {folder}")

@@ -1,0 +1,120 @@
+"""Coverage: the share of test samples that have a sample of the set near by."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from condense import hookimpl
+from condense.engine.features import features_cost
+from condense.engine.neighbours import area_under
+from condense.engine.yardstick import CoverageOptions, make_yardstick
+from condense.errors import DataError
+from condense.interfaces import (
+    Arm,
+    Augmentation,
+    Context,
+    Cost,
+    Evaluation,
+    Evaluator,
+    LabeledData,
+    TrainingSet,
+)
+
+
+class CoverageEvaluator:
+    """Share of test samples within a radius of a sample of the set, in a trained feature space.
+
+    One value for each of ``networks`` networks, which are trained on the whole training split
+    and shared by all arms. The radius is the distance within which ``radius_quantile`` of the
+    training samples have another one. Nothing is trained on the arm.
+    """
+
+    name: ClassVar[str] = "coverage"
+    version: ClassVar[str] = "1"
+    measure: ClassVar[str] = "coverage"
+    needs_training: ClassVar[bool] = True
+    tags: ClassVar[tuple[str, ...]] = ("not-accuracy",)
+    toy_options: ClassVar[dict[str, Any]] = {
+        "feature_epochs": 2,
+        "feature_batch_size": 20,
+        "feature_network": {"component": "convnet", "width": 8},
+    }
+
+    class Options(CoverageOptions):
+        """The feature space, and the radius in it."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def evaluate(
+        self,
+        arm: Arm,
+        test: TrainingSet,
+        augmentation: Augmentation,
+        context: Context,
+        rng: Generator,
+    ) -> Evaluation:
+        """Coverage in 0-1 at the radius, one value a feature network.
+
+        ``augmentation`` and ``rng`` are not used: networks depend on ``feature_seed`` alone, so
+        that all runs on a data set are measured in the same spaces. The protocol has the area
+        under the curve (radius 0 to twice the radius) and the radius of each.
+
+        Raises:
+            DataError: for an arm without the whole training split.
+        """
+        if arm.training is None:
+            raise DataError(
+                f"evaluator coverage measures against the whole training split, which arm "
+                f"{arm.name} comes without; give Arm(…, training=TrainingSet.of(data))"
+            )
+        start = time.perf_counter()
+        values, rates, areas, radii = [], [], [], []
+        for repeat in range(self.options.networks):
+            yardstick = make_yardstick(arm.training, test, context, self.options, repeat)
+            distances = yardstick.distances(arm.draw(repeat))
+            within = distances <= yardstick.radius
+            values.append(float(within.double().mean()))
+            rates.append(_per_class(within, test.labels, test.geometry.classes))
+            areas.append(area_under(distances, yardstick.reach))
+            radii.append(yardstick.radius)
+        return Evaluation(
+            tuple(values),
+            self._protocol(context, areas, radii),
+            time.perf_counter() - start,
+            tuple(torch.stack(rates).mean(0).tolist()),
+        )
+
+    def cost(self, data: LabeledData, size: int, context: Context) -> Cost:
+        """Estimate of training the feature networks, as if none were stored."""
+        return features_cost(data, context, self.options)
+
+    def _protocol(
+        self, context: Context, areas: list[float], radii: list[float]
+    ) -> dict[str, object]:
+        o = self.options
+        return {
+            "network": context.identity(o.feature_network),
+            "epochs": o.feature_epochs,
+            "radius_quantile": o.radius_quantile,
+            "same_class": o.same_class,
+            "radius": radii,
+            "area": areas,
+            "augmentation": "none",
+        }
+
+
+def _per_class(within: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """float64 [classes] share of covered samples in each class; 0 where it has no test sample."""
+    hits = torch.bincount(labels, weights=within.double(), minlength=classes)
+    return hits / torch.bincount(labels, minlength=classes).clamp(min=1)
+
+
+@hookimpl
+def condense_register_evaluators(register: Callable[[type[Evaluator]], None]) -> None:
+    register(CoverageEvaluator)
