@@ -1,0 +1,108 @@
+"""``condense report``: runs and studies of them as one HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from condense.cli.flags import FOLDER, device_flag, json_flag
+
+if TYPE_CHECKING:
+    from condense.cli.session import Session
+    from condense.engine.diagnosis import Finding
+    from condense.report.page import Report
+    from condense.report.sources import Sources
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  condense report runs/selmatch-digits-ipc5-s0-1a2b3c
+  condense report full partial --coverage --out report.html
+  condense report runs/selmatch-… runs/ablate-… runs/tune-… runs/coverage-…
+"""
+)
+@click.argument("runs", nargs=-1, required=True, type=FOLDER, metavar="RUN...")
+@click.option(
+    "--coverage",
+    is_flag=True,
+    help="Work out the coverage of the runs as `condense coverage` does; trains a network on the "
+    "whole training split unless that is stored.",
+)
+@device_flag
+@click.option(
+    "--out",
+    type=FOLDER,
+    metavar="FILE.html",
+    help="Where the page goes; a report that is there is replaced.  "
+    "[default: runs/report-HASH.html]",
+)
+@json_flag
+@click.pass_context
+def report(
+    ctx: click.Context,
+    runs: Sequence[Path],
+    coverage: bool,
+    device: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Show RUN... on one self-contained page: results, figures, samples and a diagnosis.
+
+    RUN is a folder written by `condense run`; one of `condense ablate`, `tune`, `coverage` or
+    `score --compare` adds its figures. Several runs stand side by side. The page needs no network.
+    Nothing is trained for it (but see --coverage).
+    """
+    from condense.cli.output import echo_json
+    from condense.cli.session import open_session
+    from condense.report.page import check_page, default_file, report_of, write_page
+    from condense.report.sources import read_sources
+
+    page = default_file(runs) if out is None else out
+    check_page(page)
+    with open_session(ctx, device) as session:
+        from condense.engine.evidence import gather
+
+        sources = read_sources(runs)
+        covered = _coverage(session, sources) if coverage else None
+        made = report_of(sources, partial(gather, host=session.host, **session.tools), covered)
+        write_page(made, page)
+    if as_json:
+        echo_json(made.to_json() | {"out": str(page)})
+    else:
+        _show(made, page)
+
+
+def _coverage(session: Session, sources: Sources) -> dict[str, Any]:
+    from condense.engine.coverage import coverage_of_runs
+    from condense.errors import OptionError
+    from condense.resolve import Request
+
+    folders = [source.path for source in sources.runs]
+    if not folders:
+        raise OptionError("--coverage needs a run among the folders; give one or leave it out")
+    return coverage_of_runs(folders, Request(), session.host, **session.tools).to_json()
+
+
+def _show(made: Report, page: Path) -> None:
+    from condense.cli.output import echo_table
+
+    several = len(made.runs) > 1
+    rows = [("runs", f) for f in made.findings]
+    rows += [(run.letter if several else run.method, f) for run in made.runs for f in run.findings]
+    rows += [(study.title.lower(), f) for study in made.studies for f in study.findings]
+    open_rows = [(name, f) for name, f in rows if f.severity != "ok"]
+    if open_rows:
+        echo_table(("of", "what", "finding"), [_row(name, f) for name, f in open_rows])
+    elif rows:
+        click.echo(f"{len(rows)} checks, none of the known failure signs was found")
+    click.echo(f"\nthe report lies in\n  {page}")
+
+
+def _row(name: str, finding: Finding) -> tuple[str, str, str]:
+    text = f"{finding.seen}; {finding.means}; try: {finding.advice}"
+    return name, f"{finding.severity}: {finding.check}", text

@@ -1,0 +1,302 @@
+"""The figures of a report, each as inline SVG with the words for those who do not see it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from condense.report.formats import percent
+from condense.report.runs import ArmView, RunView
+from condense.report.svg import DASHES, MUTED, colour, dashes, draw, log_scale
+from condense.report.tables import measure
+
+DRAWN = 400  # points of a line; more would make the page heavy and show nothing more
+COMPACT = 20  # classes; with more, they are drawn as a histogram
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named curve.
+
+    Attributes:
+        name: in the legend.
+        x, y: its points.
+        half: half the height of each point's interval, where there is one.
+        look: places of its colour and of its dashes; by default both go by the line's own place.
+    """
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    half: tuple[float | None, ...] = ()
+    look: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A figure with half its interval, and the place of its colour; None for what is beside it."""
+
+    name: str
+    mean: float
+    half: float | None
+    place: int | None = None
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """A figure.
+
+    Attributes:
+        name: unique on the page.
+        svg: the ``<svg>`` element's text, without a title.
+        title: what is drawn.
+        alt: what is to be seen, in words.
+    """
+
+    name: str
+    svg: str
+    title: str
+    alt: str
+
+
+def accuracy_figure(runs: Sequence[RunView]) -> FigureView | None:
+    """The set of every run and its baselines with their intervals, from the top down.
+
+    Baselines that several runs have in common, to the digit, are drawn once.
+    """
+    own = [(run.own, [run]) for run in runs if run.own is not None]
+    shared: dict[tuple[str, tuple[float, ...]], tuple[ArmView, list[RunView]]] = {}
+    for run in runs:
+        for arm in run.arms:
+            if not arm.is_own:
+                shared.setdefault((arm.name, arm.values), (arm, []))[1].append(run)
+    dots = [
+        Dot(
+            _arm_name(arm, of, runs),
+            100 * arm.mean,
+            None if arm.half is None else 100 * arm.half,
+            runs.index(of[0]) if arm.is_own else None,
+        )
+        for arm, of in (*own, *shared.values())
+    ]
+    words = f"test {measure(runs)}, %"
+    return dots_figure("accuracy", f"Test {measure(runs)} with 95 % intervals", words, dots)
+
+
+def dots_figure(name: str, title: str, label: str, dots: Sequence[Dot]) -> FigureView | None:
+    """``dots`` with their intervals, from the top down.
+
+    Args:
+        name: unique on the page.
+        title: what is drawn.
+        label: of the axis.
+        dots: what is drawn, one a line.
+    """
+    if not dots:
+        return None
+
+    def paint(axes: Axes) -> None:
+        for row, dot in enumerate(dots):
+            shade = MUTED if dot.place is None else colour(dot.place)
+            face = "none" if dot.place is None else shade
+            look: dict[str, Any] = {"color": shade, "mfc": face, "ms": 5, "lw": 1.2}
+            half = None if dot.half is None else [dot.half]
+            axes.errorbar([dot.mean], [row], xerr=half, fmt="o", capsize=3, **look)
+        axes.set_yticks(range(len(dots)), [dot.name for dot in dots])
+        axes.set_ylim(len(dots) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(label)
+
+    longest = max(len(dot.name) for dot in dots)
+    width = 4.6 + 0.05 * max(0, longest - 16)
+    svg = draw(name, paint, width=width, height=0.75 + 0.27 * len(dots))
+    alt = "; ".join(f"{dot.name} {dot.mean:.2f}" for dot in dots)
+    return FigureView(name, svg, title, alt)
+
+
+def _arm_name(arm: ArmView, of: Sequence[RunView], runs: Sequence[RunView]) -> str:
+    """The arm's name, with the letters of its runs unless they are all."""
+    letters = " ".join(run.letter for run in of)
+    return arm.name if len(of) == len(runs) else f"{letters} {arm.name}"
+
+
+def loss_figure(runs: Sequence[RunView]) -> FigureView | None:
+    """Loss over iterations, faint, and its running median."""
+    lines = [_line(run, run.loss, runs) for run in runs]
+    return _traces("loss", "Matching loss", "loss", lines, smooth=True)
+
+
+def step_figure(runs: Sequence[RunView]) -> FigureView | None:
+    """The learned step size over iterations."""
+    lines = [_line(run, run.steps, runs) for run in runs]
+    return _traces("step-size", "Synthetic step size", "step size", lines, smooth=False)
+
+
+def _line(run: RunView, values: Sequence[float], runs: Sequence[RunView]) -> tuple[int, Line]:
+    """The finite ones of ``values`` by iteration, with the place of their run's colour."""
+    points = [(i, v) for i, v in enumerate(values, 1) if math.isfinite(v) and v > 0]
+    x, y = zip(*points, strict=True) if points else ((), ())
+    return runs.index(run), Line(run.letter, tuple(map(float, x)), tuple(y))
+
+
+def _traces(
+    name: str, title: str, label: str, lines: Sequence[tuple[int, Line]], *, smooth: bool
+) -> FigureView | None:
+    there = [(place, line) for place, line in lines if len(line.y) > 1]
+    if not there:
+        return None
+
+    def paint(axes: Axes) -> None:
+        for place, line in there:
+            look: dict[str, Any] = {"color": colour(place)}
+            x, y = _thinned(line)
+            if smooth:
+                axes.plot(x, y, alpha=0.3, lw=0.8, **look)
+                y = running_median(y, max(3, len(y) // 15))
+            axes.plot(x, y, ls=dashes(place), label=line.name, **look)
+        values = [v for _, line in there for v in line.y]
+        if max(values) > 3 * min(values):
+            log_scale(axes.yaxis)
+        axes.set_xlabel("iteration")
+        axes.set_ylabel(label)
+        if len(there) > 1:
+            legend_above(axes, len(there))
+
+    alt = "; ".join(
+        f"{line.name}: {line.y[0]:.3g} at first, {line.y[-1]:.3g} at the end" for _, line in there
+    )
+    return FigureView(name, draw(name, paint), f"{title} over iterations", alt)
+
+
+def _thinned(line: Line) -> tuple[list[float], list[float]]:
+    """At most :data:`DRAWN` points, evenly spread, ends included."""
+    count = len(line.x)
+    places = sorted({round(k) for k in np.linspace(0, count - 1, min(count, DRAWN))})
+    return [line.x[k] for k in places], [line.y[k] for k in places]
+
+
+def running_median(values: Sequence[float], width: int) -> list[float]:
+    """The median of the ``width`` values around each, fewer at the ends."""
+    half = width // 2
+    return [median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))]
+
+
+def class_figure(runs: Sequence[RunView]) -> FigureView | None:
+    """Accuracy of every class, or how the classes are spread where they are many."""
+    there = [run for run in runs if run.classes]
+    if not there:
+        return None
+    few = max(len(run.classes) for run in there) <= COMPACT
+    same = all([c.name for c in r.classes] == [c.name for c in there[0].classes] for r in there)
+    by_class = few and same
+
+    def paint(axes: Axes) -> None:
+        for run in there:
+            place = runs.index(run)
+            own = [100 * c.own for c in run.classes]
+            if by_class:
+                _class_dots(axes, run, there.index(run), len(there), place)
+            else:
+                look: dict[str, Any] = {"color": colour(place), "ls": dashes(place), "lw": 1.5}
+                bins = list(np.linspace(0, 100, 21))
+                axes.hist(own, bins=bins, histtype="step", label=run.letter, **look)
+        if by_class:
+            axes.set_ylim(len(there[0].classes) - 0.5, -0.5)
+            axes.set_yticks(range(len(there[0].classes)), [c.name[:18] for c in there[0].classes])
+        else:
+            axes.set_ylabel("classes")
+        axes.set_xlabel(f"test {measure(runs)} of a class, %")
+        if len(there) > 1 or (by_class and any(c.random is not None for c in there[0].classes)):
+            legend_above(axes, len(there))
+
+    height = 0.9 + 0.24 * len(there[0].classes) if by_class else 2.7
+    svg = draw("classes", paint, height=height)
+    alt = "; ".join(f"{_alone(run, runs)}{_range(run)}" for run in there)
+    return FigureView("classes", svg, f"{measure(runs).capitalize()} by class", alt)
+
+
+def _class_dots(axes: Axes, run: RunView, number: int, count: int, place: int) -> None:
+    shift = 0.0 if count == 1 else 0.5 * (number / (count - 1) - 0.5)
+    rows = [k + shift for k in range(len(run.classes))]
+    if count == 1 and all(c.random is not None for c in run.classes):
+        random = [100 * (c.random or 0.0) for c in run.classes]
+        axes.plot(random, rows, "o", mfc="none", color=MUTED, ms=5, label="random")
+    name = run.method if count == 1 else run.letter
+    marker = "osD^vP"[number % 6]
+    axes.plot(
+        [100 * c.own for c in run.classes], rows, marker, color=colour(place), ms=5, label=name
+    )
+
+
+def _alone(run: RunView, runs: Sequence[RunView]) -> str:
+    return "" if len(runs) == 1 else f"{run.letter}: "
+
+
+def _range(run: RunView) -> str:
+    worst = min(run.classes, key=lambda c: c.own)
+    best = max(run.classes, key=lambda c: c.own)
+    return f"from {percent(worst.own)} % ({worst.name}) to {percent(best.own)} % ({best.name})"
+
+
+def lines_figure(
+    name: str,
+    title: str,
+    labels: tuple[str, str],
+    lines: Sequence[Line],
+    *,
+    marker: str = "",
+) -> FigureView | None:
+    """Plain curves, with intervals where they have them.
+
+    Args:
+        labels: of both axes.
+        lines: what is drawn.
+        marker: of every point.
+    """
+    there = [line for line in lines if line.x]
+    if not there:
+        return None
+
+    def paint(axes: Axes) -> None:
+        for place, line in enumerate(there):
+            shade, dash = (colour(place), dashes(place))
+            if line.look is not None:
+                shade, dash = colour(line.look[0]), DASHES[line.look[1] % len(DASHES)]
+            look: dict[str, Any] = {"color": shade, "ls": dash, "label": line.name}
+            if any(h is not None for h in line.half):
+                half = [h or 0.0 for h in line.half]
+                axes.errorbar(line.x, line.y, yerr=half, fmt=marker, capsize=3, ms=4, **look)
+            else:
+                axes.plot(line.x, line.y, marker=marker, ms=4, **look)
+        axes.set_xlabel(labels[0])
+        axes.set_ylabel(labels[1])
+        if len(there) > 1:
+            legend_above(axes, len(there))
+
+    alt = "; ".join(f"{line.name}: {_ends(line)}" for line in there)
+    return FigureView(name, draw(name, paint), title, alt)
+
+
+def _ends(line: Line) -> str:
+    top = max(range(len(line.y)), key=line.y.__getitem__)
+    return (
+        f"{line.y[0]:.4g} at {line.x[0]:g}, {line.y[-1]:.4g} at {line.x[-1]:g}, highest "
+        f"{line.y[top]:.4g} at {line.x[top]:g}"
+    )
+
+
+def legend_above(axes: Axes, entries: int) -> None:
+    """The legend over the axes, where it hides nothing."""
+    columns = min(max(entries, 2), 4)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderpad=0.2)
+
+
+def present(*figures: FigureView | None) -> tuple[FigureView, ...]:
+    """Those that there was something to draw for."""
+    return tuple(f for f in figures if f is not None)

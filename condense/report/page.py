@@ -1,0 +1,274 @@
+"""``condense report``: what runs and studies of them show, as one page without a network."""
+
+from __future__ import annotations
+
+import hashlib
+import string
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from condense.engine.condensed import CondensedSamples
+from condense.engine.diagnosis import Finding, sorted_findings
+from condense.engine.evidence import Evidence
+from condense.engine.export import MANIFEST, check_writable
+from condense.engine.labels import run_labels
+from condense.engine.store import write_atomic
+from condense.errors import OutputError
+from condense.report import figures, formats, studies, tables
+from condense.report.figures import FigureView
+from condense.report.findings import evaluated_under, run_findings, shared_findings
+from condense.report.runs import RunView, differences, run_view
+from condense.report.sources import STUDIES, Sources
+from condense.report.studies import StudyView
+from condense.report.tables import TableView
+
+MARKER = '<meta name="generator" content="condense report">'
+LONGEST_LABEL = 40
+ENDINGS = (".html", ".htm")
+
+Gather = Callable[[CondensedSamples, "str | None"], Evidence]  # (set, evaluated under) → …
+
+
+@dataclass(frozen=True)
+class Report:
+    """A page.
+
+    Attributes:
+        title: what it is about.
+        runs: in the order given.
+        studies: likewise.
+        findings: that concern the runs together.
+        differing: options that are not alike in all runs, with their value in each.
+        figures: by the section they stand in.
+        tables: by name.
+        documents: of the studies.
+    """
+
+    title: str
+    runs: tuple[RunView, ...]
+    studies: tuple[StudyView, ...]
+    findings: tuple[Finding, ...]
+    differing: tuple[tuple[str, tuple[str, ...]], ...]
+    figures: Mapping[str, tuple[FigureView, ...]]
+    tables: Mapping[str, TableView]
+    documents: tuple[Mapping[str, Any], ...]
+
+    @property
+    def measure(self) -> str:
+        """What the figures of the runs are."""
+        return tables.measure(self.runs)
+
+    @property
+    def grouped_findings(self) -> list[tuple[Finding, tuple[str, ...]]]:
+        """Every finding once, worst first, with the letters of its runs (none for a single run)."""
+        letters: dict[Finding, tuple[str, ...]] = {finding: () for finding in self.findings}
+        for run in self.runs:
+            own = (run.letter,) if len(self.runs) > 1 else ()
+            for finding in run.findings:
+                letters[finding] = (*letters.get(finding, ()), *own)
+        return [(finding, letters[finding]) for finding in sorted_findings(list(letters))]
+
+    def to_json(self) -> dict[str, Any]:
+        """What the page is made of, without its pictures and figures; accuracies in 0–1."""
+        return {
+            "title": self.title,
+            "runs": [run.to_json() for run in self.runs],
+            "differences": [{"option": k, "values": list(v)} for k, v in self.differing],
+            "findings": [finding.to_json() for finding in self.findings],
+            "studies": [
+                {
+                    "title": study.title,
+                    "path": study.path,
+                    "findings": [asdict(finding) for finding in study.findings],
+                    "document": dict(document),
+                }
+                for study, document in zip(self.studies, self.documents, strict=True)
+            ],
+        }
+
+
+def unknown(condensed: CondensedSamples, evaluated: str | None) -> Evidence:
+    """Nothing besides a run's own files."""
+    return Evidence()
+
+
+def report_of(
+    sources: Sources, gather: Gather = unknown, coverage: Mapping[str, Any] | None = None
+) -> Report:
+    """The view model of a page.
+
+    Args:
+        sources: what was read from the folders.
+        gather: finds out what else is known of a run, by its set and the augmentation of its
+            evaluation.
+        coverage: a ``coverage.json`` that was worked out for the report.
+    """
+    letters = {source.path.as_posix(): letter(k) for k, source in enumerate(sources.runs)}
+    shown = _studies(sources, letters, coverage)
+    known = [gather(source.condensed, evaluated_under(source)) for source in sources.runs]
+    found = _findings(sources, known, [d for v, d in shown if v.title == "Coverage"])
+    labels = _labels(sources)
+    runs = [
+        run_view(source, name, label, what.measure, own)
+        for source, name, label, what, own in zip(
+            sources.runs, letters.values(), labels, known, found, strict=True
+        )
+    ]
+    differing = differences([source.condensed.recipe for source in sources.runs])
+    return Report(
+        _title(runs, [view for view, _ in shown]),
+        tuple(runs),
+        tuple(view for view, _ in shown),
+        shared_findings(dict(zip(letters.values(), sources.runs, strict=True))),
+        tuple(differing),
+        {
+            "accuracy": figures.present(figures.accuracy_figure(runs)),
+            "matching": figures.present(figures.loss_figure(runs), figures.step_figure(runs)),
+            "classes": figures.present(figures.class_figure(runs)),
+        },
+        _tables(runs, differing),
+        tuple(document for _, document in shown),
+    )
+
+
+def _labels(sources: Sources) -> list[str]:
+    """What sets each run apart; where that takes too many words, its method alone."""
+    methods = [source.condensed.method for source in sources.runs]
+    recipes = [source.condensed.recipe for source in sources.runs]
+    found = run_labels(list(zip(methods, recipes, strict=True)))
+    short = max(map(len, found), default=0) <= LONGEST_LABEL
+    return found if short else methods
+
+
+def letter(place: int) -> str:
+    """A … Z, then AA, AB …"""
+    head, last = divmod(place, 26)
+    return (letter(head - 1) if head else "") + string.ascii_uppercase[last]
+
+
+def _tables(
+    runs: Sequence[RunView], differing: Sequence[tuple[str, tuple[str, ...]]]
+) -> dict[str, TableView]:
+    if not runs:
+        return {}
+    every = {
+        "accuracy": tables.accuracy_table(runs),
+        "setup": tables.setup_table(runs),
+        "differences": tables.differences_table(runs, differing),
+        "classes": tables.class_table(runs),
+        "times": tables.time_table(runs),
+    }
+    return {name: table for name, table in every.items() if table is not None}
+
+
+def _studies(
+    sources: Sources, letters: Mapping[str, str], coverage: Mapping[str, Any] | None
+) -> list[tuple[StudyView, Mapping[str, Any]]]:
+    """Views with their documents."""
+    shown: list[tuple[StudyView, Mapping[str, Any]]] = []
+    if coverage is not None:
+        shown.append((studies.coverage_view("coverage", "", coverage, letters), coverage))
+    for number, study in enumerate(sources.studies, 1):
+        view = studies.study_view(f"{study.kind}-{number}", study, letters)
+        shown.append((view, study.document))
+    return shown
+
+
+def _findings(
+    sources: Sources, evidence: Sequence[Evidence], coverages: Sequence[Mapping[str, Any]]
+) -> list[tuple[Finding, ...]]:
+    hard: dict[str, list[float]] = {}
+    for document in coverages:
+        hard |= studies.hard_coverage(document)
+    found = []
+    for source, known in zip(sources.runs, evidence, strict=True):
+        halves = studies.split_halves(sources.of("comparison"), source.condensed.data_fingerprint)
+        scorer = str(source.condensed.recipe.get("scorer", {}).get("component", ""))
+        own = run_findings(source, known, hard.get(str(source.path), ()), halves.get(scorer))
+        found.append(own)
+    return found
+
+
+def _title(runs: Sequence[RunView], shown: Sequence[StudyView]) -> str:
+    methods = list(dict.fromkeys(run.method for run in runs))
+    data = list(dict.fromkeys(run.data for run in runs))
+    if not runs:
+        return " and ".join(dict.fromkeys(view.title for view in shown))
+    return f"{', '.join(methods)} on {', '.join(data)}"
+
+
+def render(report: Report) -> str:
+    """The page; equal reports give equal text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("condense", "report/templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # our own figures and style sheet are markup; everything else is escaped
+    environment.filters |= {"percent": formats.percent, "points": formats.points}
+    environment.filters["prose"] = prose
+    environment.filters["drawing"] = lambda figure: Markup(figure.svg)
+    style = environment.get_template("report.css").render()
+    template = environment.get_template("report.html.j2")
+    return template.render(report=report, style=Markup(style), marker=Markup(MARKER)) + "\n"
+
+
+def prose(text: str) -> Any:
+    """``text``, escaped, with what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    parts = [escape(part) for part in text.split("`")]
+    wrapped = [Markup("<code>{}</code>").format(p) if k % 2 else p for k, p in enumerate(parts)]
+    return Markup("").join(wrapped)
+
+
+def default_file(paths: Sequence[Path]) -> Path:
+    """``runs/report-HASH.html``; the same folders, the same file."""
+    names = "\n".join(path.as_posix() for path in paths)
+    return Path("runs") / f"report-{hashlib.sha256(names.encode()).hexdigest()[:8]}.html"
+
+
+def check_page(path: Path) -> None:
+    """That a page can be written to ``path``, before any work is done for it.
+
+    Raises:
+        OutputError: if it does not end in .html, lies in a folder of ours, or is another's file.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise OutputError(f"{path} must end in .html; choose another --out")
+    check_writable(path)
+    inside = [name for name in (MANIFEST, *STUDIES) if (path.parent / name).is_file()]
+    if inside:
+        raise OutputError(
+            f"{path} lies in a folder that `condense` writes ({inside[0]}), which then could not "
+            "be written again; choose another --out"
+        )
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(1000)
+        if MARKER.encode() not in head:
+            raise OutputError(f"{path} exists and is no condense report; choose another --out")
+
+
+def write_page(report: Report, path: Path) -> Path:
+    """The page at ``path``, all or nothing.
+
+    Raises:
+        OutputError: if it cannot be written or is another's file.
+    """
+    check_page(path)
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, render(report).encode())
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror or error}; choose another --out"
+        ) from None
+    return path

@@ -1,0 +1,292 @@
+"""A run as a report shows it: what was done, what came out, how long it took."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from math import isfinite
+from typing import Any
+
+from condense.engine.condensed import CondensedSamples
+from condense.engine.diagnosis import Finding
+from condense.engine.statistics import Estimate, estimate, unpaired
+from condense.plugin.registry import STAGES
+from condense.recipe import recipe_toml
+from condense.report.formats import setting
+from condense.report.pictures import GridRow, grid
+from condense.report.sources import RunSource
+
+OWN = "condensed"  # the arm that is the set itself, in results.json
+# Options shown beside a component, where it has them; the recipe below has all of them.
+SHOWN = (
+    *("path", "resize", "channels", "estimator", "mode", "networks", "beta", "unit", "alpha"),
+    *("iterations", "steps", "batch_size", "experts", "expert_epochs", "max_start_epoch"),
+    *("image_lr", "step_size", "step_size_lr", "network", "augmentation", "repeats", "epochs"),
+    *("lr", "padding", "flip"),
+)
+MOST = 6  # options shown of a component that has none of these
+
+
+@dataclass(frozen=True)
+class StageView:
+    """A stage: its component and the options that matter most, as text."""
+
+    stage: str
+    component: str
+    options: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ArmView:
+    """An evaluated training set; accuracies in 0–1.
+
+    Attributes:
+        name: the method, ``random`` or ``whole``.
+        is_own: whether it is the run's own set.
+        mean: as it stands in ``results.json``.
+        half: half the 95 % interval of the mean; None for a single value.
+        values: one a repeat.
+        augmentation: it was trained under.
+        gain: over ``random``, with its interval; None for ``random`` itself or without it.
+    """
+
+    name: str
+    is_own: bool
+    mean: float
+    half: float | None
+    values: tuple[float, ...]
+    augmentation: str
+    gain: Estimate | None
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class ClassView:
+    """Accuracy of a class in 0–1, mean over repeats, of the set and of random ones."""
+
+    name: str
+    own: float
+    random: float | None
+
+
+@dataclass(frozen=True)
+class TimeView:
+    """Seconds of a stage."""
+
+    stage: str
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run.
+
+    Attributes:
+        letter: A, B, C …, by which figures and tables name it.
+        label: its method, and what sets it apart from the others.
+        measure: what its figures in 0–1 are, ``accuracy`` as a rule.
+        path: as it was given.
+        method, data, seed: of its recipe.
+        size: ``"5 a class"`` or ``"10 % of each class"``.
+        samples, distilled: in the set.
+        stages: in order.
+        arms: its own, then the baselines.
+        classes: per-class accuracy, in the data's order.
+        times: by stage, in order.
+        peak_memory_mb: 2²⁰ bytes; None if unknown.
+        device, torch: what it ran on; empty if unknown.
+        loss, steps: by iteration.
+        grid: pictures by class; empty for feature vectors.
+        recipe: text of ``recipe.toml``.
+        command: that repeats it; empty for data that only lived in memory.
+        findings: worst first.
+    """
+
+    letter: str
+    label: str
+    measure: str
+    path: str
+    method: str
+    data: str
+    size: str
+    seed: int
+    samples: int
+    distilled: int
+    stages: tuple[StageView, ...]
+    arms: tuple[ArmView, ...]
+    classes: tuple[ClassView, ...]
+    times: tuple[TimeView, ...]
+    peak_memory_mb: float | None
+    device: str
+    torch: str
+    loss: tuple[float, ...]
+    steps: tuple[float, ...]
+    grid: tuple[GridRow, ...]
+    recipe: str
+    command: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.rstrip("/").rpartition("/")[2] or self.path
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the pictures, JSON-ready; a loss that was not finite is None."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        views = ("stages", "arms", "classes", "times", "findings")
+        plain |= {key: [asdict(view) for view in plain[key]] for key in views}
+        plain |= {
+            key: [v if isfinite(v) else None for v in plain[key]] for key in ("loss", "steps")
+        }
+        del plain["grid"]
+        return plain
+
+    @property
+    def own(self) -> ArmView | None:
+        """The arm that is the set itself."""
+        return next((arm for arm in self.arms if arm.is_own), None)
+
+
+def run_view(
+    source: RunSource, letter: str, label: str, measure: str, findings: Sequence[Finding]
+) -> RunView:
+    """``source`` as it is shown under ``letter`` and ``label``."""
+    small, log = source.condensed, source.log
+    recipe = dict(small.recipe)
+    peak = log.get("peak_memory_mb")
+    return RunView(
+        letter=letter,
+        label=label,
+        measure=measure,
+        path=source.path.as_posix(),
+        method=small.method,
+        data=small.data_name,
+        size=_size(recipe),
+        seed=small.seed,
+        samples=len(small),
+        distilled=int(small.distilled.sum()),
+        stages=stage_views(recipe, _used(recipe, small, log)),
+        arms=arm_views(source.arms, small.method),
+        classes=class_views(source.arms, small.classes),
+        times=tuple(
+            TimeView(name, float(t["seconds"]), bool(t["cached"]))
+            for name, t in log.get("stages", {}).items()
+        ),
+        peak_memory_mb=None if peak is None else float(peak),
+        device=str(log.get("device", "")),
+        torch=str(log.get("torch", "")),
+        loss=small.trace.loss,
+        steps=small.trace.step_size,
+        grid=grid(small),
+        recipe=recipe_toml(recipe) if recipe else "",
+        command=_command(source, recipe),
+        findings=tuple(findings),
+    )
+
+
+def _size(recipe: Mapping[str, Any]) -> str:
+    if recipe.get("ipc") is not None:
+        return f"{recipe['ipc']} a class"
+    if recipe.get("fraction") is not None:
+        return f"{100 * recipe['fraction']:g} % of each class"
+    return "not recorded"
+
+
+def _command(source: RunSource, recipe: Mapping[str, Any]) -> str:
+    """What repeats the run from the folder the report was made in."""
+    if not recipe or recipe.get("data", {}).get("component") == "memory":
+        return ""
+    return f"condense run --recipe {shlex.quote((source.path / 'recipe.toml').as_posix())}"
+
+
+def _used(recipe: Mapping[str, Any], small: CondensedSamples, log: Mapping[str, Any]) -> set[str]:
+    """The stages that had a part in the result, as far as that is known."""
+    used = {stage for stage in STAGES if stage in recipe}
+    stages = log.get("stages")
+    if stages is not None and "scorer" not in stages:
+        used.discard("scorer")
+    if not bool(small.distilled.any()):
+        used.discard("matcher")
+    return used
+
+
+def stage_views(recipe: Mapping[str, Any], used: set[str]) -> tuple[StageView, ...]:
+    """The stages of ``recipe``; those not ``used`` say so instead of naming a component."""
+    found = []
+    for stage in STAGES:
+        table = recipe.get(stage)
+        if table is None:
+            continue
+        if stage not in used:
+            found.append(StageView(stage, "not used", ()))
+            continue
+        keys = [key for key in SHOWN if table.get(key) is not None]
+        others = [k for k, v in table.items() if k != "component" and v is not None]
+        chosen = keys or others[:MOST]
+        options = tuple((key, setting(table[key])) for key in chosen)
+        found.append(StageView(stage, str(table["component"]), options))
+    return tuple(found)
+
+
+def arm_views(arms: Mapping[str, Mapping[str, Any]], method: str) -> tuple[ArmView, ...]:
+    """The arms of ``results.json``, in its order."""
+    random = arms.get("random", {}).get("values", ())
+    return tuple(
+        ArmView(
+            name=method if name == OWN else name,
+            is_own=name == OWN,
+            mean=float(arm["mean"]),
+            half=_half(arm["values"]),
+            values=tuple(arm["values"]),
+            augmentation=setting(arm.get("protocol", {}).get("augmentation", "")),
+            gain=None if name == "random" else unpaired(arm["values"], random),
+        )
+        for name, arm in arms.items()
+    )
+
+
+def _half(values: Sequence[float]) -> float | None:
+    found = estimate(values)
+    return None if found is None else found.half
+
+
+def class_views(
+    arms: Mapping[str, Mapping[str, Any]], classes: Sequence[str]
+) -> tuple[ClassView, ...]:
+    """Per-class accuracy of the set; empty where it was not measured."""
+    own = arms.get(OWN, {}).get("per_class") or ()
+    random = arms.get("random", {}).get("per_class") or ()
+    if len(own) != len(classes):
+        return ()
+    others = random if len(random) == len(classes) else [None] * len(classes)
+    rows = zip(classes, own, others, strict=True)
+    return tuple(ClassView(name, a, b) for name, a, b in rows)
+
+
+def differences(runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
+    """Option keys with the values of each recipe, for those that are not alike in all of them."""
+    flat = [flatten(recipe) for recipe in runs]
+    keys = dict.fromkeys(key for recipe in flat for key in recipe)
+    return [
+        (key, tuple(recipe.get(key, "–") for recipe in flat))
+        for key in keys
+        if any(recipe.get(key) != flat[0].get(key) for recipe in flat)
+    ]
+
+
+def flatten(table: Mapping[str, Any], head: str = "") -> dict[str, str]:
+    """``{"a": {"component": "x", "b": 1}}`` as ``{"a": "x", "a.b": "1"}``."""
+    found: dict[str, str] = {}
+    for key, value in table.items():
+        name = head if key == "component" else f"{head}.{key}" if head else key
+        if isinstance(value, Mapping):
+            found |= flatten(value, name)
+        else:
+            found[name] = setting(value)
+    return found

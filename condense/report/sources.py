@@ -1,0 +1,126 @@
+"""The folders a report is made of: runs, and what studies of them wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from condense.engine.artefact import CondensedDataset
+from condense.engine.export import MANIFEST, TENSORS
+from condense.errors import DataError
+
+# the file that marks a study's folder → what the study is called
+STUDIES = {
+    "ablation.json": "ablation",
+    "tune.json": "tuning",
+    "coverage.json": "coverage",
+    "comparison.json": "comparison",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class RunSource:
+    """What ``condense run`` wrote.
+
+    Attributes:
+        path: as it was given.
+        condensed: the set with its recipe and trace.
+        results: contents of ``results.json``; empty where nothing was evaluated.
+        log: contents of ``run.log.json``; empty where it is absent.
+    """
+
+    path: Path
+    condensed: CondensedDataset
+    results: dict[str, Any]
+    log: dict[str, Any]
+
+    @property
+    def arms(self) -> dict[str, dict[str, Any]]:
+        """Evaluated arms by name, ``condensed`` and the baselines."""
+        return dict(self.results.get("arms", {}))
+
+
+@dataclass(frozen=True)
+class StudySource:
+    """The document of a study.
+
+    Attributes:
+        kind: ablation, tuning, coverage or comparison.
+        path: its folder, as it was given.
+        document: contents of its JSON file.
+    """
+
+    kind: str
+    path: Path
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """All that a report is made of, in the order given."""
+
+    runs: tuple[RunSource, ...]
+    studies: tuple[StudySource, ...]
+
+    def of(self, kind: str) -> list[StudySource]:
+        """The studies of one kind."""
+        return [study for study in self.studies if study.kind == kind]
+
+
+def read_sources(paths: Sequence[Path]) -> Sources:
+    """What lies in ``paths``.
+
+    Raises:
+        DataError: naming a folder that holds neither a run nor a study, or a damaged file.
+    """
+    runs, studies = [], []
+    for path in dict.fromkeys(paths):
+        found = [name for name in STUDIES if (path / name).is_file()]
+        is_run = (path / TENSORS).is_file() or (path / MANIFEST).is_file()
+        if not found and not is_run:
+            raise DataError(
+                f"{path} holds nothing to report: it needs {TENSORS} and {MANIFEST} (a run) or one "
+                f"of {', '.join(STUDIES)}; make one with `condense run --out DIR`"
+            )
+        if is_run:
+            runs.append(_read_run(path))
+        studies += [StudySource(STUDIES[name], path, _read_json(path / name)) for name in found]
+    return Sources(tuple(runs), tuple(studies))
+
+
+def _read_run(path: Path) -> RunSource:
+    results, log = (
+        _read_json(path / name) if (path / name).is_file() else {}
+        for name in ("results.json", "run.log.json")
+    )
+    _check_entries(path / "results.json", results.get("arms", {}), ("mean", "values"))
+    _check_entries(path / "run.log.json", log.get("stages", {}), ("seconds", "cached"))
+    return RunSource(path, CondensedDataset.load(path), results, log)
+
+
+def _check_entries(path: Path, entries: Any, keys: Sequence[str]) -> None:
+    """Raises a DataError unless every one of ``entries`` has ``keys``."""
+    known = isinstance(entries, dict) and all(isinstance(e, dict) for e in entries.values())
+    lacking = [name for name, e in entries.items() if not set(keys) <= set(e)] if known else ["all"]
+    if lacking:
+        raise DataError(
+            f"{path} is damaged: {', '.join(keys)} are not in {lacking[0]}; run the recipe again"
+        )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in ``path``.
+
+    Raises:
+        DataError: if it is not one.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}; make it again") from None
+    if not isinstance(document, dict):
+        raise DataError(f"{path} holds no JSON object; make it again")
+    return document

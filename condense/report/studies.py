@@ -1,0 +1,276 @@
+"""What studies of runs found, as tables and figures of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from condense.engine.diagnosis import Finding, check_best, check_reliability, sorted_findings
+from condense.engine.statistics import estimate
+from condense.errors import DataError
+from condense.report.figures import Dot, FigureView, Line, dots_figure, lines_figure, present
+from condense.report.formats import points
+from condense.report.sources import StudySource
+from condense.report.tables import Cell, TableView, figures
+
+PARTS, HALVES = ("all", "easy", "hard"), ("hard", "easy")
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """A study.
+
+    Attributes:
+        name: unique on the page.
+        title: of its section.
+        path: its folder, as it was given; empty for what was worked out for the report.
+        words: what it says, a paragraph each.
+        figures, tables: in order.
+        findings: of the diagnosis.
+    """
+
+    name: str
+    title: str
+    path: str
+    words: tuple[str, ...]
+    figures: tuple[FigureView, ...] = ()
+    tables: tuple[TableView, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def pairs(self) -> list[tuple[Finding, tuple[str, ...]]]:
+        """The findings, worst first, each with the letters of its runs: none."""
+        return [(finding, ()) for finding in sorted_findings(self.findings)]
+
+
+def study_view(name: str, study: StudySource, letters: Mapping[str, str]) -> StudyView:
+    """``study`` as it is shown.
+
+    Args:
+        name: unique on the page.
+        study: what was read.
+        letters: of the report's own runs, by path.
+
+    Raises:
+        DataError: if its file lacks something.
+    """
+    path = study.path.as_posix()
+    try:
+        if study.kind == "coverage":
+            return coverage_view(name, path, study.document, letters)
+        makers = {"ablation": ablation_view, "comparison": comparison_view, "tuning": tuning_view}
+        return makers[study.kind](name, path, study.document)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise DataError(
+            f"the {study.kind} in {path} is damaged ({type(error).__name__}: {error}); "
+            "make it again"
+        ) from None
+
+
+def hard_coverage(document: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Coverage of the hard half by iteration, of every artefact in a ``coverage.json``."""
+    return {
+        str(run["artefact"]): [float(point["hard"]) for point in run["iterations"]]
+        for run in document["runs"]
+    }
+
+
+def coverage_view(
+    name: str, path: str, document: Mapping[str, Any], letters: Mapping[str, str]
+) -> StudyView:
+    """Of a ``coverage.json``: over the iterations where several were saved, and by radius.
+
+    Args:
+        letters: of the report's own runs, by path.
+    """
+    runs = [run | {"label": _letter(run, letters)} for run in document["runs"]]
+    over = [
+        Line(
+            f"{_label(run, runs)}{part}",
+            tuple(float(p["iteration"]) for p in run["iterations"]),
+            tuple(float(p[part]) for p in run["iterations"]),
+            look=(place, dash),
+        )
+        for place, run in enumerate(runs)
+        if len(run["iterations"]) > 1
+        for dash, part in enumerate(HALVES)
+    ]
+    radial = [
+        Line(
+            f"{_label(run, runs)}{part}",
+            tuple(run["curve"]["radii"]),
+            tuple(run["curve"][part]),
+            look=(place, dash),
+        )
+        for place, run in enumerate(runs)
+        for dash, part in enumerate(HALVES)
+    ]
+    title = "Coverage over iterations"
+    labels = ("iteration", "share of test samples covered")
+    drawn = present(
+        lines_figure(f"{name}-iterations", title, labels, over, marker="o"),
+        lines_figure(f"{name}-radius", "Coverage by radius", ("radius", labels[1]), radial),
+    )
+    words = (
+        f"The share of test samples of {document['data']} that have a sample of the set within "
+        f"{document['radius']:.4g} in the feature space of a network trained on the whole set; "
+        f"that is the {document['quantile']:g} quantile of the training samples' own distances"
+        + (", among samples of the same class." if document.get("same_class") else "."),
+    )
+    return StudyView(name, "Coverage", path, words, drawn, (_coverage_table(name, runs),))
+
+
+def _letter(run: Mapping[str, Any], letters: Mapping[str, str]) -> str:
+    return letters.get(Path(run["artefact"]).as_posix(), str(run["label"]))
+
+
+def _label(run: Mapping[str, Any], runs: Sequence[Any]) -> str:
+    return f"{run['label']} " if len(runs) > 1 else ""
+
+
+def _coverage_table(name: str, runs: Sequence[Mapping[str, Any]]) -> TableView:
+    rows = []
+    for run in runs:
+        last = run["iterations"][-1]
+        shares = [Cell(f"{last[part]:.4f}", last[part]) for part in PARTS]
+        areas = [Cell(f"{last['area'][part]:.4f}", last["area"][part]) for part in PARTS]
+        rows.append((Cell(str(run["label"])), *shares, *areas))
+    headers = ("run", *PARTS, *(f"area, {part}" for part in PARTS))
+    return TableView(f"{name}-table", "Coverage of the final sets, 0–1", headers, tuple(rows))
+
+
+def ablation_view(name: str, path: str, document: Mapping[str, Any]) -> StudyView:
+    """Of an ``ablation.json``: its cells and main effects."""
+    cells = []
+    for cell in document["cells"]:
+        accuracy, gap = cell["accuracy"], cell["difference"]
+        note = "base" if cell["base"] else f"failed: {cell['error']}" if cell["error"] else ""
+        row = (Cell(cell["name"], marked=cell["base"]), _mean(accuracy), _gap(gap), Cell(note))
+        cells.append(row)
+    headers = ("cell", "accuracy, %", "to base, points", "note")
+    caption = "Test accuracy of every cell, mean ± half of its 95 % interval over seeds"
+    tables = [TableView(f"{name}-cells", caption, headers, tuple(cells))]
+    effects = [
+        (Cell(f"{e['key']}={e['value']}"), _gap(e["effect"]), Cell(str(e["cells"]), e["cells"]))
+        for e in document["main_effects"]
+    ]
+    if effects:
+        columns = ("main effect of", "points", "cells")
+        tables.append(TableView(f"{name}-effects", "Main effects", columns, tuple(effects)))
+    words = (
+        f"{document['method']} on {document['data']}, {len(document['seeds'])} seeds; scores and "
+        f"experts are shared, seed {document['shared_seed']}.",
+    )
+    dots = [
+        Dot(cell["name"], 100 * mean["mean"], _percent(mean["half"]), 0 if cell["base"] else None)
+        for cell in document["cells"]
+        if (mean := cell["accuracy"]) is not None
+    ]
+    drawn = dots_figure(f"{name}-dots", "Cells with 95 % intervals", "test accuracy, %", dots)
+    return StudyView(name, "Ablation", path, words, present(drawn), tuple(tables))
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _mean(value: Mapping[str, Any] | None) -> Cell:
+    return (
+        Cell("–") if value is None else Cell(figures(value["mean"], value["half"]), value["mean"])
+    )
+
+
+def _gap(value: Mapping[str, Any] | None) -> Cell:
+    if value is None:
+        return Cell("–")
+    half = "" if value["half"] is None else f" ± {100 * value['half']:.2f}"
+    return Cell(points(value["mean"]) + half, value["mean"])
+
+
+def comparison_view(name: str, path: str, document: Mapping[str, Any]) -> StudyView:
+    """Of a ``comparison.json``: how far scorers agree with themselves and one another."""
+    scorers = document["scorers"]
+    rows = []
+    for scorer, correlations in zip(scorers, document["rank_correlation"], strict=True):
+        rho = scorer["split_half"]
+        own = Cell("–") if rho is None else Cell(f"{rho:.3f}", rho)
+        rows.append((Cell(scorer["name"]), own, *(Cell(f"{r:.3f}", r) for r in correlations)))
+    headers = ("scorer", "split-half ρ", *(f"ρ to {scorer['name']}" for scorer in scorers))
+    caption = f"Rank agreement of difficulty scores on {document['data']}"
+    table = TableView(f"{name}-table", caption, headers, tuple(rows))
+    findings = (check_reliability(s["split_half"], s["name"]) for s in scorers)
+    return StudyView(name, "Scores", path, (), (), (table,), _there(findings))
+
+
+def _there(findings: Iterable[Finding | None]) -> tuple[Finding, ...]:
+    return tuple(f for f in findings if f is not None)
+
+
+def split_halves(studies: Sequence[StudySource], fingerprint: str) -> dict[str, float]:
+    """Split-half ρ by scorer, of the comparisons made on the data with ``fingerprint``."""
+    return {
+        str(scorer["name"]): float(scorer["split_half"])
+        for study in studies
+        if study.document.get("data_fingerprint") == fingerprint
+        for scorer in study.document.get("scorers", ())
+        if scorer.get("split_half") is not None
+    }
+
+
+def tuning_view(name: str, path: str, document: Mapping[str, Any]) -> StudyView:
+    """Of a ``tune.json``: the curve of every option searched alone, and the best places."""
+    drawn, rows, findings = [], [], []
+    searched = [(arm, stage) for arm in document["arms"] for stage in arm["stages"]]
+    for key in dict.fromkeys(k for _, stage in searched for k in stage["keys"]):
+        lines = [_curve(arm, s) for arm, s in searched if s["keys"] == [key]]
+        labels = (key, "validation accuracy, %")
+        title = f"{key}, mean with 95 % intervals"
+        drawn.append(
+            lines_figure(f"{name}-{key.replace('.', '-')}", title, labels, lines, marker="o")
+        )
+    for arm, stage in searched:
+        keys, best = stage["keys"], stage["best"]
+        at = next(p for p in stage["points"] if p["values"] == best)
+        found = estimate(at["accuracies"])
+        accuracy = Cell("–") if found is None else Cell(figures(found.mean, found.half), found.mean)
+        values = ", ".join(f"{k} = {v:g}" for k, v in zip(keys, best, strict=True))
+        shape = (stage["shape"] or {}).get("verdict", "–")
+        count = len(stage["points"])
+        head = Cell(arm["name"] or document["method"])
+        rows.append((head, Cell(values), accuracy, Cell(shape), Cell(str(count), count)))
+        if len(keys) == 1:
+            tried = [p["values"][0] for p in stage["points"]]
+            finding = check_best(keys[0], best[0], tried)
+            findings.append(finding if len(document["arms"]) == 1 else _named(finding, arm["name"]))
+    failed = [arm for arm in document["arms"] if arm["error"]]
+    fit, held_out = document["validation"]["fit"], document["validation"]["held_out"]
+    words = [
+        f"{document['method']} on {document['data']}, tuned on {held_out} training samples held "
+        f"out of {fit + held_out}; the test split was not read.",
+        *(f"{arm['name']} failed: {arm['error']}" for arm in failed),
+    ]
+    headers = ("tuned", "best", "validation accuracy, %", "shape", "places")
+    caption = "Best values found, mean ± half of its 95 % interval over seeds"
+    table = TableView(f"{name}-table", caption, headers, tuple(rows), wide=2)
+    return StudyView(
+        name, "Tuning", path, tuple(words), present(*drawn), (table,), _there(findings)
+    )
+
+
+def _named(finding: Finding | None, name: str) -> Finding | None:
+    return None if finding is None else replace(finding, check=f"{finding.check}, {name}")
+
+
+def _curve(arm: Mapping[str, Any], stage: Mapping[str, Any]) -> Line:
+    """Validation accuracy in % over the one option searched."""
+    places = sorted(stage["points"], key=lambda p: p["values"][0])
+    means = [estimate(p["accuracies"]) for p in places]
+    there = [(p["values"][0], e) for p, e in zip(places, means, strict=True) if e is not None]
+    return Line(
+        arm["name"] or "mean",
+        tuple(float(at) for at, _ in there),
+        tuple(100 * e.mean for _, e in there),
+        tuple(_percent(e.half) for _, e in there),
+    )

@@ -1,0 +1,207 @@
+"""The tables of a report: text to read, beside the value it was formatted from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from condense.engine.statistics import Estimate
+from condense.report.formats import percent, points, seconds
+from condense.report.runs import ClassView, RunView
+
+EACH = 10  # classes listed at either end where they are many
+LISTED = 20  # classes that are listed one by one
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell.
+
+    Attributes:
+        text: to be read.
+        value: the figure it was formatted from, at full precision.
+        marked: whether it is set apart from the others.
+        note: further text, less prominent.
+        span: columns that it takes.
+    """
+
+    text: str
+    value: float | None = None
+    marked: bool = False
+    note: str = ""
+    span: int = 1
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table whose first column heads its rows.
+
+    Attributes:
+        name: unique on the page.
+        caption: what it holds.
+        headers: of the columns.
+        rows: as many cells each, or fewer where one spans columns.
+        wide: how many of the leading columns hold words rather than figures.
+    """
+
+    name: str
+    caption: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    wide: int = 1
+
+
+def figures(value: float, half: float | None) -> str:
+    """``"97.58 ± 0.31"`` in %; the interval of a single value is not known."""
+    return percent(value) + ("" if half is None else f" ± {percent(half)}")
+
+
+def differing(value: Estimate | None) -> Cell:
+    """A difference in points."""
+    if value is None:
+        return Cell("–")
+    half = "" if value.half is None else f" ± {percent(value.half)}"
+    return Cell(points(value.mean) + half, value.mean)
+
+
+def heads(runs: Sequence[RunView]) -> list[str]:
+    """What the columns of several runs are called."""
+    return [run.label if len(runs) == 1 else f"{run.letter} {run.label}" for run in runs]
+
+
+def measure(runs: Sequence[RunView]) -> str:
+    """What the figures of all ``runs`` are."""
+    return " or ".join(dict.fromkeys(run.measure for run in runs))
+
+
+def accuracy_table(runs: Sequence[RunView]) -> TableView | None:
+    """Every arm of every run."""
+    rows = []
+    for run in runs:
+        for arm in run.arms:
+            name = f"{run.letter} {arm.name}" if len(runs) > 1 else arm.name
+            if not arm.is_own and arm.name == run.method:
+                name += " (baseline)"  # of a method that is itself called random
+            rows.append(
+                (
+                    Cell(name, marked=arm.is_own),
+                    Cell(arm.augmentation),
+                    Cell(figures(arm.mean, arm.half), arm.mean),
+                    differing(arm.gain),
+                    Cell(str(arm.n), arm.n),
+                )
+            )
+    headers = ("set", "augmentation", f"{measure(runs)}, %", "to random, points", "networks")
+    caption = f"Test {measure(runs)}, mean ± half of its 95 % interval (Student’s t over networks)"
+    return TableView("accuracies", caption, headers, tuple(rows), wide=2) if rows else None
+
+
+def setup_table(runs: Sequence[RunView]) -> TableView:
+    """What was run, a column a run; rows in which all are alike are one cell."""
+    rows: list[tuple[str, list[tuple[str, str]]]] = [
+        ("method", [(run.method, "") for run in runs]),
+        ("kept", [(run.size, "") for run in runs]),
+        ("samples", [(str(run.samples), f"{run.distilled} of them distilled") for run in runs]),
+        ("seed", [(str(run.seed), "") for run in runs]),
+    ]
+    for stage in dict.fromkeys(view.stage for run in runs for view in run.stages):
+        rows.append((stage, [_stage_text(run, stage) for run in runs]))
+    body = tuple((Cell(name), *_merged(texts)) for name, texts in rows)
+    headers = ("setting", *heads(runs))
+    return TableView("setup", "What was run", headers, body, wide=len(headers))
+
+
+def _merged(texts: Sequence[tuple[str, str]]) -> list[Cell]:
+    """A cell a run; one for all of them where they are alike."""
+    if len(set(texts)) == 1:
+        text, note = texts[0]
+        return [Cell(text, note=note, span=len(texts))]
+    return [Cell(text, note=note) for text, note in texts]
+
+
+def _stage_text(run: RunView, stage: str) -> tuple[str, str]:
+    """The component, and its options."""
+    view = next((v for v in run.stages if v.stage == stage), None)
+    if view is None:
+        return "–", ""
+    return view.component, ", ".join(f"{key} {value}" for key, value in view.options)
+
+
+def differences_table(
+    runs: Sequence[RunView], differing: Sequence[tuple[str, tuple[str, ...]]]
+) -> TableView | None:
+    """Every option that is not alike in all runs."""
+    if len(runs) < 2 or not differing:
+        return None
+    body = tuple((Cell(key), *(Cell(v) for v in values)) for key, values in differing)
+    headers = ("option", *(run.letter for run in runs))
+    return TableView("differences", "Options that differ", headers, body, wide=len(headers))
+
+
+def class_table(runs: Sequence[RunView]) -> TableView | None:
+    """Accuracy by class; the worst and best ten of each run where classes are many."""
+    there = [run for run in runs if run.classes]
+    if not there:
+        return None
+    names = [c.name for c in there[0].classes]
+    same = all([c.name for c in run.classes] == names for run in there)
+    if len(names) > LISTED or not same:
+        return _extremes(there)
+    with_random = len(there) == 1 and there[0].classes[0].random is not None
+    headers = ["class", *heads(there), *(["random"] if with_random else [])]
+    rows = []
+    for k, name in enumerate(names):
+        values = [run.classes[k].own for run in there]
+        if with_random:
+            values.append(there[0].classes[k].random or 0.0)
+        rows.append((Cell(name), *(Cell(percent(v), v) for v in values)))
+    return TableView("by-class", f"Test {measure(runs)} by class, %", tuple(headers), tuple(rows))
+
+
+def _extremes(runs: Sequence[RunView]) -> TableView:
+    rows = []
+    for run in runs:
+        ordered = sorted(run.classes, key=lambda c: c.own)
+        each = min(EACH, len(ordered) // 2)
+        for end, classes in (("worst", ordered[:each]), ("best", ordered[::-1][:each])):
+            rows += [_class_row(run, end, k, c, runs) for k, c in enumerate(classes, 1)]
+    headers = ("class", "place", f"{measure(runs)}, %", "random, %")
+    caption = f"The {EACH} worst and the {EACH} best classes by test {measure(runs)}"
+    return TableView("by-class", caption, headers, tuple(rows), wide=2)
+
+
+def _class_row(
+    run: RunView, end: str, place: int, one: ClassView, runs: Sequence[RunView]
+) -> tuple[Cell, ...]:
+    head = f"{run.letter} " if len(runs) > 1 else ""
+    random = Cell("–") if one.random is None else Cell(percent(one.random), one.random)
+    return Cell(head + one.name), Cell(f"{end} {place}"), Cell(percent(one.own), one.own), random
+
+
+def time_table(runs: Sequence[RunView]) -> TableView | None:
+    """Seconds of every stage, memory and device."""
+    there = [run for run in runs if run.times]
+    if not there:
+        return None
+    rows: list[tuple[Cell, ...]] = []
+    for stage in dict.fromkeys(time.stage for run in there for time in run.times):
+        rows.append((Cell(stage), *(_time_cell(run, stage) for run in there)))
+    totals = [sum(t.seconds for t in run.times) for run in there]
+    rows.append((Cell("all stages", marked=True), *(Cell(seconds(t), t) for t in totals)))
+    rows.append((Cell("peak memory"), *(_memory_cell(run) for run in there)))
+    rows.append((Cell("device"), *(Cell(run.device or "–") for run in there)))
+    rows.append((Cell("torch"), *(Cell(run.torch or "–") for run in there)))
+    return TableView("times", "Time and memory", ("stage", *heads(there)), tuple(rows))
+
+
+def _time_cell(run: RunView, stage: str) -> Cell:
+    time = next((t for t in run.times if t.stage == stage), None)
+    if time is None:
+        return Cell("–")
+    return Cell(seconds(time.seconds) + (" (stored)" if time.cached else ""), time.seconds)
+
+
+def _memory_cell(run: RunView) -> Cell:
+    if run.peak_memory_mb is None:
+        return Cell("–")
+    return Cell(f"{run.peak_memory_mb:.0f} MB", run.peak_memory_mb)

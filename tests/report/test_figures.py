@@ -1,0 +1,114 @@
+"""Figures as inline SVG, and the small things they are made of."""
+
+import math
+import re
+from dataclasses import replace
+
+import pytest
+
+from condense.report.figures import (
+    DRAWN,
+    Line,
+    accuracy_figure,
+    class_figure,
+    lines_figure,
+    loss_figure,
+    running_median,
+    step_figure,
+)
+from condense.report.formats import percent, points, seconds, setting
+from condense.report.page import report_of
+from condense.report.sources import read_sources
+from condense.report.svg import PROPERTIES, SERIES, colour, dashes, draw
+
+
+@pytest.fixture(scope="module")
+def run(plain):
+    return report_of(read_sources([plain])).runs[0]
+
+
+def test_a_drawing_is_an_element_without_anything_of_its_file():
+    svg = draw("x", lambda axes: axes.plot([1, 2], [3, 4], color=SERIES[0]))
+    assert svg.startswith("<svg viewBox=")
+    assert svg.endswith("</svg>")
+    for gone in ("metadata", "<style", "xmlns", "xlink", "font-family", "DOCTYPE", "http", "#0102"):
+        assert gone not in svg
+    assert "var(--series-1)" in svg
+    assert all(found.startswith("x-") for found in re.findall(r'\bid="([^"]*)"', svg))
+    assert svg == draw("x", lambda axes: axes.plot([1, 2], [3, 4], color=SERIES[0]))
+
+
+def test_every_colour_becomes_a_property():
+    assert len(set(PROPERTIES.values())) == len(PROPERTIES) == 9
+    looks = [(colour(k), str(dashes(k))) for k in range(18)]
+    assert len(set(looks)) == 18  # lines can be told apart
+
+
+def test_a_line_of_many_points_is_thinned_but_keeps_its_ends(run):
+    loss = tuple(1 / (1 + k) for k in range(5000))
+    figure = loss_figure([replace(run, loss=loss)])
+    assert figure.svg.count("\nL ") < 3 * DRAWN
+    assert "1 at first, 0.0002 at the end" in figure.alt
+
+
+def test_what_is_not_finite_leaves_a_gap_not_an_error(run):
+    loss = (0.5, math.nan, math.inf, 0.25, 0.125)
+    assert "0.5 at first, 0.125 at the end" in loss_figure([replace(run, loss=loss)]).alt
+    assert loss_figure([replace(run, loss=(math.nan,) * 5)]) is None
+    assert step_figure([replace(run, steps=())]) is None
+
+
+def test_without_figures_nothing_is_drawn(run):
+    bare = replace(run, arms=(), classes=())
+    assert accuracy_figure([bare]) is None
+    assert class_figure([bare]) is None
+    assert lines_figure("x", "x", ("x", "y"), []) is None
+
+
+def test_baselines_in_common_are_drawn_once(run):
+    other = replace(run, letter="B")
+    alt = accuracy_figure([run, other]).alt
+    assert alt.count("random") == alt.count("whole") == 1
+    assert "A selmatch" in alt
+    assert "B selmatch" in alt
+    changed = replace(other.arms[1], values=(0.5, 0.6))
+    apart = accuracy_figure([run, replace(other, arms=(other.arms[0], changed))]).alt
+    assert "A random" in apart
+    assert "B random" in apart
+
+
+def test_log_axes_have_plain_numbers(run):
+    svg = loss_figure([replace(run, loss=(0.9, 0.5, 0.04))]).svg
+    texts = re.findall(r">([\d.]+)</text>", svg)
+    assert {"0.05", "0.1", "0.5"} <= set(texts)
+
+
+def test_intervals_are_drawn():
+    plain = Line("a", (0.0, 1.0), (1.0, 2.0))
+    bars = replace(plain, half=(0.5, None))
+    drawn = [lines_figure("x", "t", ("x", "y"), [line]).svg for line in (plain, bars)]
+    assert "LineCollection" not in drawn[0]
+    assert "LineCollection" in drawn[1]
+
+
+def test_running_median():
+    assert running_median([1, 9, 2, 8, 3], 3) == [5, 2, 8, 3, 5.5]
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (percent(0.97583), "97.58"),
+        (points(-0.0123), "-1.23"),
+        (points(0.0), "+0.00"),
+        (seconds(59.94), "59.9 s"),
+        (seconds(125), "2 min 05 s"),
+        (seconds(11400), "3 h 10 min"),
+        (setting({"component": "convnet", "width": 32}), "convnet"),
+        (setting(None), "none"),
+        (setting([]), "none"),
+        (setting([1, 0.5, True]), "1, 0.5, yes"),
+    ],
+)
+def test_formats(made, text):
+    assert made == text
