@@ -39,6 +39,7 @@ def _method(
             "augmentation": COMBINED,
             "evaluator": ACCURACY,
         },
+        defaults=("scorer",),  # the paper takes forgetting scores for Tiny-ImageNet
     )
 
 

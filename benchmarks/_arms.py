@@ -1,0 +1,148 @@
+"""The arms of a headline run: their pipelines, networks one by one, and what those reached."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from condense.engine import rng as rngs
+from condense.engine.device import pick_device
+from condense.engine.evaluation import Trial, condensed_trial, random_trial
+from condense.engine.pipeline import Pipeline
+from condense.engine.store import Store, digest
+from condense.engine.validation import hold_out
+from condense.interfaces import LabeledData, Progress
+from condense.options import parse_assignment
+from condense.plugin.host import build_host
+from condense.recipe import Resolved
+from condense.resolve import Request, resolve
+from condense.results import Arm, Evaluation
+
+ARMS = ("selmatch", "window", "random", "mtt")
+RANDOM = "random"  # the arm that is drawn anew for every network
+
+
+class Arms:
+    """One preset's arms, all with the same data, store, device and evaluator.
+
+    Args:
+        arguments: the flags of headline.py.
+        store: the stage cache.
+        progress: where long stages report.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, store: Store, progress: Progress) -> None:
+        self.arguments = arguments
+        self.store = store
+        self.progress = progress
+        self.host = build_host(external=False)
+        self.device = pick_device(arguments.device)
+        self.pipelines: dict[str, Pipeline] = {}
+
+    def request(self, arm: str) -> Request:
+        """What ``condense run`` would be asked for."""
+        a = self.arguments
+        plain = Request(arm, a.preset, data=a.data, ipc=a.ipc, seed=a.seed)
+        given = [parse_assignment(text) for text in a.assignments]
+        if arm != ARMS[0]:
+            # an arm's own components get those of the options that they have
+            stages = resolve(self.host, plain).stages
+            given = [(at, v) for at, v in given if _takes(stages.get(at[0]), at)]
+        return replace(plain, assignments=tuple(given))
+
+    @cached_property
+    def data(self) -> LabeledData:
+        """Training split and what arms are tested on."""
+        recipe = resolve(self.host, self.request(ARMS[0]))
+        loaded = self._pipeline(recipe, None).data
+        share = self.arguments.validation
+        if share is None:
+            return loaded
+        return hold_out(loaded, share, rngs.generator(recipe.seed, "validation"))
+
+    def pipeline(self, arm: str) -> Pipeline:
+        """The stages of ``arm``."""
+        if arm not in self.pipelines:
+            recipe = resolve(self.host, self.request(arm))
+            self.pipelines[arm] = self._pipeline(recipe, self.data)
+        return self.pipelines[arm]
+
+    def _pipeline(self, recipe: Any, data: LabeledData | None) -> Pipeline:
+        tools: dict[str, Any] = {"store": self.store, "device": self.device}
+        return Pipeline(recipe, self.host, **tools, progress=self.progress, data=data)
+
+    def matches(self, arm: str) -> bool:
+        """Whether ``arm`` distils anything."""
+        return arm != RANDOM and bool(self.pipeline(arm).initial.role.any())
+
+    def matched(self, arm: str) -> bool:
+        """Whether ``arm``'s set is ready to be trained on."""
+        p = self.pipeline(arm)
+        return not self.matches(arm) or self.store.has("matching", p.matching_key())
+
+    def may_match(self, arm: str) -> bool:
+        return bool(self.pipeline(arm).recipe["matcher"].create().plan.iterations > 0)
+
+    def repeats(self, arm: str) -> int:
+        """Networks that the recipe asks for."""
+        return int(getattr(self.pipeline(arm).recipe["evaluator"].options, "repeats", 1))
+
+    def trial(self, arm: str) -> Trial:
+        """What ``arm``'s networks are trained on."""
+        p = self.pipeline(arm)
+        return random_trial(p) if arm == RANDOM else condensed_trial(p, p.condensed)
+
+    def networks(self, arm: str, trial: Trial, repeat: int) -> list[tuple[Pipeline, Trial]]:
+        """Network ``repeat`` of ``trial`` under each of its augmentations, each alone."""
+        if repeat >= self.repeats(arm):
+            return []
+        p = self.pipeline(arm)
+        evaluator = p.recipe["evaluator"]
+        single = replace(evaluator, options=evaluator.options.model_copy(update={"repeats": 1}))
+        seed = p.recipe.seed if repeat == 0 else rngs.fork_seed(p.recipe.seed, "network", repeat)
+        stages = {**p.recipe.stages, "evaluator": single}
+        alone = self._pipeline(replace(p.recipe, seed=seed, stages=stages), self.data)
+        drawn = Arm(arm, lambda _: trial.arm.draw(repeat), trial.arm.size)
+        content = {**trial.content, "repeat": repeat}
+        return [
+            (alone, replace(trial, arm=drawn, content=content, augmentations=[augmentation]))
+            for augmentation in trial.augmentations
+        ]
+
+    def figures(self, arm: str) -> dict[str, Any] | None:
+        """Accuracy of ``arm`` over the networks trained so far; None before the first."""
+        p = self.pipeline(arm)
+        scored = arm == RANDOM or not p.needs_scores or self.store.has("scores", p.scores_key())
+        if not scored or not self.matched(arm):
+            return None
+        trial = self.trial(arm)
+        tried: dict[str, list[float]] = {a.name: [] for a in trial.augmentations}
+        for repeat in range(self.repeats(arm)):
+            for alone, one in self.networks(arm, trial, repeat):
+                payload = self.store.get("evaluations", one.keys(alone)[0])
+                if payload is not None:
+                    tried[one.augmentations[0].name] += payload.values["values"]
+        done = min(len(values) for values in tried.values())
+        if done == 0:
+            return None
+        results = {name: Evaluation(tuple(values[:done])) for name, values in tried.items()}
+        best = max(results, key=lambda name: results[name].mean)
+        return {
+            "accuracy": results[best].summary(),
+            "augmentation": best,
+            "tried": {name: result.summary() for name, result in results.items()},
+            "complete": done == self.repeats(arm),
+        }
+
+    @cached_property
+    def identity(self) -> str:
+        """What must be equal for results of several stays to belong together."""
+        recipe = resolve(self.host, self.request(ARMS[0])).to_dict()
+        recipe.pop("data", None)  # its path may differ from machine to machine; its content not
+        return digest("headline", {"recipe": recipe, "data": self.data.fingerprint})
+
+
+def _takes(stage: Resolved | None, path: tuple[str, ...]) -> bool:
+    return stage is None or len(path) == 1 or path[1] in type(stage.options).model_fields

@@ -1,0 +1,187 @@
+"""Write the tables of ``benchmarks/results/README.md`` out of the JSON files beside it.
+
+    python benchmarks/results_table.py            # rewrite them
+    python benchmarks/results_table.py --check    # exit 1 if they are stale
+
+Our figures come from ``headline-*.json`` (benchmarks/headline.py), the published ones from
+``benchmarks/published.json``. Text outside of ``<!-- begin NAME -->`` … ``<!-- end NAME -->`` is
+left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ARMS = {
+    "random": "Random",
+    "hardest": "Hardest (Forgetting)",
+    "window": "Window",
+    "mtt": "MTT",
+    "datm": "DATM",
+    "selmatch": "**SelMatch**",
+    "ccfs": "CCFS (soft labels from a teacher)",
+}
+OURS = ("random", "window", "mtt", "selmatch")  # arms of headline.py
+NOT_RUN = "not run"
+
+
+def results(folder: Path) -> list[dict[str, Any]]:
+    """The documents of ``headline-*.json``, by file name, each with its ``file``."""
+    found = []
+    for path in sorted(folder.glob("headline-*.json")):
+        found.append(json.loads(path.read_text()) | {"file": path.name})
+    return found
+
+
+def accuracy(mean: float, std: float | None, n: int | None = None) -> str:
+    """``54.5±0.6 (5)``: percent, standard deviation, number of networks."""
+    spread = "" if std is None or n == 1 else f"±{std:.1f}"
+    return f"{mean:.1f}{spread}" + ("" if n is None else f" ({n})")
+
+
+def cell(arm: dict[str, Any] | None) -> str:
+    """An arm of a results file as a table's cell."""
+    if arm is None:
+        return NOT_RUN
+    a = arm["accuracy"]
+    return accuracy(100 * a["mean"], 100 * a["std"], a["n"])
+
+
+def row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join([row(head), "|" + "---|" * len(head), *map(row, rows)])
+
+
+def headline_table(documents: Sequence[dict[str, Any]], published: dict[str, Any]) -> str:
+    """Published and own figures side by side, an arm a row, one table a data set."""
+    parts = []
+    for data in dict.fromkeys(name.rpartition("-")[0] for name in published["cells"]):
+        names = [name for name in published["cells"] if name.startswith(f"{data}-")]
+        heads = [h for n in names for h in (f"{n.rpartition('ipc')[2]}", "paper-…", "fast-…")]
+        rows = []
+        for arm, title in ARMS.items():
+            cells = [title]
+            for name in names:
+                there = published["arms"][arm][published["cells"].index(name)]
+                cells.append(accuracy(*there) if there else "–")
+                for kind in ("paper", "fast"):
+                    ours = _of(documents, f"{kind}-{name}")
+                    cells.append(cell(ours.get("arms", {}).get(arm)) if arm in OURS else "")
+            rows.append(cells)
+        whole = published["whole"][data]
+        rows.append(["Whole set", f"{whole}", *[""] * (len(heads) - 1)])
+        parts.append(f"**{data}**, images a class\n\n" + table(["", *heads], rows))
+    return "\n\n".join(parts)
+
+
+def _of(documents: Sequence[dict[str, Any]], preset: str) -> dict[str, Any]:
+    """The result of ``preset`` on the real test split; empty if there is none."""
+    fits = (d for d in documents if d["preset"] == preset and d["validation"] is None)
+    return next(fits, {})
+
+
+def runs_table(documents: Sequence[dict[str, Any]]) -> str:
+    """Every results file: its arms, seconds, device, commit, and the command that makes it."""
+    if not documents:
+        return "No run of `headline.py` yet: " + NOT_RUN + "."
+    parts = []
+    for d in documents:
+        rows = [
+            (arm, cell(found), found["augmentation"], _tried(found), _missing(found))
+            for arm, found in d["arms"].items()
+        ]
+        split = f"validation part, {d['validation']:g} of training" if d["validation"] else "test"
+        seconds = sum(d["seconds"].values())
+        stages = ", ".join(f"{stage} {spent:.0f}" for stage, spent in d["seconds"].items())
+        parts += [
+            f"**{d['preset']}**, {d['data']} ({d['samples']} samples), {d['ipc']} images a class, "
+            f"seed {d['seed']}, {split} split: [`{d['file']}`]({d['file']})",
+            f"```bash\n{d['command']}\n```",
+            table(("arm", "accuracy, % ± std (n)", "augmentation", "tried", ""), rows),
+            *orders(d["arms"]),
+            f"{seconds / 60:.1f} min (seconds: {stages}), {d['peak_memory_mb']:.0f} MB; "
+            f"{d['device']}, {d['environment']['threads']} threads, torch "
+            f"{d['environment']['torch']}, commit {d['commit']}. {_departures(d)}",
+        ]
+    return "\n\n".join(parts)
+
+
+def orders(arms: dict[str, Any]) -> list[str]:
+    """A line on which arm is ahead of which, and whether bars of one standard error overlap."""
+    said = []
+    for low, high in (("random", "window"), ("window", "selmatch"), ("mtt", "selmatch")):
+        if low in arms and high in arms:
+            (a, ea), (b, eb) = (_mean_and_error(arms[name]) for name in (low, high))
+            bars = (
+                "apart" if b - a > ea + eb else "overlap" if abs(b - a) <= ea + eb else "reversed"
+            )
+            said.append(f"{high} − {low} {100 * (b - a):+.1f} points, bars {bars}")
+    return ["One-standard-error bars: " + "; ".join(said) + "."] if said else []
+
+
+def _mean_and_error(arm: dict[str, Any]) -> tuple[float, float]:
+    a = arm["accuracy"]
+    return a["mean"], a["std"] / a["n"] ** 0.5
+
+
+def _tried(arm: dict[str, Any]) -> str:
+    tried = arm["tried"]
+    return ", ".join(f"{n} {100 * t['mean']:.1f}" for n, t in tried.items()) if tried else ""
+
+
+def _missing(arm: dict[str, Any]) -> str:
+    return "" if arm["complete"] else "unfinished"
+
+
+def _departures(document: dict[str, Any]) -> str:
+    if document["published"] is None:
+        return "Settings of our own, no published experiment."
+    if not document["differences"]:
+        return f"No option differs from {document['published']}."
+    texts = [f"{d['option']} {d['here']} for {d['published']}" for d in document["differences"]]
+    return f"Differs from {document['published']}: {', '.join(texts)}."
+
+
+def rendered(text: str, blocks: dict[str, str]) -> str:
+    """``text`` with each block between its marks replaced."""
+    for name, block in blocks.items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        head, first, rest = text.partition(begin)
+        _, second, tail = rest.partition(end)
+        if not first or not second:
+            raise SystemExit(f"the README has no block {begin} … {end}")
+        text = f"{head}{begin}\n{block}\n{end}{tail}"
+    return text
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Rewrite the README, or say that it is stale."""
+    p = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    p.add_argument("--check", action="store_true", help="exit 1 if the tables are stale")
+    p.add_argument("--folder", type=Path, default=HERE / "results", help="of README.md and JSON")
+    arguments = p.parse_args(argv)
+    published = json.loads((HERE / "published.json").read_text())
+    documents = results(arguments.folder)
+    blocks = {"headline": headline_table(documents, published), "runs": runs_table(documents)}
+    readme = arguments.folder / "README.md"
+    before = readme.read_text()
+    after = rendered(before, blocks)
+    if arguments.check:
+        sys.stdout.write("up to date\n" if after == before else f"{readme} is stale\n")
+        return int(after != before)
+    readme.write_text(after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,281 @@
+"""``benchmarks/headline.py`` on digits at a tiny size: budget, resuming, kills, small files."""
+
+import contextlib
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+ROOT = Path(__file__).parent.parent.parent
+FOLDER = ROOT / "benchmarks"
+TINY = {
+    "scorer.networks": 1,
+    "scorer.epochs": 2,
+    "scorer.network.width": 4,
+    "matcher.iterations": 30,
+    "matcher.experts": 1,
+    "matcher.max_start_epoch": 2,
+    "matcher.steps": 2,
+    "matcher.network.width": 4,
+    "evaluator.steps": 5,
+    "evaluator.repeats": 2,
+    "evaluator.network.width": 4,
+}
+
+
+@pytest.fixture
+def load(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    yield importlib.import_module
+    forget()
+
+
+def flags(folder, *more, **options):
+    given = {**TINY, **options}
+    places = ["--work", str(folder / "work"), "--out", str(folder / "out.json")]
+    assignments = [part for key, v in given.items() for part in ("-o", f"{key}={v}")]
+    return ["--preset", "quick", "--threads", "1", "--device", "cpu", *places, *assignments, *more]
+
+
+@pytest.fixture
+def run(load, tmp_path, capsys):
+    """A function that runs the benchmark and gives its document."""
+
+    def call(*more, folder=tmp_path, **options):
+        folder.mkdir(exist_ok=True)
+        assert load("headline").main(flags(folder, *more, **options)) == 0
+        capsys.readouterr()
+        return json.loads((folder / "out.json").read_text())
+
+    return call
+
+
+@pytest.fixture
+def budget_ends(load):
+    """A context in which the clock strikes when a bar named so advances for the n-th time."""
+
+    @contextlib.contextmanager
+    def at(title, nth):
+        module = load("headline")
+        looks = []
+
+        class Striking(module.Clock):
+            def task(self, name, total, unit="it"):
+                self.title = name
+                return super().task(name, total, unit)
+
+            def look(self):
+                if getattr(self, "title", "").startswith(title):
+                    looks.append(self.title)
+                    if len(looks) == nth:
+                        self.deadline = 0.0
+                super().look()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "Clock", Striking)
+            yield
+        assert len(looks) >= nth
+
+    return at
+
+
+def values(document):
+    return {arm: found["accuracy"]["values"] for arm, found in document["arms"].items()}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The document of a run that nothing disturbed, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER))
+        assert importlib.import_module("headline").main(flags(folder)) == 0
+    forget()
+    return json.loads((folder / "out.json").read_text()), folder
+
+
+def forget():
+    for name in ("_arms", "_clock", "_common", "_keep", "headline"):
+        sys.modules.pop(name, None)
+
+
+def start(arguments, *paths):
+    """The benchmark as a process of its own."""
+    path = ":".join(map(str, [*paths, ROOT, ROOT / "plugins"]))
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(FOLDER / "headline.py"), *arguments]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, env=environment, **quiet)
+
+
+def test_the_document_says_what_was_measured(whole):
+    document, _ = whole
+    assert document["complete"] is True
+    assert list(document["arms"]) == ["selmatch", "window", "random", "mtt"]
+    for arm, found in document["arms"].items():
+        accuracy = found["accuracy"]
+        assert accuracy["n"] == len(accuracy["values"]) == 2
+        assert accuracy["mean"] == pytest.approx(sum(accuracy["values"]) / 2)
+        assert accuracy["std"] == pytest.approx(
+            abs(accuracy["values"][0] - accuracy["values"][1]) / 2**0.5
+        )
+        plain = arm in ("window", "random")
+        assert set(found["tried"]) == ({"simple", "dsa"} if plain else {"combined"})
+        assert accuracy["mean"] == max(t["mean"] for t in found["tried"].values())
+    assert set(document["seconds"]) == {
+        *("scores", "experts", "match selmatch", "match mtt"),
+        *(f"evaluate {arm}" for arm in document["arms"]),
+    }
+    assert {"preset", "device", "commit", "published", "differences"} <= set(document)
+
+
+def test_the_first_network_of_selmatch_is_that_of_a_run(whole, monkeypatch):
+    from condense.api import bind
+    from condense.engine.evaluation import condensed_trial, evaluate
+
+    document, folder = whole
+    monkeypatch.setenv("CONDENSE_STORE", str(folder / "work" / "store"))
+    pipeline = bind("digits", options={**TINY, "evaluator.repeats": 1})
+    found = evaluate(pipeline, condensed_trial(pipeline, pipeline.condensed))
+    assert found.values[0] == document["arms"]["selmatch"]["accuracy"]["values"][0]
+
+
+@pytest.mark.parametrize(("title", "nth"), [("training dyn", 3), ("matching", 2), ("evaluate", 7)])
+def test_a_run_that_its_budget_ended_goes_on_to_the_same_result(
+    run, budget_ends, whole, title, nth
+):
+    with budget_ends(title, nth):
+        first = run()
+    assert not first["complete"]
+    assert set(first["arms"]) < set(whole[0]["arms"])
+    again = run()
+    assert again["complete"]
+    assert values(again) == values(whole[0])  # to the bit: same machine, own store
+    assert again["seconds"]["scores"] >= first["seconds"]["scores"]  # of both stays
+
+
+def test_no_budget_does_nothing_and_stops(run):
+    document = run("--budget-minutes", "0")
+    assert document["arms"] == {}
+    assert document["complete"] is False
+
+
+def test_parts_run_alone(run, whole, tmp_path):
+    first = run("--only", "scores,experts")
+    assert first["arms"] == {}
+    assert set(first["seconds"]) == {"scores", "experts"}
+    second = run("--only", "match", "--arms", "selmatch")
+    assert "match selmatch" in second["seconds"]
+    assert "match mtt" not in second["seconds"]
+    third = run("--only", "evaluate")
+    assert set(third["arms"]) == {"selmatch", "window", "random"}  # mtt is not matched yet
+    expected = values(whole[0])
+    assert values(third) == {arm: expected[arm] for arm in third["arms"]}
+
+
+def test_a_killed_matching_goes_on_from_its_checkpoint(run, whole, tmp_path):
+    """SIGKILL once a checkpoint is there; the rest then needs fewer iterations than a whole run."""
+    sitecustomize = tmp_path / "site" / "sitecustomize.py"
+    sitecustomize.parent.mkdir()
+    lines = ["import condense.engine.match as m", "m.CHECKPOINT_SECONDS = 0.0"]
+    sitecustomize.write_text("\n".join(lines))
+    process = start(flags(tmp_path, "--only", "scores,experts,match"), sitecustomize.parent)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("work/store/matching/*.partial")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    assert values(run())["selmatch"] == values(whole[0])["selmatch"]
+
+
+class TestKeep:
+    """A machine that is given back: only the folder of small files goes on."""
+
+    def test_every_stay_trains_on_the_same_bits(self, run, budget_ends, tmp_path):
+        kept = ["--keep", str(tmp_path / "kept"), "--arms", "selmatch,window"]
+        undisturbed = run("--keep", str(tmp_path / "k0"), *kept[2:], folder=tmp_path / "a")
+        with budget_ends("matching", 2):
+            run(*kept, folder=tmp_path / "b")
+        assert list((tmp_path / "kept").glob("selmatch.0*.safetensors"))
+        with budget_ends("evaluate", 3):
+            run(*kept, folder=tmp_path / "c")  # another machine: no store
+        assert [f.name for f in (tmp_path / "kept").glob("selmatch.*")] == [
+            "selmatch.final.0of1.safetensors"
+        ]
+        last = run(*kept, folder=tmp_path / "d")
+        assert last["complete"]
+        assert set(last["seconds"]) == set(undisturbed["seconds"])
+        assert values(last)["window"] == values(undisturbed)["window"]  # scores are kept exactly
+        sizes = [f.stat().st_size for f in (tmp_path / "kept").rglob("*") if f.is_file()]
+        assert max(sizes) < 16 * 2**20
+
+    def test_a_continued_matching_differs_by_float16_rounding_alone(
+        self, load, run, budget_ends, tmp_path
+    ):
+        """Images of a run that went through half precision half-way, and of one that did not."""
+        more = ["--arms", "selmatch", "--only", "match", "-o", "matcher.image_lr=1"]
+        run(*more, folder=tmp_path / "a")
+        kept = ["--keep", str(tmp_path / "kept"), *more]
+        with budget_ends("matching", 2):
+            run(*kept, folder=tmp_path / "b")
+        run(*kept, folder=tmp_path / "c")
+        exact, rounded = (distilled(tmp_path / name) for name in "ac")
+        assert not torch.equal(exact, rounded)
+        assert (exact - rounded).abs().max() < 1e-3 * exact.abs().max()
+
+    def test_tensors_survive_packing_and_cutting(self, load):
+        keep = load("_keep")
+        rng = torch.Generator().manual_seed(0)
+        images = torch.randn(100, 3, 8, 8, generator=rng)
+        tensors = {
+            "inputs": images,
+            "image_momentum": images * 1e-9,  # far below float16's least
+            "step_size": torch.tensor(0.01),
+            "rng": torch.arange(256).to(torch.uint8),
+        }
+        pieces = keep.parts(keep.packed(tensors), limit=10_000)
+        assert len(pieces) > 4
+        assert all(sum(t.nbytes for t in piece.values()) <= 10_000 for piece in pieces)
+        back = keep.unpacked(keep.joined(pieces))
+        assert set(back) == set(tensors)
+        for name in ("step_size", "rng"):
+            assert torch.equal(back[name], tensors[name])
+        for name in ("inputs", "image_momentum"):
+            error = (back[name] - tensors[name]).abs().max() / tensors[name].abs().max()
+            assert 0 < error <= 2**-11
+
+    def test_momentum_is_left_out_where_there_is_no_room(self, load):
+        keep = load("_keep")
+        images = torch.zeros(1000, 100)
+        tensors = keep.packed({"inputs": images, "image_momentum": images, "rng": images[0]})
+        full = keep._size(tensors)
+        assert set(keep.fitting(tensors, full)) == set(tensors)
+        assert set(keep.fitting(tensors, full - 1)) == {"inputs", "inputs/scale", "rng"}
+
+
+def distilled(folder):
+    (entry,) = folder.glob("work/store/matching/*/tensors.safetensors")
+    return safetensors.torch.load_file(entry)["distilled"]
+
+
+def test_a_validation_part_takes_the_test_splits_place(run, whole):
+    document = run("--validation", "0.25", "--arms", "random")
+    assert document["validation"] == 0.25
+    assert document["samples"] < whole[0]["samples"]
+    n = whole[0]["samples"] - document["samples"]
+    for value in document["arms"]["random"]["accuracy"]["values"]:
+        assert value * n == pytest.approx(round(value * n))  # shares of the held-out samples
+
+
+def test_a_wrong_option_is_one_line(load, tmp_path, capsys):
+    assert load("headline").main(flags(tmp_path, **{"matcher.itrations": 3})) == 1
+    assert "itrations" in capsys.readouterr().err

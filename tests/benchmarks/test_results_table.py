@@ -1,0 +1,100 @@
+"""The results' README is what its JSON files say."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    yield importlib.import_module("results_table")
+    sys.modules.pop("results_table", None)
+
+
+def document(**more):
+    arm = {
+        "accuracy": {"mean": 0.54321, "std": 0.0062, "n": 5, "values": [0.54321] * 5},
+        "augmentation": "combined",
+        "tried": {"combined": {"mean": 0.54321}},
+        "complete": True,
+    }
+    return {
+        "preset": "fast-cifar100-ipc50",
+        "published": "paper-cifar100-ipc50",
+        "differences": [{"option": "matcher.experts", "published": 100, "here": 5}],
+        "data": "cifar100",
+        "samples": 50000,
+        "ipc": 50,
+        "seed": 0,
+        "validation": None,
+        "command": "python benchmarks/headline.py --preset fast-cifar100-ipc50",
+        "arms": {"selmatch": arm},
+        "seconds": {"scores": 60.0, "match selmatch": 90.0},
+        "peak_memory_mb": 1000.0,
+        "device": "a GPU",
+        "commit": "abc",
+        "environment": {"threads": 2, "torch": "2"},
+        **more,
+    }
+
+
+def test_the_readme_is_not_stale(tables):
+    assert tables.main(["--check"]) == 0
+
+
+def test_a_result_stands_beside_what_was_published(tables, tmp_path):
+    marks = [f"<!-- begin {n} -->\n<!-- end {n} -->" for n in ("headline", "runs")]
+    readme = tmp_path / "README.md"
+    readme.write_text("\n".join(["before", *marks, "after"]))
+    assert tables.main(["--check", "--folder", str(tmp_path)]) == 1
+    (tmp_path / "headline-x.json").write_text(json.dumps(document()))
+    chosen = document(validation=0.2, arms={})
+    (tmp_path / "headline-y.json").write_text(json.dumps(chosen | {"preset": "paper-tiny-ipc50"}))
+    assert tables.main(["--folder", str(tmp_path)]) == 0
+    assert tables.main(["--check", "--folder", str(tmp_path)]) == 0
+    text = readme.read_text()
+    assert text.startswith("before")
+    assert text.endswith("after")
+    lines = [line for line in text.splitlines() if line.startswith("| **SelMatch**")]
+    cells = [part.strip() for part in lines[1].split("|")[2:-1]]  # CIFAR-100
+    assert cells[3:6] == ["54.5±0.6", "not run", "54.3±0.6 (5)"]
+    assert [cells[n] for n in range(12) if n not in (3, 4, 5)] == [
+        *("50.9±0.3", "not run", "not run"),
+        *("62.4±0.5", "not run", "not run"),
+        *("67.4±0.2", "not run", "not run"),
+    ]
+    assert "matcher.experts 5 for 100" in text
+    assert "2.5 min" in text  # 150 seconds
+
+
+def test_bars_of_one_standard_error(tables):
+    def arm(mean, std, n=4):
+        return {"accuracy": {"mean": mean, "std": std, "n": n}}
+
+    arms = {"random": arm(0.40, 0.02), "window": arm(0.43, 0.03), "selmatch": arm(0.44, 0.01)}
+    (line,) = tables.orders(arms)  # errors are half of the deviations: .01, .015, .005
+    assert "window − random +3.0 points, bars apart" in line
+    assert "selmatch − window +1.0 points, bars overlap" in line
+    assert "mtt" not in line
+    assert (
+        "bars reversed" in tables.orders({"window": arm(0.5, 0.01), "selmatch": arm(0.4, 0.01)})[0]
+    )
+    assert tables.orders({"window": arm(0.5, 0.01)}) == []
+
+
+def test_published_figures_cover_every_published_preset(tables, host):
+    published = json.loads((FOLDER / "published.json").read_text())
+    presets = [n for n in host.presets.names() if n.startswith("paper-")]
+    assert sorted(f"paper-{cell}" for cell in published["cells"]) == sorted(presets)
+    for arm, figures in published["arms"].items():
+        assert len(figures) == len(published["cells"]), arm
+    # SelMatch's own claim: ahead of every arm that has hard labels
+    for column, best in enumerate(published["arms"]["selmatch"]):
+        for arm in ("random", "hardest", "window", "mtt"):
+            assert published["arms"][arm][column][0] < best[0]
