@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -15,7 +17,7 @@ from condense.engine.ingest import from_torch_dataset, labeled_data
 from condense.engine.pipeline import Pipeline
 from condense.engine.progress import SilentProgress
 from condense.engine.store import Store
-from condense.errors import OptionError
+from condense.errors import CapacityError, CondenseError, OptionError
 from condense.interfaces import Context, Progress
 from condense.options import Options as BaseOptions
 from condense.plugin.host import Host, build_host
@@ -71,7 +73,8 @@ def condense(
         progress=progress,
         host=host,
     )
-    return pipeline.condensed
+    with _in_python():
+        return pipeline.condensed
 
 
 def bind(
@@ -87,25 +90,73 @@ def bind(
 
     For those who want the scores, the selection or the evaluation as well.
     """
+    _check_texts(device=device, method=request.get("method"), preset=request.get("preset"))
     host = host or build_host()
     progress = progress or SilentProgress()
     named = data if isinstance(data, str) else None
-    assignments = tuple((tuple(key.split(".")), value) for key, value in (options or {}).items())
-    given = None if named is not None else to_labeled_data(data)
-    recipe = resolve(
-        host,
-        Request(data=named, in_memory=given is not None, assignments=assignments, **request),
-    )
+    with _in_python():
+        assignments = _assignments(options or {})
+        given = None if named is not None else to_labeled_data(data)
+        recipe = resolve(
+            host,
+            Request(data=named, in_memory=given is not None, assignments=assignments, **request),
+        )
+        place = pick_device(device)
     if given is not None:
         recipe = in_memory(recipe, given)
     return Pipeline(
         recipe,
         host,
         store=Store.default(progress),
-        device=pick_device(device),
+        device=place,
         progress=progress,
         data=given,
     )
+
+
+def _check_texts(**values: Any) -> None:
+    for name, value in values.items():
+        if value is not None and not isinstance(value, str):
+            raise OptionError(f"{name} must be text or None, got {value!r}")
+
+
+def _assignments(options: Any) -> tuple[tuple[tuple[str, ...], Any], ...]:
+    """``options`` as ``-o`` gives them."""
+    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
+        raise OptionError(
+            f"options must be a dict by dotted key, got {options!r}; for example "
+            'options={"selector.beta": 0.3}'
+        )
+    return tuple((tuple(key.split(".")), value) for key, value in options.items())
+
+
+@contextlib.contextmanager
+def _in_python() -> Iterator[None]:
+    """Inside, messages speak of arguments, not of the command line's flags."""
+    try:
+        yield
+    except MemoryError:
+        raise CapacityError(
+            "out of memory; give fewer or smaller images, or lower matcher.batch_size or "
+            "evaluator.batch_size in options"
+        ) from None
+    except CondenseError as error:
+        error.args = (in_python(str(error)),)
+        raise
+
+
+def in_python(message: str) -> str:
+    """``message`` with ``ipc=5`` for ``--ipc 5`` and ``options={"a.b": 1}`` for ``-o a.b=1``."""
+    message = re.sub(r"-o ([\w.-]+)=([^\s,;)]*)", _as_option, message)
+    message = re.sub(r"--(\w+) ([\d.]*\d)", r"\1=\2", message)
+    message = re.sub(r"--(data) (\w+:\S+)", r'\1="\2"', message)
+    return re.sub(r"(?<![\w-])--(\w)", r"\1", message)
+
+
+def _as_option(match: re.Match[str]) -> str:
+    key, value = match.groups()
+    plain = re.fullmatch(r"[\d.e+-]+|…|\[.*", value)
+    return f'options={{"{key}": {value if plain else repr(value)}}}'.replace("'", '"')
 
 
 def to_labeled_data(data: Any) -> LabeledData:
@@ -118,7 +169,8 @@ def to_labeled_data(data: Any) -> LabeledData:
         return data
     if isinstance(data, (tuple, list)) and len(data) == 2:
         return labeled_data(*data)
-    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+    indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    if indexed and not isinstance(data, (Mapping, bytes)):
         return from_torch_dataset(data)
     raise OptionError(
         f"data must be a data set's name, a pair (inputs, labels) or a torch Dataset, got "
@@ -143,7 +195,7 @@ class MemoryData:
         Raises:
             OptionError: always.
         """
-        raise OptionError("data 'memory' was handed over in Python; say --data instead")
+        raise OptionError("data 'memory' was handed over in Python; name a data set with --data")
 
 
 def in_memory(recipe: Recipe, data: LabeledData) -> Recipe:

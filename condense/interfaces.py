@@ -87,10 +87,16 @@ class Cache(Protocol):
     ) -> dict[str, Tensor]:
         """The tensors stored under (``kind``, ``key``), computed and kept if they are not there.
 
+        They may be of any shape and type, and come back equal to the bit.
+
         Args:
             kind: folder in the store, for example ``"experts"``.
             key: JSON-ready description of everything the result depends on.
             compute: makes the tensors (on the CPU).
+
+        Raises:
+            OutputError: if the store cannot be written; and whatever ``compute`` raises, after
+                which nothing is kept.
         """
 
     def has(self, kind: str, key: Mapping[str, Any]) -> bool:
@@ -113,10 +119,21 @@ class Context(Protocol):
         """Where long stages report."""
 
     def network(self, spec: NetworkSpec, geometry: Geometry, rng: Generator) -> nn.Module:
-        """A freshly initialised network on :attr:`device`; global random state is untouched."""
+        """A freshly initialised network on :attr:`device`; global random state is untouched.
+
+        It takes float [B, *geometry.shape] to logits [B, classes], and is in train mode.
+
+        Raises:
+            UnknownComponent, OptionError: for a name or option that does not exist, or a shape
+                that the network does not take.
+        """
 
     def augmentation(self, spec: AugmentationSpec) -> Augmentation:
-        """The augmentation that ``spec`` names."""
+        """The augmentation that ``spec`` names.
+
+        Raises:
+            UnknownComponent, OptionError: for a name or option that does not exist.
+        """
 
     def dynamics(
         self,
@@ -135,10 +152,20 @@ class Context(Protocol):
                 from it, whose further fields are ignored); None takes the defaults.
             epoch_eval: whether every sample is also evaluated at the end of every epoch
                 (``Dynamics.eval_correct``).
+
+        Returns:
+            figures of K networks in E epochs for N samples, [K, E, N]; see :class:`Dynamics`.
+
+        Raises:
+            OptionError: for a network or augmentation that does not suit the data.
         """
 
     def identity(self, spec: NetworkSpec | AugmentationSpec) -> dict[str, Any]:
-        """Component, version and every option of ``spec``, for cache keys."""
+        """Component, version and every option of ``spec``, for cache keys.
+
+        Raises:
+            UnknownComponent, OptionError: for a name or option that does not exist.
+        """
 
 
 @runtime_checkable
@@ -234,7 +261,11 @@ class UpdatePolicy(Component, Protocol):
 
 
 class Matcher(Component, Protocol):
-    """Gives the gradients by which distilled samples are improved."""
+    """Gives the gradients by which distilled samples are improved.
+
+    ``relative_loss = True`` on the class says that a loss of 1 means no progress at all, as where
+    it is relative to the distance to be gone; ``condense report`` judges it then.
+    """
 
     @property
     def plan(self) -> MatchPlan:
@@ -251,11 +282,23 @@ class Matcher(Component, Protocol):
         """
 
     def step(self, synthetic: SyntheticSet, rng: Generator) -> MatchStep:
-        """Loss (scalar) and gradients [M, …] at ``synthetic``, which the engine then updates."""
+        """Loss (scalar) and gradients [M, …] at ``synthetic``, which the engine then updates.
+
+        In the dtype of ``synthetic.inputs``. ``rng`` is a CPU generator.
+
+        Raises:
+            CondenseError: for a set that it cannot match. One step whose loss or gradient is not
+                finite is no error: the engine leaves it out.
+        """
 
 
 class Augmentation(Component, Protocol):
-    """Random label-preserving change of a batch, in two halves so that it can be replayed."""
+    """Random label-preserving change of a batch, in two halves so that it can be replayed.
+
+    One that treats samples by their role has ``by_role = True`` on the class, and ``on_distilled``,
+    the name of the augmentation that distilled samples get, by which ``condense report`` compares
+    matching with evaluation.
+    """
 
     def draw(self, role: Tensor, geometry: Geometry, rng: Generator) -> Tensor:
         """Random parameters, float32 [..., B, P], for samples of ``role`` (uint8 [..., B]).
@@ -270,11 +313,19 @@ class Augmentation(Component, Protocol):
         """``inputs`` [B, C, H, W] (normalised) changed by ``draws`` [B, P]; differentiable.
 
         Equal draws give equal changes. Features [B, D] pass through unchanged.
+
+        Raises:
+            Nothing on purpose: what cannot be drawn for is refused by :meth:`draw`.
         """
 
 
 class Evaluator(Component, Protocol):
-    """Measures what a small set is worth."""
+    """Measures what a small set is worth.
+
+    Two class attributes may be added: ``measure``, the word for its figures where they are no
+    accuracies; and ``needs_training = True`` where they depend on ``arm.training``, which then
+    becomes part of their cache key.
+    """
 
     def evaluate(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -119,13 +119,42 @@ def _explain(model: type[Options], item: Any, where: str) -> str:
         options = ", ".join(known) or "none"
         return f"unknown option {path}{closest(key, known)} (options of {where}: {options})"
     if item["type"] == "missing":
-        return f"option {path} is required: {model.model_fields[key].description}"
+        field = model.model_fields.get(key)  # None where a nested table lacks its component
+        return f"option {path} is required: {field.description if field else 'a name'}"
+    return f"{path}={format_value(item['input'])}: {_allowed(model, item, key)}"
+
+
+def _allowed(model: type[Options], item: Any, key: str) -> str:
+    """What a value must be, out of one error of pydantic's; its own words for a rare one."""
+    field = model.model_fields.get(key)  # None for a value inside a list or table
+    limits = bounds(field) if field is not None else ""
+    kind = str(item["type"])
+    if kind == "literal_error":
+        return f"must be {item['ctx']['expected']}"
+    if kind.startswith(("greater_than", "less_than", "multiple_of")):
+        whole = field is not None and int in (field.annotation, *get_args(field.annotation))
+        rule = limits or " " + str(item["msg"]).partition("should be ")[2]
+        return f"must be a {'whole ' * whole}number{rule}"
+    for prefix, what in _TYPES.items():
+        if kind.startswith(prefix):
+            return f"must be {what}{limits}"
     message = str(item["msg"]).replace("Value error, ", "")
-    field = model.model_fields.get(key.partition(".")[0])
-    allowed = f" (allowed:{bounds(field)})" if field is not None and bounds(field) else ""
-    return f"{path}={format_value(item['input'])}: {message[:1].lower()}{message[1:]}{allowed}"
+    message = f"{message[:1].lower()}{message[1:]}"
+    return f"{message} (allowed:{limits})" if limits else message
 
 
+_TYPES = {
+    "int_": "a whole number",
+    "float_": "a number",
+    "finite_number": "a finite number",
+    "bool_": "true or false",
+    "string_type": "text",
+    "string_too_short": "text that is not empty",
+    "model_type": "the name of a component, or a table that has it",
+    "tuple_type": "a list such as [1, 2]",
+    "list_type": "a list such as [1, 2]",
+    "dict_type": "a table",
+}
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 

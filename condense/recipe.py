@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,20 @@ SCALARS = ("method", "preset", "seed", "ipc", "fraction")
 
 @dataclass(frozen=True)
 class Method:
-    """A recipe with a name: which component serves each stage, and options that define it."""
+    """A recipe with a name: which component serves each stage, and options that define it.
+
+    Attributes:
+        name: kebab-case.
+        summary: one line.
+        stages: component and options by stage.
+        defaults: stages whose component does not make the method what it is; a preset that names
+            another one is followed.
+    """
 
     name: str
     summary: str
     stages: Mapping[str, Table]
+    defaults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,9 @@ class Preset:
         stages: option values by stage, applied where the chosen component has them.
         for_data: further values for data components of that name, over ``stages``.
         ipc: images per class unless another is given.
-        sources: where a value comes from, by ``stage.key``.
+        sources: where a value comes from, by ``stage.key``, ``stage.*`` or ``*``.
+        published: name of the preset with the published values of the same experiment: of a
+            published one its own, of a shorter twin the one it shortens; None where there is none.
     """
 
     name: str
@@ -56,6 +68,14 @@ class Preset:
     for_data: Mapping[str, Mapping[str, Table]] = field(default_factory=dict)
     ipc: int = 5
     sources: Mapping[str, str] = field(default_factory=dict)
+    published: str | None = None
+
+    def source(self, option: str) -> str:
+        """Where the value of ``option`` (``matcher.network.width``) comes from; "" if not said."""
+        parts = option.split(".")
+        names = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+        names += [f"{parts[0]}.*", "*"]
+        return next((self.sources[n] for n in names if n in self.sources), "")
 
 
 @dataclass(frozen=True)
@@ -120,7 +140,39 @@ def recipe_toml(recipe: Table) -> str:
     return tomli_w.dumps(_replace(dict(recipe), None, NULL))
 
 
-def read_recipe(path: Path) -> dict[str, Any]:
+class RecipeFile(dict[str, Any]):
+    """What a recipe file says: scalars and stage tables; and ``path``, where it lies."""
+
+    def __init__(self, table: Table, path: Path) -> None:
+        super().__init__(table)
+        self.path = path
+
+
+def naming_the_file(resolve: Callable[[Any, Any], Recipe]) -> Callable[[Any, Any], Recipe]:
+    """``resolve(host, request)``, whose errors begin with the recipe file they come from.
+
+    They come from it if the file alone, without flags, is refused for the same reason.
+    """
+
+    @functools.wraps(resolve)
+    def named(host: Any, request: Any) -> Recipe:
+        try:
+            return resolve(host, request)
+        except OptionError as error:
+            if not isinstance(request.recipe, RecipeFile):
+                raise
+            alone = type(request)(recipe=dict(request.recipe), in_memory=request.in_memory)
+            try:
+                resolve(host, alone)
+            except OptionError as again:
+                if str(again) == str(error):
+                    raise type(error)(f"recipe {request.recipe.path}: {error}") from None
+            raise
+
+    return named
+
+
+def read_recipe(path: Path) -> RecipeFile:
     """The recipe file at ``path`` as a dict of scalars and stage tables.
 
     Raises:
@@ -129,8 +181,9 @@ def read_recipe(path: Path) -> dict[str, Any]:
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise DataError(f"recipe {path} cannot be read; is the path right?") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(f"recipe {path} cannot be read: {reason}; is the path right?") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise OptionError(f"recipe {path} is not valid TOML: {error}") from None
     table = _replace(table, NULL, None)
@@ -143,9 +196,10 @@ def read_recipe(path: Path) -> dict[str, Any]:
             )
         if key in STAGES and not isinstance(value, (dict, str)):
             raise OptionError(f"recipe {path}: {key} must be a component or a table, got {value!r}")
-    return {
+    tables = {
         k: ({COMPONENT: v} if k in STAGES and isinstance(v, str) else v) for k, v in table.items()
     }
+    return RecipeFile(tables, path)
 
 
 def _replace(value: Any, old: Any, new: Any) -> Any:

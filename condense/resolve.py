@@ -3,7 +3,8 @@
 Precedence, weakest first: preset < recipe file < ``--method`` < other flags < ``-o``. A preset is
 soft: it sets an option wherever the component finally chosen has one of that name. The layers
 above it are strict: options given for a component that a later layer replaces are dropped with
-it, and an unknown key is an error.
+it, and an unknown key is an error. Components that are only a method's defaults
+(``Method.defaults``) yield to the preset's.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from condense.options import (
     COMPONENT,
     ComponentSpec,
     Options,
+    OptionsT,
     build_options,
     format_value,
     spec_fields,
 )
 from condense.plugin.host import Host
 from condense.plugin.registry import STAGES
-from condense.recipe import Preset, Recipe, Resolved, Table
+from condense.recipe import Method, Preset, Recipe, Resolved, Table, naming_the_file
 from condense.results import Budget
 
 
@@ -123,9 +125,19 @@ def settle(host: Host, kind: str, name: str, argument: str, values: Table, where
     if takes == "path" and isinstance(values.get("path"), str):
         # absolute, so that the resolved recipe repeats the run from any folder
         values["path"] = os.path.abspath(os.path.expanduser(values["path"]))
-    for key, spec_class in spec_fields(cls.Options).items():
-        values[key] = _settle_nested(host, cls.Options, key, spec_class, values, where)
-    return Resolved(kind, name, cls, build_options(cls.Options, values, where))
+    return Resolved(kind, name, cls, settle_options(host, cls.Options, values, where))
+
+
+def settle_options(host: Host, model: type[OptionsT], values: Table, where: str) -> OptionsT:
+    """``model`` made of ``values``, the components that its fields name settled too.
+
+    Raises:
+        UnknownComponent, OptionError: naming what is wrong, with ``where`` before the option.
+    """
+    values = dict(values)
+    for key, spec_class in spec_fields(model).items():
+        values[key] = _settle_nested(host, model, key, spec_class, values, where)
+    return build_options(model, values, where)
 
 
 def _settle_nested(
@@ -188,6 +200,7 @@ DEFAULT_METHOD = "selmatch"
 DEFAULT_PRESET = "quick"
 
 
+@naming_the_file
 def resolve(host: Host, request: Request) -> Recipe:
     """The recipe that ``request`` means.
 
@@ -199,7 +212,7 @@ def resolve(host: Host, request: Request) -> Recipe:
     preset = host.presets.get(_said(request.preset, recipe.get("preset"), DEFAULT_PRESET))
     stages_in_file = {k: v for k, v in recipe.items() if k in STAGES}
     # A method named only in the recipe file lies under that file's own stages.
-    method_layer = Layer(f"method {method.name}", method.stages)
+    method_layer = Layer(f"method {method.name}", _yielding(method, preset))
     file_layer = Layer("recipe", stages_in_file)
     middle = [method_layer, file_layer]
     if request.method is not None:
@@ -219,6 +232,64 @@ def resolve(host: Host, request: Request) -> Recipe:
         budget=_budget(request, preset),
         stages={stage: resolve_stage(host, stage, layers) for stage in stages},
     )
+
+
+def _yielding(method: Method, preset: Preset) -> dict[str, Table]:
+    """The method's stages, without the default components that ``preset`` replaces."""
+    given = {s for s in method.defaults if COMPONENT in preset.stages.get(s, {})}
+    return {s: {} if s in given else table for s, table in method.stages.items()}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An option that is set to another value than published (None: one of them lacks it)."""
+
+    option: str
+    published: Any
+    here: Any
+
+
+def named_preset(host: Host, request: Request) -> Preset:
+    """The preset that ``request`` is resolved with."""
+    return host.presets.get(_said(request.preset, request.recipe.get("preset"), DEFAULT_PRESET))
+
+
+def preset_differences(host: Host, request: Request) -> list[Difference]:
+    """Where the recipe of ``request`` departs from the published preset of its own.
+
+    Both are resolved with the request's method; what its recipe file and ``-o`` say counts as a
+    departure. The data stage is left out: which data it is stands beside any result. Empty for a
+    preset that belongs to no published experiment.
+
+    Raises:
+        UnknownComponent, OptionError: as :func:`resolve` does.
+    """
+    name = named_preset(host, request).published
+    if name is None:
+        return []
+    method = _said(request.method, request.recipe.get("method"), DEFAULT_METHOD)
+    published = resolve(host, Request(method=method, preset=name, in_memory=True))
+    there, here = flat(published), flat(resolve(host, request))
+    options = [o for o in dict.fromkeys([*there, *here]) if not o.startswith("data.")]
+    differ = [o for o in options if there.get(o) != here.get(o)]
+    return [Difference(o, there.get(o), here.get(o)) for o in differ]
+
+
+def flat(recipe: Recipe) -> dict[str, Any]:
+    """``ipc`` or ``fraction``, and every option by its dotted key, nested components included."""
+    found: dict[str, Any] = {}
+
+    def walk(path: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                walk(f"{path}.{key}", inner)
+        else:
+            found[path] = value
+
+    for key, value in recipe.to_dict().items():
+        if key not in ("method", "seed"):
+            walk(key, value)
+    return found
 
 
 def _said(*values: Any) -> str:

@@ -105,11 +105,14 @@ class Arm:
             subset for random).
         size: samples of the condensed set. Epochs are counted in it for every arm, so that all
             get the same number of optimiser steps.
+        training: the whole training split, for evaluators that measure against it; None where
+            there is none.
     """
 
     name: str
     draw: Callable[[int], TrainingSet]
     size: int
+    training: TrainingSet | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,19 +195,22 @@ class Trace:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Test accuracy of networks trained on one arm.
+    """Test accuracy of networks trained on one arm, or another share where the evaluator says so.
 
     Attributes:
         values: accuracy in 0–1 of each repeat, last epoch.
         protocol: how it was measured (network, steps, augmentation, …), JSON-ready.
         seconds: spent training and testing.
         per_class: mean accuracy over the repeats for each class.
+        right: float32 [N_test], share of the repeats in which each test sample was right; None
+            where the evaluator does not say.
     """
 
     values: tuple[float, ...]
     protocol: dict[str, object] = field(default_factory=dict)
     seconds: float = 0.0
     per_class: tuple[float, ...] = ()
+    right: Tensor | None = field(default=None, compare=False, repr=False)
 
     @property
     def n(self) -> int:

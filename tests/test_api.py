@@ -1,6 +1,7 @@
 """The Python door: ``condense(data, method=…, ipc=…)``."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, Te
 
 import condense as package
 from condense import CondensedDataset, condense
-from condense.api import bind
+from condense.api import bind, in_python
 from condense.engine.progress import SilentProgress
 from condense.engine.run import evaluate_artefact
 from condense.errors import CondenseError, DataError, OptionError
@@ -243,6 +244,13 @@ ERRORS = [
     ({"data": (np.full((4, 2), np.nan), [0, 1, 0, 1])}, DataError, "nan"),
     ({"data": (np.full((4, 8, 8), 7.5), [0, 1, 0, 1])}, DataError, "7.5"),
     ({"data": Stream()}, CondenseError, "Stream"),
+    ({"data": {"a": 1}}, OptionError, "got dict"),
+    ({"data": b"digits"}, OptionError, "got bytes"),
+    ({"data": [1, 2, 3]}, DataError, "item 0 of the train set is a int"),
+    ({"method": 5}, OptionError, "method must be text or None, got 5"),
+    ({"preset": ["quick"]}, OptionError, "preset must be text or None, got ['quick']"),
+    ({"options": ["selector.beta=1"]}, OptionError, "options must be a dict by dotted key"),
+    ({"options": {3: 1}}, OptionError, "options must be a dict by dotted key, got {3: 1}"),
     ({"data": TensorDataset(torch.zeros(4, 1, 8, 8))}, DataError, "item 0"),
 ]
 
@@ -255,6 +263,36 @@ def test_errors_name_the_value(call, fields, error, part, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_messages_speak_of_arguments_not_of_flags(call, images):
+    cases = [
+        ({"ipc": 0}, "try ipc=5"),
+        ({"seed": -1}, "try seed=0"),
+        ({"fraction": 3}, "try fraction=0.1"),
+        ({"data": images, "ipc": 31}, "lower ipc to at most 30 or use fraction"),
+        ({"options": {"scorre": "el2n"}}, 'in options={"scorre": "el2n"}'),
+    ]
+    for fields, part in cases:
+        with pytest.raises(CondenseError) as caught:
+            call(**fields)
+        assert part in str(caught.value)
+        assert not re.search(r"(^|\s)--?[a-z]", str(caught.value)), caught.value
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("needs scores; set -o scorer=NAME", 'needs scores; set options={"scorer": "NAME"}'),
+        ("lower -o a.b=0.5, or --ipc", 'lower options={"a.b": 0.5}, or ipc'),
+        ("use --data npz:d.npz instead", 'use data="npz:d.npz" instead'),
+        ("a--b and 3 -o 4, well-off", "a--b and 3 -o 4, well-off"),
+    ],
+)
+def test_flags_as_arguments(told, expected):
+    assert in_python(told) == expected
+
+
 def test_an_unknown_device(host):
+    with pytest.raises(OptionError, match="device must be text or None, got 0"):
+        condense("digits", host=host, device=0)
     with pytest.raises(OptionError, match="'quantum'"):
         condense("digits", host=host, device="quantum")

@@ -228,6 +228,16 @@ def test_strangers_that_fail_at_work_are_named_and_nothing_is_stored(site, conde
     assert list(store.rglob("*.safetensors"))
 
 
+def test_a_program_that_a_stranger_starts_does_not_print_between(site, condense):
+    loud = "import os, sys; os.system('echo started'); sys.__stdout__.write('past'); {}"
+    body = loud.format("return data.labels.float()")
+    site("starts", scorer("starts", before=loud.format("pass"), body=body))
+    done = condense("score", "-o", "scorer=starts", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["scorer"] is not None
+    assert done.stderr.count("started") == done.stderr.count("past") == 2
+
+
 def test_plugins_check(site, condense_many, tmp_path):
     site("fine", scorer("fine", body="return -data.labels.float() * 0"))
     (tmp_path / "beside_me.py").write_text("x = 1\n")

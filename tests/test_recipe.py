@@ -196,17 +196,17 @@ MISTAKES = [
     ({}, ("selektor=window",), ["'selektor'", "did you mean 'selector'", "=window"]),
     ({}, ("seed=3",), ["unknown stage 'seed'", "seed=3"]),
     ({}, ("selector.bta=0.3",), ["selector.bta", "did you mean 'beta'"]),
-    ({}, ("selector.beta=1.5",), ["selector.beta=1.5", "less than 1"]),
-    ({}, ("selector.beta=-0.1",), ["selector.beta=-0.1", "greater than or equal to 0"]),
+    ({}, ("selector.beta=1.5",), ["selector.beta=1.5: must be a number ≥ 0, < 1"]),
+    ({}, ("selector.beta=-0.1",), ["selector.beta=-0.1: must be a number ≥ 0, < 1"]),
     ({}, ("selector.beta=NaN",), ["selector.beta=NaN", "finite"]),
     ({}, ("selector.beta=much",), ["selector.beta=much", "number"]),
     ({}, ("selector.beta.x=1",), ["selector.beta", '{"x": 1}']),
     ({}, ("selector.unit=clas",), ["selector.unit=clas", "'class'"]),
-    ({}, ("matcher.steps=2.5",), ["matcher.steps=2.5", "integer"]),
+    ({}, ("matcher.steps=2.5",), ["matcher.steps=2.5: must be a whole number ≥ 1"]),
     ({}, ("matcher.network=convnt",), ["'convnt'", "did you mean 'convnet'"]),
     ({}, ("matcher.network=7",), ["matcher.network=7"]),
     ({}, ("matcher.network.widht=8",), ["matcher.network.widht", "did you mean 'width'"]),
-    ({}, ("matcher.network.width=0",), ["matcher.network.width=0", "greater than or equal to 1"]),
+    ({}, ("matcher.network.width=0",), ["matcher.network.width=0: must be a whole number ≥ 1"]),
     ({}, ("evaluator.network.norm=bath",), ["evaluator.network.norm=bath", "'batch'"]),
     ({}, ("matcher.augmentation=dsx",), ["'dsx'", "did you mean 'dsa'"]),
 ]
@@ -330,6 +330,38 @@ def test_mistakes_in_a_recipe_file(host, tmp_path, text, parts):
         resolve(host, Request(recipe=read_recipe(path)))
     for part in parts:
         assert part in str(caught.value)
+    assert str(caught.value).startswith(f"recipe {path}")
+
+
+def test_a_mistake_in_a_flag_is_not_blamed_on_the_file(host, tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text("[selector]\ncomponent = 'window'\nbeta = 0.3\n")
+    file = read_recipe(path)
+    for fields, assignments in (({"ipc": 0}, ()), ({}, ("selector.beta=7",)), ({"data": "x"}, ())):
+        with pytest.raises(OptionError) as caught:
+            resolve(host, request(*assignments, recipe=file, **fields))
+        assert str(path) not in str(caught.value)
+    path.write_text("[selector]\ncomponent = 'window'\nbeta = 7\n")
+    with pytest.raises(OptionError, match=r"r\.toml: selector\.beta=7: must be a number ≥ 0, < 1"):
+        resolve(host, request(recipe=read_recipe(path)))
+    assert resolve(host, request("selector.beta=0.5", recipe=read_recipe(path)))  # put right
+
+
+def test_types_are_told_in_words_of_ours(host):
+    """No word of pydantic's: 'Input should be', 'valid integer', 'parse'."""
+    assignments = {
+        "matcher.steps=abc": "matcher.steps=abc: must be a whole number ≥ 1",
+        "matcher.image_lr=[1]": "matcher.image_lr=[1]: must be a number > 0",
+        "data.resize=-2": "data.resize=-2: must be a whole number ≥ 1",
+        "data.flip=maybe": "data.flip=maybe: must be true or false",
+        "selector.unit=ipcs": "selector.unit=ipcs: must be 'class' or 'ipc'",
+        "matcher.snapshots=5": "matcher.snapshots=5: must be a list such as [1, 2]",
+        'matcher.snapshots=["x"]': "matcher.snapshots.0=x: must be a whole number",
+    }
+    for text, told in assignments.items():
+        with pytest.raises(OptionError) as caught:
+            resolve(host, request(text, data="folder:/photos"))
+        assert str(caught.value) == told
 
 
 def test_a_missing_recipe_file_is_named(tmp_path):
@@ -363,3 +395,14 @@ def test_merge_changes_neither_side():
     assert over == {"network": {"w": 2}}
     assert merge(base, {"network": "b"}) == {"network": {"component": "b"}}
     assert merge({"network": "a"}, {"network": {"w": 1}}) == {"network": {"component": "a", "w": 1}}
+
+
+def test_a_preset_replaces_a_component_that_is_only_a_methods_default(host):
+    published = {"preset": "paper-tiny-ipc50", "in_memory": True}
+    assert resolve(host, request(**published))["scorer"].name == "forgetting"
+    assert resolve(host, request(**published, method="window"))["scorer"].name == "forgetting"
+    assert resolve(host, request("scorer=el2n", **published))["scorer"].name == "el2n"
+    by_file = request(**published, recipe={"scorer": {"component": "cscore"}})
+    assert resolve(host, by_file)["scorer"].name == "cscore"
+    # but not one that makes the method what it is
+    assert resolve(host, request(**published, method="mtt"))["selector"].name == "random"

@@ -10,11 +10,9 @@ import click
 from condense.cli.flags import (
     FOLDER,
     assignment_flag,
-    data_flag,
     device_flag,
     json_flag,
     make_request,
-    seed_flag,
 )
 
 STAGES = ("data", "augmentation", "evaluator")  # the others are settled in the artefact
@@ -25,21 +23,47 @@ STAGES = ("data", "augmentation", "evaluator")  # the others are settled in the 
 Examples:
   condense evaluate runs/selmatch-digits-ipc5-s0-1a2b3c
   condense evaluate small -o evaluator.network=resnet18 -o augmentation=dsa --json
+  condense evaluate small --by-difficulty
 """
 )
 @click.argument("artefact", type=FOLDER, metavar="DIR")
-@data_flag
-@seed_flag
+@click.option(
+    "--data",
+    metavar="NAME[:PATH]",
+    help="Data set to test on, of the same classes and shape.  [default: the one DIR was made of]",
+)
+@click.option(
+    "--seed",
+    type=int,
+    metavar="N",
+    help="Seed of the networks that are trained.  [default: that of DIR's recipe]",
+)
 @assignment_flag
+@click.option(
+    "--by-difficulty",
+    "halved",
+    is_flag=True,
+    help="Also for the easier and the harder half of the test split, as `condense coverage` "
+    "halves it; trains two networks on the whole training split, once.",
+)
 @device_flag
 @json_flag
 @click.pass_context
 def evaluate(
-    ctx: click.Context, /, artefact: Path, device: str | None, as_json: bool, **flags: Any
+    ctx: click.Context,
+    /,
+    artefact: Path,
+    halved: bool,
+    device: str | None,
+    as_json: bool,
+    **flags: Any,
 ) -> None:
     """Train networks on the condensed set in DIR and test them.
 
-    Evaluator, augmentation, data and seed are those of DIR's recipe unless others are given.
+    Data, seed, evaluator (accuracy of five networks, unless the recipe says otherwise) and
+    augmentation are those of DIR's recipe.toml; -o takes the stages data, augmentation and
+    evaluator. The artefact itself is not changed, and without a test split there is nothing to
+    test on.
     """
     from condense.cli.output import echo_json, echo_table, percent, seconds
     from condense.cli.session import open_session
@@ -47,9 +71,15 @@ def evaluate(
 
     request = make_request(stages=STAGES, **flags)
     with open_session(ctx, device) as session:
-        result, document = evaluate_artefact(artefact, request, session.host, **session.tools)
+        result, document = evaluate_artefact(
+            artefact, request, session.host, **session.tools, halved=halved
+        )
     if as_json:
         echo_json(document)
-    else:
-        row = (artefact, percent(result), seconds(result.seconds))
-        echo_table(("artefact", "accuracy, % ± std (n)", "time"), [row])
+        return
+    parts = document.get("by_difficulty", {})
+    halves = [f"{100 * parts[name]:.2f}" for name in ("easy", "hard") if parts]
+    row = (artefact, percent(result), *halves, seconds(result.seconds))
+    heading = f"{document.get('measure', 'accuracy')}, % ± std (n)"
+    names = ("easy half, %", "hard half, %") if parts else ()
+    echo_table(("artefact", heading, *names, "time"), [row])

@@ -20,7 +20,16 @@ COMMANDS = {
     "score": ("condense.cli.score:score", "Rate how hard each training sample is."),
     "select": ("condense.cli.select:select", "Choose real samples, without distilling any."),
     "ablate": ("condense.cli.ablate:ablate", "Swap parts of a method and compare, with intervals."),
+    "tune": ("condense.cli.tune:tune", "Find an option of a method on a validation part."),
+    "coverage": (
+        "condense.cli.coverage:coverage",
+        "Measure how much of the test split a condensed set covers.",
+    ),
     "evaluate": ("condense.cli.evaluate:evaluate", "Train on a condensed set and test it."),
+    "report": (
+        "condense.cli.report:report",
+        "Show runs on one HTML page, with a diagnosis.",
+    ),
     "export": ("condense.cli.export:export", "Write a condensed set as image folder or npz."),
     "cache": ("condense.cli.cache:cache", "List or clean the stored results of stages."),
     "plugins": ("condense.cli.plugins:plugins", "List components and the packages they are from."),
@@ -98,7 +107,8 @@ def main(ctx: click.Context, debug: bool) -> None:
     """Make a small training set out of a large one.
 
     Select real samples, distil synthetic ones, or do both (SelMatch). Results go to stdout,
-    progress to stderr; --json makes any command print one JSON document instead.
+    progress to stderr; --json makes any command print one JSON document instead. An error is one
+    line on stderr; exit codes are 0 done, 1 failed, 2 wrong usage.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

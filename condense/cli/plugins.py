@@ -13,6 +13,7 @@ from condense.cli.flags import FOLDER, json_flag
 if TYPE_CHECKING:
     from condense.plugin.host import Host
     from condense.plugin.registry import Entry
+    from condense.recipe import Preset
 
 
 @click.group(
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Examples:
   condense plugins
   condense plugins show matcher trajectory
+  condense plugins show preset fast-cifar100-ipc50
   condense plugins new scorer margin --into ~/src
   condense plugins check margin
   CONDENSE_PLUGINS=mine condense plugins --json --strict
@@ -68,13 +70,18 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
     from condense.cli.output import echo_json, echo_table
     from condense.cli.session import get_host
 
-    entry = get_host(ctx).registry(kind).entry(name)
+    host = get_host(ctx)
+    entry = host.registry(kind).entry(name)
     document = describe_entry(kind, name, entry)
+    if kind == "preset":
+        document["values"] = preset_values(host, entry.component)
     if as_json:
         echo_json(document)
         return
     click.echo(f"{kind} {name} ({entry.package} {entry.version}): {document['summary']}\n")
-    if "stages" in document:
+    if kind == "preset":
+        _show_preset(document)
+    elif "stages" in document:
         echo_table(("stage", "values"), _stage_rows(document))
     elif document["options"]:
         from condense.options import bounds
@@ -141,14 +148,11 @@ def check(ctx: click.Context, target: str, strict: bool, as_json: bool) -> None:
     They run on tiny made-up data with their `toy_options`, else with their defaults. Exits with 1
     if any check fails.
     """
-    import contextlib
-    import sys
-
     from condense.cli.output import echo_json, echo_table
-    from condense.cli.session import get_host
+    from condense.cli.session import get_host, kept_off_stdout
     from condense.testing.plugin import check_plugin
 
-    with contextlib.redirect_stdout(sys.stderr):
+    with kept_off_stdout():
         result = check_plugin(get_host(ctx), target)
     if as_json:
         echo_json(result.to_json())
@@ -188,12 +192,34 @@ def describe_entry(kind: str, name: str, entry: Entry[Any]) -> dict[str, Any]:
         item["stages"] = {stage: dict(table) for stage, table in thing.stages.items()}
         if kind == "preset":
             item |= {"ipc": thing.ipc, "for_data": dict(thing.for_data)}
+            item["published"] = thing.published
             item["sources"] = dict(thing.sources)
         return item
     item["summary"] = (thing.__doc__ or "").strip().partition("\n")[0].rstrip(".")
     fields = thing.Options.model_fields.items()
     item["options"] = [describe_option(key, field) for key, field in fields]
     return item
+
+
+def preset_values(host: Host, preset: Preset) -> list[dict[str, Any]]:
+    """Every option under ``preset`` (default method), where it is from, what was published.
+
+    Without the data stage, which may need a path.
+    """
+    from condense.resolve import Request, flat, preset_differences, resolve
+
+    request = Request(preset=preset.name, in_memory=True)
+    options = flat(resolve(host, request))
+    changed = {d.option: d.published for d in preset_differences(host, request)}
+    return [
+        {
+            "option": option,
+            "value": value,
+            "published": changed.get(option, value) if preset.published else None,
+            "source": preset.source(option),
+        }
+        for option, value in options.items()
+    ]
 
 
 def describe_option(name: str, field: Any) -> dict[str, Any]:
@@ -227,6 +253,21 @@ def type_name(annotation: Any) -> str:
     # a nested component is known by its kind
     kind = getattr(annotation, "kind", None)
     return str(kind or getattr(annotation, "__name__", annotation))
+
+
+def _show_preset(document: dict[str, Any]) -> None:
+    """Every value with its source, where the preset says that; else what it sets."""
+    from condense.cli.output import echo_table
+
+    if not document["sources"]:
+        echo_table(("stage", "values"), [("ipc", str(document["ipc"])), *_stage_rows(document)])
+        return
+    rows = []
+    for v in document["values"]:
+        differs = document["published"] and v["published"] != v["value"]
+        told = f"{v['source']}; published: {_default_text(v['published'])}"
+        rows.append((v["option"], _default_text(v["value"]), told if differs else v["source"]))
+    echo_table(("option", "value", "source"), rows)
 
 
 def _stage_rows(document: dict[str, Any]) -> list[tuple[str, str]]:

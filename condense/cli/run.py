@@ -13,8 +13,9 @@ from condense.cli.flags import FOLDER, device_flag, json_flag, recipe_flags
 if TYPE_CHECKING:
     from condense.engine.plan import Plan
     from condense.engine.run import RunResult
+    from condense.plugin.host import Host
     from condense.recipe import Recipe
-    from condense.resolve import Request
+    from condense.resolve import Difference, Request
 
 
 @click.command(
@@ -63,12 +64,16 @@ def run(
     """
     from condense.cli.output import echo_json
     from condense.cli.session import open_session
+    from condense.resolve import named_preset, preset_differences
 
-    show = _show_plan if dry_run else _show_result
     with open_session(ctx, device) as session:
         recipe = session.recipe(request)
+        differences = preset_differences(session.host, request)
+        published = named_preset(session.host, request).published
         if not dry_run and sys.stderr.isatty():
             click.echo(headline(recipe), err=True)
+        if not dry_run and request.preset is not None:
+            _note_preset(session.host, request, differences)
         pipeline = session.pipeline(recipe)
         result: Any
         if dry_run:
@@ -80,9 +85,13 @@ def run(
 
             result = run_pipeline(pipeline, out, not no_baselines)
     if as_json:
-        echo_json(result.to_json())
+        named = {"published": published, "differences": [vars(d) for d in differences]}
+        echo_json(result.to_json() | (named if dry_run and published else {}))
+    elif dry_run:
+        _show_plan(result, recipe)
+        _show_differences(published, differences)
     else:
-        show(result, recipe)
+        _show_result(result, recipe)
 
 
 def headline(recipe: Recipe) -> str:
@@ -97,6 +106,38 @@ def headline(recipe: Recipe) -> str:
         f"{recipe.method} on {recipe['data'].name}, {budget}, seed {recipe.seed}: "
         f"{path} ({recipe['augmentation'].name})"
     )
+
+
+def _note_preset(host: Host, request: Request, differences: list[Difference]) -> None:
+    """One line on stderr: what a named preset has in common with what was published."""
+    from condense.resolve import named_preset
+
+    preset = named_preset(host, request)
+    if preset.published is None:
+        text = f"{preset.name} settings, not a paper's; see condense plugins show preset"
+        click.echo(f"note: {text} {preset.name}", err=True)
+    elif differences:
+        texts = [f"{d.option} {_text(d.here)} (for {_text(d.published)})" for d in differences]
+        click.echo(f"note: differs from {preset.published}: {', '.join(texts)}", err=True)
+
+
+def _show_differences(published: str | None, differences: list[Difference]) -> None:
+    from condense.cli.output import echo_table
+
+    if published is None:
+        return
+    if not differences:
+        click.echo(f"\nas {published}: no option differs")
+        return
+    click.echo()
+    rows = [(d.option, _text(d.published), _text(d.here)) for d in differences]
+    echo_table(("option", published, "here"), rows)
+
+
+def _text(value: Any) -> str:
+    from condense.options import format_value
+
+    return "none" if value is None else format_value(value)
 
 
 def _show_plan(plan: Plan, recipe: Recipe) -> None:
@@ -126,7 +167,8 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         arms |= {n if n not in arms else f"{n} (baseline)": e for n, e in result.baselines.items()}
         random = result.baselines.get("random")
         rows = [(name, percent(arm), _note(arm, random)) for name, arm in arms.items()]
-        echo_table(("arm", "accuracy, % ± std (n)", "note"), rows)
+        word = getattr(recipe["evaluator"].cls, "measure", "accuracy")
+        echo_table(("arm", f"{word}, % ± std (n)", "note"), rows)
     click.echo()
     stages = [
         (name, seconds(s.seconds), "cached" if s.cached else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -42,8 +43,10 @@ def get_host(ctx: click.Context) -> Host:
     """The host in ``ctx.obj``, built on first use; broken plugins are named on stderr."""
     from condense.plugin.host import build_host
 
-    host: Host = ctx.obj or build_host(report=lambda line: click.echo(line, err=True))
-    ctx.obj = host
+    if ctx.obj is None:
+        with kept_off_stdout():
+            ctx.obj = build_host(report=lambda line: click.echo(line, err=True))
+    host: Host = ctx.obj
     debug = bool(ctx.find_root().params.get("debug"))
     for broken in host.broken:
         if debug:
@@ -56,6 +59,28 @@ def get_host(ctx: click.Context) -> Host:
 
 
 @contextlib.contextmanager
+def kept_off_stdout() -> Iterator[None]:
+    """Whatever is printed inside goes to stderr, stdout being the result's alone.
+
+    By Python, and by what Python does not see: libraries in C, programs that a plugin starts.
+    """
+    kept = None
+    with contextlib.suppress(OSError, AttributeError, ValueError):  # closed, or none at all
+        sys.__stdout__.flush()  # type: ignore[union-attr]
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if kept is not None:
+            with contextlib.suppress(OSError, AttributeError, ValueError):
+                sys.__stdout__.flush()  # type: ignore[union-attr]
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+@contextlib.contextmanager
 def open_session(ctx: click.Context, device: str | None = None) -> Iterator[Session]:
     """A session; while it is open, whatever a library prints goes to stderr."""
     from condense.cli.progress import make_progress
@@ -63,7 +88,7 @@ def open_session(ctx: click.Context, device: str | None = None) -> Iterator[Sess
     from condense.engine.store import Store
 
     progress = make_progress()
-    with contextlib.redirect_stdout(sys.stderr):
+    with kept_off_stdout():
         tools = {
             "store": Store.default(progress),
             "device": pick_device(device),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,7 +103,20 @@ class CondensedSamples:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.inputs[index], int(self.labels[index])
+        """(normalised input [C, H, W] or [D], label) of one sample; negative from the end.
+
+        Raises:
+            TypeError: for anything but one whole number.
+            IndexError: outside of the set.
+        """
+        try:
+            place = operator.index(index)
+        except TypeError:
+            raise TypeError(
+                f"index must be one whole number, got {index!r}; for several samples use "
+                ".inputs[…] and .labels[…], or torch.utils.data.Subset"
+            ) from None
+        return self.inputs[place], int(self.labels[place])
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.geometry.shape))

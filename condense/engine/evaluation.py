@@ -46,6 +46,8 @@ class Trial:
             "test": pipeline.test_split().fingerprint,
             "seed": rngs.fork_seed(pipeline.recipe.seed, "evaluator"),
         }
+        if getattr(pipeline.recipe["evaluator"].cls, "needs_training", False):
+            shared |= {"training": pipeline.data.fingerprint}
         return [shared | {"augmentation": a.identity} for a in self.augmentations]
 
 
@@ -138,28 +140,36 @@ def _evaluate(
     pipeline: Pipeline, trial: Trial, key: dict[str, Any], augmentation: Resolved
 ) -> Evaluation:
     test = TrainingSet.of(pipeline.test_split())
+    arm = replace(trial.arm, training=TrainingSet.of(pipeline.data))
 
     def compute() -> Payload:
         evaluator: Evaluator = pipeline.recipe["evaluator"].create()
         result = run_evaluator(
             evaluator,
-            trial.arm,
+            arm,
             test,
             augmentation.create(),
             pipeline.context,
             pipeline.rng("evaluator"),
         )
         return Payload(
-            values={
+            {} if result.right is None else {"right": result.right},
+            {
                 "values": list(result.values),
                 "per_class": list(result.per_class),
                 "protocol": result.protocol,
                 "seconds": result.seconds,
-            }
+            },
         )
 
     with pipeline.timed(trial.stage) as done:
         payload, cached = pipeline.store.fetch("evaluations", key, compute)
         done(cached)
     v = payload.values
-    return Evaluation(tuple(v["values"]), v["protocol"], v["seconds"], tuple(v["per_class"]))
+    return Evaluation(
+        tuple(v["values"]),
+        v["protocol"],
+        v["seconds"],
+        tuple(v["per_class"]),
+        payload.tensors.get("right"),
+    )

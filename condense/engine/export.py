@@ -48,22 +48,24 @@ def check_writable(target: Path, owned: Sequence[str] = ()) -> None:
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise OutputError(
-            f"{target} cannot be written: {parent} is not a writable folder; choose another --out"
+            f"{target} cannot be written: {parent} is not a writable folder; choose another place "
+            "(--out)"
         )
     if not target.exists():
         return
     if not owned:
         if target.is_dir():
-            raise OutputError(f"{target} exists and is a folder; choose a file name for --out")
+            raise OutputError(f"{target} exists and is a folder; choose a file name (--out)")
         return
     if not target.is_dir():
-        raise OutputError(f"{target} exists and is a file; choose another --out")
+        raise OutputError(f"{target} exists and is a file; choose another place (--out)")
     if not os.access(target, os.W_OK):
-        raise OutputError(f"{target} cannot be written; choose another --out")
+        raise OutputError(f"{target} cannot be written; choose another place (--out)")
     foreign = _foreign_file(target, owned)
     if foreign is not None:
         raise OutputError(
-            f"{target} exists and holds other files ({foreign}); choose a new or empty --out"
+            f"{target} exists and holds other files ({foreign}); choose a new or empty folder "
+            "(--out)"
         )
 
 
@@ -104,7 +106,7 @@ def replace_folder(target: Path, fill: Callable[[Path], None], owned: Sequence[s
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise OutputError(
-            f"{target} cannot be written: {error.strerror or error}; choose another --out"
+            f"{target} cannot be written: {error.strerror or error}; choose another place (--out)"
         ) from None
     return target
 
@@ -205,7 +207,7 @@ def to_npz(condensed: CondensedSamples, path: Path) -> Path:
         OutputError: if it cannot be written or does not end in .npz.
     """
     if path.suffix != ".npz":
-        raise OutputError(f"{path} must end in .npz; choose another --out")
+        raise OutputError(f"{path} must end in .npz; choose another name (--out)")
     check_writable(path)
     mean, std = (torch.tensor(v, dtype=torch.float32) for v in _statistics(condensed))
     samples = condensed.images if condensed.geometry.is_image else condensed.inputs * std + mean
@@ -226,7 +228,7 @@ def to_npz(condensed: CondensedSamples, path: Path) -> Path:
         write_atomic(path, buffer.getvalue())
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}; choose another --out"
+            f"{path} cannot be written: {error.strerror or error}; choose another place (--out)"
         ) from None
     return path
 

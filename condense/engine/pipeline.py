@@ -27,7 +27,7 @@ from condense.engine.stages import (
     run_selector,
 )
 from condense.engine.store import Payload, Store
-from condense.errors import DataError
+from condense.errors import CapacityError, DataError
 from condense.interfaces import LabeledData, Matcher, Progress, Scores, Selection, SyntheticSet
 from condense.plugin.host import Host
 from condense.recipe import Recipe, Resolved
@@ -84,7 +84,8 @@ class Pipeline:
         """The training split, its test split attached."""
         if self._data is not None:
             return self._data
-        return run_dataset(self.recipe["data"].create(), self.context)
+        with _memory_of_data(self.recipe["data"]):
+            return run_dataset(self.recipe["data"].create(), self.context)
 
     def rng(self, stage: str) -> torch.Generator:
         """The CPU generator of ``stage``; independent of which component serves it."""
@@ -200,6 +201,8 @@ class Pipeline:
         key = self.matching_key()
         with self.timed("matcher") as done:
             payload, cached = self.store.fetch("matching", key, lambda: self._match(key))
+            if cached:  # then what was prepared for it is not even looked up
+                self.timings.setdefault("prepare", StageTime(0.0, True))
             done(cached)
         self.partial(key).unlink(missing_ok=True)
         rows = torch.nonzero(initial.role).flatten()
@@ -297,6 +300,26 @@ class Pipeline:
         past = self.timings.get(stage, StageTime(0.0, True))
         seconds = past.seconds + time.perf_counter() - start - inner
         self.timings[stage] = StageTime(seconds, past.cached and cached[0])
+
+
+@contextmanager
+def _memory_of_data(resolved: Resolved) -> Iterator[None]:
+    """While data are loaded no option of a matcher or evaluator would help against too little.
+
+    Raises:
+        CapacityError: for every way in which memory is said to have run out.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+            raise
+        smaller = "resize" in type(resolved.options).model_fields
+        advice = "set a smaller -o data.resize=N, or " if smaller else ""
+        raise CapacityError(
+            f"out of memory while loading data '{resolved.name}'; {advice}give fewer or smaller "
+            "images"
+        ) from None
 
 
 def component_key(resolved: Resolved) -> dict[str, Any]:

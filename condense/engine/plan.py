@@ -9,7 +9,7 @@ from typing import Any
 from condense.engine.device import peak_memory_mb
 from condense.engine.evaluation import Trial, baseline_trials, condensed_trial, own_augmentations
 from condense.engine.pipeline import Pipeline
-from condense.interfaces import Cost
+from condense.interfaces import Cost, Matcher
 
 MIB = 2**20
 
@@ -99,12 +99,21 @@ class _Planner:
 
     def matcher(self) -> None:
         p = self.pipeline
-        matcher = p.recipe["matcher"].create()
+        matcher: Matcher = p.recipe["matcher"].create()
         if matcher.plan.iterations == 0:
             return
         self.distils = True
         cached = self.known and p.store.has("matching", p.matching_key())
+        self._prepare(matcher, cached)
         self._add("matcher", cached, lambda: self._cost("matcher", p.data, self.samples))
+
+    def _prepare(self, matcher: Matcher, matched: bool) -> None:
+        """A row of its own: it is shared by all matchings on the data, and outlives them."""
+        p = self.pipeline
+        estimate = None if matched else getattr(matcher, "prepare_cost", None)
+        cost: Cost = estimate(p.data, p.context, p.rng("prepare")) if estimate else Cost()
+        cached = matched or (estimate is not None and cost.seconds == 0)
+        self._append("prepare", "matcher", cached, cost if cached else self._grown(cost))
 
     def arms(self, baselines: bool) -> None:
         p = self.pipeline
@@ -138,6 +147,9 @@ class _Planner:
         estimate = getattr(component, "cost", None)
         if estimate is None:
             return Cost()
-        cost: Cost = estimate(*arguments, self.pipeline.context)
-        # the timed steps have just taken what a run's steps take
+        return self._grown(estimate(*arguments, self.pipeline.context))
+
+    @staticmethod
+    def _grown(cost: Cost) -> Cost:
+        """``cost`` and what this process takes: its timed steps took what a run's steps take."""
         return replace(cost, memory=int(peak_memory_mb() * MIB) + cost.memory)

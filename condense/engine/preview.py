@@ -28,7 +28,7 @@ def draw_preview(condensed: CondensedSamples, path: Path) -> Path:
 
     images = condensed.images.numpy()
     sources = condensed.source_inputs.numpy()
-    shown = _evenly(sorted(set(condensed.labels.tolist())), CLASSES)
+    shown = evenly(sorted(set(condensed.labels.tolist())), CLASSES)
     distilled = condensed.distilled
     label_width = 8 + 7 * max((len(condensed.classes[c][:14]) for c in shown), default=1)
     has_pairs, has_frozen = bool(distilled.any()), bool((~distilled).any())
@@ -48,18 +48,18 @@ def draw_preview(condensed: CondensedSamples, path: Path) -> Path:
         pen.text((4, top + TILE // 2 - 6), condensed.classes[label][:14], fill=INK)
         members = torch.nonzero(condensed.labels == label).flatten()
         moved, kept = members[distilled[members]], members[~distilled[members]]
-        for k, i in enumerate(_evenly(moved.tolist(), PAIRS)):
+        for k, i in enumerate(evenly(moved.tolist(), PAIRS)):
             left = label_width + k * (2 * cell + GAP)
             pen.rectangle((left - 2, top - 2, left + TILE + 1, top + TILE + 1), fill=FRAME)
             canvas.paste(Image.fromarray(tile(images[i])), (left, top))
             canvas.paste(Image.fromarray(tile(sources[i])), (left + cell, top))
-        for k, i in enumerate(_evenly(kept.tolist(), FROZEN)):
+        for k, i in enumerate(evenly(kept.tolist(), FROZEN)):
             canvas.paste(Image.fromarray(tile(images[i])), (frozen_at + k * cell, top))
     canvas.save(path)
     return path
 
 
-def _evenly(items: list[int], most: int) -> list[int]:
+def evenly(items: list[int], most: int) -> list[int]:
     """At most ``most`` of ``items``, evenly spread."""
     if len(items) <= most:
         return items

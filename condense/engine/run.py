@@ -16,10 +16,11 @@ from condense.engine.artefact import CondensedDataset
 from condense.engine.device import peak_memory_mb
 from condense.engine.evaluation import baseline_trials, condensed_trial, evaluate
 from condense.engine.export import ARTEFACT, check_writable, save_artefact
+from condense.engine.features import FeatureOptions, by_difficulty, halves_of_test
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.store import Store
-from condense.errors import DataError
-from condense.interfaces import Evaluation, Progress
+from condense.errors import DataError, OptionError
+from condense.interfaces import Evaluation, Progress, TrainingSet
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
@@ -156,15 +157,18 @@ def evaluate_artefact(
     store: Store,
     device: torch.device,
     progress: Progress,
+    halved: bool = False,
 ) -> tuple[Evaluation, dict[str, Any]]:
     """Test accuracy of the artefact in ``folder``, under its own recipe unless told otherwise.
 
     Args:
         folder: written by ``run`` or ``CondensedDataset.save``.
         request: overrides; its data is what is tested on.
+        halved: whether to give it for the easier and the harder half of the test split, too.
 
     Raises:
         DataError: if there is no artefact, or its classes or shape differ from the data's.
+        OptionError: for ``halved`` with an evaluator that does not say which samples were right.
     """
     condensed = CondensedDataset.load(folder)
     own = dict(condensed.recipe)
@@ -184,14 +188,29 @@ def evaluate_artefact(
         )
     evaluation = evaluate(pipeline, condensed_trial(pipeline, condensed))
     stage = pipeline.timings["evaluator"]
+    halves = {"by_difficulty": _by_difficulty(pipeline, evaluation)} if halved else {}
     return evaluation, {
         "artefact": str(folder),
         "method": condensed.method,
         "data": data.name,
         "samples": len(condensed),
         "seed": recipe.seed,
+        "measure": getattr(recipe["evaluator"].cls, "measure", "accuracy"),
         "accuracy": evaluation.summary(),
         "per_class": dict(zip(data.classes, evaluation.per_class, strict=True)),
         "protocol": evaluation.protocol,
+        **halves,
         "stages": {"evaluator": {"seconds": round(stage.seconds, 3), "cached": stage.cached}},
     }
+
+
+def _by_difficulty(pipeline: Pipeline, evaluation: Evaluation) -> dict[str, float]:
+    """Accuracy over ``all``, ``easy`` and ``hard`` test samples, as ``coverage`` halves them."""
+    if evaluation.right is None:
+        raise OptionError(
+            f"the evaluator '{pipeline.recipe['evaluator'].name}' does not say which test samples "
+            "were right, so its result cannot be split by difficulty; try -o evaluator=accuracy"
+        )
+    training, test = TrainingSet.of(pipeline.data), TrainingSet.of(pipeline.test_split())
+    parts = halves_of_test(training, test, pipeline.context, FeatureOptions())
+    return by_difficulty(evaluation.right, parts)

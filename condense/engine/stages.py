@@ -207,6 +207,11 @@ def run_evaluator(
         result.n > 0 and all(0 <= v <= 1 for v in (*result.values, *result.per_class)),
         f"{who} returned {list(result.values)}, expected at least one accuracy, all in 0-1",
     )
+    right = result.right
+    _require(
+        right is None or (right.dtype == torch.float32 and right.shape == test.labels.shape),
+        f"{who} returned right {_described(right)}, expected float32 ({len(test)},) or None",
+    )
     return result
 
 

@@ -49,7 +49,7 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     return Estimate(mean, t_quantile(n - 1) * math.sqrt(variance / n), n)
 
 
-def t_quantile(freedom: int, level: float = LEVEL) -> float:
+def t_quantile(freedom: float, level: float = LEVEL) -> float:
     """The value that Student's t stays below in absolute terms with probability ``level``."""
     from scipy.special import stdtrit  # scipy.stats takes a second to import
 
@@ -82,3 +82,28 @@ def main_effect(cells: Mapping[str, Sequence[float]], having: Sequence[str]) -> 
     chosen = list(zip(*(cells[name] for name in having), strict=True))
     pairs = zip(chosen, columns, strict=True)
     return estimate([math.fsum(c) / len(c) - math.fsum(a) / len(a) for c, a in pairs])
+
+
+def unpaired(values: Sequence[float], base: Sequence[float]) -> Estimate | None:
+    """Mean of ``values`` minus mean of ``base``, which have nothing in common, by Welch's t.
+
+    Returns:
+        the difference with its interval, ``n`` of the smaller group; no interval where a group
+        has fewer than two values, None where one is empty.
+    """
+    one, other = estimate(values), estimate(base)
+    if one is None or other is None:
+        return None
+    n, mean = min(one.n, other.n), one.mean - other.mean
+    if n < 2:
+        return Estimate(mean, None, n)
+    parts = []  # squared standard error and degrees of freedom of either mean
+    for group, centre in ((values, one.mean), (base, other.mean)):
+        freedom = len(group) - 1
+        squares = math.fsum((v - centre) ** 2 for v in group)
+        parts.append((squares / freedom / len(group), freedom))
+    total = sum(square for square, _ in parts)
+    if total == 0:
+        return Estimate(mean, 0.0, n)
+    freedom_of_both = total**2 / sum(square**2 / freedom for square, freedom in parts)
+    return Estimate(mean, t_quantile(freedom_of_both) * math.sqrt(total), n)

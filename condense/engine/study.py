@@ -82,8 +82,12 @@ class Study:
     one_at_a_time: bool
 
 
-def parse_factor(text: str) -> Factor:
+def parse_factor(text: str, flag: str = "--vary") -> Factor:
     """``"selector=random,window"`` as a factor; commas in brackets or quotes do not separate.
+
+    Args:
+        text: what followed ``flag``, which messages name.
+        flag: the flag it was given with.
 
     Raises:
         OptionError: if it is not KEY=VALUE,…, its stage is unknown, or a value is empty or twice
@@ -93,24 +97,24 @@ def parse_factor(text: str) -> Factor:
     key = key.strip()
     if not sign or not all(key.split(".")):
         raise OptionError(
-            f"--vary {text}: expected STAGE=COMPONENT,… or STAGE.OPTION=VALUE,…, "
-            "for example --vary selector=random,window"
+            f"{flag} {text}: expected STAGE=COMPONENT,… or STAGE.OPTION=VALUE,…, "
+            f"for example {flag} selector=random,window"
         )
     stage = key.partition(".")[0]
     if stage not in STAGES:
         raise OptionError(
-            f"--vary {text}: unknown stage '{stage}'{closest(stage, STAGES)} "
+            f"{flag} {text}: unknown stage '{stage}'{closest(stage, STAGES)} "
             f"(stages: {', '.join(STAGES)})"
         )
     values = tuple(_split(rest))
     if "" in values:
         raise OptionError(
-            f"--vary {text}: value {values.index('') + 1} is empty; give one or more values "
+            f"{flag} {text}: value {values.index('') + 1} is empty; give one or more values "
             "separated by commas"
         )
     twice = [v for i, v in enumerate(values) if v in values[:i]]
     if twice:
-        raise OptionError(f"--vary {text}: value {twice[0]} is there twice; give it once")
+        raise OptionError(f"{flag} {text}: value {twice[0]} is there twice; give it once")
     return Factor(key, values)
 
 
@@ -155,7 +159,7 @@ def make_study(
             raise OptionError(f"--vary {key} is given twice; write all its values after one")
     base = resolve(host, request)
     combinations = _singles(factors) if one_at_a_time else _grid(factors)
-    cells = [_cell(host, request, base, values) for values in combinations]
+    cells = [make_cell(host, request, base, values) for values in combinations]
     _check_values(factors, cells)
     first = range(base.seed, base.seed + seeds)
     kept = _with_base(cells, base, one_at_a_time)
@@ -172,7 +176,8 @@ def _singles(factors: Sequence[Factor]) -> list[dict[str, str]]:
     return [{factor.key: value} for factor in factors for value in factor.values]
 
 
-def _cell(host: Host, request: Request, base: Recipe, values: Mapping[str, str]) -> Cell:
+def make_cell(host: Host, request: Request, base: Recipe, values: Mapping[str, str]) -> Cell:
+    """``request`` with ``values`` by key instead of the base's; a failure is kept in the cell."""
     name = " ".join(f"{key}={value}" for key, value in values.items())
     varied = [parse_assignment(f"{key}={value}") for key, value in values.items()]
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from condense.interfaces import LabeledData, Normalization, TrainingSet
 
@@ -90,3 +91,12 @@ def clipped_share(inputs: Tensor, normalization: Normalization) -> float:
     pixels = inputs.detach().cpu().permute(0, 2, 3, 1) * std + mean
     outside = (pixels < -0.5 / 255) | (pixels > 1 + 0.5 / 255)
     return float(outside.float().mean()) if outside.numel() else 0.0
+
+
+def class_means(inputs: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """float [classes, D], the mean of the flattened ``inputs`` [N, …] of each class.
+
+    Differentiable in ``inputs``; 0 for a class without samples. ``labels`` are int64 [N].
+    """
+    member = one_hot(labels, classes).to(inputs.dtype)  # [N, classes]
+    return (member / member.sum(0).clamp(min=1)).T @ inputs.flatten(1)

@@ -17,6 +17,8 @@ may declare, as class attributes:
 
 - ``toy_options``: option values under which it runs on toy data in a second or so, for example
   ``{"networks": 1, "epochs": 2}``; used where the caller gives none;
+- ``exact_options``, of a matcher: option values under which a student of the training data
+  themselves ends at the target, so that loss and gradient are 0;
 - ``tags``: a frozenset of properties that it does not claim (:data:`TAGS`). A tag excuses the
   checks of that property and no other.
 """

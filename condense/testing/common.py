@@ -183,6 +183,16 @@ def check_inputs_not_modified(subject: Subject) -> None:
     )
 
 
+def check_network_modes_are_restored(subject: Subject) -> None:
+    """Networks from ``context.network`` are left in the train or eval mode they came in."""
+    changed = subject.seen.changed_modes
+    subject.require(
+        not changed,
+        f"left {len(changed)} of its networks ({', '.join(sorted(set(changed)))}) in another "
+        "train/eval mode than they came in; put it back (network.train(before))",
+    )
+
+
 def check_prints_nothing(subject: Subject) -> None:
     """stdout belongs to the command's result; long work reports to ``context.progress``."""
     line = subject.seen.printed.strip().partition("\n")[0]
@@ -243,6 +253,7 @@ BEHAVIOUR: tuple[Check, ...] = (
     check_global_randomness_untouched,
     check_global_settings_untouched,
     check_inputs_not_modified,
+    check_network_modes_are_restored,
     check_prints_nothing,
     check_result_is_on_the_cpu,
     check_same_seed_same_result,

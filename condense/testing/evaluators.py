@@ -35,7 +35,7 @@ def evaluate(
     test = test if test is not None else TrainingSet.of(data.test)
     context = subject.context()
     augmentation = augmentation or context.augmentation(AugmentationSpec.of("none"))
-    arm = Arm("toy", lambda repeat: train, len(train))
+    arm = Arm("toy", lambda repeat: train, len(train), TrainingSet.of(data))
     result: Evaluation = subject.create().evaluate(
         arm, test, augmentation, context, generator(seed)
     )

@@ -5,47 +5,23 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from condense.data import LabeledData, SyntheticSet
-from condense.engine.stages import initial_set
-from condense.options import NetworkSpec, Options, spec_fields
+from condense.options import Options
 from condense.plugin.host import Host
 from condense.results import MatchPlan, MatchStep
 from condense.testing.common import COMMON
+from condense.testing.gradients import (
+    check_gradient_is_that_of_the_loss,
+    check_student_at_the_target_has_no_loss,
+)
+from condense.testing.prepared import prepare, start_set
 from condense.testing.report import Check, excused_by, run_all
 from condense.testing.subject import Subject, Work, make_subject
-from condense.testing.toys import GuardedData, TestSplitRead, generator, toy_data, toy_selection
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A matcher after ``prepare``, with a set that its step size suits."""
-
-    matcher: Any
-    synthetic: SyntheticSet
-
-
-def start_set(subject: Subject, data: LabeledData) -> SyntheticSet:
-    """Five samples a class, every other one distilled."""
-    chosen = toy_selection((5, 5, 5))
-    mask = torch.arange(len(chosen.indices)) % 2 == 0
-    size = subject.create().plan.step_size
-    return initial_set(data, chosen, mask, size if math.isfinite(size) else 0.01)
-
-
-def prepare(
-    subject: Subject, context: Any = None, options: Mapping[str, Any] | None = None
-) -> Prepared:
-    """Prepared on the toy data, from an empty cache unless a context is given."""
-    data = toy_data().without_test()
-    matcher = subject.create(**(options or {}))
-    matcher.prepare(data, context or subject.context(), generator(1))
-    return Prepared(matcher, start_set(subject, data))
+from condense.testing.toys import GuardedData, TestSplitRead, generator, toy_data
 
 
 def work(subject: Subject, seed: int) -> Work:
@@ -133,40 +109,6 @@ def check_gradient_reaches_the_samples(subject: Subject) -> None:
         )
 
 
-@excused_by("no-gradient")
-def check_gradient_is_that_of_the_loss(subject: Subject) -> None:
-    """Along its gradient the loss changes as finite differences say.
-
-    Options that name a network are set to a linear one, where that holds to one part in twenty;
-    without such an option kinks (ReLU) are allowed for, and half is enough.
-    """
-    linear = {
-        name: NetworkSpec.of("mlp", depth=0)
-        for name, spec in spec_fields(type(subject.options)).items()
-        if spec is NetworkSpec
-    }
-    ready = prepare(subject, options=linear)
-
-    def loss(inputs: Tensor) -> float:
-        moved = replace(ready.synthetic, inputs=inputs)
-        return float(ready.matcher.step(moved, generator(3)).loss.double())
-
-    start = ready.synthetic.inputs
-    gradient = ready.matcher.step(ready.synthetic, generator(3)).grad_inputs.detach()
-    length = float(gradient.double().norm())
-    way = gradient / max(length, 1e-30)
-    slopes = [  # float32: a step neither too small nor too large
-        (loss(start + size * way) - loss(start - size * way)) / (2 * size)
-        for size in (1.0, 0.3, 0.1, 0.03, 0.01)
-    ]
-    nearest = min(slopes, key=lambda slope: abs(slope - length))
-    subject.require(
-        abs(nearest - length) <= (0.05 if linear else 0.5) * max(length, 1e-30),
-        f"returned a gradient of length {length:.4g}, along which the loss changes by "
-        f"{nearest:.4g} for each unit; expected the same",
-    )
-
-
 def check_step_carries_nothing_over(subject: Subject) -> None:
     """The same set and the same rng give the same step, whatever was done in between."""
     ready = prepare(subject)
@@ -233,6 +175,7 @@ CHECKS: tuple[Check, ...] = (
     check_gradients_have_the_shape_of_their_targets,
     check_gradient_reaches_the_samples,
     check_gradient_is_that_of_the_loss,
+    check_student_at_the_target_has_no_loss,
     check_step_carries_nothing_over,
     check_cached_preparation_makes_no_difference,
     check_memory_is_flat,

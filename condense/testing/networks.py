@@ -16,7 +16,7 @@ from condense.plugin.host import Host
 from condense.testing.common import COMMON
 from condense.testing.report import Check, run_all
 from condense.testing.subject import Subject, Work, describe, make_subject
-from condense.testing.toys import generator
+from condense.testing.toys import generator, modes
 
 BATCH = 4
 GEOMETRIES = (
@@ -138,12 +138,27 @@ def check_evaluation_looks_at_one_sample_at_a_time(subject: Subject) -> None:
         )
 
 
+def check_forward_keeps_the_mode(subject: Subject) -> None:
+    """A forward pass leaves every module in the mode, train or eval, that it was put in."""
+    for geometry, module in _accepted(subject):
+        for training in (True, False):
+            module.train(training)
+            module(batch(geometry))
+            moved = [n or "itself" for n, mode in modes(module).items() if mode != training]
+            subject.require(
+                not moved,
+                f"is put in {'train' if training else 'eval'} mode, and after a forward pass of "
+                f"samples {geometry.shape} not all of it is ({', '.join(moved)})",
+            )
+
+
 CHECKS: tuple[Check, ...] = (
     *COMMON,
     check_logits_have_one_column_per_class,
     check_seed_settles_the_start,
     check_every_parameter_learns,
     check_evaluation_looks_at_one_sample_at_a_time,
+    check_forward_keeps_the_mode,
 )
 
 

@@ -115,9 +115,9 @@ def check_other_length_is_followed(subject: Subject) -> None:
 
 
 def check_small_classes_work(subject: Subject) -> None:
-    """A class of one sample and a class of none: scores, or an error that names the class."""
+    """Labels 0 and 2 of three classes, one sample of class 2: scores, or an error naming one."""
     data, _ = planted()
-    one = torch.cat([data.class_indices(0), data.class_indices(1)[:1]])
+    one = torch.cat([data.class_indices(0), data.class_indices(2)[:1]])
     small = data.subset(one.sort().values)
     try:
         values = score(subject, small)
@@ -129,8 +129,8 @@ def check_small_classes_work(subject: Subject) -> None:
         return
     except Exception as error:
         raise subject.failed(
-            f"raised {describe(error)} on data with one sample of class '{data.classes[1]}' and "
-            f"none of '{data.classes[2]}'; expected scores or a DataError naming the class"
+            f"raised {describe(error)} on data with one sample of class '{data.classes[2]}' and "
+            f"none of '{data.classes[1]}'; expected scores or a DataError naming the class"
         ) from error
     subject.require(
         tuple(values.shape) == (len(small),) and bool(torch.isfinite(values.double()).all()),

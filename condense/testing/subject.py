@@ -7,7 +7,7 @@ import io
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any
 
@@ -17,17 +17,17 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from condense.data import content_digest
-from condense.engine.context import EngineContext
 from condense.engine.dynamics import DynamicsOptions
 from condense.options import Options
 from condense.plugin.host import Host, build_host
 from condense.plugin.watch import GlobalRandomness
-from condense.testing.toys import toy_context
+from condense.testing.toys import Given, WatchedContext, modes, toy_context
 
 TAGS = {
     "no-hardness": "a scorer that makes no claim about difficulty (random ones)",
     "order-sensitive": "a scorer whose scores belong to positions, not to samples",
     "no-gradient": "a matcher that distils nothing",
+    "float32": "a matcher that computes in float32 whatever it is given",
     "not-accuracy": "an evaluator whose figures are not shares of right answers",
 }
 
@@ -67,6 +67,7 @@ class Observation:
     changed_randomness: list[str]
     changed_settings: list[str]
     printed: str
+    changed_modes: list[str] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -87,6 +88,7 @@ class Subject:
     host: Host
     work: Callable[[Subject, int], Work]
     _memory: dict[str, Any] = field(default_factory=dict, repr=False)
+    _given: Given | None = field(default=None, repr=False)  # networks, while it is observed
 
     @property
     def name(self) -> str:
@@ -105,9 +107,9 @@ class Subject:
         values = {**self.options.model_dump(), **changes}
         return self.cls(type(self.options).model_validate(values))
 
-    def context(self) -> EngineContext:
+    def context(self) -> WatchedContext:
         """A fresh context with an empty cache."""
-        return toy_context(self.host)
+        return toy_context(self.host, self._given)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """``make()``, called once per subject."""
@@ -118,7 +120,12 @@ class Subject:
     @cached_property
     def seen(self) -> Observation:
         """What was noticed when it ran once, with seed 0."""
-        return observe(self.work(self, 0))
+        given: Given = []
+        self._given = given
+        seen = observe(self.work(self, 0))
+        self._given = None
+        changed = [type(n).__name__ for n, before in given if modes(n) != before]
+        return replace(seen, changed_modes=changed)
 
     def results(self) -> dict[str, Tensor]:
         """The results of that run.

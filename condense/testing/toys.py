@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
-from condense.data import LabeledData, Normalization
+from condense.data import Geometry, LabeledData, Normalization
 from condense.engine.context import EngineContext
 from condense.engine.progress import SilentProgress
+from condense.options import NetworkSpec
 from condense.plugin.host import Host
 from condense.results import Scores, Selection
 
@@ -73,9 +74,32 @@ class MemoryCache:
         return f"{kind} {key!r}" in self._entries
 
 
-def toy_context(host: Host) -> EngineContext:
+Given = list[tuple[nn.Module, dict[str, bool]]]  # networks, and the modes each came in
+
+
+class WatchedContext(EngineContext):
+    """A context that notes the networks it gives away in ``given``, where there is such a list."""
+
+    def __init__(self, host: Host, given: Given | None) -> None:
+        super().__init__(host, MemoryCache(), torch.device("cpu"), SilentProgress())
+        self.given = given
+
+    def network(self, spec: NetworkSpec, geometry: Geometry, rng: Generator) -> nn.Module:
+        """As the engine's."""
+        network = super().network(spec, geometry, rng)
+        if self.given is not None:
+            self.given.append((network, modes(network)))
+        return network
+
+
+def modes(network: nn.Module) -> dict[str, bool]:
+    """Whether each module of ``network`` is in train mode, by name."""
+    return {name: module.training for name, module in network.named_modules()}
+
+
+def toy_context(host: Host, given: Given | None = None) -> WatchedContext:
     """A context on the CPU with an empty cache and no bars."""
-    return EngineContext(host, MemoryCache(), torch.device("cpu"), SilentProgress())
+    return WatchedContext(host, given)
 
 
 def generator(seed: int = 0) -> Generator:

@@ -31,7 +31,10 @@ MODULES = tuple(
         "augmentations.combined",
         "augmentations.none",
         "evaluators.accuracy",
+        "evaluators.coverage",
         "methods.methods",
         "methods.presets",
+        "methods.paper",
+        "methods.fast",
     )
 )

@@ -119,11 +119,20 @@ def test_evaluate_takes_only_stages_that_matter_then(cli, engine):
     (place, request, _), tools = engine.calls[0]
     assert (place, request.data, request.seed) == (Path("d"), "toy", 3)
     assert request.assignments == ((("evaluator", "x"), 1),)
-    assert set(tools) == {"store", "device", "progress"}
+    assert set(tools) == {"store", "device", "progress", "halved"}
+    assert tools["halved"] is False
     assert summary(cli("evaluate", "d", "--json")) == {"accuracy": 0.5}
     wrong = cli("evaluate", "d", "-o", "matcher.steps=2")
     assert wrong.exit_code == 2
     assert "-o matcher.steps=2 has no effect here" in wrong.stderr
+
+
+def test_evaluate_help_says_its_own_defaults(cli):
+    told = " ".join(cli("evaluate", "--help").stdout.split())
+    for part in ("[default: the one DIR was made of]", "[default: that of DIR's recipe]", "cuda"):
+        assert part in told
+    assert "[default: digits]" not in told
+    assert "[default: 0]" not in told
 
 
 @pytest.mark.parametrize("form", ["folder", "npz"])

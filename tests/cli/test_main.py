@@ -158,6 +158,17 @@ def test_interrupt_is_one_line_and_130(cli, engine):
     assert result.stderr == "interrupted; the same command continues where it stopped\n"
 
 
+def test_an_interrupt_while_torch_is_imported_is_one_line_too(tmp_path):
+    (tmp_path / "torch.py").write_text("raise KeyboardInterrupt\n")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from condense.cli.main import main; main(['run'])"
+    )
+    process = condense(code, check=False)
+    assert process.returncode == 130
+    assert process.stderr == "interrupted; the same command continues where it stopped\n"
+
+
 def test_closed_pipe_is_quiet():
     code = (
         "import os; r, w = os.pipe(); os.close(r); os.dup2(w, 1)\n"

@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 
 from condense.engine.artefact import CondensedDataset
+from condense.engine.features import FeatureOptions
 from condense.plugin.host import build_host
 
 KEYS = ("method", "data", "ipc", "seed", "artefact", "accuracy", "baselines", "stages")
@@ -152,6 +153,21 @@ def test_evaluate_repeats_the_accuracy(call, place, document):
     assert f"{100 * document['accuracy']['mean']:.2f}" in table
 
 
+def test_evaluate_splits_the_accuracy_by_difficulty(call, place, document, monkeypatch):
+    quick = FeatureOptions(networks=1, feature_epochs=2)
+    monkeypatch.setattr("condense.engine.run.FeatureOptions", lambda: quick)
+    args = ("evaluate", place / "out", "--by-difficulty")
+    parts = json.loads(call(*args, "--json").stdout)["by_difficulty"]
+    assert parts["all"] == pytest.approx(document["accuracy"]["mean"])
+    assert parts["all"] == pytest.approx((parts["easy"] + parts["hard"]) / 2, abs=1e-9)
+    assert parts["easy"] > parts["hard"]
+    table = call(*args).stdout
+    assert f"{100 * parts['easy']:.2f}" in table
+    assert "hard half, %" in table
+    wrong = call(*args, "-o", "evaluator=coverage", "-o", "evaluator.feature_epochs=1", code=2)
+    assert "'coverage' does not say which test samples were right" in wrong.stderr
+
+
 def test_evaluate_has_no_effect_on_other_stages(call, place, document):
     result = call("evaluate", place / "out", "-o", "selector=random", code=2)
     assert "-o selector=random" in result.stderr
@@ -235,7 +251,8 @@ def test_a_dry_run_writes_nothing(call, place, options, document):
     assert files_below(place) == before
     assert not (place / "dry").exists()
     stages = {s["stage"]: s for s in done["stages"]}
-    assert list(stages) == ["scorer", "selector", "matcher", "evaluator", "random", "whole"]
+    arms = ["evaluator", "random", "whole"]
+    assert list(stages) == ["scorer", "selector", "prepare", "matcher", *arms]
     assert all(s["cached"] for s in stages.values())
     assert (done["seconds"], done["disk_mb"]) == (0, 0)
     fresh = json.loads(call(*args, *options, "--seed", 77).stdout)
@@ -248,7 +265,9 @@ def test_a_dry_run_writes_nothing(call, place, options, document):
     cached = {s["stage"]: s["cached"] for s in ablated["stages"]}
     assert cached["scorer"]
     assert cached["selector"]
+    assert cached["prepare"]  # the same experts, found under the run's own seed
     assert not cached["matcher"]
+    assert ablated["disk_mb"] == 0
     table = call(*[a for a in args if a != "--json"], *options).stdout
     assert "total" in table
     assert 'method = "selmatch"' in table

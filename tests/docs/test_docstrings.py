@@ -80,6 +80,56 @@ def test_methods_of_stages_give_shapes_or_units_and_errors(protocol, names):
     assert any("Raises" in t for t in texts), protocol
 
 
+HARMLESS = {"Task.advance", "Progress.task", "Progress.note", "Cache.has"}  # raise nothing
+
+
+def functions():
+    for cls in PROTOCOLS:
+        for name, member in vars(cls).items():
+            if inspect.isfunction(member) and not name.startswith("_"):
+                yield pytest.param(f"{cls.__name__}.{name}", member, id=f"{cls.__name__}.{name}")
+
+
+@pytest.mark.parametrize(("name", "member"), list(functions()))
+def test_functions_of_protocols_give_shapes_of_tensors_and_errors(name, member):
+    text = inspect.getdoc(member) or ""
+    if re.search(r"Tensor|Module|Scores|Selection|Dynamics", str(member.__annotations__)):
+        assert re.search(r"\[[^\]]+\]|scalar|any shape", text), text
+    assert ("Raises" in text) != (name in HARMLESS), text
+
+
+UNIT = re.compile(
+    r"rate|momentum|decay|share|fraction|part\b|units|0-1|degrees|seconds|factor|multiply|stretch"
+    r"|correlation|step size|distance|radius|logits|temperature|power|samples"
+)
+
+
+def test_every_option_with_a_fractional_value_says_in_which_unit(host):
+    found = 0
+    for kind, registry in host.registries.items():
+        for name, entry in registry.items() if kind not in ("method", "preset") else ():
+            for key, field in entry.component.Options.model_fields.items():
+                if field.annotation in (float, float | None):
+                    found += 1
+                    assert UNIT.search(field.description), f"{kind} {name}.{key}"
+    assert found > 20
+
+
+def test_every_built_in_and_its_methods_are_documented(host):
+    for kind, registry in host.registries.items():
+        for name, entry in registry.items() if kind not in ("method", "preset") else ():
+            assert (entry.component.__doc__ or "").strip(), f"{kind} {name}"
+            for method in ("plan", *(m for names in STAGE_METHODS.values() for m in names)):
+                member = getattr(entry.component, method, None)
+                assert member is None or inspect.getdoc(member), f"{kind} {name}.{method}"
+
+
+def test_help_says_what_exit_codes_mean():
+    told = " ".join((main.help or "").split())
+    assert "0 done, 1 failed, 2 wrong usage" in told
+    assert "one line on stderr" in told
+
+
 def test_every_option_of_every_component_has_help(host):
     found = 0
     for kind, registry in host.registries.items():

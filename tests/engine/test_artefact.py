@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader
 from condense.data import Normalization, Role, SyntheticSet
 from condense.engine.artefact import CondensedDataset
 from condense.engine.ingest import labeled_data
-from condense.errors import DataError, OutputError
+from condense.errors import DataError, OptionError, OutputError
 from condense.options import parse_assignment
 from condense.resolve import Request, resolve
 from condense.results import Trace
@@ -254,6 +255,13 @@ DAMAGE = {
     "manifest-list": lambda d: (d / "manifest.json").write_text("[]"),
     "manifest-gone": lambda d: (d / "manifest.json").unlink(),
     "manifest-lacks-classes": lambda d: drop(d / "manifest.json", "classes"),
+    "one-class-more": lambda d: change(d, classes=lambda c: [*c, "dog"]),
+    "one-class-less": lambda d: change(d, classes=lambda c: c[:-1]),
+    "one-class-twice": lambda d: change(d, classes=lambda c: [c[0], *c[:-1]]),
+    "classes-of-numbers": lambda d: change(d, classes=lambda c: list(range(len(c)))),
+    "classes-as-text": lambda d: change(d, classes=lambda c: "".join(n[0] for n in c)),
+    "other-shape": lambda d: change(d, shape=lambda s: [3, 8, 8]),
+    "other-normalisation": lambda d: change(d, normalisation=lambda n: {**n, "mean": [0.5] * 3}),
     "trace-cut": lambda d: (d / "trace.csv").write_text("iteration,loss,step_size\n1,0.5\n"),
     "snapshot-gone": lambda d: next((d / "snapshots").iterdir()).unlink(),
     "snapshot-cut": lambda d: next((d / "snapshots").iterdir()).write_bytes(b"x"),
@@ -269,6 +277,12 @@ def drop(path, key):
     path.write_text(json.dumps(table))
 
 
+def change(folder, **changes):
+    table = json.loads((folder / "manifest.json").read_text())
+    table |= {key: new(table[key]) for key, new in changes.items()}
+    (folder / "manifest.json").write_text(json.dumps(table))
+
+
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_damaged_artefact_is_refused_by_name(tiny_images, tmp_path, name):
     folder = make(tiny_images).save(tmp_path / "artefact")
@@ -276,6 +290,69 @@ def test_a_damaged_artefact_is_refused_by_name(tiny_images, tmp_path, name):
     with pytest.raises(DataError) as caught:
         CondensedDataset.load(folder)
     assert str(folder) in str(caught.value)
+
+
+def test_a_manifest_says_what_is_wrong_with_it(tiny_images, tmp_path):
+    folder = make(tiny_images).save(tmp_path / "artefact")
+    change(folder, classes=lambda c: [*c, "dog"])
+    told = "'classes' has 4 names, 'per_class' 3 counts"
+    with pytest.raises(DataError, match=told):
+        CondensedDataset.load(folder)
+    change(folder, per_class=lambda c: [*c, 4])
+    told = r"'per_class' is \[4, 4, 4, 4\], the samples and 'classes' say \[4, 4, 4, 0\]"
+    with pytest.raises(DataError, match=told):
+        CondensedDataset.load(folder)
+    change(folder, per_class=lambda c: c[:3])
+    change(folder, classes=lambda c: ["x", "y", "z"])  # other names are the user's own affair
+    assert CondensedDataset.load(folder).classes == ("x", "y", "z")
+    drop(folder / "manifest.json", "flip")
+    with pytest.raises(DataError, match="'flip' is missing"):
+        CondensedDataset.load(folder)
+    change(folder, format=lambda f: 7)
+    with pytest.raises(DataError, match="has format 7, this version of condense reads format 1"):
+        CondensedDataset.load(folder)
+    for text in ("{}", "[]", "3"):
+        (folder / "manifest.json").write_text(text)
+        with pytest.raises(DataError, match="it has no 'format'; make one with `condense run"):
+            CondensedDataset.load(folder)
+
+
+def test_a_folder_that_may_not_be_read_is_told_from_one_that_is_none(
+    tiny_images, tmp_path, monkeypatch
+):
+    folder = make(tiny_images).save(tmp_path / "artefact")
+
+    def refuse(*args, **kwargs):  # modes do not stop root, under whom these tests may run
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(DataError, match="artefact cannot be read: permission denied; may you"):
+        CondensedDataset.load(folder)
+
+
+def test_what_is_no_path_or_no_picture_is_refused(tiny_images, tmp_path):
+    small = make(tiny_images)
+    for call in (CondensedDataset.load, small.save, small.to_npz, small.preview):
+        with pytest.raises(OptionError, match=r"as text or pathlib\.Path, got 5"):
+            call(5)
+    with pytest.raises(OutputError, match=r"x\.xyz must end in \.png"):
+        small.preview(tmp_path / "x.xyz")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"a\.png cannot be written"):
+        small.preview(tmp_path / "file" / "a.png")
+    assert small.preview(str(tmp_path / "new" / "a.PNG")).is_file()
+
+
+@pytest.mark.parametrize("index", [slice(0, 2), [0, 1], 1.0, "a", None])
+def test_an_index_is_one_whole_number(tiny_images, index):
+    small = make(tiny_images)
+    with pytest.raises(TypeError, match="index must be one whole number, got "):
+        small[index]
+    image, label = small[np.int64(-1)]
+    assert (image.shape, label) == (small.inputs.shape[1:], 2)
+    assert torch.equal(small[torch.tensor(0)][0], small.inputs[0])
+    with pytest.raises(IndexError):
+        small[len(small)]
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path):

@@ -18,7 +18,7 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.progress import SilentProgress, SilentTask
 from condense.engine.run import run
 from condense.engine.store import Store
-from condense.errors import BrokenPlugin, DataError
+from condense.errors import BrokenPlugin, CapacityError, DataError
 from condense.interfaces import Scores, Selection
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
@@ -131,7 +131,8 @@ def test_the_second_run_is_cached_whole(pipeline, tmp_path):
     assert not any(stage.cached for stage in first.stages.values())
     second = run(pipeline(), tmp_path / "out", True)
     assert contents(tmp_path / "out") == before
-    assert second.stages.keys() >= first.stages.keys() - {"prepare"}
+    assert list(second.stages) == list(first.stages)  # prepare too, which was not looked up
+    assert second.stages["prepare"].seconds == 0
     assert all(stage.cached for stage in second.stages.values())
     assert second.accuracy.values == first.accuracy.values
     assert second.accuracy.seconds == first.accuracy.seconds  # what it took when it was done
@@ -529,3 +530,25 @@ def test_accuracy_is_mean_and_sample_deviation():
     assert result.mean == pytest.approx(0.93)
     assert result.std == pytest.approx((0.0009 + 0.0001 + 0.0004) ** 0.5 / 2**0.5)
     assert Evaluation((0.5,)).std == 0.0
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "told"),
+    [
+        ("folder:/photos", MemoryError("12 GiB"), "set a smaller -o data.resize=N, or give fewer"),
+        ("digits", RuntimeError("DefaultCPUAllocator: can't allocate memory"), "give fewer or"),
+    ],
+)
+def test_too_little_memory_for_the_data_says_what_would_help(
+    host, tmp_path, monkeypatch, data, error, told
+):
+    def load(self, context):
+        raise error
+
+    recipe = resolve(host, Request(data=data))
+    monkeypatch.setattr(recipe["data"].cls, "load", load)
+    tools = {"store": Store(tmp_path), "device": torch.device("cpu"), "progress": SilentProgress()}
+    with pytest.raises(CapacityError, match="out of memory while loading data") as caught:
+        Pipeline(recipe, host, **tools).data  # noqa: B018
+    assert told in str(caught.value)
+    assert "matcher" not in str(caught.value)

@@ -24,6 +24,7 @@ class CombinedAugmentation:
     """``dsa`` per sample (published strengths) where distilled, ``simple`` where real."""
 
     name: ClassVar[str] = "combined"
+    on_distilled: ClassVar[str] = "dsa"  # the augmentation that distilled samples get
     by_role: ClassVar[bool] = True  # where all samples are real, baselines are tried instead
     version: ClassVar[str] = "1"
 

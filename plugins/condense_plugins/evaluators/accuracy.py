@@ -39,7 +39,7 @@ class AccuracyEvaluator:
     """
 
     name: ClassVar[str] = "accuracy"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     toy_options: ClassVar[dict[str, Any]] = {
         "repeats": 2,
         "steps": 20,
@@ -99,6 +99,7 @@ class AccuracyEvaluator:
         schedule = self._schedule(arm.size, context)
         tests = Batcher(test, context.device)
         values, rates = [], []
+        share = torch.zeros(len(test), device=context.device)
         title = f"evaluate {arm.name} ({augmentation.name})"
         with context.progress.task(title, o.repeats * schedule.steps, "step") as task:
             for repeat in range(o.repeats):
@@ -110,12 +111,14 @@ class AccuracyEvaluator:
                     predict(network, tests, precision=schedule.precision).argmax(1) == tests.labels
                 )
                 values.append(int(right.sum()) / len(right))
+                share += right
                 rates.append(_per_class(right, tests.labels, test.geometry.classes))
         return Evaluation(
             tuple(values),
             self._protocol(schedule, context, augmentation),
             time.perf_counter() - start,
             tuple(torch.stack(rates).mean(0).tolist()),
+            (share / o.repeats).cpu(),
         )
 
     def cost(self, data: LabeledData, size: int, context: Context) -> Cost:

@@ -99,9 +99,27 @@ def read_arrays(path: Path, key: str) -> Arrays:
         return readers[path.suffix](path, key)
     except DataError:
         raise
-    except Exception as error:  # each format has errors of its own
-        reason = " ".join(str(error).split())
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
         raise DataError(f"score file {path} cannot be read: {reason}") from None
+    except WrongContents as error:
+        raise DataError(f"score file {path} cannot be read: {error}") from None
+    except Exception as error:  # each library has words of its own, and some advise to unpickle
+        what = "holds Python objects" if "pickle" in str(error) and _is_array(path) else ""
+        raise DataError(
+            f"score file {path} {what or f'is no {path.suffix} file, or is damaged'}; give one "
+            "number per sample, as `condense score` writes them"
+        ) from None
+
+
+class WrongContents(ValueError):
+    """A file of the right format that holds something else than scores."""
+
+
+def _is_array(path: Path) -> bool:
+    """Whether it begins as numpy's files do, which alone can hold Python objects."""
+    with path.open("rb") as file:
+        return file.read(6).startswith((b"\x93NUMPY", b"PK"))
 
 
 def _read_npz(path: Path, key: str) -> Arrays:
@@ -113,14 +131,14 @@ def _read_csv(path: Path, key: str) -> Arrays:
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = [row for row in csv.reader(file) if row]
     if not rows:
-        raise ValueError("it is empty")
+        raise WrongContents("it is empty")
     if any(_number(cell) is None for cell in rows[0]):
         header, *rows = rows
     else:  # no header
         header = [key] if len(rows[0]) == 1 else [str(n) for n in range(len(rows[0]))]
     for number, row in enumerate(rows):
         if len(row) != len(header):
-            raise ValueError(f"sample {number} has {len(row)} columns instead of {len(header)}")
+            raise WrongContents(f"sample {number} has {len(row)} columns instead of {len(header)}")
     return {name: _column(name, key, [row[n] for row in rows]) for n, name in enumerate(header)}
 
 
@@ -131,7 +149,7 @@ def _column(name: str, key: str, cells: list[str]) -> npt.NDArray[Any]:
         return np.array(numbers, dtype=np.float64)
     if name == key:
         wrong = numbers.index(None)
-        raise ValueError(f"score {wrong} is '{cells[wrong]}', must be a number")
+        raise WrongContents(f"score {wrong} is '{cells[wrong]}', must be a number")
     return np.array(cells)
 
 

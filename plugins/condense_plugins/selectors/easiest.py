@@ -10,7 +10,7 @@ from torch import Generator
 from condense import hookimpl
 from condense.interfaces import Budget, LabeledData, Scores, Selection, Selector
 from condense.options import Options as BaseOptions
-from condense_plugins.selectors._common import require, take_ranks
+from condense_plugins.selectors._common import take_ranks
 
 
 class EasiestSelector:
@@ -30,7 +30,7 @@ class EasiestSelector:
         self, data: LabeledData, scores: Scores | None, budget: Budget, rng: Generator
     ) -> Selection:
         """The ``count`` easiest samples of every class; ties keep the data's order."""
-        return take_ranks(data, require(scores, self.name), budget, easiest=True)
+        return take_ranks(data, scores, budget, self.name, easiest=True)
 
 
 @hookimpl

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Generator
 
 from condense.engine import rng as rngs
 from condense.engine.estimate import time_call, training_seconds
@@ -15,6 +16,7 @@ from condense_plugins.matchers.trajectory.experts import (
     missing_experts,
     trajectory_bytes,
 )
+from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 
 if TYPE_CHECKING:
     from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
@@ -22,21 +24,30 @@ if TYPE_CHECKING:
 TIMED_STEPS = 4
 
 
+def experts_cost(
+    options: TrajectoryOptions, data: LabeledData, context: Context, rng: Generator
+) -> Cost:
+    """Seconds and disk of the experts that are not in the store; ``rng`` as for ``prepare``."""
+    missing = missing_experts(data, context, options, rng)
+    if not missing:
+        return Cost()
+    augmentation = context.augmentation(options.expert_augmentation)
+    schedule = expert_schedule(data, context, options)
+    one = training_seconds(data, context, options.network, augmentation, schedule)
+    return Cost(missing * one, disk=missing * trajectory_bytes(data, context, options, rng)[0])
+
+
 def trajectory_cost(
     matcher: TrajectoryMatcher, data: LabeledData, samples: int, context: Context
 ) -> Cost:
-    """Seconds of missing experts and of all iterations; disk of the missing experts.
+    """Seconds of all iterations, memory of the experts while they are matched.
 
     Args:
         samples: size of the synthetic set.
     """
     o = matcher.options
     rng = rngs.generator(0)
-    missing = missing_experts(data, context, o, rng)
-    augmentation = context.augmentation(o.expert_augmentation)
-    schedule = expert_schedule(data, context, o)
-    expert = training_seconds(data, context, o.network, augmentation, schedule) if missing else 0.0
-    disk, memory = trajectory_bytes(data, context, o, rng)
+    memory = trajectory_bytes(data, context, o, rng)[1]
     steps = min(o.steps, TIMED_STEPS)
     trial = type(matcher)(o.model_copy(update={"steps": steps, "max_start_epoch": 1}))
     ways = torch.zeros(o.expert_epochs + 1, memory // (4 * (o.last_epoch + 1)))
@@ -47,5 +58,4 @@ def trajectory_cost(
     mask = torch.ones(len(chosen), dtype=torch.bool)
     synthetic = initial_set(data, selection, mask, o.step_size).to(context.device)
     walk = time_call(lambda: trial.step(synthetic, rng), context.device)
-    seconds = missing * expert + o.iterations * walk * o.steps / steps
-    return Cost(seconds, disk=missing * disk, memory=o.experts * memory)
+    return Cost(o.iterations * walk * o.steps / steps, memory=o.experts * memory)

@@ -18,7 +18,7 @@ from condense.interfaces import (
     MatchStep,
     SyntheticSet,
 )
-from condense_plugins.matchers.trajectory.cost import trajectory_cost
+from condense_plugins.matchers.trajectory.cost import experts_cost, trajectory_cost
 from condense_plugins.matchers.trajectory.experts import load_experts
 from condense_plugins.matchers.trajectory.gradient import (
     Batch,
@@ -40,6 +40,7 @@ class TrajectoryMatcher:
 
     name: ClassVar[str] = "trajectory"
     version: ClassVar[str] = "1"
+    relative_loss: ClassVar[bool] = True  # 1 = the student came no nearer to the expert
     Options: ClassVar[type[TrajectoryOptions]] = TrajectoryOptions
     toy_options: ClassVar[dict[str, Any]] = {
         "experts": 2,
@@ -48,6 +49,19 @@ class TrajectoryMatcher:
         "batch_size": 8,
         "expert_batch_size": 20,
         "network": {"component": "convnet", "width": 8},
+    }
+    # expert and student take the same two steps on all 60 samples of the kit's toy data
+    exact_options: ClassVar[dict[str, Any]] = {
+        "experts": 1,
+        "max_start_epoch": 1,
+        "expert_epochs": 2,
+        "expert_lr": 0.05,
+        "expert_batch_size": 60,
+        "steps": 2,
+        "batch_size": 60,
+        "step_size": 0.05,
+        "network": {"component": "mlp", "width": 8},
+        "augmentation": "none",
     }
 
     def __init__(self, options: TrajectoryOptions) -> None:
@@ -116,8 +130,12 @@ class TrajectoryMatcher:
         return flatten(context.network(self.options.network, data.geometry, rng)).cpu()
 
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
-        """Estimate: the experts that are not stored yet, and all iterations."""
+        """Estimate of all iterations."""
         return trajectory_cost(self, data, samples, context)
+
+    def prepare_cost(self, data: LabeledData, context: Context, rng: Generator) -> Cost:
+        """Estimate of the experts that are not stored yet; ``rng`` as for :meth:`prepare`."""
+        return experts_cost(self.options, data, context, rng)
 
     def _bind(self, synthetic: SyntheticSet, batch: Batch) -> tuple[Steps, str]:
         """The steps over ``synthetic`` and the gradient's form, settled at the first call."""

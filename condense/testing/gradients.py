@@ -1,0 +1,163 @@
+"""Whether a matcher's gradient is that of its loss: central differences in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from condense.data import SyntheticSet
+from condense.options import NetworkSpec, spec_fields
+from condense.results import MatchStep
+from condense.testing.prepared import Prepared, in_float64, prepare, whole_set
+from condense.testing.report import excused_by
+from condense.testing.subject import Subject, describe
+from condense.testing.toys import generator, toy_data
+
+# of an error, as a share of the gradient's length; central differences are good to about 1e-9
+TOLERANCE, LOOSE = 1e-6, 0.05
+REACH = 1e-5  # how far the differences go to either side, as a share of what they move
+STUDENTS = {"linear": NetworkSpec.of("mlp", depth=0), "mlp": NetworkSpec.of("mlp", depth=1)}
+SEED = 3
+
+
+@excused_by("no-gradient")
+def check_gradient_is_that_of_the_loss(subject: Subject) -> None:
+    """In float64 the loss changes along its gradient, along random directions, in single values
+    and with the step size as central differences say, to one part in a million.
+
+    Options that name a network are set to a linear one, then to one with a hidden layer. A
+    component tagged ``float32`` is held to one part in twenty, along its gradient.
+    """
+    for student, options in _students(subject):
+        ready = prepare(subject, options=options)
+        if "float32" in subject.tags:
+            _check_roughly(subject, ready, student)
+            continue
+        synthetic = in_float64(ready.synthetic)
+        step = _step_in_float64(subject, ready, synthetic)
+        gradient = step.grad_inputs.detach()
+        for what, way in _ways(gradient):
+            told = float((gradient * way).sum())
+            found = _slope(ready, synthetic, way, None)
+            _compare(subject, f"{what}, {student}", told, found, float(gradient.norm()))
+        if step.grad_step_size is not None and subject.create().plan.step_size_lr > 0:
+            told = float(step.grad_step_size)
+            found = _slope(ready, synthetic, None, synthetic.step_size)
+            _compare(subject, f"with the step size, {student}", told, found, abs(told))
+
+
+def _students(subject: Subject) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(name, option values) of each student to look at; its own where no option names one."""
+    named = [n for n, s in spec_fields(type(subject.options)).items() if s is NetworkSpec]
+    if not named:
+        yield "as it is", {}
+        return
+    for student, spec in STUDENTS.items():
+        yield f"{student} student", dict.fromkeys(named, spec)
+
+
+def _step_in_float64(subject: Subject, ready: Prepared, synthetic: SyntheticSet) -> MatchStep:
+    """The step at a float64 set, whose loss must be float64 as well."""
+    advice = (
+        "compute in the dtype of synthetic.inputs, so that the gradient can be checked exactly, "
+        "or declare the tag 'float32'"
+    )
+    try:
+        step: MatchStep = ready.matcher.step(synthetic, generator(SEED))
+    except RuntimeError as error:
+        raise subject.failed(f"raised {describe(error)} on a float64 set; {advice}") from error
+    for name in ("loss", "grad_inputs"):
+        dtype = getattr(step, name).dtype
+        subject.require(
+            dtype == torch.float64, f"returned {name} of {dtype} for a float64 set; {advice}"
+        )
+    return step
+
+
+def _ways(gradient: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Directions of unit length to move the samples in."""
+    length = float(gradient.norm())
+    if length > 0:
+        yield "along its gradient", gradient / length
+    for number in range(2):
+        way = torch.randn(gradient.shape, generator=generator(20 + number), dtype=torch.float64)
+        yield f"along random direction {number}", way / way.norm()
+    steepest = int(gradient.abs().flatten().argmax())
+    for place in {steepest, gradient.numel() // 2}:
+        way = torch.zeros(gradient.numel(), dtype=torch.float64)
+        way[place] = 1.0
+        yield f"in value {place}", way.view(gradient.shape)
+
+
+def _slope(
+    ready: Prepared, synthetic: SyntheticSet, way: Tensor | None, step_size: Tensor | None
+) -> float:
+    """Central difference of the loss, along ``way`` of the samples or with the step size."""
+    reach = REACH if step_size is None else REACH * max(abs(float(step_size)), 1e-3)
+
+    def loss(sign: int) -> float:
+        inputs, size = synthetic.inputs, synthetic.step_size
+        inputs = inputs + sign * reach * way if way is not None else inputs
+        size = size + sign * reach if step_size is not None else size
+        moved = replace(synthetic, inputs=inputs, step_size=size)
+        return float(ready.matcher.step(moved, generator(SEED)).loss)
+
+    return (loss(1) - loss(-1)) / (2 * reach)
+
+
+def _compare(subject: Subject, where: str, told: float, found: float, scale: float) -> None:
+    subject.require(
+        abs(told - found) <= TOLERANCE * max(scale, 1e-12),
+        f"returned a gradient of {told:.9g} {where}, where the loss changes by {found:.9g} for "
+        f"each unit (central differences in float64); expected the same",
+    )
+
+
+def _check_roughly(subject: Subject, ready: Prepared, student: str) -> None:
+    """In float32 a difference is either too coarse or too noisy; the best of five counts."""
+    gradient = ready.matcher.step(ready.synthetic, generator(SEED)).grad_inputs.detach()
+    length = float(gradient.double().norm())
+    way = gradient / max(length, 1e-30)
+
+    def loss(size: float) -> float:
+        moved = replace(ready.synthetic, inputs=ready.synthetic.inputs + size * way)
+        return float(ready.matcher.step(moved, generator(SEED)).loss.double())
+
+    slopes = [(loss(s) - loss(-s)) / (2 * s) for s in (1.0, 0.3, 0.1, 0.03, 0.01)]
+    nearest = min(slopes, key=lambda slope: abs(slope - length))
+    subject.require(
+        abs(nearest - length) <= LOOSE * max(length, 1e-30),
+        f"returned a gradient of length {length:.4g}, along which the loss changes by "
+        f"{nearest:.4g} for each unit ({student}); expected the same",
+    )
+
+
+@excused_by("no-gradient")
+def check_student_at_the_target_has_no_loss(subject: Subject) -> None:
+    """Where the component has ``exact_options``: loss and gradient are 0 at the training data.
+
+    ``exact_options`` are option values under which a student that is trained on the training data
+    themselves ends at the target. Nearly 0, that is, beside those of a set with noise on it.
+    """
+    options = getattr(subject.cls, "exact_options", None)
+    if options is None:
+        return
+    data = toy_data().without_test()
+    matcher = subject.cls(type(subject.options).model_validate(options))
+    matcher.prepare(data, subject.context(), generator(1))
+    exact = whole_set(matcher, data)
+    noise = torch.randn(exact.inputs.shape, generator=generator(12))
+    there = matcher.step(exact, generator(SEED))
+    off = matcher.step(replace(exact, inputs=exact.inputs + noise), generator(SEED))
+    for name, least in (("loss", 1e-6), ("grad_inputs", 1e-3)):
+        size, usual = (float(getattr(s, name).double().norm()) for s in (there, off))
+        subject.require(
+            size <= least * usual,
+            f"returned {name} of size {size:.3g} where the student is at the target (the training "
+            f"data, under exact_options) and {usual:.3g} with noise on them; expected 0 at the "
+            "target",
+        )
