@@ -14,8 +14,8 @@ from condense.cli.flags import FOLDER, device_flag, json_flag
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.engine.diagnosis import Finding
-    from condense.report.page import Report
-    from condense.report.sources import Sources
+    from condense.report.page.page import Report
+    from condense.report.page.sources import Sources
 
 
 @click.command(
@@ -59,8 +59,8 @@ def report(
     """
     from condense.cli.output import echo_json
     from condense.cli.session import open_session
-    from condense.report.page import check_page, default_file, report_of, write_page
-    from condense.report.sources import read_sources
+    from condense.report.page.page import check_page, default_file, report_of, write_page
+    from condense.report.page.sources import read_sources
 
     page = default_file(runs) if out is None else out
     check_page(page)

@@ -15,8 +15,8 @@ from condense.errors import OptionError
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.engine.study import Cell
-    from condense.engine.tune_settings import Settings
-    from condense.engine.tuned import Arm, Stage, Tuning
+    from condense.engine.tuning.result import Arm, Stage, Tuning
+    from condense.engine.tuning.settings import Settings
     from condense.resolve import Request
 
 
@@ -60,7 +60,7 @@ def tune(
     `condense run --recipe`. A second or interrupted call repeats only what it must.
     """
     from condense.cli.session import open_session
-    from condense.engine.tune_settings import Settings
+    from condense.engine.tuning.settings import Settings
 
     seeds = flags["seeds"]
     most = 2 * seeds if most is None else most
@@ -78,7 +78,7 @@ def _run(
     """Every recipe tuned, and the files written."""
     from condense.engine.export import check_writable
     from condense.engine.study import Cell, make_cell, parse_factor
-    from condense.engine.tune import tune as run_tuning
+    from condense.engine.tuning.tune import tune as run_tuning
     from condense.report.tuning import OWNED, tuning_folder, write_tuning
 
     base = session.recipe(request)

@@ -16,11 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from condense.engine.curve import CONCAVE, NOT_CONCAVE, WITHIN
 from condense.engine.export import replace_folder
-from condense.engine.search import LIMIT, NARROW, NOISE
-from condense.engine.tune_settings import Settings
-from condense.engine.tuned import Arm, Stage, Tuning
+from condense.engine.tuning.curve import CONCAVE, NOT_CONCAVE, WITHIN
+from condense.engine.tuning.result import Arm, Stage, Tuning
+from condense.engine.tuning.search import LIMIT, NARROW, NOISE
+from condense.engine.tuning.settings import Settings
 from condense.recipe import Recipe
 
 JSON = "tune.json"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from condense.report.figures import (
+from condense.report.page.figures import (
     DRAWN,
     Line,
     accuracy_figure,
@@ -16,10 +16,10 @@ from condense.report.figures import (
     running_median,
     step_figure,
 )
-from condense.report.formats import percent, points, seconds, setting
-from condense.report.page import report_of
-from condense.report.sources import read_sources
-from condense.report.svg import PROPERTIES, SERIES, colour, dashes, draw
+from condense.report.page.formats import percent, points, seconds, setting
+from condense.report.page.page import report_of
+from condense.report.page.sources import read_sources
+from condense.report.page.svg import PROPERTIES, SERIES, colour, dashes, draw
 
 
 @pytest.fixture(scope="module")

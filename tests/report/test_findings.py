@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from condense.engine.evidence import Evidence
-from condense.report.findings import run_findings, shared_findings
-from condense.report.sources import read_sources
+from condense.report.page.findings import run_findings, shared_findings
+from condense.report.page.sources import read_sources
 from condense.results import Trace
 
 

@@ -8,8 +8,8 @@ from html import unescape
 
 import pytest
 
-from condense.report.page import render, report_of
-from condense.report.sources import read_sources
+from condense.report.page.page import render, report_of
+from condense.report.page.sources import read_sources
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)

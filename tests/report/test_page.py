@@ -20,7 +20,7 @@ from condense.engine.evidence import gather
 from condense.engine.ingest import labeled_data
 from condense.engine.statistics import estimate
 from condense.errors import DataError, OutputError
-from condense.report.page import (
+from condense.report.page.page import (
     MARKER,
     check_page,
     default_file,
@@ -29,7 +29,7 @@ from condense.report.page import (
     report_of,
     write_page,
 )
-from condense.report.sources import read_sources
+from condense.report.page.sources import read_sources
 
 VOID = {"meta", "img", "path", "use", "br", "link", "input", "hr"}
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from condense.engine.statistics import estimate
-from condense.report.page import render, report_of
-from condense.report.sources import read_sources
-from condense.report.studies import split_halves
+from condense.report.page.page import render, report_of
+from condense.report.page.sources import read_sources
+from condense.report.page.studies import split_halves
 
 
 def interval(values):

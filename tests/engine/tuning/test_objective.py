@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from condense.engine.evaluation import evaluate
-from condense.engine.objective import (
+from condense.engine.pipeline import Pipeline
+from condense.engine.progress import SilentProgress
+from condense.engine.store import Store
+from condense.engine.tuning.objective import (
     Objective,
     declared_range,
     selection_trial,
@@ -14,9 +17,6 @@ from condense.engine.objective import (
     training_steps,
     with_options,
 )
-from condense.engine.pipeline import Pipeline
-from condense.engine.progress import SilentProgress
-from condense.engine.store import Store
 from condense.engine.validation import hold_out
 from condense.errors import DataError, OptionError
 from condense.resolve import Request, resolve

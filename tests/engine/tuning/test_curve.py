@@ -2,7 +2,7 @@
 
 import pytest
 
-from condense.engine.curve import (
+from condense.engine.tuning.curve import (
     CONCAVE,
     NOT_CONCAVE,
     UNKNOWN,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from condense.engine.sampling import SAMPLERS, import_optuna
+from condense.engine.tuning.sampling import SAMPLERS, import_optuna
 from condense.errors import OptionError
 
 GOLDEN = "golden"

@@ -13,9 +13,9 @@ from condense.engine.diagnosis import Finding
 from condense.engine.statistics import Estimate, estimate, unpaired
 from condense.plugin.registry import STAGES
 from condense.recipe import recipe_toml
-from condense.report.formats import setting
-from condense.report.pictures import GridRow, grid
-from condense.report.sources import RunSource
+from condense.report.page.formats import setting
+from condense.report.page.pictures import GridRow, grid
+from condense.report.page.sources import RunSource
 
 OWN = "condensed"  # the arm that is the set itself, in results.json
 # Options shown beside a component, where it has them; the recipe below has all of them.

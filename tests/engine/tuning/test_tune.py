@@ -12,9 +12,9 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.progress import SilentProgress
 from condense.engine.store import Store
 from condense.engine.study import Cell, make_cell
-from condense.engine.tune import tune
-from condense.engine.tune_settings import Settings
-from condense.engine.tuned import Arm, Row, Stage, Tuning
+from condense.engine.tuning.result import Arm, Row, Stage, Tuning
+from condense.engine.tuning.settings import Settings
+from condense.engine.tuning.tune import tune
 from condense.errors import CondenseError, DataError, OptionError
 from condense.recipe import read_recipe
 from condense.report.tuning import OWNED, in_words, to_csv, tuning_folder, write_tuning

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from condense.engine.curve import Point, Shape
-from condense.engine.objective import Cost
-from condense.engine.tune_settings import Settings
+from condense.engine.tuning.curve import Point, Shape
+from condense.engine.tuning.objective import Cost
+from condense.engine.tuning.settings import Settings
 from condense.recipe import Recipe
 
 GRID = 10  # places of the grid that the cost is compared with
@@ -56,7 +56,7 @@ class Stage:
         best: the one chosen: the highest mean, unless one of ``finals`` overtook it.
         plateau: values of a single key that ``best`` is not ahead of; None for two.
         shape: of the curve; None for two keys.
-        stop: why it ended, see :class:`condense.engine.search.Search`.
+        stop: why it ended, see :class:`condense.engine.tuning.search.Search`.
         cost: what it took.
         guessed: the training-free curve, where there is one.
         finals: the best values again, at full length.

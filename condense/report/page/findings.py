@@ -8,9 +8,9 @@ from typing import Any
 from condense.engine import diagnosis
 from condense.engine.diagnosis import Finding
 from condense.engine.evidence import Evidence
-from condense.report.formats import setting
-from condense.report.runs import OWN
-from condense.report.sources import RunSource
+from condense.report.page.formats import setting
+from condense.report.page.runs import OWN
+from condense.report.page.sources import RunSource
 
 # of an arm's protocol, what must be alike for accuracies to be compared
 PROTOCOL = ("network", "steps", "epochs", "batch_size", "lr", "augmentation")

@@ -5,7 +5,16 @@ import random
 
 import pytest
 
-from condense.engine.search import DONE, LIMIT, NARROW, NOISE, climb, golden_section, spaced, sweep
+from condense.engine.tuning.search import (
+    DONE,
+    LIMIT,
+    NARROW,
+    NOISE,
+    climb,
+    golden_section,
+    spaced,
+    sweep,
+)
 
 
 def recorded(curve, noise=0.0, run=0):

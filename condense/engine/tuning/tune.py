@@ -10,9 +10,11 @@ import torch
 from condense.data import LabeledData
 from condense.engine import rng as rngs
 from condense.engine.ablate import Bind
-from condense.engine.curve import ahead, apart, plateau, shape
-from condense.engine.guess import Guess
-from condense.engine.objective import (
+from condense.engine.ranking import rank_correlation
+from condense.engine.study import Cell
+from condense.engine.tuning.curve import ahead, apart, plateau, shape
+from condense.engine.tuning.guess import Guess
+from condense.engine.tuning.objective import (
     PLACES,
     Cost,
     Objective,
@@ -22,12 +24,18 @@ from condense.engine.objective import (
     training_steps,
     with_options,
 )
-from condense.engine.ranking import rank_correlation
-from condense.engine.sampling import SAMPLERS, sample
-from condense.engine.search import DONE, Evaluate, Search, climb, golden_section, spaced, sweep
-from condense.engine.study import Cell
-from condense.engine.tune_settings import Settings
-from condense.engine.tuned import Arm, Guessed, Row, Stage, Tuning, Values
+from condense.engine.tuning.result import Arm, Guessed, Row, Stage, Tuning, Values
+from condense.engine.tuning.sampling import SAMPLERS, sample
+from condense.engine.tuning.search import (
+    DONE,
+    Evaluate,
+    Search,
+    climb,
+    golden_section,
+    spaced,
+    sweep,
+)
+from condense.engine.tuning.settings import Settings
 from condense.engine.validation import hold_out
 from condense.errors import CondenseError
 from condense.interfaces import Progress

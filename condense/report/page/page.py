@@ -16,13 +16,13 @@ from condense.engine.export import MANIFEST, check_writable
 from condense.engine.labels import run_labels
 from condense.engine.store import write_atomic
 from condense.errors import OutputError
-from condense.report import figures, formats, studies, tables
-from condense.report.figures import FigureView
-from condense.report.findings import evaluated_under, run_findings, shared_findings
-from condense.report.runs import RunView, differences, run_view
-from condense.report.sources import STUDIES, Sources
-from condense.report.studies import StudyView
-from condense.report.tables import TableView
+from condense.report.page import figures, formats, studies, tables
+from condense.report.page.figures import FigureView
+from condense.report.page.findings import evaluated_under, run_findings, shared_findings
+from condense.report.page.runs import RunView, differences, run_view
+from condense.report.page.sources import STUDIES, Sources
+from condense.report.page.studies import StudyView
+from condense.report.page.tables import TableView
 
 MARKER = '<meta name="generator" content="condense report">'
 LONGEST_LABEL = 40
@@ -205,7 +205,7 @@ def render(report: Report) -> str:
     from markupsafe import Markup
 
     environment = Environment(
-        loader=PackageLoader("condense", "report/templates"),
+        loader=PackageLoader("condense", "report/page/templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -3,7 +3,7 @@
 import torch
 
 from condense.data import LabeledData, Normalization
-from condense.engine.guess import Guess, thinned
+from condense.engine.tuning.guess import Guess, thinned
 from condense.engine.validation import hold_out
 
 

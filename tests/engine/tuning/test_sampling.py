@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from condense.engine.sampling import sample
+from condense.engine.tuning.sampling import sample
 from condense.errors import OptionError
 
 

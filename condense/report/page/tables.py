@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from condense.engine.statistics import Estimate
-from condense.report.formats import percent, points, seconds
-from condense.report.runs import ClassView, RunView
+from condense.report.page.formats import percent, points, seconds
+from condense.report.page.runs import ClassView, RunView
 
 EACH = 10  # classes listed at either end where they are many
 LISTED = 20  # classes that are listed one by one

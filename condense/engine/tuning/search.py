@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from condense.engine.curve import Point, ahead, plateau
+from condense.engine.tuning.curve import Point, ahead, plateau
 
 Evaluate = Callable[[float, int], float]  # (place, number of the seed) → figure, higher is better
 RATIO = (math.sqrt(5) - 1) / 2
@@ -78,7 +78,7 @@ class _Table:
         return Point(at, tuple(values))
 
     def ahead(self, one: float, other: float) -> int:
-        """:func:`condense.engine.curve.ahead`, with seeds added while neither is."""
+        """:func:`condense.engine.tuning.curve.ahead`, with seeds added while neither is."""
         seeds = self.seeds
         while True:
             found = ahead(self.point(one, seeds), self.point(other, seeds))

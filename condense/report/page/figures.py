@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from condense.report.formats import percent
-from condense.report.runs import ArmView, RunView
-from condense.report.svg import DASHES, MUTED, colour, dashes, draw, log_scale
-from condense.report.tables import measure
+from condense.report.page.formats import percent
+from condense.report.page.runs import ArmView, RunView
+from condense.report.page.svg import DASHES, MUTED, colour, dashes, draw, log_scale
+from condense.report.page.tables import measure
 
 DRAWN = 400  # points of a line; more would make the page heavy and show nothing more
 COMPACT = 20  # classes; with more, they are drawn as a histogram

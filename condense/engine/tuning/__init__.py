@@ -1,0 +1,1 @@
+"""Tuning an option on a validation part of the training split."""
