@@ -21,16 +21,16 @@ from typing import Any
 import torch
 from _common import HERE, finish, parser
 
-from condense.engine.tuning.curve import Point
 from condense.engine.device import pick_device
-from condense.engine.tuning.objective import Objective, shortened
 from condense.engine.pipeline import Pipeline
 from condense.engine.progress import SilentProgress
 from condense.engine.store import Store
 from condense.engine.study import Cell
-from condense.engine.tuning.tune import tune, validation_part
-from condense.engine.tuning.settings import Settings
+from condense.engine.tuning.curve import Point
+from condense.engine.tuning.objective import Objective, shortened
 from condense.engine.tuning.result import Arm
+from condense.engine.tuning.settings import Settings
+from condense.engine.tuning.tune import tune, validation_part
 from condense.options import parse_assignment
 from condense.plugin.host import build_host
 from condense.recipe import Recipe
