@@ -7,21 +7,24 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from _common import environment
+
 from condense.engine import rng as rngs
 from condense.engine.device import pick_device
 from condense.engine.evaluation import Trial, condensed_trial, random_trial
 from condense.engine.pipeline import Pipeline
 from condense.engine.store import Store, digest
-from condense.engine.validation import hold_out
+from condense.engine.validation import validation_part
 from condense.interfaces import LabeledData, Progress
 from condense.options import parse_assignment
 from condense.plugin.host import build_host
-from condense.recipe import Resolved
-from condense.resolve import Request, resolve
+from condense.recipe import Recipe, Resolved
+from condense.resolve import Request, flat, resolve
 from condense.results import Arm, Evaluation
 
 ARMS = ("selmatch", "window", "random", "mtt")
 RANDOM = "random"  # the arm that is drawn anew for every network
+SHARED = ("data", "scorer", "augmentation", "evaluator")  # stages that do not tell arms apart
 
 
 class Arms:
@@ -42,15 +45,32 @@ class Arms:
         self.pipelines: dict[str, Pipeline] = {}
 
     def request(self, arm: str) -> Request:
-        """What ``condense run`` would be asked for."""
+        """What ``condense run`` would be asked for.
+
+        All that ``-o`` says holds for SelMatch. Another arm keeps the components that make it what
+        it is: it follows ``-o STAGE=COMPONENT`` in the shared stages alone, and takes those of the
+        options that its components have.
+        """
         a = self.arguments
         plain = Request(arm, a.preset, data=a.data, ipc=a.ipc, seed=a.seed)
         given = [parse_assignment(text) for text in a.assignments]
         if arm != ARMS[0]:
-            # an arm's own components get those of the options that they have
-            stages = resolve(self.host, plain).stages
+            swaps = [(at, v) for at, v in given if len(at) == 1 and at[0] in SHARED]
+            stages = resolve(self.host, replace(plain, assignments=tuple(swaps))).stages
             given = [(at, v) for at, v in given if _takes(stages.get(at[0]), at)]
         return replace(plain, assignments=tuple(given))
+
+    @cached_property
+    def departures(self) -> list[str]:
+        """Options, ``ipc`` and ``data.…`` included, that the flags set otherwise than the preset.
+
+        A setting of the preset for data that the flags replaced counts as well.
+        """
+        request = self.request(ARMS[0])
+        there, here = (
+            flat(resolve(self.host, r)) for r in (Request(ARMS[0], request.preset), request)
+        )
+        return [o for o in dict.fromkeys([*there, *here]) if there.get(o) != here.get(o)]
 
     @cached_property
     def data(self) -> LabeledData:
@@ -60,7 +80,7 @@ class Arms:
         share = self.arguments.validation
         if share is None:
             return loaded
-        return hold_out(loaded, share, rngs.generator(recipe.seed, "validation"))
+        return validation_part(loaded, share, recipe.seed)
 
     def pipeline(self, arm: str) -> Pipeline:
         """The stages of ``arm``."""
@@ -139,10 +159,24 @@ class Arms:
     @cached_property
     def identity(self) -> str:
         """What must be equal for results of several stays to belong together."""
-        recipe = resolve(self.host, self.request(ARMS[0])).to_dict()
-        recipe.pop("data", None)  # its path may differ from machine to machine; its content not
-        return digest("headline", {"recipe": recipe, "data": self.data.fingerprint})
+        recipes = {arm: resolve(self.host, self.request(arm)) for arm in ARMS}
+        key = {arm: _identity(recipe) for arm, recipe in recipes.items()}
+        around = {"data": self.data.fingerprint, "device": environment(self.device)["device"]}
+        return digest("headline", {"arms": key} | around)
+
+
+def _identity(recipe: Recipe) -> dict[str, Any]:
+    """Seed, budget, and name, version and options of every component but the data's.
+
+    Their path may differ from machine to machine, their content not.
+    """
+    stages = {s: resolved.identity for s, resolved in recipe.stages.items() if s != "data"}
+    budget = {"ipc": recipe.budget.ipc, "fraction": recipe.budget.fraction}
+    return {"seed": recipe.seed, "budget": budget, "stages": stages}
 
 
 def _takes(stage: Resolved | None, path: tuple[str, ...]) -> bool:
-    return stage is None or len(path) == 1 or path[1] in type(stage.options).model_fields
+    """Whether an arm other than the first, with ``stage`` at that place, follows ``path``."""
+    if len(path) == 1:
+        return path[0] in SHARED
+    return stage is None or path[1] in type(stage.options).model_fields

@@ -156,13 +156,19 @@ class Keep:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
         self._write(arm, tensors, pipeline, head | {"final": ""})
 
+    def has_result(self, arm: str, pipeline: Pipeline) -> bool:
+        """Whether ``arm``'s finished matching is kept."""
+        key = json.dumps(pipeline.matching_key(), sort_keys=True)
+        heads = [_header(f) for f in self._files(arm)]
+        return any(h["final"] and h["key"] == key for h in heads)
+
     def save_result(self, arm: str, pipeline: Pipeline) -> None:
         """Keep ``arm``'s finished matching, and leave its rounded form in the store."""
         key = pipeline.matching_key()
         payload = self.store.get("matching", key)
         assert payload is not None
         head = {"key": json.dumps(key, sort_keys=True), "iteration": "0", "final": "yes"}
-        if not self._final(arm, head["key"]):
+        if not self.has_result(arm, pipeline):
             self._write(arm, payload.tensors, pipeline, head)
         shutil.rmtree(self.store.path("matching", key))
         self.restore(arm, pipeline)
@@ -229,10 +235,6 @@ class Keep:
         """Iterations kept of ``arm`` under ``key``; -1 for none."""
         heads = [_header(f) for f in self._files(arm)]
         return max((int(h["iteration"]) for h in heads if h["key"] == key), default=-1)
-
-    def _final(self, arm: str, key: str) -> bool:
-        heads = [_header(f) for f in self._files(arm)]
-        return any(h["final"] and h["key"] == key for h in heads)
 
     def _files(self, arm: str) -> list[Path]:
         return sorted(self.folder.glob(f"{arm}.*of*.safetensors"))

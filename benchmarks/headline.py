@@ -6,7 +6,8 @@
 Stages in order of worth: scores, experts, SelMatch's matching; then network by network the first
 matched arm and the arms that need no matching; then each further matched arm. Each network, expert
 and scoring pass is stored when it is done, matching every 20 s; at the budget the run stops between
-two steps, and the same command continues it. The results file is written after every unit.
+two steps, and the same command continues it, until ``complete`` says that all it named is done.
+The results file is written after every unit.
 
 All arms share scores, experts, evaluator, networks, steps and seeds; only the method differs. An
 arm without distilled samples is trained under each of the evaluator's baseline augmentations, and
@@ -23,6 +24,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -34,6 +36,7 @@ import torch
 from _arms import ARMS, RANDOM, Arms
 from _clock import Clock, interruptible
 from _common import HERE, environment
+from _flags import parse
 from _keep import Keep
 
 from condense.cli.progress import make_progress
@@ -43,8 +46,6 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.store import Store, write_atomic
 from condense.errors import CondenseError
 from condense.resolve import named_preset, preset_differences, resolve
-
-STAGES = ("scores", "experts", "match", "evaluate")
 
 
 class Headline:
@@ -58,6 +59,7 @@ class Headline:
         self.arms = Arms(arguments, self.store, self.clock)
         self.keep = Keep(arguments.keep, self.store) if arguments.keep else None
         self.seconds: dict[str, float] = {}
+        self.finished = False  # all that was asked for
 
     # ---- units of work ------------------------------------------------------------------------
 
@@ -78,6 +80,7 @@ class Headline:
                     self.match(arm, "match" in only)
             if "evaluate" in only:
                 self.evaluate([arm for arm in group if self.arms.matched(arm)])
+        self.finished = True
 
     @contextlib.contextmanager
     def unit(self, stage: str) -> Iterator[None]:
@@ -113,6 +116,8 @@ class Headline:
         if keep is not None:
             keep.restore(arm, p)
         if not go_on or not self.arms.matches(arm) or self.arms.matched(arm):
+            if keep is not None and self.arms.matches(arm) and self.arms.matched(arm):
+                self.round(arm, keep)
             return
         self.experts(arm)
         self.clock.keeper = (lambda: keep.save_checkpoint(arm, p)) if keep is not None else None
@@ -122,10 +127,16 @@ class Headline:
         finally:
             self.clock.keeper = None
             if keep is not None and self.arms.matched(arm):
-                keep.save_result(arm, p)
-                self.arms.pipelines.pop(arm)  # it holds the set as it was before rounding
+                self.round(arm, keep)
             elif keep is not None:
                 keep.save_checkpoint(arm, p)
+
+    def round(self, arm: str, keep: Keep) -> None:
+        """Keep ``arm``'s finished matching, unless it is; from here on only its rounded form."""
+        p = self.arms.pipeline(arm)
+        if not keep.has_result(arm, p):
+            keep.save_result(arm, p)
+            self.arms.pipelines.pop(arm)  # it holds the set as it was before rounding
 
     def evaluate(self, arms: Sequence[str]) -> None:
         """Every network of ``arms``, the first of each before the second of any."""
@@ -184,26 +195,41 @@ class Headline:
         for stage, spent in self.seconds.items():
             seconds[stage] = round(seconds.get(stage, 0.0) + spent, 2)
         around = environment(self.arms.device)
+        command = shlex.join(["python", "benchmarks/headline.py", *a.argv])
         return {
             "benchmark": "headline",
-            "command": " ".join(["python", "benchmarks/headline.py", *a.argv]),
+            "command": command,
+            "commands": self._stays("command", command),
             "run": self.arms.identity,
             "preset": a.preset,
             "published": named_preset(self.arms.host, request).published,
             "differences": [vars(d) for d in preset_differences(self.arms.host, request)],
+            "departures": self.arms.departures,
             "data": self.arms.data.name,
             "samples": len(self.arms.data),
             "ipc": resolve(self.arms.host, request).budget.ipc,
             "seed": a.seed,
             "validation": a.validation,
             "arms": {arm: arms[arm] for arm in sorted(arms, key=_order)},
-            "complete": all(arm in arms and arms[arm]["complete"] for arm in a.arms),
+            "complete": self._complete(arms),
             "seconds": seconds,
             "peak_memory_mb": max(self.before.get("peak_memory_mb", 0.0), peak_memory_mb()),
             "device": around["device"],
             "commit": around["commit"],
+            "commits": self._stays("commit", around["commit"]),
             "environment": around,
         }
+
+    def _complete(self, arms: dict[str, Any]) -> bool:
+        """Whether all is there that ``--only`` and ``--arms`` name."""
+        if "evaluate" not in self.arguments.only:
+            return self.finished
+        return all(arm in arms and arms[arm]["complete"] for arm in self.arguments.arms)
+
+    def _stays(self, name: str, latest: Any) -> list[Any]:
+        """The different values of ``name`` in all stays, in order."""
+        before = self.before.get(f"{name}s", [])
+        return list(dict.fromkeys([*before, latest]))
 
     def write(self) -> dict[str, Any]:
         """Write the results file, and its copy among the small files."""
@@ -220,54 +246,9 @@ def _order(arm: str) -> tuple[int, str]:
     return (ARMS.index(arm) if arm in ARMS else len(ARMS), arm)
 
 
-def _names(allowed: Sequence[str] | None = None) -> Any:
-    def parse(text: str) -> list[str]:
-        names = [name.strip() for name in text.split(",") if name.strip()]
-        wrong = [name for name in names if allowed is not None and name not in allowed]
-        if wrong or not names:
-            raise argparse.ArgumentTypeError(f"'{text}': choose from {', '.join(allowed or ())}")
-        return names
-
-    return parse
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The flags."""
-    p = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    p.add_argument("--preset", required=True, help="see condense plugins")
-    p.add_argument("--budget-minutes", type=float, default=1e6, help="stop after these; no limit")
-    p.add_argument("--data", default=None, help="other data than the preset's, e.g. npz:FILE")
-    p.add_argument("--ipc", type=int, default=None, help="other than the preset's")
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument(
-        "--only",
-        type=_names(STAGES),
-        default=list(STAGES),
-        metavar="STAGE,…",
-        help="of scores, experts, match, evaluate; what they need is made all the same",
-    )
-    p.add_argument("--arms", type=_names(), default=list(ARMS), metavar="METHOD,…")
-    p.add_argument(
-        "--validation",
-        type=float,
-        default=None,
-        metavar="SHARE",
-        help="test on this share of the training split, held out",
-    )
-    p.add_argument("--work", type=Path, default=None, help="folder of the store; else the user's")
-    p.add_argument("--keep", type=Path, default=None, help="folder of the small files")
-    p.add_argument("--out", type=Path, default=None, help="JSON file of results")
-    p.add_argument("--device", default=None, help="cpu or cuda; the first GPU by default")
-    p.add_argument("--threads", type=int, default=torch.get_num_threads())
-    p.add_argument("-o", dest="assignments", action="append", default=[], metavar="KEY=VALUE")
-    arguments = p.parse_args(argv)
-    arguments.argv = list(argv)
-    return arguments
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, and print one line per arm; 0 even if the budget ended it (see ``complete``)."""
-    arguments = parse(sys.argv[1:] if argv is None else argv)
+    arguments = parse(sys.argv[1:] if argv is None else argv, __doc__)
     torch.set_num_threads(arguments.threads)
     try:
         run = Headline(arguments)

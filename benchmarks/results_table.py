@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,8 +76,9 @@ def headline_table(documents: Sequence[dict[str, Any]], published: dict[str, Any
                 there = published["arms"][arm][published["cells"].index(name)]
                 cells.append(accuracy(*there) if there else "–")
                 for kind in ("paper", "fast"):
-                    ours = _of(documents, f"{kind}-{name}")
-                    cells.append(cell(ours.get("arms", {}).get(arm)) if arm in OURS else "")
+                    ours = _of(documents, f"{kind}-{name}").get("arms", {}).get(arm)
+                    done = ours if ours is not None and ours["complete"] else None
+                    cells.append(cell(done) if arm in OURS else "")
             rows.append(cells)
         whole = published["whole"][data]
         rows.append(["Whole set", f"{whole}", *[""] * (len(heads) - 1)])
@@ -85,9 +87,22 @@ def headline_table(documents: Sequence[dict[str, Any]], published: dict[str, Any
 
 
 def _of(documents: Sequence[dict[str, Any]], preset: str) -> dict[str, Any]:
-    """The result of ``preset`` on the real test split; empty if there is none."""
-    fits = (d for d in documents if d["preset"] == preset and d["validation"] is None)
+    """The complete result of ``preset`` as it is on the real test split; empty if there is none."""
+    own = (d for d in documents if d["preset"] == preset and d["validation"] is None)
+    fits = (d for d in own if d["complete"] and not departs(d))
     return next(fits, {})
+
+
+def departs(document: dict[str, Any]) -> bool:
+    """Whether flags set anything otherwise than the preset, its number of images included."""
+    asked = re.search(r"ipc(\d+)$", document["preset"])
+    if asked is not None and int(asked[1]) != document["ipc"]:
+        return True
+    if "departures" in document:
+        return bool(document["departures"])
+    # a file written before they were recorded: any such flag counts
+    words = document["command"].split()
+    return any(re.match(r"(-o|--data\b|--ipc\b)", word) for word in words)
 
 
 def runs_table(documents: Sequence[dict[str, Any]]) -> str:
@@ -106,26 +121,31 @@ def runs_table(documents: Sequence[dict[str, Any]]) -> str:
         parts += [
             f"**{d['preset']}**, {d['data']} ({d['samples']} samples), {d['ipc']} images a class, "
             f"seed {d['seed']}, {split} split: [`{d['file']}`]({d['file']})",
-            f"```bash\n{d['command']}\n```",
+            "```bash\n" + "\n".join(d.get("commands", [d["command"]])) + "\n```",
             table(("arm", "accuracy, % ± std (n)", "augmentation", "tried", ""), rows),
             *orders(d["arms"]),
             f"{seconds / 60:.1f} min (seconds: {stages}), {d['peak_memory_mb']:.0f} MB; "
             f"{d['device']}, {d['environment']['threads']} threads, torch "
-            f"{d['environment']['torch']}, commit {d['commit']}. {_departures(d)}",
+            f"{d['environment']['torch']}, {_commits(d)}. {_departures(d)}",
         ]
     return "\n\n".join(parts)
 
 
 def orders(arms: dict[str, Any]) -> list[str]:
-    """A line on which arm is ahead of which, and whether bars of one standard error overlap."""
+    """A line on which arm is ahead of which, and whether bars of one standard error overlap.
+
+    A single network has no bar.
+    """
     said = []
     for low, high in (("random", "window"), ("window", "selmatch"), ("mtt", "selmatch")):
         if low in arms and high in arms:
             (a, ea), (b, eb) = (_mean_and_error(arms[name]) for name in (low, high))
-            bars = (
+            bars = "bars " + (
                 "apart" if b - a > ea + eb else "overlap" if abs(b - a) <= ea + eb else "reversed"
             )
-            said.append(f"{high} − {low} {100 * (b - a):+.1f} points, bars {bars}")
+            if min(arms[name]["accuracy"]["n"] for name in (low, high)) < 2:
+                bars = "no bars (one network)"
+            said.append(f"{high} − {low} {100 * (b - a):+.1f} points, {bars}")
     return ["One-standard-error bars: " + "; ".join(said) + "."] if said else []
 
 
@@ -141,6 +161,11 @@ def _tried(arm: dict[str, Any]) -> str:
 
 def _missing(arm: dict[str, Any]) -> str:
     return "" if arm["complete"] else "unfinished"
+
+
+def _commits(document: dict[str, Any]) -> str:
+    found = document.get("commits", [document["commit"]])
+    return f"commit{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
 
 
 def _departures(document: dict[str, Any]) -> str:

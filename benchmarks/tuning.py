@@ -30,7 +30,8 @@ from condense.engine.tuning.curve import Point
 from condense.engine.tuning.objective import Objective, shortened
 from condense.engine.tuning.result import Arm
 from condense.engine.tuning.settings import Settings
-from condense.engine.tuning.tune import tune, validation_part
+from condense.engine.tuning.tune import tune
+from condense.engine.validation import validation_part
 from condense.options import parse_assignment
 from condense.plugin.host import build_host
 from condense.recipe import Recipe
@@ -47,7 +48,7 @@ class Bench:
             "store": Store.default(progress), "device": device, "progress": progress,
         }  # fmt: skip
         self.recipe, self.settings = recipe, settings
-        self.part = validation_part(recipe, self.bind(recipe).data, settings)
+        self.part = validation_part(self.bind(recipe).data, settings.validation, recipe.seed)
 
     def bind(self, recipe: Recipe, **more: Any) -> Pipeline:
         return Pipeline(recipe, self.host, **self.tools, **more)

@@ -15,41 +15,48 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from _common import environment
 
-from condense.api import bind
 from condense.cli.progress import make_progress
-from condense.engine import rng as rngs
+from condense.engine.device import pick_device
 from condense.engine.evaluation import condensed_trial, evaluate, random_trial
-from condense.engine.validation import hold_out
-from condense.interfaces import LabeledData
+from condense.engine.pipeline import Pipeline
+from condense.engine.store import Store
+from condense.engine.validation import validation_part
 from condense.options import parse_assignment
+from condense.plugin.host import build_host
+from condense.resolve import Request, resolve
 
 
-def options(text: str) -> dict[str, Any]:
-    """ "policy.alpha=0.6,selector.beta=0.5" → the options of ``bind``."""
-    pairs = map(parse_assignment, (part for part in text.split(",") if part not in ("", "-")))
-    return {".".join(path): value for path, value in pairs}
+def options(text: str) -> list[tuple[tuple[str, ...], Any]]:
+    """ "policy.alpha=0.6,selector.beta=0.5" → assignments."""
+    return [parse_assignment(part) for part in text.split(",") if part not in ("", "-")]
 
 
-def row(data: LabeledData, arguments: argparse.Namespace, setting: str) -> dict[str, Any]:
+def bound(arguments: argparse.Namespace, setting: str) -> Pipeline:
+    """The stages under ``setting``, with the held-out part in the test split's place.
+
+    The recipe names the whole data, so that what the preset says for them holds.
+    """
+    a, host, progress = arguments, build_host(), make_progress()
+    given = [pair for text in [*a.common, setting] for pair in options(text)]
+    request = Request(a.method, a.preset, data=a.data, ipc=a.ipc, seed=a.seed)
+    recipe = resolve(host, replace(request, assignments=tuple(given)))
+    store, device = Store.default(progress), pick_device(a.device)
+    tools: dict[str, Any] = {"store": store, "device": device, "progress": progress}
+    whole = Pipeline(recipe, host, **tools).data
+    part = validation_part(whole, a.share, recipe.seed)
+    return Pipeline(recipe, host, **tools, data=part)
+
+
+def row(arguments: argparse.Namespace, setting: str) -> dict[str, Any]:
     """Accuracy on the held-out part under ``setting``."""
-    a = arguments
-    common = {key: v for text in a.common for key, v in options(text).items()}
-    pipeline = bind(
-        data,
-        method=a.method,
-        preset=a.preset,
-        ipc=a.ipc,
-        seed=a.seed,
-        options=common | options(setting),
-        device=a.device,
-        progress=make_progress(),
-    )
+    a, pipeline = arguments, bound(arguments, setting)
     if a.method == "random":
         trial = random_trial(pipeline)
     else:
@@ -78,16 +85,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if argv is None else argv)
     a = p.parse_args(given)
     torch.set_num_threads(a.threads)
-    loaded = bind(a.data, preset=a.preset, ipc=a.ipc, device=a.device)
-    data = hold_out(loaded.data, a.share, rngs.generator(a.seed, "validation"))
     rows = []
     for setting in a.settings:
-        rows.append(row(data, a, setting))
+        rows.append(row(a, setting))
         sys.stdout.write(json.dumps(rows[-1]) + "\n")
         sys.stdout.flush()
     if a.out is not None:
         command = " ".join(["python", "benchmarks/validation.py", *given])
-        around = {"command": command, "environment": environment(loaded.device)}
+        around = {"command": command, "environment": environment(pick_device(a.device))}
         document = {"benchmark": "validation", **around, "rows": rows}
         a.out.write_text(json.dumps(document, indent=1) + "\n")
 

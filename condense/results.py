@@ -105,8 +105,8 @@ class Arm:
             subset for random).
         size: samples of the condensed set. Epochs are counted in it for every arm, so that all
             get the same number of optimiser steps.
-        training: the whole training split, for evaluators that measure against it; None where
-            there is none.
+        training: the whole training split, for evaluators that say ``needs_training = True``;
+            None for the others, whose results are not stored under it.
     """
 
     name: str

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from condense.engine.study import Study
     from condense.resolve import Request
 
-HEADERS = ("cell", "n", "accuracy, % ± 95 %", "to base, points ± 95 %", "note")
-
 
 @click.command(
     epilog="""\b
@@ -106,7 +104,7 @@ def _live(progress: Any) -> Callable[[Ablation], None]:
     def show(so_far: Ablation) -> None:
         from rich.table import Table
 
-        table = Table(*HEADERS[:-1], box=None, pad_edge=False)
+        table = Table(*_headers(so_far)[:-1], box=None, pad_edge=False)
         for row in _rows(so_far):
             table.add_row(*row[:-1])
         progress.above = table
@@ -121,7 +119,7 @@ def _show(result: Ablation, folder: Path, as_json: bool) -> None:
         counts = {"runs": result.runs, "computed": result.computed}
         echo_json(result.to_json() | counts | {"out": str(folder)})
         return
-    echo_table(HEADERS, _rows(result))
+    echo_table(_headers(result), _rows(result))
     effects = [(f"{e.key}={e.value}", str(e.cells), points(e.effect)) for e in result.effects()]
     if effects:
         click.echo()
@@ -139,8 +137,12 @@ def _note_missing(result: Ablation) -> None:
         click.echo(f"{missing} of {grid} cells are incomplete and left out of the main effects")
 
 
+def _headers(result: Ablation) -> tuple[str, ...]:
+    return "cell", "n", f"{result.measure}, % ± 95 %", "to base, points ± 95 %", "note"
+
+
 def _rows(result: Ablation) -> list[tuple[str, ...]]:
-    """The cells as text, in the order of :data:`HEADERS`."""
+    """The cells as text, in the order of :func:`_headers`."""
     return [
         (
             row.cell.name,

@@ -10,8 +10,6 @@ import click
 
 from condense.cli.flags import (
     FOLDER,
-    assignment_flag,
-    data_flag,
     device_flag,
     json_flag,
     make_request,
@@ -33,7 +31,11 @@ Examples:
 """
 )
 @click.argument("runs", nargs=-1, required=True, type=FOLDER, metavar="DIR...")
-@data_flag
+@click.option(
+    "--data",
+    metavar="NAME[:PATH]",
+    help="Data to measure on.  [default: those of the runs, which must agree]",
+)
 @click.option(
     "--radius-quantile",
     type=float,
@@ -44,7 +46,14 @@ Examples:
 @click.option(
     "--same-class", is_flag=True, help="Only samples of a test sample's own class cover it."
 )
-@assignment_flag
+@click.option(
+    "-o",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="data.OPTION=VALUE or evaluator.OPTION=VALUE, the latter of the network whose features "
+    "are used; may be repeated.",
+)
 @device_flag
 @click.option(
     "--out",

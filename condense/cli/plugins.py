@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
@@ -239,6 +239,8 @@ def describe_option(name: str, field: Any) -> dict[str, Any]:
 def type_name(annotation: Any) -> str:
     """A type as a user reads it: ``int``, ``auto | constant``, ``network``."""
     origin = get_origin(annotation)
+    if origin is Annotated:  # bounds stand elsewhere
+        return type_name(get_args(annotation)[0])
     if origin is Literal:
         return " | ".join(str(a) for a in get_args(annotation))
     if origin in (Union, types.UnionType):

@@ -94,7 +94,10 @@ def _show(result: Comparison, folder: Path, as_json: bool) -> None:
 
     sheets = sheet_names(result)
     if as_json:
-        echo_json(result.to_json() | {"out": str(folder), "sheets": sheets})
+        times = {one.name: round(one.seconds, 3) for one in result.scorers}
+        cached = {one.name: one.cached for one in result.scorers}
+        more = {"seconds": times, "cached": cached, "out": str(folder), "sheets": sheets}
+        echo_json(result.to_json() | more)
         return
     rows = []
     for one in result.scorers:

@@ -204,7 +204,7 @@ def _show_comparison(result: Tuning) -> None:
         if arm.error is not None:
             rows.append([arm.name, "–", "–", "–", f"error: {arm.error}"])
             continue
-        point = arm.stages[0].top.point
+        point = arm.top.point
         found = ", ".join(f"{key}={value:g}" for key, value in arm.found.items())
         note = "best" if arm is result.best else ""
         rows.append([arm.name, found, str(len(point.values)), percent(point), note])

@@ -87,6 +87,11 @@ class Ablation:
         return next(row for row in self.rows if row.cell.is_base)
 
     @property
+    def measure(self) -> str:
+        """What the figures are, by the evaluator of the base: ``accuracy`` as a rule."""
+        return str(getattr(self.study.base["evaluator"].cls, "measure", "accuracy"))
+
+    @property
     def failed(self) -> bool:
         """Whether nothing succeeded."""
         return all(row.mean is None for row in self.rows)
@@ -126,6 +131,7 @@ class Ablation:
         return {
             "method": study.base.method,
             "data": self.data,
+            "measure": self.measure,
             "ipc": study.base.budget.ipc,
             "fraction": study.base.budget.fraction,
             "seeds": list(study.seeds),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ class Compared:
 
     Attributes:
         name: as it was asked for.
+        table: the scorer with all its options, as in a recipe.
         scores: higher = harder.
         seconds: spent on its scores in this call; a pass that several read counts for the first.
         cached: whether nothing of it had to be computed.
@@ -37,6 +38,7 @@ class Compared:
     """
 
     name: str
+    table: Mapping[str, Any]
     scores: Scores
     seconds: float
     cached: bool
@@ -65,7 +67,7 @@ class Comparison:
     seed: int
 
     def to_json(self) -> dict[str, Any]:
-        """The document of ``score --compare --json``."""
+        """``comparison.json``: free of the clock."""
         return {
             "data": self.data.name,
             "data_fingerprint": self.data.fingerprint,
@@ -83,9 +85,8 @@ def _entry(one: Compared) -> dict[str, Any]:
     error = one.scores.standard_error
     return {
         "name": one.name,
+        "scorer": dict(one.table),
         "estimator": one.scores.estimator,
-        "seconds": round(one.seconds, 3),
-        "cached": one.cached,
         "replicates": one.replicates,
         "split_half": one.split_half,
         "mean_standard_error": None if error is None else float(error.mean()),
@@ -157,8 +158,8 @@ def compare(
 
 def _scored(pipeline: Pipeline, name: str) -> Compared:
     scores, data = pipeline.scores, pipeline.data
-    time = pipeline.timings["scorer"]
-    scorer = pipeline.recipe["scorer"].create()
+    time, resolved = pipeline.timings["scorer"], pipeline.recipe["scorer"]
+    scorer = resolved.create()
     find = getattr(scorer, "replicates", None)
     count = reliability = None
     if find is not None:
@@ -166,7 +167,8 @@ def _scored(pipeline: Pipeline, name: str) -> Compared:
             replicates = torch.as_tensor(find(data, pipeline.context, pipeline.rng("scorer")))
         count = len(replicates)
         reliability = split_half(replicates) if count > 1 else None
-    return Compared(name, scores, time.seconds, time.cached, count, reliability)
+    spent = (time.seconds, time.cached)
+    return Compared(name, resolved.table, scores, *spent, count, reliability)
 
 
 def extremes(

@@ -63,6 +63,7 @@ class RunCoverage:
 
     Attributes:
         artefact: its folder.
+        fingerprint: of the set, see ``CondensedDataset.content_fingerprint``.
         method: of its recipe.
         label: method, and what sets it apart from the other runs of that method.
         samples: in the set.
@@ -71,6 +72,7 @@ class RunCoverage:
     """
 
     artefact: str
+    fingerprint: str
     method: str
     label: str
     samples: int
@@ -114,6 +116,7 @@ class Coverage:
     def _run(self, run: RunCoverage) -> dict[str, Any]:
         return {
             "artefact": run.artefact,
+            "fingerprint": run.fingerprint,
             "method": run.method,
             "label": run.label,
             "samples": run.samples,
@@ -203,7 +206,8 @@ def _measure(
         area = Shares.of(partial(area_under, largest=yardstick.reach), distances, parts)
         points.append(CoveragePoint(iteration, covered, area))
     curve = [Shares.of(partial(coverage, radius=r), distances, parts) for r in radii]
-    return RunCoverage(folder, condensed.method, label, len(condensed), tuple(points), tuple(curve))
+    head = (folder, condensed.content_fingerprint, condensed.method, label, len(condensed))
+    return RunCoverage(*head, tuple(points), tuple(curve))
 
 
 def stages_of(condensed: CondensedDataset) -> dict[int, TrainingSet]:

@@ -93,7 +93,7 @@ def check_loss(loss: Sequence[float], relative: bool) -> Finding | None:
             "size is too small, too large, or the experts have moved too little",
             "raise matcher.step_size or matcher.steps; check matcher.expert_epochs",
         )
-    if last > (1 + RISE) * first:
+    if last - first > RISE * abs(first):
         return Finding(
             "loss",
             "problem",
@@ -101,7 +101,7 @@ def check_loss(loss: Sequence[float], relative: bool) -> Finding | None:
             "it rises: updates overshoot",
             "lower matcher.image_lr, then matcher.step_size_lr",
         )
-    if last > (1 - FLAT) * first:
+    if first - last < FLAT * abs(first):
         return Finding(
             "loss",
             "look",

@@ -40,7 +40,7 @@ class Trial:
 
     def keys(self, pipeline: Pipeline) -> list[dict[str, Any]]:
         """The cache key of each augmentation's accuracy: everything it depends on."""
-        shared = component_key(pipeline.recipe["evaluator"]) | {
+        shared = component_key(pipeline.recipe["evaluator"], pipeline.host) | {
             "content": dict(self.content),
             "size": self.arm.size,
             "test": pipeline.test_split().fingerprint,
@@ -140,7 +140,9 @@ def _evaluate(
     pipeline: Pipeline, trial: Trial, key: dict[str, Any], augmentation: Resolved
 ) -> Evaluation:
     test = TrainingSet.of(pipeline.test_split())
-    arm = replace(trial.arm, training=TrainingSet.of(pipeline.data))
+    measures_against = getattr(pipeline.recipe["evaluator"].cls, "needs_training", False)
+    whole = TrainingSet.of(pipeline.data) if measures_against else None
+    arm = replace(trial.arm, training=whole)
 
     def compute() -> Payload:
         evaluator: Evaluator = pipeline.recipe["evaluator"].create()

@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 
-from condense.engine import rng as rngs
 from condense.engine.condensed import CondensedSamples
 from condense.engine.context import EngineContext
 from condense.engine.guard import contents, guarded
-from condense.engine.pipeline import Pipeline, component_key
+from condense.engine.pipeline import Pipeline
 from condense.engine.ranking import split_half
 from condense.engine.store import Payload, Store
 from condense.errors import CondenseError
@@ -103,11 +102,7 @@ def _of_components(recipe: Recipe, evaluated: str | None, host: Host) -> Evidenc
 
 def _was_scored_here(pipeline: Pipeline, fingerprint: str) -> bool:
     """Whether the store has scores of those data; asked before data are loaded or fetched."""
-    key = component_key(pipeline.recipe["scorer"]) | {
-        "data": fingerprint,
-        "seed": rngs.fork_seed(pipeline.seed("scorer"), "scorer"),
-    }
-    return pipeline.store.has("scores", key)
+    return pipeline.store.has("scores", pipeline.scores_key(fingerprint))
 
 
 def _on_distilled(host: Host, name: str) -> str | None:

@@ -25,7 +25,7 @@ from condense.engine.precision import settle_precision
 from condense.engine.schedule import Schedule, batches_per_epoch
 from condense.engine.tensors import Batcher, channels_last
 from condense.engine.train import predict, train
-from condense.errors import OptionError
+from condense.errors import CondenseError, DataError, OptionError
 from condense.interfaces import Context, Cost, LabeledData, Task, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, Options
 
@@ -82,8 +82,15 @@ class TrainedNetwork:
 
         Raises:
             OptionError: for a network without a linear layer.
+            DataError: if they are not finite.
         """
-        return F.normalize(penultimate(self.network, Batcher(samples, device)), dim=1)
+        found = penultimate(self.network, Batcher(samples, device))
+        if not bool(torch.isfinite(found).all()):
+            raise DataError(
+                "features are not finite for some of the samples, so nothing is near them; are "
+                "there NaN or infinite values in the set?"
+            )
+        return F.normalize(found, dim=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -310,6 +317,11 @@ def _train(
         watch=watch,
         task=task,
     )
+    if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
+        raise CondenseError(
+            f"the feature network '{options.feature_network.component}' diverged: its parameters "
+            f"are not finite; lower -o evaluator.feature_lr={options.feature_lr:g}"
+        )
     state = {_STATE + name: value.detach().cpu() for name, value in network.state_dict().items()}
     return state | {
         "wrong": torch.stack(watch.wrong).cpu(),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -86,11 +84,6 @@ def radius_at(distances: Tensor, quantile: float) -> float:
 def coverage(distances: Tensor, radius: float) -> float:
     """Share of ``distances`` that are at most ``radius``, in 0–1."""
     return float((distances <= radius).double().mean())
-
-
-def coverage_curve(distances: Tensor, radii: Sequence[float]) -> list[float]:
-    """:func:`coverage` at each of ``radii``."""
-    return [coverage(distances, radius) for radius in radii]
 
 
 def area_under(distances: Tensor, largest: float) -> float:

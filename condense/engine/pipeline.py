@@ -29,8 +29,10 @@ from condense.engine.stages import (
 from condense.engine.store import Payload, Store
 from condense.errors import CapacityError, DataError
 from condense.interfaces import LabeledData, Matcher, Progress, Scores, Selection, SyntheticSet
+from condense.options import spec_fields
 from condense.plugin.host import Host
 from condense.recipe import Recipe, Resolved
+from condense.resolve import resolve_spec
 from condense.results import Trace
 
 SHARED = ("scorer", "prepare")  # stages that the cells of a study have in common
@@ -97,10 +99,10 @@ class Pipeline:
 
     # ---- scores -------------------------------------------------------------------------------
 
-    def scores_key(self) -> dict[str, Any]:
-        """Everything the scores depend on."""
+    def scores_key(self, fingerprint: str | None = None) -> dict[str, Any]:
+        """Everything the scores depend on; ``fingerprint`` of other data than its own."""
         return self._component_key("scorer") | {
-            "data": self.data.fingerprint,
+            "data": fingerprint or self.data.fingerprint,
             "seed": rngs.fork_seed(self.seed("scorer"), "scorer"),
         }
 
@@ -287,7 +289,7 @@ class Pipeline:
         return self.data.test
 
     def _component_key(self, stage: str) -> dict[str, Any]:
-        return component_key(self.recipe[stage])
+        return component_key(self.recipe[stage], self.host)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[Any]:
@@ -322,7 +324,14 @@ def _memory_of_data(resolved: Resolved) -> Iterator[None]:
         ) from None
 
 
-def component_key(resolved: Resolved) -> dict[str, Any]:
-    """Name, version and options; and the component's ``cache_token`` where it has one."""
+def component_key(resolved: Resolved, host: Host) -> dict[str, Any]:
+    """Name, version and options, also of the networks and augmentations named in the options; and
+    the component's ``cache_token`` where it has one."""
     token = getattr(resolved.create(), "cache_token", None)
-    return resolved.identity | ({"token": token()} if token is not None else {})
+    names = spec_fields(type(resolved.options))
+    nested = {n: resolve_spec(host, getattr(resolved.options, n)).identity for n in names}
+    return (
+        resolved.identity
+        | ({"nested": nested} if nested else {})
+        | ({"token": token()} if token is not None else {})
+    )

@@ -6,7 +6,17 @@ import torch
 from torch import Generator, Tensor
 
 from condense.data import LabeledData
+from condense.engine import rng as rngs
 from condense.errors import DataError, OptionError
+
+
+def validation_part(data: LabeledData, share: float, seed: int) -> LabeledData:
+    """``data``'s training split in two by ``seed``, as everything that chooses divides it.
+
+    Raises:
+        OptionError, DataError: as :func:`hold_out` does.
+    """
+    return hold_out(data, share, rngs.generator(seed, "validation"))
 
 
 def hold_out(data: LabeledData, share: float, rng: Generator) -> LabeledData:

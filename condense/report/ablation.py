@@ -112,7 +112,7 @@ def _draw_cells(axes: Axes, result: Ablation) -> None:
         axes.axvline(100 * base.mean.mean, color=BASE, lw=1, ls="--", zorder=0, label="base")
         axes.legend(loc="best", frameon=False)
     seeds = len(result.study.seeds)
-    axes.set_xlabel(f"test accuracy, % (95 % interval, {seeds} seeds)")
+    axes.set_xlabel(f"test {result.measure}, % (95 % interval, {seeds} seeds)")
     axes.set_title(f"{result.study.base.method} on {result.data}", loc="left")
 
 

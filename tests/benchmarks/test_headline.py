@@ -102,7 +102,7 @@ def whole(tmp_path_factory):
 
 
 def forget():
-    for name in ("_arms", "_clock", "_common", "_keep", "headline"):
+    for name in ("_arms", "_clock", "_common", "_flags", "_keep", "headline"):
         sys.modules.pop(name, None)
 
 
@@ -180,6 +180,73 @@ def test_parts_run_alone(run, whole, tmp_path):
     assert values(third) == {arm: expected[arm] for arm in third["arms"]}
 
 
+def test_complete_means_all_that_the_command_names(run, budget_ends, tmp_path):
+    part = ["--arms", "selmatch", "--only", "scores,experts,match"]
+    with budget_ends("matching", 2):
+        assert run(*part)["complete"] is False
+    assert run(*part)["complete"] is True
+    assert run("--arms", "selmatch", "--only", "evaluate")["complete"] is True
+    assert run("--only", "evaluate")["complete"] is False  # mtt is not matched
+
+
+def test_the_document_names_every_stay(run):
+    part = ["--arms", "window", "--only"]
+    run(*part, "scores")
+    second = run(*part, "evaluate")
+    again = run(*part, "evaluate")
+    assert again["command"] == second["commands"][1]
+    assert [c.split()[-1] for c in again["commands"]] == ["scores", "evaluate"]
+    assert again["commits"] == [again["commit"]]
+
+
+@pytest.mark.parametrize("what", ["version", "device", "option"])
+def test_stays_that_differ_do_not_belong_together(load, tmp_path, monkeypatch, what):
+    def identity(**options):
+        module = load("headline")
+        return module.Headline(module.parse(flags(tmp_path, **options))).arms
+
+    first, other = identity(), identity(**({"evaluator.steps": 6} if what == "option" else {}))
+    assert identity().identity == first.identity
+    if what == "device":
+        monkeypatch.setattr(load("_arms"), "environment", lambda device: {"device": "another"})
+    if what == "version":
+        matcher = other.pipeline("mtt").recipe["matcher"].cls
+        monkeypatch.setattr(matcher, "version", "of tomorrow", raising=False)
+    assert other.identity != first.identity
+
+
+def test_other_arms_keep_what_makes_them_what_they_are(load, tmp_path):
+    swaps = ["selector=hardest", "policy=full", "matcher=none", "scorer=el2n", "augmentation=dsa"]
+    more = [part for text in swaps for part in ("-o", text)]
+    module = load("headline")
+    arms = module.Headline(module.parse([*flags(tmp_path)[:8], *more])).arms
+
+    def names(arm):
+        stages = load("_arms").resolve(arms.host, arms.request(arm)).stages
+        return [stages[s].name for s in ("selector", "policy", "matcher", "scorer", "augmentation")]
+
+    shared = ["el2n", "dsa"]
+    assert names("selmatch") == ["hardest", "full", "none", *shared]
+    assert names("window") == ["window", "frozen", "none", *shared]
+    assert names("random") == ["random", "frozen", "none", *shared]
+    assert names("mtt") == ["random", "full", "trajectory", *shared]
+
+
+def test_options_go_where_a_component_has_them(load, tmp_path):
+    module = load("headline")
+    given = ["-o", "scorer=el2n", "-o", "scorer.networks=3", "-o", "selector.beta=0.3"]
+    arms = module.Headline(module.parse([*flags(tmp_path)[:8], *given])).arms
+
+    def stages(arm):
+        return load("_arms").resolve(arms.host, arms.request(arm)).stages
+
+    assert stages("window")["selector"].options.beta == 0.3
+    assert "beta" not in type(stages("random")["selector"].options).model_fields
+    assert all(stages(arm)["scorer"].options.networks == 3 for arm in ("window", "mtt"))
+    assert set(arms.departures) >= {"scorer.component", "selector.beta"}
+    assert module.Headline(module.parse(["--preset", "quick"])).arms.departures == []
+
+
 def test_a_killed_matching_goes_on_from_its_checkpoint(run, whole, tmp_path):
     """SIGKILL once a checkpoint is there; the rest then needs fewer iterations than a whole run."""
     sitecustomize = tmp_path / "site" / "sitecustomize.py"
@@ -231,6 +298,25 @@ class TestKeep:
         exact, rounded = (distilled(tmp_path / name) for name in "ac")
         assert not torch.equal(exact, rounded)
         assert (exact - rounded).abs().max() < 1e-3 * exact.abs().max()
+
+    @pytest.mark.parametrize("only", ["match", "evaluate"])
+    def test_what_was_matched_before_it_was_kept_is_rounded_and_kept(
+        self, load, run, tmp_path, only
+    ):
+        part = ["--arms", "selmatch", "-o", "evaluator.repeats=1", "--only"]
+        run(*part, "match", folder=tmp_path / "a")
+        exact = distilled(tmp_path / "a")
+        kept = ["--keep", str(tmp_path / "kept")]
+        first = run(*kept, *part, only, folder=tmp_path / "a")
+        assert list((tmp_path / "kept").glob("selmatch.final.*"))
+        keep = load("_keep")
+        rounded = keep.unpacked(keep.packed({"x": exact}))["x"]
+        assert not torch.equal(rounded, exact)
+        assert torch.equal(distilled(tmp_path / "a"), rounded)
+        second = run(*kept, *part, "evaluate", folder=tmp_path / "b")  # another machine
+        assert torch.equal(distilled(tmp_path / "b"), rounded)
+        if only == "evaluate":
+            assert values(second) == values(first)
 
     def test_tensors_survive_packing_and_cutting(self, load):
         keep = load("_keep")

@@ -27,6 +27,8 @@ def document(**more):
     return {
         "preset": "fast-cifar100-ipc50",
         "published": "paper-cifar100-ipc50",
+        "departures": [],
+        "complete": True,
         "differences": [{"option": "matcher.experts", "published": 100, "here": 5}],
         "data": "cifar100",
         "samples": 50000,
@@ -73,6 +75,58 @@ def test_a_result_stands_beside_what_was_published(tables, tmp_path):
     assert "2.5 min" in text  # 150 seconds
 
 
+def test_columns_hold_complete_runs_of_the_preset_itself_alone(tables):
+    name = "fast-cifar100-ipc50"
+    assert tables._of([document()], name) == document()
+    others = [
+        document(ipc=10),
+        document(departures=["matcher.iterations"]),
+        document(complete=False),
+        document(validation=0.2),
+        document(preset="paper-cifar100-ipc50"),
+    ]
+    for other in others:
+        assert tables._of([other], name) == {}
+        assert tables._of([other, document()], name) == document()
+
+
+@pytest.mark.parametrize(
+    ("flags", "departs"),
+    [
+        ("", False),
+        ("--only match --out x.json --device cpu", False),
+        ("-o matcher.iterations=3", True),
+        ("--data npz:x.npz", True),
+        ("--data=npz:x.npz", True),
+        ("--ipc 50", True),  # cannot be told from the words
+    ],
+)
+def test_of_an_older_file_the_command_says_whether_it_departs(tables, flags, departs):
+    older = document(command=f"python benchmarks/headline.py --preset fast-cifar100-ipc50 {flags}")
+    older.pop("departures")
+    assert tables.departs(older) is departs
+    assert tables.departs(older | {"ipc": 10})
+
+
+def test_an_unfinished_arm_is_not_in_the_columns(tables):
+    published = json.loads((FOLDER / "published.json").read_text())
+    unfinished = document()
+    unfinished["arms"]["selmatch"]["complete"] = False  # of an earlier stay, with other --arms
+    assert "54.3±0.6 (5)" in tables.headline_table([document()], published)
+    assert "54.3±0.6 (5)" not in tables.headline_table([unfinished], published)
+
+
+def test_a_runs_stays_are_all_named(tables):
+    text = tables.runs_table(
+        [document(file="x.json", commands=["first", "second"], commits=["abc", "def"])]
+    )
+    assert "```bash\nfirst\nsecond\n```" in text
+    assert "commits abc, def." in text
+    older = tables.runs_table([document(file="x.json", command="only")])
+    assert "```bash\nonly\n```" in older
+    assert "commit abc." in older
+
+
 def test_bars_of_one_standard_error(tables):
     def arm(mean, std, n=4):
         return {"accuracy": {"mean": mean, "std": std, "n": n}}
@@ -86,6 +140,10 @@ def test_bars_of_one_standard_error(tables):
         "bars reversed" in tables.orders({"window": arm(0.5, 0.01), "selmatch": arm(0.4, 0.01)})[0]
     )
     assert tables.orders({"window": arm(0.5, 0.01)}) == []
+    lone = {"window": arm(0.4, 0.0, n=1), "selmatch": arm(0.5, 0.01)}
+    assert tables.orders(lone) == [
+        "One-standard-error bars: selmatch − window +10.0 points, no bars (one network)."
+    ]
 
 
 def test_published_figures_cover_every_published_preset(tables, host):

@@ -1,5 +1,6 @@
 """``benchmarks/validation.py`` tests on a held-out part of the training split alone."""
 
+import argparse
 import importlib
 import json
 import sys
@@ -17,6 +18,27 @@ def validation(monkeypatch):
     yield importlib.import_module("validation")
     for name in ("_common", "validation"):
         sys.modules.pop(name, None)
+
+
+def test_what_the_preset_says_for_the_data_holds(validation, host):
+    """The recipe is that of a run; of the data only the test split is another."""
+    from condense.resolve import Request, flat, resolve
+
+    flags = argparse.Namespace(
+        preset=None, data="digits", method="selmatch", ipc=None, seed=3, share=0.2,
+        device="cpu", common=["matcher.iterations=4"],
+    )  # fmt: skip
+    here = validation.bound(flags, "selector.beta=0.2")
+    given = ((("matcher", "iterations"), 4), (("selector", "beta"), 0.2))
+    run = resolve(host, Request("selmatch", data="digits", seed=3, assignments=given))
+    assert flat(here.recipe) == flat(run)
+    assert here.recipe["policy"].options.alpha == 0.8  # of quick for digits alone
+    assert here.recipe.seed == 3
+    # 1437 − Σ⌊n/5⌋, and the part that every other choice is made on
+    from condense.engine.validation import validation_part
+
+    whole = run["data"].create().load(None)
+    assert here.data.fingerprint == validation_part(whole, 0.2, 3).fingerprint
 
 
 def test_settings_are_compared_without_the_test_split(

@@ -110,6 +110,7 @@ def test_over_prints_one_table_and_writes_the_best(printed, call, place):
         (["--key", "beta"], "beta is no STAGE.OPTION"),
         (["--also", "policy.alfa"], "policy 'partial' has no option alfa; did you mean 'alpha'?"),
         (["--over", "scorer"], "--over scorer: expected STAGE=COMPONENT"),
+        (["--over", "policy=full,partial"], "compares nothing: without --also only selections"),
         (["--over", "scorer=cscroe"], "--over scorer=cscroe: "),
         (["--validation", "1"], "the validation share must be in (0, 1), got 1.0"),
         (["-o", "selector=random"], "selector 'random' has no option beta"),

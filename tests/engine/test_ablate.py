@@ -78,7 +78,18 @@ def test_main_effects_by_hand():
     assert main_effect(cells, []) is None
 
 
-def table(accuracies, base, one_at_a_time=False, outside=()):
+class FakeRecipe(SimpleNamespace):
+    """As much of a recipe as an ablation reads."""
+
+    def __init__(self, evaluator, **fields):
+        super().__init__(**fields)
+        self.stages = {"evaluator": SimpleNamespace(cls=evaluator)}
+
+    def __getitem__(self, stage):
+        return self.stages[stage]
+
+
+def table(accuracies, base, one_at_a_time=False, outside=(), evaluator=object):
     """An ablation of cells named ``"a=1 b=2"`` with these accuracies; nothing is run."""
     values = {name: dict(part.split("=") for part in name.split()) for name in accuracies}
     keys = {key for name in values for key in values[name]}
@@ -95,7 +106,8 @@ def table(accuracies, base, one_at_a_time=False, outside=()):
         for cell in cells
     )
     count = len(rows[0].accuracies)
-    recipe = SimpleNamespace(
+    recipe = FakeRecipe(
+        evaluator,
         method="selmatch",
         seed=0,
         budget=SimpleNamespace(ipc=5, fraction=None),
@@ -119,6 +131,14 @@ def test_the_document_holds_means_differences_and_effects():
     effects = {e["value"]: e["effect"]["mean"] for e in document["main_effects"]}
     assert effects == {"a": pytest.approx(-0.075), "b": pytest.approx(0.075)}
     assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_the_document_names_what_the_evaluator_measures():
+    class Overlap:
+        measure = "overlap"
+
+    assert table({"s=a": [0.5]}, base="s=a").to_json()["measure"] == "accuracy"
+    assert table({"s=a": [0.5]}, base="s=a", evaluator=Overlap).to_json()["measure"] == "overlap"
 
 
 def test_an_incomplete_cell_and_a_base_outside_the_grid_are_no_part_of_the_effects():

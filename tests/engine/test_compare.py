@@ -101,6 +101,19 @@ def test_figures_are_those_of_the_scores(run, host):
     assert [one["name"] for one in document["scorers"]] == NAMES
     assert document["data_fingerprint"] == result.data.fingerprint
     assert document["overlap_share"] == 0.1
+    tables = [one["scorer"] for one in document["scorers"]]
+    assert [(t["component"], t["networks"], t["network"]["width"]) for t in tables] == [
+        (name, 2, 2) for name in NAMES
+    ]
+
+
+def test_the_file_is_the_same_from_the_store(run, host, tmp_path):
+    files = []
+    for name in ("first", "second"):
+        result = run(host, ["cscore", "el2n"], *TINY, (("scorer", "epochs"), 1))
+        files.append((write_comparison(result, tmp_path / name) / "comparison.json").read_bytes())
+    assert all(one.cached for one in result.scorers)
+    assert files[0] == files[1]
 
 
 def test_a_scorer_without_replicates_has_no_split_half(run, plain_host):

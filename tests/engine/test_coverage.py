@@ -94,6 +94,9 @@ def test_every_saved_iteration_is_measured(measure, two, digits, context):
     assert [p.iteration for p in moved.points] == [0, 5, 10, 20]
     assert real.points[0].coverage == moved.points[0].coverage
     assert real.label == "selmatch"
+    sets = [CondensedDataset.load(folder).content_fingerprint for folder in two]
+    assert [run["fingerprint"] for run in result.to_json()["runs"]] == sets
+    assert sets[0] != sets[1]
     assert moved.label == "selmatch policy=full"
     for folder, run in zip(two, result.runs, strict=True):
         for samples, point in zip(

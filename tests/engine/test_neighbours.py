@@ -8,7 +8,6 @@ import torch
 from condense.engine.neighbours import (
     area_under,
     coverage,
-    coverage_curve,
     nearest_distances,
     own_distances,
     radius_at,
@@ -37,6 +36,10 @@ def test_distances_and_coverage_are_those_of_brute_force(seed):
     assert torch.allclose(found, expected, atol=1e-12)
     for radius in RADII:
         assert coverage(found, radius) == float((expected <= radius).double().mean())
+
+
+def coverage_curve(distances, radii):
+    return [coverage(distances, radius) for radius in radii]
 
 
 def test_a_set_covers_itself_at_every_radius():

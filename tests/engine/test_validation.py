@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from condense.data import LabeledData, Normalization
-from condense.engine.validation import hold_out
+from condense.engine import rng as rngs
+from condense.engine.validation import hold_out, validation_part
 from condense.errors import DataError, OptionError
 
 SIZES = (10, 25, 3)
@@ -42,6 +43,15 @@ def test_the_draw_is_the_generators(data):
         return held.inputs.flatten().tolist()
 
     assert part(0) == part(0) != part(1)
+
+
+def test_a_seed_means_the_same_part_everywhere(data):
+    part = validation_part(data, 0.3, 7)
+    same = hold_out(data, 0.3, rngs.generator(7, "validation"))
+    assert part.fingerprint == same.fingerprint
+    assert part.fingerprint != validation_part(data, 0.3, 8).fingerprint
+    assert part.test is not None
+    assert part.test.labels.bincount().tolist() == [3, 7, 1]
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.5, 2])

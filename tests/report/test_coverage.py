@@ -19,7 +19,9 @@ def shares(value):
 
 def run(label, values):
     points = tuple(CoveragePoint(50 * i, shares(v), shares(v / 2)) for i, v in enumerate(values))
-    return RunCoverage(f"runs/{label}", "selmatch", label, 20, points, (shares(0.2), shares(0.8)))
+    return RunCoverage(
+        f"runs/{label}", "f", "selmatch", label, 20, points, (shares(0.2), shares(0.8))
+    )
 
 
 @pytest.fixture

@@ -1,13 +1,17 @@
 """Studies in a report: ablations, tunings, coverage and comparisons, from made documents."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 
+from condense.engine.compare import compared_recipes
 from condense.engine.statistics import estimate
 from condense.report.page.page import render, report_of
 from condense.report.page.sources import read_sources
-from condense.report.page.studies import split_halves
+from condense.report.page.studies import split_half_of
+from condense.resolve import Request
 
 
 def interval(values):
@@ -63,7 +67,7 @@ TUNING = {
 }
 
 
-def coverage(artefact, hard):
+def coverage(artefact, hard, fingerprint=None):
     points = [
         {"iteration": 10 * k, "all": h, "easy": 0.9, "hard": h, "area": dict.fromkeys(
             ("all", "easy", "hard"), 0.5)}
@@ -71,6 +75,8 @@ def coverage(artefact, hard):
     ]  # fmt: skip
     curve = {"radii": [0.0, 1.0], "all": [0.0, 1.0], "easy": [0.0, 1.0], "hard": [0.0, 1.0]}
     run = {"artefact": str(artefact), "label": "selmatch", "iterations": points, "curve": curve}
+    if fingerprint is not None:
+        run["fingerprint"] = fingerprint
     return {"data": "digits", "radius": 1.0, "quantile": 0.95, "same_class": True, "runs": [run]}
 
 
@@ -108,6 +114,17 @@ def test_an_ablation(folder):
     assert texts(effects)[0][0] == "policy=full"
     (figure,) = view.figures
     assert figure.alt == "policy=full 91.33; policy=partial 92.33"  # what failed has no dot
+    assert cells.headers[1] == "accuracy, %"
+
+
+def test_an_ablation_names_what_its_evaluator_measures(folder):
+    report = shown(folder("ablation.json", ABLATION | {"measure": "overlap"}))
+    (cells, _) = report.studies[0].tables
+    assert cells.headers[1] == "overlap, %"
+    assert cells.caption.startswith("Test overlap of every cell")
+    page = render(report)
+    assert "test overlap, %" in page
+    assert "accuracy" not in page.partition("</style>")[2].lower()
 
 
 def test_a_tuning(folder):
@@ -119,6 +136,29 @@ def test_a_tuning(folder):
     assert "highest 90.5 at 0.5" in figure.alt
     assert [(f.check, f.severity) for f in view.findings] == [("selector.beta", "ok")]
     assert "20 training samples held out of 100" in view.words[0]
+
+
+def test_a_tuning_shows_the_best_value_at_full_length(folder):
+    finals = [
+        {"values": [0.1], "accuracies": [0.84, 0.86]},
+        {"values": [0.5], "accuracies": [0.95, 0.97]},
+    ]
+    arms = [{"name": "", "error": None, "stages": [BETA | {"finals": finals}]}]
+    (view,) = shown(folder("tune.json", TUNING | {"arms": arms})).studies
+    (table,) = view.tables
+    assert table.rows[0][2].value == pytest.approx(0.96)
+    assert "full length" in table.caption
+    (figure,) = view.figures
+    curve, again = figure.alt.split("; ")
+    assert curve.endswith("highest 90.5 at 0.5")
+    assert again == "at full length: 85 at 0.1, 96 at 0.5, highest 96 at 0.5"
+
+
+def test_a_best_value_without_a_final_keeps_its_own_figure(folder):
+    finals = [{"values": [0.1], "accuracies": [0.99, 0.99]}]
+    arms = [{"name": "", "error": None, "stages": [BETA | {"finals": finals}]}]
+    (view,) = shown(folder("tune.json", TUNING | {"arms": arms})).studies
+    assert view.tables[0].rows[0][2].value == pytest.approx(0.905)
 
 
 def test_a_tuning_over_arms_with_two_keys_and_a_failure(folder):
@@ -141,8 +181,14 @@ def test_a_tuning_over_arms_with_two_keys_and_a_failure(folder):
     assert "scorer=c failed: no such scorer" in view.words
 
 
+def set_of(run):
+    return read_sources([run]).runs[0].condensed.content_fingerprint
+
+
 def test_coverage_names_its_runs_and_tells_the_diagnosis(folder, plain):
-    falls = shown(plain, folder("coverage.json", coverage(plain, [0.5, 0.6, 0.3])))
+    own = set_of(plain)
+    # told by what is in the set, however its folder was named when it was measured
+    falls = shown(plain, folder("coverage.json", coverage("../x/plain", [0.5, 0.6, 0.3], own)))
     found = [f for f in falls.runs[0].findings if f.check == "coverage"]
     assert [f.severity for f in found] == ["look"]
     (view,) = falls.studies
@@ -151,39 +197,82 @@ def test_coverage_names_its_runs_and_tells_the_diagnosis(folder, plain):
 
 
 def test_coverage_worked_out_for_the_report(plain):
-    report = shown(plain, coverage=coverage(plain, [0.5, 0.6]))
+    report = shown(plain, coverage=coverage(plain, [0.5, 0.6], set_of(plain)))
     assert [f.severity for f in report.runs[0].findings if f.check == "coverage"] == ["ok"]
     assert report.to_json()["studies"][0]["document"]["radius"] == 1.0
 
 
-def test_coverage_of_other_runs_says_nothing_of_these(folder, plain):
-    report = shown(plain, folder("coverage.json", coverage("elsewhere", [0.5, 0.1])))
+@pytest.mark.parametrize("fingerprint", ["0" * 32, None])
+def test_coverage_of_other_sets_says_nothing_of_these(folder, plain, fingerprint):
+    # a set that lay at the same path before says nothing either
+    report = shown(plain, folder("coverage.json", coverage(plain, [0.5, 0.1], fingerprint)))
     assert "coverage" not in [f.check for f in report.runs[0].findings]
     assert report.studies[0].tables[0].rows[0][0].text == "selmatch"
 
 
-def comparison(fingerprint):
-    scorers = [{"name": "cscore", "split_half": 0.3}, {"name": "place", "split_half": None}]
+def test_runs_with_the_same_set_share_its_coverage(folder, plain, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(plain, again)
+    report = shown(plain, again, folder("coverage.json", coverage("x", [0.5, 0.1], set_of(plain))))
+    assert report.studies[0].tables[0].rows[0][0].text == "A B"
+    assert all("coverage" in [f.check for f in run.findings] for run in report.runs)
+
+
+def comparison(fingerprint, scorer=None, seed=0):
+    scorers = [
+        {"name": "cscore", "split_half": 0.3, "scorer": scorer},
+        {"name": "place", "split_half": None, "scorer": {"component": "place"}},
+    ]
     return {
         "data": "digits",
         "data_fingerprint": fingerprint,
+        "seed": seed,
         "scorers": scorers,
         "rank_correlation": [[1.0, -0.5], [-0.5, 1.0]],
     }
 
 
-def test_a_comparison_tells_how_far_scores_rank(folder, plain):
+@pytest.fixture
+def scored(host, tiny):
+    """The scorer's table as a comparison under the options of the run has it, and others."""
+
+    def table(**more):
+        values = {**tiny, "scorer.networks": 2, **more}
+        given = tuple((tuple(k.split(".")), v) for k, v in values.items())
+        recipes = compared_recipes(host, Request(assignments=given), ["cscore", "el2n"])
+        return json.loads(json.dumps(recipes[0]["scorer"].table))
+
+    return table
+
+
+def test_a_comparison_tells_how_far_scores_rank(folder, plain, scored):
     data = read_sources([plain]).runs[0].condensed.data_fingerprint
-    report = shown(plain, folder("comparison.json", comparison(data)))
+    report = shown(plain, folder("comparison.json", comparison(data, scored())))
     assert texts(report.studies[0].tables[0])[1] == ["place", "–", "-0.500", "1.000"]
     assert [f.severity for f in report.studies[0].findings] == ["problem"]
     assert [f.severity for f in report.runs[0].findings if f.check == "scores"] == ["problem"]
 
 
-def test_a_comparison_on_other_data_does_not(folder, plain):
-    place = folder("comparison.json", comparison("other"))
-    assert "scores" not in [f.check for f in shown(plain, place).runs[0].findings]
-    assert split_halves(read_sources([place]).studies, "other") == {"cscore": 0.3}
+@pytest.mark.parametrize("change", ["data", "seed", "options", "no options", "no seed"])
+def test_a_comparison_of_other_scores_does_not(folder, plain, scored, change):
+    run = read_sources([plain]).runs[0].condensed
+    document = comparison(run.data_fingerprint, scored(), run.seed)
+    studies = read_sources([folder("comparison.json", document)]).of("comparison")
+    assert split_half_of(studies, run.recipe, run.data_fingerprint) == 0.3
+    if change == "data":
+        document["data_fingerprint"] = "other"
+    elif change == "seed":
+        document["seed"] += 1
+    elif change == "options":
+        document["scorers"][0]["scorer"] = scored(**{"scorer.networks": 3})
+    elif change == "no options":  # a file of before they were written
+        del document["scorers"][0]["scorer"]
+    else:
+        del document["seed"]
+    other = replace(studies[0], document=document)
+    assert split_half_of([other], run.recipe, run.data_fingerprint) is None
+    (studies[0].path / "comparison.json").write_text(json.dumps(document))
+    assert "scores" not in [f.check for f in shown(plain, studies[0].path).runs[0].findings]
 
 
 def test_studies_alone_make_a_page(folder):

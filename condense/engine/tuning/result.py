@@ -116,6 +116,11 @@ class Arm:
         return {key: value for stage in stages for key, value in stage}
 
     @property
+    def top(self) -> Row:
+        """The best place of the last search, at full length where that was measured."""
+        return self.stages[-1].top
+
+    @property
     def seconds(self) -> float:
         """Of all trainings when they were made."""
         return sum(stage.cost.seconds for stage in self.stages)
@@ -158,9 +163,9 @@ class Tuning:
 
     @property
     def best(self) -> Arm | None:
-        """The arm whose first stage reached the highest mean; None if all failed."""
+        """The arm whose last search reached the highest mean; None if all failed."""
         done = [arm for arm in self.arms if arm.error is None]
-        return max(done, key=lambda arm: arm.stages[0].top.point.mean, default=None)
+        return max(done, key=lambda arm: arm.top.point.mean, default=None)
 
     def to_json(self) -> dict[str, Any]:
         """``tune.json``: free of the clock; accuracies in 0-1."""
@@ -191,7 +196,7 @@ class Tuning:
                 "name": best.name,
                 "values": dict(best.values),
                 "found": best.found,
-                "accuracy": _accuracy(best.stages[-1].top),
+                "accuracy": _accuracy(best.top),
             },
             "recipe": None if best is None or best.tuned is None else best.tuned.to_dict(),
         }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from condense.engine.tuning.sampling import SAMPLERS, import_optuna
 from condense.errors import OptionError
 
 GOLDEN = "golden"
+MATCHING = ("policy", "matcher")  # stages that a training on a selection alone does not reach
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,19 @@ class Settings:
     sampler: str = GOLDEN
     trials: int = 20
     step: float = 0.2
+
+    def check_over(self, key: str, values: Sequence[str]) -> None:
+        """Raises an OptionError if no search could tell ``values`` of ``key`` apart.
+
+        Args:
+            key: of ``--over``, ``"scorer"`` or ``"policy.alpha"``.
+            values: as they are typed.
+        """
+        if self.also is None and key.partition(".")[0] in MATCHING:
+            raise OptionError(
+                f"--over {key}={','.join(values)} compares nothing: without --also only selections "
+                f"are trained on, and {' and '.join(MATCHING)} change none; add --also policy.alpha"
+            )
 
     def check(self) -> None:
         """Raises an OptionError that names the flag of a value that makes no sense."""

@@ -8,7 +8,6 @@ from dataclasses import replace
 import torch
 
 from condense.data import LabeledData
-from condense.engine import rng as rngs
 from condense.engine.ablate import Bind
 from condense.engine.ranking import rank_correlation
 from condense.engine.study import Cell
@@ -36,7 +35,7 @@ from condense.engine.tuning.search import (
     sweep,
 )
 from condense.engine.tuning.settings import Settings
-from condense.engine.validation import hold_out
+from condense.engine.validation import validation_part
 from condense.errors import CondenseError
 from condense.interfaces import Progress
 from condense.plugin.host import Host
@@ -70,10 +69,12 @@ def tune(
             fails.
     """
     settings.check()
+    for key in dict.fromkeys(key for cell in cells for key in cell.values):
+        settings.check_over(key, [cell.values[key] for cell in cells if key in cell.values])
     whole = bind(base)
     store = whole.store
     misses = store.misses
-    part = validation_part(base, whole.data, settings)
+    part = validation_part(whole.data, settings.validation, base.seed)
     base.budget.counts(part)
     assert part.test is not None
     result = Tuning(base, settings, whole.data.name, (len(part), len(part.test)))
@@ -89,11 +90,6 @@ def tune(
     return result
 
 
-def validation_part(recipe: Recipe, data: LabeledData, settings: Settings) -> LabeledData:
-    """``data``'s training split in two by the recipe's seed; its test split is out of reach."""
-    return hold_out(data, settings.validation, rngs.generator(recipe.seed, "validation"))
-
-
 def _arm(
     host: Host, cell: Cell, part: LabeledData | None, settings: Settings, bind: Bind, alone: bool
 ) -> Arm:
@@ -103,7 +99,8 @@ def _arm(
         return arm
     try:
         if part is None:
-            part = validation_part(cell.recipe, bind(cell.recipe).data, settings)
+            whole = bind(cell.recipe).data
+            part = validation_part(whole, settings.validation, cell.recipe.seed)
         return _tuned(host, arm, cell.recipe, part, settings, bind)
     except CondenseError as error:
         if alone:

@@ -105,15 +105,15 @@ def report_of(
             evaluation.
         coverage: a ``coverage.json`` that was worked out for the report.
     """
-    letters = {source.path.as_posix(): letter(k) for k, source in enumerate(sources.runs)}
-    shown = _studies(sources, letters, coverage)
+    letters = [letter(k) for k in range(len(sources.runs))]
+    shown = _studies(sources, _by_set(sources, letters), coverage)
     known = [gather(source.condensed, evaluated_under(source)) for source in sources.runs]
     found = _findings(sources, known, [d for v, d in shown if v.title == "Coverage"])
     labels = _labels(sources)
     runs = [
         run_view(source, name, label, what.measure, own)
         for source, name, label, what, own in zip(
-            sources.runs, letters.values(), labels, known, found, strict=True
+            sources.runs, letters, labels, known, found, strict=True
         )
     ]
     differing = differences([source.condensed.recipe for source in sources.runs])
@@ -121,7 +121,7 @@ def report_of(
         _title(runs, [view for view, _ in shown]),
         tuple(runs),
         tuple(view for view, _ in shown),
-        shared_findings(dict(zip(letters.values(), sources.runs, strict=True))),
+        shared_findings(dict(zip(letters, sources.runs, strict=True))),
         tuple(differing),
         {
             "accuracy": figures.present(figures.accuracy_figure(runs)),
@@ -131,6 +131,15 @@ def report_of(
         _tables(runs, differing),
         tuple(document for _, document in shown),
     )
+
+
+def _by_set(sources: Sources, letters: Sequence[str]) -> dict[str, str]:
+    """Letters of the runs by the fingerprint of their set; ``"A B"`` where two made the same."""
+    found: dict[str, str] = {}
+    for source, name in zip(sources.runs, letters, strict=True):
+        key = source.condensed.content_fingerprint
+        found[key] = f"{found[key]} {name}" if key in found else name
+    return found
 
 
 def _labels(sources: Sources) -> list[str]:
@@ -182,12 +191,12 @@ def _findings(
     hard: dict[str, list[float]] = {}
     for document in coverages:
         hard |= studies.hard_coverage(document)
-    found = []
+    found, compared = [], sources.of("comparison")
     for source, known in zip(sources.runs, evidence, strict=True):
-        halves = studies.split_halves(sources.of("comparison"), source.condensed.data_fingerprint)
-        scorer = str(source.condensed.recipe.get("scorer", {}).get("component", ""))
-        own = run_findings(source, known, hard.get(str(source.path), ()), halves.get(scorer))
-        found.append(own)
+        small = source.condensed
+        rho = studies.split_half_of(compared, small.recipe, small.data_fingerprint)
+        covered = hard.get(small.content_fingerprint, ())
+        found.append(run_findings(source, known, covered, rho))
     return found
 
 

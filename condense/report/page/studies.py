@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from condense.engine.diagnosis import Finding, check_best, check_reliability, sorted_findings
@@ -51,7 +50,7 @@ def study_view(name: str, study: StudySource, letters: Mapping[str, str]) -> Stu
     Args:
         name: unique on the page.
         study: what was read.
-        letters: of the report's own runs, by path.
+        letters: of the report's own runs, by the fingerprint of their set.
 
     Raises:
         DataError: if its file lacks something.
@@ -70,10 +69,15 @@ def study_view(name: str, study: StudySource, letters: Mapping[str, str]) -> Stu
 
 
 def hard_coverage(document: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Coverage of the hard half by iteration, of every artefact in a ``coverage.json``."""
+    """Coverage of the hard half by iteration, by the fingerprint of each set.
+
+    Args:
+        document: a ``coverage.json``; sets without a fingerprint are left out.
+    """
     return {
-        str(run["artefact"]): [float(point["hard"]) for point in run["iterations"]]
+        str(run["fingerprint"]): [float(point["hard"]) for point in run["iterations"]]
         for run in document["runs"]
+        if "fingerprint" in run
     }
 
 
@@ -83,7 +87,7 @@ def coverage_view(
     """Of a ``coverage.json``: over the iterations where several were saved, and by radius.
 
     Args:
-        letters: of the report's own runs, by path.
+        letters: of the report's own runs, by the fingerprint of their set.
     """
     runs = [run | {"label": _letter(run, letters)} for run in document["runs"]]
     over = [
@@ -123,7 +127,7 @@ def coverage_view(
 
 
 def _letter(run: Mapping[str, Any], letters: Mapping[str, str]) -> str:
-    return letters.get(Path(run["artefact"]).as_posix(), str(run["label"]))
+    return letters.get(str(run.get("fingerprint")), str(run["label"]))
 
 
 def _label(run: Mapping[str, Any], runs: Sequence[Any]) -> str:
@@ -143,14 +147,14 @@ def _coverage_table(name: str, runs: Sequence[Mapping[str, Any]]) -> TableView:
 
 def ablation_view(name: str, path: str, document: Mapping[str, Any]) -> StudyView:
     """Of an ``ablation.json``: its cells and main effects."""
-    cells = []
+    cells, measure = [], str(document.get("measure", "accuracy"))
     for cell in document["cells"]:
         accuracy, gap = cell["accuracy"], cell["difference"]
         note = "base" if cell["base"] else f"failed: {cell['error']}" if cell["error"] else ""
         row = (Cell(cell["name"], marked=cell["base"]), _mean(accuracy), _gap(gap), Cell(note))
         cells.append(row)
-    headers = ("cell", "accuracy, %", "to base, points", "note")
-    caption = "Test accuracy of every cell, mean ± half of its 95 % interval over seeds"
+    headers = ("cell", f"{measure}, %", "to base, points", "note")
+    caption = f"Test {measure} of every cell, mean ± half of its 95 % interval over seeds"
     tables = [TableView(f"{name}-cells", caption, headers, tuple(cells))]
     effects = [
         (Cell(f"{e['key']}={e['value']}"), _gap(e["effect"]), Cell(str(e["cells"]), e["cells"]))
@@ -168,7 +172,7 @@ def ablation_view(name: str, path: str, document: Mapping[str, Any]) -> StudyVie
         for cell in document["cells"]
         if (mean := cell["accuracy"]) is not None
     ]
-    drawn = dots_figure(f"{name}-dots", "Cells with 95 % intervals", "test accuracy, %", dots)
+    drawn = dots_figure(f"{name}-dots", "Cells with 95 % intervals", f"test {measure}, %", dots)
     return StudyView(name, "Ablation", path, words, present(drawn), tuple(tables))
 
 
@@ -208,15 +212,33 @@ def _there(findings: Iterable[Finding | None]) -> tuple[Finding, ...]:
     return tuple(f for f in findings if f is not None)
 
 
-def split_halves(studies: Sequence[StudySource], fingerprint: str) -> dict[str, float]:
-    """Split-half ρ by scorer, of the comparisons made on the data with ``fingerprint``."""
-    return {
-        str(scorer["name"]): float(scorer["split_half"])
-        for study in studies
-        if study.document.get("data_fingerprint") == fingerprint
-        for scorer in study.document.get("scorers", ())
-        if scorer.get("split_half") is not None
-    }
+def split_half_of(
+    studies: Sequence[StudySource], recipe: Mapping[str, Any], fingerprint: str
+) -> float | None:
+    """Split-half ρ of the very scores that ``recipe`` reads.
+
+    Args:
+        studies: comparisons.
+        recipe: of a run, as in its manifest.
+        fingerprint: of the data that the run was made of.
+
+    Returns:
+        None unless a comparison on those data, under the recipe's seed, has its scorer with all
+        options alike.
+    """
+    return next(
+        (
+            float(scorer["split_half"])
+            for study in studies
+            if study.document.get("data_fingerprint") == fingerprint
+            and "seed" in recipe
+            and study.document.get("seed") == recipe["seed"]
+            for scorer in study.document.get("scorers", ())
+            if scorer.get("split_half") is not None
+            and scorer.get("scorer", {}) == recipe.get("scorer")
+        ),
+        None,
+    )
 
 
 def tuning_view(name: str, path: str, document: Mapping[str, Any]) -> StudyView:
@@ -224,7 +246,9 @@ def tuning_view(name: str, path: str, document: Mapping[str, Any]) -> StudyView:
     drawn, rows, findings = [], [], []
     searched = [(arm, stage) for arm in document["arms"] for stage in arm["stages"]]
     for key in dict.fromkeys(k for _, stage in searched for k in stage["keys"]):
-        lines = [_curve(arm, s) for arm, s in searched if s["keys"] == [key]]
+        alone = [(arm, s) for arm, s in searched if s["keys"] == [key]]
+        lines = [_curve(arm["name"] or "mean", s["points"]) for arm, s in alone]
+        lines += [_full_length(arm, s, k) for k, (arm, s) in enumerate(alone) if s.get("finals")]
         labels = (key, "validation accuracy, %")
         title = f"{key}, mean with 95 % intervals"
         drawn.append(
@@ -232,8 +256,7 @@ def tuning_view(name: str, path: str, document: Mapping[str, Any]) -> StudyView:
         )
     for arm, stage in searched:
         keys, best = stage["keys"], stage["best"]
-        at = next(p for p in stage["points"] if p["values"] == best)
-        found = estimate(at["accuracies"])
+        found = estimate(_top(stage)["accuracies"])
         accuracy = Cell("–") if found is None else Cell(figures(found.mean, found.half), found.mean)
         values = ", ".join(f"{k} = {v:g}" for k, v in zip(keys, best, strict=True))
         shape = (stage["shape"] or {}).get("verdict", "–")
@@ -253,6 +276,8 @@ def tuning_view(name: str, path: str, document: Mapping[str, Any]) -> StudyView:
     ]
     headers = ("tuned", "best", "validation accuracy, %", "shape", "places")
     caption = "Best values found, mean ± half of its 95 % interval over seeds"
+    if any(stage.get("finals") for _, stage in searched):
+        caption += "; at full length where the best was trained so"
     table = TableView(f"{name}-table", caption, headers, tuple(rows), wide=2)
     return StudyView(
         name, "Tuning", path, tuple(words), present(*drawn), (table,), _there(findings)
@@ -263,13 +288,26 @@ def _named(finding: Finding | None, name: str) -> Finding | None:
     return None if finding is None else replace(finding, check=f"{finding.check}, {name}")
 
 
-def _curve(arm: Mapping[str, Any], stage: Mapping[str, Any]) -> Line:
+def _top(stage: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The best place: its training at full length, where there is one."""
+    places = (*stage.get("finals", ()), *stage["points"])
+    found: Mapping[str, Any] = next(p for p in places if p["values"] == stage["best"])
+    return found
+
+
+def _full_length(arm: Mapping[str, Any], stage: Mapping[str, Any], place: int) -> Line:
+    """The finals of ``stage``, in the colour of its curve at ``place``, with other dashes."""
+    name = f"{arm['name']} at full length".strip()
+    return replace(_curve(name, stage["finals"]), look=(place, place + 1))
+
+
+def _curve(name: str, points: Sequence[Mapping[str, Any]]) -> Line:
     """Validation accuracy in % over the one option searched."""
-    places = sorted(stage["points"], key=lambda p: p["values"][0])
+    places = sorted(points, key=lambda p: p["values"][0])
     means = [estimate(p["accuracies"]) for p in places]
     there = [(p["values"][0], e) for p, e in zip(places, means, strict=True) if e is not None]
     return Line(
-        arm["name"] or "mean",
+        name,
         tuple(float(at) for at, _ in there),
         tuple(100 * e.mean for _, e in there),
         tuple(_percent(e.half) for _, e in there),

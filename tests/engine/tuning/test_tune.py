@@ -12,6 +12,7 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.progress import SilentProgress
 from condense.engine.store import Store
 from condense.engine.study import Cell, make_cell
+from condense.engine.tuning.objective import Cost
 from condense.engine.tuning.result import Arm, Row, Stage, Tuning
 from condense.engine.tuning.settings import Settings
 from condense.engine.tuning.tune import tune
@@ -168,6 +169,28 @@ def test_over_keeps_a_failure_in_its_arm_and_picks_the_best(bench):
     assert result.best is window
     with pytest.raises(OptionError, match="has no option beta"):
         bench(selector="random")
+
+
+def test_over_goes_by_the_last_search(bench):
+    base = bench().base
+    ahead_at_first = (stage_of((0.5, (0.9,)), best=0), stage_of((0.5, (0.7,)), best=0))
+    ahead_at_last = (stage_of((0.5, (0.8,)), best=0), stage_of((0.5, (0.85,)), best=0))
+    arms = [
+        Arm(name, {}, base, tuple(replace(s, cost=Cost()) for s in stages), base)
+        for name, stages in (("one", ahead_at_first), ("two", ahead_at_last))
+    ]
+    result = Tuning(base, SMALL, "digits", (8, 2), tuple(arms))
+    assert result.best is arms[1]
+    best = result.to_json()["best"]
+    assert (best["name"], best["accuracy"]["mean"]) == ("two", 0.85)
+
+
+@pytest.mark.parametrize("key", ["policy", "matcher.iterations"])
+def test_what_only_matching_reads_cannot_be_compared_without_it(bench, key):
+    values = {"policy": ["full", "partial"], "matcher.iterations": ["1", "2"]}[key]
+    with pytest.raises(OptionError, match=r"^--over .* add --also policy\.alpha$") as caught:
+        bench(over=(key, values))
+    assert f"--over {key}={','.join(values)} compares nothing" in str(caught.value)
 
 
 def test_data_too_small_are_refused_before_any_training(bench, digits):
