@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import click.testing
 import pytest
@@ -170,7 +171,8 @@ def test_on_a_terminal_the_table_stands_above_the_bars():
 
     cells = (Cell("base", {}, None, is_base=True), Cell("selector=random", {}, None))
     rows = (Row(cells[0], (0.25, 0.75)), Row(cells[1], (0.5, None)))
-    so_far = Ablation(Study(None, (), cells, (0, 1), True), "digits", rows)
+    base = {"evaluator": SimpleNamespace(cls=SimpleNamespace(measure="coverage"))}
+    so_far = Ablation(Study(base, (), cells, (0, 1), True), "digits", rows)
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     progress = TerminalProgress(console, delay=0.0)
     _live(progress)(so_far)
@@ -180,4 +182,5 @@ def test_on_a_terminal_the_table_stands_above_the_bars():
     text = console.file.getvalue()
     assert re.search(r"selector=random +1 +50.00 ± – +\+25.00 ± –", text)
     assert text.index("selector=random") < text.index("ablation")
+    assert "coverage, % ± 95 %" in text
     _live(QuietProgress())(so_far)
