@@ -202,6 +202,19 @@ def read_recipe(path: Path) -> RecipeFile:
     return RecipeFile(tables, path)
 
 
+def flatten(table: Table, head: str = "") -> dict[str, Any]:
+    """``{"a": {"component": "x", "b": 1}}`` as ``{"a": "x", "a.b": 1}``: dotted keys, a component
+    under the key of what it serves."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        path = head if key == COMPONENT else f"{head}.{key}" if head else key
+        if isinstance(value, Mapping):
+            found |= flatten(value, path)
+        else:
+            found[path] = value
+    return found
+
+
 def _replace(value: Any, old: Any, new: Any) -> Any:
     """``value`` with ``new`` for every ``old`` in its tables and lists."""
     if isinstance(value, dict):

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from condense.errors import CondenseError
+from condense.report.formats import seconds as seconds
 
 INTERRUPTED = "interrupted; the same command continues where it stopped"
 OUT_OF_MEMORY = (
@@ -121,13 +122,3 @@ def percent(evaluation: Any) -> str:
 def megabytes(count: float) -> str:
     """``count`` bytes in units of 2²⁰."""
     return f"{count / 2**20:.1f} MB"
-
-
-def seconds(value: float) -> str:
-    """A duration as ``"0.4 s"``, ``"2 min 05 s"`` or ``"3 h 10 min"``."""
-    if value < 60:
-        return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from condense.options import COMPONENT, format_value
+from condense.options import format_value
 from condense.plugin.registry import STAGES
+from condense.recipe import flatten
 
 Table = Mapping[str, Any]
 
@@ -21,7 +22,7 @@ def run_labels(runs: Sequence[tuple[str, Table]]) -> list[str]:
     Args:
         runs: (method, recipe as in ``recipe.toml``) each.
     """
-    flat = [_flat(recipe) for _, recipe in runs]
+    flat = [{k: v for k, v in flatten(table).items() if k != "method"} for _, table in runs]
     labels = []
     for (method, _), own in zip(runs, flat, strict=True):
         peers = [other for (name, _), other in zip(runs, flat, strict=True) if name == method]
@@ -56,15 +57,3 @@ def _order(key: str) -> tuple[int, str]:
     stages = list(STAGES)
     head = key.partition(".")[0]
     return (stages.index(head) + 1 if head in stages else 0, key)
-
-
-def _flat(table: Table, prefix: str = "") -> dict[str, Any]:
-    """``{"policy": "partial", "policy.alpha": 0.5, …}``; a component stands under its own key."""
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        path = prefix.removesuffix(".") if key == COMPONENT else f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{path}.")
-        elif path != "method":
-            found[path] = value
-    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Generator, Tensor
 
@@ -46,13 +48,4 @@ def hold_out(data: LabeledData, share: float, rng: Generator) -> LabeledData:
     chosen = torch.zeros(len(data), dtype=torch.bool)
     chosen[torch.cat(held)] = True
     rest, part = torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
-    kept = data.subset(rest)
-    return LabeledData(
-        kept.inputs,
-        kept.labels,
-        data.classes,
-        data.normalization,
-        data.flip,
-        f"{data.name}-fit",
-        data.subset(part),
-    )
+    return replace(data.subset(rest), name=f"{data.name}-fit", test=data.subset(part))

@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 
 from condense.engine.coverage import Coverage
 from condense.engine.export import replace_folder
+from condense.report.palette import SERIES
 
 JSON = "coverage.json"
 OWNED = (JSON, "coverage.*")  # what a folder of ours may hold
-COLOURS = ("#4271ae", "#c44e52", "#55a868", "#8172b2", "#ccb974", "#64b5cd")
 HALVES = (("hard", "-"), ("easy", "--"))
 GREY = "#8c8c8c"
 
@@ -142,7 +142,7 @@ def _line(
     marker: str,
     label: str,
 ) -> None:
-    colour = COLOURS[place % len(COLOURS)]
+    colour = SERIES[place % len(SERIES)]
     axes.plot(xs, ys, color=colour, ls=style, marker=marker, ms=4, lw=1.5, label=label)
 
 

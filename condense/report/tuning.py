@@ -22,10 +22,10 @@ from condense.engine.tuning.result import Arm, Stage, Tuning
 from condense.engine.tuning.search import LIMIT, NARROW, NOISE
 from condense.engine.tuning.settings import Settings
 from condense.recipe import Recipe
+from condense.report.palette import SERIES
 
 JSON = "tune.json"
 OWNED = (JSON, "tune.*", "recipe.toml")
-COLOURS = ("#4271ae", "#c44e52", "#55a868", "#8172b2", "#ccb974", "#64b5cd")
 GUESS, FINAL = "#8c8c8c", "#dd8452"
 SHAPES = {
     CONCAVE: "The curve is concave: every second difference is negative beyond its 95 % interval.",
@@ -164,7 +164,7 @@ def draw(result: Tuning, path: Path) -> Path:
 
 
 def _draw_stage(axes: Axes, arm: Arm, stage: Stage, key: str, number: int, alone: bool) -> None:
-    colour = COLOURS[number % len(COLOURS)]
+    colour = SERIES[number % len(SERIES)]
     place = stage.keys.index(key)
     rows = sorted(stage.rows, key=lambda row: row.values[place])
     at = [row.values[place] for row in rows]

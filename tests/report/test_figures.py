@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from condense.report.formats import percent, points, seconds, setting
 from condense.report.page.figures import (
     DRAWN,
     Line,
@@ -16,7 +17,6 @@ from condense.report.page.figures import (
     running_median,
     step_figure,
 )
-from condense.report.page.formats import percent, points, seconds, setting
 from condense.report.page.page import report_of
 from condense.report.page.sources import read_sources
 from condense.report.page.svg import PROPERTIES, SERIES, colour, dashes, draw

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from condense.report.page.formats import percent
+from condense.report.formats import percent
 from condense.report.page.runs import ArmView, RunView
 from condense.report.page.svg import DASHES, MUTED, colour, dashes, draw, log_scale
 from condense.report.page.tables import measure

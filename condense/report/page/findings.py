@@ -8,7 +8,7 @@ from typing import Any
 from condense.engine import diagnosis
 from condense.engine.diagnosis import Finding
 from condense.engine.evidence import Evidence
-from condense.report.page.formats import setting
+from condense.report.formats import setting
 from condense.report.page.runs import OWN
 from condense.report.page.sources import RunSource
 

@@ -16,7 +16,8 @@ from condense.engine.export import MANIFEST, check_writable
 from condense.engine.labels import run_labels
 from condense.engine.store import write_atomic
 from condense.errors import OutputError
-from condense.report.page import figures, formats, studies, tables
+from condense.report import formats
+from condense.report.page import figures, studies, tables
 from condense.report.page.figures import FigureView
 from condense.report.page.findings import evaluated_under, run_findings, shared_findings
 from condense.report.page.runs import RunView, differences, run_view

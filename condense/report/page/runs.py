@@ -12,8 +12,8 @@ from condense.engine.condensed import CondensedSamples
 from condense.engine.diagnosis import Finding
 from condense.engine.statistics import Estimate, estimate, unpaired
 from condense.plugin.registry import STAGES
-from condense.recipe import recipe_toml
-from condense.report.page.formats import setting
+from condense.recipe import flatten, recipe_toml
+from condense.report.formats import setting
 from condense.report.page.pictures import GridRow, grid
 from condense.report.page.sources import RunSource
 
@@ -271,22 +271,10 @@ def class_views(
 
 def differences(runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
     """Option keys with the values of each recipe, for those that are not alike in all of them."""
-    flat = [flatten(recipe) for recipe in runs]
+    flat = [{key: setting(v) for key, v in flatten(recipe).items()} for recipe in runs]
     keys = dict.fromkeys(key for recipe in flat for key in recipe)
     return [
         (key, tuple(recipe.get(key, "–") for recipe in flat))
         for key in keys
         if any(recipe.get(key) != flat[0].get(key) for recipe in flat)
     ]
-
-
-def flatten(table: Mapping[str, Any], head: str = "") -> dict[str, str]:
-    """``{"a": {"component": "x", "b": 1}}`` as ``{"a": "x", "a.b": "1"}``."""
-    found: dict[str, str] = {}
-    for key, value in table.items():
-        name = head if key == "component" else f"{head}.{key}" if head else key
-        if isinstance(value, Mapping):
-            found |= flatten(value, name)
-        else:
-            found[name] = setting(value)
-    return found

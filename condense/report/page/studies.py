@@ -9,8 +9,8 @@ from typing import Any
 from condense.engine.diagnosis import Finding, check_best, check_reliability, sorted_findings
 from condense.engine.statistics import estimate
 from condense.errors import DataError
+from condense.report.formats import points
 from condense.report.page.figures import Dot, FigureView, Line, dots_figure, lines_figure, present
-from condense.report.page.formats import points
 from condense.report.page.sources import StudySource
 from condense.report.page.tables import Cell, TableView, figures
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from condense.engine.statistics import Estimate
-from condense.report.page.formats import percent, points, seconds
+from condense.report.formats import percent, points, seconds
 from condense.report.page.runs import ClassView, RunView
 
 EACH = 10  # classes listed at either end where they are many
