@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from condense.engine.device import peak_memory_mb
 from condense.engine.evaluation import baseline_trials, condensed_trial, evaluate
 from condense.engine.export import ARTEFACT, check_writable, save_artefact
 from condense.engine.features import FeatureOptions, by_difficulty, halves_of_test
+from condense.engine.folders import default_path
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.store import Store
 from condense.errors import DataError, OptionError
@@ -143,10 +142,8 @@ def default_folder(pipeline: Pipeline) -> Path:
     recipe = pipeline.recipe
     budget = recipe.budget
     size = f"ipc{budget.ipc}" if budget.ipc is not None else f"fraction{budget.fraction:g}"
-    text = json.dumps([recipe.to_dict(), pipeline.data.fingerprint], sort_keys=True)
-    short = hashlib.sha256(text.encode()).hexdigest()[:8]
-    name = re.sub(r"[^\w.]+", "-", pipeline.data.name).strip("-") or "data"
-    return Path("runs") / f"{recipe.method}-{name}-{size}-s{recipe.seed}-{short}"
+    parts = [recipe.to_dict(), pipeline.data.fingerprint]
+    return default_path(recipe.method, pipeline.data.name, parts, f"{size}-s{recipe.seed}")
 
 
 def evaluate_artefact(

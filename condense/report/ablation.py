@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from matplotlib.figure import Figure
 
 from condense.engine.ablate import Ablation
 from condense.engine.export import replace_folder
+from condense.engine.folders import default_path
 from condense.engine.statistics import Estimate
 from condense.engine.study import Study
 
@@ -34,9 +33,7 @@ def ablation_folder(study: Study) -> Path:
         list(study.seeds),
         study.one_at_a_time,
     ]
-    short = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
-    data = re.sub(r"[^\w.]+", "-", study.base["data"].name).strip("-")
-    return Path("runs") / f"ablate-{study.base.method}-{data}-{short}"
+    return default_path(f"ablate-{study.base.method}", study.base["data"].name, parts)
 
 
 def write_ablation(result: Ablation, folder: Path) -> Path:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from matplotlib.figure import Figure
 
 from condense.engine.coverage import Coverage
 from condense.engine.export import replace_folder
+from condense.engine.folders import default_path
 from condense.report.palette import SERIES
 
 JSON = "coverage.json"
@@ -29,9 +28,7 @@ GREY = "#8c8c8c"
 def coverage_folder(result: Coverage) -> Path:
     """``runs/coverage-DATA-HASH``; equal runs and options, equal folders."""
     parts = [result.data, dict(result.options), [run.artefact for run in result.runs]]
-    short = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
-    data = re.sub(r"[^\w.]+", "-", result.data).strip("-") or "data"
-    return Path("runs") / f"coverage-{data}-{short}"
+    return default_path("coverage", result.data, parts)
 
 
 def write_coverage(result: Coverage, folder: Path) -> Path:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from condense.engine.export import replace_folder
+from condense.engine.folders import default_path
 from condense.engine.tuning.curve import CONCAVE, NOT_CONCAVE, WITHIN
 from condense.engine.tuning.result import Arm, Stage, Tuning
 from condense.engine.tuning.search import LIMIT, NARROW, NOISE
@@ -37,9 +36,7 @@ SHAPES = {
 def tuning_folder(base: Recipe, over: Mapping[str, Sequence[str]], settings: Settings) -> Path:
     """``runs/tune-METHOD-DATA-HASH``; equal questions, equal folders."""
     parts = [base.to_dict(), {k: list(v) for k, v in over.items()}, vars(settings)]
-    short = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
-    data = re.sub(r"[^\w.]+", "-", base["data"].name).strip("-")
-    return Path("runs") / f"tune-{base.method}-{data}-{short}"
+    return default_path(f"tune-{base.method}", base["data"].name, parts)
 
 
 def write_tuning(result: Tuning, folder: Path) -> Path:
