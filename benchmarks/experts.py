@@ -28,8 +28,9 @@ from condense.engine.tensors import Batcher
 from condense.engine.train import Schedule, train
 from condense.interfaces import TrainingSet
 from condense.options import AugmentationSpec
-from condense_plugins.matchers.trajectory.experts import packed, train_expert, unpacked
+from condense_plugins.matchers.trajectory.experts import expert_training, trained_alone
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
+from condense_plugins.matchers.trajectory.snapshots import packed, unpacked
 from condense_plugins.matchers.trajectory.student import flatten
 
 BATCH, LR = 256, 0.01
@@ -99,7 +100,7 @@ def rows_of(
             network=spec, max_start_epoch=epochs, expert_epochs=1, expert_batch_size=BATCH,
             expert_lr=LR, precision=precision,
         )  # type: ignore[arg-type] # fmt: skip
-        return lambda: train_expert(data, context, options, 0, 0)
+        return lambda: trained_alone(expert_training(data, context, options, 0, 0))
 
     ways: dict[str, Any] = {p: ours(p) for p in precisions}
     ways["bare"] = lambda: bare(fresh(), inputs, labels, epochs)

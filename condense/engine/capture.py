@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +17,15 @@ from condense.interfaces import Augmentation
 WARMUP = 3  # eager runs before capture, so that cuDNN and the allocator have settled
 
 
-def capture(body: Callable[[], object]) -> torch.cuda.CUDAGraph:
-    """``body`` warmed up on a side stream, then recorded.
+def capture(body: Callable[[], object]) -> Callable[[], object]:
+    """``body`` warmed up on a side stream, then recorded; a call of the result replays it.
 
-    cuDNN's benchmark mode is off while recording: its search cannot run inside a capture.
+    cuDNN's benchmark mode is off while recording: its search cannot run inside a capture. Where
+    something in ``body`` cannot be recorded (a plugin's network that waits for the device, say),
+    a warning says so and ``body`` itself is returned: slower, with equal results.
+
+    Raises:
+        torch.cuda.OutOfMemoryError: if the recording does not fit the device.
     """
     benchmark = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = False
@@ -29,12 +36,39 @@ def capture(body: Callable[[], object]) -> torch.cuda.CUDAGraph:
             for _ in range(WARMUP):
                 body()
         torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            body()
+        return _recorded(body)
     finally:
         torch.backends.cudnn.benchmark = benchmark
-    return graph
+
+
+def _recorded(body: Callable[[], object]) -> Callable[[], object]:
+    graph = torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.graph(graph):
+            body()
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        torch.cuda.synchronize()
+        reason = str(error).strip().partition("\n")[0]
+        warnings.warn(
+            f"a step could not be recorded as a CUDA graph ({reason}); it runs uncaptured, which "
+            "is slower",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return body
+    return graph.replay
+
+
+@dataclass(frozen=True, eq=False)
+class _Recording:
+    """A recorded step, what it reads, and ``out``, the logits that its last run left."""
+
+    run: Callable[[], object]
+    indices: Tensor
+    draws: Tensor
+    out: list[Tensor] = field(default_factory=list)
 
 
 class CapturedStep:
@@ -57,7 +91,7 @@ class CapturedStep:
             weight_decay=schedule.weight_decay,
             fused=True,
         )
-        self._recorded: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]] = {}
+        self._recorded: dict[int, _Recording] = {}
 
     def set_lr(self, lr: float) -> None:
         self.lr.fill_(lr)
@@ -65,15 +99,13 @@ class CapturedStep:
     def __call__(self, indices: Tensor, draws: Tensor) -> Tensor:
         if len(indices) not in self._recorded:
             self._recorded[len(indices)] = self._record(indices, draws)
-        graph, static_indices, static_draws, logits = self._recorded[len(indices)]
-        static_indices.copy_(indices)
-        static_draws.copy_(draws)
-        graph.replay()
-        return logits
+        recording = self._recorded[len(indices)]
+        recording.indices.copy_(indices)
+        recording.draws.copy_(draws)
+        recording.run()
+        return recording.out[0]
 
-    def _record(
-        self, indices: Tensor, draws: Tensor
-    ) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]:
+    def _record(self, indices: Tensor, draws: Tensor) -> _Recording:
         static_indices, static_draws = indices.clone(), draws.clone()
         out: list[Tensor] = []
 
@@ -88,12 +120,12 @@ class CapturedStep:
 
         state = {k: v.clone() for k, v in self.network.state_dict().items()}
         momentum = {p: b.clone() for p, b in self._momentum().items()}
-        graph = capture(body)
+        run = capture(body)
         self.network.load_state_dict(state)
         for parameter, buffer in self._momentum().items():
             # zero momentum makes the first step a plain one, as a missing buffer does
             buffer.copy_(momentum.get(parameter, torch.zeros_like(buffer)))
-        return graph, static_indices, static_draws, out[0]
+        return _Recording(run, static_indices, static_draws, out)
 
     def _momentum(self) -> dict[Tensor, Tensor]:
         state = self.optimizer.state

@@ -8,6 +8,7 @@ Nothing inside waits for the device.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -34,6 +35,54 @@ class Watch(Protocol):
         """``done`` epochs are complete."""
 
 
+@dataclass(frozen=True, eq=False)
+class Training:
+    """One network and how it is to be trained.
+
+    Attributes:
+        network: on ``data.device``; trained in place and left in train mode.
+        data: what to train on.
+        schedule: SGD and its budget.
+        augmentation: drawn from ``rng``.
+        rng: generator on ``data.device``; the only source of randomness.
+        watch: told of every batch and epoch.
+        task: advanced by one per step.
+    """
+
+    network: nn.Module
+    data: Batcher
+    schedule: Schedule
+    augmentation: Augmentation
+    rng: Generator
+    watch: Watch | None = None
+    task: Task | None = None
+
+    def steps(self) -> Iterator[None]:
+        """Do the training, one step each time the next item is asked for."""
+        self.network.train()
+        step = _step(self.network, self.data, self.schedule, self.augmentation)
+        size = self.schedule.batch_size
+        epochs = -(-self.schedule.steps // batches_per_epoch(len(self.data), size))
+        left = self.schedule.steps
+        order = _epochs(self.data, size, self.augmentation, self.rng)
+        for epoch, batches in enumerate(order):
+            step.set_lr(self.schedule.lr_at(epoch, epochs))
+            for indices, draws in batches:
+                logits = step(indices, draws)
+                if self.watch is not None:
+                    self.watch.on_batch(indices, logits)
+                if self.task is not None:
+                    self.task.advance()
+                left -= 1
+                yield
+                if left == 0:
+                    break
+            if self.watch is not None:
+                self.watch.on_epoch(epoch + 1)
+            if left == 0:
+                return
+
+
 def train(
     network: nn.Module,
     data: Batcher,
@@ -44,38 +93,11 @@ def train(
     watch: Watch | None = None,
     task: Task | None = None,
 ) -> None:
-    """Train ``network`` in place for ``schedule.steps`` steps.
-
-    Args:
-        network: on ``data.device``; left in train mode.
-        data: what to train on.
-        schedule: SGD and its budget.
-        augmentation: drawn from ``rng``.
-        rng: generator on ``data.device``; the only source of randomness.
-        watch: told of every batch and epoch.
-        task: advanced by one per step.
-    """
-    network.train()
-    step = _step(network, data, schedule, augmentation)
-    per_epoch = batches_per_epoch(len(data), schedule.batch_size)
-    epochs = -(-schedule.steps // per_epoch)
-    left = schedule.steps
+    """Train ``network`` in place for ``schedule.steps`` steps; see :class:`Training`."""
+    training = Training(network, data, schedule, augmentation, rng, watch, task)
     with numerics(schedule.precision, data.device), reused_memory():
-        for epoch, batches in enumerate(_epochs(data, schedule.batch_size, augmentation, rng)):
-            step.set_lr(schedule.lr_at(epoch, epochs))
-            for indices, draws in batches:
-                logits = step(indices, draws)
-                if watch is not None:
-                    watch.on_batch(indices, logits)
-                if task is not None:
-                    task.advance()
-                left -= 1
-                if left == 0:
-                    break
-            if watch is not None:
-                watch.on_epoch(epoch + 1)
-            if left == 0:
-                return
+        for _ in training.steps():
+            pass
 
 
 def _epochs(

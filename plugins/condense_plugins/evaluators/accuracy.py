@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import torch
@@ -13,10 +13,11 @@ from torch import Generator, Tensor
 from condense import hookimpl
 from condense.engine import rng as rngs
 from condense.engine.estimate import training_seconds
+from condense.engine.lanes import train_each
 from condense.engine.precision import PrecisionOption, settle_precision
 from condense.engine.schedule import Schedule, batches_per_epoch
 from condense.engine.tensors import Batcher
-from condense.engine.train import predict, train
+from condense.engine.train import Training, predict
 from condense.interfaces import (
     Arm,
     Augmentation,
@@ -66,6 +67,13 @@ class AccuracyEvaluator:
             description="an arm without distilled samples is trained under each; the better counts",
         )
 
+        at_once: int | None = Field(
+            None,
+            ge=1,
+            description="networks trained side by side; unset = on a GPU as many as is quickest, "
+            "on a CPU one",
+        )
+
         @model_validator(mode="after")
         def _some_baseline(self) -> Any:
             if not self.baseline_augmentations:
@@ -98,27 +106,32 @@ class AccuracyEvaluator:
         start = time.perf_counter()
         schedule = self._schedule(arm.size, context)
         tests = Batcher(test, context.device)
-        values, rates = [], []
-        share = torch.zeros(len(test), device=context.device)
+        right = torch.zeros(o.repeats, len(test), dtype=torch.bool)
         title = f"evaluate {arm.name} ({augmentation.name})"
         with context.progress.task(title, o.repeats * schedule.steps, "step") as task:
-            for repeat in range(o.repeats):
-                network = context.network(o.network, test.geometry, rngs.fork(rng, "init", repeat))
-                data = Batcher(arm.draw(repeat), context.device)
-                batches = rngs.fork(rng, "batches", repeat, device=context.device)
-                train(network, data, schedule, augmentation, batches, task=task)
-                right = (
-                    predict(network, tests, precision=schedule.precision).argmax(1) == tests.labels
-                )
-                values.append(int(right.sum()) / len(right))
-                share += right
-                rates.append(_per_class(right, tests.labels, test.geometry.classes))
+
+            def trainings() -> Iterator[Training]:
+                for repeat in range(o.repeats):
+                    init = rngs.fork(rng, "init", repeat)
+                    yield Training(
+                        context.network(o.network, test.geometry, init),
+                        Batcher(arm.draw(repeat), context.device),
+                        schedule,
+                        augmentation,
+                        rngs.fork(rng, "batches", repeat, device=context.device),
+                        task=task,
+                    )
+
+            for repeat, done in train_each(trainings(), o.at_once):
+                guess = predict(done.network, tests, precision=schedule.precision).argmax(1)
+                right[repeat] = (guess == tests.labels).cpu()
+        rates = [_per_class(row, test.labels, test.geometry.classes) for row in right]
         return Evaluation(
-            tuple(values),
+            tuple(int(row.sum()) / len(row) for row in right),
             self._protocol(schedule, context, augmentation),
             time.perf_counter() - start,
             tuple(torch.stack(rates).mean(0).tolist()),
-            (share / o.repeats).cpu(),
+            right.float().sum(0) / o.repeats,
         )
 
     def cost(self, data: LabeledData, size: int, context: Context) -> Cost:

@@ -62,7 +62,8 @@ def test_estimates_are_what_is_stored(tiny_images, context):
     rng = torch.Generator().manual_seed(1)
     for dtype in ("fp32", "bf16"):
         options = SMALL.model_copy(update={"expert_dtype": dtype})
-        trajectory = experts.train_expert(tiny_images, context, options, seed=1, index=0)
+        training = experts.expert_training(tiny_images, context, options, seed=1, index=0)
+        trajectory = experts.trained_alone(training)
         disk, memory = experts.trajectory_bytes(tiny_images, context, options, rng)
         assert memory == trajectory.nbytes
         assert disk == sum(t.nbytes for t in experts.packed(trajectory, dtype).values())
@@ -70,6 +71,6 @@ def test_estimates_are_what_is_stored(tiny_images, context):
 
 def test_more_than_memory_holds_is_refused_before_training(tiny_images, context, monkeypatch):
     monkeypatch.setattr(experts, "available_memory", lambda: 30_000)
-    monkeypatch.setattr(experts, "train_expert", None)
+    monkeypatch.setattr(experts, "expert_training", None)
     with pytest.raises(CapacityError, match=r"2 experts take .* lower matcher\.experts"):
         experts.load_experts(tiny_images, context, SMALL, torch.Generator().manual_seed(1))

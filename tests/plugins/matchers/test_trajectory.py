@@ -110,10 +110,16 @@ def batches_drawn(data, context, rng, batch_size, epochs):
     return recorder.epochs[:-1]
 
 
+def one_expert(data, context, options, seed, index):
+    return experts_module.trained_alone(
+        experts_module.expert_training(data, context, options, seed, index)
+    )
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_expert_is_what_plain_sgd_gives(momentum, tiny_images, context):
     options = SMALL.model_copy(update={"expert_momentum": momentum, "expert_lr": 0.05})
-    got = experts_module.train_expert(tiny_images, context, options, seed=3, index=1)
+    got = one_expert(tiny_images, context, options, seed=3, index=1)
 
     network = context.network(
         options.network, tiny_images.geometry, rngs.generator(3, "init", 1)
@@ -140,7 +146,7 @@ def test_expert_is_what_plain_sgd_gives(momentum, tiny_images, context):
 
 
 def test_trajectory_has_the_init_and_a_snapshot_per_epoch(tiny_images, context):
-    got = experts_module.train_expert(tiny_images, context, SMALL, seed=3, index=0)
+    got = one_expert(tiny_images, context, SMALL, seed=3, index=0)
     init = context.network(SMALL.network, tiny_images.geometry, rngs.generator(3, "init", 0))
     assert len(got) == SMALL.last_epoch + 1 == 5  # starts 0 … 2, targets two later
     assert torch.equal(got[0], vector(init))
@@ -150,13 +156,13 @@ def test_trajectory_has_the_init_and_a_snapshot_per_epoch(tiny_images, context):
 
 def test_experts_differ_and_more_of_them_reuse_the_first(tiny_images, context, monkeypatch):
     trained = []
-    real = experts_module.train_expert
+    real = experts_module.expert_training
 
     def spy(data, context, options, seed, index, task=None):
         trained.append(index)
         return real(data, context, options, seed, index, task)
 
-    monkeypatch.setattr(experts_module, "train_expert", spy)
+    monkeypatch.setattr(experts_module, "expert_training", spy)
     two = experts_module.load_experts(tiny_images, context, SMALL, generator())
     more = SMALL.model_copy(update={"experts": 3})
     three = experts_module.load_experts(tiny_images, context, more, generator())

@@ -3,91 +3,26 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from condense.engine import rng as rngs
 from condense.engine.device import available_memory
+from condense.engine.lanes import train_each
 from condense.engine.precision import settle_precision
 from condense.engine.schedule import Schedule, batches_per_epoch
 from condense.engine.tensors import Batcher
-from condense.engine.train import train
+from condense.engine.train import Training
 from condense.errors import CapacityError
 from condense.interfaces import Context, LabeledData, Task, TrainingSet
-from condense_plugins.matchers.trajectory.options import ExpertDtype, TrajectoryOptions
-from condense_plugins.matchers.trajectory.student import flatten
+from condense_plugins.matchers.trajectory.options import TrajectoryOptions
+from condense_plugins.matchers.trajectory.snapshots import Snapshots, packed, unpacked
 
 VERSION = "1"
-
-
-class _Snapshots:
-    """Keeps the parameters after every epoch, without holding the training up.
-
-    Args:
-        network: in training; its parameters of now are the first snapshot.
-        epochs: how many more will come.
-    """
-
-    def __init__(self, network: nn.Module, epochs: int) -> None:
-        self.network = network
-        first = flatten(network)
-        # one block in main memory; page-locked, so that a GPU copies into it on its own
-        self._kept = torch.empty(epochs + 1, len(first), pin_memory=first.is_cuda)
-        self._copies = torch.cuda.Stream(first.device) if first.is_cuda else None  # type: ignore[no-untyped-call]
-        self._keep(0, first)
-
-    def _keep(self, epoch: int, vector: Tensor) -> None:
-        # flatten() is a new vector: no snapshot shares memory with the live weights
-        if self._copies is None:
-            self._kept[epoch] = vector
-            return
-        self._copies.wait_stream(torch.cuda.current_stream(vector.device))
-        with torch.cuda.stream(self._copies):
-            self._kept[epoch].copy_(vector, non_blocking=True)
-        vector.record_stream(self._copies)  # not to be used anew before it is copied
-
-    def on_batch(self, indices: Tensor, logits: Tensor) -> None:
-        """Nothing to see inside an epoch."""
-
-    def on_epoch(self, done: int) -> None:
-        self._keep(done, flatten(self.network))
-
-    def all(self) -> Tensor:
-        """float32 [epochs + 1, P] on the CPU, once every copy is done."""
-        if self._copies is not None:
-            self._copies.synchronize()
-        return self._kept
-
-
-def packed(trajectory: Tensor, dtype: ExpertDtype) -> dict[str, Tensor]:
-    """``trajectory`` float32 [E + 1, P] as it is stored.
-
-    In bf16 the first snapshot stays float32 and each later one is the way from the one before
-    *as it will be read back*: rounding errors are those of one epoch's way, and do not add up.
-    """
-    if dtype == "fp32":
-        return {"trajectory": trajectory}
-    now = trajectory[0].clone()
-    ways = torch.empty(len(trajectory) - 1, len(now), dtype=torch.bfloat16)
-    for way, snapshot in zip(ways, trajectory[1:], strict=True):
-        way.copy_(snapshot - now)
-        now += way
-    return {"first": trajectory[0], "ways": ways}
-
-
-def unpacked(stored: dict[str, Tensor]) -> Tensor:
-    """The trajectory float32 [E + 1, P] behind :func:`packed`."""
-    if "trajectory" in stored:
-        return stored["trajectory"]
-    trajectory = torch.empty(len(stored["ways"]) + 1, len(stored["first"]))
-    trajectory[0] = stored["first"]
-    for epoch, way in enumerate(stored["ways"]):
-        torch.add(trajectory[epoch], way, out=trajectory[epoch + 1])
-    return trajectory
 
 
 def expert_key(
@@ -126,28 +61,56 @@ def load_experts(
         _check_disk(data, context, options, missing, rng)
     steps = options.last_epoch * batches_per_epoch(len(data), options.expert_batch_size)
     with context.progress.task("experts", max(missing, 1) * steps, "step") as task:
+        trained = _Trained(data, context, options, seed, keys, task)
         return [
-            unpacked(
-                context.cache.tensors(
-                    "experts",
-                    key,
-                    partial(_expert_tensors, data, context, options, seed, k, task),
-                )
-            )
+            unpacked(context.cache.tensors("experts", key, partial(trained.tensors, k)))
             for k, key in enumerate(keys)
         ]
 
 
-def _expert_tensors(
-    data: LabeledData,
-    context: Context,
-    options: TrajectoryOptions,
-    seed: int,
-    index: int,
-    task: Task,
-) -> dict[str, Tensor]:
-    trajectory = train_expert(data, context, options, seed, index, task)
-    return packed(trajectory, options.expert_dtype)
+class _Trained:
+    """Experts that the store lacks, trained side by side and handed out one by one.
+
+    Those that follow train along with the one asked for, and are there when their turn comes.
+    """
+
+    def __init__(
+        self,
+        data: LabeledData,
+        context: Context,
+        options: TrajectoryOptions,
+        seed: int,
+        keys: Sequence[dict[str, Any]],
+        task: Task,
+    ) -> None:
+        self._train = partial(expert_training, data, context, options, seed, task=task)
+        self._missing = partial(_missing, keys, context)
+        self._dtype = options.expert_dtype
+        self._begun: list[int] = []
+        self._done: dict[int, Tensor] = {}
+        self._under_way = train_each(self._trainings(), options.experts_at_once)
+
+    def tensors(self, index: int) -> dict[str, Tensor]:
+        """Expert ``index`` as it is stored."""
+        while index not in self._done:
+            following = next(self._under_way, None)
+            if following is None:  # it was in the store when that was looked through, but damaged
+                self._done[index] = trained_alone(self._train(index))
+            else:
+                position, training = following
+                self._done[self._begun[position]] = trajectory_of(training)
+        return packed(self._done.pop(index), self._dtype)
+
+    def _trainings(self) -> Iterator[Training]:
+        for index in self._missing():
+            self._begun.append(index)
+            yield self._train(index)
+
+
+def _missing(keys: Sequence[dict[str, Any]], context: Context) -> Iterator[int]:
+    """Indices of ``keys`` that are not in the store when their turn comes: another process may
+    have been there first."""
+    return (k for k, key in enumerate(keys) if not context.cache.has("experts", key))
 
 
 def missing_experts(
@@ -156,7 +119,7 @@ def missing_experts(
     """How many of the experts are not in the store."""
     seed = rngs.fork_seed(rng.initial_seed(), "experts")
     keys = [expert_key(data, context, options, seed, k) for k in range(options.experts)]
-    return sum(not context.cache.has("experts", key) for key in keys)
+    return sum(1 for _ in _missing(keys, context))
 
 
 def expert_schedule(data: LabeledData, context: Context, options: TrajectoryOptions) -> Schedule:
@@ -170,28 +133,36 @@ def expert_schedule(data: LabeledData, context: Context, options: TrajectoryOpti
     )
 
 
-def train_expert(
+def expert_training(
     data: LabeledData,
     context: Context,
     options: TrajectoryOptions,
     seed: int,
     index: int,
     task: Task | None = None,
-) -> Tensor:
-    """The trajectory of expert ``index``: its parameters after 0, 1, … ``last_epoch`` epochs."""
+) -> Training:
+    """Expert ``index``, ready to be trained; :func:`trajectory_of` has its way afterwards."""
     network = context.network(options.network, data.geometry, rngs.generator(seed, "init", index))
-    snapshots = _Snapshots(network, options.last_epoch)
-    batcher = Batcher(TrainingSet.of(data), context.device)
-    train(
+    return Training(
         network,
-        batcher,
+        Batcher(TrainingSet.of(data), context.device),
         expert_schedule(data, context, options),
         context.augmentation(options.expert_augmentation),
         rngs.generator(seed, "batches", index, device=context.device),
-        watch=snapshots,
+        watch=Snapshots(network, options.last_epoch),
         task=task,
     )
-    return snapshots.all()
+
+
+def trained_alone(training: Training) -> Tensor:
+    """The trajectory of one expert, trained now."""
+    return next(trajectory_of(done) for _, done in train_each([training]))
+
+
+def trajectory_of(training: Training) -> Tensor:
+    """float32 [last_epoch + 1, P], the parameters after 0, 1, … epochs of a finished expert."""
+    assert isinstance(training.watch, Snapshots)
+    return training.watch.all()
 
 
 def trajectory_bytes(

@@ -2,47 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from condense.engine.capture import capture
-from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps
+from condense_plugins.matchers.trajectory.gradient import Batch, Steps
 
 
 @dataclass(frozen=True, eq=False)
 class _Recording:
-    """A graph with the tensors it reads and those it leaves its results in."""
+    """A recorded step with what it reads, and ``results``, filled by its last run."""
 
-    graph: torch.cuda.CUDAGraph
+    run: Callable[[], object]
     theta: Tensor
     adjoint: Tensor
     step_size: Tensor
     batch: Batch
-    results: tuple[Tensor, ...]
+    results: list[Tensor]
 
     def replay(
         self, theta: Tensor, adjoint: Tensor | None, step_size: Tensor, batch: Batch
-    ) -> None:
+    ) -> list[Tensor]:
         self.theta.copy_(theta)
         if adjoint is not None:
             self.adjoint.copy_(adjoint)
         self.step_size.copy_(step_size)
         self.batch.indices.copy_(batch.indices)
         self.batch.draws.copy_(batch.draws)
-        self.graph.replay()
+        self.run()
+        return self.results
 
 
 class CapturedSteps:
-    """:class:`EagerSteps` recorded once per batch size and replayed.
+    """Other steps recorded once per batch size and replayed.
 
     Args:
-        eager: over a synthetic set whose storage stays where it is.
+        steps: over a synthetic set whose storage stays where it is.
     """
 
-    def __init__(self, eager: EagerSteps) -> None:
-        self.eager = eager
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
         self._forward: dict[int, _Recording] = {}
         self._backward: dict[int, _Recording] = {}
 
@@ -51,9 +53,7 @@ class CapturedSteps:
         size = len(batch.indices)
         if size not in self._forward:
             self._forward[size] = self._record(theta, step_size, batch, back=False)
-        recording = self._forward[size]
-        recording.replay(theta, None, step_size, batch)
-        return recording.results[0].clone()
+        return self._forward[size].replay(theta, None, step_size, batch)[0].clone()
 
     def backward(
         self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
@@ -62,9 +62,7 @@ class CapturedSteps:
         size = len(batch.indices)
         if size not in self._backward:
             self._backward[size] = self._record(theta, step_size, batch, back=True)
-        recording = self._backward[size]
-        recording.replay(theta, adjoint, step_size, batch)
-        grad_theta, grad_raw, slope = recording.results
+        grad_theta, grad_raw, slope = self._backward[size].replay(theta, adjoint, step_size, batch)
         return grad_theta, grad_raw, slope
 
     def _record(self, theta: Tensor, step_size: Tensor, batch: Batch, back: bool) -> _Recording:
@@ -77,13 +75,12 @@ class CapturedSteps:
 
         def body() -> None:
             if back:
-                results[:] = self.eager.backward(
+                results[:] = self.steps.backward(
                     static_theta, static_adjoint, static_step, static_batch
                 )
             else:
-                results[:] = [self.eager.forward(static_theta, static_step, static_batch)]
+                results[:] = [self.steps.forward(static_theta, static_step, static_batch)]
 
-        graph = capture(body)
         return _Recording(
-            graph, static_theta, static_adjoint, static_step, static_batch, tuple(results)
+            capture(body), static_theta, static_adjoint, static_step, static_batch, results
         )

@@ -18,6 +18,7 @@ from condense.interfaces import (
     MatchStep,
     SyntheticSet,
 )
+from condense_plugins.matchers.trajectory.compiled import CompiledSteps, compiles
 from condense_plugins.matchers.trajectory.cost import experts_cost, trajectory_cost
 from condense_plugins.matchers.trajectory.experts import load_experts
 from condense_plugins.matchers.trajectory.gradient import (
@@ -146,18 +147,19 @@ class TrajectoryMatcher:
                 self._student, self._augmentation, synthetic.inputs, synthetic.labels
             )
             quick = self._quick_steps(eager)
-            form = choose_form(self.options, eager, batch, tangent=isinstance(quick, TangentSteps))
+            form = choose_form(self.options, eager, batch, tangent=quick is not eager)
             self._steps = (synthetic, quick if form == "constant" else eager, form)
         return self._steps[1], self._steps[2]
 
     def _quick_steps(self, eager: EagerSteps) -> Steps:
         """``eager`` as it runs quickest in the constant form."""
         device = eager.inputs.device
-        if device.type == "cuda":
-            return CapturedSteps(eager)
-        if settle_precision(self.options.precision, device, "tf32") == "bf16":
-            return eager  # the rules take one dtype throughout
-        return TangentSteps.of(eager) or eager
+        steps: Steps = eager
+        if settle_precision(self.options.precision, device, "tf32") != "bf16":
+            tangent = TangentSteps.of(eager)  # the rules take one dtype throughout
+            if tangent is not None:
+                steps = CompiledSteps(tangent) if compiles(self.options, device) else tangent
+        return CapturedSteps(steps) if device.type == "cuda" else steps
 
     def _draw(self, synthetic: SyntheticSet, rng: Generator) -> Walk:
         """Everything random of one iteration, in a fixed order."""

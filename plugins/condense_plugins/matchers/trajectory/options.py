@@ -11,6 +11,7 @@ from condense.options import AugmentationSpec, NetworkSpec, Options
 
 ExpertDtype = Literal["fp32", "bf16"]
 Memory = Literal["auto", "constant", "unrolled"]
+Compile = Literal["auto", "on", "off"]
 
 
 class TrajectoryOptions(Options):
@@ -29,6 +30,12 @@ class TrajectoryOptions(Options):
         "fp32",
         description="how experts are stored: fp32, or bf16 (half the disk; each epoch's way is "
         "kept to 0.2 %)",
+    )
+    experts_at_once: int | None = Field(
+        None,
+        ge=1,
+        description="experts trained side by side; unset = on a GPU as many as is quickest, on a "
+        "CPU one",
     )
     expert_augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("none"), description="augmentation of the experts (none, as released)"
@@ -51,6 +58,11 @@ class TrajectoryOptions(Options):
     )
     precision: PrecisionOption = Field(
         "auto", description="of student steps and experts: auto (tf32 on GPUs) | fp32 | tf32 | bf16"
+    )
+
+    compile: Compile = Field(
+        "auto",
+        description="whether student steps go through torch.compile: auto = in long runs on GPUs",
     )
 
     @property

@@ -113,7 +113,7 @@ class BatchNormRule(Rule):
         gamma, back = p[0], rstd * p[0] * len(rstd) / x.numel()
         change, dg_hat, dg_sum = self._jacobian(dg, x, gamma, rstd)
         plain, g_hat, _ = self._jacobian(g, x, None, rstd)
-        g_dhat = torch.mul(g, hat, out=dg).sum([0, *range(2, x.dim())])
+        g_dhat = g.mul_(hat).sum([0, *range(2, x.dim())])
         torch.add(dg_hat, g_dhat, out=out[0])
         out[1].copy_(dg_sum)
         change.addcmul_(plain, _wide(v[0] - along * back, x))

@@ -9,6 +9,7 @@ autograd, costs eleven.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,8 @@ from torch.nn.functional import one_hot
 from condense.engine.tensors import channels_last
 from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps
 from condense_plugins.matchers.trajectory.rules import Rule, rules_of
+
+TangentPass = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,28 +48,20 @@ class TangentSteps:
         """θ_{t+1} from θ_t."""
         return self.eager.forward(theta, step_size, batch)
 
-    @torch.no_grad()
     def backward(
         self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(∂s/∂θ_t [P], ∂s/∂X_t [B, …], s_t scalar) for adjoint v_{t+1}."""
-        raw = self.eager.inputs[batch.indices].requires_grad_()
-        with torch.enable_grad():
-            augmented = self.eager.augmentation.apply(raw, batch.draws)
-        grad_theta = torch.empty_like(theta)
-        labels = self.eager.labels[batch.indices]
-        inputs = channels_last(augmented.detach())
-        slope, change = self._tangent(theta, adjoint, inputs, labels, grad_theta)
-        if augmented is not raw:
-            (change,) = torch.autograd.grad(augmented, raw, change)
-        return grad_theta, change, slope
+        return step_back(self.eager, self.tangent, theta, adjoint, batch)
 
-    def _tangent(
-        self, theta: Tensor, adjoint: Tensor, inputs: Tensor, labels: Tensor, out: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """(s, ∂s/∂inputs), ∂s/∂θ into ``out``."""
+    def tangent(
+        self, theta: Tensor, adjoint: Tensor, inputs: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(∂s/∂θ [P], ∂s/∂inputs [B, …], s) of the network alone, at augmented ``inputs``."""
+        grad_theta = torch.empty_like(theta)
         student = self.eager.student
-        parts = list(zip(*(student.parts(t) for t in (theta, adjoint, out)), strict=True))
+        vectors = (theta, adjoint, grad_theta)
+        parts = list(zip(*(student.parts(t) for t in vectors), strict=True))
         owned: list[tuple[tuple[Tensor, ...], ...]] = []
         x, dx = inputs, None
         for rule in self.rules:
@@ -81,4 +76,22 @@ class TangentSteps:
         for number in reversed(range(len(self.rules))):
             p, v, changes = owned[number]
             g, dg = self.rules[number].pull(g, dg, p, v, changes, first=number == 0)
-        return slope, dg
+        return grad_theta, dg, slope
+
+
+@torch.no_grad()
+def step_back(
+    eager: EagerSteps, tangent: TangentPass, theta: Tensor, adjoint: Tensor, batch: Batch
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A step back whose network part is ``tangent``; through the augmentation to the pixels."""
+    raw = eager.inputs[batch.indices].requires_grad_()
+    with torch.enable_grad():
+        augmented = eager.augmentation.apply(raw, batch.draws)
+    inputs = augmented.detach()
+    if inputs.device.type == "cpu":  # on a GPU a first layer of 3 channels loses more by it
+        inputs = channels_last(inputs)
+    labels = eager.labels[batch.indices]
+    grad_theta, change, slope = tangent(theta, adjoint, inputs, labels)
+    if augmented is not raw:
+        (change,) = torch.autograd.grad(augmented, raw, change)
+    return grad_theta, change, slope

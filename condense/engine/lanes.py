@@ -1,0 +1,168 @@
+"""Several trainings at once on a GPU that one does not fill, each in a stream of its own.
+
+A step of a small network on a small batch leaves most of a large GPU idle. Steps of different
+networks do not wait for each other, so their kernels run side by side; every network gets the
+steps, batches and draws that it would get alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from condense.engine.heap import reused_memory
+from condense.engine.precision import numerics
+from condense.engine.train import Training
+
+MOST = 8  # trainings side by side
+SETTLING = 10  # rounds that are not timed after a training has begun: its step is being recorded
+WINDOW = 50  # rounds that are timed
+GAIN = 1.1  # a doubling that gives fewer steps a second than so many times those before is undone
+
+
+def train_each(
+    trainings: Iterable[Training], at_once: int | None = 1
+) -> Iterator[tuple[int, Training]]:
+    """Do ``trainings`` and hand on each, with its position, as it is done.
+
+    Args:
+        trainings: all on one device and in one precision; each is taken only when its turn comes,
+            so that networks may be made then.
+        at_once: how many run side by side. None: on a GPU as many as is quickest, found by
+            doubling while steps a second grow and memory allows; on a CPU one.
+
+    Yields:
+        (position in ``trainings``, training), in the order in which they end.
+    """
+    waiting = iter(enumerate(trainings))
+    running: list[_Lane] = []
+    width: Width | None = None
+    while True:
+        while width is None or len(running) < width.now:
+            following = next(waiting, None)
+            if following is None:
+                break
+            width = width or Width.of(at_once, following[1].data.device)
+            running.append(_Lane.start(*following, own_stream=width.most > 1))
+        if width is None or not running:
+            return
+        training = running[0].training
+        with numerics(training.schedule.precision, training.data.device), reused_memory():
+            done = width.run(running)
+        if done is not None:
+            running.remove(done)
+            yield done.position, done.end()
+
+
+@dataclass(eq=False)
+class _Lane:
+    """A training under way, and its stream."""
+
+    position: int
+    training: Training
+    steps: Iterator[None]
+    stream: torch.cuda.Stream | None
+
+    @staticmethod
+    def start(position: int, training: Training, own_stream: bool) -> _Lane:
+        device, stream = training.data.device, None
+        if own_stream and device.type == "cuda":
+            stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            stream.wait_stream(torch.cuda.current_stream(device))  # where the network was made
+        return _Lane(position, training, training.steps(), stream)
+
+    def step(self) -> bool:
+        """One step; False where none was left."""
+        with self._inside():
+            return next(self.steps, _END) is not _END
+
+    def end(self) -> Training:
+        """The training, whose results the present stream waits for."""
+        if self.stream is not None:
+            torch.cuda.current_stream(self.training.data.device).wait_stream(self.stream)
+        return self.training
+
+    def _inside(self) -> AbstractContextManager[object]:
+        return contextlib.nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
+
+
+_END = object()
+
+
+@dataclass(eq=False)
+class Width:
+    """How many trainings run side by side.
+
+    Attributes:
+        most: upper limit.
+        now: how many do; doubled up to ``most`` while that makes all of them together quicker.
+    """
+
+    most: int
+    now: int = 1
+    _rate: float = 0.0  # steps a second of all, before the last doubling
+    _rounds: int = 0
+    _since: float = 0.0
+
+    @staticmethod
+    def of(at_once: int | None, device: torch.device) -> Width:
+        """What ``at_once`` of :func:`train_each` means on ``device``."""
+        if at_once is not None:
+            return Width(at_once, at_once)
+        return Width(MOST if device.type == "cuda" else 1)
+
+    def run(self, running: Sequence[_Lane]) -> _Lane | None:
+        """Step all in turn until one is done, which is returned, or until more should run."""
+        lanes = running[: self.now]  # those beyond were begun before a doubling was undone
+        before = self.now
+        while True:
+            for lane in lanes:
+                if not lane.step():
+                    self._rounds = 0  # a timing across the end of a training says nothing
+                    return lane
+            if self.now < self.most:
+                self._look(lanes)
+                if self.now != before:
+                    return None
+
+    def _look(self, lanes: Sequence[_Lane]) -> None:
+        self._rounds += 1
+        device = lanes[0].training.data.device
+        if self._rounds == SETTLING:
+            self._since = _clock(device)
+        elif self._rounds == SETTLING + WINDOW:
+            seconds = _clock(device) - self._since
+            self.timed(len(lanes) * WINDOW / seconds, room=_room(device))
+
+    def timed(self, rate: float, room: bool) -> None:
+        """Settle how many should run, now that ``now`` of them do ``rate`` steps a second in all.
+
+        Args:
+            room: whether memory allows for twice as many.
+        """
+        self._rounds = 0
+        if rate < GAIN * self._rate:
+            self.now //= 2
+            self.most = self.now
+        elif room:
+            self._rate, self.now = rate, min(2 * self.now, self.most)
+        else:
+            self.most = self.now
+
+
+def _clock(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def _room(device: torch.device) -> bool:
+    """Whether what is in use would fit the device once more."""
+    if device.type != "cuda":
+        return True
+    return torch.cuda.memory_reserved(device) < 0.8 * torch.cuda.mem_get_info(device)[0]
