@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _common import GEOMETRIES, begin, figures, finish, in_turns, made_up, parser, peak_mb
+from _common import GEOMETRIES, begin, figures, finish, in_turns, made_up, numbers, parser, peak_mb
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,8 +29,10 @@ from condense.api import bind
 from condense.data import LabeledData
 from condense.engine import rng as rngs
 from condense.engine.context import EngineContext
+from condense.engine.lanes import train_each
+from condense.engine.schedule import Schedule, batches_per_epoch
 from condense.engine.tensors import Batcher
-from condense.engine.train import Schedule, batches_per_epoch, predict, train
+from condense.engine.train import Training, predict, train
 from condense.interfaces import Role, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec
 
@@ -110,37 +112,44 @@ def schedule_of(samples: int, epochs: int, precision: Any) -> Schedule:
 
 
 def rows_of(
-    context: EngineContext, geometry: str, samples: int, width: int, repeats: int
+    context: EngineContext, geometry: str, samples: int, width: int, arguments: Any
 ) -> list[dict[str, Any]]:
     device, data = context.device, made_up(geometry, samples)
     batcher = Batcher(half_distilled(data), device)
     combined = context.augmentation(AugmentationSpec.of("combined"))
     flip = GEOMETRIES[geometry][0].flip
+    # on a GPU the step is recorded anew in every turn: enough epochs to make up for it
+    epochs = arguments.epochs or (20 if device.type == "cuda" else 1)
 
     def fresh() -> nn.Module:
         spec = NetworkSpec.of("resnet18", width=width)
         return context.network(spec, data.geometry, rngs.generator(0))
 
-    def ours(precision: str) -> Any:
-        rng = torch.Generator(device).manual_seed(0)
-        schedule = schedule_of(samples, 1, precision)
-        return lambda: train(fresh(), batcher, schedule, combined, rng)
+    def ours(precision: str, at_once: int) -> Any:
+        schedule = schedule_of(samples, epochs, precision)
+
+        def one(seed: int) -> Training:
+            rng = torch.Generator(device).manual_seed(seed)
+            return Training(fresh(), batcher, schedule, combined, rng)
+
+        return lambda: list(train_each((one(seed) for seed in range(at_once)), at_once))
 
     precisions = ("fp32", "tf32", "bf16") if device.type == "cuda" else ("fp32",)
-    ways: dict[str, Any] = {p: ours(p) for p in precisions}
-    ways["plain"] = lambda: plain(fresh(), batcher, schedule_of(samples, 1, "fp32"), flip, 0)
-    seconds = in_turns(ways, repeats, device)
+    ways: dict[Any, Any] = {(p, k): ours(p, k) for p in precisions for k in arguments.at_once}
+    ways["fp32", 0] = lambda: plain(fresh(), batcher, schedule_of(samples, 1, "fp32"), flip, 0)
+    seconds = in_turns(ways, arguments.repeats, device)
     return [
         {
             "geometry": geometry,
             "samples": samples,
             "width": width,
-            "form": "plain" if name == "plain" else "ours",
-            "precision": "fp32" if name == "plain" else name,
-            **figures(seconds[name]),
+            "form": "ours" if at_once else "plain",
+            "precision": precision,
+            "at_once": max(at_once, 1),
+            **figures([s / (epochs * at_once or 1) for s in seconds[precision, at_once]]),
             "peak_mb": peak_mb(call, device),
         }
-        for name, call in ways.items()
+        for (precision, at_once), call in ways.items()
     ]
 
 
@@ -177,6 +186,10 @@ def main(argv: Sequence[str]) -> None:
     flags.add_argument("--samples", type=int, default=None, help="images; 512 (GPU: 5000)")
     flags.add_argument("--width", type=int, default=None, help="of ResNet-18; 16 (GPU: 64)")
     flags.add_argument("--seeds", type=int, default=0, help="networks for the accuracy on digits")
+    flags.add_argument("--epochs", type=int, default=None, help="in one timed turn; 1 (GPU: 20)")
+    flags.add_argument(
+        "--at-once", type=numbers, default=[1], help="networks side by side; seconds are of one"
+    )
     arguments = flags.parse_args(argv)
     rows = []
     with tempfile.TemporaryDirectory() as store:
@@ -185,7 +198,7 @@ def main(argv: Sequence[str]) -> None:
         samples = arguments.samples or (5000 if cuda else 512)
         width = arguments.width or (64 if cuda else 16)
         for geometry in arguments.geometry.split(","):
-            rows += rows_of(context, geometry, samples, width, arguments.repeats)
+            rows += rows_of(context, geometry, samples, width, arguments)
         if arguments.seeds > 1:
             rows += accuracy_rows(context, arguments.seeds, width)
     finish("evaluation", arguments, argv, rows, context.device)

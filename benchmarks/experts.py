@@ -16,19 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _common import GEOMETRIES, begin, figures, finish, in_turns, made_up, parser, peak_mb
+from _common import GEOMETRIES, begin, figures, finish, in_turns, made_up, numbers, parser, peak_mb
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from condense.data import LabeledData
 from condense.engine import rng as rngs
 from condense.engine.context import EngineContext
+from condense.engine.lanes import train_each
 from condense.engine.precision import Precision
+from condense.engine.schedule import Schedule
 from condense.engine.tensors import Batcher
-from condense.engine.train import Schedule, train
+from condense.engine.train import train
 from condense.interfaces import TrainingSet
 from condense.options import AugmentationSpec
-from condense_plugins.matchers.trajectory.experts import expert_training, trained_alone
+from condense_plugins.matchers.trajectory.experts import expert_training, trajectory_of
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.snapshots import packed, unpacked
 from condense_plugins.matchers.trajectory.student import flatten
@@ -84,7 +86,7 @@ def bf16_error(trajectory: Tensor) -> float:
 
 
 def rows_of(
-    context: EngineContext, geometry: str, samples: int, epochs: int, repeats: int
+    context: EngineContext, geometry: str, samples: int, arguments: Any, epochs: int
 ) -> list[dict[str, Any]]:
     device, data = context.device, made_up(geometry, samples)
     spec = GEOMETRIES[geometry][1]
@@ -95,27 +97,31 @@ def rows_of(
     precisions = ("fp32", "tf32", "bf16") if device.type == "cuda" else ("fp32",)
     inputs, labels = Batcher(TrainingSet.of(data), device).batch(torch.arange(samples))
 
-    def ours(precision: str) -> Any:
+    def ours(precision: str, at_once: int) -> Any:
         options = TrajectoryOptions(
             network=spec, max_start_epoch=epochs, expert_epochs=1, expert_batch_size=BATCH,
             expert_lr=LR, precision=precision,
         )  # type: ignore[arg-type] # fmt: skip
-        return lambda: trained_alone(expert_training(data, context, options, 0, 0))
 
-    ways: dict[str, Any] = {p: ours(p) for p in precisions}
-    ways["bare"] = lambda: bare(fresh(), inputs, labels, epochs)
-    seconds = in_turns(ways, repeats, device)
+        def call() -> Tensor:
+            """So many experts side by side; the trajectory of the last."""
+            experts = (expert_training(data, context, options, 0, k) for k in range(at_once))
+            *_, last = (trajectory_of(done) for _, done in train_each(experts, at_once))
+            return last
+
+        return call
+
+    ways: dict[Any, Any] = {(p, k): ours(p, k) for p in precisions for k in arguments.at_once}
+    ways["fp32", 0] = lambda: bare(fresh(), inputs, labels, epochs)
+    seconds = in_turns(ways, arguments.repeats, device)
     rows = []
-    for name, call in ways.items():
-        row = {
-            "geometry": geometry,
-            "samples": samples,
-            "form": "bare" if name == "bare" else "ours",
-        }
-        row["precision"] = "fp32" if name == "bare" else name
-        row |= figures([s / epochs for s in seconds[name]]) | {"peak_mb": peak_mb(call, device)}
-        if name != "bare":
-            row["gradient_error"] = gradient_error(data, context, fresh(), name)
+    for (precision, at_once), call in ways.items():
+        row = {"geometry": geometry, "samples": samples, "form": "ours" if at_once else "bare"}
+        row |= {"precision": precision, "at_once": max(at_once, 1)}
+        row |= figures([s / epochs / max(at_once, 1) for s in seconds[precision, at_once]])
+        row["peak_mb"] = peak_mb(call, device)
+        if at_once:
+            row["gradient_error"] = gradient_error(data, context, fresh(), precision)
             row["bf16_error"] = bf16_error(call())
         rows.append(row)
     return rows
@@ -125,7 +131,10 @@ def main(argv: Sequence[str]) -> None:
     flags = parser(__doc__)
     flags.add_argument("--geometry", default="digits,cifar", help="comma-separated")
     flags.add_argument("--samples", type=int, default=None, help="images; 1437, 2560 (GPU: 50000)")
-    flags.add_argument("--epochs", type=int, default=None, help="in one timed turn; 10, 1 (GPU: 5)")
+    flags.add_argument("--epochs", type=int, default=None, help="in a timed turn; 10, 1 (GPU: 10)")
+    flags.add_argument(
+        "--at-once", type=numbers, default=[1], help="experts side by side; seconds are of one"
+    )
     arguments = flags.parse_args(argv)
     rows = []
     with tempfile.TemporaryDirectory() as store:
@@ -133,11 +142,9 @@ def main(argv: Sequence[str]) -> None:
         cuda = context.device.type == "cuda"
         for geometry in arguments.geometry.split(","):
             count = 1437 if geometry == "digits" else 50000 if cuda else 2560
-            epochs = 10 if geometry == "digits" else 5 if cuda else 1
-            rows += rows_of(
-                context, geometry, arguments.samples or count, arguments.epochs or epochs,
-                arguments.repeats,
-            )  # fmt: skip
+            # on a GPU the step is recorded anew in every turn: enough epochs to make up for it
+            epochs = arguments.epochs or (10 if cuda or geometry == "digits" else 1)
+            rows += rows_of(context, geometry, arguments.samples or count, arguments, epochs)
     finish("experts", arguments, argv, rows, context.device)
 
 

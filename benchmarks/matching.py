@@ -40,7 +40,13 @@ from condense.engine import rng as rngs
 from condense.engine.context import EngineContext
 from condense.engine.heap import reused_memory
 from condense.interfaces import Role, SyntheticSet
-from condense_plugins.matchers.trajectory.gradient import EagerSteps, Walk, constant_memory
+from condense_plugins.matchers.trajectory.gradient import (
+    EagerSteps,
+    Steps,
+    Walk,
+    constant_memory,
+)
+from condense_plugins.matchers.trajectory.graphs import CapturedSteps
 from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
 from condense_plugins.matchers.trajectory.memory import choose_form, step_bytes
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
@@ -49,6 +55,7 @@ from condense_plugins.matchers.trajectory.tangent import TangentSteps
 BATCH = {"digits": 50, "cifar": 125}
 EXACT_STEPS = {"digits": 100, "cifar": 2}  # beyond, float64 takes minutes on a CPU
 FORMS = ("constant", "unrolled", "auto")
+GPU_FORMS = ("compiled", "reverse")  # constant memory too: fused; and without the tangent rules
 
 
 def plain(eager: EagerSteps, walk: Walk, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -70,6 +77,13 @@ def plain(eager: EagerSteps, walk: Walk, dtype: torch.dtype = torch.float32) -> 
         theta = theta - eta * gradient
     loss = (theta - target).square().sum() / (start - target).square().sum()
     return torch.autograd.grad(loss, (inputs, eta))[0]
+
+
+class Reverse(TrajectoryMatcher):
+    """The matcher without its tangent rules: the step back is reverse over reverse."""
+
+    def _quick_steps(self, eager: EagerSteps) -> Steps:
+        return CapturedSteps(eager) if eager.inputs.device.type == "cuda" else eager
 
 
 class Case:
@@ -98,10 +112,13 @@ class Case:
         self.theta_mb = (steps + 1) * start.nbytes / MIB
 
     def matcher(self, form: str, precision: str = "fp32") -> TrajectoryMatcher:
-        return TrajectoryMatcher(
+        kind: type[TrajectoryMatcher] = Reverse if form == "reverse" else TrajectoryMatcher
+        return kind(
             TrajectoryOptions(
                 steps=self.steps, batch_size=BATCH[self.geometry], network=self.network,
-                max_start_epoch=1, expert_epochs=1, memory=form, precision=precision,
+                max_start_epoch=1, expert_epochs=1, precision=precision,
+                memory="constant" if form in GPU_FORMS else form,
+                compile="on" if form == "compiled" else "auto" if form == "auto" else "off",
             )  # type: ignore[arg-type]
         )  # fmt: skip
 
@@ -141,8 +158,10 @@ def rows_of(case: Case, ipc: int, arguments: argparse.Namespace) -> list[dict[st
     base = {"geometry": case.geometry, "steps": case.steps, "ipc": ipc, "theta_mb": case.theta_mb}
     need = 1.5 * step_bytes(case.eager, case.walk.batches[0]) * case.steps
     fits = need < 0.8 * free_bytes(device)
-    kinds = [f for f in arguments.forms.split(",") if fits or f != "unrolled"]
-    best = "fp32,tf32,bf16" if device.type == "cuda" else "fp32"
+    cuda = device.type == "cuda"
+    forms = arguments.forms.split(",") if arguments.forms else [*FORMS, *GPU_FORMS[: 2 * cuda]]
+    kinds = [f for f in forms if fits or f != "unrolled"]
+    best = "fp32,tf32,bf16" if cuda else "fp32"
     precisions = (arguments.precisions or best).split(",")
     ways = {(f, p): case.way(f, p) for f in kinds for p in precisions}
     if fits:
@@ -169,7 +188,10 @@ def main(argv: Sequence[str]) -> None:
     flags.add_argument("--steps", type=numbers, default=[10])
     flags.add_argument("--ipc", type=numbers, default=[10])
     flags.add_argument("--geometry", choices=sorted(GEOMETRIES), default="digits")
-    flags.add_argument("--forms", default=",".join(FORMS), help="of the matcher; plain comes along")
+    flags.add_argument(
+        "--forms", default=None,
+        help=f"{','.join(FORMS)} (GPU: and {','.join(GPU_FORMS)}); plain comes along",
+    )  # fmt: skip
     flags.add_argument("--precisions", default=None, help="fp32 (GPU: fp32,tf32,bf16)")
     arguments = flags.parse_args(argv)
     rows = []

@@ -7,13 +7,15 @@ from condense.data import TrainingSet
 from condense.engine import rng as rngs
 from condense.engine.capture import CapturedStep
 from condense.engine.context import EngineContext
+from condense.engine.lanes import train_each
 from condense.engine.precision import numerics
 from condense.engine.progress import SilentProgress
 from condense.engine.schedule import Schedule
 from condense.engine.store import Store
 from condense.engine.tensors import Batcher, network_inputs
-from condense.engine.train import predict, train
+from condense.engine.train import Training, predict, train
 from condense.options import AugmentationSpec, NetworkSpec
+from condense_plugins.matchers.trajectory.compiled import CompiledSteps
 from condense_plugins.matchers.trajectory.gradient import (
     Batch,
     EagerSteps,
@@ -23,6 +25,7 @@ from condense_plugins.matchers.trajectory.gradient import (
 )
 from condense_plugins.matchers.trajectory.graphs import CapturedSteps
 from condense_plugins.matchers.trajectory.student import Student, flatten
+from condense_plugins.matchers.trajectory.tangent import TangentSteps
 
 pytestmark = [
     pytest.mark.gpu,
@@ -67,8 +70,48 @@ def test_training_on_the_gpu_learns_digits(gpu, digits):
     assert float(right.float().mean()) > 0.9
 
 
+class _Waits(torch.nn.Module):
+    """Reads a number back from the device, which no graph can hold."""
+
+    def forward(self, x):
+        return x * (1.0 if float(x.sum()) > 0 else 2.0)
+
+
+def test_a_network_that_waits_for_the_device_is_trained_uncaptured(gpu, digits):
+    network = gpu.network(NETWORK, digits.geometry, rngs.generator(0))
+    network = torch.nn.Sequential(_Waits(), network)
+    batcher = Batcher(TrainingSet.of(digits.without_test()), gpu.device)
+    none = gpu.augmentation(AugmentationSpec.of("none"))
+    rng, schedule = rngs.generator(1, device="cuda"), Schedule(100, 64, 0.1, 0.9)
+    with pytest.warns(RuntimeWarning, match="could not be recorded"):
+        train(network, batcher, schedule, none, rng)
+    right = predict(network, batcher).argmax(1) == batcher.labels
+    assert float(right.float().mean()) > 0.9
+
+
+@pytest.mark.parametrize("at_once", [3, None])
+def test_trainings_side_by_side_are_those_one_by_one(gpu, digits, at_once):
+    batcher = Batcher(TrainingSet.of(digits.without_test()), gpu.device)
+    simple = gpu.augmentation(AugmentationSpec.of("simple"))
+
+    def training(number):
+        network = gpu.network(NETWORK, digits.geometry, rngs.generator(number))
+        rng = rngs.generator(number, "batches", device="cuda")
+        return Training(network, batcher, Schedule(300, 64, 0.05), simple, rng)
+
+    together = dict(train_each((training(k) for k in range(6)), at_once))
+    for k in range(6):
+        alone = training(k)
+        train(alone.network, alone.data, alone.schedule, alone.augmentation, alone.rng)
+        ours, theirs = flatten(together[k].network), flatten(alone.network)
+        moved = (theirs - flatten(training(k).network)).norm()
+        # cuDNN adds up in no fixed order, and training magnifies that
+        assert float((ours - theirs).norm() / moved) < 0.05
+
+
 @pytest.mark.parametrize("short", [False, True])
-def test_captured_meta_gradient_is_the_unrolled_one(gpu, digits, short):
+@pytest.mark.parametrize("way", ["autograd", "tangent rules", "compiled"])
+def test_captured_meta_gradient_is_the_unrolled_one(gpu, digits, short, way):
     rng = rngs.generator(2)
     chosen = torch.arange(40)
     inputs = network_inputs(digits, chosen).cuda()
@@ -87,7 +130,9 @@ def test_captured_meta_gradient_is_the_unrolled_one(gpu, digits, short):
     walk = Walk(start, target, torch.tensor(0.05, device="cuda"), batches)
     with numerics("fp32", gpu.device):
         plain = unrolled(steps, walk, inputs)
-        captured = CapturedSteps(steps)
+        tangent = TangentSteps.of(steps)
+        ways = {"autograd": steps, "tangent rules": tangent, "compiled": CompiledSteps(tangent)}
+        captured = CapturedSteps(ways[way])
         for _ in range(2):  # the second time from the recordings alone
             ours = constant_memory(captured, walk, inputs)
             torch.testing.assert_close(ours.loss, plain.loss, rtol=1e-4, atol=1e-6)
