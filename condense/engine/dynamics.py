@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -18,13 +17,13 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from condense.engine import rng as rngs
+from condense.engine.cohort import missing_from, trained_or_stored
 from condense.engine.estimate import training_seconds
 from condense.engine.precision import PrecisionOption, settle_precision
 from condense.engine.schedule import Schedule, batches_per_epoch
 from condense.engine.tensors import Batcher
-from condense.engine.train import predict, train
+from condense.engine.train import Training, predict
 from condense.interfaces import (
-    Augmentation,
     Context,
     Cost,
     Dynamics,
@@ -128,16 +127,18 @@ def run_dynamics(
     seed = rngs.fork_seed(rng.initial_seed(), "dynamics")
     start = time.perf_counter()
     entries = [_entry(data, context, seed, settled, k, epoch_eval) for k in range(settled.networks)]
-    missing = sum(not context.cache.has("dynamics", key) for key, _ in entries)
+    keys = [key for key, _ in entries]
+    missing = sum(1 for _ in missing_from(context.cache, "dynamics", keys))
     per_epoch = batches_per_epoch(len(data), settled.batch_size)
     total = max(missing, 1) * settled.epochs * per_epoch
     with context.progress.task("training dynamics", total, "step") as task:
-        passes = [
-            context.cache.tensors(
-                "dynamics", key, partial(_train_one, data, context, seed, settled, k, task, rich)
-            )
-            for k, (key, rich) in enumerate(entries)
-        ]
+
+        def make(k: int) -> Training:
+            return _training(data, context, seed, settled, k, task, epoch_eval=entries[k][1])
+
+        passes = trained_or_stored(
+            context.cache, "dynamics", keys, make, lambda _, training: _recorded(training)
+        )
 
     def stack(name: str) -> Tensor:
         return torch.stack([p[name].float() for p in passes])
@@ -225,7 +226,7 @@ class _Recorder:
                 self.eval_correct.append(margin > 0)
 
 
-def _train_one(
+def _training(
     data: LabeledData,
     context: Context,
     seed: int,
@@ -233,17 +234,28 @@ def _train_one(
     index: int,
     task: Task,
     epoch_eval: bool,
-) -> dict[str, Tensor]:
+) -> Training:
+    """Network ``index`` of the pass, ready to be trained under a recorder's eyes."""
     device = context.device
     init = rngs.generator(seed, "init", index)
     network = context.network(options.network, data.geometry, init)
     batcher = Batcher(TrainingSet.of(data), device)
-    augmentation: Augmentation = context.augmentation(options.augmentation)
-    schedule = dynamics_schedule(data, options, device)
     logits = torch.zeros(len(data), len(data.classes), device=device)
-    recorder = _Recorder(network, batcher, options, logits, epoch_eval)
-    batches = rngs.generator(seed, "batches", index, device=device)
-    train(network, batcher, schedule, augmentation, batches, watch=recorder, task=task)
+    return Training(
+        network,
+        batcher,
+        dynamics_schedule(data, options, device),
+        context.augmentation(options.augmentation),
+        rngs.generator(seed, "batches", index, device=device),
+        watch=_Recorder(network, batcher, options, logits, epoch_eval),
+        task=task,
+    )
+
+
+def _recorded(training: Training) -> dict[str, Tensor]:
+    """What is stored of a finished network."""
+    recorder = training.watch
+    assert isinstance(recorder, _Recorder)
     assert recorder.eval_error_norm is not None
     margin, probability, error, correct = (
         torch.stack(parts).cpu() for parts in zip(*recorder.epochs, strict=True)
@@ -255,6 +267,6 @@ def _train_one(
         "correct": correct.to(torch.uint8),
         "eval_error_norm": recorder.eval_error_norm.cpu(),
     }
-    if epoch_eval:
+    if recorder.epoch_eval:
         tensors["eval_correct"] = torch.stack(recorder.eval_correct).to("cpu", torch.uint8)
     return tensors

@@ -12,7 +12,7 @@ them is that of the mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
@@ -22,12 +22,13 @@ from pydantic import Field, field_validator
 from torch import Generator, Tensor
 
 from condense.engine import rng as rngs
+from condense.engine.cohort import missing_from, trained_or_stored
 from condense.engine.dynamics import DynamicsOptions, dynamics_schedule
 from condense.engine.estimate import training_seconds
 from condense.engine.ranking import rank_correlation
 from condense.engine.schedule import batches_per_epoch
 from condense.engine.tensors import Batcher
-from condense.engine.train import predict, train
+from condense.engine.train import Training, predict
 from condense.errors import DataError
 from condense.interfaces import Context, Cost, LabeledData, Task, TrainingSet
 
@@ -151,20 +152,20 @@ def holdout_repeats(
         subsets = [s for r in options.ratios for s in subsets_of(len(data), r, repeat, seed)]
         keys = [subset_key(data, context, options, seed, subset) for subset in subsets]
         missing = [
-            batches_per_epoch(len(data) - len(s.left_out), options.batch_size) * options.epochs
-            for s, key in zip(subsets, keys, strict=True)
-            if not context.cache.has("holdout", key)
+            batches_per_epoch(len(data) - len(subsets[k].left_out), options.batch_size)
+            * options.epochs
+            for k in missing_from(context.cache, "holdout", keys)
         ]
         title = f"holdout, repeat {repeat + 1} of at most {options.repeats}"
         with context.progress.task(title, sum(missing) or 1, "step") as task:
-            outcomes = [
-                context.cache.tensors(
-                    "holdout",
-                    key,
-                    partial(_train_subset, data, context, seed, options, subset, task),
-                )["outcome"]
-                for subset, key in zip(subsets, keys, strict=True)
-            ]
+            stored = trained_or_stored(
+                context.cache,
+                "holdout",
+                keys,
+                partial(_training, data, context, seed, options, subsets, task),
+                partial(_outcome, data, subsets),
+            )
+        outcomes = [tensors["outcome"] for tensors in stored]
         yield 1 - _mean_over_ratios([s.ratio for s in subsets], outcomes)
 
 
@@ -214,31 +215,39 @@ def subset_key(
     }
 
 
-def _train_subset(
+def _training(
     data: LabeledData,
     context: Context,
     seed: int,
     options: HoldoutOptions,
-    subset: Subset,
+    subsets: Sequence[Subset],
     task: Task,
-) -> dict[str, Tensor]:
-    """uint8 [N]: whether each sample left out is classified right, in eval mode at the end."""
-    outcome = torch.full((len(data),), TRAINED_ON, dtype=torch.uint8)
+    number: int,
+) -> Training:
+    """The training that does not see what subset ``number`` leaves out."""
+    subset = subsets[number]
     seen = torch.ones(len(data), dtype=torch.bool).index_fill_(0, subset.left_out, False)
     part = data.subset(seen.nonzero().flatten())
     place = (repr(subset.ratio), subset.repeat, subset.block)
     device = context.device
-    network = context.network(options.network, data.geometry, rngs.generator(seed, "init", *place))
-    train(
-        network,
+    return Training(
+        context.network(options.network, data.geometry, rngs.generator(seed, "init", *place)),
         Batcher(TrainingSet.of(part), device),
         dynamics_schedule(part, options, device),
         context.augmentation(options.augmentation),
         rngs.generator(seed, "batches", *place, device=device),
         task=task,
     )
-    rest = Batcher(TrainingSet.of(data.subset(subset.left_out)), device)
-    right = predict(network, rest).argmax(1) == rest.labels
+
+
+def _outcome(
+    data: LabeledData, subsets: Sequence[Subset], number: int, training: Training
+) -> dict[str, Tensor]:
+    """uint8 [N]: whether each sample left out is classified right, in eval mode at the end."""
+    subset = subsets[number]
+    outcome = torch.full((len(data),), TRAINED_ON, dtype=torch.uint8)
+    rest = Batcher(TrainingSet.of(data.subset(subset.left_out)), training.data.device)
+    right = predict(training.network, rest).argmax(1) == rest.labels
     outcome[subset.left_out] = torch.where(right, RIGHT, WRONG).to("cpu", torch.uint8)
     return {"outcome": outcome}
 

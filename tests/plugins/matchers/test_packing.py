@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from condense.engine.lanes import train_each
 from condense.errors import CapacityError
 from condense.options import NetworkSpec
 from condense_plugins.matchers.trajectory import experts
@@ -63,7 +64,8 @@ def test_estimates_are_what_is_stored(tiny_images, context):
     for dtype in ("fp32", "bf16"):
         options = SMALL.model_copy(update={"expert_dtype": dtype})
         training = experts.expert_training(tiny_images, context, options, seed=1, index=0)
-        trajectory = experts.trained_alone(training)
+        list(train_each([training]))
+        trajectory = experts.trajectory_of(training)
         disk, memory = experts.trajectory_bytes(tiny_images, context, options, rng)
         assert memory == trajectory.nbytes
         assert disk == sum(t.nbytes for t in experts.packed(trajectory, dtype).values())

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parameters_to_vector
 
 from condense.engine import rng as rngs
+from condense.engine.lanes import train_each
 from condense.engine.schedule import Schedule
 from condense.engine.stages import initial_set
 from condense.engine.tensors import Batcher
@@ -111,9 +112,9 @@ def batches_drawn(data, context, rng, batch_size, epochs):
 
 
 def one_expert(data, context, options, seed, index):
-    return experts_module.trained_alone(
-        experts_module.expert_training(data, context, options, seed, index)
-    )
+    training = experts_module.expert_training(data, context, options, seed, index)
+    list(train_each([training]))
+    return experts_module.trajectory_of(training)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])

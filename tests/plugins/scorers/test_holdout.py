@@ -52,13 +52,14 @@ def scorer_of(**changes):
 def trained(monkeypatch):
     """Sizes of the sets that networks were trained on."""
     sizes = []
-    real = _holdout.train
+    real = _holdout._training
 
-    def counted(network, data, *args, **given):
-        sizes.append(len(data))
-        return real(network, data, *args, **given)
+    def counted(*args):
+        training = real(*args)
+        sizes.append(len(training.data))
+        return training
 
-    monkeypatch.setattr(_holdout, "train", counted)
+    monkeypatch.setattr(_holdout, "_training", counted)
     return sizes
 
 
@@ -217,14 +218,14 @@ def test_the_user_reads_what_was_spent(few, context, monkeypatch):
 
 
 def test_an_interrupted_estimate_goes_on_where_it_stopped(few, context, trained, monkeypatch):
-    counted, stop_at = _holdout.train, [5]
+    counted, stop_at = _holdout._training, [5]
 
-    def interrupted(*args, **given):
+    def interrupted(*args):
         if len(trained) == stop_at[0]:
             raise KeyboardInterrupt
-        return counted(*args, **given)
+        return counted(*args)
 
-    monkeypatch.setattr(_holdout, "train", interrupted)
+    monkeypatch.setattr(_holdout, "_training", interrupted)
     options = options_of(stable_at=1.0)
     with pytest.raises(KeyboardInterrupt):
         holdout(few, context, generator(), options)

@@ -163,8 +163,8 @@ def test_scorers_of_equal_options_share_one_pass(tiny_images, context, monkeypat
     from condense.engine import dynamics
 
     trained = []
-    real = dynamics.train
-    monkeypatch.setattr(dynamics, "train", lambda *a, **k: trained.append(1) or real(*a, **k))
+    real = dynamics._training
+    monkeypatch.setattr(dynamics, "_training", lambda *a, **k: trained.append(1) or real(*a, **k))
     for name in TRAINED:
         scorer_of(name, **TINY).score(tiny_images, context, generator())
     assert len(trained) == 1

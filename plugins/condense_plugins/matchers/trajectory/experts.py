@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ from typing import Any
 from torch import Generator, Tensor
 
 from condense.engine import rng as rngs
+from condense.engine.cohort import missing_from, trained_or_stored
 from condense.engine.device import available_memory
-from condense.engine.lanes import train_each
 from condense.engine.precision import settle_precision
 from condense.engine.schedule import Schedule, batches_per_epoch
 from condense.engine.tensors import Batcher
@@ -61,56 +60,15 @@ def load_experts(
         _check_disk(data, context, options, missing, rng)
     steps = options.last_epoch * batches_per_epoch(len(data), options.expert_batch_size)
     with context.progress.task("experts", max(missing, 1) * steps, "step") as task:
-        trained = _Trained(data, context, options, seed, keys, task)
-        return [
-            unpacked(context.cache.tensors("experts", key, partial(trained.tensors, k)))
-            for k, key in enumerate(keys)
-        ]
-
-
-class _Trained:
-    """Experts that the store lacks, trained side by side and handed out one by one.
-
-    Those that follow train along with the one asked for, and are there when their turn comes.
-    """
-
-    def __init__(
-        self,
-        data: LabeledData,
-        context: Context,
-        options: TrajectoryOptions,
-        seed: int,
-        keys: Sequence[dict[str, Any]],
-        task: Task,
-    ) -> None:
-        self._train = partial(expert_training, data, context, options, seed, task=task)
-        self._missing = partial(_missing, keys, context)
-        self._dtype = options.expert_dtype
-        self._begun: list[int] = []
-        self._done: dict[int, Tensor] = {}
-        self._under_way = train_each(self._trainings(), options.experts_at_once)
-
-    def tensors(self, index: int) -> dict[str, Tensor]:
-        """Expert ``index`` as it is stored."""
-        while index not in self._done:
-            following = next(self._under_way, None)
-            if following is None:  # it was in the store when that was looked through, but damaged
-                self._done[index] = trained_alone(self._train(index))
-            else:
-                position, training = following
-                self._done[self._begun[position]] = trajectory_of(training)
-        return packed(self._done.pop(index), self._dtype)
-
-    def _trainings(self) -> Iterator[Training]:
-        for index in self._missing():
-            self._begun.append(index)
-            yield self._train(index)
-
-
-def _missing(keys: Sequence[dict[str, Any]], context: Context) -> Iterator[int]:
-    """Indices of ``keys`` that are not in the store when their turn comes: another process may
-    have been there first."""
-    return (k for k, key in enumerate(keys) if not context.cache.has("experts", key))
+        stored = trained_or_stored(
+            context.cache,
+            "experts",
+            keys,
+            partial(expert_training, data, context, options, seed, task=task),
+            lambda _, expert: packed(trajectory_of(expert), options.expert_dtype),
+            options.experts_at_once,
+        )
+    return [unpacked(tensors) for tensors in stored]
 
 
 def missing_experts(
@@ -119,7 +77,7 @@ def missing_experts(
     """How many of the experts are not in the store."""
     seed = rngs.fork_seed(rng.initial_seed(), "experts")
     keys = [expert_key(data, context, options, seed, k) for k in range(options.experts)]
-    return sum(1 for _ in _missing(keys, context))
+    return sum(1 for _ in missing_from(context.cache, "experts", keys))
 
 
 def expert_schedule(data: LabeledData, context: Context, options: TrajectoryOptions) -> Schedule:
@@ -152,11 +110,6 @@ def expert_training(
         watch=Snapshots(network, options.last_epoch),
         task=task,
     )
-
-
-def trained_alone(training: Training) -> Tensor:
-    """The trajectory of one expert, trained now."""
-    return next(trajectory_of(done) for _, done in train_each([training]))
 
 
 def trajectory_of(training: Training) -> Tensor:
