@@ -101,6 +101,8 @@ SOURCES = {
     "matcher.step_size_momentum": MTT_CODE,
     "matcher.snapshots": "ours: nothing is saved on the way",
     "matcher.memory": NO_EFFECT,
+    "matcher.compile": NO_EFFECT,
+    "matcher.experts_at_once": NO_EFFECT,
     "matcher.precision": "released code: PyTorch's own, TF32 convolutions on a GPU",
     "augmentation.component": PROTOCOL,
     "augmentation.*": "released code: DSA on distilled samples, one operation a sample; crop and "
@@ -111,6 +113,7 @@ SOURCES = {
     "evaluator.steps": "ours: unset, epochs count",
     "evaluator.baseline_augmentations": "ours: the released code gives its baselines one",
     "evaluator.precision": "ours: bf16 on a GPU",
+    "evaluator.at_once": NO_EFFECT,
     "evaluator.*": CODE,
     "scorer.*": SCORES,
 }
