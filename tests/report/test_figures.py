@@ -9,15 +9,14 @@ import pytest
 from condense.report.formats import percent, points, seconds, setting
 from condense.report.page.figures import (
     DRAWN,
-    Line,
     accuracy_figure,
     class_figure,
-    lines_figure,
     loss_figure,
     running_median,
     step_figure,
 )
 from condense.report.page.page import report_of
+from condense.report.page.plots import Dot, Line, dots_figure, lines_figure
 from condense.report.page.sources import read_sources
 from condense.report.page.svg import PROPERTIES, SERIES, colour, dashes, draw
 
@@ -89,6 +88,30 @@ def test_intervals_are_drawn():
     drawn = [lines_figure("x", "t", ("x", "y"), [line]).svg for line in (plain, bars)]
     assert "LineCollection" not in drawn[0]
     assert "LineCollection" in drawn[1]
+
+
+def test_points_that_are_not_joined_have_no_line_between_them():
+    curve = Line("a", (0.0, 1.0, 2.0), (1.0, 2.0, 1.5), (0.1, 0.1, 0.1))
+    found = []
+    for line in (curve, replace(curve, joined=False)):
+        svg = lines_figure("x", "t", ("x", "y"), [line]).svg
+        strokes = re.findall(r'<path d="([^"]*)"[^>]*series-1', svg)
+        found.append([stroke.count("L") for stroke in strokes])  # corners after the first
+    assert found == [[1, 1, 1, 2], [1, 1, 1]]  # three intervals, and the line through all points
+
+
+def test_values_that_agree_but_for_rounding_have_a_plain_axis():
+    # 92.2222222 twice: as a rule matplotlib would label this axis 1e-10+9.222e1
+    dots = [Dot("a", 92.22222222222223, 1e-12), Dot("b", 92.22222222222221, None)]
+    labels = re.findall(r"<text[^>]*>([^<]*)</text>", dots_figure("x", "t", "%", dots).svg)
+    assert labels == ["91.8", "92.0", "92.2", "92.4", "92.6", "%", "a", "b"]
+
+
+def test_names_are_no_formulas():
+    named = [Dot("file:/a$b_{$c", 92.0, 1.0), Dot("<b>", 91.0, 1.0)]
+    svg = dots_figure("x", "t", "%", named).svg
+    assert ">file:/a$b_{$c</text>" in svg
+    assert "<b>" not in svg
 
 
 def test_running_median():

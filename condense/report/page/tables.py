@@ -42,6 +42,7 @@ class TableView:
         headers: of the columns.
         rows: as many cells each, or fewer where one spans columns.
         wide: how many of the leading columns hold words rather than figures.
+        remarks: whether the last column holds words, which may be long.
     """
 
     name: str
@@ -49,6 +50,13 @@ class TableView:
     headers: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     wide: int = 1
+    remarks: bool = False
+
+    def kind(self, column: int) -> str:
+        """Class of ``column``, counted from 1: ``"words"``, ``"remark"`` or ``"figure"``."""
+        if column <= self.wide:
+            return "words"
+        return "remark" if self.remarks and column == len(self.headers) else "figure"
 
 
 def figures(value: float, half: float | None) -> str:
