@@ -76,6 +76,16 @@ def test_baselines_in_common_are_drawn_once(run):
     assert "B random" in apart
 
 
+def test_arms_are_told_apart_by_what_they_are(run):
+    own = replace(run.arms[0], name="random")
+    alone = replace(run, method="random", arms=(own, *run.arms[1:]))
+    names = [part.rpartition(" ")[0] for part in accuracy_figure([alone]).alt.split("; ")]
+    assert names == ["random", "random (baseline)", "whole"]
+    other = replace(run, letter="B", measure="overlap")
+    names = [part.rpartition(" ")[0] for part in accuracy_figure([run, other]).alt.split("; ")]
+    assert names[:2] == ["A selmatch, accuracy", "B selmatch, overlap"]
+
+
 def test_log_axes_have_plain_numbers(run):
     svg = loss_figure([replace(run, loss=(0.9, 0.5, 0.04))]).svg
     texts = re.findall(r">([\d.]+)</text>", svg)

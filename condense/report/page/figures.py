@@ -14,7 +14,7 @@ from condense.report.formats import percent
 from condense.report.page.plots import Dot, FigureView, Line, dots_figure, legend_above
 from condense.report.page.runs import ArmView, RunView
 from condense.report.page.svg import MUTED, colour, dashes, draw, log_scale
-from condense.report.page.tables import measure
+from condense.report.page.tables import arm_name, measure
 
 DRAWN = 400  # points of a line; more would make the page heavy and show nothing more
 COMPACT = 20  # classes; with more, they are drawn as a histogram
@@ -47,7 +47,8 @@ def accuracy_figure(runs: Sequence[RunView]) -> FigureView | None:
 def _arm_name(arm: ArmView, of: Sequence[RunView], runs: Sequence[RunView]) -> str:
     """The arm's name, with the letters of its runs unless they are all."""
     letters = " ".join(run.letter for run in of)
-    return arm.name if len(of) == len(runs) else f"{letters} {arm.name}"
+    name = arm_name(arm, of[0], runs)
+    return name if len(of) == len(runs) else f"{letters} {name}"
 
 
 def loss_figure(runs: Sequence[RunView]) -> FigureView | None:
