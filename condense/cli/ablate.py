@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from condense.engine.statistics import Estimate
     from condense.engine.study import Study
     from condense.resolve import Request
+
+EVERY = 30.0  # seconds between two lines on a stderr that is no terminal
 
 
 @click.command(
@@ -99,7 +102,22 @@ def _run(session: Session, study: Study, out: Path | None) -> tuple[Ablation, Pa
 
 
 def _live(progress: Any) -> Callable[[Ablation], None]:
-    """Shows the result so far above the bars; nothing where stderr is no terminal."""
+    """Shows the result so far above the bars; where stderr is no terminal, a line now and then."""
+    shown = time.monotonic()
+
+    def tell(so_far: Ablation) -> None:
+        nonlocal shown
+        cells = so_far.study.cells
+        total = len(cells) * len(so_far.study.seeds)
+        # the first and the last are left out: a log wants to know that it goes on
+        if not 0 < so_far.runs < total or time.monotonic() - shown < EVERY:
+            return
+        shown = time.monotonic()
+        place, number = divmod(so_far.runs - 1, len(cells))
+        found = so_far.rows[number].accuracies[place]
+        text = "failed" if found is None else f"{100 * found:.2f} %"
+        where = f"{cells[number].name}, seed {so_far.study.seeds[place]}"
+        progress.note(f"{so_far.runs} of {total} runs done; last {where}: {text}")
 
     def show(so_far: Ablation) -> None:
         from rich.table import Table
@@ -109,14 +127,14 @@ def _live(progress: Any) -> Callable[[Ablation], None]:
             table.add_row(*row[:-1])
         progress.above = table
 
-    return show if hasattr(progress, "above") else lambda so_far: None
+    return show if hasattr(progress, "above") else tell
 
 
 def _show(result: Ablation, folder: Path, as_json: bool) -> None:
     from condense.cli.output import echo_json, echo_table
 
     if as_json:
-        counts = {"runs": result.runs, "computed": result.computed}
+        counts = {"runs": result.runs, "computed": result.computed, "failed": result.failures}
         echo_json(result.to_json() | counts | {"out": str(folder)})
         return
     echo_table(_headers(result), _rows(result))
@@ -125,7 +143,8 @@ def _show(result: Ablation, folder: Path, as_json: bool) -> None:
         click.echo()
         echo_table(("main effect of", "cells", "points ± 95 %"), effects)
         _note_missing(result)
-    click.echo(f"\n{result.runs} runs, {result.runs - result.computed} of them from the store")
+    failures = f", {result.failures} failed" if result.failures else ""
+    click.echo(f"\n{result.runs} runs, {result.stored} of them from the store{failures}")
     click.echo(f"table, figure and every seed's accuracy lie in\n  {folder}")
 
 

@@ -99,7 +99,8 @@ def _show(made: Report, page: Path) -> None:
     if open_rows:
         echo_table(("of", "what", "finding"), [_row(name, f) for name, f in open_rows])
     elif rows:
-        click.echo(f"{len(rows)} checks, none of the known failure signs was found")
+        checks = "1 check" if len(rows) == 1 else f"{len(rows)} checks"
+        click.echo(f"{checks}, none of the known failure signs was found")
     click.echo(f"\nthe report lies in\n  {page}")
 
 

@@ -189,9 +189,11 @@ def _show_cost(arm: Arm) -> None:
     if grid is not None and spent:
         first = arm.stages[0].cost
         whole = first.seconds / first.steps * grid["steps"]
+        # what follows is searched by matching, which no grid is held against
+        search = "the search" if len(arm.stages) == 1 else f"that over {arm.stages[0].keys[0]}"
         click.echo(
             f"A grid of {grid['places']} values at the same seeds and all {arm.whole_steps} steps: "
-            f"{grid['trainings']} trainings (about {seconds(whole)}); the search took "
+            f"{grid['trainings']} trainings (about {seconds(whole)}); {search} took "
             f"{100 * first.steps / grid['steps']:.0f} % of its optimiser steps."
         )
 

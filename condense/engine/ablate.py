@@ -54,7 +54,8 @@ class Effect:
 
     Attributes:
         key, value: as in ``--vary``.
-        effect: mean over the cells that have it minus mean over all; None if none is complete.
+        effect: mean over the cells that have it minus mean over all; None if none is complete, or
+            no complete cell has another value to compare with.
         cells: how many complete cells have it.
     """
 
@@ -72,7 +73,8 @@ class Ablation:
         study: what was to be done.
         data: name of the data set of the base.
         rows: one a cell, in the order of the study.
-        runs, computed: cells × seeds that were run, and those not wholly found in the store.
+        runs, computed: cells × seeds that were run, and those that gave a figure but were not
+            wholly found in the store.
     """
 
     study: Study
@@ -90,6 +92,16 @@ class Ablation:
     def measure(self) -> str:
         """What the figures are, by the evaluator of the base: ``accuracy`` as a rule."""
         return str(getattr(self.study.base["evaluator"].cls, "measure", "accuracy"))
+
+    @property
+    def failures(self) -> int:
+        """How many of ``runs`` gave no figure."""
+        return sum(len(row.errors) for row in self.rows)
+
+    @property
+    def stored(self) -> int:
+        """How many of ``runs`` gave a figure and were wholly found in the store."""
+        return self.runs - self.computed - self.failures
 
     @property
     def failed(self) -> bool:
@@ -121,7 +133,8 @@ class Ablation:
                     for row in self.rows
                     if row.cell.name in complete and row.cell.values[factor.key] == value
                 ]
-                effect = main_effect(complete, having)
+                alone = len(having) == len(complete)  # nothing to compare with
+                effect = None if alone else main_effect(complete, having)
                 found.append(Effect(factor.key, value, effect, len(having)))
         return found
 
@@ -232,7 +245,7 @@ class _Runner:
             result,
             rows=_set(result.rows, number, row),
             runs=result.runs + 1,
-            computed=result.computed + (self.store.misses > misses),
+            computed=result.computed + (seed not in row.errors and self.store.misses > misses),
         )
 
     def accuracy(self, row: Row, seed: int) -> float:

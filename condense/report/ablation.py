@@ -20,6 +20,7 @@ from condense.engine.export import replace_folder
 from condense.engine.folders import default_path
 from condense.engine.statistics import Estimate
 from condense.engine.study import Study
+from condense.report.axes import PLAIN, span_at_least
 
 JSON = "ablation.json"
 INK, BASE, BELOW, ABOVE = "#333333", "#c44e52", "#8c8c8c", "#4271ae"
@@ -83,7 +84,7 @@ def _ends(value: Estimate | None) -> tuple[float | None, float | None, float | N
 
 def draw(result: Ablation, path: Path) -> Path:
     """A PNG at ``path``: accuracy of every cell and, for a grid, the main effects."""
-    with matplotlib.style.context("default"):
+    with matplotlib.style.context(["default", PLAIN]):
         effects = [e for e in result.effects() if e.effect is not None]
         rows = max(len(result.rows), len(effects))
         size = (6.2 + 4.2 * bool(effects), 1.4 + 0.3 * rows)
@@ -130,6 +131,7 @@ def _draw_points(
         axes.errorbar(
             [100 * value.mean], [place], xerr=half, fmt="o", color=colour, ms=4, capsize=3, lw=1.2
         )
+    span_at_least(axes, 1.0)
     axes.set_yticks(range(len(names)), names, color=INK, fontsize=8)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="x", color="#e5e5e5", lw=0.8)

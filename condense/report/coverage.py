@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from condense.engine.coverage import Coverage
 from condense.engine.export import replace_folder
 from condense.engine.folders import default_path
+from condense.report.axes import PLAIN
 from condense.report.palette import SERIES
 
 JSON = "coverage.json"
@@ -71,7 +72,7 @@ def draw(result: Coverage, path: Path) -> Path:
 
     Hard test samples solid, easy ones dashed, a colour a run.
     """
-    with matplotlib.style.context("default"):
+    with matplotlib.style.context(["default", PLAIN]):
         height = 3.8 + 0.2 * len(result.runs)  # the legend has a line a run
         figure = Figure(figsize=(10.4, height), layout="constrained")
         FigureCanvasAgg(figure)

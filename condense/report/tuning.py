@@ -21,6 +21,7 @@ from condense.engine.tuning.result import Arm, Stage, Tuning
 from condense.engine.tuning.search import LIMIT, NARROW, NOISE
 from condense.engine.tuning.settings import Settings
 from condense.recipe import Recipe
+from condense.report.axes import PLAIN
 from condense.report.palette import SERIES
 
 JSON = "tune.json"
@@ -141,7 +142,7 @@ def draw(result: Tuning, path: Path) -> Path:
     """A PNG at ``path``: a panel for every key, a curve with error bars for every arm."""
     done = [arm for arm in result.arms if arm.stages]
     keys = list(dict.fromkeys(k for arm in done for stage in arm.stages for k in stage.keys))
-    with matplotlib.style.context("default"):
+    with matplotlib.style.context(["default", PLAIN]):
         figure = Figure(figsize=(1.0 + 5.2 * len(keys), 4.2), layout="constrained")
         FigureCanvasAgg(figure)
         panels = figure.subplots(1, len(keys), squeeze=False)[0]

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import click.testing
@@ -125,6 +126,9 @@ def test_a_failed_cell_is_a_row_with_its_error(printed, call, place):
     assert re.split(r"\s{2,}", row)[1:] == ["0", "–", "–", "error: fell"]
     assert "1 of 2 cells are incomplete and left out of the main effects" in result.stdout
     assert result.stderr == "selector=falling, seed 0, failed: fell\n"
+    assert "4 runs, 2 of them from the store, 2 failed" in result.stdout
+    again = json.loads(call(*args, "--out", place / "failed", "--json").stdout)
+    assert [again[key] for key in ("runs", "computed", "failed")] == [4, 0, 2]
 
 
 def test_exit_code_1_if_all_fail(call, place):
@@ -165,7 +169,7 @@ def test_a_folder_that_holds_something_else_is_refused_before_any_work(call, pla
 
 def test_on_a_terminal_the_table_stands_above_the_bars():
     from condense.cli.ablate import _live
-    from condense.cli.progress import QuietProgress, TerminalProgress
+    from condense.cli.progress import TerminalProgress
     from condense.engine.ablate import Ablation, Row
     from condense.engine.study import Study
 
@@ -183,4 +187,33 @@ def test_on_a_terminal_the_table_stands_above_the_bars():
     assert re.search(r"selector=random +1 +50.00 ± – +\+25.00 ± –", text)
     assert text.index("selector=random") < text.index("ablation")
     assert "coverage, % ± 95 %" in text
-    _live(QuietProgress())(so_far)
+
+
+def test_without_a_terminal_a_line_now_and_then_tells_how_far_it_is(monkeypatch):
+    from condense.cli import ablate as command
+    from condense.engine.ablate import Ablation, Row
+    from condense.engine.progress import SilentProgress
+    from condense.engine.study import Study
+
+    class Lines(SilentProgress):
+        def __init__(self):
+            self.told = []
+
+        def note(self, message):
+            self.told.append(message)
+
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    cells = (Cell("base", {}, None, is_base=True), Cell("selector=random", {}, None))
+    rows = (Row(cells[0], (0.25, None)), Row(cells[1], (0.5, None), {1: "fell"}))
+    so_far = Ablation(Study({}, (), cells, (7, 8), True), "digits", rows)
+    progress = Lines()
+    tell = command._live(progress)
+    for runs, now in ((0, 131), (1, 131), (2, 150), (2, 162), (3, 199), (4, 300)):
+        clock.now = now
+        tell(replace(so_far, runs=runs))
+    assert progress.told == [
+        "1 of 4 runs done; last base, seed 7: 25.00 %",
+        "2 of 4 runs done; last selector=random, seed 7: 50.00 %",
+        "3 of 4 runs done; last base, seed 8: failed",
+    ]

@@ -84,7 +84,7 @@ def test_coverage_is_worked_out_on_request(call, small):
     ("args", "code", "message"),
     [
         ([], 2, "missing argument 'RUN...'"),
-        (["nowhere"], 1, "nowhere holds nothing to report"),
+        (["nowhere"], 1, "nowhere does not exist; give the folder"),
         (["small", "--out", "small/report.html"], 1, "choose another --out"),
         (["small", "--out", "report.pdf"], 1, "must end in .html"),
         (["study", "--coverage"], 2, "--coverage needs a run"),

@@ -65,6 +65,14 @@ def test_the_table_the_json_and_the_files_have_the_same_figures(printed, call, p
     assert "20 trainings" in printed
 
 
+def test_the_cost_held_against_a_grid_is_that_of_the_first_search(printed, call, place):
+    assert "; the search took" in printed
+    also = ("--also", "policy.alpha", "--step", 1)
+    both = call(*SHORT, *also, "--out", place / "also").stdout
+    assert "matching runs" in both
+    assert "; that over selector.beta took" in both
+
+
 def test_the_recipe_runs(printed, call, place):
     from condense.cli.main import main
 

@@ -156,6 +156,14 @@ def test_an_incomplete_cell_and_a_base_outside_the_grid_are_no_part_of_the_effec
     assert not result.failed
 
 
+def test_a_value_with_no_other_to_compare_with_has_no_effect():
+    # all that is left of the factor s is a; what is left of t can be compared
+    cells = {"s=a t=x": [0.5, 0.5], "s=a t=y": [0.7, 0.7], "s=b t=x": [None, None]}
+    effects = {f"{e.key}={e.value}": e for e in table(cells, base="s=a t=x").effects()}
+    assert (effects["s=a"].effect, effects["s=a"].cells) == (None, 2)
+    assert effects["t=y"].effect.mean == pytest.approx(0.1)
+
+
 def test_one_at_a_time_has_no_main_effects():
     result = table({"s=a": [0.5], "s=b": [0.6]}, base="s=a", one_at_a_time=True)
     assert result.effects() == []
@@ -180,6 +188,12 @@ def test_the_files_repeat_to_the_byte_and_the_csv_says_what_the_json_says(tmp_pa
         assert [float(line["seed_0"]), float(line["seed_1"])] == cell["accuracies"]
     assert float(lines[1]["difference"]) == cells[1]["difference"]["mean"]
     assert (lines[2]["accuracy"], lines[2]["error"], lines[2]["n"]) == ("", "no", "0")
+
+
+def test_a_dollar_in_a_name_is_no_formula(tmp_path):
+    result = table({"scorer=file:$x_{$": [0.5, 0.5], "scorer=y": [0.5, 0.6]}, base="scorer=y")
+    write_ablation(result, tmp_path / "out")
+    assert (tmp_path / "out" / "ablation.png").stat().st_size > 10_000
 
 
 def test_a_figure_of_failures_alone_can_be_drawn(tmp_path):
@@ -424,6 +438,8 @@ def test_a_failed_cell_is_a_row_and_the_rest_go_on(bench):
     assert result.difference(stumbled).n == 1
     assert result.difference(random).n == 2
     assert [e.cells for e in result.effects()] == [0, 1, 1]
+    assert (result.runs, result.failures) == (6, 1)
+    assert result.stored == 6 - 1 - result.computed
     assert progress.lines == [
         "selector=stumbling, seed 6, failed: stumbled over its feet",
     ]

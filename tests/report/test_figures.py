@@ -9,15 +9,14 @@ import pytest
 from condense.report.formats import percent, points, seconds, setting
 from condense.report.page.figures import (
     DRAWN,
-    Line,
     accuracy_figure,
     class_figure,
-    lines_figure,
     loss_figure,
     running_median,
     step_figure,
 )
 from condense.report.page.page import report_of
+from condense.report.page.plots import Dot, Line, dots_figure, lines_figure
 from condense.report.page.sources import read_sources
 from condense.report.page.svg import PROPERTIES, SERIES, colour, dashes, draw
 
@@ -77,6 +76,16 @@ def test_baselines_in_common_are_drawn_once(run):
     assert "B random" in apart
 
 
+def test_arms_are_told_apart_by_what_they_are(run):
+    own = replace(run.arms[0], name="random")
+    alone = replace(run, method="random", arms=(own, *run.arms[1:]))
+    names = [part.rpartition(" ")[0] for part in accuracy_figure([alone]).alt.split("; ")]
+    assert names == ["random", "random (baseline)", "whole"]
+    other = replace(run, letter="B", measure="overlap")
+    names = [part.rpartition(" ")[0] for part in accuracy_figure([run, other]).alt.split("; ")]
+    assert names[:2] == ["A selmatch, accuracy", "B selmatch, overlap"]
+
+
 def test_log_axes_have_plain_numbers(run):
     svg = loss_figure([replace(run, loss=(0.9, 0.5, 0.04))]).svg
     texts = re.findall(r">([\d.]+)</text>", svg)
@@ -89,6 +98,30 @@ def test_intervals_are_drawn():
     drawn = [lines_figure("x", "t", ("x", "y"), [line]).svg for line in (plain, bars)]
     assert "LineCollection" not in drawn[0]
     assert "LineCollection" in drawn[1]
+
+
+def test_points_that_are_not_joined_have_no_line_between_them():
+    curve = Line("a", (0.0, 1.0, 2.0), (1.0, 2.0, 1.5), (0.1, 0.1, 0.1))
+    found = []
+    for line in (curve, replace(curve, joined=False)):
+        svg = lines_figure("x", "t", ("x", "y"), [line]).svg
+        strokes = re.findall(r'<path d="([^"]*)"[^>]*series-1', svg)
+        found.append([stroke.count("L") for stroke in strokes])  # corners after the first
+    assert found == [[1, 1, 1, 2], [1, 1, 1]]  # three intervals, and the line through all points
+
+
+def test_values_that_agree_but_for_rounding_have_a_plain_axis():
+    # 92.2222222 twice: as a rule matplotlib would label this axis 1e-10+9.222e1
+    dots = [Dot("a", 92.22222222222223, 1e-12), Dot("b", 92.22222222222221, None)]
+    labels = re.findall(r"<text[^>]*>([^<]*)</text>", dots_figure("x", "t", "%", dots).svg)
+    assert labels == ["91.8", "92.0", "92.2", "92.4", "92.6", "%", "a", "b"]
+
+
+def test_names_are_no_formulas():
+    named = [Dot("file:/a$b_{$c", 92.0, 1.0), Dot("<b>", 91.0, 1.0)]
+    svg = dots_figure("x", "t", "%", named).svg
+    assert ">file:/a$b_{$c</text>" in svg
+    assert "<b>" not in svg
 
 
 def test_running_median():

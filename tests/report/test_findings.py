@@ -60,6 +60,12 @@ def test_without_distilled_samples_there_is_no_mismatch(source):
     assert set(found) == {"random", "repeats"}
 
 
+def test_a_random_set_is_not_blamed_for_being_no_better_than_random(source):
+    assert "random" in by_check(run_findings(source, Evidence()))
+    random = changed(source, method="random", role=source.condensed.role * 0, trace=Trace())
+    assert set(by_check(run_findings(random, Evidence()))) == {"repeats"}
+
+
 def test_the_store_goes_before_a_comparison(source):
     found = by_check(run_findings(source, Evidence(split_half=0.9), split_half=0.1))
     assert found["scores"].severity == "ok"

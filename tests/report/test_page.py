@@ -29,6 +29,7 @@ from condense.report.page.page import (
     report_of,
     write_page,
 )
+from condense.report.page.runs import differences
 from condense.report.page.sources import read_sources
 
 VOID = {"meta", "img", "path", "use", "br", "link", "input", "hr"}
@@ -128,9 +129,24 @@ def test_runs_stand_side_by_side_with_what_differs(page):
     assert rows["method"] == ["selmatch"]  # alike: one cell over both columns
     assert rows["policy"] == ["partial alpha 0.8", "full"]
     differing = {row[0]["text"]: [c["text"] for c in row[1:]] for row in page.tables["differences"]}
-    assert differing["policy.alpha"] == ["0.8", "–"]
+    assert differing["policy"] == ["partial", "full"]
+    assert "policy.alpha" not in differing  # full has no α: the line above says it
     assert differing["matcher.snapshots"] == ["none", "1, 2"]
     assert "selector.beta" not in differing
+
+
+def test_options_of_a_component_that_only_some_have_are_no_differences():
+    matched = {"component": "trajectory", "steps": 5, "network": {"component": "mlp", "width": 8}}
+    runs = [
+        {"seed": 0, "matcher": matched},
+        {"seed": 0, "matcher": matched | {"steps": 6}, "note": "x"},
+        {"seed": 0, "matcher": {"component": "none"}},
+    ]
+    assert differences(runs) == [
+        ("matcher", ("trajectory", "trajectory", "none")),
+        ("matcher.steps", ("5", "6", "–")),
+        ("note", ("–", "x", "–")),  # no component tells why the others lack it
+    ]
 
 
 def test_the_page_needs_no_network(text, page):
@@ -336,6 +352,10 @@ def test_the_same_folders_have_the_same_file(tmp_path):
 
 
 def test_what_is_no_run_is_named(tmp_path, plain):
+    with pytest.raises(DataError, match=r"nowhere does not exist; give the folder"):
+        read_sources([tmp_path / "nowhere"])
+    with pytest.raises(DataError, match=r"manifest.json is a file; give the folder"):
+        read_sources([plain / "manifest.json"])
     with pytest.raises(DataError, match="nothing to report"):
         read_sources([plain, tmp_path])
     (tmp_path / "coverage.json").write_text("[]")
@@ -353,12 +373,23 @@ def test_a_folder_given_twice_is_one_run(plain):
     assert len(made(plain, plain).runs) == 1
 
 
+ARM = {"mean": 0.5, "values": [0.5]}
+
+
 @pytest.mark.parametrize(
     ("name", "document"),
     [
         ("results.json", {"arms": {"condensed": {"mean": 0.5}}}),
         ("results.json", {"arms": [1]}),
+        ("results.json", {"arms": {"condensed": 1}}),
+        ("results.json", {"arms": {"condensed": {"mean": "0.5", "values": [0.5]}}}),
+        ("results.json", {"arms": {"condensed": {"mean": 0.5, "values": []}}}),
+        ("results.json", {"arms": {"condensed": {"mean": float("nan"), "values": [0.5]}}}),
+        ("results.json", {"arms": {"condensed": ARM | {"per_class": ["x"]}}}),
+        ("results.json", {"arms": {"condensed": ARM | {"protocol": "none"}}}),
         ("run.log.json", {"stages": {"matcher": {}}}),
+        ("run.log.json", {"stages": {"matcher": {"seconds": "x", "cached": True}}}),
+        ("run.log.json", {"peak_memory_mb": "much"}),
     ],
 )
 def test_a_damaged_file_of_a_run_is_named(name, document, plain, tmp_path):

@@ -104,7 +104,8 @@ def texts(table):
 
 
 def test_an_ablation(folder):
-    (view,) = shown(folder("ablation.json", ABLATION)).studies
+    report = shown(folder("ablation.json", ABLATION))
+    (view,) = report.studies
     cells, effects = view.tables
     first = ABLATION["cells"][0]["accuracy"]
     assert texts(cells)[0][1] == f"{100 * first['mean']:.2f} ± {100 * first['half']:.2f}"
@@ -115,6 +116,10 @@ def test_an_ablation(folder):
     (figure,) = view.figures
     assert figure.alt == "policy=full 91.33; policy=partial 92.33"  # what failed has no dot
     assert cells.headers[1] == "accuracy, %"
+    assert view.words[1] == "1 of 3 cells are incomplete and left out of main effects."
+    # an error is a sentence: it is wrapped, not squeezed into a column of figures
+    assert [cells.kind(column) for column in (1, 2, 4)] == ["words", "figure", "remark"]
+    assert '<td class="remark">failed: no &lt;x&gt;</td>' in render(report)
 
 
 def test_an_ablation_names_what_its_evaluator_measures(folder):

@@ -1,10 +1,9 @@
-"""The figures of a report, each as inline SVG with the words for those who do not see it."""
+"""The figures of runs, each as inline SVG with the words for those who do not see it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -12,57 +11,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from condense.report.formats import percent
+from condense.report.page.plots import Dot, FigureView, Line, dots_figure, legend_above
 from condense.report.page.runs import ArmView, RunView
-from condense.report.page.svg import DASHES, MUTED, colour, dashes, draw, log_scale
-from condense.report.page.tables import measure
+from condense.report.page.svg import MUTED, colour, dashes, draw, log_scale
+from condense.report.page.tables import arm_name, measure
 
 DRAWN = 400  # points of a line; more would make the page heavy and show nothing more
 COMPACT = 20  # classes; with more, they are drawn as a histogram
-
-
-@dataclass(frozen=True)
-class Line:
-    """A named curve.
-
-    Attributes:
-        name: in the legend.
-        x, y: its points.
-        half: half the height of each point's interval, where there is one.
-        look: places of its colour and of its dashes; by default both go by the line's own place.
-    """
-
-    name: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    half: tuple[float | None, ...] = ()
-    look: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Dot:
-    """A figure with half its interval, and the place of its colour; None for what is beside it."""
-
-    name: str
-    mean: float
-    half: float | None
-    place: int | None = None
-
-
-@dataclass(frozen=True)
-class FigureView:
-    """A figure.
-
-    Attributes:
-        name: unique on the page.
-        svg: the ``<svg>`` element's text, without a title.
-        title: what is drawn.
-        alt: what is to be seen, in words.
-    """
-
-    name: str
-    svg: str
-    title: str
-    alt: str
 
 
 def accuracy_figure(runs: Sequence[RunView]) -> FigureView | None:
@@ -89,41 +44,11 @@ def accuracy_figure(runs: Sequence[RunView]) -> FigureView | None:
     return dots_figure("accuracy", f"Test {measure(runs)} with 95 % intervals", words, dots)
 
 
-def dots_figure(name: str, title: str, label: str, dots: Sequence[Dot]) -> FigureView | None:
-    """``dots`` with their intervals, from the top down.
-
-    Args:
-        name: unique on the page.
-        title: what is drawn.
-        label: of the axis.
-        dots: what is drawn, one a line.
-    """
-    if not dots:
-        return None
-
-    def paint(axes: Axes) -> None:
-        for row, dot in enumerate(dots):
-            shade = MUTED if dot.place is None else colour(dot.place)
-            face = "none" if dot.place is None else shade
-            look: dict[str, Any] = {"color": shade, "mfc": face, "ms": 5, "lw": 1.2}
-            half = None if dot.half is None else [dot.half]
-            axes.errorbar([dot.mean], [row], xerr=half, fmt="o", capsize=3, **look)
-        axes.set_yticks(range(len(dots)), [dot.name for dot in dots])
-        axes.set_ylim(len(dots) - 0.5, -0.5)
-        axes.grid(visible=False, axis="y")
-        axes.set_xlabel(label)
-
-    longest = max(len(dot.name) for dot in dots)
-    width = 4.6 + 0.05 * max(0, longest - 16)
-    svg = draw(name, paint, width=width, height=0.75 + 0.27 * len(dots))
-    alt = "; ".join(f"{dot.name} {dot.mean:.2f}" for dot in dots)
-    return FigureView(name, svg, title, alt)
-
-
 def _arm_name(arm: ArmView, of: Sequence[RunView], runs: Sequence[RunView]) -> str:
     """The arm's name, with the letters of its runs unless they are all."""
     letters = " ".join(run.letter for run in of)
-    return arm.name if len(of) == len(runs) else f"{letters} {arm.name}"
+    name = arm_name(arm, of[0], runs)
+    return name if len(of) == len(runs) else f"{letters} {name}"
 
 
 def loss_figure(runs: Sequence[RunView]) -> FigureView | None:
@@ -242,61 +167,3 @@ def _range(run: RunView) -> str:
     worst = min(run.classes, key=lambda c: c.own)
     best = max(run.classes, key=lambda c: c.own)
     return f"from {percent(worst.own)} % ({worst.name}) to {percent(best.own)} % ({best.name})"
-
-
-def lines_figure(
-    name: str,
-    title: str,
-    labels: tuple[str, str],
-    lines: Sequence[Line],
-    *,
-    marker: str = "",
-) -> FigureView | None:
-    """Plain curves, with intervals where they have them.
-
-    Args:
-        labels: of both axes.
-        lines: what is drawn.
-        marker: of every point.
-    """
-    there = [line for line in lines if line.x]
-    if not there:
-        return None
-
-    def paint(axes: Axes) -> None:
-        for place, line in enumerate(there):
-            shade, dash = (colour(place), dashes(place))
-            if line.look is not None:
-                shade, dash = colour(line.look[0]), DASHES[line.look[1] % len(DASHES)]
-            look: dict[str, Any] = {"color": shade, "ls": dash, "label": line.name}
-            if any(h is not None for h in line.half):
-                half = [h or 0.0 for h in line.half]
-                axes.errorbar(line.x, line.y, yerr=half, fmt=marker, capsize=3, ms=4, **look)
-            else:
-                axes.plot(line.x, line.y, marker=marker, ms=4, **look)
-        axes.set_xlabel(labels[0])
-        axes.set_ylabel(labels[1])
-        if len(there) > 1:
-            legend_above(axes, len(there))
-
-    alt = "; ".join(f"{line.name}: {_ends(line)}" for line in there)
-    return FigureView(name, draw(name, paint), title, alt)
-
-
-def _ends(line: Line) -> str:
-    top = max(range(len(line.y)), key=line.y.__getitem__)
-    return (
-        f"{line.y[0]:.4g} at {line.x[0]:g}, {line.y[-1]:.4g} at {line.x[-1]:g}, highest "
-        f"{line.y[top]:.4g} at {line.x[top]:g}"
-    )
-
-
-def legend_above(axes: Axes, entries: int) -> None:
-    """The legend over the axes, where it hides nothing."""
-    columns = min(max(entries, 2), 4)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderpad=0.2)
-
-
-def present(*figures: FigureView | None) -> tuple[FigureView, ...]:
-    """Those that there was something to draw for."""
-    return tuple(f for f in figures if f is not None)

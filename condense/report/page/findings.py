@@ -38,13 +38,15 @@ def run_findings(
     """
     small, arms, recipe = source.condensed, source.arms, source.condensed.recipe
     own, random = arms.get(OWN, {}), arms.get("random", {})
+    # a set that is itself made as a baseline is has nothing to gain over it
+    is_baseline, of_random = small.method in arms, random.get("values", ())
     distilled = bool(small.distilled.any())
     matcher, selector = recipe.get("matcher", {}), recipe.get("selector", {})
     matched = setting(matcher["augmentation"]) if matcher.get("augmentation") else None
     rho = known.split_half if known.split_half is not None else split_half
     tried = list(random.get("protocol", {}).get("tried", {}))
     findings = [
-        diagnosis.check_random(own.get("values", ()), random.get("values", ())),
+        None if is_baseline else diagnosis.check_random(own.get("values", ()), of_random),
         diagnosis.check_repeats(len(own.get("values", ()))),
         diagnosis.check_loss(small.trace.loss, known.relative_loss),
         diagnosis.check_skipped(small.trace.loss),

@@ -18,8 +18,8 @@ from condense.engine.store import write_atomic
 from condense.errors import OutputError
 from condense.report import formats
 from condense.report.page import figures, studies, tables
-from condense.report.page.figures import FigureView
 from condense.report.page.findings import evaluated_under, run_findings, shared_findings
+from condense.report.page.plots import FigureView, present
 from condense.report.page.runs import RunView, differences, run_view
 from condense.report.page.sources import STUDIES, Sources
 from condense.report.page.studies import StudyView
@@ -125,9 +125,9 @@ def report_of(
         shared_findings(dict(zip(letters, sources.runs, strict=True))),
         tuple(differing),
         {
-            "accuracy": figures.present(figures.accuracy_figure(runs)),
-            "matching": figures.present(figures.loss_figure(runs), figures.step_figure(runs)),
-            "classes": figures.present(figures.class_figure(runs)),
+            "accuracy": present(figures.accuracy_figure(runs)),
+            "matching": present(figures.loss_figure(runs), figures.step_figure(runs)),
+            "classes": present(figures.class_figure(runs)),
         },
         _tables(runs, differing),
         tuple(document for _, document in shown),

@@ -270,11 +270,22 @@ def class_views(
 
 
 def differences(runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
-    """Option keys with the values of each recipe, for those that are not alike in all of them."""
+    """Option keys with the values of each recipe, for those that are not alike in all of them.
+
+    An option that only some have, with one value, says no more than that another component was
+    taken, which is a line of its own.
+    """
     flat = [{key: setting(v) for key, v in flatten(recipe).items()} for recipe in runs]
     keys = dict.fromkeys(key for recipe in flat for key in recipe)
+    rows = [(key, [recipe.get(key) for recipe in flat]) for key in keys]
     return [
-        (key, tuple(recipe.get(key, "–") for recipe in flat))
-        for key in keys
-        if any(recipe.get(key) != flat[0].get(key) for recipe in flat)
+        (key, tuple("–" if value is None else value for value in values))
+        for key, values in rows
+        if len(set(values) - {None}) > 1 or (None in values and _stands_alone(key, flat))
     ]
+
+
+def _stands_alone(key: str, flat: Sequence[Mapping[str, str]]) -> bool:
+    """Whether no component tells why some of the recipes ``flat`` lack ``key``."""
+    above = [key[:place] for place, sign in enumerate(key) if sign == "."]
+    return not any(len({recipe.get(name) for recipe in flat}) > 1 for name in above)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,9 @@ def read_sources(paths: Sequence[Path]) -> Sources:
     for path in dict.fromkeys(paths):
         found = [name for name in STUDIES if (path / name).is_file()]
         is_run = (path / TENSORS).is_file() or (path / MANIFEST).is_file()
+        if not path.is_dir():
+            what = "is a file" if path.exists() else "does not exist"
+            raise DataError(f"{path} {what}; give the folder that `condense run --out DIR` wrote")
         if not found and not is_run:
             raise DataError(
                 f"{path} holds nothing to report: it needs {TENSORS} and {MANIFEST} (a run) or one "
@@ -96,19 +100,51 @@ def _read_run(path: Path) -> RunSource:
         _read_json(path / name) if (path / name).is_file() else {}
         for name in ("results.json", "run.log.json")
     )
-    _check_entries(path / "results.json", results.get("arms", {}), ("mean", "values"))
-    _check_entries(path / "run.log.json", log.get("stages", {}), ("seconds", "cached"))
+    _check(path / "results.json", results.get("arms", {}), ARM)
+    _check(path / "run.log.json", log.get("stages", {}), STAGE)
+    _check(path / "run.log.json", {"the run": log}, LOG)
     return RunSource(path, CondensedDataset.load(path), results, log)
 
 
-def _check_entries(path: Path, entries: Any, keys: Sequence[str]) -> None:
-    """Raises a DataError unless every one of ``entries`` has ``keys``."""
-    known = isinstance(entries, dict) and all(isinstance(e, dict) for e in entries.values())
-    lacking = [name for name, e in entries.items() if not set(keys) <= set(e)] if known else ["all"]
-    if lacking:
-        raise DataError(
-            f"{path} is damaged: {', '.join(keys)} are not in {lacking[0]}; run the recipe again"
-        )
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_number, value))
+
+
+def _protocol(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("tried", {}), dict)
+
+
+Check = Callable[[Any], bool]
+# what each entry of a file must have, and what it may have
+ARM: dict[str, tuple[Check, bool]] = {
+    "mean": (_number, True),
+    "values": (lambda value: _numbers(value) and bool(value), True),
+    "per_class": (lambda value: value is None or _numbers(value), False),
+    "protocol": (_protocol, False),
+}
+STAGE: dict[str, tuple[Check, bool]] = {
+    "seconds": (_number, True),
+    "cached": (lambda value: isinstance(value, bool), True),
+}
+LOG: dict[str, tuple[Check, bool]] = {
+    "peak_memory_mb": (lambda value: value is None or _number(value), False),
+}
+
+
+def _check(path: Path, entries: Any, keys: Mapping[str, tuple[Check, bool]]) -> None:
+    """Raises a DataError unless every one of ``entries`` is what ``keys`` say."""
+    if not isinstance(entries, dict):
+        raise DataError(f"{path} is damaged: it has no table of entries; run the recipe again")
+    for name, entry in entries.items():
+        for key, (good, needed) in keys.items():
+            there = isinstance(entry, dict) and key in entry
+            if not (good(entry[key]) if there else isinstance(entry, dict) and not needed):
+                what = f"is {entry[key]!r:.40}" if there else "is missing"
+                raise DataError(f"{path} is damaged: {key} of {name} {what}; run the recipe again")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from condense.engine.diagnosis import Finding, check_best, check_reliability, so
 from condense.engine.statistics import estimate
 from condense.errors import DataError
 from condense.report.formats import points
-from condense.report.page.figures import Dot, FigureView, Line, dots_figure, lines_figure, present
+from condense.report.page.plots import Dot, FigureView, Line, dots_figure, lines_figure, present
 from condense.report.page.sources import StudySource
 from condense.report.page.tables import Cell, TableView, figures
 
@@ -155,7 +155,7 @@ def ablation_view(name: str, path: str, document: Mapping[str, Any]) -> StudyVie
         cells.append(row)
     headers = ("cell", f"{measure}, %", "to base, points", "note")
     caption = f"Test {measure} of every cell, mean ± half of its 95 % interval over seeds"
-    tables = [TableView(f"{name}-cells", caption, headers, tuple(cells))]
+    tables = [TableView(f"{name}-cells", caption, headers, tuple(cells), remarks=True)]
     effects = [
         (Cell(f"{e['key']}={e['value']}"), _gap(e["effect"]), Cell(str(e["cells"]), e["cells"]))
         for e in document["main_effects"]
@@ -163,17 +163,22 @@ def ablation_view(name: str, path: str, document: Mapping[str, Any]) -> StudyVie
     if effects:
         columns = ("main effect of", "points", "cells")
         tables.append(TableView(f"{name}-effects", "Main effects", columns, tuple(effects)))
-    words = (
-        f"{document['method']} on {document['data']}, {len(document['seeds'])} seeds; scores and "
+    count = len(document["seeds"])
+    words = [
+        f"{document['method']} on {document['data']}, {count} seed{'s' * (count != 1)}; scores and "
         f"experts are shared, seed {document['shared_seed']}.",
-    )
+    ]
+    grid = [cell for cell in document["cells"] if cell.get("in_grid", True)]
+    holes = sum(cell["error"] is not None for cell in grid)
+    if effects and holes:
+        words.append(f"{holes} of {len(grid)} cells are incomplete and left out of main effects.")
     dots = [
         Dot(cell["name"], 100 * mean["mean"], _percent(mean["half"]), 0 if cell["base"] else None)
         for cell in document["cells"]
         if (mean := cell["accuracy"]) is not None
     ]
     drawn = dots_figure(f"{name}-dots", "Cells with 95 % intervals", f"test {measure}, %", dots)
-    return StudyView(name, "Ablation", path, words, present(drawn), tuple(tables))
+    return StudyView(name, "Ablation", path, tuple(words), present(drawn), tuple(tables))
 
 
 def _percent(value: float | None) -> float | None:
@@ -248,7 +253,9 @@ def tuning_view(name: str, path: str, document: Mapping[str, Any]) -> StudyView:
     for key in dict.fromkeys(k for _, stage in searched for k in stage["keys"]):
         alone = [(arm, s) for arm, s in searched if s["keys"] == [key]]
         lines = [_curve(arm["name"] or "mean", s["points"]) for arm, s in alone]
-        lines += [_full_length(arm, s, k) for k, (arm, s) in enumerate(alone) if s.get("finals")]
+        places = range(len(alone)) if len(alone) > 1 else (1,)  # a lone curve's in another colour
+        finals = [(a, s, k) for (a, s), k in zip(alone, places, strict=False) if s.get("finals")]
+        lines += [_full_length(*one) for one in finals]
         labels = (key, "validation accuracy, %")
         title = f"{key}, mean with 95 % intervals"
         drawn.append(
@@ -296,9 +303,9 @@ def _top(stage: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _full_length(arm: Mapping[str, Any], stage: Mapping[str, Any], place: int) -> Line:
-    """The finals of ``stage``, in the colour of its curve at ``place``, with other dashes."""
+    """The finals of ``stage`` in the colour at ``place``, as points: they are few and far apart."""
     name = f"{arm['name']} at full length".strip()
-    return replace(_curve(name, stage["finals"]), look=(place, place + 1))
+    return replace(_curve(name, stage["finals"]), look=(place, 0), joined=False)
 
 
 def _curve(name: str, points: Sequence[Mapping[str, Any]]) -> Line:

@@ -18,6 +18,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from condense.report.axes import PLAIN
+
 INK, MUTED, RULE = "#010100", "#010101", "#010102"
 SERIES = tuple(f"#0102{k:02d}" for k in range(6))
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))  # told apart without colour too
@@ -67,7 +69,7 @@ def draw(
         paint: draws into the axes.
         width, height: inches.
     """
-    with matplotlib.style.context(["default", _STYLE | {"svg.hashsalt": name}]):
+    with matplotlib.style.context(["default", _STYLE | PLAIN | {"svg.hashsalt": name}]):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
         paint(figure.subplots())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from condense.engine.statistics import Estimate
 from condense.report.formats import percent, points, seconds
-from condense.report.page.runs import ClassView, RunView
+from condense.report.page.runs import ArmView, ClassView, RunView
 
 EACH = 10  # classes listed at either end where they are many
 LISTED = 20  # classes that are listed one by one
@@ -42,6 +42,7 @@ class TableView:
         headers: of the columns.
         rows: as many cells each, or fewer where one spans columns.
         wide: how many of the leading columns hold words rather than figures.
+        remarks: whether the last column holds words, which may be long.
     """
 
     name: str
@@ -49,6 +50,13 @@ class TableView:
     headers: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     wide: int = 1
+    remarks: bool = False
+
+    def kind(self, column: int) -> str:
+        """Class of ``column``, counted from 1: ``"words"``, ``"remark"`` or ``"figure"``."""
+        if column <= self.wide:
+            return "words"
+        return "remark" if self.remarks and column == len(self.headers) else "figure"
 
 
 def figures(value: float, half: float | None) -> str:
@@ -74,14 +82,20 @@ def measure(runs: Sequence[RunView]) -> str:
     return " or ".join(dict.fromkeys(run.measure for run in runs))
 
 
+def arm_name(arm: ArmView, run: RunView, runs: Sequence[RunView]) -> str:
+    """The name of ``arm``, with what was measured where that is not alike in all ``runs``."""
+    own = arm.is_own or arm.name != run.method
+    name = arm.name if own else f"{arm.name} (baseline)"  # of a method that is itself called random
+    return name if measure(runs) == run.measure else f"{name}, {run.measure}"
+
+
 def accuracy_table(runs: Sequence[RunView]) -> TableView | None:
     """Every arm of every run."""
     rows = []
     for run in runs:
         for arm in run.arms:
-            name = f"{run.letter} {arm.name}" if len(runs) > 1 else arm.name
-            if not arm.is_own and arm.name == run.method:
-                name += " (baseline)"  # of a method that is itself called random
+            name = arm_name(arm, run, runs)
+            name = f"{run.letter} {name}" if len(runs) > 1 else name
             rows.append(
                 (
                     Cell(name, marked=arm.is_own),
