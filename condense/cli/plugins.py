@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
@@ -128,7 +129,9 @@ def new(ctx: click.Context, kind: str, name: str, into: Path, as_json: bool) -> 
         echo_json({"package": names.package, "folder": str(folder), "files": files})
         return
     click.echo(f"{folder} is ready; the component is in src/{names.module}/__init__.py\n")
-    click.echo(f"  cd {folder}\n  pip install -e '.[test]' && pytest\n  {names.use}")
+    click.echo(
+        f"  cd {shlex.quote(str(folder))}\n  pip install -e '.[test]' && pytest\n  {names.use}"
+    )
 
 
 @plugins.command(
