@@ -156,7 +156,8 @@ def check(ctx: click.Context, target: str, strict: bool, as_json: bool) -> None:
     from condense.testing.plugin import check_plugin
 
     with kept_off_stdout():
-        result = check_plugin(get_host(ctx), target)
+        host = get_host(ctx)
+        result = check_plugin(host, target, report=lambda line: click.echo(line, err=True))
     if as_json:
         echo_json(result.to_json())
     else:
