@@ -264,3 +264,15 @@ def test_plugins_check(site, condense_many, tmp_path):
     assert window.returncode == 0
     assert file.returncode == 1
     assert "not checked: needs a path" in file.stdout
+
+
+def test_a_module_that_is_checked_is_watched_while_it_loads(condense_many, tmp_path):
+    (tmp_path / "hangs_here.py").write_text("import time; time.sleep(60)\n")
+    (tmp_path / "seeds_here.py").write_text("import random; random.seed(1)\n" + scorer("seeds"))
+    hangs, seeds = condense_many(
+        ["plugins", "check", "hangs_here"], ["plugins", "check", "seeds_here"]
+    )
+    assert (hangs.returncode, seeds.returncode) == (1, 1)
+    assert "warning: plugin hangs_here is still loading after 0.5 s" in hangs.stderr
+    assert "error: module hangs_here failed to load: did not finish loading" in hangs.stderr
+    assert "module seeds_here failed to load: reseeded the global randomness" in seeds.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
@@ -66,7 +67,11 @@ def plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
 @json_flag
 @click.pass_context
 def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
-    """Show one component's options with type, default and meaning."""
+    """Show one component's options with type, default and meaning.
+
+    Kinds: data network scorer selector matcher update-policy augmentation evaluator method
+    preset. Exits with 2 for a kind or name that does not exist.
+    """
     from condense.cli.output import echo_json, echo_table
     from condense.cli.session import get_host
 
@@ -116,6 +121,8 @@ def new(ctx: click.Context, kind: str, name: str, into: Path, as_json: bool) -> 
     """Write a package with one component of KIND called NAME, and its test.
 
     Kinds: data network scorer selector matcher update-policy augmentation evaluator method.
+    NAME is kebab-case. Exits with 2 for a kind or name that cannot be used, with 1 if the folder
+    is there already; then nothing is written.
     """
     from condense.cli.output import echo_json
     from condense.cli.session import get_host
@@ -128,7 +135,9 @@ def new(ctx: click.Context, kind: str, name: str, into: Path, as_json: bool) -> 
         echo_json({"package": names.package, "folder": str(folder), "files": files})
         return
     click.echo(f"{folder} is ready; the component is in src/{names.module}/__init__.py\n")
-    click.echo(f"  cd {folder}\n  pip install -e '.[test]' && pytest\n  {names.use}")
+    click.echo(
+        f"  cd {shlex.quote(str(folder))}\n  pip install -e '.[test]' && pytest\n  {names.use}"
+    )
 
 
 @plugins.command(
@@ -146,14 +155,15 @@ def check(ctx: click.Context, target: str, strict: bool, as_json: bool) -> None:
     """Run the conformance kit on the components of a plugin.
 
     They run on tiny made-up data with their `toy_options`, else with their defaults. Exits with 1
-    if any check fails.
+    if any check fails or the plugin cannot be loaded, with 2 if there is none of that name.
     """
     from condense.cli.output import echo_json, echo_table
     from condense.cli.session import get_host, kept_off_stdout
     from condense.testing.plugin import check_plugin
 
     with kept_off_stdout():
-        result = check_plugin(get_host(ctx), target)
+        host = get_host(ctx)
+        result = check_plugin(host, target, report=lambda line: click.echo(line, err=True))
     if as_json:
         echo_json(result.to_json())
     else:

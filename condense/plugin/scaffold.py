@@ -18,7 +18,7 @@ SUFFIX = {
     "scorer": "Scorer",
     "selector": "Selector",
     "matcher": "Matcher",
-    "update-policy": "Policy",
+    "update-policy": "UpdatePolicy",  # never the name of the Protocol alone, as `update` + Policy
     "augmentation": "Augmentation",
     "evaluator": "Evaluator",
     "method": "",

@@ -13,7 +13,8 @@ from typing import Any
 
 from condense.errors import BrokenPlugin, OptionError, closest
 from condense.plugin.host import Host, build_host
-from condense.testing.report import Report
+from condense.plugin.watch import Report, watched
+from condense.testing.report import Report as KitReport
 from condense.testing.run import checks_of, run_checks
 from condense.testing.subject import CheckFailed
 
@@ -29,7 +30,7 @@ class PluginReport:
     """
 
     target: str
-    reports: tuple[Report, ...]
+    reports: tuple[KitReport, ...]
     skipped: Mapping[tuple[str, str], str]
 
     @property
@@ -77,12 +78,13 @@ class PluginReport:
         }
 
 
-def check_plugin(host: Host, target: str) -> PluginReport:
+def check_plugin(host: Host, target: str, report: Report | None = None) -> PluginReport:
     """All components that ``target`` registers, through the checks of their kind.
 
     Args:
         host: where installed plugins are looked up.
         target: an entry point, package, component (``margin`` or ``scorer:margin``) or module.
+        report: gets a line about a module that is slow to import or prints; None drops it.
 
     Raises:
         OptionError: if there is no such plugin or module.
@@ -93,7 +95,7 @@ def check_plugin(host: Host, target: str) -> PluginReport:
             raise BrokenPlugin(f"plugin {target} failed to load: {broken.reason}") from broken.error
     found = _registered(host, target)
     if not found:
-        host = _with_module(host, target)
+        host = _with_module(host, target, report)
         found = _registered(host, target)
     reports, skipped = [], {}
     for kind, name in found:
@@ -131,14 +133,14 @@ def _registered(host: Host, target: str) -> list[tuple[str, str]]:
     return found
 
 
-def _with_module(host: Host, target: str) -> Host:
+def _with_module(host: Host, target: str, report: Report | None) -> Host:
     """A host of the built-in components and the module ``target``.
 
     Raises:
         OptionError: if there is no such module.
         BrokenPlugin: if it registers nothing or cannot be loaded.
     """
-    module = _import(host, target)
+    module = _import(host, target, report)
     fresh = build_host(external=False, extra=[module])
     if fresh.broken:
         raise BrokenPlugin(f"module {target}: {fresh.broken[0].reason}") from fresh.broken[0].error
@@ -150,7 +152,7 @@ def _with_module(host: Host, target: str) -> Host:
     return fresh
 
 
-def _import(host: Host, target: str) -> ModuleType:
+def _import(host: Host, target: str, report: Report | None) -> ModuleType:
     here = str(Path.cwd())
     added = here not in sys.path
     if added:
@@ -162,11 +164,13 @@ def _import(host: Host, target: str) -> ModuleType:
                 f"no plugin, component or module '{target}'{closest(target, names)}; see "
                 "`condense plugins`"
             )
-        return importlib.import_module(target)
+        with watched(target, report):
+            return importlib.import_module(target)
     except OptionError:
         raise
     except (Exception, SystemExit) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        told = str(error) if isinstance(error, BrokenPlugin) else f"{type(error).__name__}: {error}"
+        reason = " ".join(told.split())
         raise BrokenPlugin(f"module {target} failed to load: {reason}") from error
     finally:
         if added:

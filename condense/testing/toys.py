@@ -20,6 +20,7 @@ SIDE = 8
 CLASSES = ("ant", "bee", "cat")
 PER_CLASS, TEST_PER_CLASS = 20, 8
 PLANTED_PER_CLASS = 2
+TEST_READ = "read data.test; the test split is the evaluator's alone"
 
 
 class TestSplitRead(AssertionError):
@@ -33,7 +34,8 @@ class GuardedData(LabeledData):
 
     def __getattribute__(self, name: str) -> Any:
         if name == "test":
-            raise TestSplitRead("read data.test; the test split is the evaluator's alone")
+            super().__getattribute__("__dict__")["was_read"] = True
+            raise TestSplitRead(TEST_READ)
         return super().__getattribute__(name)
 
     def without_test(self) -> LabeledData:
@@ -52,6 +54,17 @@ class GuardedData(LabeledData):
         return GuardedData(
             data.inputs, data.labels, data.classes, data.normalization, data.flip, data.name, None
         )
+
+
+def reads_test(work: Callable[[LabeledData], object], data: LabeledData) -> bool:
+    """Whether ``work`` looks at the test split of ``data``, even if it swallows the error."""
+    guarded = GuardedData.of(data)
+    try:
+        work(guarded)
+    except Exception:
+        if "was_read" not in vars(guarded):
+            raise
+    return "was_read" in vars(guarded)
 
 
 class MemoryCache:

@@ -1,9 +1,12 @@
 """``condense plugins new``: a package of every kind that passes as it is, or nothing at all."""
 
 import ast
+import json
 import os
+import shlex
 import subprocess
 import sys
+import types
 
 import click.testing
 import pytest
@@ -107,6 +110,40 @@ def test_a_component_is_short_and_has_options_help_and_hook(kind):
     assert 'my-own = "condense_my_own"' in files["pyproject.toml"]
 
 
+@pytest.mark.parametrize("kind", SUFFIX)
+def test_the_command_that_is_told_runs(kind, tiny, tmp_path, monkeypatch):
+    """On the data it says, with nothing but smaller numbers."""
+    monkeypatch.chdir(tmp_path)
+    names = Names(kind, "my-own")
+    module = types.ModuleType(names.module)
+    text = package_files(names)[f"src/{names.module}/__init__.py"]
+    exec(compile(text, names.module, "exec"), module.__dict__)
+    host = build_host(external=False, extra=[module])
+    # a matcher or evaluator of one's own has none of the built-in one's options
+    own = kind if kind in ("matcher", "evaluator") else None
+    kept = {k: v for k, v in tiny.items() if k.partition(".")[0] != own}
+    options = [part for k, v in kept.items() for part in ("-o", f"{k}={json.dumps(v)}")]
+    more = ("--ipc", "2", "--no-baselines", "--device", "cpu", "--json", *options)
+    _, *command = names.use.split()
+    done = click.testing.CliRunner().invoke(main, [*command, *more], obj=host)
+    assert done.exit_code == 0, done.stderr
+    assert "my-own" in (tmp_path / json.loads(done.stdout)["artefact"] / "recipe.toml").read_text()
+
+
+@pytest.mark.parametrize("kind", SUFFIX)
+@pytest.mark.parametrize("name", ["update", "test", "class", "int", "x2"])
+def test_an_odd_name_clashes_with_nothing(kind, name):
+    names = Names(kind, name)
+    files = package_files(names)
+    taken = set()
+    for node in ast.walk(ast.parse(files[f"src/{names.module}/__init__.py"])):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            taken |= {a.asname or a.name for a in node.names}
+    assert names.thing not in taken
+    # pytest would take an imported TestScorer for tests
+    assert f"import {names.thing}" not in files[f"tests/test_{names.module}.py"]
+
+
 def test_what_counts_as_a_line_of_a_component():
     text = '''"""Module,
 of two lines."""
@@ -188,11 +225,13 @@ def test_a_place_that_cannot_be_written(tmp_path, built_ins):
 
 
 def test_it_says_what_to_do_next_or_json(tmp_path, built_ins):
-    import json
-
     result = call("scorer", "mine", "--into", tmp_path, host=built_ins)
     assert result.exit_code == 0
     assert "condense run -o scorer=mine" in result.stdout
+    spaced = tmp_path / "my plugins"
+    result = call("scorer", "mine", "--into", spaced, host=built_ins)
+    (line,) = [x for x in result.stdout.splitlines() if x.strip().startswith("cd ")]
+    assert shlex.split(line) == ["cd", str(spaced / "condense-mine")]
     result = call("method", "own-way", "--into", tmp_path, "--json", host=built_ins)
     document = json.loads(result.stdout)
     assert document["package"] == "condense-own-way"

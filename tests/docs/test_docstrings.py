@@ -115,6 +115,31 @@ def test_every_option_with_a_fractional_value_says_in_which_unit(host):
     assert found > 20
 
 
+COUNTED = re.compile(
+    r"pixels|channels|blocks|units|layers|networks|epochs?\b|samples|iterations|steps|stride|times"
+    r"|seed"
+)
+
+
+def test_every_option_with_a_whole_number_says_what_is_counted(host):
+    found = 0
+    for kind, registry in host.registries.items():
+        for name, entry in registry.items() if kind not in ("method", "preset") else ():
+            for key, field in entry.component.Options.model_fields.items():
+                if field.annotation in (int, int | None):
+                    found += 1
+                    assert COUNTED.search(field.description), f"{kind} {name}.{key}"
+    assert found > 30
+
+
+@pytest.mark.parametrize("name", ["show", "new", "check"])
+def test_commands_for_plugins_tell_kinds_and_errors(name):
+    told = " ".join((dict(commands())[f"plugins {name}"].help or "").split())
+    assert re.search(r"Exits with [12]", told)
+    kinds = {"show": set(KINDS), "new": set(KINDS) - {"preset"}}.get(name, set())
+    assert kinds <= set(re.findall(r"[\w-]+", told))
+
+
 def test_every_built_in_and_its_methods_are_documented(host):
     for kind, registry in host.registries.items():
         for name, entry in registry.items() if kind not in ("method", "preset") else ():

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from condense.cli.main import main
 from condense.plugin.host import build_host
-from condense.plugin.scaffold import SUFFIX
+from condense.plugin.scaffold import SUFFIX, Names, package_files
 from condense.testing import checks_of, run_checks
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -46,6 +46,15 @@ def test_there_is_a_page_for_every_kind():
 def test_the_example_of_a_page_conforms(kind):
     host = example(page(kind))
     run_checks(kind, only(host, kind), host=host).raise_failures()
+
+
+@pytest.mark.parametrize("kind", SUFFIX)
+def test_the_example_of_a_page_is_what_is_written(kind):
+    text = page(kind)
+    (name,) = re.findall(rf"`condense plugins new {kind} (\S+)` writes this module", text)
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names = Names(kind, name)
+    assert code == package_files(names)[f"src/{names.module}/__init__.py"]
 
 
 @pytest.mark.parametrize("kind", SUFFIX)

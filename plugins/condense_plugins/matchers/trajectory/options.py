@@ -25,7 +25,7 @@ class TrajectoryOptions(Options):
     expert_epochs: int = Field(2, ge=1, description="epochs between start and target snapshot")
     expert_lr: float = Field(0.01, gt=0, description="learning rate of the experts' SGD")
     expert_momentum: float = Field(0.0, ge=0, lt=1, description="momentum of the experts' SGD")
-    expert_batch_size: int = Field(256, ge=1, description="batch size of the experts")
+    expert_batch_size: int = Field(256, ge=1, description="samples per step of an expert")
     expert_dtype: ExpertDtype = Field(
         "fp32",
         description="how experts are stored: fp32, or bf16 (half the disk; each epoch's way is "
