@@ -34,7 +34,7 @@ class TrajectoryOptions(Options):
     experts_at_once: int | None = Field(
         None,
         ge=1,
-        description="experts trained side by side; unset = on a GPU as many as is quickest, on a "
+        description="expert networks trained side by side; unset = on a GPU as many as is quickest, on a "
         "CPU one",
     )
     expert_augmentation: AugmentationSpec = Field(
