@@ -285,11 +285,13 @@ class TestKeep:
         sizes = [f.stat().st_size for f in (tmp_path / "kept").rglob("*") if f.is_file()]
         assert max(sizes) < 16 * 2**20
 
+    @pytest.mark.parametrize("ema", [0, 0.9])
     def test_a_continued_matching_differs_by_float16_rounding_alone(
-        self, load, run, budget_ends, tmp_path
+        self, load, run, budget_ends, tmp_path, ema
     ):
         """Images of a run that went through half precision half-way, and of one that did not."""
         more = ["--arms", "selmatch", "--only", "match", "-o", "matcher.image_lr=1"]
+        more += ["-o", f"matcher.image_ema={ema}"]
         run(*more, folder=tmp_path / "a")
         kept = ["--keep", str(tmp_path / "kept"), *more]
         with budget_ends("matching", 2):

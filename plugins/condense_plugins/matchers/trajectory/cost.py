@@ -49,7 +49,8 @@ def trajectory_cost(
     rng = rngs.generator(0)
     memory = trajectory_bytes(data, context, o, rng)[1]
     steps = min(o.steps, TIMED_STEPS)
-    trial = type(matcher)(o.model_copy(update={"steps": steps, "max_start_epoch": 1}))
+    short = {"steps": steps, "max_start_epoch": 1, "start_epoch_growth": 0}
+    trial = type(matcher)(o.model_copy(update=short))
     ways = torch.zeros(o.expert_epochs + 1, memory // (4 * (o.last_epoch + 1)))
     ways[0] = matcher.start_vector(data, context)
     trial.use([ways], data, context, rng)
