@@ -24,6 +24,9 @@ from condense.results import Arm, Evaluation
 
 ARMS = ("selmatch", "window", "random", "mtt")
 RANDOM = "random"  # the arm that is drawn anew for every network
+# samples of the training and test split, classes
+SIZES = {"cifar10": (50_000, 10_000, 10), "cifar100": (50_000, 10_000, 100)}
+PLACES = ("data.path", "data.root", "data.download")  # options that say where the data are
 SHARED = ("data", "scorer", "augmentation", "evaluator")  # stages that do not tell arms apart
 
 
@@ -64,23 +67,59 @@ class Arms:
     def departures(self) -> list[str]:
         """Options, ``ipc`` and ``data.…`` included, that the flags set otherwise than the preset.
 
-        A setting of the preset for data that the flags replaced counts as well.
+        A setting of the preset for data that the flags replaced counts as well. Where the files
+        are does not, nor that they are an npz file, if it holds what the preset's data hold.
         """
-        request = self.request(ARMS[0])
-        there, here = (
-            flat(resolve(self.host, r)) for r in (Request(ARMS[0], request.preset), request)
-        )
-        return [o for o in dict.fromkeys([*there, *here]) if there.get(o) != here.get(o)]
+        there, here = self._options
+        found = [o for o in dict.fromkeys([*there, *here]) if there.get(o) != here.get(o)]
+        if "data.component" in found and self.data_of_preset:
+            found.remove("data.component")
+        return [o for o in found if o not in PLACES]
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The departures other than in the data, with what they are set to."""
+        here = self._options[1]
+        return {o: here.get(o) for o in self.departures if not o.startswith("data.")}
+
+    @property
+    def options_digest(self) -> str:
+        """Eight hex digits for :attr:`changed`."""
+        return digest("options", self.changed)[:8]
+
+    @cached_property
+    def _options(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Every option of the preset as it is, and of this run."""
+        preset = self.arguments.preset
+        data = str(self.host.presets.get(preset).stages["data"]["component"])
+        if getattr(self.host.registry("data").get(data), "arg", None):
+            data += ":anywhere"  # tiny-imagenet:PATH; a place is no departure
+        plain, request = Request(ARMS[0], preset, data=data), self.request(ARMS[0])
+        return flat(resolve(self.host, plain)), flat(resolve(self.host, request))
+
+    @property
+    def data_of_preset(self) -> bool:
+        """Whether the data are the preset's by name, size and number of classes.
+
+        An npz file is named by its file; that its pixels are the published ones is not checked.
+        """
+        name = str(self._options[0].get("data.component"))
+        loaded = self.whole
+        test = len(loaded.test) if loaded.test is not None else 0
+        return (loaded.name, len(loaded), test, len(loaded.classes)) == (name, *SIZES.get(name, ()))
 
     @cached_property
     def data(self) -> LabeledData:
         """Training split and what arms are tested on."""
-        recipe = resolve(self.host, self.request(ARMS[0]))
-        loaded = self._pipeline(recipe, None).data
         share = self.arguments.validation
         if share is None:
-            return loaded
-        return validation_part(loaded, share, recipe.seed)
+            return self.whole
+        return validation_part(self.whole, share, self.arguments.seed)
+
+    @cached_property
+    def whole(self) -> LabeledData:
+        """The data as they are loaded."""
+        return self._pipeline(resolve(self.host, self.request(ARMS[0])), None).data
 
     def pipeline(self, arm: str) -> Pipeline:
         """The stages of ``arm``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,12 @@ class Clock:
     def note(self, message: str) -> None:
         """As the inner progress."""
         self.inner.note(message)
+
+    def end_before(self, seconds: float) -> None:
+        """Interrupt the run now if work of ``seconds`` would not be done by the deadline."""
+        if time.monotonic() + seconds > self.deadline:
+            self.deadline = -math.inf
+            self.look()
 
     def look(self) -> None:
         """Interrupt the run, once, when its time is over."""

@@ -156,12 +156,21 @@ def free_bytes(device: torch.device) -> int:
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+COMMIT = "CONDENSE_COMMIT"  # names the commit where the files are a copy without its history
+
+
+def commit() -> str | None:
+    """The commit of these files, ``-dirty`` if they were changed; $CONDENSE_COMMIT without git."""
+    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:  # no git on this machine
+        found = ""
+    return found or os.environ.get(COMMIT)
+
+
 def environment(device: torch.device) -> dict[str, Any]:
     """Hardware, versions and commit."""
-    git = subprocess.run(
-        ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
     cuda = device.type == "cuda"
     name = torch.cuda.get_device_name(device) if cuda else _cpu_name()
     return {
@@ -172,7 +181,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "cuda": torch.version.cuda if cuda else None,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "commit": git.stdout.strip() or None,
+        "commit": commit(),
     }
 
 

@@ -130,17 +130,14 @@ class Keep:
         target = self.folder / kind / source.name
         if source.is_dir() and not target.exists():
             self._check(sum(f.stat().st_size for f in source.iterdir()))
-            draft = target.with_name(f".draft-{target.name}")
-            shutil.rmtree(draft, ignore_errors=True)
-            shutil.copytree(source, draft)
-            draft.rename(target)
+            _copied(source, target)
 
     def give(self, kind: str, key: Mapping[str, Any]) -> None:
         """Copy a kept entry into the store, if it is not there; the store checks its sums."""
         target = self.store.path(kind, key)
         source = self.folder / kind / target.name
         if source.is_dir() and not target.exists():
-            shutil.copytree(source, target)
+            _copied(source, target)
 
     # ---- matching -----------------------------------------------------------------------------
 
@@ -245,6 +242,14 @@ class Keep:
     def _check(self, more: int) -> None:
         if self._bytes() + more > ALL_BYTES:
             raise CondenseError(f"{self.folder} would exceed {ALL_BYTES // MIB} MiB; use another")
+
+
+def _copied(source: Path, target: Path) -> None:
+    """Copy a folder, all or nothing."""
+    draft = target.with_name(f".draft-{target.name}")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(source, draft)
+    draft.rename(target)
 
 
 def _sources(pipeline: Pipeline) -> Tensor:

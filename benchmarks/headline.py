@@ -6,7 +6,8 @@
 Stages in order of worth: scores, experts, SelMatch's matching; then network by network the first
 matched arm and the arms that need no matching; then each further matched arm. Each network, expert
 and scoring pass is stored when it is done, matching every 20 s; at the budget the run stops between
-two steps, and the same command continues it, until ``complete`` says that all it named is done.
+two steps (or before a network that it would cut off), and the same command continues it, until
+``complete`` says that all it named is done.
 The results file is written after every unit.
 
 All arms share scores, experts, evaluator, networks, steps and seeds; only the method differs. An
@@ -59,6 +60,7 @@ class Headline:
         self.arms = Arms(arguments, self.store, self.clock)
         self.keep = Keep(arguments.keep, self.store) if arguments.keep else None
         self.seconds: dict[str, float] = {}
+        self.network_seconds = 0.0  # the longest network of this stay
         self.finished = False  # all that was asked for
 
     # ---- units of work ------------------------------------------------------------------------
@@ -154,8 +156,12 @@ class Headline:
             self.keep.give("evaluations", key)
         if self.store.has("evaluations", key):
             return
+        # what is left of a network at the end of a stay is lost: rather give the machine back
+        self.clock.end_before(self.network_seconds)
+        start = time.perf_counter()
         with self.unit(f"evaluate {arm}"):
             evaluate(alone, trial)
+            self.network_seconds = max(self.network_seconds, time.perf_counter() - start)
             if self.keep is not None:
                 self.keep.take("evaluations", key)
 
@@ -179,6 +185,8 @@ class Headline:
         """The results file."""
         a = self.arguments
         part = "-validation" if a.validation is not None else ""
+        # a trial with other options must not write over the preset's own result
+        part += f"-{self.arms.options_digest}" if self.arms.changed else ""
         name = f"headline-{a.preset}{part}-s{a.seed}-{self.arms.device.type}.json"
         return Path(a.out or HERE / "results" / name)
 

@@ -264,7 +264,10 @@ class Matcher(Component, Protocol):
     """Gives the gradients by which distilled samples are improved.
 
     ``relative_loss = True`` on the class says that a loss of 1 means no progress at all, as where
-    it is relative to the distance to be gone; ``condense report`` judges it then.
+    it is relative to the distance to be gone; ``condense report`` judges it then. A matcher whose
+    steps change over the run may have ``at_iteration(done)``: the engine calls it before each
+    :meth:`step` with the number of iterations before this one, also in a run that was continued, so
+    that nothing has to be counted or stored. A step without it is that of iteration 0.
     """
 
     @property

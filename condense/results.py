@@ -173,6 +173,10 @@ class MatchPlan:
         step_size_momentum: its momentum.
         image_weight_decay: weight decay of the distilled samples.
         snapshots: iterations after which the set is saved beside the result.
+        image_ema: share of the running average of the distilled samples that an iteration keeps,
+            in [0, 1). The result and its snapshots are then the average, which starts at the
+            initial samples; gradients are still taken at the samples themselves. 0 means no
+            average: the result is the samples as they are.
     """
 
     iterations: int
@@ -183,6 +187,7 @@ class MatchPlan:
     step_size_momentum: float = 0.0
     image_weight_decay: float = 0.0
     snapshots: tuple[int, ...] = ()
+    image_ema: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class MatchState:
         loss, step_size: float32 [iterations], filled up to ``iteration``.
         iteration: iterations done.
         snapshots: distilled rows after the iterations of ``plan.snapshots`` so far, on the CPU.
+        average: running average of the distilled rows where the plan asks for one, else None.
     """
 
     synthetic: SyntheticSet
@@ -52,6 +53,7 @@ class MatchState:
     step_size: Tensor
     iteration: int = 0
     snapshots: dict[int, Tensor] = field(default_factory=dict)
+    average: Tensor | None = None
 
     @staticmethod
     def start(synthetic: SyntheticSet, plan: MatchPlan) -> MatchState:
@@ -65,7 +67,13 @@ class MatchState:
             torch.zeros((), device=device),
             torch.full((plan.iterations,), math.nan, device=device),
             torch.full((plan.iterations,), math.nan, device=device),
+            average=synthetic.inputs[rows] if plan.image_ema else None,
         )
+
+    def result(self) -> Tensor:
+        """A copy of the distilled rows as they are handed on: their average, if there is one."""
+        average = self.average
+        return self.synthetic.inputs[self.rows] if average is None else average.clone()
 
     def tensors(self, rng: Generator) -> dict[str, Tensor]:
         """What a checkpoint holds; frozen rows are left out, they never change."""
@@ -77,6 +85,7 @@ class MatchState:
             "loss": self.loss.cpu(),
             "step_size": self.step_size.cpu(),
             "rng": rng.get_state().cpu(),
+            **({} if self.average is None else {"image_average": self.average.cpu()}),
             **{f"snapshot-{i}": rows for i, rows in self.snapshots.items()},
         }
 
@@ -100,6 +109,8 @@ class MatchState:
         self.synthetic.inputs[self.rows] = saved["inputs"].to(self.synthetic.inputs.device)
         self.synthetic.step_size.copy_(saved["synthetic_step_size"])
         self.image_momentum.copy_(saved["image_momentum"])
+        if self.average is not None:
+            self.average.copy_(saved["image_average"])
         self.step_momentum.copy_(saved["step_momentum"])
         self.loss.copy_(saved["loss"])
         self.step_size.copy_(saved["step_size"])
@@ -131,6 +142,8 @@ def update(state: MatchState, plan: MatchPlan, step: MatchStep) -> None:
     state.image_momentum.copy_(torch.where(finite, momentum, state.image_momentum))
     change = torch.where(finite, momentum, torch.zeros_like(momentum))
     synthetic.inputs.index_add_(0, state.rows, change, alpha=-plan.image_lr)
+    if state.average is not None:
+        state.average.lerp_(synthetic.inputs[state.rows], 1 - plan.image_ema)
     if step.grad_step_size is not None:
         slope = plan.step_size_momentum * state.step_momentum + step.grad_step_size
         state.step_momentum.copy_(torch.where(finite, slope, state.step_momentum))
@@ -156,7 +169,8 @@ def match(
 
     Args:
         matcher: prepared.
-        synthetic: on the device; only rows of role DISTILLED change.
+        synthetic: on the device; only rows of role DISTILLED change, to their running average at
+            the end if ``plan.image_ema`` asks for one.
         rng: the one source of randomness of the steps.
         progress: shows iteration, loss and step size.
         checkpoint: where an interrupted run continues; removed by the caller once the result is
@@ -169,36 +183,45 @@ def match(
         CondenseError: if the loss stays non-finite, naming the options to lower.
     """
     plan = matcher.plan
-    state = MatchState.start(synthetic, plan)
-    key = key or {}
+    at_iteration = getattr(matcher, "at_iteration", lambda done: None)
+    state, key = MatchState.start(synthetic, plan), key or {}
     if checkpoint is not None and state.load(checkpoint, key, rng) and snapshot is not None:
         for iteration, rows in sorted(state.snapshots.items()):
-            inputs = synthetic.inputs.index_copy(0, state.rows, rows.to(synthetic.inputs.device))
-            snapshot(iteration, replace(synthetic, inputs=inputs))
+            snapshot(iteration, _with_rows(state, rows))
     saved = time.monotonic()
     bar = progress.task("matching", plan.iterations, "it")
     with reused_memory(), deferred_interrupt() as interrupted, bar as task:
         task.advance(state.iteration)
         shown = state.iteration
         while state.iteration < plan.iterations:
+            at_iteration(state.iteration)
             update(state, plan, matcher.step(synthetic, rng))
             state.iteration += 1
             if state.iteration in plan.snapshots and snapshot is not None:
-                state.snapshots[state.iteration] = synthetic.inputs[state.rows].cpu()
-                snapshot(state.iteration, synthetic)
+                state.snapshots[state.iteration] = state.result().cpu()
+                snapshot(state.iteration, _with_rows(state, state.result()))
             if state.iteration % LOG_EVERY == 0 or state.iteration == plan.iterations:
                 figures = _look(state)
                 task.advance(state.iteration - shown, **figures)
                 shown = state.iteration
-            # Only here, between iterations, is the state whole, so that a run that is continued
-            # agrees with one that was not interrupted to the bit.
+            # Only between iterations is the state whole, so that a continued run agrees to the bit
+            # with one that was not interrupted.
             due = interrupted() or time.monotonic() - saved > CHECKPOINT_SECONDS
             if checkpoint is not None and due:
                 state.save(checkpoint, key, rng)
                 saved = time.monotonic()
             if interrupted():
                 raise KeyboardInterrupt
+    if state.average is not None:  # only now: checkpoints hold the samples themselves
+        synthetic.inputs.index_copy_(0, state.rows, state.average)
     return state
+
+
+def _with_rows(state: MatchState, rows: Tensor) -> SyntheticSet:
+    """The set with ``rows`` in the place of its distilled ones; its own stay as they are."""
+    inputs = state.synthetic.inputs
+    moved = inputs.index_copy(0, state.rows, rows.to(inputs.device))
+    return replace(state.synthetic, inputs=moved)
 
 
 def _look(state: MatchState) -> dict[str, float]:

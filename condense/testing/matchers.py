@@ -54,7 +54,7 @@ def _tensors(step: MatchStep) -> dict[str, Tensor]:
 
 
 def check_plan_is_sound(subject: Subject) -> None:
-    """A whole number of iterations and learning rates of at least 0."""
+    """A whole number of iterations, learning rates of at least 0, an average in [0, 1)."""
     plan = subject.create().plan
     subject.require(
         isinstance(plan, MatchPlan), f"has a plan of {type(plan).__name__}, expected MatchPlan"
@@ -67,6 +67,9 @@ def check_plan_is_sound(subject: Subject) -> None:
     subject.require(
         all(math.isfinite(v) and v >= 0 for v in rates.values()),
         f"plans {rates}, expected finite numbers of at least 0",
+    )
+    subject.require(
+        0 <= plan.image_ema < 1, f"plans image_ema {plan.image_ema!r}, expected a number in [0, 1)"
     )
 
 

@@ -3,12 +3,15 @@
 import contextlib
 import importlib
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -161,6 +164,25 @@ def test_a_run_that_its_budget_ended_goes_on_to_the_same_result(
     assert again["seconds"]["scores"] >= first["seconds"]["scores"]  # of both stays
 
 
+def test_a_network_that_the_budget_would_cut_off_is_not_begun(run, load, monkeypatch):
+    module = load("headline")
+    clocks = []
+    real = module.evaluate
+
+    def slow(alone, trial):
+        clocks.append(alone.progress)
+        found = real(alone, trial)
+        time.sleep(1.5)
+        clocks[-1].deadline = time.monotonic() + 1.4  # less is left than this one took
+        return found
+
+    monkeypatch.setattr(module, "evaluate", slow)
+    document = run("--arms", "selmatch")
+    assert [clock.deadline for clock in clocks] == [-math.inf]
+    assert document["arms"]["selmatch"]["accuracy"]["n"] == 1
+    assert document["complete"] is False
+
+
 def test_no_budget_does_nothing_and_stops(run):
     document = run("--budget-minutes", "0")
     assert document["arms"] == {}
@@ -247,6 +269,59 @@ def test_options_go_where_a_component_has_them(load, tmp_path):
     assert module.Headline(module.parse(["--preset", "quick"])).arms.departures == []
 
 
+def departures(load, *given):
+    module = load("headline")
+    return module.Headline(module.parse(list(given))).arms.departures
+
+
+def test_where_the_data_are_is_no_departure(load, tmp_path, monkeypatch, host):
+    preset = ["--preset", "fast-cifar100-ipc50"]
+    assert departures(load, *preset, "-o", f"data.root={tmp_path}") == []
+    assert departures(load, *preset, "-o", "data.norm=own") == ["data.norm"]
+    tiny = ["--preset", "fast-tiny-ipc50", "--data", f"tiny-imagenet:{tmp_path}"]
+    assert departures(load, *tiny) == []
+
+    def saved(name):
+        images = np.zeros((6, 8, 8, 3), np.uint8)
+        labels = np.array([0, 1, 2] * 2)
+        arrays = {"train_images": images, "train_labels": labels}
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, **arrays, test_images=images[:3], test_labels=labels[:3])
+        return ["--data", f"npz:{path}"]
+
+    cifar, other = saved("cifar100"), saved("other")
+    assert departures(load, *preset, *cifar) == ["data.component"]  # 6 images are not CIFAR-100
+    monkeypatch.setattr(load("_arms"), "SIZES", {"cifar100": (6, 3, 3)})
+    assert departures(load, *preset, *cifar) == []
+    assert departures(load, *preset, *other) == ["data.component"]
+    assert departures(load, *preset, *cifar, "-o", "data.norm=own") == ["data.norm"]
+
+
+def test_a_trial_does_not_write_over_the_presets_result(load):
+    module = load("headline")
+
+    def name(*given):
+        return module.Headline(module.parse(["--preset", "quick", *given])).out.name
+
+    plain = name()
+    assert re.fullmatch(r"headline-quick-s0-\w+\.json", plain)
+    assert name("--threads", "1") == plain
+    trial = name("-o", "selector.beta=0.1")
+    assert re.fullmatch(r"headline-quick-[0-9a-f]{8}-s0-\w+\.json", trial)
+    assert len({plain, trial, name("-o", "selector.beta=0.2"), name("--ipc", "9")}) == 4
+
+
+def test_a_copy_without_git_is_told_its_commit(load, monkeypatch, tmp_path):
+    common = load("_common")
+    monkeypatch.setenv("CONDENSE_COMMIT", "0123abc")
+    monkeypatch.setattr(common, "HERE", tmp_path)
+    assert common.commit() == "0123abc"
+    monkeypatch.setenv("PATH", str(tmp_path))  # nor is there a git
+    assert common.commit() == "0123abc"
+    monkeypatch.delenv("CONDENSE_COMMIT")
+    assert common.commit() is None
+
+
 def test_a_killed_matching_goes_on_from_its_checkpoint(run, whole, tmp_path):
     """SIGKILL once a checkpoint is there; the rest then needs fewer iterations than a whole run."""
     sitecustomize = tmp_path / "site" / "sitecustomize.py"
@@ -285,11 +360,13 @@ class TestKeep:
         sizes = [f.stat().st_size for f in (tmp_path / "kept").rglob("*") if f.is_file()]
         assert max(sizes) < 16 * 2**20
 
+    @pytest.mark.parametrize("ema", [0, 0.9])
     def test_a_continued_matching_differs_by_float16_rounding_alone(
-        self, load, run, budget_ends, tmp_path
+        self, load, run, budget_ends, tmp_path, ema
     ):
         """Images of a run that went through half precision half-way, and of one that did not."""
         more = ["--arms", "selmatch", "--only", "match", "-o", "matcher.image_lr=1"]
+        more += ["-o", f"matcher.image_ema={ema}"]
         run(*more, folder=tmp_path / "a")
         kept = ["--keep", str(tmp_path / "kept"), *more]
         with budget_ends("matching", 2):

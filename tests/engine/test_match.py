@@ -1,5 +1,6 @@
 """The matching loop: what it moves, what it must not move, and how it survives."""
 
+import contextlib
 import math
 from dataclasses import replace
 
@@ -143,6 +144,55 @@ def test_step_size_stays_where_it_is_not_learned():
     assert float(state.step_momentum) == 0.0
 
 
+# the average of the images
+
+
+def test_average_by_hand():
+    synthetic = synthetic_set([[1.0], [2.0]], [Role.REAL, Role.DISTILLED])
+    seen = {}
+    plan = replace(PLAN, image_momentum=0.0, image_ema=0.75, snapshots=(1, 3))
+    steps = told([[[9.0], [0.1]], [[9.0], [0.2]], [[9.0], [-0.4]]])
+    run(Told(steps, plan), synthetic, snapshot=lambda at, now: seen.update({at: now.inputs}))
+    # images: 2, 1, −1, 3; average: 2, ¾·2 + ¼·1 = 1.75, ¾·1.75 − ¼ = 1.0625, then 1.546875
+    assert synthetic.inputs.flatten().tolist() == pytest.approx([1.0, 1.546875])
+    assert seen[1].flatten().tolist() == pytest.approx([1.0, 1.75])
+    assert torch.equal(seen[3], synthetic.inputs)
+
+
+def test_average_does_not_change_where_gradients_are_taken():
+    class Watched(Noisy):
+        def __init__(self, plan):
+            super().__init__(plan)
+            self.seen = []
+
+        def step(self, synthetic, rng):
+            self.seen.append(synthetic.inputs.clone())
+            return super().step(synthetic, rng)
+
+    plain, averaged = Watched(LONG), Watched(replace(LONG, image_ema=0.9))
+    plain_set, averaged_set = fresh(), fresh()
+    one, other = run(plain, plain_set), run(averaged, averaged_set)
+    assert torch.equal(torch.stack(plain.seen), torch.stack(averaged.seen))
+    assert torch.equal(one.loss, other.loss)
+    # Σ weights · images, the closed form of the recursion, in double precision
+    path = [*plain.seen, plain_set.inputs]
+    weights = [0.9**57, *(0.1 * 0.9 ** (57 - k) for k in range(1, 58))]
+    closed = sum(w * x.double() for w, x in zip(weights, path, strict=True))
+    rows = other.rows
+    torch.testing.assert_close(averaged_set.inputs[rows].double(), closed[rows], rtol=0, atol=1e-6)
+    assert not torch.equal(averaged_set.inputs, plain_set.inputs)
+    frozen = fresh().role == Role.REAL
+    assert torch.equal(averaged_set.inputs[frozen], fresh().inputs[frozen])
+
+
+def test_without_an_average_a_checkpoint_holds_none():
+    rng = torch.Generator()
+    names = set(MatchState.start(fresh(), LONG).tensors(rng))
+    assert "image_average" not in names
+    averaged = replace(LONG, image_ema=0.5)
+    assert set(MatchState.start(fresh(), averaged).tensors(rng)) - names == {"image_average"}
+
+
 # what must not move
 
 
@@ -275,25 +325,48 @@ LONG = replace(PLAN, iterations=57, image_lr=0.01, step_size_lr=1e-4, image_weig
 KEY = {"run": "this one", "seed": 3}
 
 
-@pytest.mark.parametrize("stops", [(25,), (10,), (3,), (31, 12, 5)])
-def test_an_interrupted_run_continues_to_the_bit(stops, tmp_path, monkeypatch):
-    whole_set = fresh()
-    whole = run(Noisy(LONG), whole_set)
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize("stops", [(25,), (10,), (3,), (31, 12, 5), (57,)])
+def test_an_interrupted_run_continues_to_the_bit(stops, ema, tmp_path, monkeypatch):
+    plan, whole_set = replace(LONG, image_ema=ema), fresh()
+    whole = run(Noisy(plan), whole_set)
 
     monkeypatch.setattr(match_module, "CHECKPOINT_SECONDS", 0.0)
     file = tmp_path / "deep" / "matching.partial"
     done = 0
     for stop in stops:
-        with pytest.raises(KeyboardInterrupt):
-            run(Noisy(LONG, stop), fresh(), checkpoint=file, key=KEY)
+        with contextlib.suppress(KeyboardInterrupt):
+            run(Noisy(plan, stop), fresh(), checkpoint=file, key=KEY)
         done += stop  # a checkpoint was kept after each
-    matcher, synthetic = Noisy(LONG), fresh()
+    matcher, synthetic = Noisy(plan), fresh()
     state = run(matcher, synthetic, checkpoint=file, key=KEY)
     assert matcher.calls == 57 - done
     assert torch.equal(synthetic.inputs, whole_set.inputs)
     assert torch.equal(synthetic.step_size, whole_set.step_size)
     for name in ("loss", "step_size", "image_momentum", "step_momentum"):
         assert torch.equal(getattr(state, name), getattr(whole, name))
+
+
+def test_a_matcher_that_asks_is_told_the_iteration(tmp_path, monkeypatch):
+    class Told(Noisy):
+        def __init__(self, plan, stop_at=None):
+            super().__init__(plan, stop_at)
+            self.told = []
+
+        def at_iteration(self, done):
+            self.told.append(done)
+
+    whole = Told(LONG)
+    run(whole, fresh())
+    assert whole.told == list(range(57))
+
+    monkeypatch.setattr(match_module, "CHECKPOINT_SECONDS", 0.0)
+    file = tmp_path / "matching.partial"
+    with pytest.raises(KeyboardInterrupt):
+        run(Told(LONG, 25), fresh(), checkpoint=file, key=KEY)
+    rest = Told(LONG)
+    run(rest, fresh(), checkpoint=file, key=KEY)
+    assert rest.told == list(range(25, 57))
 
 
 def test_a_long_iteration_is_kept_at_once(tmp_path, monkeypatch):
@@ -351,8 +424,9 @@ def test_snapshots_are_taken_after_the_iterations_named():
     assert torch.equal(seen[12], twelve.inputs)
 
 
-def test_a_continued_run_has_all_its_snapshots(tmp_path, monkeypatch):
-    plan, whole, parts = replace(LONG, snapshots=(2, 12, 25)), {}, {}
+@pytest.mark.parametrize("ema", [0.0, 0.8])
+def test_a_continued_run_has_all_its_snapshots(ema, tmp_path, monkeypatch):
+    plan, whole, parts = replace(LONG, snapshots=(2, 12, 25), image_ema=ema), {}, {}
     run(Noisy(plan), fresh(), snapshot=lambda at, now: whole.update({at: now.inputs.clone()}))
     monkeypatch.setattr(match_module, "CHECKPOINT_SECONDS", 0.0)
     keywords = {"checkpoint": tmp_path / "matching.partial", "key": KEY}

@@ -109,6 +109,12 @@ class Climbs(Matcher):
     plan = MatchPlan(2, image_lr=-0.1)
 
 
+class Forgetless(Matcher):
+    """Its average never takes in a sample."""
+
+    plan = MatchPlan(2, image_lr=0.1, image_ema=1.0)
+
+
 class NeverThere(Matcher):
     """Says that it agrees with the training data, and does not."""
 
@@ -256,6 +262,7 @@ WRONG = {
     ),
     "half-an-iteration": ("matcher", Halves, "check_plan_is_sound", "plans 2.5 iterations"),
     "negative-rate": ("matcher", Climbs, "check_plan_is_sound", "'image_lr': -0.1"),
+    "stuck-average": ("matcher", Forgetless, "check_plan_is_sound", "plans image_ema 1.0"),
     "never-there": (
         *("matcher", NeverThere, "check_student_at_the_target_has_no_loss"),
         "returned loss of size .* expected 0 at the target",

@@ -7,22 +7,21 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from condense.data import LabeledData, Normalization
+from condense.data import LabeledData
 from condense.engine.ingest import labeled_data
 from condense.errors import DataError
 from condense.options import Options as BaseOptions
 from condense.plugin import hookimpl
+from condense_plugins.datasets._norms import NORM_HELP, Norm, normalization
 
 if TYPE_CHECKING:
     from condense.interfaces import Context, Dataset
 
 ROOT_VARIABLE = "CONDENSE_DATA"
-# written into SelMatch's released code, where CIFAR-100 gets them too
-_SELMATCH = Normalization((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 
 
 class CifarOptions(BaseOptions):
@@ -32,11 +31,7 @@ class CifarOptions(BaseOptions):
         None, description="folder of the files; none = $CONDENSE_DATA or ~/.cache/condense-data"
     )
     download: bool = Field(True, description="download the files if they are not there")
-    norm: Literal["own", "selmatch"] = Field(
-        "own",
-        description="mean and std: own = of the training split, selmatch = the constants of the "
-        "released code (CIFAR-10's, for both)",
-    )
+    norm: Norm = Field("own", description=NORM_HELP)
 
 
 class _Cifar:
@@ -66,7 +61,7 @@ class _Cifar:
             classes=train.classes,
             flip=True,
             name=self.name,
-            normalization=_SELMATCH if self.options.norm == "selmatch" else None,
+            normalization=normalization(self.options.norm),
         )
 
     def _open(self, train: bool) -> Any:

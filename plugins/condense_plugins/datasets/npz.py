@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from condense.data import LabeledData
+from condense.data import LabeledData, Normalization
 from condense.engine.ingest import labeled_data
 from condense.errors import DataError
 from condense.options import Options as BaseOptions
 from condense.plugin import hookimpl
+from condense_plugins.datasets._norms import NORM_HELP, Norm, normalization
 
 if TYPE_CHECKING:
     from condense.interfaces import Context, Dataset
@@ -31,12 +32,13 @@ class Npz:
     arg: ClassVar[str | None] = "path"
 
     class Options(BaseOptions):
-        """Where the file is."""
+        """Where the file is and how its images are normalised."""
 
         path: str = Field(min_length=1, description=f".npz file with {_NEEDED}")
         flip: bool | None = Field(
             None, description="whether a mirror image keeps its class; none = for colour images"
         )
+        norm: Norm = Field("own", description=NORM_HELP)
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -55,6 +57,7 @@ class Npz:
                 classes=_classes(arrays.get("classes")),
                 flip=self.options.flip,
                 name=path.stem,
+                normalization=_constants(self.options.norm, arrays["train_images"]),
             )
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
@@ -108,6 +111,16 @@ def _member(archive: Any, key: str, path: Path) -> np.ndarray[Any, Any]:
     if not isinstance(array, np.ndarray):
         raise DataError(f"{key} in {path} is not an array; write it with numpy.savez_compressed")
     return array
+
+
+def _constants(norm: Norm, images: np.ndarray[Any, Any]) -> Normalization | None:
+    found = normalization(norm)
+    if found is not None and (images.ndim != 4 or images.shape[3] != len(found.mean)):
+        raise DataError(
+            f"data.norm={norm} is for RGB images [N, H, W, 3], train_images has shape "
+            f"{list(images.shape)}; set -o data.norm=own"
+        )
+    return found
 
 
 def _classes(array: np.ndarray[Any, Any] | None) -> list[str] | None:

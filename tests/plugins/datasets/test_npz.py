@@ -50,6 +50,17 @@ def test_all_arrays_are_read(write):
     assert data.test.labels.tolist() == [2, 0]
 
 
+def test_published_constants_instead_of_its_own(write):
+    own, fixed = load(write()), load(write(), norm="selmatch")
+    assert fixed.normalization.mean == (0.4914, 0.4822, 0.4465)
+    assert fixed.normalization.std == (0.2023, 0.1994, 0.2010)
+    assert own.normalization.mean != fixed.normalization.mean
+    assert torch.equal(own.inputs, fixed.inputs)
+    grey = write(train_images=images(channels=1))
+    with pytest.raises(DataError, match=r"data\.norm=selmatch is for RGB images .*data\.norm=own"):
+        load(grey, norm="selmatch")
+
+
 def test_grey_and_float_images(write):
     grey = load(write(train_images=images(channels=1)[..., 0]))
     assert grey.inputs.shape == (6, 4, 4, 1)

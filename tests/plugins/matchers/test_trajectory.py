@@ -1,5 +1,6 @@
 """The trajectory matcher around its gradient: batches, experts, what a step draws."""
 
+import signal
 from collections import Counter
 
 import pytest
@@ -9,13 +10,15 @@ from torch.nn.utils import parameters_to_vector
 
 from condense.engine import rng as rngs
 from condense.engine.lanes import train_each
+from condense.engine.match import match
+from condense.engine.progress import SilentProgress
 from condense.engine.schedule import Schedule
 from condense.engine.stages import initial_set
 from condense.engine.tensors import Batcher
 from condense.engine.train import train
-from condense.errors import CapacityError
+from condense.errors import CapacityError, OptionError
 from condense.interfaces import Role, Selection, TrainingSet
-from condense.options import AugmentationSpec, NetworkSpec
+from condense.options import AugmentationSpec, NetworkSpec, build_options
 from condense_plugins.matchers.trajectory import experts as experts_module
 from condense_plugins.matchers.trajectory import matcher as matcher_module
 from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher, draw_batches
@@ -324,9 +327,93 @@ def test_matching_lowers_the_loss(tiny_images, context):
     assert losses == sorted(losses, reverse=True)
 
 
+# start epochs below a bound that grows
+
+
+def test_bound_on_start_epochs_grows_in_a_straight_line():
+    """From 3 to 11 in 4 iterations: two epochs each, then level."""
+    o = TrajectoryOptions(max_start_epoch=11, first_max_start_epoch=3, start_epoch_growth=4)
+    assert [o.start_bound(i) for i in range(7)] == [3, 5, 7, 9, 11, 11, 11]
+    flat = TrajectoryOptions(max_start_epoch=11)
+    assert {flat.start_bound(i) for i in range(7)} == {11}
+    slow = TrajectoryOptions(max_start_epoch=4, start_epoch_growth=9)  # from 1, a third each
+    assert [slow.start_bound(i) for i in range(10)] == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4]
+
+
+def test_a_bound_that_would_shrink_is_refused():
+    wrong = {"max_start_epoch": 4, "first_max_start_epoch": 5, "start_epoch_growth": 2}
+    with pytest.raises(OptionError, match=r"first_max_start_epoch=5 is above max_start_epoch=4"):
+        build_options(TrajectoryOptions, wrong, "matcher")
+    build_options(TrajectoryOptions, {**wrong, "start_epoch_growth": 0}, "matcher")
+
+
+def drawn(matcher, synthetic, iterations, seed=1):
+    """(bound, start, batches) of each of ``iterations``, drawn as the engine would have them."""
+    known, rng, found = matcher._experts, generator(seed), []
+    for done in iterations:
+        matcher.at_iteration(done)
+        walk = matcher._draw(synthetic, rng)
+        starts = [e for expert in known for e, v in enumerate(expert) if torch.equal(v, walk.start)]
+        found.append((starts[0], [b.indices.tolist() for b in walk.batches]))
+    return found
+
+
+def test_start_epochs_stay_below_the_growing_bound(tiny_images, context):
+    growing = SMALL.model_copy(update={"start_epoch_growth": 40})
+    matcher, synthetic = prepared(tiny_images, context, growing), small_set(tiny_images)
+    starts = [start for start, _ in drawn(matcher, synthetic, range(120))]
+    assert set(starts[:20]) == {0}  # the bound is 1 up to there, 2 up to 40
+    assert set(starts[20:40]) == {0, 1}
+    assert set(starts[40:]) == {0, 1, 2}
+
+
+def test_the_growing_bound_leaves_all_other_draws_alone(tiny_images, context):
+    growing = SMALL.model_copy(update={"start_epoch_growth": 10})
+    plain, grown = (
+        drawn(prepared(tiny_images, context, o), small_set(tiny_images), range(15))
+        for o in (SMALL, growing)
+    )
+    assert [batches for _, batches in plain] == [batches for _, batches in grown]
+    assert plain[10:] == grown[10:]
+    assert plain != grown
+
+
+def test_an_interrupted_matching_with_all_of_it_continues_to_the_bit(
+    tiny_images, context, tmp_path
+):
+    options = SMALL.model_copy(
+        update={"iterations": 8, "start_epoch_growth": 6, "image_ema": 0.7, "snapshots": (2, 5)}
+    )
+
+    class Stopped(TrajectoryMatcher):
+        left = 5
+
+        def step(self, synthetic, rng):
+            self.left -= 1
+            if not self.left:
+                signal.raise_signal(signal.SIGINT)
+            return super().step(synthetic, rng)
+
+    def matched(cls, **keywords):
+        matcher, synthetic, seen = cls(options), small_set(tiny_images), {}
+        matcher.prepare(tiny_images, context, generator())
+        keywords["snapshot"] = lambda at, now: seen.update({at: now.inputs})
+        match(matcher, synthetic, generator(1), SilentProgress(), **keywords)
+        return synthetic.inputs, synthetic.step_size, *seen.values()
+
+    whole = matched(TrajectoryMatcher)
+    kept = {"checkpoint": tmp_path / "matching.partial", "key": {}}
+    with pytest.raises(KeyboardInterrupt):
+        matched(Stopped, **kept)
+    continued = matched(TrajectoryMatcher, **kept)
+    assert len(whole) == len(continued) == 4
+    for one, other in zip(whole, continued, strict=True):
+        assert torch.equal(one, other)
+
+
 def test_plan_repeats_the_options():
-    options = SMALL.model_copy(update={"snapshots": (2, 4), "image_lr": 3.0})
+    options = SMALL.model_copy(update={"snapshots": (2, 4), "image_lr": 3.0, "image_ema": 0.25})
     plan = TrajectoryMatcher(options).plan
     assert (plan.iterations, plan.image_lr, plan.image_momentum) == (5, 3.0, 0.5)
     assert (plan.step_size, plan.step_size_lr, plan.step_size_momentum) == (0.05, 1e-5, 0.5)
-    assert plan.snapshots == (2, 4)
+    assert (plan.snapshots, plan.image_ema) == ((2, 4), 0.25)

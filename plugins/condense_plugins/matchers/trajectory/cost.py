@@ -50,7 +50,7 @@ def trajectory_cost(
     memory = trajectory_bytes(data, context, o, rng)[1]
     steps = min(o.steps, TIMED_STEPS)
     # uncompiled: an upper estimate, without a minute of compiling
-    short = {"steps": steps, "max_start_epoch": 1, "compile": "off"}
+    short = {"steps": steps, "max_start_epoch": 1, "start_epoch_growth": 0, "compile": "off"}
     trial = type(matcher)(o.model_copy(update=short))
     ways = torch.zeros(o.expert_epochs + 1, memory // (4 * (o.last_epoch + 1)))
     ways[0] = matcher.start_vector(data, context)

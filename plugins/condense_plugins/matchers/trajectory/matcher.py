@@ -73,6 +73,7 @@ class TrajectoryMatcher:
         self._geometry: Geometry | None = None
         self._steps: tuple[SyntheticSet, Steps, str] | None = None
         self._role: tuple[SyntheticSet, Tensor] | None = None
+        self._iteration = 0
 
     @property
     def plan(self) -> MatchPlan:
@@ -86,6 +87,7 @@ class TrajectoryMatcher:
             step_size_lr=o.step_size_lr,
             step_size_momentum=o.step_size_momentum,
             snapshots=o.snapshots,
+            image_ema=o.image_ema,
         )
 
     def prepare(self, data: LabeledData, context: Context, rng: Generator) -> None:
@@ -107,6 +109,11 @@ class TrajectoryMatcher:
         self._augmentation = context.augmentation(self.options.augmentation)
         self._geometry = data.geometry
         self._steps = None
+        self._iteration = 0
+
+    def at_iteration(self, done: int) -> None:
+        """The next step is that after ``done`` iterations; the bound on start epochs may grow."""
+        self._iteration = done
 
     def step(self, synthetic: SyntheticSet, rng: Generator) -> MatchStep:
         """Loss and gradients of one student's walk.
@@ -168,7 +175,7 @@ class TrajectoryMatcher:
         device = synthetic.inputs.device
         o = self.options
         expert = self._experts[int(torch.randint(len(self._experts), (), generator=rng))]
-        first = int(torch.randint(o.max_start_epoch, (), generator=rng))
+        first = int(torch.randint(o.start_bound(self._iteration), (), generator=rng))
         if self._role is None or self._role[0] is not synthetic:
             self._role = (synthetic, synthetic.role.cpu())
         role = self._role[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from condense.engine.precision import PrecisionOption
 from condense.options import AugmentationSpec, NetworkSpec, Options
@@ -22,6 +22,15 @@ class TrajectoryOptions(Options):
     batch_size: int = Field(125, ge=1, description="synthetic samples per student step")
     experts: int = Field(100, ge=1, description="expert networks")
     max_start_epoch: int = Field(80, ge=1, description="students start at an epoch below this one")
+    start_epoch_growth: int = Field(
+        0,
+        ge=0,
+        description="iterations over which the bound on start epochs grows evenly, from "
+        "first_max_start_epoch to max_start_epoch (as in DATM); 0: it stays at max_start_epoch",
+    )
+    first_max_start_epoch: int = Field(
+        1, ge=1, description="that bound at the first iteration, where start_epoch_growth is set"
+    )
     expert_epochs: int = Field(2, ge=1, description="epochs between start and target snapshot")
     expert_lr: float = Field(0.01, gt=0, description="learning rate of the experts' SGD")
     expert_momentum: float = Field(0.0, ge=0, lt=1, description="momentum of the experts' SGD")
@@ -48,6 +57,13 @@ class TrajectoryOptions(Options):
     )
     image_lr: float = Field(1000.0, gt=0, description="learning rate of the distilled samples")
     image_momentum: float = Field(0.5, ge=0, lt=1, description="their momentum")
+    image_ema: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share that their running average keeps in an iteration (as in FTD); the "
+        "result is the average. 0: no average",
+    )
     step_size: float = Field(0.001, gt=0, description="initial synthetic step size, learned")
     step_size_lr: float = Field(1e-5, ge=0, description="learning rate of the step size")
     step_size_momentum: float = Field(0.5, ge=0, lt=1, description="its momentum")
@@ -64,6 +80,22 @@ class TrajectoryOptions(Options):
         "auto",
         description="whether student steps go through torch.compile: auto = in long runs on GPUs",
     )
+
+    @model_validator(mode="after")
+    def _check_growth(self) -> TrajectoryOptions:
+        if self.start_epoch_growth and self.first_max_start_epoch > self.max_start_epoch:
+            raise ValueError(
+                f"first_max_start_epoch={self.first_max_start_epoch} is above max_start_epoch="
+                f"{self.max_start_epoch}, which it should grow to; lower it to at most that"
+            )
+        return self
+
+    def start_bound(self, iteration: int) -> int:
+        """Start epochs are drawn below this one after ``iteration`` iterations."""
+        if iteration >= self.start_epoch_growth:
+            return self.max_start_epoch
+        way = self.max_start_epoch - self.first_max_start_epoch
+        return self.first_max_start_epoch + way * iteration // self.start_epoch_growth
 
     @property
     def last_epoch(self) -> int:
