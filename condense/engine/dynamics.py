@@ -41,8 +41,8 @@ EVAL_SHARE = 1 / 3  # a forward pass, in forward and backward passes
 class DynamicsOptions(Options):
     """How the networks of the pass are trained; scorers derive their options from it."""
 
-    networks: int = Field(8, ge=1, description="networks trained, each with its own seed")
-    epochs: int = Field(20, ge=1, description="epochs each is trained")
+    networks: int = Field(6, ge=1, description="networks trained, each with its own seed")
+    epochs: int = Field(40, ge=1, description="epochs each is trained")
     eval_epoch: int = Field(
         5, ge=1, description="epochs trained before the evaluation-mode pass that EL2N reads"
     )

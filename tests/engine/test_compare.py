@@ -76,8 +76,8 @@ def run(tiny_images):
 
 def test_one_pass_serves_all(run, host, monkeypatch):
     trained = []
-    real = dynamics.train
-    monkeypatch.setattr(dynamics, "train", lambda *a, **k: trained.append(1) or real(*a, **k))
+    real = dynamics._training
+    monkeypatch.setattr(dynamics, "_training", lambda *a, **k: trained.append(1) or real(*a, **k))
     result = run(host, NAMES, *TINY)
     assert len(trained) == 2
     assert [one.cached for one in result.scorers] == [False] * 3

@@ -29,7 +29,7 @@ class TrajectoryOptions(Options):
         "first_max_start_epoch to max_start_epoch (as in DATM); 0: it stays at max_start_epoch",
     )
     first_max_start_epoch: int = Field(
-        1, ge=1, description="that bound at the first iteration, where start_epoch_growth is set"
+        1, ge=1, description="the epoch it starts from, where start_epoch_growth is set"
     )
     expert_epochs: int = Field(2, ge=1, description="epochs between start and target snapshot")
     expert_lr: float = Field(0.01, gt=0, description="learning rate of the experts' SGD")
@@ -43,8 +43,8 @@ class TrajectoryOptions(Options):
     experts_at_once: int | None = Field(
         None,
         ge=1,
-        description="expert networks trained side by side; unset = on a GPU as many as is quickest, on a "
-        "CPU one",
+        description="expert networks trained side by side; unset = on a GPU as many as is "
+        "quickest, on a CPU one",
     )
     expert_augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("none"), description="augmentation of the experts (none, as released)"
@@ -75,7 +75,6 @@ class TrajectoryOptions(Options):
     precision: PrecisionOption = Field(
         "auto", description="of student steps and experts: auto (tf32 on GPUs) | fp32 | tf32 | bf16"
     )
-
     compile: Compile = Field(
         "auto",
         description="whether student steps go through torch.compile: auto = in long runs on GPUs",
