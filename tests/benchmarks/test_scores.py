@@ -21,7 +21,8 @@ def scores(monkeypatch):
 
 def test_it_writes_curves_matrices_and_a_figure(scores, tmp_path, capsys):
     np.save(tmp_path / "theirs.npy", np.arange(1437.0))
-    flags = "--data digits --samples 80 --networks 4 --epochs 2 --width 2 --holdout-epochs 1 -n 2 --per-epoch"
+    flags = "--data digits --samples 80 --networks 4 --epochs 2 --width 2 --per-epoch"
+    flags += " --holdout-epochs 1 -n 2"
     places = ["--out", tmp_path / "s.json", "--figure", tmp_path / "s.png"]
     against = ["--against", tmp_path / "theirs.npy"]
     scores.main([*flags.split(), "--threads", "1", *map(str, [*places, *against])])
