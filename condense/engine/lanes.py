@@ -20,7 +20,7 @@ from condense.engine.precision import numerics
 from condense.engine.train import Training
 
 MOST = 8  # trainings side by side
-SETTLING = 10  # rounds that are not timed after a training has begun: its step is being recorded
+SETTLING = 10  # rounds beyond an epoch that are not timed once a training has begun
 WINDOW = 50  # rounds that are timed
 GAIN = 1.1  # a doubling that gives fewer steps a second than so many times those before is undone
 
@@ -133,9 +133,11 @@ class Width:
     def _look(self, lanes: Sequence[_Lane]) -> None:
         self._rounds += 1
         device = lanes[0].training.data.device
-        if self._rounds == SETTLING:
+        # by the end of its first epoch a step has been recorded in both of its sizes
+        settled = SETTLING + max(lane.training.batches_per_epoch for lane in lanes)
+        if self._rounds == settled:
             self._since = _clock(device)
-        elif self._rounds == SETTLING + WINDOW:
+        elif self._rounds == settled + WINDOW:
             seconds = _clock(device) - self._since
             self.timed(len(lanes) * WINDOW / seconds, room=_room(device))
 

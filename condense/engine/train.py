@@ -57,14 +57,18 @@ class Training:
     watch: Watch | None = None
     task: Task | None = None
 
+    @property
+    def batches_per_epoch(self) -> int:
+        """Steps of an epoch, the last one possibly on a shorter batch."""
+        return batches_per_epoch(len(self.data), self.schedule.batch_size)
+
     def steps(self) -> Iterator[None]:
         """Do the training, one step each time the next item is asked for."""
         self.network.train()
         step = _step(self.network, self.data, self.schedule, self.augmentation)
-        size = self.schedule.batch_size
-        epochs = -(-self.schedule.steps // batches_per_epoch(len(self.data), size))
+        epochs = -(-self.schedule.steps // self.batches_per_epoch)
         left = self.schedule.steps
-        order = _epochs(self.data, size, self.augmentation, self.rng)
+        order = _epochs(self.data, self.schedule.batch_size, self.augmentation, self.rng)
         for epoch, batches in enumerate(order):
             step.set_lr(self.schedule.lr_at(epoch, epochs))
             for indices, draws in batches:
