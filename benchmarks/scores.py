@@ -5,7 +5,8 @@
 One training-dynamics pass of `--networks` networks serves the C-score's learning-speed form,
 forgetting and EL2N (both modes); the held-out estimator trains its own subsets. Everything at the
 scorers' defaults unless a flag says otherwise. ``--per-epoch`` adds forgetting counted by epoch,
-which evaluates all samples after every epoch. Writes a JSON file and a figure.
+which evaluates all samples after every epoch; ``-n 0`` leaves the held-out estimator out. Writes a
+JSON file and a figure.
 `--against FILE` (a published score file, .npz or .npy, in the data's order) adds correlations.
 """
 
@@ -23,6 +24,7 @@ import numpy as np
 import torch
 from _common import HERE, begin, finish, parser
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from condense.api import bind
@@ -118,7 +120,9 @@ def draw(scored: Sequence[Scored], default: int, data: LabeledData, path: Path) 
                 [int(n) for n in curve], list(curve.values()), style + "o", ms=4, label=one.name
             )
         axes.axvline(default, color="#8c8c8c", lw=1, ls=":")
-        axes.text(default, 0.02, " default", color="#666666", transform=axes.get_xaxis_transform())
+        at = {"transform": axes.get_xaxis_transform(), "ha": "right"}
+        axes.text(default, 0.02, "default ", color="#666666", **at)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.axhline(LEAST, color="#c44e52", lw=1, ls=":")
         axes.set_xlabel("networks, halved (holdout: repeats)")
         axes.set_ylabel("rank correlation of the two halves")
@@ -141,9 +145,10 @@ def measure(arguments: Any, context: EngineContext, data: LabeledData) -> list[d
     for name in ((PER_EPOCH,) if arguments.per_epoch else ()) + PASS:
         scored.append(Scored(name, data, context, {**training, **networks}))
         say(scored[-1])
-    left_out = {"epochs": arguments.holdout_epochs, "repeats": arguments.repeats}
-    scored.append(Scored("cscore:holdout", data, context, {**training, **left_out}))
-    say(scored[-1])
+    if arguments.repeats:
+        left_out = {"epochs": arguments.holdout_epochs, "repeats": arguments.repeats}
+        scored.append(Scored("cscore:holdout", data, context, {**training, **left_out}))
+        say(scored[-1])
     default = DynamicsOptions().networks
     rows = [one.row() for one in scored]
     rows.append(matrix_row("rank correlation", scored, rank_correlation))
@@ -178,6 +183,9 @@ def main(argv: Sequence[str]) -> None:
     flags.add_argument("--epochs", type=int, default=None, help="of the pass; scorers' default")
     flags.add_argument("--width", type=int, default=None, help="of the convnet; scorers' default")
     flags.add_argument("--holdout-epochs", type=int, default=12)
+    flags.add_argument(
+        "--store", type=Path, default=None, help="keep trainings; goes on from there"
+    )
     flags.add_argument("--against", type=Path, action="append", default=[], metavar="FILE")
     flags.add_argument("--figure", type=Path, default=FIGURE, help="PNG to write")
     flags.set_defaults(repeats=2, out=HERE / "results" / "scores-cifar10-part.json")
@@ -185,7 +193,7 @@ def main(argv: Sequence[str]) -> None:
     data = bind(arguments.data).data.without_test()
     data = data.subset(torch.arange(min(arguments.samples, len(data))))
     with tempfile.TemporaryDirectory() as store:
-        context = begin(arguments, Path(store))
+        context = begin(arguments, arguments.store or Path(store))
         rows = measure(arguments, context, data)
     finish("scores", arguments, argv, rows, context.device)
 
