@@ -177,9 +177,10 @@ class Pipeline:
         if matcher.plan.iterations == 0:
             distilled = torch.zeros_like(distilled)  # nothing is distilled without matching
         elif not bool(distilled.any()):
+            policy = self.recipe["policy"]
+            more = "; for some, raise --ipc or policy.alpha" * hasattr(policy.options, "alpha")
             self.progress.note(
-                f"note: policy '{self.recipe['policy'].name}' leaves 0 of {len(distilled)} samples "
-                "to distil; for some, raise --ipc or policy.alpha"
+                f"note: policy '{policy.name}' leaves 0 of {len(distilled)} samples to distil{more}"
             )
         return initial_set(self.data, self.selection, distilled, matcher.plan.step_size)
 

@@ -149,6 +149,8 @@ def _check_memory(
     data: LabeledData, context: Context, options: TrajectoryOptions, rng: Generator
 ) -> None:
     one = trajectory_bytes(data, context, options, rng)[1]
+    if context.device.type == "cuda":  # page-locked blocks are powers of two
+        one = 1 << (one - 1).bit_length()
     need, free = (options.experts + 2) * one, available_memory()  # two copies while one is read
     if need > 0.95 * free:
         raise CapacityError(
