@@ -38,6 +38,17 @@ class Options(BaseModel):
     )
 
 
+# ``json_schema_extra`` of an option that changes how long a result takes, and no result
+SPEED_ONLY: dict[str, Any] = {"speed_only": True}
+
+
+def result_options(options: Options) -> dict[str, Any]:
+    """The values of ``options`` that results depend on, JSON-ready: all but :data:`SPEED_ONLY`."""
+    fields = type(options).model_fields.items()
+    silent = {name for name, field in fields if field.json_schema_extra == SPEED_ONLY}
+    return options.model_dump(mode="json", exclude=silent)
+
+
 class ComponentSpec(Options):
     """A component by name with the options set for it, as one value of another's options.
 

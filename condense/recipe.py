@@ -15,6 +15,7 @@ from condense.errors import DataError, OptionError, closest
 from condense.options import (
     COMPONENT,
     Options,
+    result_options,
 )
 from condense.plugin.registry import STAGES
 from condense.results import Budget
@@ -93,11 +94,11 @@ class Resolved:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Name, version and all options, JSON-ready: its part of a cache key."""
+        """Name, version and the options results depend on, JSON-ready: its part of a cache key."""
         return {
             COMPONENT: self.name,
             "version": str(getattr(self.cls, "version", "1")),
-            "options": self.options.model_dump(mode="json"),
+            "options": result_options(self.options),
         }
 
     @property

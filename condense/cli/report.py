@@ -62,6 +62,10 @@ def report(
     from condense.report.page.page import check_page, default_file, report_of, write_page
     from condense.report.page.sources import read_sources
 
+    folders = [run for run in runs if run.suffix != ".html" or not run.is_file()]
+    if folders and len(folders) < len(runs):  # of `condense report runs/*`
+        click.echo(f"note: {len(runs) - len(folders)} pages among the folders left out", err=True)
+        runs = folders
     page = default_file(runs) if out is None else out
     check_page(page)
     with open_session(ctx, device) as session:

@@ -30,21 +30,33 @@ def capture(body: Callable[[], object]) -> Callable[[], object]:
     benchmark = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = False
     try:
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream = _stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARMUP):
                 body()
         torch.cuda.current_stream().wait_stream(stream)
-        return _recorded(body)
+        return _recorded(body, stream)
     finally:
         torch.backends.cudnn.benchmark = benchmark
 
 
-def _recorded(body: Callable[[], object]) -> Callable[[], object]:
+def _stream() -> torch.cuda.Stream:
+    """Where to record: the present stream, or one of its own where that is the default one.
+
+    Never torch's common stream for recording: a matrix library keeps one scratch buffer a stream,
+    and graphs that are replayed side by side must not have theirs in common.
+    """
+    current = torch.cuda.current_stream()
+    if current != torch.cuda.default_stream():
+        return current
+    return torch.cuda.Stream()  # type: ignore[no-untyped-call]
+
+
+def _recorded(body: Callable[[], object], stream: torch.cuda.Stream) -> Callable[[], object]:
     graph = torch.cuda.CUDAGraph()
     try:
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=stream):
             body()
     except torch.cuda.OutOfMemoryError:
         raise

@@ -25,8 +25,8 @@ def trained_or_stored(
     make: Callable[[int], Training],
     result: Callable[[int, Training], dict[str, Tensor]],
     at_once: int | None = None,
-) -> list[dict[str, Tensor]]:
-    """The tensors under each of ``keys``, kept one by one as they are made.
+) -> Iterator[dict[str, Tensor]]:
+    """The tensors under each of ``keys`` in turn, kept one by one as they are made.
 
     Args:
         cache: the store.
@@ -42,7 +42,8 @@ def trained_or_stored(
     def compute(position: int) -> dict[str, Tensor]:
         return result(position, cohort.finish(position))
 
-    return [cache.tensors(kind, key, partial(compute, k)) for k, key in enumerate(keys)]
+    for k, key in enumerate(keys):
+        yield cache.tensors(kind, key, partial(compute, k))
 
 
 class _Cohort:
@@ -59,7 +60,8 @@ class _Cohort:
     def finish(self, position: int) -> Training:
         """The training of ``position``, done; it is let go of here."""
         while position not in self._done:
-            following = next(self._under_way, None)
+            passed = any(begun > position for begun in self._begun) and position not in self._begun
+            following = None if passed else next(self._under_way, None)
             if following is None:  # not thought to be missing: it was stored, but damaged
                 return next(done for _, done in train_each([self._make(position)]))
             order, training = following

@@ -28,6 +28,8 @@ def pick_device(name: str | None = None) -> torch.device:
         raise OptionError(
             f"device '{name}' is not available (available: {', '.join(here)})"
         ) from None
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # streams and graphs are made on the present device
     return device
 
 

@@ -136,8 +136,10 @@ def run_dynamics(
         def make(k: int) -> Training:
             return _training(data, context, seed, settled, k, task, epoch_eval=entries[k][1])
 
-        passes = trained_or_stored(
-            context.cache, "dynamics", keys, make, lambda _, training: _recorded(training)
+        passes = list(
+            trained_or_stored(
+                context.cache, "dynamics", keys, make, lambda _, training: _recorded(training)
+            )
         )
 
     def stack(name: str) -> Tensor:

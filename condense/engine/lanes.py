@@ -125,7 +125,7 @@ class Width:
                 if not lane.step():
                     self._rounds = 0  # a timing across the end of a training says nothing
                     return lane
-            if self.now < self.most:
+            if len(lanes) == self.now < self.most:  # fewer at the end would look slower
                 self._look(lanes)
                 if self.now != before:
                     return None

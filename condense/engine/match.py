@@ -198,8 +198,8 @@ def match(
             update(state, plan, matcher.step(synthetic, rng))
             state.iteration += 1
             if state.iteration in plan.snapshots and snapshot is not None:
-                state.snapshots[state.iteration] = state.result().cpu()
-                snapshot(state.iteration, _with_rows(state, state.result()))
+                rows = state.snapshots[state.iteration] = state.result().cpu()
+                snapshot(state.iteration, _with_rows(state, rows))
             if state.iteration % LOG_EVERY == 0 or state.iteration == plan.iterations:
                 figures = _look(state)
                 task.advance(state.iteration - shown, **figures)

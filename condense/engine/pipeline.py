@@ -27,6 +27,7 @@ from condense.engine.stages import (
     run_selector,
 )
 from condense.engine.store import Payload, Store
+from condense.engine.tensors import reach
 from condense.errors import CapacityError, DataError
 from condense.interfaces import LabeledData, Matcher, Progress, Scores, Selection, SyntheticSet
 from condense.options import spec_fields
@@ -35,6 +36,7 @@ from condense.recipe import Recipe, Resolved
 from condense.resolve import resolve_spec
 from condense.results import Trace
 
+FAR = 100.0  # pixel ranges; distilled images of sound runs stay within a few
 SHARED = ("scorer", "prepare")  # stages that the cells of a study have in common
 
 
@@ -209,9 +211,21 @@ class Pipeline:
             done(cached)
         self.partial(key).unlink(missing_ok=True)
         rows = torch.nonzero(initial.role).flatten()
+        self._note_if_astray(payload.tensors["distilled"])
         inputs = initial.inputs.index_copy(0, rows, payload.tensors["distilled"])
         step = payload.tensors["step_size"]
         return self._artefact(replace(initial, inputs=inputs, step_size=step), payload)
+
+    def _note_if_astray(self, distilled: Tensor) -> None:
+        """Samples that matching has thrown far away train nothing, finite as they are."""
+        if not self.data.geometry.is_image:
+            return
+        far = reach(distilled, self.data.normalization)
+        if far > FAR:
+            self.progress.note(
+                f"note: distilled samples reach {far:.3g} times the pixel range, as after matching "
+                "has diverged; lower matcher.image_lr"
+            )
 
     def partial(self, key: dict[str, Any]) -> Any:
         """Where an unfinished matching under ``key`` is kept."""

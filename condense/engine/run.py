@@ -93,16 +93,16 @@ def run(pipeline: Pipeline, out: Path | None, baselines: bool) -> RunResult:
     target = out if out is not None else default_folder(pipeline)
     check_writable(target, ARTEFACT)
     pipeline.recipe.budget.counts(pipeline.data)
+    if pipeline.data.test is None:
+        pipeline.progress.note(
+            f"note: {pipeline.data.name} has no test split; nothing will be evaluated"
+        )
     condensed = pipeline.condensed
     accuracy, arms = None, {}
     if pipeline.data.test is not None:
         accuracy = evaluate(pipeline, condensed_trial(pipeline, condensed))
         if baselines:
             arms = {t.arm.name: evaluate(pipeline, t) for t in baseline_trials(pipeline)}
-    else:
-        pipeline.progress.note(
-            f"note: {pipeline.data.name} has no test split; nothing is evaluated"
-        )
     result = RunResult(
         pipeline.recipe,
         target,

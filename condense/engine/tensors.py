@@ -93,6 +93,14 @@ def clipped_share(inputs: Tensor, normalization: Normalization) -> float:
     return float(outside.float().mean()) if outside.numel() else 0.0
 
 
+def reach(inputs: Tensor, normalization: Normalization) -> float:
+    """Greatest size of a pixel of [M, C, H, W], in units of the pixel range (1 = white)."""
+    mean = torch.tensor(normalization.mean, dtype=torch.float32)
+    std = torch.tensor(normalization.std, dtype=torch.float32)
+    pixels = inputs.detach().cpu().permute(0, 2, 3, 1) * std + mean
+    return float(pixels.abs().max()) if pixels.numel() else 0.0
+
+
 def class_means(inputs: Tensor, labels: Tensor, classes: int) -> Tensor:
     """float [classes, D], the mean of the flattened ``inputs`` [N, …] of each class.
 

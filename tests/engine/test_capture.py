@@ -70,18 +70,26 @@ def test_steps_of_two_sizes_are_plain_sgd(momentum, tiny_images, context, runs):
     assert len(runs) == 2 * WARMUP + 5
 
 
+recorded_on = []
+
+
 class _Stream:
     def wait_stream(self, other):
         pass
+
+
+DEFAULT = _Stream()
 
 
 @pytest.fixture
 def no_cuda(monkeypatch):
     """CUDA's streams and graphs, stood in for; recording fails with what ``fails`` holds."""
     fails = []
+    recorded_on.clear()
 
     @contextlib.contextmanager
-    def graph(_):
+    def graph(_, stream):
+        recorded_on.append(stream)
         yield
         if fails:
             raise fails.pop()
@@ -91,7 +99,8 @@ def no_cuda(monkeypatch):
             return "replayed"
 
     monkeypatch.setattr(torch.cuda, "Stream", _Stream)
-    monkeypatch.setattr(torch.cuda, "current_stream", _Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: DEFAULT)
+    monkeypatch.setattr(torch.cuda, "default_stream", lambda: DEFAULT)
     monkeypatch.setattr(torch.cuda, "stream", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
@@ -104,6 +113,19 @@ def test_a_body_is_warmed_up_recorded_and_replayed(no_cuda):
     replay = capture(lambda: ran.append(torch.backends.cudnn.benchmark))
     assert replay() == "replayed"
     assert ran == [False] * (WARMUP + 1)  # a search for algorithms cannot be recorded
+
+
+def test_what_runs_side_by_side_is_recorded_on_streams_of_its_own(no_cuda, monkeypatch):
+    """Graphs recorded on one stream share scratch memory."""
+    capture(lambda: None)
+    capture(lambda: None)
+    first, second = recorded_on
+    assert len({id(first), id(second), id(DEFAULT)}) == 3
+    lane = _Stream()
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: lane)
+    capture(lambda: None)
+    capture(lambda: None)
+    assert recorded_on[2:] == [lane, lane]  # of one training: never replayed at the same time
 
 
 def test_what_cannot_be_recorded_runs_as_it_is_after_a_warning(no_cuda):

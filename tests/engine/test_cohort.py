@@ -36,7 +36,7 @@ def ask(context, tiny_images, made):
         return {"bias": bias.detach().clone(), "number": torch.tensor(number)}
 
     def ask(at_once=1, keys=KEYS, cache=context.cache):
-        return trained_or_stored(cache, "tests", keys, make, result, at_once)
+        return list(trained_or_stored(cache, "tests", keys, make, result, at_once))
 
     return ask
 
@@ -87,6 +87,17 @@ def test_a_damaged_entry_is_trained_again(ask, made, context):
             file.write_bytes(b"damaged")
     assert [int(t["number"]) for t in ask(2)] == [0, 1, 2, 3, 4]
     assert made == [3]
+
+
+def test_a_damaged_entry_waits_for_nothing_else(ask, made, context):
+    ask(1, KEYS[:2])
+    for file in context.cache.path("tests", KEYS[1]).iterdir():
+        if file.suffix == ".safetensors":
+            file.write_bytes(b"damaged")
+    context.cache.path("tests", KEYS[0]).rename(context.cache.root / "gone")
+    made.clear()
+    assert [int(t["number"]) for t in ask(1)] == [0, 1, 2, 3, 4]
+    assert made == [0, 2, 1, 3, 4]  # 1 is found out when 2 is done: it comes before 3 and 4
 
 
 def test_an_interrupted_cohort_keeps_what_was_done(ask, made, context):

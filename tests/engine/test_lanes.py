@@ -98,6 +98,12 @@ def test_width_does_not_grow_beyond_memory():
     assert widths({1: 10, 2: 20, 4: 40}, room=lambda now: now < 2) == [2, 2]
 
 
+def test_the_clock_is_not_looked_at_when_too_few_are_left(make, monkeypatch):
+    monkeypatch.setattr(lanes, "_clock", None)  # to look would be an error
+    monkeypatch.setattr(Width, "of", staticmethod(lambda at_once, device: Width(8, now=4)))
+    assert len(list(train_each((make(k, 90) for k in range(3)), None))) == 3
+
+
 @pytest.mark.parametrize(
     ("at_once", "device", "most", "now"),
     [(None, "cuda", lanes.MOST, 1), (None, "cpu", 1, 1), (3, "cuda", 3, 3), (3, "cpu", 3, 3)],

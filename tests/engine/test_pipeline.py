@@ -552,3 +552,32 @@ def test_too_little_memory_for_the_data_says_what_would_help(
         Pipeline(recipe, host, **tools).data  # noqa: B018
     assert told in str(caught.value)
     assert "matcher" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["evaluator.at_once", "matcher.experts_at_once"])
+def test_options_of_speed_alone_are_in_no_key(tiny, option):
+    from condense.api import bind
+    from condense.engine.evaluation import random_trial
+
+    plain, quicker = (bind("digits", options=tiny | more) for more in ({}, {option: 3}))
+    assert plain.recipe.to_dict() != quicker.recipe.to_dict()
+    assert random_trial(plain).keys(plain) == random_trial(quicker).keys(quicker)
+    assert plain._component_key("matcher") == quicker._component_key("matcher")
+
+
+def test_images_thrown_far_away_are_noted(tiny):
+    from condense.api import bind
+
+    class Notes(SilentProgress):
+        def __init__(self):
+            self.notes = []
+
+        def note(self, message):
+            self.notes.append(message)
+
+    progress = Notes()
+    bind("digits", options=tiny | {"matcher.image_lr": 1e12}, progress=progress).condensed  # noqa: B018
+    assert any("times the pixel range" in note for note in progress.notes)
+    progress.notes.clear()
+    bind("digits", options=tiny, progress=progress).condensed  # noqa: B018
+    assert progress.notes == []

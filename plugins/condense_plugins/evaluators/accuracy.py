@@ -28,7 +28,7 @@ from condense.interfaces import (
     LabeledData,
     TrainingSet,
 )
-from condense.options import AugmentationSpec, NetworkSpec
+from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec
 from condense.options import Options as BaseOptions
 
 
@@ -72,6 +72,7 @@ class AccuracyEvaluator:
             ge=1,
             description="networks trained side by side; unset = on a GPU as many as is quickest, "
             "on a CPU one",
+            json_schema_extra=SPEED_ONLY,
         )
 
         @model_validator(mode="after")

@@ -151,13 +151,13 @@ def holdout_repeats(
     for repeat in range(options.repeats):
         subsets = [s for r in options.ratios for s in subsets_of(len(data), r, repeat, seed)]
         keys = [subset_key(data, context, options, seed, subset) for subset in subsets]
-        missing = [
+        steps = [
             batches_per_epoch(len(data) - len(subsets[k].left_out), options.batch_size)
             * options.epochs
             for k in missing_from(context.cache, "holdout", keys)
         ]
         title = f"holdout, repeat {repeat + 1} of at most {options.repeats}"
-        with context.progress.task(title, sum(missing) or 1, "step") as task:
+        with context.progress.task(title, sum(steps) or 1, "step") as task:
             stored = trained_or_stored(
                 context.cache,
                 "holdout",
@@ -165,7 +165,7 @@ def holdout_repeats(
                 partial(_training, data, context, seed, options, subsets, task),
                 partial(_outcome, data, subsets),
             )
-        outcomes = [tensors["outcome"] for tensors in stored]
+            outcomes = [tensors["outcome"] for tensors in stored]
         yield 1 - _mean_over_ratios([s.ratio for s in subsets], outcomes)
 
 

@@ -65,6 +65,18 @@ def test_what_does_not_compile_runs_as_it_is_after_one_warning(make_case):
     assert len(seen) == 2  # forward and back
 
 
+@pytest.mark.slow
+def test_any_number_of_matchers_compiles(make_case, recwarn):
+    """The compiler gives up on a piece of code after eight variants."""
+    for width in range(3, 9):
+        case = make_case("mlp", "none", samples=7, batch_size=4, steps=2, eta=0.1, width=width)
+        steps = CompiledSteps(TangentSteps.of(case.steps), backend="eager")
+        constant_memory(steps, case.walk, case.inputs)
+        assert steps._forward.compiled is not None
+        assert steps._backward.compiled is not None
+    assert not [w for w in recwarn if "could not be compiled" in str(w.message)]
+
+
 def test_memory_running_out_is_not_taken_for_a_failed_compilation(make_case, monkeypatch):
     case = make_case("batch", "none")
     steps = CompiledSteps(TangentSteps.of(case.steps), backend="eager")

@@ -42,6 +42,9 @@ class CompiledSteps:
 
     def __init__(self, tangent: TangentSteps, backend: str = "inductor") -> None:
         self.tangent = tangent
+        # the compiler counts its attempts by code, not by object, and gives up after a few; what
+        # earlier matchers of this process had compiled is let go of
+        torch.compiler.reset()
         self._forward = _Compiled(self._walk, backend)
         self._backward = _Compiled(tangent.tangent, backend)
 

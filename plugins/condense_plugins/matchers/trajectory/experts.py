@@ -52,10 +52,10 @@ def load_experts(
     Raises:
         CapacityError: if the missing ones would not fit the disk, or all of them the memory.
     """
+    _check_memory(data, context, options, rng)
     seed = rngs.fork_seed(rng.initial_seed(), "experts")
     keys = [expert_key(data, context, options, seed, k) for k in range(options.experts)]
-    missing = missing_experts(data, context, options, rng)
-    _check_memory(data, context, options, rng)
+    missing = sum(1 for _ in missing_from(context.cache, "experts", keys))
     if missing:
         _check_disk(data, context, options, missing, rng)
     steps = options.last_epoch * batches_per_epoch(len(data), options.expert_batch_size)
@@ -68,7 +68,7 @@ def load_experts(
             lambda _, expert: packed(trajectory_of(expert), options.expert_dtype),
             options.experts_at_once,
         )
-    return [unpacked(tensors) for tensors in stored]
+        return [unpacked(tensors) for tensors in stored]
 
 
 def missing_experts(

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from condense.engine.precision import PrecisionOption
-from condense.options import AugmentationSpec, NetworkSpec, Options
+from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec, Options
 
 ExpertDtype = Literal["fp32", "bf16"]
 Memory = Literal["auto", "constant", "unrolled"]
@@ -20,7 +20,7 @@ class TrajectoryOptions(Options):
     iterations: int = Field(10000, ge=0, description="matching iterations")
     steps: int = Field(55, ge=1, description="student steps per iteration")
     batch_size: int = Field(125, ge=1, description="synthetic samples per student step")
-    experts: int = Field(100, ge=1, description="expert networks")
+    experts: int = Field(100, ge=1, le=10_000, description="expert networks")
     max_start_epoch: int = Field(80, ge=1, description="students start at an epoch below this one")
     start_epoch_growth: int = Field(
         0,
@@ -45,6 +45,7 @@ class TrajectoryOptions(Options):
         ge=1,
         description="expert networks trained side by side; unset = on a GPU as many as is "
         "quickest, on a CPU one",
+        json_schema_extra=SPEED_ONLY,
     )
     expert_augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("none"), description="augmentation of the experts (none, as released)"
