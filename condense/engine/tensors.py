@@ -78,27 +78,27 @@ def network_inputs(data: LabeledData, indices: Tensor) -> Tensor:
 
 def to_pixels(inputs: Tensor, normalization: Normalization) -> Tensor:
     """Normalised [M, C, H, W] → uint8 [M, H, W, C], rounded and clamped to the pixel range."""
-    mean = torch.tensor(normalization.mean, dtype=torch.float32)
-    std = torch.tensor(normalization.std, dtype=torch.float32)
-    pixels = inputs.detach().cpu().permute(0, 2, 3, 1) * std + mean
-    return (pixels * 255).round().clamp(0, 255).to(torch.uint8)
+    return (_pixels(inputs, normalization) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def clipped_share(inputs: Tensor, normalization: Normalization) -> float:
     """Share of values of [M, C, H, W] that :func:`to_pixels` has to clamp."""
-    mean = torch.tensor(normalization.mean, dtype=torch.float32)
-    std = torch.tensor(normalization.std, dtype=torch.float32)
-    pixels = inputs.detach().cpu().permute(0, 2, 3, 1) * std + mean
+    pixels = _pixels(inputs, normalization)
     outside = (pixels < -0.5 / 255) | (pixels > 1 + 0.5 / 255)
     return float(outside.float().mean()) if outside.numel() else 0.0
 
 
 def reach(inputs: Tensor, normalization: Normalization) -> float:
     """Greatest size of a pixel of [M, C, H, W], in units of the pixel range (1 = white)."""
+    pixels = _pixels(inputs, normalization)
+    return float(pixels.abs().max()) if pixels.numel() else 0.0
+
+
+def _pixels(inputs: Tensor, normalization: Normalization) -> Tensor:
+    """Normalised [M, C, H, W] → float32 [M, H, W, C] on the CPU, 0 = black and 1 = white."""
     mean = torch.tensor(normalization.mean, dtype=torch.float32)
     std = torch.tensor(normalization.std, dtype=torch.float32)
-    pixels = inputs.detach().cpu().permute(0, 2, 3, 1) * std + mean
-    return float(pixels.abs().max()) if pixels.numel() else 0.0
+    return inputs.detach().cpu().permute(0, 2, 3, 1) * std + mean
 
 
 def class_means(inputs: Tensor, labels: Tensor, classes: int) -> Tensor:

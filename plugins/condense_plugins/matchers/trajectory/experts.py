@@ -53,8 +53,7 @@ def load_experts(
         CapacityError: if the missing ones would not fit the disk, or all of them the memory.
     """
     _check_memory(data, context, options, rng)
-    seed = rngs.fork_seed(rng.initial_seed(), "experts")
-    keys = [expert_key(data, context, options, seed, k) for k in range(options.experts)]
+    seed, keys = _seed_and_keys(data, context, options, rng)
     missing = sum(1 for _ in missing_from(context.cache, "experts", keys))
     if missing:
         _check_disk(data, context, options, missing, rng)
@@ -75,9 +74,16 @@ def missing_experts(
     data: LabeledData, context: Context, options: TrajectoryOptions, rng: Generator
 ) -> int:
     """How many of the experts are not in the store."""
-    seed = rngs.fork_seed(rng.initial_seed(), "experts")
-    keys = [expert_key(data, context, options, seed, k) for k in range(options.experts)]
+    _, keys = _seed_and_keys(data, context, options, rng)
     return sum(1 for _ in missing_from(context.cache, "experts", keys))
+
+
+def _seed_and_keys(
+    data: LabeledData, context: Context, options: TrajectoryOptions, rng: Generator
+) -> tuple[int, list[dict[str, Any]]]:
+    """The seed of all experts, and the cache key of each; only the seed of ``rng`` is read."""
+    seed = rngs.fork_seed(rng.initial_seed(), "experts")
+    return seed, [expert_key(data, context, options, seed, k) for k in range(options.experts)]
 
 
 def expert_schedule(data: LabeledData, context: Context, options: TrajectoryOptions) -> Schedule:
