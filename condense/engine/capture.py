@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +80,7 @@ class _Recording:
     run: Callable[[], object]
     indices: Tensor
     draws: Tensor
-    out: list[Tensor] = field(default_factory=list)
+    out: list[Tensor]
 
 
 class CapturedStep:
