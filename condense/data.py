@@ -123,6 +123,8 @@ class SyntheticSet:
         role: uint8 [M] of :class:`Role`; only distilled samples ever move.
         source_index: int64 [M] training sample each one is, or started from.
         step_size: float32 scalar tensor, the learned synthetic step size; NaN where none is.
+        label_logits: float32 [M, C] where labels are learned: networks are trained towards their
+            softmax, and ``labels`` say which class a sample was chosen for. Else None.
     """
 
     inputs: Tensor
@@ -130,17 +132,20 @@ class SyntheticSet:
     role: Tensor
     source_index: Tensor
     step_size: Tensor
+    label_logits: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def to(self, device: torch.device) -> SyntheticSet:
+        logits = self.label_logits
         return SyntheticSet(
             self.inputs.to(device),
             self.labels.to(device),
             self.role.to(device),
             self.source_index.to(device),
             self.step_size.to(device),
+            None if logits is None else logits.to(device),
         )
 
 
@@ -156,6 +161,8 @@ class TrainingSet:
         normalization: applied on the fly unless ``normalized``.
         geometry: of one sample.
         normalized: whether ``inputs`` are normalised already.
+        soft_labels: float32 [N, C], a distribution over the classes for each sample that a network
+            is trained towards in the place of ``labels``; None where labels are what they are.
     """
 
     inputs: Tensor
@@ -164,6 +171,7 @@ class TrainingSet:
     normalization: Normalization
     geometry: Geometry
     normalized: bool = False
+    soft_labels: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -24,6 +24,7 @@ from condense.results import (
     Cost,
     Dynamics,
     Evaluation,
+    LabelPlan,
     MatchPlan,
     MatchStep,
     Scores,
@@ -43,6 +44,7 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "Geometry",
+    "LabelPlan",
     "LabeledData",
     "MatchPlan",
     "MatchStep",
@@ -250,7 +252,10 @@ class Selector(Component, Protocol):
 
 
 class UpdatePolicy(Component, Protocol):
-    """Says which of the selected samples may be changed by distillation."""
+    """Says which of the selected samples may be changed by distillation.
+
+    One under which labels are learned as well also has ``label_plan``, a :class:`LabelPlan`.
+    """
 
     def split(self, selection: Selection) -> Tensor:
         """bool [M], true where a sample is distilled, false where it stays real and frozen.
@@ -268,6 +273,11 @@ class Matcher(Component, Protocol):
     steps change over the run may have ``at_iteration(done)``: the engine calls it before each
     :meth:`step` with the number of iterations before this one, also in a run that was continued, so
     that nothing has to be counted or stored. A step without it is that of iteration 0.
+
+    Where ``synthetic.label_logits`` are given, a student is trained towards their softmax, and
+    :meth:`step` gives their gradient as ``grad_labels``. A matcher with teachers may have
+    ``label_logits(data, indices, context, rng)``: float [M, classes] that they give the training
+    samples at ``indices``, asked for once, after :meth:`prepare`.
     """
 
     @property

@@ -150,7 +150,8 @@ class MatchStep:
     Attributes:
         loss: scalar tensor.
         grad_inputs: like ``SyntheticSet.inputs``, zero for samples that were not drawn.
-        grad_labels: gradient of the labels, or None where they are not learned.
+        grad_labels: gradient of ``SyntheticSet.label_logits`` and like them, or None where labels
+            are not learned.
         grad_step_size: scalar tensor, or None where it is not learned.
     """
 
@@ -188,6 +189,28 @@ class MatchPlan:
     image_weight_decay: float = 0.0
     snapshots: tuple[int, ...] = ()
     image_ema: float = 0.0
+
+
+@dataclass(frozen=True)
+class LabelPlan:
+    """What an update policy wants done with labels that are learned (DATM, arXiv 2310.05773).
+
+    A sample's label is then the softmax of a row of logits.
+
+    Attributes:
+        lr: learning rate of the logits (SGD); 0 keeps them as they start.
+        momentum: their momentum.
+        taught: whether logits start at what the matcher's teachers say of the source samples.
+        confidence: probability of the sample's own class at the start where nobody is asked; the
+            other classes have equal parts of the rest.
+        frozen: whether frozen samples, whose inputs stay as they are, have such labels too.
+    """
+
+    lr: float
+    momentum: float = 0.0
+    taught: bool = True
+    confidence: float = 0.9
+    frozen: bool = True
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from condense.data import Normalization
 from condense.engine import export
-from condense.engine.condensed import FORMAT, CondensedSamples
+from condense.engine.condensed import FORMAT, SOFT_FORMAT, CondensedSamples
 from condense.engine.export import MANIFEST, TENSORS, snapshot_path
 from condense.engine.preview import draw_preview
 from condense.errors import DataError, OptionError, OutputError
@@ -109,6 +109,7 @@ def load_artefact(folder: Path) -> CondensedDataset:
             data_fingerprint=manifest["data"]["fingerprint"],
             trace=_read_trace(folder / "trace.csv"),
             snapshots=_read_snapshots(folder, manifest["snapshots"]),
+            soft_labels=tensors.get("soft_labels"),
         )
         _check_agreement(folder, manifest, condensed.manifest(blob))
     except DataError:
@@ -144,10 +145,11 @@ def _read_files(folder: Path) -> tuple[dict[str, Any], bytes]:
             f"{folder / MANIFEST} is not the manifest of a condensed set: it has no 'format'; "
             "make one with `condense run --out DIR`"
         )
-    if manifest["format"] != FORMAT:
+    if manifest["format"] not in (FORMAT, SOFT_FORMAT):
         raise DataError(
-            f"{folder} has format {manifest['format']!r}, this version of condense reads format "
-            f"{FORMAT}; install the version it was made with, or run its recipe again"
+            f"{folder} has format {manifest['format']!r}, this version of condense reads formats "
+            f"{FORMAT} and {SOFT_FORMAT}; install the version it was made with, or run its recipe "
+            "again"
         )
     if hashlib.sha256(blob).hexdigest() != manifest.get("sha256"):
         raise DataError(f"{folder / TENSORS} is damaged: checksum differs; run the recipe again")
@@ -170,7 +172,8 @@ def _check_agreement(folder: Path, manifest: dict[str, Any], own: dict[str, Any]
             f"{folder / MANIFEST} is damaged: 'classes' has {len(names)} names, 'per_class' "
             f"{len(manifest['per_class'])} counts; run the recipe again"
         )
-    for key in ("samples", "distilled", "shape", "per_class", "step_size", "normalisation"):
+    told = ("format", "samples", "distilled", "shape", "per_class", "step_size", "normalisation")
+    for key in told:
         if manifest[key] != own[key]:
             raise DataError(
                 f"{folder / MANIFEST} is damaged: '{key}' is {manifest[key]}, the samples and "

@@ -122,11 +122,11 @@ class CapturedStep:
         out: list[Tensor] = []
 
         def body() -> None:
-            inputs, labels = self.data.batch(static_indices)
+            inputs, targets = self.data.batch(static_indices)
             inputs = self.augmentation.apply(inputs, static_draws)
             logits = self.network(channels_last(inputs))
             self.optimizer.zero_grad(set_to_none=True)
-            F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
+            F.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             out[:] = [logits.detach().float()]
 

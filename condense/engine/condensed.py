@@ -27,6 +27,7 @@ from condense.errors import DataError
 from condense.results import Trace
 
 FORMAT = 1
+SOFT_FORMAT = 2  # with soft labels, which who reads format 1 alone would leave out unawares
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,6 +48,9 @@ class CondensedSamples:
         data_name, data_fingerprint: what it was made of.
         trace: loss and step size of every matching iteration.
         snapshots: inputs of the whole set after some iterations, by iteration.
+        soft_labels: float32 [M, C] where labels were learned: the distribution over the classes
+            that a network is to be trained towards; ``labels`` are then the classes that samples
+            were chosen for. Else None.
     """
 
     inputs: Tensor
@@ -65,6 +69,7 @@ class CondensedSamples:
     data_fingerprint: str = ""
     trace: Trace = field(default_factory=Trace)
     snapshots: Mapping[int, Tensor] = field(default_factory=dict)
+    soft_labels: Tensor | None = None
 
     @classmethod
     def of(
@@ -79,7 +84,7 @@ class CondensedSamples:
         snapshots: Mapping[int, Tensor] | None = None,
     ) -> Self:
         """The artefact of ``synthetic``, made of ``data``."""
-        step_size = float(synthetic.step_size)
+        step_size, logits = float(synthetic.step_size), synthetic.label_logits
         return cls(
             synthetic.inputs.cpu(),
             synthetic.labels.cpu(),
@@ -97,6 +102,7 @@ class CondensedSamples:
             data.fingerprint,
             trace or Trace(),
             snapshots or {},
+            None if logits is None else logits.float().softmax(1).cpu(),
         )
 
     def __len__(self) -> int:
@@ -104,6 +110,8 @@ class CondensedSamples:
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """(normalised input [C, H, W] or [D], label) of one sample; negative from the end.
+
+        Where labels were learned, :attr:`targets` holds what to train towards instead.
 
         Raises:
             TypeError: for anything but one whole number.
@@ -120,9 +128,10 @@ class CondensedSamples:
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.geometry.shape))
+        learned = "learned labels, " * (self.soft_labels is not None)
         return (
             f"{type(self).__name__}({len(self)} samples of {shape}, {int(self.distilled.sum())} "
-            f"distilled, {len(self.classes)} classes, {self.method} on {self.data_name})"
+            f"distilled, {learned}{len(self.classes)} classes, {self.method} on {self.data_name})"
         )
 
     @property
@@ -133,6 +142,12 @@ class CondensedSamples:
     def distilled(self) -> Tensor:
         """bool [M], true where a sample was distilled."""
         return self.role == Role.DISTILLED
+
+    @property
+    def targets(self) -> Tensor:
+        """What to train towards: soft labels float32 [M, C] if they were learned, else labels
+        int64 [M]. ``torch.nn.functional.cross_entropy`` takes either."""
+        return self.labels if self.soft_labels is None else self.soft_labels
 
     @property
     def images(self) -> Tensor:
@@ -152,13 +167,21 @@ class CondensedSamples:
     def training_set(self) -> TrainingSet:
         """As the training loop and the evaluator take it."""
         return TrainingSet(
-            self.inputs, self.labels, self.role, self.normalization, self.geometry, True
+            self.inputs,
+            self.labels,
+            self.role,
+            self.normalization,
+            self.geometry,
+            normalized=True,
+            soft_labels=self.soft_labels,
         )
 
     @property
     def content_fingerprint(self) -> str:
         """SHA-256 (32 hex digits) of what training on the set depends on."""
-        return content_digest(self.inputs, self.labels, self.role, extra=(self.classes, self.flip))
+        soft = () if self.soft_labels is None else (self.soft_labels,)
+        samples = (self.inputs, self.labels, self.role, *soft)
+        return content_digest(*samples, extra=(self.classes, self.flip))
 
     def source_unchanged(self) -> bool:
         """Whether every real sample still equals its source to the bit."""
@@ -179,13 +202,14 @@ class CondensedSamples:
             "source_inputs": self.source_inputs,
             "step_size": torch.tensor(step, dtype=torch.float32),
             "normalisation": torch.tensor(norm, dtype=torch.float64),
+            **({} if self.soft_labels is None else {"soft_labels": self.soft_labels}),
         }
         return safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()})
 
     def manifest(self, blob: bytes) -> dict[str, Any]:
         """The contents of ``manifest.json``; nothing in it depends on the clock."""
         return {
-            "format": FORMAT,
+            "format": FORMAT if self.soft_labels is None else SOFT_FORMAT,
             "method": self.method,
             "seed": self.seed,
             "samples": len(self),
@@ -204,5 +228,6 @@ class CondensedSamples:
             "recipe": dict(self.recipe),
             "roles": {"0": "real", "1": "distilled"},
             "snapshots": sorted(self.snapshots),
+            **({} if self.soft_labels is None else {"labels": "soft, [M, classes]"}),
             "sha256": hashlib.sha256(blob).hexdigest(),
         }

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -201,7 +202,7 @@ def to_npz(condensed: CondensedSamples, path: Path) -> Path:
     """One .npz that ``npz:PATH`` reads: train_images, train_labels, classes.
 
     Besides: ``inputs`` (float32, normalised, lossless), ``role``, ``source_index``, ``mean``,
-    ``std``.
+    ``std``; and ``soft_labels`` (float32 [M, C]) where labels were learned.
 
     Raises:
         OutputError: if it cannot be written or does not end in .npz.
@@ -212,6 +213,8 @@ def to_npz(condensed: CondensedSamples, path: Path) -> Path:
     mean, std = (torch.tensor(v, dtype=torch.float32) for v in _statistics(condensed))
     samples = condensed.images if condensed.geometry.is_image else condensed.inputs * std + mean
     buffer = io.BytesIO()
+    soft = condensed.soft_labels
+    learned: dict[str, Any] = {} if soft is None else {"soft_labels": soft.numpy()}
     np.savez(
         buffer,
         train_images=samples.numpy(),
@@ -222,6 +225,7 @@ def to_npz(condensed: CondensedSamples, path: Path) -> Path:
         source_index=condensed.source_index.numpy(),
         mean=mean.numpy(),
         std=std.numpy(),
+        **learned,
     )
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,15 @@ from condense.engine.heap import reused_memory
 from condense.engine.interrupt import deferred_interrupt
 from condense.engine.store import write_atomic
 from condense.errors import CondenseError
-from condense.interfaces import Matcher, MatchPlan, MatchStep, Progress, Role, SyntheticSet
+from condense.interfaces import (
+    LabelPlan,
+    Matcher,
+    MatchPlan,
+    MatchStep,
+    Progress,
+    Role,
+    SyntheticSet,
+)
 
 CHECKPOINT_SECONDS = 20.0
 LOG_EVERY = 10  # iterations between looks at the loss; each look waits for the device
@@ -43,6 +51,9 @@ class MatchState:
         iteration: iterations done.
         snapshots: distilled rows after the iterations of ``plan.snapshots`` so far, on the CPU.
         average: running average of the distilled rows where the plan asks for one, else None.
+        labels: how labels are learned, None where they are not.
+        label_rows: samples whose label logits move.
+        label_momentum: like these rows of ``synthetic.label_logits``.
     """
 
     synthetic: SyntheticSet
@@ -54,12 +65,22 @@ class MatchState:
     iteration: int = 0
     snapshots: dict[int, Tensor] = field(default_factory=dict)
     average: Tensor | None = None
+    labels: LabelPlan | None = None
+    label_rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    label_momentum: Tensor = field(default_factory=lambda: torch.empty(0))
 
     @staticmethod
-    def start(synthetic: SyntheticSet, plan: MatchPlan) -> MatchState:
+    def start(
+        synthetic: SyntheticSet, plan: MatchPlan, labels: LabelPlan | None = None
+    ) -> MatchState:
         """The state before the first iteration."""
         rows = torch.nonzero(synthetic.role == Role.DISTILLED).flatten()
         device = synthetic.inputs.device
+        learned: dict[str, Any] = {}
+        if labels is not None and labels.lr > 0 and synthetic.label_logits is not None:
+            moving = torch.arange(len(synthetic), device=device) if labels.frozen else rows
+            momentum = torch.zeros_like(synthetic.label_logits[moving])
+            learned = {"labels": labels, "label_rows": moving, "label_momentum": momentum}
         return MatchState(
             synthetic,
             rows,
@@ -68,6 +89,7 @@ class MatchState:
             torch.full((plan.iterations,), math.nan, device=device),
             torch.full((plan.iterations,), math.nan, device=device),
             average=synthetic.inputs[rows] if plan.image_ema else None,
+            **learned,
         )
 
     def result(self) -> Tensor:
@@ -86,8 +108,16 @@ class MatchState:
             "step_size": self.step_size.cpu(),
             "rng": rng.get_state().cpu(),
             **({} if self.average is None else {"image_average": self.average.cpu()}),
+            **self._learned(),
             **{f"snapshot-{i}": rows for i, rows in self.snapshots.items()},
         }
+
+    def _learned(self) -> dict[str, Tensor]:
+        """Of learned labels: their logits [M, C], and the momentum of those that move."""
+        logits = self.synthetic.label_logits
+        if logits is None:
+            return {}
+        return {"label_logits": logits.cpu(), "label_momentum": self.label_momentum.cpu()}
 
     def save(self, path: Path, key: dict[str, Any], rng: Generator) -> None:
         """Write a checkpoint to ``path``, all or nothing."""
@@ -111,6 +141,9 @@ class MatchState:
         self.image_momentum.copy_(saved["image_momentum"])
         if self.average is not None:
             self.average.copy_(saved["image_average"])
+        if self.synthetic.label_logits is not None:
+            self.synthetic.label_logits.copy_(saved["label_logits"])
+            self.label_momentum.copy_(saved["label_momentum"])
         self.step_momentum.copy_(saved["step_momentum"])
         self.loss.copy_(saved["loss"])
         self.step_size.copy_(saved["step_size"])
@@ -126,24 +159,31 @@ class MatchState:
 
 @torch.no_grad()
 def update(state: MatchState, plan: MatchPlan, step: MatchStep) -> None:
-    """One SGD update of the distilled rows and the step size, from ``step``'s gradients.
+    """One SGD update of the distilled rows, step size and learned labels, by ``step``'s gradients.
 
     An iteration whose loss or gradient is not finite changes nothing: one NaN would otherwise
     stay in the images for good. The decision is taken on the device, without waiting for it.
+
+    Raises:
+        CondenseError: if labels are learned and the matcher gives no gradient for them.
     """
     synthetic, at = state.synthetic, state.iteration
     gradient = step.grad_inputs[state.rows]
     finite = torch.isfinite(step.loss) & torch.isfinite(gradient.sum())
     if step.grad_step_size is not None:
         finite &= torch.isfinite(step.grad_step_size)
+    of_labels = _label_gradient(state, step)
+    if of_labels is not None:
+        finite &= torch.isfinite(of_labels.sum())
     if plan.image_weight_decay:
         gradient = gradient + plan.image_weight_decay * synthetic.inputs[state.rows]
-    momentum = plan.image_momentum * state.image_momentum + gradient
-    state.image_momentum.copy_(torch.where(finite, momentum, state.image_momentum))
-    change = torch.where(finite, momentum, torch.zeros_like(momentum))
+    change = _momentum(state.image_momentum, plan.image_momentum, gradient, finite)
     synthetic.inputs.index_add_(0, state.rows, change, alpha=-plan.image_lr)
     if state.average is not None:
         state.average.lerp_(synthetic.inputs[state.rows], 1 - plan.image_ema)
+    if of_labels is not None and state.labels is not None and synthetic.label_logits is not None:
+        change = _momentum(state.label_momentum, state.labels.momentum, of_labels, finite)
+        synthetic.label_logits.index_add_(0, state.label_rows, change, alpha=-state.labels.lr)
     if step.grad_step_size is not None:
         slope = plan.step_size_momentum * state.step_momentum + step.grad_step_size
         state.step_momentum.copy_(torch.where(finite, slope, state.step_momentum))
@@ -155,6 +195,25 @@ def update(state: MatchState, plan: MatchPlan, step: MatchStep) -> None:
     state.step_size[at] = synthetic.step_size
 
 
+def _momentum(momentum: Tensor, kept: float, gradient: Tensor, finite: Tensor) -> Tensor:
+    """SGD's direction, with ``momentum`` moved on in place; 0 and as it was unless ``finite``."""
+    moved = kept * momentum + gradient
+    momentum.copy_(torch.where(finite, moved, momentum))
+    return torch.where(finite, moved, torch.zeros_like(moved))
+
+
+def _label_gradient(state: MatchState, step: MatchStep) -> Tensor | None:
+    """Gradient of the label logits that move; None where none do."""
+    if state.labels is None:
+        return None
+    if step.grad_labels is None:
+        raise CondenseError(
+            "the matcher gives no gradient of labels, so they cannot be learned; set "
+            "policy.label_lr=0, or another policy"
+        )
+    return step.grad_labels[state.label_rows]
+
+
 def match(
     matcher: Matcher,
     synthetic: SyntheticSet,
@@ -163,6 +222,7 @@ def match(
     *,
     checkpoint: Path | None = None,
     key: dict[str, Any] | None = None,
+    labels: LabelPlan | None = None,
     snapshot: Callable[[int, SyntheticSet], None] | None = None,
 ) -> MatchState:
     """Run ``matcher.plan`` on ``synthetic``, in place.
@@ -176,6 +236,7 @@ def match(
         checkpoint: where an interrupted run continues; removed by the caller once the result is
             kept.
         key: identifies the run a checkpoint belongs to.
+        labels: how ``synthetic.label_logits`` are learned, where they are.
         snapshot: called with (iteration, set) at ``plan.snapshots``; a continued run calls it
             again for those of before.
 
@@ -184,7 +245,7 @@ def match(
     """
     plan = matcher.plan
     at_iteration = getattr(matcher, "at_iteration", lambda done: None)
-    state, key = MatchState.start(synthetic, plan), key or {}
+    state, key = MatchState.start(synthetic, plan, labels), key or {}
     if checkpoint is not None and state.load(checkpoint, key, rng) and snapshot is not None:
         for iteration, rows in sorted(state.snapshots.items()):
             snapshot(iteration, _with_rows(state, rows))

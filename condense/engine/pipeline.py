@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,10 +18,12 @@ from condense.engine.artefact import CondensedDataset
 from condense.engine.context import EngineContext
 from condense.engine.guard import contents, guarded
 from condense.engine.match import match
+from condense.engine.soft_labels import starting_logits
 from condense.engine.stages import (
     check_frozen,
     initial_set,
     run_dataset,
+    run_label_plan,
     run_policy,
     run_scorer,
     run_selector,
@@ -29,7 +31,15 @@ from condense.engine.stages import (
 from condense.engine.store import Payload, Store
 from condense.engine.tensors import reach
 from condense.errors import CapacityError, DataError
-from condense.interfaces import LabeledData, Matcher, Progress, Scores, Selection, SyntheticSet
+from condense.interfaces import (
+    LabeledData,
+    LabelPlan,
+    Matcher,
+    Progress,
+    Scores,
+    Selection,
+    SyntheticSet,
+)
 from condense.options import spec_fields
 from condense.plugin.host import Host
 from condense.recipe import Recipe, Resolved
@@ -178,13 +188,26 @@ class Pipeline:
         distilled = run_policy(self.recipe["policy"].create(), self.selection)
         if matcher.plan.iterations == 0:
             distilled = torch.zeros_like(distilled)  # nothing is distilled without matching
-        elif not bool(distilled.any()):
+        elif not bool(distilled.any()) and self.label_plan is None:
             policy = self.recipe["policy"]
             more = "; for some, raise --ipc or policy.alpha" * hasattr(policy.options, "alpha")
             self.progress.note(
                 f"note: policy '{policy.name}' leaves 0 of {len(distilled)} samples to distil{more}"
             )
         return initial_set(self.data, self.selection, distilled, matcher.plan.step_size)
+
+    @cached_property
+    def label_plan(self) -> LabelPlan | None:
+        """How labels are learned; None where they are not, as without matching."""
+        matcher: Matcher = self.recipe["matcher"].create()
+        if matcher.plan.iterations == 0:
+            return None
+        return run_label_plan(self.recipe["policy"].create())
+
+    @property
+    def changes(self) -> bool:
+        """Whether matching has anything to move: distilled samples, or labels."""
+        return bool(self.initial.role.any()) or self.label_plan is not None
 
     def matching_key(self) -> dict[str, Any]:
         """Everything the distilled samples depend on."""
@@ -194,6 +217,7 @@ class Pipeline:
             "role": content_digest(self.initial.role),
             "seed": rngs.fork_seed(self.recipe.seed, "matcher"),
         }
+        key |= {"labels": asdict(self.label_plan)} if self.label_plan is not None else {}
         apart = self.shared_seed != self.recipe.seed  # else it follows from the seed above
         return key | ({"prepare": rngs.fork_seed(self.seed("prepare"), "prepare")} if apart else {})
 
@@ -201,7 +225,7 @@ class Pipeline:
     def condensed(self) -> CondensedDataset:
         """The result: selected, split and matched."""
         initial = self.initial
-        if not bool(initial.role.any()):
+        if not self.changes:
             return self._artefact(initial, Payload())
         key = self.matching_key()
         with self.timed("matcher") as done:
@@ -213,8 +237,9 @@ class Pipeline:
         rows = torch.nonzero(initial.role).flatten()
         self._note_if_astray(payload.tensors["distilled"])
         inputs = initial.inputs.index_copy(0, rows, payload.tensors["distilled"])
-        step = payload.tensors["step_size"]
-        return self._artefact(replace(initial, inputs=inputs, step_size=step), payload)
+        step, logits = payload.tensors["step_size"], payload.tensors.get("label_logits")
+        final = replace(initial, inputs=inputs, step_size=step, label_logits=logits)
+        return self._artefact(final, payload)
 
     def _note_if_astray(self, distilled: Tensor) -> None:
         """Samples that matching has thrown far away train nothing, finite as they are."""
@@ -238,9 +263,7 @@ class Pipeline:
             with guarded("matcher", matcher, *contents(self.data)):
                 matcher.prepare(self.data.without_test(), self.context, self.rng("prepare"))
             done(self.store.hits > hits and self.store.misses == misses)
-        # a copy: on the CPU .to() would hand over the initial set itself
-        moving = replace(self.initial, inputs=self.initial.inputs.clone()).to(self.device)
-        moving = replace(moving, step_size=moving.step_size.clone())
+        moving = self._moving(matcher)
         rows = torch.nonzero(moving.role).flatten()
         snapshots: dict[str, Tensor] = {}
 
@@ -255,6 +278,7 @@ class Pipeline:
                 self.progress,
                 checkpoint=self.partial(key),
                 key=key,
+                labels=self.label_plan,
                 snapshot=keep,
             )
         result = moving.to(torch.device("cpu"))
@@ -265,7 +289,21 @@ class Pipeline:
             "loss": state.loss,
             "step_sizes": state.step_size,
         }
-        return Payload(tensors | snapshots)
+        learned = {} if result.label_logits is None else {"label_logits": result.label_logits}
+        return Payload(tensors | snapshots | learned)
+
+    def _moving(self, matcher: Matcher) -> SyntheticSet:
+        """The initial set as matching may write to it, on the device; ``matcher`` is prepared."""
+        # a copy: on the CPU .to() would hand over the initial set itself
+        copy = replace(
+            self.initial,
+            inputs=self.initial.inputs.clone(),
+            step_size=self.initial.step_size.clone(),
+        )
+        if self.label_plan is not None:
+            tools = (matcher, self.data.without_test(), self.context, self.rng("prepare"))
+            copy = replace(copy, label_logits=starting_logits(self.label_plan, copy, *tools))
+        return copy.to(self.device)
 
     def _artefact(self, synthetic: SyntheticSet, payload: Payload) -> CondensedDataset:
         rows = torch.nonzero(synthetic.role).flatten()

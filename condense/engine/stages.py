@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Generator, Tensor
 
@@ -17,6 +19,7 @@ from condense.interfaces import (
     Evaluation,
     Evaluator,
     LabeledData,
+    LabelPlan,
     Role,
     Scorer,
     Scores,
@@ -117,6 +120,27 @@ def run_policy(policy: UpdatePolicy, selection: Selection) -> Tensor:
         f"expected bool ({len(selection.indices)},)",
     )
     return mask
+
+
+def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
+    """What ``policy`` wants done with labels, checked; None where they stay as they are.
+
+    Raises:
+        BrokenPlugin: if it is anything but a sound plan.
+    """
+    plan: LabelPlan | None = getattr(policy, "label_plan", None)
+    if plan is None:
+        return None
+    who = f"update-policy '{policy.name}'"
+    _require(
+        isinstance(plan, LabelPlan), f"{who} has label_plan {_kind(plan)}, expected a LabelPlan"
+    )
+    _require(
+        0 <= plan.lr < math.inf and 0 <= plan.momentum < 1 and 0 < plan.confidence < 1,
+        f"{who} has {plan}, expected a finite lr of at least 0, momentum in [0, 1) and confidence "
+        "in (0, 1)",
+    )
+    return plan
 
 
 def initial_set(

@@ -20,6 +20,8 @@ class Batcher:
     def __init__(self, data: TrainingSet, device: torch.device) -> None:
         self.inputs = data.inputs.to(device)
         self.labels = data.labels.to(device)
+        soft = data.soft_labels
+        self.targets = self.labels if soft is None else soft.to(device)
         self.role = data.role.to(device)
         self.geometry = data.geometry
         self.device = device
@@ -30,8 +32,9 @@ class Batcher:
         return len(self.labels)
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised inputs [B, C, H, W] or [B, D] float32 and labels [B] at ``indices`` [B]."""
-        return self.prepare(self.inputs[indices]), self.labels[indices]
+        """Normalised inputs [B, C, H, W] or [B, D] float32 at ``indices`` [B], and what a network
+        is trained towards there: labels int64 [B], or soft labels float32 [B, classes]."""
+        return self.prepare(self.inputs[indices]), self.targets[indices]
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Stored samples [B, …] as a network sees them."""

@@ -151,10 +151,10 @@ class _EagerStep:
             group["lr"] = lr
 
     def __call__(self, indices: Tensor, draws: Tensor) -> Tensor:
-        inputs, labels = self.data.batch(indices)
+        inputs, targets = self.data.batch(indices)
         inputs = channels_last(self.augmentation.apply(inputs, draws))
         logits: Tensor = self.network(inputs)
-        loss = F.cross_entropy(logits, labels)
+        loss = F.cross_entropy(logits, targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

@@ -26,6 +26,7 @@ MODULES = tuple(
         "update_policies.partial",
         "update_policies.full",
         "update_policies.frozen",
+        "update_policies.learned_labels",
         "augmentations.dsa",
         "augmentations.simple",
         "augmentations.combined",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from condense import hookimpl
 from condense.interfaces import Selection, UpdatePolicy
 from condense.options import Options as BaseOptions
+from condense_plugins.update_policies._share import easier_share
 
 
 class PartialPolicy:
@@ -30,11 +30,7 @@ class PartialPolicy:
 
     def split(self, selection: Selection) -> Tensor:
         """bool [M]: the last ⌊α·count⌋ of each class are distilled."""
-        parts = []
-        for count in selection.counts:
-            distilled = int(self.options.alpha * count + 1e-9)
-            parts.append(torch.arange(count) >= count - distilled)
-        return torch.cat(parts)
+        return easier_share(selection, self.options.alpha)
 
 
 @hookimpl

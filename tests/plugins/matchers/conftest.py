@@ -41,6 +41,8 @@ def plain_logits(parameters, inputs, norm):
 
 def plain_loss(parameters, inputs, labels, norm):
     log_probabilities = plain_logits(parameters, inputs, norm).log_softmax(1)
+    if torch.is_tensor(labels):  # a distribution over the classes for each sample
+        return -(labels * log_probabilities).sum() / len(labels)
     return -sum(log_probabilities[i, y] for i, y in enumerate(labels)) / len(labels)
 
 
@@ -66,13 +68,20 @@ class Case:
             for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
         }
 
-    def plain_end(self, inputs, eta, create_graph):
+    def plain_labels(self, batch, logits):
+        """Of a batch: whole numbers, or probabilities where there are label logits."""
+        if logits is None:
+            return [int(self.steps.labels[i]) for i in batch.indices]
+        rows = torch.stack([logits[i] for i in batch.indices.tolist()])
+        return rows.exp() / rows.exp().sum(1, keepdim=True)
+
+    def plain_end(self, inputs, eta, create_graph, logits=None):
         """Parameters by name at the end of a walk over ``inputs`` with step size ``eta``."""
         theta = {k: v.requires_grad_() for k, v in self.by_name(self.walk.start).items()}
         for batch in self.walk.batches:
             raw = torch.stack([inputs[i] for i in batch.indices.tolist()])
             augmented = self.steps.augmentation.apply(raw, batch.draws)
-            labels = [int(self.steps.labels[i]) for i in batch.indices]
+            labels = self.plain_labels(batch, logits)
             loss = plain_loss(theta, augmented, labels, self.norm)
             gradient = torch.autograd.grad(loss, theta.values(), create_graph=create_graph)
             theta = {k: v - eta * g for (k, v), g in zip(theta.items(), gradient, strict=True)}
@@ -81,17 +90,20 @@ class Case:
         return theta
 
     def plain(self, inputs=None, eta=None, create_graph=False):
-        """(loss, dL/dinputs, dL/deta) by differentiating through the whole plain loop."""
+        """(loss, dL/dinputs, dL/deta) by differentiating through the whole plain loop; and
+        dL/dlogits where labels are learned."""
+        logits = self.steps.label_logits
+        learned = [] if logits is None else [logits.clone().requires_grad_()]
         inputs = (self.inputs if inputs is None else inputs).clone().requires_grad_()
         eta = (self.walk.step_size if eta is None else eta).clone().requires_grad_()
-        end = self.plain_end(inputs, eta, create_graph)
+        end = self.plain_end(inputs, eta, create_graph, *learned)
         start, target = self.by_name(self.walk.start), self.by_name(self.walk.target)
         miss = sum((end[k] - target[k]).square().sum() for k in end)
         way = sum((start[k] - target[k]).square().sum() for k in end)
         loss = miss / way
         if not create_graph:
             return loss.detach()
-        return (loss.detach(), *torch.autograd.grad(loss, (inputs, eta)))
+        return (loss.detach(), *torch.autograd.grad(loss, (inputs, eta, *learned)))
 
 
 @pytest.fixture
@@ -111,6 +123,7 @@ def make_case(context):
         batches=None,
         eta=0.3,
         dtype=torch.float64,
+        soft=False,
         **options,
     ):
         rng = torch.Generator().manual_seed(5)
@@ -132,10 +145,11 @@ def make_case(context):
         ]
         start = flatten(module)
         target = start + 0.1 * torch.randn(len(start), generator=rng, dtype=dtype)
+        logits = torch.randn(samples, CLASSES, generator=rng, dtype=dtype) if soft else None
         walk = Walk(start, target, torch.tensor(eta, dtype=dtype), drawn)
         named = dict(module.named_parameters())
         return Case(
-            EagerSteps(Student(module), augment, inputs, labels),
+            EagerSteps(Student(module), augment, inputs, labels, logits),
             walk,
             list(named),
             [p.shape for p in named.values()],

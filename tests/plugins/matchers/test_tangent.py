@@ -35,8 +35,8 @@ def test_the_whole_walk_equals_plain_unrolling(make_case, options):
     torch.testing.assert_close(got.grad_step_size, eta, rtol=1e-10, atol=1e-12)
 
 
-def test_one_step_back_equals_autograd_for_each_of_its_three_results(make_case):
-    case = make_case("batch", "dsa")
+def test_one_step_back_equals_autograd_in_each_of_its_results(make_case):
+    case = make_case("batch", "dsa", soft=True)
     adjoint = torch.randn(len(case.walk.start), dtype=torch.float64)
     call = (case.walk.start, adjoint, case.walk.step_size, case.walk.batches[0])
     for got, want in zip(
@@ -80,7 +80,8 @@ def test_layers_with_other_settings(make_case, name):
     call = (theta, torch.randn_like(theta), case.walk.step_size, case.walk.batches[0])
     tangent = TangentSteps.of(steps)
     assert tangent is not None
-    for got, want in zip(tangent.backward(*call), steps.backward(*call), strict=True):
+    # labels are fixed here: the fourth, their gradient, is None
+    for got, want in zip(tangent.backward(*call)[:3], steps.backward(*call)[:3], strict=True):
         torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-12)
 
 

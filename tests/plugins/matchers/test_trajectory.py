@@ -263,9 +263,9 @@ def test_step_draws_starts_targets_and_batches_as_told(tiny_images, context, mon
     walks = []
     real = matcher_module.constant_memory
 
-    def spy(steps, walk, inputs):
+    def spy(steps, walk, inputs, logits):
         walks.append(walk)
-        return real(steps, walk, inputs)
+        return real(steps, walk, inputs, logits)
 
     monkeypatch.setattr(matcher_module, "constant_memory", spy)
     options = SMALL.model_copy(update={"memory": "constant", "steps": 2, "expert_epochs": 1})

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condense_plugins.matchers.trajectory.gradient import Batch
+from condense_plugins.matchers.trajectory.gradient import Batch, StepBack
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.tangent import TangentSteps, step_back
 
@@ -53,18 +53,16 @@ class CompiledSteps:
         """θ_{t+1} from θ_t."""
         eager = self.tangent.eager
         inputs = eager.augmentation.apply(eager.inputs[batch.indices], batch.draws)
-        moved: Tensor = self._forward(theta, step_size, inputs, eager.labels[batch.indices])
+        moved: Tensor = self._forward(theta, step_size, inputs, eager.targets(batch))
         return moved
 
-    def backward(
-        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(∂s/∂θ_t [P], ∂s/∂X_t [B, …], s_t scalar) for adjoint v_{t+1}."""
+    def backward(self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch) -> StepBack:
+        """Derivatives of s_t at θ_t for adjoint v_{t+1}."""
         return step_back(self.tangent.eager, self._backward, theta, adjoint, batch)
 
-    def _walk(self, theta: Tensor, step_size: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
+    def _walk(self, theta: Tensor, step_size: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         # torch.func, since a compiled function cannot call torch.autograd.grad
-        gradient: Tensor = torch.func.grad(self.tangent.eager.student.loss)(theta, inputs, labels)
+        gradient: Tensor = torch.func.grad(self.tangent.eager.student.loss)(theta, inputs, targets)
         return theta - step_size * gradient
 
 

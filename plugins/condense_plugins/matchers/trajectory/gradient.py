@@ -9,13 +9,14 @@ keeps only θ_0 … θ_T and walks back with the adjoint v_T = 2(θ_T − θ*)/�
     s_t = g_t·v_{t+1};  dL/dX_t = −η ∂s_t/∂X_t;  dL/dη −= s_t;  v_t = v_{t+1} − η ∂s_t/∂θ_t
 
 so activations of one step at a time are alive. (TESLA, arXiv 2211.10586, drops the last term.)
+Where labels are learned, dL/dZ_t = −η ∂s_t/∂Z_t of their logits Z, as for X.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -49,16 +50,30 @@ class Walk:
     batches: Sequence[Batch]
 
 
+class StepBack(NamedTuple):
+    """What one step back gives of s = g·v.
+
+    Attributes:
+        theta: ∂s/∂θ, float [P].
+        raw: ∂s/∂X of the batch before augmentation, float [B, …].
+        slope: s, scalar.
+        logits: ∂s/∂Z of the batch's label logits, float [B, C]; None where labels are fixed.
+    """
+
+    theta: Tensor
+    raw: Tensor
+    slope: Tensor
+    logits: Tensor | None = None
+
+
 class Steps(Protocol):
     """One step forward and one step back, run eagerly or replayed from CUDA graphs."""
 
     def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
         """θ_{t+1} from θ_t."""
 
-    def backward(
-        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(∂s/∂θ_t [P], ∂s/∂X_t [B, …], s_t scalar) for adjoint v_{t+1}."""
+    def backward(self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch) -> StepBack:
+        """Derivatives of s_t at θ_t for adjoint v_{t+1}."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,46 +85,66 @@ class EagerSteps:
         augmentation: applied to every batch; the step back goes through it to the pixels.
         inputs: the synthetic set, float [M, …].
         labels: int64 [M].
+        label_logits: float [M, C] where labels are learned, in the place of ``labels``.
     """
 
     student: Student
     augmentation: Augmentation
     inputs: Tensor
     labels: Tensor
+    label_logits: Tensor | None = None
 
-    def loss(self, theta: Tensor, raw: Tensor, batch: Batch) -> Tensor:
-        """Student loss on the augmented batch ``raw`` [B, …]."""
+    def logits(self, batch: Batch) -> Tensor | None:
+        """The batch's label logits, float [B, C]; None where labels are fixed."""
+        return None if self.label_logits is None else self.label_logits[batch.indices]
+
+    def targets(self, batch: Batch) -> Tensor:
+        """What the student is trained towards: labels int64 [B], or soft labels float [B, C]."""
+        logits = self.logits(batch)
+        return self.labels[batch.indices] if logits is None else logits.softmax(1)
+
+    def loss(
+        self, theta: Tensor, raw: Tensor, batch: Batch, logits: Tensor | None = None
+    ) -> Tensor:
+        """Student loss on the augmented batch ``raw`` [B, …].
+
+        Args:
+            logits: the batch's :meth:`logits`.
+        """
         augmented = self.augmentation.apply(raw, batch.draws)
-        return self.student.loss(theta, augmented, self.labels[batch.indices])
+        targets = self.labels[batch.indices] if logits is None else logits.softmax(1)
+        return self.student.loss(theta, augmented, targets)
 
     def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
         leaf = theta.detach().requires_grad_()
         with torch.enable_grad():
-            loss = self.loss(leaf, self.inputs[batch.indices], batch)
+            loss = self.loss(leaf, self.inputs[batch.indices], batch, self.logits(batch))
         (gradient,) = torch.autograd.grad(loss, leaf)
         return theta - step_size * gradient
 
-    def backward(
-        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch) -> StepBack:
         leaf = theta.detach().requires_grad_()
-        raw = self.inputs[batch.indices].requires_grad_()
+        raw, logits = self.inputs[batch.indices].requires_grad_(), self.logits(batch)
         with torch.enable_grad():
-            loss = self.loss(leaf, raw, batch)
+            learned = () if logits is None else (logits.requires_grad_(),)
+            loss = self.loss(leaf, raw, batch, logits)
             (gradient,) = torch.autograd.grad(loss, leaf, create_graph=True)
             slope = gradient @ adjoint
-        grad_theta, grad_raw = torch.autograd.grad(slope, (leaf, raw))
-        return grad_theta, grad_raw, slope.detach()
+        grad_theta, grad_raw, *of_labels = torch.autograd.grad(slope, (leaf, raw, *learned))
+        return StepBack(grad_theta, grad_raw, slope.detach(), *of_labels)
 
 
 @torch.no_grad()
-def constant_memory(steps: Steps, walk: Walk, inputs: Tensor) -> MatchStep:
+def constant_memory(
+    steps: Steps, walk: Walk, inputs: Tensor, label_logits: Tensor | None = None
+) -> MatchStep:
     """Loss and gradients with one step's activations alive at a time.
 
     Args:
         steps: the student's step forward and back.
         walk: start, target, step size and batches.
         inputs: the synthetic set [M, …]; a sample drawn more than once sums its gradients.
+        label_logits: [M, C] where labels are learned.
     """
     eta = walk.step_size
     kept = [walk.start]
@@ -119,25 +154,32 @@ def constant_memory(steps: Steps, walk: Walk, inputs: Tensor) -> MatchStep:
     miss = kept.pop() - walk.target
     adjoint = 2 * miss / scale
     grad_inputs = torch.zeros_like(inputs)
+    grad_labels = None if label_logits is None else torch.zeros_like(label_logits)
     grad_eta = torch.zeros_like(eta)
     for batch in reversed(walk.batches):
-        grad_theta, grad_raw, slope = steps.backward(kept.pop(), adjoint, eta, batch)
-        grad_inputs.index_add_(0, batch.indices, grad_raw * -eta)
-        grad_eta -= slope
-        adjoint = adjoint - eta * grad_theta
-    return MatchStep(miss.square().sum() / scale, grad_inputs, None, grad_eta)
+        back = steps.backward(kept.pop(), adjoint, eta, batch)
+        grad_inputs.index_add_(0, batch.indices, back.raw * -eta)
+        if grad_labels is not None and back.logits is not None:
+            grad_labels.index_add_(0, batch.indices, back.logits * -eta)
+        grad_eta -= back.slope
+        adjoint = adjoint - eta * back.theta
+    return MatchStep(miss.square().sum() / scale, grad_inputs, grad_labels, grad_eta)
 
 
-def unrolled(steps: EagerSteps, walk: Walk, inputs: Tensor) -> MatchStep:
+def unrolled(
+    steps: EagerSteps, walk: Walk, inputs: Tensor, label_logits: Tensor | None = None
+) -> MatchStep:
     """The same by differentiating through all steps at once; memory grows with their number."""
     leaf = inputs.detach().requires_grad_()
+    learned = () if label_logits is None else (label_logits.detach().requires_grad_(),)
     eta = walk.step_size.detach().clone().requires_grad_()
     theta = walk.start.detach().requires_grad_()
     for batch in walk.batches:
-        loss = steps.loss(theta, leaf[batch.indices], batch)
+        logits = learned[0][batch.indices] if learned else None
+        loss = steps.loss(theta, leaf[batch.indices], batch, logits)
         (gradient,) = torch.autograd.grad(loss, theta, create_graph=True)
         theta = theta - eta * gradient
     scale = (walk.start - walk.target).square().sum()
     distance = (theta - walk.target).square().sum() / scale
-    grad_inputs, grad_eta = torch.autograd.grad(distance, (leaf, eta))
-    return MatchStep(distance.detach(), grad_inputs, None, grad_eta)
+    grad_inputs, grad_eta, *of_labels = torch.autograd.grad(distance, (leaf, eta, *learned))
+    return MatchStep(distance.detach(), grad_inputs, next(iter(of_labels), None), grad_eta)

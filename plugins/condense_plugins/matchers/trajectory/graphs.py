@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from condense.engine.capture import capture
-from condense_plugins.matchers.trajectory.gradient import Batch, Steps
+from condense_plugins.matchers.trajectory.gradient import Batch, StepBack, Steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +22,11 @@ class _Recording:
     adjoint: Tensor
     step_size: Tensor
     batch: Batch
-    results: list[Tensor]
+    results: list[Any]
 
     def replay(
         self, theta: Tensor, adjoint: Tensor | None, step_size: Tensor, batch: Batch
-    ) -> list[Tensor]:
+    ) -> list[Any]:
         self.theta.copy_(theta)
         if adjoint is not None:
             self.adjoint.copy_(adjoint)
@@ -53,17 +54,15 @@ class CapturedSteps:
         size = len(batch.indices)
         if size not in self._forward:
             self._forward[size] = self._record(theta, step_size, batch, back=False)
-        return self._forward[size].replay(theta, None, step_size, batch)[0].clone()
+        (moved,) = self._forward[size].replay(theta, None, step_size, batch)
+        return torch.clone(moved)
 
-    def backward(
-        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(∂s/∂θ_t, ∂s/∂X_t, s_t), valid until the next call."""
+    def backward(self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch) -> StepBack:
+        """Derivatives of s_t at θ_t, valid until the next call."""
         size = len(batch.indices)
         if size not in self._backward:
             self._backward[size] = self._record(theta, step_size, batch, back=True)
-        grad_theta, grad_raw, slope = self._backward[size].replay(theta, adjoint, step_size, batch)
-        return grad_theta, grad_raw, slope
+        return StepBack(*self._backward[size].replay(theta, adjoint, step_size, batch))
 
     def _record(self, theta: Tensor, step_size: Tensor, batch: Batch, back: bool) -> _Recording:
         static_theta, static_adjoint = theta.clone(), torch.zeros_like(theta)
@@ -71,7 +70,7 @@ class CapturedSteps:
             step_size.clone(),
             Batch(batch.indices.clone(), batch.draws.clone()),
         )
-        results: list[Tensor] = []
+        results: list[Any] = []
 
         def body() -> None:
             if back:

@@ -34,6 +34,7 @@ from condense_plugins.matchers.trajectory.memory import choose_form
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.student import Student, flatten
 from condense_plugins.matchers.trajectory.tangent import TangentSteps
+from condense_plugins.matchers.trajectory.teacher import expert_logits
 
 
 class TrajectoryMatcher:
@@ -129,8 +130,16 @@ class TrajectoryMatcher:
         with numerics(precision, device):
             if form == "unrolled":
                 assert isinstance(steps, EagerSteps)
-                return unrolled(steps, walk, synthetic.inputs)
-            return constant_memory(steps, walk, synthetic.inputs)
+                return unrolled(steps, walk, synthetic.inputs, synthetic.label_logits)
+            return constant_memory(steps, walk, synthetic.inputs, synthetic.label_logits)
+
+    def label_logits(
+        self, data: LabeledData, indices: Tensor, context: Context, rng: Generator
+    ) -> Tensor:
+        """What the experts say of the samples at ``indices`` [M]: float32 [M, classes]."""
+        assert self._student is not None
+        precision = settle_precision(self.options.precision, context.device, "tf32")
+        return expert_logits(self._experts, self._student, data, indices, context, rng, precision)
 
     def start_vector(self, data: LabeledData, context: Context) -> Tensor:
         """Parameters float32 [P] of a fresh network."""
@@ -151,7 +160,11 @@ class TrajectoryMatcher:
             assert self._student is not None
             assert self._augmentation is not None
             eager = EagerSteps(
-                self._student, self._augmentation, synthetic.inputs, synthetic.labels
+                self._student,
+                self._augmentation,
+                synthetic.inputs,
+                synthetic.labels,
+                synthetic.label_logits,
             )
             quick = self._quick_steps(eager)
             form = choose_form(self.options, eager, batch, tangent=quick is not eager)

@@ -30,7 +30,8 @@ def step_bytes(steps: EagerSteps, batch: Batch) -> int:
     )
     raw = steps.inputs[batch.indices].requires_grad_()
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        torch.autograd.grad(steps.loss(theta, raw, batch), theta, create_graph=True)
+        loss = steps.loss(theta, raw, batch, steps.logits(batch))
+        torch.autograd.grad(loss, theta, create_graph=True)
     return sum(seen.values())
 
 

@@ -39,11 +39,19 @@ class Student:
         parts = torch.split(theta, self._sizes)
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
-    def loss(self, theta: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy of a batch [B, …] at ``theta`` [P]."""
+    def loss(self, theta: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy of a batch [B, …] at ``theta`` [P].
+
+        Args:
+            targets: int64 [B] labels, or float [B, C] soft labels.
+        """
+        return F.cross_entropy(self.logits(theta, inputs).to(theta.dtype), targets)
+
+    def logits(self, theta: Tensor, inputs: Tensor) -> Tensor:
+        """Logits [B, C] of a batch [B, …] at ``theta`` [P]."""
         parameters = dict(zip(self._names, self.parts(theta), strict=True))
-        logits = functional_call(self.network, parameters, (inputs,))
-        return F.cross_entropy(logits.to(theta.dtype), labels)
+        logits: Tensor = functional_call(self.network, parameters, (inputs,))
+        return logits
 
 
 def flatten(network: nn.Module) -> Tensor:

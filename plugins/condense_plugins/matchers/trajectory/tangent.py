@@ -17,10 +17,11 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from condense.engine.tensors import channels_last
-from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps
+from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps, StepBack
 from condense_plugins.matchers.trajectory.rules import Rule, rules_of
 
-TangentPass = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+Tangents = tuple[Tensor, Tensor, Tensor, Tensor]
+TangentPass = Callable[[Tensor, Tensor, Tensor, Tensor], Tangents]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +49,19 @@ class TangentSteps:
         """θ_{t+1} from θ_t."""
         return self.eager.forward(theta, step_size, batch)
 
-    def backward(
-        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(∂s/∂θ_t [P], ∂s/∂X_t [B, …], s_t scalar) for adjoint v_{t+1}."""
+    def backward(self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch) -> StepBack:
+        """Derivatives of s_t at θ_t for adjoint v_{t+1}."""
         return step_back(self.eager, self.tangent, theta, adjoint, batch)
 
-    def tangent(
-        self, theta: Tensor, adjoint: Tensor, inputs: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(∂s/∂θ [P], ∂s/∂inputs [B, …], s) of the network alone, at augmented ``inputs``."""
+    def tangent(self, theta: Tensor, adjoint: Tensor, inputs: Tensor, targets: Tensor) -> Tangents:
+        """(∂s/∂θ [P], ∂s/∂inputs [B, …], s, ∂s/∂targets [B, C]) of the network alone.
+
+        Args:
+            theta: parameters [P].
+            adjoint: v [P].
+            inputs: augmented [B, …].
+            targets: labels int64 [B], or soft labels float [B, C].
+        """
         grad_theta = torch.empty_like(theta)
         student = self.eager.student
         vectors = (theta, adjoint, grad_theta)
@@ -70,28 +74,34 @@ class TangentSteps:
             x, dx = rule.push(x, dx, owned[-1][0], owned[-1][1])
         assert dx is not None
         g = torch.softmax(x, 1)
-        dg = (dx - (g * dx).sum(1, keepdim=True)).mul_(g).div_(len(x))
-        g = (g - one_hot(labels, x.shape[1])).div_(len(x))
+        dlog = dx - (g * dx).sum(1, keepdim=True)  # tangent of log softmax
+        dg = (dlog * g).div_(len(x))
+        soft = targets if targets.is_floating_point() else one_hot(targets, x.shape[1])
+        g = (g - soft).div_(len(x))
         slope = (g * dx).sum()
         for number in reversed(range(len(self.rules))):
             p, v, changes = owned[number]
             g, dg = self.rules[number].pull(g, dg, p, v, changes, first=number == 0)
-        return grad_theta, dg, slope
+        return grad_theta, dg, slope, dlog.div_(-len(x))
 
 
 @torch.no_grad()
 def step_back(
     eager: EagerSteps, tangent: TangentPass, theta: Tensor, adjoint: Tensor, batch: Batch
-) -> tuple[Tensor, Tensor, Tensor]:
-    """A step back whose network part is ``tangent``; through the augmentation to the pixels."""
+) -> StepBack:
+    """A step back whose network part is ``tangent``; through the augmentation to the pixels, and
+    through the softmax to the label logits."""
     raw = eager.inputs[batch.indices].requires_grad_()
     with torch.enable_grad():
         augmented = eager.augmentation.apply(raw, batch.draws)
     inputs = augmented.detach()
     if inputs.device.type == "cpu":  # on a GPU a first layer of 3 channels loses more by it
         inputs = channels_last(inputs)
-    labels = eager.labels[batch.indices]
-    grad_theta, change, slope = tangent(theta, adjoint, inputs, labels)
+    targets = eager.targets(batch)
+    grad_theta, change, slope, of_targets = tangent(theta, adjoint, inputs, targets)
     if augmented is not raw:
         (change,) = torch.autograd.grad(augmented, raw, change)
-    return grad_theta, change, slope
+    if eager.label_logits is None:
+        return StepBack(grad_theta, change, slope)
+    of_logits = targets * (of_targets - (targets * of_targets).sum(1, keepdim=True))
+    return StepBack(grad_theta, change, slope, of_logits)

@@ -1,0 +1,63 @@
+"""SelMatch's partial update with labels that are learned beside the images, as in DATM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from condense import hookimpl
+from condense.interfaces import LabelPlan, Selection, UpdatePolicy
+from condense.options import Options as BaseOptions
+from condense_plugins.update_policies._share import easier_share
+
+
+class LearnedLabelsPolicy:
+    """Distils the easier share α of each class, and learns soft labels (arXiv 2310.05773).
+
+    A label is the softmax of logits that start at what experts say of the sample and follow the
+    matching loss, as images do. Networks, in matching as in evaluation, are trained towards it.
+    ``alpha=0`` leaves every image as it is and learns labels alone, ``alpha=1`` moves all of them.
+    """
+
+    name: ClassVar[str] = "learned-labels"
+    version: ClassVar[str] = "1"
+
+    class Options(BaseOptions):
+        alpha: float = Field(
+            0.6, ge=0, le=1, description="share of each class's samples that are distilled, 0-1"
+        )
+        label_lr: float = Field(
+            2.0, ge=0, description="learning rate of the label logits; 0: they stay as they start"
+        )
+        label_momentum: float = Field(0.9, ge=0, lt=1, description="their momentum")
+        start: Literal["experts", "class"] = Field(
+            "experts",
+            description="where label logits start: at the experts' logits, or at the sample's own "
+            "class with a probability of 0.9",
+        )
+        frozen: bool = Field(
+            True, description="whether samples that are not distilled have learned labels too"
+        )
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def split(self, selection: Selection) -> Tensor:
+        """bool [M]: the last ⌊α·count⌋ of each class are distilled."""
+        return easier_share(selection, self.options.alpha)
+
+    @property
+    def label_plan(self) -> LabelPlan:
+        """How the engine is to learn the labels."""
+        o = self.options
+        return LabelPlan(
+            lr=o.label_lr, momentum=o.label_momentum, taught=o.start == "experts", frozen=o.frozen
+        )
+
+
+@hookimpl
+def condense_register_update_policies(register: Callable[[type[UpdatePolicy]], None]) -> None:
+    register(LearnedLabelsPolicy)
