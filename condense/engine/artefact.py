@@ -112,6 +112,7 @@ def load_artefact(folder: Path) -> CondensedDataset:
             soft_labels=tensors.get("soft_labels"),
         )
         _check_agreement(folder, manifest, condensed.manifest(blob))
+        _check_soft_labels(folder, condensed)
     except DataError:
         raise
     except KeyError as error:
@@ -179,6 +180,20 @@ def _check_agreement(folder: Path, manifest: dict[str, Any], own: dict[str, Any]
                 f"{folder / MANIFEST} is damaged: '{key}' is {manifest[key]}, the samples and "
                 f"'classes' say {own[key]}; run the recipe again"
             )
+
+
+def _check_soft_labels(folder: Path, condensed: CondensedDataset) -> None:
+    """That soft labels, where there are any, are one distribution over the classes a sample."""
+    soft = condensed.soft_labels
+    if soft is None:
+        return
+    shape = (len(condensed), len(condensed.classes))
+    # NaN fails the comparison as well
+    if tuple(soft.shape) != shape or not bool(((soft.sum(1) - 1).abs() < 1e-3).all()):
+        raise DataError(
+            f"{folder / TENSORS} is damaged: soft_labels must be {shape}, each row summing to 1; "
+            "run the recipe again"
+        )
 
 
 def _read_snapshots(folder: Path, iterations: list[int]) -> dict[int, Tensor]:

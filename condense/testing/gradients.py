@@ -50,6 +50,51 @@ def check_gradient_is_that_of_the_loss(subject: Subject) -> None:
             _compare(subject, f"with the step size, {student}", told, found, abs(told))
 
 
+@excused_by("no-gradient")
+def check_label_gradient_is_that_of_the_loss(subject: Subject) -> None:
+    """Where a step at a set with ``label_logits`` gives ``grad_labels``: like the logits, and
+    right along themselves and in a random direction, by central differences in float64.
+
+    A component that gives none matches with fixed labels only, which is no fault; one tagged
+    ``float32`` is not asked.
+    """
+    if "float32" in subject.tags:
+        return
+    for student, options in _students(subject):
+        ready = prepare(subject, options=options)
+        logits = torch.randn(
+            (len(ready.synthetic), len(toy_data().classes)), generator=generator(30)
+        ).double()
+        synthetic = replace(in_float64(ready.synthetic), label_logits=logits)
+        gradient = _step_in_float64(subject, ready, synthetic).grad_labels
+        if gradient is None:
+            return
+        subject.require(
+            gradient.shape == logits.shape and gradient.dtype == logits.dtype,
+            f"returned grad_labels {gradient.dtype} {tuple(gradient.shape)} for label_logits "
+            f"{logits.dtype} {tuple(logits.shape)}",
+        )
+        length = float(gradient.norm())
+        random = torch.randn(logits.shape, generator=generator(31), dtype=torch.float64)
+        ways = {"at random": random / random.norm()}
+        if length > 0:
+            ways["along their gradient"] = gradient / length
+        for what, way in ways.items():
+            told = float((gradient * way).sum())
+            found = _label_slope(ready, synthetic, logits, way)
+            _compare(subject, f"with the labels {what}, {student}", told, found, length)
+
+
+def _label_slope(ready: Prepared, synthetic: SyntheticSet, logits: Tensor, way: Tensor) -> float:
+    """Central difference of the loss along ``way`` of the label logits."""
+
+    def loss(sign: int) -> float:
+        moved = replace(synthetic, label_logits=logits + sign * REACH * way)
+        return float(ready.matcher.step(moved, generator(SEED)).loss)
+
+    return (loss(1) - loss(-1)) / (2 * REACH)
+
+
 def _students(subject: Subject) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """(name, option values) of each student to look at; its own where no option names one."""
     named = [n for n, s in spec_fields(type(subject.options)).items() if s is NetworkSpec]

@@ -16,6 +16,7 @@ from condense.results import MatchPlan, MatchStep
 from condense.testing.common import COMMON
 from condense.testing.gradients import (
     check_gradient_is_that_of_the_loss,
+    check_label_gradient_is_that_of_the_loss,
     check_student_at_the_target_has_no_loss,
 )
 from condense.testing.prepared import prepare, start_set
@@ -178,6 +179,7 @@ CHECKS: tuple[Check, ...] = (
     check_gradients_have_the_shape_of_their_targets,
     check_gradient_reaches_the_samples,
     check_gradient_is_that_of_the_loss,
+    check_label_gradient_is_that_of_the_loss,
     check_student_at_the_target_has_no_loss,
     check_step_carries_nothing_over,
     check_cached_preparation_makes_no_difference,

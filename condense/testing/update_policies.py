@@ -11,7 +11,8 @@ from torch import Generator, Tensor
 from condense.data import LabeledData, SyntheticSet
 from condense.engine.match import match
 from condense.engine.progress import SilentProgress
-from condense.engine.stages import initial_set
+from condense.engine.stages import initial_set, run_label_plan
+from condense.errors import BrokenPlugin
 from condense.interfaces import Context
 from condense.options import Options
 from condense.plugin.host import Host
@@ -67,6 +68,14 @@ def check_alpha_counts_by_class(subject: Subject) -> None:
         )
 
 
+def check_label_plan_is_sound(subject: Subject) -> None:
+    """Where there is a ``label_plan``: a LabelPlan with rates and shares in their range."""
+    try:
+        run_label_plan(subject.create())
+    except BrokenPlugin as error:
+        raise subject.failed(str(error).partition(" has ")[2]) from None
+
+
 def check_frozen_samples_never_move(subject: Subject) -> None:
     """After five steps of the engine with momentum and weight decay: real ones equal to the bit."""
     chosen = toy_selection()
@@ -112,6 +121,7 @@ CHECKS: tuple[Check, ...] = (
     *COMMON,
     check_mask_is_one_bool_per_sample,
     check_alpha_counts_by_class,
+    check_label_plan_is_sound,
     check_frozen_samples_never_move,
 )
 

@@ -1,6 +1,7 @@
 """That no check is there for show: each has a wrong component, here or in test_kit_catches."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -31,7 +32,7 @@ from condense.options import NetworkSpec, Options
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.recipe import Method
-from condense.results import Evaluation, MatchPlan, MatchStep
+from condense.results import Evaluation, LabelPlan, MatchPlan, MatchStep
 from condense.testing import checks_of, run_checks
 from condense.testing.toys import generator
 
@@ -162,6 +163,30 @@ class AFewPerCent(Mean):
         return MatchStep(step.loss, step.grad_inputs * 1.01)
 
 
+class Labelled(Matcher):
+    """The gradient of its labels points the other way."""
+
+    def step(self, synthetic, rng):
+        right, logits = super().step(synthetic, rng), synthetic.label_logits
+        if logits is None:
+            return right
+        return MatchStep(right.loss + logits.square().sum(), right.grad_inputs, -2 * logits)
+
+
+class Curt(Labelled):
+    """The gradient of its labels is of one row alone."""
+
+    def step(self, synthetic, rng):
+        step = super().step(synthetic, rng)
+        return step if step.grad_labels is None else replace(step, grad_labels=step.grad_labels[:1])
+
+
+class Unsound(Policy):
+    """Would learn labels backwards."""
+
+    label_plan = LabelPlan(lr=-1.0)
+
+
 class StepSize(Matcher):
     """The gradient of its step size is that of another one."""
 
@@ -279,6 +304,15 @@ WRONG = {
         *("matcher", AFewPerCent, "check_gradient_is_that_of_the_loss"),
         "along its gradient, as it is, where the loss changes by",
     ),
+    "labels": (
+        *("matcher", Labelled, "check_label_gradient_is_that_of_the_loss"),
+        "with the labels at random, as it is, where the loss changes by",
+    ),
+    "one-row-of-labels": (
+        *("matcher", Curt, "check_label_gradient_is_that_of_the_loss"),
+        "returned grad_labels torch.float64 \\(1, 3\\) for label_logits torch.float64 \\(15, 3\\)",
+    ),
+    "unsound-labels": ("update-policy", Unsound, "check_label_plan_is_sound", "lr of at least 0"),
     "step-size": (
         *("matcher", StepSize, "check_gradient_is_that_of_the_loss"),
         "with the step size",
