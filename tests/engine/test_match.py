@@ -9,7 +9,8 @@ import torch
 
 from condense.data import Role, SyntheticSet
 from condense.engine import match as match_module
-from condense.engine.match import MatchState, match, update
+from condense.engine.match import match, update
+from condense.engine.match_state import MatchState
 from condense.engine.progress import SilentProgress
 from condense.engine.stages import check_frozen
 from condense.errors import CondenseError

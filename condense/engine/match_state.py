@@ -1,0 +1,143 @@
+"""Where a matching stands, and its checkpoint: a run that goes on agrees with a whole one."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Generator, Tensor
+
+from condense.engine.store import write_atomic
+from condense.interfaces import LabelPlan, MatchPlan, Role, SyntheticSet
+
+
+@dataclass(eq=False)
+class MatchState:
+    """Everything a later iteration depends on; :meth:`save` and :meth:`load` keep it exactly.
+
+    Attributes:
+        synthetic: updated in place.
+        image_momentum: like the distilled rows of ``synthetic.inputs``.
+        step_momentum: scalar tensor.
+        loss, step_size: float32 [iterations], filled up to ``iteration``.
+        iteration: iterations done.
+        snapshots: distilled rows after the iterations of ``plan.snapshots`` so far, on the CPU.
+        average: running average of the distilled rows where the plan asks for one, else None.
+        labels: how labels are learned, None where they are not.
+        label_rows: samples whose label logits move.
+        label_momentum: like these rows of ``synthetic.label_logits``.
+    """
+
+    synthetic: SyntheticSet
+    rows: Tensor
+    image_momentum: Tensor
+    step_momentum: Tensor
+    loss: Tensor
+    step_size: Tensor
+    iteration: int = 0
+    snapshots: dict[int, Tensor] = field(default_factory=dict)
+    average: Tensor | None = None
+    labels: LabelPlan | None = None
+    label_rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    label_momentum: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    @staticmethod
+    def start(
+        synthetic: SyntheticSet, plan: MatchPlan, labels: LabelPlan | None = None
+    ) -> MatchState:
+        """The state before the first iteration."""
+        rows = torch.nonzero(synthetic.role == Role.DISTILLED).flatten()
+        device = synthetic.inputs.device
+        learned: dict[str, Any] = {}
+        if labels is not None and labels.lr > 0 and synthetic.label_logits is not None:
+            moving = torch.arange(len(synthetic), device=device) if labels.frozen else rows
+            momentum = torch.zeros_like(synthetic.label_logits[moving])
+            learned = {"labels": labels, "label_rows": moving, "label_momentum": momentum}
+        return MatchState(
+            synthetic,
+            rows,
+            torch.zeros_like(synthetic.inputs[rows]),
+            torch.zeros((), device=device),
+            torch.full((plan.iterations,), math.nan, device=device),
+            torch.full((plan.iterations,), math.nan, device=device),
+            average=synthetic.inputs[rows] if plan.image_ema else None,
+            **learned,
+        )
+
+    def result(self) -> Tensor:
+        """A copy of the distilled rows as they are handed on: their average, if there is one."""
+        average = self.average
+        return self.synthetic.inputs[self.rows] if average is None else average.clone()
+
+    def settle(self) -> None:
+        """Put the average in the place of the distilled rows, if there is one.
+
+        Only at the end: checkpoints hold the samples themselves.
+        """
+        if self.average is not None:
+            self.synthetic.inputs.index_copy_(0, self.rows, self.average)
+
+    def tensors(self, rng: Generator) -> dict[str, Tensor]:
+        """What a checkpoint holds; frozen rows are left out, they never change."""
+        return {
+            "inputs": self.synthetic.inputs[self.rows].cpu(),
+            "synthetic_step_size": self.synthetic.step_size.cpu(),
+            "image_momentum": self.image_momentum.cpu(),
+            "step_momentum": self.step_momentum.cpu(),
+            "loss": self.loss.cpu(),
+            "step_size": self.step_size.cpu(),
+            "rng": rng.get_state().cpu(),
+            **({} if self.average is None else {"image_average": self.average.cpu()}),
+            **self._learned(),
+            **{f"snapshot-{i}": rows for i, rows in self.snapshots.items()},
+        }
+
+    def _learned(self) -> dict[str, Tensor]:
+        """Of learned labels: their logits [M, C], and the momentum of those that move."""
+        logits = self.synthetic.label_logits
+        if logits is None:
+            return {}
+        return {"label_logits": logits.cpu(), "label_momentum": self.label_momentum.cpu()}
+
+    def save(self, path: Path, key: dict[str, Any], rng: Generator) -> None:
+        """Write a checkpoint to ``path``, all or nothing."""
+        metadata = {"key": json.dumps(key, sort_keys=True), "iteration": str(self.iteration)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {k: v.contiguous() for k, v in self.tensors(rng).items()}
+        write_atomic(path, safetensors.torch.save(tensors, metadata))
+
+    def load(self, path: Path, key: dict[str, Any], rng: Generator) -> bool:
+        """Continue from the checkpoint at ``path``; False if it is absent, damaged or another's."""
+        try:
+            with safetensors.safe_open(str(path), "pt") as file:
+                metadata = file.metadata()
+                if metadata.get("key") != json.dumps(key, sort_keys=True):
+                    return False
+                saved = {name: file.get_tensor(name) for name in file.keys()}
+        except (OSError, SafetensorError):
+            return False
+        self.synthetic.inputs[self.rows] = saved["inputs"].to(self.synthetic.inputs.device)
+        self.synthetic.step_size.copy_(saved["synthetic_step_size"])
+        self.image_momentum.copy_(saved["image_momentum"])
+        if self.average is not None:
+            self.average.copy_(saved["image_average"])
+        if self.synthetic.label_logits is not None:
+            self.synthetic.label_logits.copy_(saved["label_logits"])
+            self.label_momentum.copy_(saved["label_momentum"])
+        self.step_momentum.copy_(saved["step_momentum"])
+        self.loss.copy_(saved["loss"])
+        self.step_size.copy_(saved["step_size"])
+        rng.set_state(saved["rng"])
+        self.snapshots = {
+            int(name.partition("-")[2]): rows
+            for name, rows in saved.items()
+            if name.startswith("snapshot-")
+        }
+        self.iteration = int(metadata["iteration"])
+        return True
