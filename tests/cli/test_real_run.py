@@ -240,6 +240,29 @@ def test_export_to_folder_and_npz_reads_back(call, place, document):
     assert str(place / "small.npz") in result.stdout
 
 
+def test_learned_labels_are_exported_reported_and_evaluated(call, place, options, document):
+    out = place / "soft"
+    args = ["-o", "policy=learned-labels", "--no-baselines", "--out", out, "--json"]
+    made = json.loads(call("run", *options, *args).stdout)
+    small = CondensedDataset.load(out)
+    assert small.soft_labels.shape == (50, 10)
+
+    again = json.loads(call("evaluate", out, "--json").stdout)
+    assert again["accuracy"] == made["accuracy"]
+    told = call("export", out, "--to", "folder", "--out", place / "soft-images").stderr
+    assert "soft labels go with --to npz alone" in told
+    told = call("export", out, "--to", "npz", "--out", place / "soft.npz").stderr
+    assert "soft labels" not in told
+    soft = np.load(place / "soft.npz")["soft_labels"]
+    assert np.array_equal(soft, small.soft_labels.numpy())
+
+    call("report", out, place / "out", "--out", place / "soft.html")
+    page = (place / "soft.html").read_text()
+    own = float(small.soft_labels.gather(1, small.labels[:, None]).mean())
+    assert f"{own:.2f} on the own class on average" in page
+    assert "fixed" in page
+
+
 def files_below(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 

@@ -21,6 +21,7 @@ OWN = "condensed"  # the arm that is the set itself, in results.json
 # Options shown beside a component, where it has them; the recipe below has all of them.
 SHOWN = (
     *("path", "resize", "channels", "estimator", "mode", "networks", "beta", "unit", "alpha"),
+    *("label_lr", "start"),
     *("iterations", "steps", "batch_size", "experts", "expert_epochs", "max_start_epoch"),
     *("image_lr", "step_size", "step_size_lr", "network", "augmentation", "repeats", "epochs"),
     *("lr", "padding", "flip"),
@@ -94,6 +95,7 @@ class RunView:
         method, data, seed: of its recipe.
         size: ``"5 a class"`` or ``"10 % of each class"``.
         samples, distilled: in the set.
+        labels: what learned ones say, in a few words; empty where they are fixed.
         stages: in order.
         arms: its own, then the baselines.
         classes: per-class accuracy, in the data's order.
@@ -117,6 +119,7 @@ class RunView:
     seed: int
     samples: int
     distilled: int
+    labels: str
     stages: tuple[StageView, ...]
     arms: tuple[ArmView, ...]
     classes: tuple[ClassView, ...]
@@ -171,6 +174,7 @@ def run_view(
         seed=small.seed,
         samples=len(small),
         distilled=int(small.distilled.sum()),
+        labels=_labels(small),
         stages=stage_views(recipe, _used(recipe, small, log)),
         arms=arm_views(source.arms, small.method),
         classes=class_views(source.arms, small.classes),
@@ -188,6 +192,16 @@ def run_view(
         command=_command(source, recipe),
         findings=tuple(findings),
     )
+
+
+def _labels(small: CondensedSamples) -> str:
+    """What learned labels say of the class that a sample was chosen for."""
+    soft = small.soft_labels
+    if soft is None:
+        return ""
+    own = float(soft.gather(1, small.labels[:, None]).mean())
+    others = int((soft.argmax(1) != small.labels).sum())
+    return f"{own:.2f} on the own class on average, another class ahead in {others}"
 
 
 def _size(recipe: Mapping[str, Any]) -> str:
@@ -211,7 +225,7 @@ def _used(recipe: Mapping[str, Any], small: CondensedSamples, log: Mapping[str, 
     stages = log.get("stages")
     if stages is not None and "scorer" not in stages:
         used.discard("scorer")
-    if not bool(small.distilled.any()):
+    if not bool(small.distilled.any()) and small.soft_labels is None:
         used.discard("matcher")
     return used
 
