@@ -134,7 +134,7 @@ class Arms:
 
     def matches(self, arm: str) -> bool:
         """Whether ``arm`` distils anything."""
-        return arm != RANDOM and bool(self.pipeline(arm).initial.role.any())
+        return arm != RANDOM and self.pipeline(arm).changes
 
     def matched(self, arm: str) -> bool:
         """Whether ``arm``'s set is ready to be trained on."""
