@@ -109,16 +109,19 @@ def test_trainings_side_by_side_are_those_one_by_one(gpu, digits, at_once):
         assert float((ours - theirs).norm() / moved) < 0.05
 
 
+@pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("short", [False, True])
 @pytest.mark.parametrize("way", ["autograd", "tangent rules", "compiled"])
-def test_captured_meta_gradient_is_the_unrolled_one(gpu, digits, short, way):
+def test_captured_meta_gradient_is_the_unrolled_one(gpu, digits, short, way, soft):
     rng = rngs.generator(2)
     chosen = torch.arange(40)
     inputs = network_inputs(digits, chosen).cuda()
     labels = digits.labels[chosen].cuda()
     dsa = gpu.augmentation(AugmentationSpec.of("dsa", per="batch"))
     network = gpu.network(NETWORK, digits.geometry, rngs.generator(0))
-    steps = EagerSteps(Student(network), dsa, inputs, labels)
+    classes = digits.geometry.classes
+    logits = torch.randn(40, classes, generator=rng).cuda() if soft else None
+    steps = EagerSteps(Student(network), dsa, inputs, labels, logits)
     batches = []
     for k in range(4):
         indices = torch.randperm(40, generator=rng)[: 7 if short and k == 3 else 16]
@@ -129,16 +132,19 @@ def test_captured_meta_gradient_is_the_unrolled_one(gpu, digits, short, way):
     target = start + 0.05 * torch.randn(start.shape, generator=rng).cuda()
     walk = Walk(start, target, torch.tensor(0.05, device="cuda"), batches)
     with numerics("fp32", gpu.device):
-        plain = unrolled(steps, walk, inputs)
+        plain = unrolled(steps, walk, inputs, logits)
         tangent = TangentSteps.of(steps)
         ways = {"autograd": steps, "tangent rules": tangent, "compiled": CompiledSteps(tangent)}
         captured = CapturedSteps(ways[way])
         for _ in range(2):  # the second time from the recordings alone
-            ours = constant_memory(captured, walk, inputs)
+            ours = constant_memory(captured, walk, inputs, logits)
             torch.testing.assert_close(ours.loss, plain.loss, rtol=1e-4, atol=1e-6)
-            scale = float(plain.grad_inputs.abs().max())
-            difference = float((ours.grad_inputs - plain.grad_inputs).abs().max())
-            assert difference < 1e-3 * scale
+            pairs = [(ours.grad_inputs, plain.grad_inputs)]
+            if soft:
+                pairs.append((ours.grad_labels, plain.grad_labels))
+            for found, expected in pairs:
+                scale = float(expected.abs().max())
+                assert float((found - expected).abs().max()) < 1e-3 * scale
             torch.testing.assert_close(
                 ours.grad_step_size, plain.grad_step_size, rtol=1e-3, atol=1e-4
             )
