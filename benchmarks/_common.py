@@ -160,13 +160,23 @@ COMMIT = "CONDENSE_COMMIT"  # names the commit where the files are a copy withou
 
 
 def commit() -> str | None:
-    """The commit of these files, ``-dirty`` if they were changed; $CONDENSE_COMMIT without git."""
-    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"]
+    """The commit of these files, ``-dirty`` if they were changed; $CONDENSE_COMMIT without git.
+
+    Results do not count: a run that writes its own is not one of changed files.
+    """
+    found = _git("rev-parse", "--short=12", "HEAD")
+    files = (":/", ":(top,exclude)benchmarks/results")
+    dirty = found and _git("status", "--porcelain", "--untracked-files=no", "--", *files)
+    return (found + "-dirty" * bool(dirty)) or os.environ.get(COMMIT)
+
+
+def _git(*words: str) -> str:
+    """What git says of this checkout; nothing where there is no git, or no checkout."""
+    command = ["git", "-C", str(HERE), *words]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    except OSError:  # no git on this machine
-        found = ""
-    return found or os.environ.get(COMMIT)
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
 
 
 def environment(device: torch.device) -> dict[str, Any]:

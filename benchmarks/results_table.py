@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,11 +34,13 @@ NOT_RUN = "not run"
 
 
 def results(folder: Path) -> list[dict[str, Any]]:
-    """The documents of ``headline-*.json``, by file name, each with its ``file``."""
-    found = []
-    for path in sorted(folder.glob("headline-*.json")):
-        found.append(json.loads(path.read_text()) | {"file": path.name})
-    return found
+    """The documents of ``headline-*.json``, each with its ``file``.
+
+    By preset, what departs from it after the preset itself.
+    """
+    paths = sorted(folder.glob("headline-*.json"))
+    found = [json.loads(path.read_text()) | {"file": path.name} for path in paths]
+    return sorted(found, key=lambda d: (d["preset"], len(d.get("departures", ())), d["file"]))
 
 
 def accuracy(mean: float, std: float | None, n: int | None = None) -> str:
@@ -124,6 +127,7 @@ def runs_table(documents: Sequence[dict[str, Any]]) -> str:
             "```bash\n" + "\n".join(d.get("commands", [d["command"]])) + "\n```",
             table(("arm", "accuracy, % ± std (n)", "augmentation", "tried", ""), rows),
             *orders(d["arms"]),
+            *gains(d, documents),
             f"{seconds / 60:.1f} min (seconds: {stages}), {d['peak_memory_mb']:.0f} MB; "
             f"{d['device']}, {d['environment']['threads']} threads, torch "
             f"{d['environment']['torch']}, {_commits(d)}. {_departures(d)}",
@@ -147,6 +151,39 @@ def orders(arms: dict[str, Any]) -> list[str]:
                 bars = "no bars (one network)"
             said.append(f"{high} − {low} {100 * (b - a):+.1f} points, {bars}")
     return ["One-standard-error bars: " + "; ".join(said) + "."] if said else []
+
+
+def gains(document: dict[str, Any], documents: Sequence[dict[str, Any]]) -> list[str]:
+    """A line on what changed options gain over the same run without them, network by network.
+
+    Network r of an arm has the same seed in both, so that differences are paired.
+    """
+    same = ("preset", "data", "samples", "ipc", "seed", "validation")
+    changed = _changed(document)
+    bases = (
+        d for d in documents if not _changed(d) and all(d[key] == document[key] for key in same)
+    )
+    base = next(bases, None)
+    if not changed or base is None:
+        return []
+    said = []
+    for name, arm in document["arms"].items():
+        there = base["arms"].get(name)
+        if there is not None and arm["complete"] and there["complete"]:
+            pairs = zip(arm["accuracy"]["values"], there["accuracy"]["values"], strict=True)
+            steps = [100 * (a - b) for a, b in pairs]
+            error = statistics.stdev(steps) / len(steps) ** 0.5 if len(steps) > 1 else None
+            each = ", ".join(f"{step:+.1f}" for step in steps)
+            mean = statistics.mean(steps)
+            bar = "" if error is None else f" ± {error:.1f} (standard error)"
+            said.append(f"{name} {mean:+.1f}{bar} points ({each})")
+    to = f"[the same without these options]({base['file']})"
+    return [f"Against {to}, network by network: {'; '.join(said)}."] if said else []
+
+
+def _changed(document: dict[str, Any]) -> list[str]:
+    """Options set otherwise than in the preset, but for those of the data."""
+    return [o for o in document.get("departures", ()) if not o.startswith("data.")]
 
 
 def _mean_and_error(arm: dict[str, Any]) -> tuple[float, float]:

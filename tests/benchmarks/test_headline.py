@@ -322,6 +322,24 @@ def test_a_copy_without_git_is_told_its_commit(load, monkeypatch, tmp_path):
     assert common.commit() is None
 
 
+def test_a_run_that_writes_its_results_is_not_one_of_changed_files(load, monkeypatch, tmp_path):
+    common, here = load("_common"), tmp_path / "benchmarks"
+    results = here / "results" / "headline.json"
+    results.parent.mkdir(parents=True)
+    results.write_text("{}")
+    (tmp_path / "code.py").write_text("")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=n@localhost"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], check=True)
+    monkeypatch.setattr(common, "HERE", here)
+    clean = common.commit()
+    assert re.fullmatch("[0-9a-f]{12}", clean)
+    results.write_text("{} ")
+    assert common.commit() == clean
+    (tmp_path / "code.py").write_text("changed")
+    assert common.commit() == f"{clean}-dirty"
+
+
 def test_a_killed_matching_goes_on_from_its_checkpoint(run, whole, tmp_path):
     """SIGKILL once a checkpoint is there; the rest then needs fewer iterations than a whole run."""
     sitecustomize = tmp_path / "site" / "sitecustomize.py"

@@ -146,6 +146,30 @@ def test_bars_of_one_standard_error(tables):
     ]
 
 
+def test_what_changed_options_gain_is_paired_network_by_network(tables):
+    def arm(*values):
+        return {"accuracy": {"values": list(values)}, "complete": True}
+
+    base = document(file="base.json", departures=["data.component"])
+    base["arms"] = {"selmatch": arm(0.50, 0.52, 0.54), "window": arm(0.4, 0.4, 0.4)}
+    other = document(file="other.json", departures=["data.component", "policy.component"])
+    other["arms"] = {"selmatch": arm(0.51, 0.54, 0.57)}  # +1, +2, +3: 2 ± 1/√3
+    (line,) = tables.gains(other, [other, base])
+    assert "(base.json)" in line
+    assert line.endswith("selmatch +2.0 ± 0.6 (standard error) points (+1.0, +2.0, +3.0).")
+    assert tables.gains(base, [other, base]) == []
+    assert tables.gains(other, [other, base | {"seed": 1}]) == []
+    unfinished = base | {"arms": {"selmatch": base["arms"]["selmatch"] | {"complete": False}}}
+    assert tables.gains(other, [other, unfinished]) == []
+
+
+def test_the_preset_itself_comes_before_what_departs_from_it(tables, tmp_path):
+    changed = document(departures=["policy.component"])
+    (tmp_path / "headline-a.json").write_text(json.dumps(changed))
+    (tmp_path / "headline-b.json").write_text(json.dumps(document()))
+    assert [d["file"] for d in tables.results(tmp_path)] == ["headline-b.json", "headline-a.json"]
+
+
 def test_published_figures_cover_every_published_preset(tables, host):
     published = json.loads((FOLDER / "published.json").read_text())
     presets = [n for n in host.presets.names() if n.startswith("paper-")]
