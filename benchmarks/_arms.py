@@ -133,7 +133,7 @@ class Arms:
         return Pipeline(recipe, self.host, **tools, progress=self.progress, data=data)
 
     def matches(self, arm: str) -> bool:
-        """Whether ``arm`` distils anything."""
+        """Whether ``arm`` has samples to distil, or labels to learn."""
         return arm != RANDOM and self.pipeline(arm).changes
 
     def matched(self, arm: str) -> bool:

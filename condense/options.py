@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -26,8 +27,14 @@ from condense.errors import OptionError, closest
 COMPONENT = "component"  # the key that names the component in a stage's table
 
 
+FLOAT32_MAX = 3.4e38  # what options end up in
+
+
 class Options(BaseModel):
-    """Base of every component's options: frozen, unknown keys rejected, values never NaN."""
+    """Base of every component's options: frozen, unknown keys rejected, no NaN, nothing infinite.
+
+    In float32, that is, in which rates and sizes are used.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -36,6 +43,13 @@ class Options(BaseModel):
         validate_default=True,
         coerce_numbers_to_str=True,
     )
+
+    @field_validator("*")
+    @classmethod
+    def _within_float32(cls, value: Any) -> Any:
+        if isinstance(value, float) and abs(value) > FLOAT32_MAX:
+            raise ValueError(f"must be at most {FLOAT32_MAX:g}, the end of float32")
+        return value
 
 
 # ``json_schema_extra`` of an option that changes how long a result takes, and no result

@@ -177,7 +177,7 @@ class MatchPlan:
         image_ema: share of the running average of the distilled samples that an iteration keeps,
             in [0, 1). The result and its snapshots are then the average, which starts at the
             initial samples; gradients are still taken at the samples themselves. 0 means no
-            average: the result is the samples as they are.
+            average: the result is the samples as they are. Learned labels are never averaged.
     """
 
     iterations: int
@@ -203,14 +203,15 @@ class LabelPlan:
         taught: whether logits start at what the matcher's teachers say of the source samples.
         confidence: probability of the sample's own class at the start where nobody is asked; the
             other classes have equal parts of the rest.
-        frozen: whether frozen samples, whose inputs stay as they are, have such labels too.
+        all_samples: whether samples that are not distilled, whose inputs stay as they are, have
+            such labels too.
     """
 
     lr: float
     momentum: float = 0.0
     taught: bool = True
     confidence: float = 0.9
-    frozen: bool = True
+    all_samples: bool = True
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,13 @@ def export(ctx: click.Context, artefact: Path, form: str, out: Path, as_json: bo
     with contextlib.redirect_stdout(sys.stderr):
         small = CondensedDataset.load(artefact)
         (small.to_image_folder if form == "folder" else small.to_npz)(out)
-    if form == "folder" and small.soft_labels is not None:
-        note = "note: images lie under their own class; learned soft labels go with --to npz alone"
-        click.echo(note, err=True)
+    if small.soft_labels is not None:
+        note = (
+            "images lie under their own class, without their soft labels, which --to npz keeps"
+            if form == "folder"
+            else "train towards soft_labels; npz:PATH as data reads train_labels, the own classes"
+        )
+        click.echo(f"note: {note}", err=True)
     if as_json:
         echo_json({"artefact": str(artefact), "to": form, "out": str(out), "samples": len(small)})
     else:

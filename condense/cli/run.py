@@ -179,6 +179,8 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
     click.echo(f"  {result.artefact}\nload it with")
     click.echo("  from condense import CondensedDataset")
     click.echo(f'  small = CondensedDataset.load("{result.artefact.as_posix()}")')
+    if result.condensed.soft_labels is not None:
+        click.echo("its labels are soft: train towards small.targets, not small.labels")
 
 
 def _note(arm: Any, random: Any) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -24,7 +25,7 @@ from condense.results import Trace
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CondensedDataset(CondensedSamples, Dataset[tuple[Tensor, int]]):
+class CondensedDataset(CondensedSamples, Dataset[tuple[Tensor, int | Tensor]]):
     """A condensed training set; ``dataset[i]`` is (normalised input, label).
 
     All attributes are those of :class:`condense.engine.condensed.CondensedSamples`.
@@ -173,26 +174,29 @@ def _check_agreement(folder: Path, manifest: dict[str, Any], own: dict[str, Any]
             f"{folder / MANIFEST} is damaged: 'classes' has {len(names)} names, 'per_class' "
             f"{len(manifest['per_class'])} counts; run the recipe again"
         )
-    told = ("format", "samples", "distilled", "shape", "per_class", "step_size", "normalisation")
-    for key in told:
-        if manifest[key] != own[key]:
+    of_labels = {"soft_labels": False}  # not named in format 1
+    told, own = of_labels | manifest, of_labels | own
+    sizes = ("format", "samples", "distilled", "shape", "per_class", *of_labels)
+    for key in (*sizes, "step_size", "normalisation"):
+        if told[key] != own[key]:
             raise DataError(
-                f"{folder / MANIFEST} is damaged: '{key}' is {manifest[key]}, the samples and "
+                f"{folder / MANIFEST} is damaged: '{key}' is {told[key]}, the samples and "
                 f"'classes' say {own[key]}; run the recipe again"
             )
 
 
 def _check_soft_labels(folder: Path, condensed: CondensedDataset) -> None:
-    """That soft labels, where there are any, are one distribution over the classes a sample."""
+    """That soft labels, where there are any, are a float32 distribution over the classes each."""
     soft = condensed.soft_labels
     if soft is None:
         return
     shape = (len(condensed), len(condensed.classes))
-    # NaN fails the comparison as well
-    if tuple(soft.shape) != shape or not bool(((soft.sum(1) - 1).abs() < 1e-3).all()):
+    fits = tuple(soft.shape) == shape and soft.dtype == torch.float32
+    # NaN fails these comparisons as well
+    if not fits or not bool(((soft.sum(1) - 1).abs() < 1e-3).all() and (soft >= 0).all()):
         raise DataError(
-            f"{folder / TENSORS} is damaged: soft_labels must be {shape}, each row summing to 1; "
-            "run the recipe again"
+            f"{folder / TENSORS} is damaged: soft_labels must be float32 {shape}, none below 0, "
+            "each row summing to 1; run the recipe again"
         )
 
 

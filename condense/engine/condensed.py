@@ -27,7 +27,7 @@ from condense.errors import DataError
 from condense.results import Trace
 
 FORMAT = 1
-SOFT_FORMAT = 2  # with soft labels, which who reads format 1 alone would leave out unawares
+SOFT_FORMAT = 2  # of a set with soft labels: a reader of format 1 would train on the wrong ones
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -108,10 +108,11 @@ class CondensedSamples:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """(normalised input [C, H, W] or [D], label) of one sample; negative from the end.
+    def __getitem__(self, index: int) -> tuple[Tensor, int | Tensor]:
+        """(normalised input [C, H, W] or [D], target) of one sample; negative from the end.
 
-        Where labels were learned, :attr:`targets` holds what to train towards instead.
+        The target is the label, or the soft label float32 [classes] where labels were learned: in
+        a batch, ``torch.nn.functional.cross_entropy`` takes either.
 
         Raises:
             TypeError: for anything but one whole number.
@@ -124,14 +125,15 @@ class CondensedSamples:
                 f"index must be one whole number, got {index!r}; for several samples use "
                 ".inputs[…] and .labels[…], or torch.utils.data.Subset"
             ) from None
-        return self.inputs[place], int(self.labels[place])
+        soft = self.soft_labels
+        return self.inputs[place], int(self.labels[place]) if soft is None else soft[place]
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.geometry.shape))
-        learned = "learned labels, " * (self.soft_labels is not None)
+        soft = "soft labels, " * (self.soft_labels is not None)
         return (
             f"{type(self).__name__}({len(self)} samples of {shape}, {int(self.distilled.sum())} "
-            f"distilled, {learned}{len(self.classes)} classes, {self.method} on {self.data_name})"
+            f"distilled, {soft}{len(self.classes)} classes, {self.method} on {self.data_name})"
         )
 
     @property
@@ -142,6 +144,11 @@ class CondensedSamples:
     def distilled(self) -> Tensor:
         """bool [M], true where a sample was distilled."""
         return self.role == Role.DISTILLED
+
+    @property
+    def matched(self) -> bool:
+        """Whether matching had a part in it: in samples that were distilled, or in labels."""
+        return bool(self.distilled.any()) or self.soft_labels is not None
 
     @property
     def targets(self) -> Tensor:
@@ -228,6 +235,6 @@ class CondensedSamples:
             "recipe": dict(self.recipe),
             "roles": {"0": "real", "1": "distilled"},
             "snapshots": sorted(self.snapshots),
-            **({} if self.soft_labels is None else {"labels": "soft, [M, classes]"}),
+            **({} if self.soft_labels is None else {"soft_labels": True}),
             "sha256": hashlib.sha256(blob).hexdigest(),
         }

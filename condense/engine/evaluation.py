@@ -58,7 +58,7 @@ def condensed_trial(pipeline: Pipeline, condensed: CondensedDataset) -> Trial:
         "evaluator",
         Arm(pipeline.recipe.method, lambda repeat: training, len(condensed)),
         {"condensed": condensed.content_fingerprint},
-        own_augmentations(pipeline, bool(condensed.distilled.any())),
+        own_augmentations(pipeline, condensed.matched),
     )
 
 
@@ -94,11 +94,11 @@ def baseline_trials(pipeline: Pipeline) -> list[Trial]:
     return [random_trial(pipeline), whole_trial(pipeline)]
 
 
-def own_augmentations(pipeline: Pipeline, distilled: bool) -> list[Resolved]:
-    """The recipe's augmentation; for one that goes by role on a set without distilled samples,
+def own_augmentations(pipeline: Pipeline, matched: bool) -> list[Resolved]:
+    """The recipe's augmentation; for one that goes by role on a set that matching had no part in,
     each of the evaluator's baseline augmentations, as for any other arm of real samples."""
     augmentation = pipeline.recipe["augmentation"]
-    if getattr(augmentation.cls, "by_role", False) and not distilled:
+    if getattr(augmentation.cls, "by_role", False) and not matched:
         return baseline_augmentations(pipeline)
     return [augmentation]
 

@@ -202,7 +202,8 @@ def to_npz(condensed: CondensedSamples, path: Path) -> Path:
     """One .npz that ``npz:PATH`` reads: train_images, train_labels, classes.
 
     Besides: ``inputs`` (float32, normalised, lossless), ``role``, ``source_index``, ``mean``,
-    ``std``; and ``soft_labels`` (float32 [M, C]) where labels were learned.
+    ``std``; and ``soft_labels`` (float32 [M, C]) where labels were learned. ``npz:PATH`` does not
+    read those: ``train_labels`` are the classes that samples were chosen for.
 
     Raises:
         OutputError: if it cannot be written or does not end in .npz.

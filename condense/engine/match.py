@@ -8,8 +8,6 @@ move in the same way, each row of logits on its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from torch import Generator, Tensor
 
 from condense.engine.heap import reused_memory
 from condense.engine.interrupt import deferred_interrupt
-from condense.engine.match_state import MatchState
+from condense.engine.match_state import LabelState, MatchState
 from condense.errors import CondenseError
 from condense.interfaces import (
     LabelPlan,
@@ -50,8 +48,8 @@ def update(state: MatchState, plan: MatchPlan, step: MatchStep) -> None:
     finite = torch.isfinite(step.loss) & torch.isfinite(gradient.sum())
     if step.grad_step_size is not None:
         finite &= torch.isfinite(step.grad_step_size)
-    of_labels = _label_gradient(state, step)
-    if of_labels is not None:
+    if state.labels is not None:
+        of_labels = _label_gradient(state.labels, step)
         finite &= torch.isfinite(of_labels.sum())
     if plan.image_weight_decay:
         gradient = gradient + plan.image_weight_decay * synthetic.inputs[state.rows]
@@ -59,9 +57,11 @@ def update(state: MatchState, plan: MatchPlan, step: MatchStep) -> None:
     synthetic.inputs.index_add_(0, state.rows, change, alpha=-plan.image_lr)
     if state.average is not None:
         state.average.lerp_(synthetic.inputs[state.rows], 1 - plan.image_ema)
-    if of_labels is not None and state.labels is not None and synthetic.label_logits is not None:
-        change = _momentum(state.label_momentum, state.labels.momentum, of_labels, finite)
-        synthetic.label_logits.index_add_(0, state.label_rows, change, alpha=-state.labels.lr)
+    if state.labels is not None:
+        moving = state.labels
+        assert synthetic.label_logits is not None
+        change = _momentum(moving.momentum, moving.plan.momentum, of_labels, finite)
+        synthetic.label_logits.index_add_(0, moving.rows, change, alpha=-moving.plan.lr)
     if step.grad_step_size is not None:
         slope = plan.step_size_momentum * state.step_momentum + step.grad_step_size
         state.step_momentum.copy_(torch.where(finite, slope, state.step_momentum))
@@ -80,16 +80,14 @@ def _momentum(momentum: Tensor, kept: float, gradient: Tensor, finite: Tensor) -
     return torch.where(finite, moved, torch.zeros_like(moved))
 
 
-def _label_gradient(state: MatchState, step: MatchStep) -> Tensor | None:
-    """Gradient of the label logits that move; None where none do."""
-    if state.labels is None:
-        return None
+def _label_gradient(labels: LabelState, step: MatchStep) -> Tensor:
+    """Gradient of the label logits that move."""
     if step.grad_labels is None:
         raise CondenseError(
-            "the matcher gives no gradient of labels, so they cannot be learned; set "
-            "policy.label_lr=0, or another policy"
+            "the matcher gives no gradient of labels (grad_labels), so that they cannot be "
+            "learned; take another matcher, or an update policy that leaves labels as they are"
         )
-    return step.grad_labels[state.label_rows]
+    return step.grad_labels[labels.rows]
 
 
 def match(
@@ -101,9 +99,8 @@ def match(
     checkpoint: Path | None = None,
     key: dict[str, Any] | None = None,
     labels: LabelPlan | None = None,
-    snapshot: Callable[[int, SyntheticSet], None] | None = None,
 ) -> MatchState:
-    """Run ``matcher.plan`` on ``synthetic``, in place.
+    """Run ``matcher.plan`` on ``synthetic``, in place; no iteration where nothing can move.
 
     Args:
         matcher: prepared.
@@ -115,8 +112,9 @@ def match(
             kept.
         key: identifies the run a checkpoint belongs to.
         labels: how ``synthetic.label_logits`` are learned, where they are.
-        snapshot: called with (iteration, set) at ``plan.snapshots``; a continued run calls it
-            again for those of before.
+
+    Returns:
+        the state at the end, with ``snapshots``.
 
     Raises:
         CondenseError: if the loss stays non-finite, naming the options to lower.
@@ -124,21 +122,20 @@ def match(
     plan = matcher.plan
     at_iteration = getattr(matcher, "at_iteration", lambda done: None)
     state, key = MatchState.start(synthetic, plan, labels), key or {}
-    if checkpoint is not None and state.load(checkpoint, key, rng):
-        _repeat_snapshots(state, snapshot)
+    if checkpoint is not None:
+        state.load(checkpoint, key, rng)
     saved = time.monotonic()
-    bar = progress.task("matching", plan.iterations, "it")
+    bar = progress.task("matching", state.iterations, "it")
     with reused_memory(), deferred_interrupt() as interrupted, bar as task:
         task.advance(state.iteration)
         shown = state.iteration
-        while state.iteration < plan.iterations:
+        while state.iteration < state.iterations:
             at_iteration(state.iteration)
             update(state, plan, matcher.step(synthetic, rng))
             state.iteration += 1
-            if state.iteration in plan.snapshots and snapshot is not None:
-                rows = state.snapshots[state.iteration] = state.result().cpu()
-                snapshot(state.iteration, _with_rows(state, rows))
-            if state.iteration % LOG_EVERY == 0 or state.iteration == plan.iterations:
+            if state.iteration in plan.snapshots:
+                state.snapshots[state.iteration] = state.result().cpu()
+            if state.iteration % LOG_EVERY == 0 or state.iteration == state.iterations:
                 figures = _look(state)
                 task.advance(state.iteration - shown, **figures)
                 shown = state.iteration
@@ -154,22 +151,6 @@ def match(
     return state
 
 
-def _repeat_snapshots(
-    state: MatchState, snapshot: Callable[[int, SyntheticSet], None] | None
-) -> None:
-    """Hand on those of before, in order."""
-    for iteration, rows in sorted(state.snapshots.items()):
-        if snapshot is not None:
-            snapshot(iteration, _with_rows(state, rows))
-
-
-def _with_rows(state: MatchState, rows: Tensor) -> SyntheticSet:
-    """The set with ``rows`` in the place of its distilled ones; its own stay as they are."""
-    inputs = state.synthetic.inputs
-    moved = inputs.index_copy(0, state.rows, rows.to(inputs.device))
-    return replace(state.synthetic, inputs=moved)
-
-
 def _look(state: MatchState) -> dict[str, float]:
     """Loss and step size for the progress bar; gives up on a run that has gone astray.
 
@@ -177,7 +158,7 @@ def _look(state: MatchState) -> dict[str, float]:
         CondenseError: after MAX_SKIPPED iterations in a row, or a whole run, without a finite loss.
     """
     recent = state.loss[max(0, state.iteration - MAX_SKIPPED) : state.iteration]
-    enough = state.iteration >= MAX_SKIPPED or state.iteration == len(state.loss)
+    enough = state.iteration >= MAX_SKIPPED or state.iteration == state.iterations
     if enough and not bool(torch.isfinite(recent).any()):
         raise CondenseError(
             f"matching diverged: no finite loss in the last {len(recent)} iterations (step size "

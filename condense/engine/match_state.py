@@ -13,8 +13,33 @@ import torch
 from safetensors import SafetensorError
 from torch import Generator, Tensor
 
+from condense.engine.soft_labels import has_soft_label
 from condense.engine.store import write_atomic
 from condense.interfaces import LabelPlan, MatchPlan, Role, SyntheticSet
+
+
+@dataclass(eq=False)
+class LabelState:
+    """What of learned labels moves, and how.
+
+    Attributes:
+        plan: their rates.
+        rows: int64, samples whose label logits move.
+        momentum: like these rows of ``SyntheticSet.label_logits``.
+    """
+
+    plan: LabelPlan
+    rows: Tensor
+    momentum: Tensor
+
+    @staticmethod
+    def start(synthetic: SyntheticSet, plan: LabelPlan | None) -> LabelState | None:
+        """Before the first iteration; None where no label moves."""
+        logits = synthetic.label_logits
+        if plan is None or plan.lr == 0 or logits is None:
+            return None
+        rows = torch.nonzero(has_soft_label(plan, synthetic.role)).flatten()
+        return LabelState(plan, rows, torch.zeros_like(logits[rows])) if len(rows) else None
 
 
 @dataclass(eq=False)
@@ -25,13 +50,12 @@ class MatchState:
         synthetic: updated in place.
         image_momentum: like the distilled rows of ``synthetic.inputs``.
         step_momentum: scalar tensor.
-        loss, step_size: float32 [iterations], filled up to ``iteration``.
+        loss, step_size: float32 [iterations], filled up to ``iteration``; of length 0 where nothing
+            can move, as no iteration is needed then.
         iteration: iterations done.
         snapshots: distilled rows after the iterations of ``plan.snapshots`` so far, on the CPU.
         average: running average of the distilled rows where the plan asks for one, else None.
-        labels: how labels are learned, None where they are not.
-        label_rows: samples whose label logits move.
-        label_momentum: like these rows of ``synthetic.label_logits``.
+        labels: those that move; None where none do.
     """
 
     synthetic: SyntheticSet
@@ -43,9 +67,7 @@ class MatchState:
     iteration: int = 0
     snapshots: dict[int, Tensor] = field(default_factory=dict)
     average: Tensor | None = None
-    labels: LabelPlan | None = None
-    label_rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    label_momentum: Tensor = field(default_factory=lambda: torch.empty(0))
+    labels: LabelState | None = None
 
     @staticmethod
     def start(
@@ -54,21 +76,23 @@ class MatchState:
         """The state before the first iteration."""
         rows = torch.nonzero(synthetic.role == Role.DISTILLED).flatten()
         device = synthetic.inputs.device
-        learned: dict[str, Any] = {}
-        if labels is not None and labels.lr > 0 and synthetic.label_logits is not None:
-            moving = torch.arange(len(synthetic), device=device) if labels.frozen else rows
-            momentum = torch.zeros_like(synthetic.label_logits[moving])
-            learned = {"labels": labels, "label_rows": moving, "label_momentum": momentum}
+        moving = LabelState.start(synthetic, labels)
+        iterations = plan.iterations if len(rows) or moving is not None else 0
         return MatchState(
             synthetic,
             rows,
             torch.zeros_like(synthetic.inputs[rows]),
             torch.zeros((), device=device),
-            torch.full((plan.iterations,), math.nan, device=device),
-            torch.full((plan.iterations,), math.nan, device=device),
+            torch.full((iterations,), math.nan, device=device),
+            torch.full((iterations,), math.nan, device=device),
             average=synthetic.inputs[rows] if plan.image_ema else None,
-            **learned,
+            labels=moving,
         )
+
+    @property
+    def iterations(self) -> int:
+        """How many there are to be."""
+        return len(self.loss)
 
     def result(self) -> Tensor:
         """A copy of the distilled rows as they are handed on: their average, if there is one."""
@@ -94,16 +118,16 @@ class MatchState:
             "step_size": self.step_size.cpu(),
             "rng": rng.get_state().cpu(),
             **({} if self.average is None else {"image_average": self.average.cpu()}),
-            **self._learned(),
+            **self._of_labels(),
             **{f"snapshot-{i}": rows for i, rows in self.snapshots.items()},
         }
 
-    def _learned(self) -> dict[str, Tensor]:
-        """Of learned labels: their logits [M, C], and the momentum of those that move."""
+    def _of_labels(self) -> dict[str, Tensor]:
+        """Logits [M, C] and momentum, where labels move."""
         logits = self.synthetic.label_logits
-        if logits is None:
+        if logits is None or self.labels is None:
             return {}
-        return {"label_logits": logits.cpu(), "label_momentum": self.label_momentum.cpu()}
+        return {"label_logits": logits.cpu(), "label_momentum": self.labels.momentum.cpu()}
 
     def save(self, path: Path, key: dict[str, Any], rng: Generator) -> None:
         """Write a checkpoint to ``path``, all or nothing."""
@@ -127,17 +151,15 @@ class MatchState:
         self.image_momentum.copy_(saved["image_momentum"])
         if self.average is not None:
             self.average.copy_(saved["image_average"])
-        if self.synthetic.label_logits is not None:
+        if self.synthetic.label_logits is not None and self.labels is not None:
             self.synthetic.label_logits.copy_(saved["label_logits"])
-            self.label_momentum.copy_(saved["label_momentum"])
+            self.labels.momentum.copy_(saved["label_momentum"])
         self.step_momentum.copy_(saved["step_momentum"])
         self.loss.copy_(saved["loss"])
         self.step_size.copy_(saved["step_size"])
         rng.set_state(saved["rng"])
-        self.snapshots = {
-            int(name.partition("-")[2]): rows
-            for name, rows in saved.items()
-            if name.startswith("snapshot-")
-        }
+        names = (name for name in saved if name.startswith("snapshot-"))
+        kept = {int(name.partition("-")[2]): saved[name] for name in names}
+        self.snapshots = dict(sorted(kept.items()))
         self.iteration = int(metadata["iteration"])
         return True

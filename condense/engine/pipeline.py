@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from condense.data import content_digest
 from condense.engine import rng as rngs
@@ -18,7 +17,7 @@ from condense.engine.artefact import CondensedDataset
 from condense.engine.context import EngineContext
 from condense.engine.guard import contents, guarded
 from condense.engine.match import match
-from condense.engine.soft_labels import starting_logits
+from condense.engine.soft_labels import CERTAIN, has_soft_label, starting_logits
 from condense.engine.stages import (
     check_frozen,
     initial_set,
@@ -47,6 +46,7 @@ from condense.resolve import resolve_spec
 from condense.results import Trace
 
 FAR = 100.0  # pixel ranges; distilled images of sound runs stay within a few
+FAR_LOGIT = 5 * CERTAIN  # label logits of sound runs stay within some tens
 SHARED = ("scorer", "prepare")  # stages that the cells of a study have in common
 
 
@@ -188,7 +188,7 @@ class Pipeline:
         distilled = run_policy(self.recipe["policy"].create(), self.selection)
         if matcher.plan.iterations == 0:
             distilled = torch.zeros_like(distilled)  # nothing is distilled without matching
-        elif not bool(distilled.any()) and self.label_plan is None:
+        elif not bool(distilled.any()):
             policy = self.recipe["policy"]
             more = "; for some, raise --ipc or policy.alpha" * hasattr(policy.options, "alpha")
             self.progress.note(
@@ -198,19 +198,26 @@ class Pipeline:
 
     @cached_property
     def label_plan(self) -> LabelPlan | None:
-        """How labels are learned; None where they are not, as without matching."""
+        """How labels are learned; None where they stay what they are.
+
+        As they do under most policies, without matching, and where no sample is to have one.
+        """
+        plan = run_label_plan(self.recipe["policy"].create())
+        if plan is None or not bool(has_soft_label(plan, self.initial.role).any()):
+            return None
         matcher: Matcher = self.recipe["matcher"].create()
         if matcher.plan.iterations == 0:
+            self.progress.note("note: labels stay what they are, as matching alone learns them")
             return None
-        return run_label_plan(self.recipe["policy"].create())
+        return plan
 
     @property
     def changes(self) -> bool:
-        """Whether matching has anything to move: distilled samples, or labels."""
+        """Whether matching has anything to do: samples to distil, or labels to learn."""
         return bool(self.initial.role.any()) or self.label_plan is not None
 
     def matching_key(self) -> dict[str, Any]:
-        """Everything the distilled samples depend on."""
+        """Everything the distilled samples and learned labels depend on."""
         key = self._component_key("matcher") | {
             "data": self.data.fingerprint,
             "indices": content_digest(self.initial.source_index),
@@ -235,17 +242,24 @@ class Pipeline:
             done(cached)
         self.partial(key).unlink(missing_ok=True)
         rows = torch.nonzero(initial.role).flatten()
-        self._note_if_astray(payload.tensors["distilled"])
+        self._note_if_astray(payload)
         inputs = initial.inputs.index_copy(0, rows, payload.tensors["distilled"])
         step, logits = payload.tensors["step_size"], payload.tensors.get("label_logits")
         final = replace(initial, inputs=inputs, step_size=step, label_logits=logits)
         return self._artefact(final, payload)
 
-    def _note_if_astray(self, distilled: Tensor) -> None:
-        """Samples that matching has thrown far away train nothing, finite as they are."""
+    def _note_if_astray(self, payload: Payload) -> None:
+        """What matching has thrown far away trains nothing, finite as it is."""
+        most = float(payload.tensors.get("label_logits", torch.zeros(1)).abs().max())
+        if most > FAR_LOGIT:
+            lower = hasattr(self.recipe["policy"].options, "label_lr")
+            self.progress.note(
+                f"note: label logits reach {most:.3g}, as after their learning has diverged"
+                + "; lower policy.label_lr" * lower
+            )
         if not self.data.geometry.is_image:
             return
-        far = reach(distilled, self.data.normalization)
+        far = reach(payload.tensors["distilled"], self.data.normalization)
         if far > FAR:
             self.progress.note(
                 f"note: distilled samples reach {far:.3g} times the pixel range, as after matching "
@@ -265,11 +279,6 @@ class Pipeline:
             done(self.store.hits > hits and self.store.misses == misses)
         moving = self._moving(matcher)
         rows = torch.nonzero(moving.role).flatten()
-        snapshots: dict[str, Tensor] = {}
-
-        def keep(iteration: int, synthetic: SyntheticSet) -> None:
-            snapshots[f"snapshot-{iteration}"] = synthetic.inputs[rows].cpu()
-
         with guarded("matcher", matcher):
             state = match(
                 matcher,
@@ -279,7 +288,6 @@ class Pipeline:
                 checkpoint=self.partial(key),
                 key=key,
                 labels=self.label_plan,
-                snapshot=keep,
             )
         result = moving.to(torch.device("cpu"))
         check_frozen(result, self.initial)
@@ -289,6 +297,7 @@ class Pipeline:
             "loss": state.loss,
             "step_sizes": state.step_size,
         }
+        snapshots = {f"snapshot-{at}": inputs for at, inputs in state.snapshots.items()}
         learned = {} if result.label_logits is None else {"label_logits": result.label_logits}
         return Payload(tensors | snapshots | learned)
 

@@ -71,6 +71,7 @@ class RunResult:
             },
             "peak_memory_mb": round(self.peak_memory_mb, 1),
             "device": self.device,
+            "soft_labels": self.condensed.soft_labels is not None,
         }
 
     def _arms(self) -> dict[str, Evaluation]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import inspect
 
 import torch
 from torch import Generator, Tensor
@@ -29,6 +29,7 @@ from condense.interfaces import (
     TrainingSet,
     UpdatePolicy,
 )
+from condense.options import FLOAT32_MAX
 
 
 def run_scorer(scorer: Scorer, data: LabeledData, context: Context, rng: Generator) -> Scores:
@@ -126,17 +127,24 @@ def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
     """What ``policy`` wants done with labels, checked; None where they stay as they are.
 
     Raises:
-        BrokenPlugin: if it is anything but a sound plan.
+        BrokenPlugin: if it is anything but a sound plan, or as :func:`guarded` does.
     """
-    plan: LabelPlan | None = getattr(policy, "label_plan", None)
+    if inspect.getattr_static(policy, "label_plan", None) is None:
+        return None  # looked up without running it: a property's own AttributeError is a fault
+    who = f"update-policy '{policy.name}'"
+    with guarded("update-policy", policy):
+        plan: LabelPlan | None = policy.label_plan  # type: ignore[attr-defined]
     if plan is None:
         return None
-    who = f"update-policy '{policy.name}'"
     _require(
         isinstance(plan, LabelPlan), f"{who} has label_plan {_kind(plan)}, expected a LabelPlan"
     )
+    rates = (plan.lr, plan.momentum, plan.confidence)
     _require(
-        0 <= plan.lr < math.inf and 0 <= plan.momentum < 1 and 0 < plan.confidence < 1,
+        all(isinstance(rate, int | float) for rate in rates)
+        and 0 <= plan.lr <= FLOAT32_MAX
+        and 0 <= plan.momentum < 1
+        and 0 < plan.confidence < 1,
         f"{who} has {plan}, expected a finite lr of at least 0, momentum in [0, 1) and confidence "
         "in (0, 1)",
     )

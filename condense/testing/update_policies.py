@@ -73,7 +73,7 @@ def check_label_plan_is_sound(subject: Subject) -> None:
     try:
         run_label_plan(subject.create())
     except BrokenPlugin as error:
-        raise subject.failed(str(error).partition(" has ")[2]) from None
+        raise subject.failed(f"has no sound label_plan: {error}") from None
 
 
 def check_frozen_samples_never_move(subject: Subject) -> None:

@@ -150,14 +150,13 @@ def test_step_size_stays_where_it_is_not_learned():
 
 def test_average_by_hand():
     synthetic = synthetic_set([[1.0], [2.0]], [Role.REAL, Role.DISTILLED])
-    seen = {}
     plan = replace(PLAN, image_momentum=0.0, image_ema=0.75, snapshots=(1, 3))
     steps = told([[[9.0], [0.1]], [[9.0], [0.2]], [[9.0], [-0.4]]])
-    run(Told(steps, plan), synthetic, snapshot=lambda at, now: seen.update({at: now.inputs}))
+    seen = run(Told(steps, plan), synthetic).snapshots
     # images: 2, 1, −1, 3; average: 2, ¾·2 + ¼·1 = 1.75, ¾·1.75 − ¼ = 1.0625, then 1.546875
     assert synthetic.inputs.flatten().tolist() == pytest.approx([1.0, 1.546875])
-    assert seen[1].flatten().tolist() == pytest.approx([1.0, 1.75])
-    assert torch.equal(seen[3], synthetic.inputs)
+    assert seen[1].flatten().tolist() == pytest.approx([1.75])
+    assert torch.equal(seen[3], synthetic.inputs[1:])
 
 
 def test_average_does_not_change_where_gradients_are_taken():
@@ -411,32 +410,26 @@ def test_no_checkpoint_is_written_before_it_is_time(tmp_path):
 
 
 def test_snapshots_are_taken_after_the_iterations_named():
-    seen = {}
     plan = replace(LONG, snapshots=(1, 12, 57, 99))
     synthetic = fresh()
-    run(
-        Noisy(plan), synthetic,
-        snapshot=lambda at, now: seen.update({at: now.inputs.clone()}),
-    )  # fmt: skip
+    state = run(Noisy(plan), synthetic)
+    seen = state.snapshots
     assert list(seen) == [1, 12, 57]
-    assert torch.equal(seen[57], synthetic.inputs)
+    assert torch.equal(seen[57], synthetic.inputs[state.rows])
     twelve = fresh()
     run(Noisy(replace(LONG, iterations=12)), twelve)
-    assert torch.equal(seen[12], twelve.inputs)
+    assert torch.equal(seen[12], twelve.inputs[state.rows])
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.8])
 def test_a_continued_run_has_all_its_snapshots(ema, tmp_path, monkeypatch):
-    plan, whole, parts = replace(LONG, snapshots=(2, 12, 25), image_ema=ema), {}, {}
-    run(Noisy(plan), fresh(), snapshot=lambda at, now: whole.update({at: now.inputs.clone()}))
+    plan = replace(LONG, snapshots=(2, 12, 25), image_ema=ema)
+    whole = run(Noisy(plan), fresh()).snapshots
     monkeypatch.setattr(match_module, "CHECKPOINT_SECONDS", 0.0)
     keywords = {"checkpoint": tmp_path / "matching.partial", "key": KEY}
     with pytest.raises(KeyboardInterrupt):
-        run(Noisy(plan, 15), fresh(), snapshot=lambda at, now: None, **keywords)
-    run(
-        Noisy(plan), fresh(), **keywords,
-        snapshot=lambda at, now: parts.update({at: now.inputs.clone()}),
-    )  # fmt: skip
+        run(Noisy(plan, 15), fresh(), **keywords)
+    parts = run(Noisy(plan), fresh(), **keywords).snapshots
     assert list(parts) == list(whole) == [2, 12, 25]
     for at, inputs in whole.items():
         assert torch.equal(parts[at], inputs)

@@ -11,11 +11,12 @@ import torch
 from condense.data import Role, SyntheticSet, TrainingSet
 from condense.engine import match as match_module
 from condense.engine.artefact import CondensedDataset
+from condense.engine.evaluation import condensed_trial
 from condense.engine.match import match
 from condense.engine.pipeline import Pipeline
 from condense.engine.progress import SilentProgress
 from condense.engine.schedule import Schedule
-from condense.engine.soft_labels import starting_logits
+from condense.engine.soft_labels import label_shares, starting_logits
 from condense.engine.stages import run_label_plan
 from condense.engine.store import Store
 from condense.engine.tensors import Batcher
@@ -63,13 +64,13 @@ def run(matcher, synthetic, labels, **keywords):
 # how they move
 
 
-@pytest.mark.parametrize("frozen", [True, False])
-def test_update_by_hand_with_momentum(frozen):
+@pytest.mark.parametrize("all_samples", [True, False])
+def test_update_by_hand_with_momentum(all_samples):
     synthetic = labelled_set([[1.0, 0.0], [2.0, 0.0]], [Role.REAL, Role.DISTILLED])
     gradients = [[[0.1, 0.0], [0.2, -0.2]], [[0.1, 0.0], [0.0, 0.4]]]
-    run(Told(gradients), synthetic, LabelPlan(lr=10.0, momentum=0.5, frozen=frozen))
+    run(Told(gradients), synthetic, LabelPlan(lr=10.0, momentum=0.5, all_samples=all_samples))
     # first row: v = .1, .15; 1 − 10·.25; second: v = .2, .1 and −.2, .3; 2 − 3, 0 − 1
-    first = [-1.5, 0.0] if frozen else [1.0, 0.0]
+    first = [-1.5, 0.0] if all_samples else [1.0, 0.0]
     assert synthetic.label_logits.flatten().tolist() == pytest.approx([*first, -1.0, -1.0])
 
 
@@ -79,9 +80,17 @@ def test_with_a_rate_of_zero_they_stay_and_no_gradient_is_needed():
     assert synthetic.label_logits.tolist() == [[1.0, 0.0]]
 
 
-def test_a_matcher_without_their_gradient_is_an_error_that_says_what_to_set():
+def test_where_nothing_can_move_there_is_no_iteration():
+    for labels in (LabelPlan(lr=0.0), LabelPlan(lr=1.0, all_samples=False), None):
+        synthetic = labelled_set([[1.0, 0.0]], [Role.REAL])
+        state = run(Told([None, None]), synthetic, labels)
+        assert (state.iteration, len(state.loss)) == (0, 0)
+        assert synthetic.label_logits.tolist() == [[1.0, 0.0]]
+
+
+def test_a_matcher_without_their_gradient_is_an_error_that_says_what_to_take():
     synthetic = labelled_set([[1.0, 0.0]], [Role.DISTILLED])
-    with pytest.raises(CondenseError, match=r"no gradient of labels.*policy\.label_lr=0"):
+    with pytest.raises(CondenseError, match=r"no gradient of labels.*another matcher"):
         run(Told([None]), synthetic, LabelPlan(lr=1.0))
 
 
@@ -160,7 +169,7 @@ def test_start_at_what_the_teachers_say(digits, context):
     said = torch.randn(3, 10)
     assert torch.equal(start(LabelPlan(1.0), Teacher(said), digits, context), said)
     # only the second sample is distilled; the others' labels are theirs, to the bit
-    soft = start(LabelPlan(1.0, frozen=False), Teacher(said), digits, context).softmax(1)
+    soft = start(LabelPlan(1.0, all_samples=False), Teacher(said), digits, context).softmax(1)
     own = torch.nn.functional.one_hot(torch.tensor([2, 5, 5]), 10).float()
     assert torch.equal(soft[[0, 2]], own[[0, 2]])
     assert torch.equal(soft[1], said[1].softmax(0))
@@ -171,20 +180,53 @@ def test_a_matcher_without_teachers_is_refused_with_the_way_out(digits, context)
         start(LabelPlan(1.0), Told([]), digits, context)
 
 
-@pytest.mark.parametrize("said", [torch.zeros(2, 10), torch.full((3, 10), math.nan)])
-def test_wrong_answers_of_teachers_are_named(said, digits, context):
-    with pytest.raises(BrokenPlugin, match=r"'teacher' returned label_logits of shape .*\(3, 10\)"):
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        (torch.zeros(2, 10), r"torch\.float32 of shape \(2, 10\)"),
+        (torch.zeros(3, 10, dtype=torch.int64), r"torch\.int64 of shape \(3, 10\)"),
+        (torch.full((3, 10), math.nan), "values that are not finite"),
+        (np.zeros((3, 10)), "ndarray"),
+        (None, "NoneType"),
+    ],
+)
+def test_wrong_answers_of_teachers_are_named(said, seen, digits, context):
+    with pytest.raises(BrokenPlugin, match=rf"'teacher' returned {seen}.*\(3, 10\)"):
         start(LabelPlan(1.0), Teacher(said), digits, context)
 
 
 @pytest.mark.parametrize(
-    "plan", ["soft", LabelPlan(-1.0), LabelPlan(math.inf), LabelPlan(1.0, momentum=1.0)]
+    "plan",
+    [
+        *("soft", LabelPlan(-1.0), LabelPlan(math.inf), LabelPlan(1e39), LabelPlan("1")),
+        *(LabelPlan(math.nan), LabelPlan(1.0, momentum=1.0), LabelPlan(1.0, confidence=1.0)),
+    ],
 )
 def test_a_plan_that_is_not_sound_is_named(plan):
     policy = type("Policy", (), {"name": "odd", "label_plan": plan})()
     with pytest.raises(BrokenPlugin, match="update-policy 'odd' has"):
         run_label_plan(policy)
     assert run_label_plan(type("Policy", (), {"name": "plain"})()) is None
+    assert run_label_plan(type("Policy", (), {"name": "plain", "label_plan": None})()) is None
+
+
+@pytest.mark.parametrize("error", [ValueError, AttributeError])
+def test_a_plan_that_fails_is_named_and_never_taken_for_none(error):
+    class Policy:
+        name = "odd"
+
+        @property
+        def label_plan(self):
+            raise error("label_rate")
+
+    with pytest.raises(BrokenPlugin, match=r"update-policy 'odd' .* failed with .*label_rate"):
+        run_label_plan(Policy())
+
+
+def test_what_soft_labels_say():
+    soft = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]])
+    own, others, total = label_shares(soft, torch.tensor([0, 0, 1]))
+    assert (own, others, total) == (pytest.approx(0.6), 2, 3)  # a tie goes to the first class
 
 
 # what networks are trained towards
@@ -214,15 +256,23 @@ def test_soft_labels_of_one_class_train_as_that_class(digits, context):
 
 
 @pytest.fixture
-def pipeline(tmp_path, host, tiny):
+def pipeline(tmp_path, host, tiny, said, monkeypatch):
     def make(**options):
         given = {**tiny, "policy": "learned-labels", **options}
         assignments = tuple((tuple(k.split(".")), v) for k, v in given.items())
         recipe = resolve(host, Request(method="selmatch", assignments=assignments))
         tools = {"store": Store(tmp_path / "store"), "device": torch.device("cpu")}
-        return Pipeline(recipe, host, **tools, progress=SilentProgress())
+        progress = SilentProgress()
+        monkeypatch.setattr(progress, "note", said.append, raising=False)
+        return Pipeline(recipe, host, **tools, progress=progress)
 
     return make
+
+
+@pytest.fixture
+def said():
+    """The notes of pipelines."""
+    return []
 
 
 def test_a_run_learns_labels_and_its_artefact_keeps_them(pipeline, tmp_path):
@@ -235,7 +285,10 @@ def test_a_run_learns_labels_and_its_artefact_keeps_them(pipeline, tmp_path):
     assert torch.equal(small.labels, stayed.labels)
     assert small.content_fingerprint != replace(small, soft_labels=None).content_fingerprint
     assert torch.equal(small.targets, small.soft_labels)
-    assert "learned labels" in repr(small)
+    assert "soft labels" in repr(small)
+    inputs, target = small[-1]
+    assert torch.equal(inputs, small.inputs[-1])
+    assert torch.equal(target, small.soft_labels[-1])
 
     folder = small.save(tmp_path / "s")
     back = CondensedDataset.load(folder)
@@ -260,17 +313,47 @@ def test_fixed_labels_have_no_soft_labels_and_another_key(pipeline):
     soft, hard = pipeline(), pipeline(policy="partial")
     assert hard.condensed.soft_labels is None
     assert torch.equal(hard.condensed.targets, hard.condensed.labels)
+    assert hard.condensed[3][1] == int(hard.condensed.labels[3])
     assert soft.matching_key() != hard.matching_key()
     rate = pipeline(**{"policy.label_lr": 1.0})
     assert rate.matching_key() != soft.matching_key()
 
 
-def test_without_matching_labels_are_what_they_are(pipeline):
+def test_with_labels_that_stay_as_experts_say_and_nothing_distilled_no_iteration_is_run(pipeline):
+    small = pipeline(**{"policy.alpha": 0.0, "policy.label_lr": 0.0}).condensed
+    assert small.soft_labels is not None
+    assert small.trace.loss == ()
+    assert small.source_unchanged()
+    assert small.matched
+
+
+def test_with_no_sample_to_have_one_there_are_no_soft_labels(pipeline, said):
+    p = pipeline(**{"policy.alpha": 0.0, "policy.all_samples": False})
+    assert not p.changes
+    assert p.condensed.soft_labels is None
+    assert not p.condensed.matched
+    assert any("leaves 0 of 50 samples to distil" in text for text in said)
+
+
+def test_without_matching_labels_are_what_they_are_and_a_note_says_so(pipeline, said):
     small = pipeline(**{"matcher.iterations": 0}).condensed
     assert small.soft_labels is None
+    assert any("matching alone learns them" in text for text in said)
 
 
-@pytest.mark.parametrize("change", ["format", "shape", "sum"])
+def test_labels_that_were_thrown_far_away_are_noted(pipeline, said):
+    assert pipeline(**{"policy.label_lr": 1e9}).condensed.soft_labels is not None
+    assert any("label logits reach" in t and "lower policy.label_lr" in t for t in said)
+
+
+def test_labels_alone_are_no_baseline_with_the_better_of_two_augmentations(pipeline):
+    p = pipeline(**{"policy.alpha": 0.0, "policy.start": "class"})
+    assert [a.name for a in condensed_trial(p, p.condensed).augmentations] == ["combined"]
+    plain = pipeline(policy="frozen")
+    assert len(condensed_trial(plain, plain.condensed).augmentations) == 2
+
+
+@pytest.mark.parametrize("change", ["format", "manifest", "shape", "sum", "dtype", "sign"])
 def test_damaged_soft_labels_are_refused(pipeline, tmp_path, change):
     import hashlib
     import json
@@ -281,6 +364,12 @@ def test_damaged_soft_labels_are_refused(pipeline, tmp_path, change):
     tensors = safetensors.torch.load_file(folder / "condensed.safetensors")
     if change == "format":
         manifest["format"] = 1
+    elif change == "manifest":
+        del manifest["soft_labels"]
+    elif change == "dtype":
+        tensors["soft_labels"] = tensors["soft_labels"].double()
+    elif change == "sign":
+        tensors["soft_labels"][0, :3] += torch.tensor([2.0, -2.0, 0.0])
     elif change == "shape":
         tensors["soft_labels"] = tensors["soft_labels"][:, :3].contiguous()
     else:

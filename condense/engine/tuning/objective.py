@@ -168,7 +168,7 @@ def selection_trial(pipeline: Pipeline) -> Trial:
         "evaluator",
         Arm("selection", lambda repeat: training, len(training)),
         content,
-        own_augmentations(pipeline, distilled=False)[-1:],
+        own_augmentations(pipeline, matched=False)[-1:],
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from condense.engine import diagnosis
 from condense.engine.diagnosis import Finding
 from condense.engine.evidence import Evidence
+from condense.engine.soft_labels import label_shares
 from condense.report.formats import setting
 from condense.report.page.runs import OWN
 from condense.report.page.sources import RunSource
@@ -37,6 +38,7 @@ def run_findings(
         split_half: of its scorer from a comparison, where the store did not have it.
     """
     small, arms, recipe = source.condensed, source.arms, source.condensed.recipe
+    soft = small.soft_labels
     own, random = arms.get(OWN, {}), arms.get("random", {})
     # a set that is itself made as a baseline is has nothing to gain over it
     is_baseline, of_random = small.method in arms, random.get("values", ())
@@ -50,6 +52,7 @@ def run_findings(
         diagnosis.check_repeats(len(own.get("values", ()))),
         diagnosis.check_loss(small.trace.loss, known.relative_loss),
         diagnosis.check_skipped(small.trace.loss),
+        None if soft is None else diagnosis.check_labels(*label_shares(soft, small.labels)),
         diagnosis.check_step_size(small.trace.step_size, matcher.get("step_size")),
         diagnosis.check_reliability(rho, str(recipe.get("scorer", {}).get("component", ""))),
         diagnosis.check_beta(selector.get("beta"), known.highest_beta),
@@ -68,8 +71,8 @@ def shared_findings(sources: Mapping[str, RunSource]) -> tuple[Finding, ...]:
         if protocol:
             peers = by_data.setdefault(source.condensed.data_fingerprint, {})
             peers[name] = {key: protocol[key] for key in PROTOCOL if key in protocol}
-    # a set without distilled samples counts the better of two augmentations, as random does
-    if not all(bool(source.condensed.distilled.any()) for source in sources.values()):
+    # a set that matching had no part in counts the better of two augmentations, as random does
+    if not all(source.condensed.matched for source in sources.values()):
         for protocols in by_data.values():
             protocols.update({n: _without_augmentation(p) for n, p in protocols.items()})
     return diagnosis.sorted_findings(

@@ -10,6 +10,7 @@ from typing import Any
 
 from condense.engine.condensed import CondensedSamples
 from condense.engine.diagnosis import Finding
+from condense.engine.soft_labels import label_shares
 from condense.engine.statistics import Estimate, estimate, unpaired
 from condense.plugin.registry import STAGES
 from condense.recipe import flatten, recipe_toml
@@ -95,7 +96,7 @@ class RunView:
         method, data, seed: of its recipe.
         size: ``"5 a class"`` or ``"10 % of each class"``.
         samples, distilled: in the set.
-        labels: what learned ones say, in a few words; empty where they are fixed.
+        labels: what soft ones say, in a few words; empty where labels are plain.
         stages: in order.
         arms: its own, then the baselines.
         classes: per-class accuracy, in the data's order.
@@ -195,12 +196,10 @@ def run_view(
 
 
 def _labels(small: CondensedSamples) -> str:
-    """What learned labels say of the class that a sample was chosen for."""
-    soft = small.soft_labels
-    if soft is None:
+    """What soft labels say of the class that a sample was chosen for."""
+    if small.soft_labels is None:
         return ""
-    own = float(soft.gather(1, small.labels[:, None]).mean())
-    others = int((soft.argmax(1) != small.labels).sum())
+    own, others, _ = label_shares(small.soft_labels, small.labels)
     return f"{own:.2f} on the own class on average, another class ahead in {others}"
 
 
@@ -225,7 +224,7 @@ def _used(recipe: Mapping[str, Any], small: CondensedSamples, log: Mapping[str, 
     stages = log.get("stages")
     if stages is not None and "scorer" not in stages:
         used.discard("scorer")
-    if not bool(small.distilled.any()) and small.soft_labels is None:
+    if not small.matched:
         used.discard("matcher")
     return used
 

@@ -119,7 +119,7 @@ def setup_table(runs: Sequence[RunView]) -> TableView:
         ("seed", [(str(run.seed), "") for run in runs]),
     ]
     if any(run.labels for run in runs):
-        rows.append(("labels", [("learned" if r.labels else "fixed", r.labels) for r in runs]))
+        rows.append(("labels", [("soft" if r.labels else "plain", r.labels) for r in runs]))
     for stage in dict.fromkeys(view.stage for run in runs for view in run.stages):
         rows.append((stage, [_stage_text(run, stage) for run in runs]))
     body = tuple((Cell(name), *_merged(texts)) for name, texts in rows)

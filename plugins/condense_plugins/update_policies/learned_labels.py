@@ -38,8 +38,8 @@ class LearnedLabelsPolicy:
             description="where label logits start: at the experts' logits, or at the sample's own "
             "class with a probability of 0.9",
         )
-        frozen: bool = Field(
-            True, description="whether samples that are not distilled have learned labels too"
+        all_samples: bool = Field(
+            True, description="whether samples that are not distilled have such labels too"
         )
 
     def __init__(self, options: Options) -> None:
@@ -54,7 +54,10 @@ class LearnedLabelsPolicy:
         """How the engine is to learn the labels."""
         o = self.options
         return LabelPlan(
-            lr=o.label_lr, momentum=o.label_momentum, taught=o.start == "experts", frozen=o.frozen
+            lr=o.label_lr,
+            momentum=o.label_momentum,
+            taught=o.start == "experts",
+            all_samples=o.all_samples,
         )
 
 

@@ -263,9 +263,9 @@ def test_step_draws_starts_targets_and_batches_as_told(tiny_images, context, mon
     walks = []
     real = matcher_module.constant_memory
 
-    def spy(steps, walk, inputs, logits):
+    def spy(steps, walk, inputs):
         walks.append(walk)
-        return real(steps, walk, inputs, logits)
+        return real(steps, walk, inputs)
 
     monkeypatch.setattr(matcher_module, "constant_memory", spy)
     options = SMALL.model_copy(update={"memory": "constant", "steps": 2, "expert_epochs": 1})
@@ -395,11 +395,10 @@ def test_an_interrupted_matching_with_all_of_it_continues_to_the_bit(
             return super().step(synthetic, rng)
 
     def matched(cls, **keywords):
-        matcher, synthetic, seen = cls(options), small_set(tiny_images), {}
+        matcher, synthetic = cls(options), small_set(tiny_images)
         matcher.prepare(tiny_images, context, generator())
-        keywords["snapshot"] = lambda at, now: seen.update({at: now.inputs})
-        match(matcher, synthetic, generator(1), SilentProgress(), **keywords)
-        return synthetic.inputs, synthetic.step_size, *seen.values()
+        state = match(matcher, synthetic, generator(1), SilentProgress(), **keywords)
+        return synthetic.inputs, synthetic.step_size, *state.snapshots.values()
 
     whole = matched(TrajectoryMatcher)
     kept = {"checkpoint": tmp_path / "matching.partial", "key": {}}

@@ -53,7 +53,8 @@ class CompiledSteps:
         """θ_{t+1} from θ_t."""
         eager = self.tangent.eager
         inputs = eager.augmentation.apply(eager.inputs[batch.indices], batch.draws)
-        moved: Tensor = self._forward(theta, step_size, inputs, eager.targets(batch))
+        targets = eager.targets(batch, eager.logits(batch))
+        moved: Tensor = self._forward(theta, step_size, inputs, targets)
         return moved
 
     def backward(self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch) -> StepBack:

@@ -98,22 +98,19 @@ class EagerSteps:
         """The batch's label logits, float [B, C]; None where labels are fixed."""
         return None if self.label_logits is None else self.label_logits[batch.indices]
 
-    def targets(self, batch: Batch) -> Tensor:
-        """What the student is trained towards: labels int64 [B], or soft labels float [B, C]."""
-        logits = self.logits(batch)
-        return self.labels[batch.indices] if logits is None else logits.softmax(1)
-
-    def loss(
-        self, theta: Tensor, raw: Tensor, batch: Batch, logits: Tensor | None = None
-    ) -> Tensor:
-        """Student loss on the augmented batch ``raw`` [B, …].
+    def targets(self, batch: Batch, logits: Tensor | None) -> Tensor:
+        """What the student is trained towards: labels int64 [B], or soft labels float [B, C].
 
         Args:
-            logits: the batch's :meth:`logits`.
+            batch: which samples.
+            logits: their :meth:`logits`.
         """
+        return self.labels[batch.indices] if logits is None else logits.softmax(1)
+
+    def loss(self, theta: Tensor, raw: Tensor, batch: Batch, logits: Tensor | None) -> Tensor:
+        """Student loss on the augmented batch ``raw`` [B, …]; ``logits`` as for targets."""
         augmented = self.augmentation.apply(raw, batch.draws)
-        targets = self.labels[batch.indices] if logits is None else logits.softmax(1)
-        return self.student.loss(theta, augmented, targets)
+        return self.student.loss(theta, augmented, self.targets(batch, logits))
 
     def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
         leaf = theta.detach().requires_grad_()
@@ -135,16 +132,13 @@ class EagerSteps:
 
 
 @torch.no_grad()
-def constant_memory(
-    steps: Steps, walk: Walk, inputs: Tensor, label_logits: Tensor | None = None
-) -> MatchStep:
+def constant_memory(steps: Steps, walk: Walk, inputs: Tensor) -> MatchStep:
     """Loss and gradients with one step's activations alive at a time.
 
     Args:
         steps: the student's step forward and back.
         walk: start, target, step size and batches.
         inputs: the synthetic set [M, …]; a sample drawn more than once sums its gradients.
-        label_logits: [M, C] where labels are learned.
     """
     eta = walk.step_size
     kept = [walk.start]
@@ -153,33 +147,34 @@ def constant_memory(
     scale = (walk.start - walk.target).square().sum()
     miss = kept.pop() - walk.target
     adjoint = 2 * miss / scale
-    grad_inputs = torch.zeros_like(inputs)
-    grad_labels = None if label_logits is None else torch.zeros_like(label_logits)
+    grad_inputs, grad_labels = torch.zeros_like(inputs), None
     grad_eta = torch.zeros_like(eta)
     for batch in reversed(walk.batches):
         back = steps.backward(kept.pop(), adjoint, eta, batch)
         grad_inputs.index_add_(0, batch.indices, back.raw * -eta)
-        if grad_labels is not None and back.logits is not None:
+        if back.logits is not None:
+            if grad_labels is None:
+                grad_labels = back.logits.new_zeros(len(inputs), back.logits.shape[1])
             grad_labels.index_add_(0, batch.indices, back.logits * -eta)
         grad_eta -= back.slope
         adjoint = adjoint - eta * back.theta
     return MatchStep(miss.square().sum() / scale, grad_inputs, grad_labels, grad_eta)
 
 
-def unrolled(
-    steps: EagerSteps, walk: Walk, inputs: Tensor, label_logits: Tensor | None = None
-) -> MatchStep:
+def unrolled(steps: EagerSteps, walk: Walk, inputs: Tensor) -> MatchStep:
     """The same by differentiating through all steps at once; memory grows with their number."""
     leaf = inputs.detach().requires_grad_()
-    learned = () if label_logits is None else (label_logits.detach().requires_grad_(),)
+    learned = None if steps.label_logits is None else steps.label_logits.detach().requires_grad_()
     eta = walk.step_size.detach().clone().requires_grad_()
     theta = walk.start.detach().requires_grad_()
     for batch in walk.batches:
-        logits = learned[0][batch.indices] if learned else None
+        logits = None if learned is None else learned[batch.indices]
         loss = steps.loss(theta, leaf[batch.indices], batch, logits)
         (gradient,) = torch.autograd.grad(loss, theta, create_graph=True)
         theta = theta - eta * gradient
     scale = (walk.start - walk.target).square().sum()
     distance = (theta - walk.target).square().sum() / scale
-    grad_inputs, grad_eta, *of_labels = torch.autograd.grad(distance, (leaf, eta, *learned))
-    return MatchStep(distance.detach(), grad_inputs, next(iter(of_labels), None), grad_eta)
+    leaves = (leaf, eta) if learned is None else (leaf, eta, learned)
+    grad_inputs, grad_eta, *of_labels = torch.autograd.grad(distance, leaves)
+    grad_labels = of_labels[0] if of_labels else None
+    return MatchStep(distance.detach(), grad_inputs, grad_labels, grad_eta)

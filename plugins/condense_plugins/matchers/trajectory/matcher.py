@@ -130,8 +130,8 @@ class TrajectoryMatcher:
         with numerics(precision, device):
             if form == "unrolled":
                 assert isinstance(steps, EagerSteps)
-                return unrolled(steps, walk, synthetic.inputs, synthetic.label_logits)
-            return constant_memory(steps, walk, synthetic.inputs, synthetic.label_logits)
+                return unrolled(steps, walk, synthetic.inputs)
+            return constant_memory(steps, walk, synthetic.inputs)
 
     def label_logits(
         self, data: LabeledData, indices: Tensor, context: Context, rng: Generator

@@ -97,7 +97,7 @@ def step_back(
     inputs = augmented.detach()
     if inputs.device.type == "cpu":  # on a GPU a first layer of 3 channels loses more by it
         inputs = channels_last(inputs)
-    targets = eager.targets(batch)
+    targets = eager.targets(batch, eager.logits(batch))
     grad_theta, change, slope, of_targets = tangent(theta, adjoint, inputs, targets)
     if augmented is not raw:
         (change,) = torch.autograd.grad(augmented, raw, change)
