@@ -14,10 +14,11 @@ import torch
 from condense.data import content_digest
 from condense.engine import rng as rngs
 from condense.engine.artefact import CondensedDataset
+from condense.engine.astray import astray
 from condense.engine.context import EngineContext
 from condense.engine.guard import contents, guarded
 from condense.engine.match import match
-from condense.engine.soft_labels import CERTAIN, has_soft_label, starting_logits
+from condense.engine.soft_labels import has_soft_label, starting_logits
 from condense.engine.stages import (
     check_frozen,
     initial_set,
@@ -28,7 +29,6 @@ from condense.engine.stages import (
     run_selector,
 )
 from condense.engine.store import Payload, Store
-from condense.engine.tensors import reach
 from condense.errors import CapacityError, DataError
 from condense.interfaces import (
     LabeledData,
@@ -45,8 +45,6 @@ from condense.recipe import Recipe, Resolved
 from condense.resolve import resolve_spec
 from condense.results import Trace
 
-FAR = 100.0  # pixel ranges; distilled images of sound runs stay within a few
-FAR_LOGIT = 5 * CERTAIN  # label logits of sound runs stay within some tens
 SHARED = ("scorer", "prepare")  # stages that the cells of a study have in common
 
 
@@ -242,29 +240,12 @@ class Pipeline:
             done(cached)
         self.partial(key).unlink(missing_ok=True)
         rows = torch.nonzero(initial.role).flatten()
-        self._note_if_astray(payload)
+        for note in astray(payload.tensors, self.data, self.recipe["policy"].options):
+            self.progress.note(note)
         inputs = initial.inputs.index_copy(0, rows, payload.tensors["distilled"])
         step, logits = payload.tensors["step_size"], payload.tensors.get("label_logits")
         final = replace(initial, inputs=inputs, step_size=step, label_logits=logits)
         return self._artefact(final, payload)
-
-    def _note_if_astray(self, payload: Payload) -> None:
-        """What matching has thrown far away trains nothing, finite as it is."""
-        most = float(payload.tensors.get("label_logits", torch.zeros(1)).abs().max())
-        if most > FAR_LOGIT:
-            lower = hasattr(self.recipe["policy"].options, "label_lr")
-            self.progress.note(
-                f"note: label logits reach {most:.3g}, as after their learning has diverged"
-                + "; lower policy.label_lr" * lower
-            )
-        if not self.data.geometry.is_image:
-            return
-        far = reach(payload.tensors["distilled"], self.data.normalization)
-        if far > FAR:
-            self.progress.note(
-                f"note: distilled samples reach {far:.3g} times the pixel range, as after matching "
-                "has diverged; lower matcher.image_lr"
-            )
 
     def partial(self, key: dict[str, Any]) -> Any:
         """Where an unfinished matching under ``key`` is kept."""

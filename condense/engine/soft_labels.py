@@ -44,7 +44,7 @@ def starting_logits(
     classes = len(data.classes)
     own = one_hot(synthetic.labels, classes).float()
     if plan.taught:
-        logits = _taught(synthetic, matcher, data, context, rng)
+        logits = taught(matcher, data, synthetic, context, rng)
     else:  # p/(1-p) times as probable as all others together, which have equal parts
         odds = plan.confidence / (1 - plan.confidence) * (classes - 1)
         logits = own * math.log(odds)
@@ -65,9 +65,14 @@ def label_shares(soft: Tensor, labels: Tensor) -> tuple[float, int, int]:
     return own, int((soft.argmax(1) != labels).sum()), len(labels)
 
 
-def _taught(
-    synthetic: SyntheticSet, matcher: Matcher, data: LabeledData, context: Context, rng: Generator
+def taught(
+    matcher: Matcher, data: LabeledData, synthetic: SyntheticSet, context: Context, rng: Generator
 ) -> Tensor:
+    """float32 [M, C] on the CPU, what the teachers of ``matcher`` say of the source samples.
+
+    Raises:
+        OptionError, BrokenPlugin: as :func:`starting_logits` does.
+    """
     ask = getattr(matcher, "label_logits", None)
     if ask is None:
         raise OptionError(

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from condense.engine.soft_labels import taught
+from condense.errors import BrokenPlugin
 from condense.options import Options
 from condense.plugin.host import Host
 from condense.results import MatchPlan, MatchStep
@@ -113,6 +115,26 @@ def check_gradient_reaches_the_samples(subject: Subject) -> None:
         )
 
 
+def check_teachers_give_one_row_of_logits_a_sample(subject: Subject) -> None:
+    """Where there is a ``label_logits``: finite floats [M, classes], the same when asked again, and
+    none that depend on or change global randomness.
+    """
+    ready, data = prepare(subject), toy_data().without_test()
+    if not hasattr(ready.matcher, "label_logits"):
+        return
+    answers = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        try:
+            logits = taught(ready.matcher, data, ready.synthetic, subject.context(), generator(1))
+        except BrokenPlugin as error:
+            raise subject.failed(f"has no sound label_logits: {error}") from None
+        answers.append(logits)
+    subject.require(
+        torch.equal(*answers), "returned other label_logits for the same samples and rng"
+    )
+
+
 def check_step_carries_nothing_over(subject: Subject) -> None:
     """The same set and the same rng give the same step, whatever was done in between."""
     ready = prepare(subject)
@@ -181,6 +203,7 @@ CHECKS: tuple[Check, ...] = (
     check_gradient_is_that_of_the_loss,
     check_label_gradient_is_that_of_the_loss,
     check_student_at_the_target_has_no_loss,
+    check_teachers_give_one_row_of_logits_a_sample,
     check_step_carries_nothing_over,
     check_cached_preparation_makes_no_difference,
     check_memory_is_flat,

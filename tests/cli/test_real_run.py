@@ -244,15 +244,18 @@ def test_learned_labels_are_exported_reported_and_evaluated(call, place, options
     out = place / "soft"
     args = ["-o", "policy=learned-labels", "--no-baselines", "--out", out, "--json"]
     made = json.loads(call("run", *options, *args).stdout)
+    assert made["soft_labels"] is True
     small = CondensedDataset.load(out)
     assert small.soft_labels.shape == (50, 10)
+    told = call("run", *options, *args[:-3], "--out", place / "soft-again").stdout
+    assert "train towards small.targets" in told
 
     again = json.loads(call("evaluate", out, "--json").stdout)
     assert again["accuracy"] == made["accuracy"]
     told = call("export", out, "--to", "folder", "--out", place / "soft-images").stderr
-    assert "soft labels go with --to npz alone" in told
+    assert "without their soft labels, which --to npz keeps" in told
     told = call("export", out, "--to", "npz", "--out", place / "soft.npz").stderr
-    assert "soft labels" not in told
+    assert "train towards soft_labels" in told
     soft = np.load(place / "soft.npz")["soft_labels"]
     assert np.array_equal(soft, small.soft_labels.numpy())
 
@@ -260,7 +263,7 @@ def test_learned_labels_are_exported_reported_and_evaluated(call, place, options
     page = (place / "soft.html").read_text()
     own = float(small.soft_labels.gather(1, small.labels[:, None]).mean())
     assert f"{own:.2f} on the own class on average" in page
-    assert "fixed" in page
+    assert "plain" in page
 
 
 def files_below(folder):

@@ -181,6 +181,21 @@ class Curt(Labelled):
         return step if step.grad_labels is None else replace(step, grad_labels=step.grad_labels[:1])
 
 
+class OneTeacher(Matcher):
+    """Says one thing of all samples together."""
+
+    def label_logits(self, data, indices, context, rng):
+        return torch.zeros(len(data.classes))
+
+
+class MoodyTeacher(Matcher):
+    """Says something else each time."""
+
+    def label_logits(self, data, indices, context, rng):
+        self.asked = getattr(self, "asked", 0) + 1
+        return torch.full((len(indices), len(data.classes)), float(self.asked))
+
+
 class Unsound(Policy):
     """Would learn labels backwards."""
 
@@ -311,6 +326,14 @@ WRONG = {
     "one-row-of-labels": (
         *("matcher", Curt, "check_label_gradient_is_that_of_the_loss"),
         "returned grad_labels torch.float64 \\(1, 3\\) for label_logits torch.float64 \\(15, 3\\)",
+    ),
+    "one-answer": (
+        *("matcher", OneTeacher, "check_teachers_give_one_row_of_logits_a_sample"),
+        "returned torch.float32 of shape \\(3,\\) from label_logits",
+    ),
+    "other-answers": (
+        *("matcher", MoodyTeacher, "check_teachers_give_one_row_of_logits_a_sample"),
+        "returned other label_logits for the same samples and rng",
     ),
     "unsound-labels": ("update-policy", Unsound, "check_label_plan_is_sound", "lr of at least 0"),
     "step-size": (
