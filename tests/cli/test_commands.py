@@ -138,6 +138,8 @@ def test_evaluate_help_says_its_own_defaults(cli):
 @pytest.mark.parametrize("form", ["folder", "npz"])
 def test_export_writes_the_form_asked_for(cli, engine, form, tmp_path):
     class Small:
+        soft_labels = None
+
         def __len__(self):
             return 7
 

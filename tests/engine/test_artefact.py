@@ -309,7 +309,7 @@ def test_a_manifest_says_what_is_wrong_with_it(tiny_images, tmp_path):
     with pytest.raises(DataError, match="'flip' is missing"):
         CondensedDataset.load(folder)
     change(folder, format=lambda f: 7)
-    with pytest.raises(DataError, match="has format 7, this version of condense reads format 1"):
+    with pytest.raises(DataError, match="has format 7, this version of condense reads formats 1 "):
         CondensedDataset.load(folder)
     for text in ("{}", "[]", "3"):
         (folder / "manifest.json").write_text(text)

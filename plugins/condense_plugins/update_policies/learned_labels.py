@@ -15,11 +15,13 @@ from condense_plugins.update_policies._share import easier_share
 
 
 class LearnedLabelsPolicy:
-    """Distils the easier share α of each class, and learns soft labels (arXiv 2310.05773).
+    """A partial update with soft labels that are learned too (arXiv 2310.05773).
 
-    A label is the softmax of logits that start at what experts say of the sample and follow the
-    matching loss, as images do. Networks, in matching as in evaluation, are trained towards it.
-    ``alpha=0`` leaves every image as it is and learns labels alone, ``alpha=1`` moves all of them.
+    It distils the easier share α of each class. A label is the softmax of logits that start at
+    what experts say of the sample and follow the matching loss, as images do. Networks, in matching
+    as in evaluation, are trained towards it. ``alpha=0`` leaves every image as it is and learns
+    labels alone, ``alpha=1`` moves all of them. Measured gain over ``partial``: +2.2 points on
+    10 000 images of CIFAR-10, ipc 50 (benchmarks/results/README.md).
     """
 
     name: ClassVar[str] = "learned-labels"
