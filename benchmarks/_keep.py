@@ -1,12 +1,13 @@
 """What of a headline run survives between stays on a machine: a folder of small files.
 
 No file is larger than FILE_BYTES, all of them together than ALL_BYTES. Kept are scores, evaluations
-(as they lie in the store) and, of every arm's matching, the distilled rows and their momentum in
-half precision, source indices, step size, loss so far and random state. Experts are not kept: they
-are trained anew. A matching continued from here is therefore not bit-equal to one that was not
-interrupted: images are rounded to float16 (relative error up to 2⁻¹¹), and on a GPU experts may
-differ in rounding. A finished matching is rounded at once, so that every network of its arm is
-trained on the same bits, whichever stay trains it.
+(as they lie in the store) and, of every arm's matching, the distilled rows, label logits where they
+are learned, and the momentum of both in half precision, source indices, step size, loss so far and
+random state. Experts are not kept: they are trained anew. A matching continued from here is
+therefore not bit-equal to one that was not interrupted: images and logits are rounded to float16
+(relative error up to 2⁻¹¹), and on a GPU experts may differ in rounding. A finished matching is
+rounded at once, so that every network of its arm is trained on the same bits, whichever stay trains
+it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def packed(tensors: Mapping[str, Tensor]) -> Tensors:
     """
     found: Tensors = {}
     for name, tensor in tensors.items():
-        if tensor.dim() >= 2 and tensor.dtype == torch.float32:
+        if tensor.dim() >= 2 and tensor.dtype == torch.float32 and tensor.numel():
             scale = tensor.abs().amax().clamp(min=torch.finfo(torch.float32).tiny)
             found |= {name: (tensor / scale).half(), name + SCALE: scale}
         else:

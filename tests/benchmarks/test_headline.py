@@ -378,19 +378,27 @@ class TestKeep:
         sizes = [f.stat().st_size for f in (tmp_path / "kept").rglob("*") if f.is_file()]
         assert max(sizes) < 16 * 2**20
 
-    @pytest.mark.parametrize("ema", [0, 0.9])
+    @pytest.mark.parametrize(
+        ("options", "of"),
+        [
+            (["matcher.image_ema=0"], "distilled"),
+            (["matcher.image_ema=0.9"], "distilled"),
+            (["policy=learned-labels"], "label_logits"),
+            (["policy=learned-labels", "policy.alpha=0"], "label_logits"),
+        ],
+    )
     def test_a_continued_matching_differs_by_float16_rounding_alone(
-        self, load, run, budget_ends, tmp_path, ema
+        self, run, budget_ends, tmp_path, options, of
     ):
-        """Images of a run that went through half precision half-way, and of one that did not."""
+        """Of a run that went through half precision half-way, and of one that did not."""
         more = ["--arms", "selmatch", "--only", "match", "-o", "matcher.image_lr=1"]
-        more += ["-o", f"matcher.image_ema={ema}"]
+        more += [word for option in options for word in ("-o", option)]
         run(*more, folder=tmp_path / "a")
         kept = ["--keep", str(tmp_path / "kept"), *more]
         with budget_ends("matching", 2):
             run(*kept, folder=tmp_path / "b")
         run(*kept, folder=tmp_path / "c")
-        exact, rounded = (distilled(tmp_path / name) for name in "ac")
+        exact, rounded = (matched(tmp_path / name)[of] for name in "ac")
         assert not torch.equal(exact, rounded)
         assert (exact - rounded).abs().max() < 1e-3 * exact.abs().max()
 
@@ -443,9 +451,13 @@ class TestKeep:
         assert set(keep.fitting(tensors, full - 1)) == {"inputs", "inputs/scale", "rng"}
 
 
-def distilled(folder):
+def matched(folder):
     (entry,) = folder.glob("work/store/matching/*/tensors.safetensors")
-    return safetensors.torch.load_file(entry)["distilled"]
+    return safetensors.torch.load_file(entry)
+
+
+def distilled(folder):
+    return matched(folder)["distilled"]
 
 
 def test_a_validation_part_takes_the_test_splits_place(run, whole):
