@@ -158,10 +158,12 @@ def gains(document: dict[str, Any], documents: Sequence[dict[str, Any]]) -> list
 
     Network r of an arm has the same seed in both, so that differences are paired.
     """
-    same = ("preset", "data", "samples", "ipc", "seed", "validation")
-    changed = _changed(document)
+    same = ("preset", "data", "samples", "ipc", "seed", "validation", "device")
+    changed, apart = _changed(document)
     bases = (
-        d for d in documents if not _changed(d) and all(d[key] == document[key] for key in same)
+        d
+        for d in documents
+        if _changed(d) == ([], apart) and all(d[key] == document[key] for key in same)
     )
     base = next(bases, None)
     if not changed or base is None:
@@ -170,7 +172,8 @@ def gains(document: dict[str, Any], documents: Sequence[dict[str, Any]]) -> list
     for name, arm in document["arms"].items():
         there = base["arms"].get(name)
         if there is not None and arm["complete"] and there["complete"]:
-            pairs = zip(arm["accuracy"]["values"], there["accuracy"]["values"], strict=True)
+            # one of the two may have been asked for fewer networks
+            pairs = zip(arm["accuracy"]["values"], there["accuracy"]["values"], strict=False)
             steps = [100 * (a - b) for a, b in pairs]
             error = statistics.stdev(steps) / len(steps) ** 0.5 if len(steps) > 1 else None
             each = ", ".join(f"{step:+.1f}" for step in steps)
@@ -181,9 +184,11 @@ def gains(document: dict[str, Any], documents: Sequence[dict[str, Any]]) -> list
     return [f"Against {to}, network by network: {'; '.join(said)}."] if said else []
 
 
-def _changed(document: dict[str, Any]) -> list[str]:
-    """Options set otherwise than in the preset, but for those of the data."""
-    return [o for o in document.get("departures", ()) if not o.startswith("data.")]
+def _changed(document: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Options set otherwise than in the preset: (those of the method, those of the data)."""
+    found = document.get("departures", ())
+    data = [option for option in found if option.startswith("data.")]
+    return [option for option in found if option not in data], data
 
 
 def _mean_and_error(arm: dict[str, Any]) -> tuple[float, float]:

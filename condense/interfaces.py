@@ -277,7 +277,8 @@ class Matcher(Component, Protocol):
     Where ``synthetic.label_logits`` are given, a student is trained towards their softmax, and
     :meth:`step` gives their gradient as ``grad_labels``. A matcher with teachers may have
     ``label_logits(data, indices, context, rng)``: float [M, classes] that they give the training
-    samples at ``indices``, asked for once, after :meth:`prepare`.
+    samples at ``indices``, asked for after :meth:`prepare`, with an ``rng`` in the state in which
+    that was given one. The same question must have the same answer.
     """
 
     @property

@@ -48,7 +48,7 @@ class Options(BaseModel):
     @classmethod
     def _within_float32(cls, value: Any) -> Any:
         if isinstance(value, float) and abs(value) > FLOAT32_MAX:
-            raise ValueError(f"must be at most {FLOAT32_MAX:g}, the end of float32")
+            raise ValueError(f"must lie within ±{FLOAT32_MAX:g}, the range of float32")
         return value
 
 

@@ -199,6 +199,7 @@ MISTAKES = [
     ({}, ("selector.beta=1.5",), ["selector.beta=1.5: must be a number ≥ 0, < 1"]),
     ({}, ("selector.beta=-0.1",), ["selector.beta=-0.1: must be a number ≥ 0, < 1"]),
     ({}, ("selector.beta=NaN",), ["selector.beta=NaN", "finite"]),
+    ({}, ("matcher.image_lr=1e39",), ["matcher.image_lr=1e+39", "within ±3.4e+38"]),
     ({}, ("selector.beta=much",), ["selector.beta=much", "number"]),
     ({}, ("selector.beta.x=1",), ["selector.beta", '{"x": 1}']),
     ({}, ("selector.unit=clas",), ["selector.unit=clas", "'class'"]),

@@ -171,16 +171,15 @@ def check_labels(own: float, others: int, total: int) -> Finding:
         others: samples whose label puts another class first.
         total: samples.
     """
-    seen = (
-        f"{own:.2f} of a label on its own class on average; another is first in {others} of {total}"
-    )
+    seen = f"{own:.2f} of a label is on its own class; another is first in {others} of {total}"
     if others > FOREIGN * total:
         return Finding(
             "labels",
             "look",
             seen,
             "labels have moved far, or the experts do not know these samples",
-            "lower policy.label_lr, or give the experts more epochs",
+            "lower policy.label_lr if it is above 0; raise matcher.max_start_epoch, up to which "
+            "experts are trained",
         )
     return Finding("labels", "ok", seen, "labels stand for the classes of their samples")
 

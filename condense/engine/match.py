@@ -164,6 +164,8 @@ def _look(state: MatchState) -> dict[str, float]:
             f"matching diverged: no finite loss in the last {len(recent)} iterations (step size "
             f"{float(state.synthetic.step_size):.3g}); lower matcher.image_lr, "
             "matcher.step_size_lr or matcher.step_size"
+            + ", or the rate at which labels are learned"
+            * (state.labels is not None)
         )
     return {
         "loss": float(state.loss[state.iteration - 1]),

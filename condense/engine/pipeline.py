@@ -189,8 +189,11 @@ class Pipeline:
         elif not bool(distilled.any()):
             policy = self.recipe["policy"]
             more = "; for some, raise --ipc or policy.alpha" * hasattr(policy.options, "alpha")
+            plan = run_label_plan(policy.create())
+            alone = ", so that labels alone may change" * (plan is not None and plan.all_samples)
             self.progress.note(
-                f"note: policy '{policy.name}' leaves 0 of {len(distilled)} samples to distil{more}"
+                f"note: policy '{policy.name}' leaves 0 of {len(distilled)} samples to distil"
+                f"{alone}{more}"
             )
         return initial_set(self.data, self.selection, distilled, matcher.plan.step_size)
 
@@ -201,13 +204,13 @@ class Pipeline:
         As they do under most policies, without matching, and where no sample is to have one.
         """
         plan = run_label_plan(self.recipe["policy"].create())
-        if plan is None or not bool(has_soft_label(plan, self.initial.role).any()):
+        if plan is None:
             return None
         matcher: Matcher = self.recipe["matcher"].create()
         if matcher.plan.iterations == 0:
             self.progress.note("note: labels stay what they are, as matching alone learns them")
             return None
-        return plan
+        return plan if bool(has_soft_label(plan, self.initial.role).any()) else None
 
     @property
     def changes(self) -> bool:

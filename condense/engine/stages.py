@@ -139,14 +139,15 @@ def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
     _require(
         isinstance(plan, LabelPlan), f"{who} has label_plan {_kind(plan)}, expected a LabelPlan"
     )
-    rates = (plan.lr, plan.momentum, plan.confidence)
+    rates, choices = (plan.lr, plan.momentum, plan.confidence), (plan.taught, plan.all_samples)
     _require(
-        all(isinstance(rate, int | float) for rate in rates)
+        all(isinstance(rate, int | float) and not isinstance(rate, bool) for rate in rates)
+        and all(isinstance(choice, bool) for choice in choices)
         and 0 <= plan.lr <= FLOAT32_MAX
         and 0 <= plan.momentum < 1
         and 0 < plan.confidence < 1,
-        f"{who} has {plan}, expected a finite lr of at least 0, momentum in [0, 1) and confidence "
-        "in (0, 1)",
+        f"{who} has {plan}, expected a finite lr of at least 0, momentum in [0, 1), confidence "
+        "in (0, 1), taught and all_samples true or false",
     )
     return plan
 

@@ -158,7 +158,10 @@ def test_what_changed_options_gain_is_paired_network_by_network(tables):
     assert "(base.json)" in line
     assert line.endswith("selmatch +2.0 ± 0.6 (standard error) points (+1.0, +2.0, +3.0).")
     assert tables.gains(base, [other, base]) == []
-    assert tables.gains(other, [other, base | {"seed": 1}]) == []
+    for apart in ({"seed": 1}, {"device": "another"}, {"departures": ["data.norm"]}):
+        assert tables.gains(other, [other, base | apart]) == []
+    fewer = other | {"arms": {"selmatch": arm(0.51, 0.54)}}
+    assert "+1.5 ± 0.5" in tables.gains(fewer, [fewer, base])[0]
     unfinished = base | {"arms": {"selmatch": base["arms"]["selmatch"] | {"complete": False}}}
     assert tables.gains(other, [other, unfinished]) == []
 

@@ -52,6 +52,16 @@ def test_flat_loss_speaks_of_alpha_and_the_learning_rate():
 
 
 @pytest.mark.parametrize(
+    ("others", "expected"), [(0, "ok"), (15, "ok"), (16, "look"), (99, "look")]
+)
+def test_labels(others, expected):
+    found = diagnosis.check_labels(0.8, others, 100)
+    assert severity(found) == expected
+    assert f"0.80 of a label is on its own class; another is first in {others} of 100" in found.seen
+    assert ("policy.label_lr" in found.advice) == (expected == "look")
+
+
+@pytest.mark.parametrize(
     ("bad", "expected"), [(0, "ok"), (1, "look"), (2, "look"), (3, "problem"), (200, "problem")]
 )
 def test_skipped_iterations(bad, expected):

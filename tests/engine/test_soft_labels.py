@@ -199,6 +199,7 @@ def test_wrong_answers_of_teachers_are_named(said, seen, digits, context):
     "plan",
     [
         *("soft", LabelPlan(-1.0), LabelPlan(math.inf), LabelPlan(1e39), LabelPlan("1")),
+        *(LabelPlan(1.0, taught=None), LabelPlan(1.0, all_samples=1), LabelPlan(True)),
         *(LabelPlan(math.nan), LabelPlan(1.0, momentum=1.0), LabelPlan(1.0, confidence=1.0)),
     ],
 )

@@ -25,7 +25,7 @@ class CombinedAugmentation:
 
     name: ClassVar[str] = "combined"
     on_distilled: ClassVar[str] = "dsa"  # the augmentation that distilled samples get
-    by_role: ClassVar[bool] = True  # where all samples are real, baselines are tried instead
+    by_role: ClassVar[bool] = True  # where nothing was matched, baselines are tried instead
     version: ClassVar[str] = "1"
 
     class Options(BaseOptions):

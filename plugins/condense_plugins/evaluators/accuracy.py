@@ -64,7 +64,8 @@ class AccuracyEvaluator:
         )
         baseline_augmentations: tuple[str, ...] = Field(
             ("simple", "dsa"),
-            description="an arm without distilled samples is trained under each; the better counts",
+            description="an arm that nothing was matched for is trained under each; the better "
+            "counts",
         )
 
         at_once: int | None = Field(
