@@ -25,9 +25,7 @@ from pydantic.fields import FieldInfo
 from condense.errors import OptionError, closest
 
 COMPONENT = "component"  # the key that names the component in a stage's table
-
-
-FLOAT32_MAX = 3.4e38  # what options end up in
+FLOAT32_MAX = 3.4e38  # options end up in float32
 
 
 class Options(BaseModel):

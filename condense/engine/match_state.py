@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,19 @@ from torch import Generator, Tensor
 from condense.engine.soft_labels import has_soft_label
 from condense.engine.store import write_atomic
 from condense.interfaces import LabelPlan, MatchPlan, Role, SyntheticSet
+
+SNAPSHOT = "snapshot-"
+
+
+def named_snapshots(snapshots: Mapping[int, Tensor]) -> dict[str, Tensor]:
+    """Distilled rows by iteration, under names that :func:`snapshots_among` finds again."""
+    return {f"{SNAPSHOT}{iteration}": rows for iteration, rows in snapshots.items()}
+
+
+def snapshots_among(tensors: Mapping[str, Tensor]) -> dict[int, Tensor]:
+    """The snapshots among named ``tensors``, by iteration and in order."""
+    names = [name for name in tensors if name.startswith(SNAPSHOT)]
+    return dict(sorted((int(name.removeprefix(SNAPSHOT)), tensors[name]) for name in names))
 
 
 @dataclass(eq=False)
@@ -119,7 +133,7 @@ class MatchState:
             "rng": rng.get_state().cpu(),
             **({} if self.average is None else {"image_average": self.average.cpu()}),
             **self._of_labels(),
-            **{f"snapshot-{i}": rows for i, rows in self.snapshots.items()},
+            **named_snapshots(self.snapshots),
         }
 
     def _of_labels(self) -> dict[str, Tensor]:
@@ -136,16 +150,16 @@ class MatchState:
         tensors = {k: v.contiguous() for k, v in self.tensors(rng).items()}
         write_atomic(path, safetensors.torch.save(tensors, metadata))
 
-    def load(self, path: Path, key: dict[str, Any], rng: Generator) -> bool:
-        """Continue from the checkpoint at ``path``; False if it is absent, damaged or another's."""
+    def load(self, path: Path, key: dict[str, Any], rng: Generator) -> None:
+        """Continue from the checkpoint at ``path``, unless it is absent, damaged or another's."""
         try:
             with safetensors.safe_open(str(path), "pt") as file:
                 metadata = file.metadata()
                 if metadata.get("key") != json.dumps(key, sort_keys=True):
-                    return False
+                    return
                 saved = {name: file.get_tensor(name) for name in file.keys()}
         except (OSError, SafetensorError):
-            return False
+            return
         self.synthetic.inputs[self.rows] = saved["inputs"].to(self.synthetic.inputs.device)
         self.synthetic.step_size.copy_(saved["synthetic_step_size"])
         self.image_momentum.copy_(saved["image_momentum"])
@@ -158,8 +172,5 @@ class MatchState:
         self.loss.copy_(saved["loss"])
         self.step_size.copy_(saved["step_size"])
         rng.set_state(saved["rng"])
-        names = (name for name in saved if name.startswith("snapshot-"))
-        kept = {int(name.partition("-")[2]): saved[name] for name in names}
-        self.snapshots = dict(sorted(kept.items()))
+        self.snapshots = snapshots_among(saved)
         self.iteration = int(metadata["iteration"])
-        return True

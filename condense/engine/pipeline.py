@@ -18,6 +18,7 @@ from condense.engine.astray import astray
 from condense.engine.context import EngineContext
 from condense.engine.guard import contents, guarded
 from condense.engine.match import match
+from condense.engine.match_state import named_snapshots, snapshots_among
 from condense.engine.soft_labels import has_soft_label, starting_logits
 from condense.engine.stages import (
     check_frozen,
@@ -189,7 +190,7 @@ class Pipeline:
         elif not bool(distilled.any()):
             policy = self.recipe["policy"]
             more = "; for some, raise --ipc or policy.alpha" * hasattr(policy.options, "alpha")
-            plan = run_label_plan(policy.create())
+            plan = self._labels_asked
             alone = ", so that labels alone may change" * (plan is not None and plan.all_samples)
             self.progress.note(
                 f"note: policy '{policy.name}' leaves 0 of {len(distilled)} samples to distil"
@@ -198,12 +199,17 @@ class Pipeline:
         return initial_set(self.data, self.selection, distilled, matcher.plan.step_size)
 
     @cached_property
+    def _labels_asked(self) -> LabelPlan | None:
+        """What the policy wants done with labels, whether there is matching or not."""
+        return run_label_plan(self.recipe["policy"].create())
+
+    @cached_property
     def label_plan(self) -> LabelPlan | None:
         """How labels are learned; None where they stay what they are.
 
         As they do under most policies, without matching, and where no sample is to have one.
         """
-        plan = run_label_plan(self.recipe["policy"].create())
+        plan = self._labels_asked
         if plan is None:
             return None
         matcher: Matcher = self.recipe["matcher"].create()
@@ -281,9 +287,8 @@ class Pipeline:
             "loss": state.loss,
             "step_sizes": state.step_size,
         }
-        snapshots = {f"snapshot-{at}": inputs for at, inputs in state.snapshots.items()}
         learned = {} if result.label_logits is None else {"label_logits": result.label_logits}
-        return Payload(tensors | snapshots | learned)
+        return Payload(tensors | named_snapshots(state.snapshots) | learned)
 
     def _moving(self, matcher: Matcher) -> SyntheticSet:
         """The initial set as matching may write to it, on the device; ``matcher`` is prepared."""
@@ -305,9 +310,8 @@ class Pipeline:
             tuple(payload.tensors.get("step_sizes", torch.empty(0)).tolist()),
         )
         snapshots = {
-            int(name.partition("-")[2]): synthetic.inputs.index_copy(0, rows, moved)
-            for name, moved in payload.tensors.items()
-            if name.startswith("snapshot-")
+            iteration: synthetic.inputs.index_copy(0, rows, moved)
+            for iteration, moved in snapshots_among(payload.tensors).items()
         }
         return CondensedDataset.of(
             self.data,

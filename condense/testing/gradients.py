@@ -42,11 +42,12 @@ def check_gradient_is_that_of_the_loss(subject: Subject) -> None:
         gradient = step.grad_inputs.detach()
         for what, way in _ways(gradient):
             told = float((gradient * way).sum())
-            found = _slope(ready, synthetic, way, None)
+            found = _slope(ready, synthetic, "inputs", way)
             _compare(subject, f"{what}, {student}", told, found, float(gradient.norm()))
         if step.grad_step_size is not None and subject.create().plan.step_size_lr > 0:
             told = float(step.grad_step_size)
-            found = _slope(ready, synthetic, None, synthetic.step_size)
+            way = synthetic.step_size.abs().clamp(min=1e-3)
+            found = _slope(ready, synthetic, "step_size", way) / float(way)
             _compare(subject, f"with the step size, {student}", told, found, abs(told))
 
 
@@ -81,18 +82,8 @@ def check_label_gradient_is_that_of_the_loss(subject: Subject) -> None:
             ways["along their gradient"] = gradient / length
         for what, way in ways.items():
             told = float((gradient * way).sum())
-            found = _label_slope(ready, synthetic, logits, way)
+            found = _slope(ready, synthetic, "label_logits", way)
             _compare(subject, f"with the labels {what}, {student}", told, found, length)
-
-
-def _label_slope(ready: Prepared, synthetic: SyntheticSet, logits: Tensor, way: Tensor) -> float:
-    """Central difference of the loss along ``way`` of the label logits."""
-
-    def loss(sign: int) -> float:
-        moved = replace(synthetic, label_logits=logits + sign * REACH * way)
-        return float(ready.matcher.step(moved, generator(SEED)).loss)
-
-    return (loss(1) - loss(-1)) / (2 * REACH)
 
 
 def _students(subject: Subject) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -138,20 +129,15 @@ def _ways(gradient: Tensor) -> Iterator[tuple[str, Tensor]]:
         yield f"in value {place}", way.view(gradient.shape)
 
 
-def _slope(
-    ready: Prepared, synthetic: SyntheticSet, way: Tensor | None, step_size: Tensor | None
-) -> float:
-    """Central difference of the loss, along ``way`` of the samples or with the step size."""
-    reach = REACH if step_size is None else REACH * max(abs(float(step_size)), 1e-3)
+def _slope(ready: Prepared, synthetic: SyntheticSet, field: str, way: Tensor) -> float:
+    """Central difference of the loss along ``way`` of a tensor of the set, ``field``."""
 
     def loss(sign: int) -> float:
-        inputs, size = synthetic.inputs, synthetic.step_size
-        inputs = inputs + sign * reach * way if way is not None else inputs
-        size = size + sign * reach if step_size is not None else size
-        moved = replace(synthetic, inputs=inputs, step_size=size)
-        return float(ready.matcher.step(moved, generator(SEED)).loss)
+        moved = {field: getattr(synthetic, field) + sign * REACH * way}
+        step = ready.matcher.step(replace(synthetic, **moved), generator(SEED))
+        return float(step.loss)
 
-    return (loss(1) - loss(-1)) / (2 * reach)
+    return (loss(1) - loss(-1)) / (2 * REACH)
 
 
 def _compare(subject: Subject, where: str, told: float, found: float, scale: float) -> None:

@@ -42,7 +42,7 @@ def expert_logits(
         precision: of the forward passes.
     """
     batcher = Batcher(TrainingSet.of(data), context.device)
-    labels = data.labels[indices].to(context.device)
+    asked, labels = indices.to(context.device), data.labels[indices].to(context.device)
     total = torch.zeros(len(indices), len(data.classes), device=context.device)
     right_total, right_count = torch.zeros_like(total), torch.zeros_like(labels)
     with (
@@ -55,7 +55,7 @@ def expert_logits(
             said = torch.empty(len(data), len(data.classes), device=context.device)
             for chunk in batches(order.to(context.device)):
                 said[chunk] = student.logits(theta, batcher.batch(chunk)[0]).float()
-            mine = said[indices.to(context.device)]
+            mine = said[asked]
             right = mine.argmax(1) == labels
             total += mine
             right_total += mine * right[:, None]
