@@ -9,17 +9,18 @@ from typing import Any
 
 from _common import environment
 
-from condense.engine import rng as rngs
-from condense.engine.device import pick_device
 from condense.engine.evaluation import Trial, condensed_trial, random_trial
+from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
-from condense.engine.store import Store, digest
-from condense.engine.validation import validation_part
+from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.device import pick_device
+from condense.engine.runtime.store import Store, digest
 from condense.interfaces import LabeledData, Progress
 from condense.options import parse_assignment
 from condense.plugin.host import build_host
+from condense.published import flat
 from condense.recipe import Recipe, Resolved
-from condense.resolve import Request, flat, resolve
+from condense.resolve import Request, resolve
 from condense.results import Arm, Evaluation
 
 ARMS = ("selmatch", "window", "random", "mtt")

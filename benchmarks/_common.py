@@ -21,10 +21,10 @@ from torch.utils._pytree import tree_leaves
 
 from condense.data import Geometry, LabeledData
 from condense.engine.context import EngineContext
-from condense.engine.device import pick_device
-from condense.engine.ingest import labeled_data
-from condense.engine.progress import SilentProgress
-from condense.engine.store import Store
+from condense.engine.ingest.from_user import labeled_data
+from condense.engine.runtime.device import pick_device
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import Store
 from condense.options import NetworkSpec
 from condense.plugin.host import build_host
 

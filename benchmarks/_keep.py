@@ -24,7 +24,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from condense.engine.pipeline import Pipeline
-from condense.engine.store import Payload, Store, write_atomic
+from condense.engine.runtime.files import write_atomic
+from condense.engine.runtime.store import Payload, Store
 from condense.errors import CondenseError
 
 MIB = 2**20

@@ -27,12 +27,12 @@ from torch.nn import functional as F
 
 from condense.api import bind
 from condense.data import LabeledData
-from condense.engine import rng as rngs
 from condense.engine.context import EngineContext
-from condense.engine.lanes import train_each
-from condense.engine.schedule import Schedule, batches_per_epoch
-from condense.engine.tensors import Batcher
-from condense.engine.train import Training, predict, train
+from condense.engine.runtime import rng as rngs
+from condense.engine.training.batches import Batcher
+from condense.engine.training.concurrent import train_each
+from condense.engine.training.loop import Training, predict, train
+from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.interfaces import Role, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec
 

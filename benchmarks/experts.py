@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from condense.data import LabeledData
-from condense.engine import rng as rngs
 from condense.engine.context import EngineContext
-from condense.engine.lanes import train_each
-from condense.engine.precision import Precision
-from condense.engine.schedule import Schedule
-from condense.engine.tensors import Batcher
-from condense.engine.train import train
+from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.precision import Precision
+from condense.engine.training.batches import Batcher
+from condense.engine.training.concurrent import train_each
+from condense.engine.training.loop import train
+from condense.engine.training.schedule import Schedule
 from condense.interfaces import TrainingSet
 from condense.options import AugmentationSpec
 from condense_plugins.matchers.trajectory.experts import expert_training, trajectory_of

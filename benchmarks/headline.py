@@ -41,12 +41,14 @@ from _flags import parse
 from _keep import Keep
 
 from condense.cli.progress import make_progress
-from condense.engine.device import peak_memory_mb
 from condense.engine.evaluation import Trial, evaluate
 from condense.engine.pipeline import Pipeline
-from condense.engine.store import Store, write_atomic
+from condense.engine.runtime.device import peak_memory_mb
+from condense.engine.runtime.files import write_atomic
+from condense.engine.runtime.store import Store
 from condense.errors import CondenseError
-from condense.resolve import named_preset, preset_differences, resolve
+from condense.published import named_preset, preset_differences
+from condense.resolve import resolve
 
 
 class Headline:

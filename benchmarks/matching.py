@@ -36,9 +36,9 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from condense.engine import rng as rngs
 from condense.engine.context import EngineContext
-from condense.engine.heap import reused_memory
+from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.malloc import reused_memory
 from condense.interfaces import Role, SyntheticSet
 from condense_plugins.matchers.trajectory.gradient import (
     EagerSteps,

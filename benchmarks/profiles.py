@@ -23,10 +23,10 @@ from matching import Case
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
-from condense.engine import rng as rngs
 from condense.engine.context import EngineContext
-from condense.engine.heap import reused_memory
-from condense.engine.tensors import channels_last
+from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.malloc import reused_memory
+from condense.engine.training.batches import channels_last
 from condense.options import NetworkSpec
 from condense_plugins.matchers.trajectory.tangent import TangentSteps
 

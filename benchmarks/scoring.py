@@ -21,11 +21,11 @@ from _common import GEOMETRIES, begin, figures, finish, in_turns, made_up, parse
 from torch import nn
 from torch.nn import functional as F
 
-from condense.engine import rng as rngs
 from condense.engine.context import EngineContext
-from condense.engine.dynamics import DynamicsOptions, dynamics_schedule, run_dynamics
-from condense.engine.tensors import Batcher
-from condense.engine.train import Schedule, batches_per_epoch, train
+from condense.engine.runtime import rng as rngs
+from condense.engine.training.batches import Batcher
+from condense.engine.training.dynamics import DynamicsOptions, dynamics_schedule, run_dynamics
+from condense.engine.training.loop import Schedule, batches_per_epoch, train
 from condense.interfaces import Augmentation, TrainingSet
 from condense.options import NetworkSpec
 

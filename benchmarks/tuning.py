@@ -21,21 +21,21 @@ from typing import Any
 import torch
 from _common import HERE, finish, parser
 
-from condense.engine.device import pick_device
+from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
-from condense.engine.progress import SilentProgress
-from condense.engine.store import Store
-from condense.engine.study import Cell
-from condense.engine.tuning.curve import Point
-from condense.engine.tuning.objective import Objective, shortened
-from condense.engine.tuning.result import Arm
-from condense.engine.tuning.settings import Settings
-from condense.engine.tuning.tune import tune
-from condense.engine.validation import validation_part
+from condense.engine.runtime.device import pick_device
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import Store
 from condense.options import parse_assignment
 from condense.plugin.host import build_host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
+from condense.studies.ablation.design import Cell
+from condense.studies.tuning.curve import Point
+from condense.studies.tuning.objective import Objective, shortened
+from condense.studies.tuning.result import Arm
+from condense.studies.tuning.run import tune
+from condense.studies.tuning.settings import Settings
 
 
 class Bench:

@@ -23,11 +23,11 @@ import torch
 from _common import environment
 
 from condense.cli.progress import make_progress
-from condense.engine.device import pick_device
 from condense.engine.evaluation import condensed_trial, evaluate, random_trial
+from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
-from condense.engine.store import Store
-from condense.engine.validation import validation_part
+from condense.engine.runtime.device import pick_device
+from condense.engine.runtime.store import Store
 from condense.options import parse_assignment
 from condense.plugin.host import build_host
 from condense.resolve import Request, resolve

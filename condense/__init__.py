@@ -13,13 +13,13 @@ __all__ = ["CondensedDataset", "Options", "__version__", "build_host", "condense
 
 if TYPE_CHECKING:
     from condense.api import condense
-    from condense.engine.artefact import CondensedDataset
+    from condense.engine.artefact.dataset import CondensedDataset
     from condense.options import Options
     from condense.plugin import hookimpl
     from condense.plugin.host import build_host
 
 _HOMES = {
-    "CondensedDataset": "condense.engine.artefact",
+    "CondensedDataset": "condense.engine.artefact.dataset",
     "Options": "condense.options",
     "build_host": "condense.plugin.host",
     "condense": "condense.api",

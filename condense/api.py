@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from condense.data import LabeledData
-from condense.engine.artefact import CondensedDataset
-from condense.engine.device import pick_device
-from condense.engine.ingest import from_torch_dataset, labeled_data
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.ingest.from_user import from_torch_dataset, labeled_data
 from condense.engine.pipeline import Pipeline
-from condense.engine.progress import SilentProgress
-from condense.engine.store import Store
+from condense.engine.runtime.device import pick_device
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import Store
 from condense.errors import CapacityError, CondenseError, OptionError
 from condense.interfaces import Context, Progress
 from condense.options import Options as BaseOptions

@@ -150,8 +150,8 @@ class Context(Protocol):
         Args:
             data: training split.
             rng: the stage's generator; only its seed is read, so scorers share the pass.
-            options: a :class:`condense.engine.dynamics.DynamicsOptions` (or a model derived
-                from it, whose further fields are ignored); None takes the defaults.
+            options: a :class:`~condense.engine.training.dynamics.DynamicsOptions` (or a model
+                derived from it, whose further fields are ignored); None takes the defaults.
             epoch_eval: whether every sample is also evaluated at the end of every epoch
                 (``Dynamics.eval_correct``).
 

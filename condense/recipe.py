@@ -12,12 +12,12 @@ from typing import Any
 import tomli_w
 
 from condense.errors import DataError, OptionError, closest
+from condense.kinds import STAGES
 from condense.options import (
     COMPONENT,
     Options,
     result_options,
 )
-from condense.plugin.registry import STAGES
 from condense.results import Budget
 
 if sys.version_info >= (3, 11):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from condense.errors import OptionError, closest
+from condense.kinds import STAGES
 from condense.options import (
     COMPONENT,
     ComponentSpec,
@@ -25,7 +26,6 @@ from condense.options import (
     spec_fields,
 )
 from condense.plugin.host import Host
-from condense.plugin.registry import STAGES
 from condense.recipe import Method, Preset, Recipe, Resolved, Table, naming_the_file
 from condense.results import Budget
 
@@ -208,8 +208,8 @@ def resolve(host: Host, request: Request) -> Recipe:
         UnknownComponent, OptionError: naming what is wrong, the value and what is allowed.
     """
     recipe = request.recipe
-    method = host.methods.get(_said(request.method, recipe.get("method"), DEFAULT_METHOD))
-    preset = host.presets.get(_said(request.preset, recipe.get("preset"), DEFAULT_PRESET))
+    method = host.methods.get(first_said(request.method, recipe.get("method"), DEFAULT_METHOD))
+    preset = host.presets.get(first_said(request.preset, recipe.get("preset"), DEFAULT_PRESET))
     stages_in_file = {k: v for k, v in recipe.items() if k in STAGES}
     # A method named only in the recipe file lies under that file's own stages.
     method_layer = Layer(f"method {method.name}", _yielding(method, preset))
@@ -240,59 +240,7 @@ def _yielding(method: Method, preset: Preset) -> dict[str, Table]:
     return {s: {} if s in given else table for s, table in method.stages.items()}
 
 
-@dataclass(frozen=True)
-class Difference:
-    """An option that is set to another value than published (None: one of them lacks it)."""
-
-    option: str
-    published: Any
-    here: Any
-
-
-def named_preset(host: Host, request: Request) -> Preset:
-    """The preset that ``request`` is resolved with."""
-    return host.presets.get(_said(request.preset, request.recipe.get("preset"), DEFAULT_PRESET))
-
-
-def preset_differences(host: Host, request: Request) -> list[Difference]:
-    """Where the recipe of ``request`` departs from the published preset of its own.
-
-    Both are resolved with the request's method; what its recipe file and ``-o`` say counts as a
-    departure. The data stage is left out: which data it is stands beside any result. Empty for a
-    preset that belongs to no published experiment.
-
-    Raises:
-        UnknownComponent, OptionError: as :func:`resolve` does.
-    """
-    name = named_preset(host, request).published
-    if name is None:
-        return []
-    method = _said(request.method, request.recipe.get("method"), DEFAULT_METHOD)
-    published = resolve(host, Request(method=method, preset=name, in_memory=True))
-    there, here = flat(published), flat(resolve(host, request))
-    options = [o for o in dict.fromkeys([*there, *here]) if not o.startswith("data.")]
-    differ = [o for o in options if there.get(o) != here.get(o)]
-    return [Difference(o, there.get(o), here.get(o)) for o in differ]
-
-
-def flat(recipe: Recipe) -> dict[str, Any]:
-    """``ipc`` or ``fraction``, and every option by its dotted key, nested components included."""
-    found: dict[str, Any] = {}
-
-    def walk(path: str, value: Any) -> None:
-        if isinstance(value, Mapping):
-            for key, inner in value.items():
-                walk(f"{path}.{key}", inner)
-        else:
-            found[path] = value
-
-    for key, value in recipe.to_dict().items():
-        if key not in ("method", "seed"):
-            walk(key, value)
-    return found
-
-
-def _said(*values: Any) -> str:
+def first_said(*values: Any) -> str:
     """The first of ``values`` that is not None, as text."""
     return str(next(value for value in values if value is not None))
 

@@ -6,9 +6,9 @@ import torch
 
 from condense.data import LabeledData
 from condense.engine.context import EngineContext
-from condense.engine.ingest import labeled_data
-from condense.engine.progress import SilentProgress
-from condense.engine.store import Store
+from condense.engine.ingest.from_user import labeled_data
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import Store
 from condense.plugin.host import Host, build_host
 
 # These tensors are small: a second thread gains nothing, and beside another busy process its

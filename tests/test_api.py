@@ -12,8 +12,8 @@ from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, Te
 import condense as package
 from condense import CondensedDataset, condense
 from condense.api import bind, in_python
-from condense.engine.progress import SilentProgress
 from condense.engine.run import evaluate_artefact
+from condense.engine.runtime.progress import SilentProgress
 from condense.errors import CondenseError, DataError, OptionError
 from condense.resolve import Request
 

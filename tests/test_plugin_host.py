@@ -12,10 +12,10 @@ from pydantic import Field
 
 from condense import Options, hookimpl
 from condense.errors import CondenseError, DuplicateComponent, OptionError, UnknownComponent
+from condense.kinds import KINDS, STAGES
 from condense.options import ComponentSpec, spec_fields
 from condense.plugin.host import build_host
-from condense.plugin.registry import KINDS, STAGES
-from condense.plugin.watch import GlobalRandomness
+from condense.randomness import GlobalRandomness
 from condense.recipe import Method
 from condense.resolve import Request, resolve
 

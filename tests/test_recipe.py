@@ -6,10 +6,10 @@ import pytest
 import tomllib
 
 from condense.errors import CondenseError, DataError, OptionError, UnknownComponent
+from condense.kinds import STAGES
 from condense.options import parse_assignment
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
-from condense.plugin.registry import STAGES
 from condense.recipe import Method, Preset, read_recipe
 from condense.resolve import Request, merge, resolve
 

@@ -13,10 +13,10 @@ from condense.cli.flags import FOLDER, device_flag, json_flag, method_and_recipe
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
-    from condense.engine.ablate import Ablation
-    from condense.engine.statistics import Estimate
-    from condense.engine.study import Study
     from condense.resolve import Request
+    from condense.studies.ablation.design import Study
+    from condense.studies.ablation.run import Ablation
+    from condense.studies.statistics import Estimate
 
 EVERY = 30.0  # seconds between two lines on a stderr that is no terminal
 
@@ -78,7 +78,7 @@ def ablate(
     call repeats only what it must. A cell that fails is a row; exit code 1 only if all do.
     """
     from condense.cli.session import open_session
-    from condense.engine.study import make_study, parse_factor
+    from condense.studies.ablation.design import make_study, parse_factor
 
     factors = [parse_factor(text) for text in vary]
     with open_session(ctx, device) as session:
@@ -90,9 +90,9 @@ def ablate(
 
 def _run(session: Session, study: Study, out: Path | None) -> tuple[Ablation, Path]:
     """The study run and written."""
-    from condense.engine.ablate import ablate as run_study
-    from condense.engine.export import check_writable
-    from condense.report.ablation import JSON, ablation_folder, write_ablation
+    from condense.engine.runtime.files import check_writable
+    from condense.studies.ablation.files import JSON, ablation_folder, write_ablation
+    from condense.studies.ablation.run import ablate as run_study
 
     folder = ablation_folder(study) if out is None else out
     check_writable(folder, (JSON, "ablation.*"))

@@ -12,7 +12,7 @@ from condense.cli.flags import json_flag
 from condense.errors import OptionError, closest
 
 if TYPE_CHECKING:
-    from condense.engine.store import Entry, Store
+    from condense.engine.runtime.store import Entry, Store
 
 
 @click.group(
@@ -81,7 +81,7 @@ def clean(kind: str | None, yes: bool, as_json: bool) -> None:
 
 def _open() -> Store:
     from condense.cli.progress import make_progress
-    from condense.engine.store import Store
+    from condense.engine.runtime.store import Store
 
     return Store.default(make_progress())
 

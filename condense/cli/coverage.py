@@ -16,7 +16,7 @@ from condense.cli.flags import (
 )
 
 if TYPE_CHECKING:
-    from condense.engine.coverage import Coverage
+    from condense.studies.coverage.run import Coverage
 
 STAGES = ("data", "evaluator")  # what -o may set here
 HEADERS = ("run", "iteration", "all, %", "easy, %", "hard, %", "area, %")
@@ -83,9 +83,9 @@ def coverage(
     Options of the network are set with -o evaluator.KEY=VALUE, as for evaluator=coverage.
     """
     from condense.cli.session import open_session
-    from condense.engine.coverage import coverage_of_runs
-    from condense.engine.export import check_writable
-    from condense.report.coverage import OWNED, coverage_folder, write_coverage
+    from condense.engine.runtime.files import check_writable
+    from condense.studies.coverage.files import OWNED, coverage_folder, write_coverage
+    from condense.studies.coverage.run import coverage_of_runs
 
     given = list(flags.pop("assignments"))
     if radius_quantile is not None:

@@ -34,7 +34,7 @@ def export(ctx: click.Context, artefact: Path, form: str, out: Path, as_json: bo
     import sys
 
     from condense.cli.output import echo_json
-    from condense.engine.artefact import CondensedDataset
+    from condense.engine.artefact.dataset import CondensedDataset
 
     with contextlib.redirect_stdout(sys.stderr):
         small = CondensedDataset.load(artefact)

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from condense.errors import CondenseError
-from condense.report.formats import seconds as seconds
+from condense.figures.formats import seconds as seconds
 
 INTERRUPTED = "interrupted; the same command continues where it stopped"
 OUT_OF_MEMORY = (

@@ -216,7 +216,8 @@ def preset_values(host: Host, preset: Preset) -> list[dict[str, Any]]:
 
     Without the data stage, which may need a path.
     """
-    from condense.resolve import Request, flat, preset_differences, resolve
+    from condense.published import flat, preset_differences
+    from condense.resolve import Request, resolve
 
     request = Request(preset=preset.name, in_memory=True)
     options = flat(resolve(host, request))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.engine.progress import SilentProgress
+from condense.engine.runtime.progress import SilentProgress
 
 if TYPE_CHECKING:
     from condense.interfaces import Progress

@@ -13,7 +13,7 @@ from condense.cli.flags import FOLDER, device_flag, json_flag
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
-    from condense.engine.diagnosis import Finding
+    from condense.report.diagnosis.checks import Finding
     from condense.report.page.page import Report
     from condense.report.page.sources import Sources
 
@@ -69,7 +69,7 @@ def report(
     page = default_file(runs) if out is None else out
     check_page(page)
     with open_session(ctx, device) as session:
-        from condense.engine.evidence import gather
+        from condense.report.diagnosis.evidence import gather
 
         sources = read_sources(runs)
         covered = _coverage(session, sources) if coverage else None
@@ -82,9 +82,9 @@ def report(
 
 
 def _coverage(session: Session, sources: Sources) -> dict[str, Any]:
-    from condense.engine.coverage import coverage_of_runs
     from condense.errors import OptionError
     from condense.resolve import Request
+    from condense.studies.coverage.run import coverage_of_runs
 
     folders = [source.path for source in sources.runs]
     if not folders:

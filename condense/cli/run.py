@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from condense.engine.plan import Plan
     from condense.engine.run import RunResult
     from condense.plugin.host import Host
+    from condense.published import Difference
     from condense.recipe import Recipe
-    from condense.resolve import Difference, Request
+    from condense.resolve import Request
 
 
 @click.command(
@@ -64,7 +65,7 @@ def run(
     """
     from condense.cli.output import echo_json
     from condense.cli.session import open_session
-    from condense.resolve import named_preset, preset_differences
+    from condense.published import named_preset, preset_differences
 
     with open_session(ctx, device) as session:
         recipe = session.recipe(request)
@@ -110,7 +111,7 @@ def headline(recipe: Recipe) -> str:
 
 def _note_preset(host: Host, request: Request, differences: list[Difference]) -> None:
     """One line on stderr: what a named preset has in common with what was published."""
-    from condense.resolve import named_preset
+    from condense.published import named_preset
 
     preset = named_preset(host, request)
     if preset.published is None:

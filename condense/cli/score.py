@@ -12,8 +12,8 @@ from condense.cli.flags import FOLDER, device_flag, json_flag, recipe_flags
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
-    from condense.engine.compare import Comparison
     from condense.resolve import Request
+    from condense.studies.comparison.run import Comparison
 
 
 @click.command(
@@ -77,9 +77,9 @@ def _compare(
     session: Session, request: Request, names: Sequence[str], out: Path | None
 ) -> tuple[Comparison, Path]:
     """The comparison made and written."""
-    from condense.engine.compare import compare, compared_recipes
-    from condense.engine.export import check_writable
-    from condense.report.contact_sheet import OWNED, write_comparison
+    from condense.engine.runtime.files import check_writable
+    from condense.studies.comparison.files import OWNED, write_comparison
+    from condense.studies.comparison.run import compare, compared_recipes
 
     recipes = compared_recipes(session.host, request, names)
     folder = out or Path(f"scores-compare-{recipes[0]['data'].name}")
@@ -90,7 +90,7 @@ def _compare(
 
 def _show(result: Comparison, folder: Path, as_json: bool) -> None:
     from condense.cli.output import echo_json, echo_table, seconds
-    from condense.report.contact_sheet import sheet_names
+    from condense.studies.comparison.files import sheet_names
 
     sheets = sheet_names(result)
     if as_json:

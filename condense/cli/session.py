@@ -84,8 +84,8 @@ def kept_off_stdout() -> Iterator[None]:
 def open_session(ctx: click.Context, device: str | None = None) -> Iterator[Session]:
     """A session; while it is open, whatever a library prints goes to stderr."""
     from condense.cli.progress import make_progress
-    from condense.engine.device import pick_device
-    from condense.engine.store import Store
+    from condense.engine.runtime.device import pick_device
+    from condense.engine.runtime.store import Store
 
     progress = make_progress()
     with kept_off_stdout():

@@ -14,10 +14,10 @@ from condense.errors import OptionError
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
-    from condense.engine.study import Cell
-    from condense.engine.tuning.result import Arm, Stage, Tuning
-    from condense.engine.tuning.settings import Settings
     from condense.resolve import Request
+    from condense.studies.ablation.design import Cell
+    from condense.studies.tuning.result import Arm, Stage, Tuning
+    from condense.studies.tuning.settings import Settings
 
 
 @click.command(
@@ -60,7 +60,7 @@ def tune(
     `condense run --recipe`. A second or interrupted call repeats only what it must.
     """
     from condense.cli.session import open_session
-    from condense.engine.tuning.settings import Settings
+    from condense.studies.tuning.settings import Settings
 
     seeds = flags["seeds"]
     most = 2 * seeds if most is None else most
@@ -76,10 +76,10 @@ def _run(
     session: Session, request: Request, settings: Settings, over: str | None, out: Path | None
 ) -> tuple[Tuning, Path]:
     """Every recipe tuned, and the files written."""
-    from condense.engine.export import check_writable
-    from condense.engine.study import Cell, make_cell, parse_factor
-    from condense.engine.tuning.tune import tune as run_tuning
-    from condense.report.tuning import OWNED, tuning_folder, write_tuning
+    from condense.engine.runtime.files import check_writable
+    from condense.studies.ablation.design import Cell, make_cell, parse_factor
+    from condense.studies.tuning.files import OWNED, tuning_folder, write_tuning
+    from condense.studies.tuning.run import tune as run_tuning
 
     base = session.recipe(request)
     cells: list[Cell] = [Cell("", {}, base)]
@@ -129,7 +129,7 @@ def _show(result: Tuning, folder: Path, as_json: bool) -> None:
 
 
 def _show_arm(arm: Arm) -> None:
-    from condense.report.tuning import in_words
+    from condense.studies.tuning.files import in_words
 
     if arm.error is not None:
         click.echo(f"error: {arm.error}")

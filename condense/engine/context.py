@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Generator, nn
 
-from condense.engine import rng as rngs
-from condense.engine.dynamics import run_dynamics
+from condense.engine.runtime import rng as rngs
+from condense.engine.training.dynamics import run_dynamics
 from condense.errors import BrokenPlugin
 from condense.interfaces import Augmentation, Cache, Dynamics, Geometry, LabeledData, Progress
 from condense.options import AugmentationSpec, ComponentSpec, NetworkSpec, Options
@@ -57,7 +57,7 @@ class EngineContext:
         *,
         epoch_eval: bool = False,
     ) -> Dynamics:
-        """The training-dynamics pass; see :func:`condense.engine.dynamics.run_dynamics`."""
+        """The dynamics pass; see :func:`~condense.engine.training.dynamics.run_dynamics`."""
         return run_dynamics(data, self, rng, options, epoch_eval=epoch_eval)
 
     def identity(self, spec: ComponentSpec) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from condense.engine import rng as rngs
-from condense.engine.artefact import CondensedDataset
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.checked import run_evaluator
 from condense.engine.pipeline import Pipeline, component_key
-from condense.engine.stages import run_evaluator
-from condense.engine.store import Payload
+from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.store import Payload
 from condense.interfaces import Evaluation, Evaluator, TrainingSet
 from condense.options import AugmentationSpec
 from condense.recipe import Resolved

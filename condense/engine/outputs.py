@@ -11,9 +11,8 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from condense.engine.export import check_writable, replace_folder
 from condense.engine.pipeline import Pipeline
-from condense.engine.store import write_atomic
+from condense.engine.runtime.files import check_writable, replace_folder, write_atomic
 from condense.errors import OptionError, OutputError
 
 SCORES = "scores.safetensors"

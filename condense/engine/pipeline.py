@@ -12,15 +12,8 @@ from typing import Any
 import torch
 
 from condense.data import content_digest
-from condense.engine import rng as rngs
-from condense.engine.artefact import CondensedDataset
-from condense.engine.astray import astray
-from condense.engine.context import EngineContext
-from condense.engine.guard import contents, guarded
-from condense.engine.match import match
-from condense.engine.match_state import named_snapshots, snapshots_among
-from condense.engine.soft_labels import has_soft_label, starting_logits
-from condense.engine.stages import (
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.checked import (
     check_frozen,
     initial_set,
     run_dataset,
@@ -29,7 +22,14 @@ from condense.engine.stages import (
     run_scorer,
     run_selector,
 )
-from condense.engine.store import Payload, Store
+from condense.engine.context import EngineContext
+from condense.engine.matching.divergence import astray
+from condense.engine.matching.loop import match
+from condense.engine.matching.soft_labels import has_soft_label, starting_logits
+from condense.engine.matching.state import named_snapshots, snapshots_among
+from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.guard import contents, guarded
+from condense.engine.runtime.store import Payload, Store
 from condense.errors import CapacityError, DataError
 from condense.interfaces import (
     LabeledData,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from condense.engine.device import peak_memory_mb
 from condense.engine.evaluation import Trial, baseline_trials, condensed_trial, own_augmentations
 from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.device import peak_memory_mb
 from condense.interfaces import Cost, Matcher
 
 MIB = 2**20

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-from condense.engine.artefact import CondensedDataset
-from condense.engine.device import peak_memory_mb
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.artefact.write import ARTEFACT, save_artefact
 from condense.engine.evaluation import baseline_trials, condensed_trial, evaluate
-from condense.engine.export import ARTEFACT, check_writable, save_artefact
-from condense.engine.features import FeatureOptions, by_difficulty, halves_of_test
-from condense.engine.folders import default_path
+from condense.engine.feature_space.network import FeatureOptions, by_difficulty, halves_of_test
 from condense.engine.pipeline import Pipeline, StageTime
-from condense.engine.store import Store
+from condense.engine.runtime.device import peak_memory_mb
+from condense.engine.runtime.files import check_writable, default_path
+from condense.engine.runtime.store import Store
 from condense.errors import DataError, OptionError
 from condense.interfaces import Evaluation, Progress, TrainingSet
 from condense.plugin.host import Host

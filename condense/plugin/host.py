@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from condense.errors import BrokenPlugin, DuplicateComponent, OptionError, closest
+from condense.kinds import KINDS, STAGES
 from condense.plugin import NAME, spec
-from condense.plugin.registry import KINDS, STAGES, Entry, Registry
+from condense.plugin.registry import Entry, Registry
 from condense.plugin.watch import Report, watched
 
 if TYPE_CHECKING:

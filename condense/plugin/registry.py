@@ -10,30 +10,6 @@ from condense.errors import DuplicateComponent, UnknownComponent, closest
 
 T = TypeVar("T")
 
-# kind on the command line → suffix of its hook
-KINDS = {
-    "data": "datasets",
-    "network": "networks",
-    "scorer": "scorers",
-    "selector": "selectors",
-    "matcher": "matchers",
-    "update-policy": "update_policies",
-    "augmentation": "augmentations",
-    "evaluator": "evaluators",
-    "method": "methods",
-    "preset": "presets",
-}
-# stage of a recipe → kind of its component
-STAGES = {
-    "data": "data",
-    "scorer": "scorer",
-    "selector": "selector",
-    "policy": "update-policy",
-    "matcher": "matcher",
-    "augmentation": "augmentation",
-    "evaluator": "evaluator",
-}
-
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):

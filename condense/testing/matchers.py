@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condense.engine.soft_labels import taught
+from condense.engine.matching.soft_labels import taught
 from condense.errors import BrokenPlugin
 from condense.options import Options
 from condense.plugin.host import Host

@@ -9,8 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from condense.errors import BrokenPlugin, CondenseError
+from condense.kinds import STAGES
 from condense.plugin.host import Host, build_host, check_component
-from condense.plugin.registry import STAGES, Entry, Registry
+from condense.plugin.registry import Entry, Registry
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
 from condense.testing.report import Check, run_all

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from condense.data import Geometry
-from condense.engine import rng as rngs
+from condense.engine.runtime import rng as rngs
 from condense.errors import CondenseError
 from condense.options import Options
 from condense.plugin.host import Host

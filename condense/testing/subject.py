@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from condense.data import content_digest
-from condense.engine.dynamics import DynamicsOptions
+from condense.engine.training.dynamics import DynamicsOptions
 from condense.options import Options
 from condense.plugin.host import Host, build_host
-from condense.plugin.watch import GlobalRandomness
+from condense.randomness import GlobalRandomness
 from condense.testing.toys import Given, WatchedContext, modes, toy_context
 
 TAGS = {

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from condense.data import Geometry, LabeledData, Normalization
 from condense.engine.context import EngineContext
-from condense.engine.progress import SilentProgress
+from condense.engine.runtime.progress import SilentProgress
 from condense.options import NetworkSpec
 from condense.plugin.host import Host
 from condense.results import Scores, Selection

@@ -9,9 +9,9 @@ import torch
 from torch import Generator, Tensor
 
 from condense.data import LabeledData, SyntheticSet
-from condense.engine.match import match
-from condense.engine.progress import SilentProgress
-from condense.engine.stages import initial_set, run_label_plan
+from condense.engine.checked import initial_set, run_label_plan
+from condense.engine.matching.loop import match
+from condense.engine.runtime.progress import SilentProgress
 from condense.errors import BrokenPlugin
 from condense.interfaces import Context
 from condense.options import Options

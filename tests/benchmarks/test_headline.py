@@ -344,7 +344,7 @@ def test_a_killed_matching_goes_on_from_its_checkpoint(run, whole, tmp_path):
     """SIGKILL once a checkpoint is there; the rest then needs fewer iterations than a whole run."""
     sitecustomize = tmp_path / "site" / "sitecustomize.py"
     sitecustomize.parent.mkdir()
-    lines = ["import condense.engine.match as m", "m.CHECKPOINT_SECONDS = 0.0"]
+    lines = ["import condense.engine.matching.loop as m", "m.CHECKPOINT_SECONDS = 0.0"]
     sitecustomize.write_text("\n".join(lines))
     process = start(flags(tmp_path, "--only", "scores,experts,match"), sitecustomize.parent)
     deadline = time.monotonic() + 60

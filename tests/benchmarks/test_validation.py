@@ -22,7 +22,8 @@ def validation(monkeypatch):
 
 def test_what_the_preset_says_for_the_data_holds(validation, host):
     """The recipe is that of a run; of the data only the test split is another."""
-    from condense.resolve import Request, flat, resolve
+    from condense.published import flat
+    from condense.resolve import Request, resolve
 
     flags = argparse.Namespace(
         preset=None, data="digits", method="selmatch", ipc=None, seed=3, share=0.2,
@@ -35,7 +36,7 @@ def test_what_the_preset_says_for_the_data_holds(validation, host):
     assert here.recipe["policy"].options.alpha == 0.8  # of quick for digits alone
     assert here.recipe.seed == 3
     # 1437 − Σ⌊n/5⌋, and the part that every other choice is made on
-    from condense.engine.validation import validation_part
+    from condense.engine.ingest.holdout import validation_part
 
     whole = run["data"].create().load(None)
     assert here.data.fingerprint == validation_part(whole, 0.2, 3).fingerprint

@@ -10,10 +10,10 @@ import click.testing
 import pytest
 from rich.console import Console
 
-from condense.engine.study import Cell
 from condense.errors import CondenseError
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
+from condense.studies.ablation.design import Cell
 
 VARY = ("--vary", "selector=random,window", "--vary", "policy=full,partial")
 
@@ -170,8 +170,8 @@ def test_a_folder_that_holds_something_else_is_refused_before_any_work(call, pla
 def test_on_a_terminal_the_table_stands_above_the_bars():
     from condense.cli.ablate import _live
     from condense.cli.progress import TerminalProgress
-    from condense.engine.ablate import Ablation, Row
-    from condense.engine.study import Study
+    from condense.studies.ablation.design import Study
+    from condense.studies.ablation.run import Ablation, Row
 
     cells = (Cell("base", {}, None, is_base=True), Cell("selector=random", {}, None))
     rows = (Row(cells[0], (0.25, 0.75)), Row(cells[1], (0.5, None)))
@@ -191,9 +191,9 @@ def test_on_a_terminal_the_table_stands_above_the_bars():
 
 def test_without_a_terminal_a_line_now_and_then_tells_how_far_it_is(monkeypatch):
     from condense.cli import ablate as command
-    from condense.engine.ablate import Ablation, Row
-    from condense.engine.progress import SilentProgress
-    from condense.engine.study import Study
+    from condense.engine.runtime.progress import SilentProgress
+    from condense.studies.ablation.design import Study
+    from condense.studies.ablation.run import Ablation, Row
 
     class Lines(SilentProgress):
         def __init__(self):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from condense.engine.store import Payload, Store
+from condense.engine.runtime.store import Payload, Store
 from condense.results import Evaluation
 
 

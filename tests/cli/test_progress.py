@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from condense.cli.progress import Pace, QuietProgress, TerminalProgress, make_progress
-from condense.engine.progress import SilentProgress
+from condense.engine.runtime.progress import SilentProgress
 
 
 def terminal():

@@ -9,8 +9,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from condense.engine.artefact import CondensedDataset
-from condense.engine.features import FeatureOptions
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.feature_space.network import FeatureOptions
 from condense.plugin.host import build_host
 
 KEYS = ("method", "data", "ipc", "seed", "artefact", "accuracy", "baselines", "stages")

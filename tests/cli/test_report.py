@@ -5,7 +5,7 @@ import json
 import click.testing
 import pytest
 
-from condense.engine.artefact import CondensedDataset
+from condense.engine.artefact.dataset import CondensedDataset
 from condense.plugin.host import build_host
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from condense import interfaces
 from condense.cli.main import COMMANDS, main
+from condense.kinds import KINDS
 from condense.plugin import spec
-from condense.plugin.registry import KINDS
 
 HOOKS = [f"condense_register_{suffix}" for suffix in KINDS.values()]
 PROTOCOLS = [

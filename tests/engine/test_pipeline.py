@@ -9,15 +9,15 @@ import pytest
 import torch
 from pydantic import Field
 
-import condense.engine.match
+import condense.engine.matching.loop
 from condense import Options
 from condense.data import Role
-from condense.engine.artefact import CondensedDataset
-from condense.engine.ingest import labeled_data
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.ingest.from_user import labeled_data
 from condense.engine.pipeline import Pipeline
-from condense.engine.progress import SilentProgress, SilentTask
 from condense.engine.run import run
-from condense.engine.store import Store
+from condense.engine.runtime.progress import SilentProgress, SilentTask
+from condense.engine.runtime.store import Store
 from condense.errors import BrokenPlugin, CapacityError, DataError
 from condense.interfaces import Scores, Selection
 from condense.plugin import hookimpl
@@ -497,7 +497,7 @@ LONG = {"matcher.iterations": 40, "matcher.steps": 1, "matcher.snapshots": [5, 2
 def test_an_interrupted_run_is_continued_to_the_same_bytes(
     pipeline, tmp_path, monkeypatch, title, at
 ):
-    monkeypatch.setattr(condense.engine.match, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(condense.engine.matching.loop, "CHECKPOINT_SECONDS", 0.0)
     run(pipeline(store="whole", options=LONG), tmp_path / "whole-out", False)
     stopped = pipeline(store="stopped", options=LONG, progress=Interrupt(title, at))
     with pytest.raises(KeyboardInterrupt):
@@ -515,7 +515,7 @@ def test_an_interrupted_run_is_continued_to_the_same_bytes(
 
 
 def test_a_damaged_checkpoint_is_not_trusted(pipeline, tmp_path, monkeypatch):
-    monkeypatch.setattr(condense.engine.match, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(condense.engine.matching.loop, "CHECKPOINT_SECONDS", 0.0)
     stopped = pipeline(store="stopped", options=LONG, progress=Interrupt("matching", 4))
     with pytest.raises(KeyboardInterrupt):
         stopped.condensed  # noqa: B018

@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from condense.data import TrainingSet
-from condense.engine import rng as rngs
-from condense.engine.capture import CapturedStep
 from condense.engine.context import EngineContext
-from condense.engine.lanes import train_each
-from condense.engine.precision import numerics
-from condense.engine.progress import SilentProgress
-from condense.engine.schedule import Schedule
-from condense.engine.store import Store
-from condense.engine.tensors import Batcher, network_inputs
-from condense.engine.train import Training, predict, train
+from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.precision import numerics
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import Store
+from condense.engine.training.batches import Batcher, network_inputs
+from condense.engine.training.concurrent import train_each
+from condense.engine.training.cuda_graph import CapturedStep
+from condense.engine.training.loop import Training, predict, train
+from condense.engine.training.schedule import Schedule
 from condense.options import AugmentationSpec, NetworkSpec
 from condense_plugins.matchers.trajectory.compiled import CompiledSteps
 from condense_plugins.matchers.trajectory.gradient import (

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from condense.engine.pipeline import Pipeline
-from condense.engine.progress import SilentProgress
 from condense.engine.run import run
-from condense.engine.store import Store
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import Store
 from condense.resolve import Request, resolve
 
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from condense.report.formats import percent, points, seconds, setting
+from condense.figures.formats import percent, points, seconds, setting
+from condense.figures.plots import Dot, Line, dots_figure, lines_figure
+from condense.figures.svg import PROPERTIES, SERIES, colour, dashes, draw
 from condense.report.page.figures import (
     DRAWN,
     accuracy_figure,
@@ -16,9 +18,7 @@ from condense.report.page.figures import (
     step_figure,
 )
 from condense.report.page.page import report_of
-from condense.report.page.plots import Dot, Line, dots_figure, lines_figure
 from condense.report.page.sources import read_sources
-from condense.report.page.svg import PROPERTIES, SERIES, colour, dashes, draw
 
 
 @pytest.fixture(scope="module")

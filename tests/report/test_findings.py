@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from condense.engine.evidence import Evidence
+from condense.report.diagnosis.evidence import Evidence
 from condense.report.page.findings import run_findings, shared_findings
 from condense.report.page.sources import read_sources
 from condense.results import Trace

@@ -15,11 +15,10 @@ import pytest
 from PIL import Image
 
 from condense.api import bind
-from condense.engine.artefact import CondensedDataset
-from condense.engine.evidence import gather
-from condense.engine.ingest import labeled_data
-from condense.engine.statistics import estimate
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError, OutputError
+from condense.report.diagnosis.evidence import gather
 from condense.report.page.page import (
     MARKER,
     check_page,
@@ -31,6 +30,7 @@ from condense.report.page.page import (
 )
 from condense.report.page.runs import differences
 from condense.report.page.sources import read_sources
+from condense.studies.statistics import estimate
 
 VOID = {"meta", "img", "path", "use", "br", "link", "input", "hr"}
 

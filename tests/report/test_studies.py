@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from condense.engine.compare import compared_recipes
-from condense.engine.statistics import estimate
 from condense.report.page.page import render, report_of
 from condense.report.page.sources import read_sources
 from condense.report.page.studies import split_half_of
 from condense.resolve import Request
+from condense.studies.comparison.run import compared_recipes
+from condense.studies.statistics import estimate
 
 
 def interval(values):

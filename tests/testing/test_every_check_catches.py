@@ -128,7 +128,7 @@ class Mean(Matcher):
     exact_options: ClassVar = {}
 
     def prepare(self, data, context, rng):
-        from condense.engine.tensors import network_inputs
+        from condense.engine.training.batches import network_inputs
 
         self.target = network_inputs(data, torch.arange(len(data))).mean(0)
 

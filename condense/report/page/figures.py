@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from condense.report.formats import percent
-from condense.report.page.plots import Dot, FigureView, Line, dots_figure, legend_above
+from condense.figures.formats import percent
+from condense.figures.plots import Dot, FigureView, Line, dots_figure, legend_above
+from condense.figures.svg import MUTED, colour, dashes, draw, log_scale
 from condense.report.page.runs import ArmView, RunView
-from condense.report.page.svg import MUTED, colour, dashes, draw, log_scale
 from condense.report.page.tables import arm_name, measure
 
 DRAWN = 400  # points of a line; more would make the page heavy and show nothing more

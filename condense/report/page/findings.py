@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from condense.engine import diagnosis
-from condense.engine.diagnosis import Finding
-from condense.engine.evidence import Evidence
-from condense.engine.soft_labels import label_shares
-from condense.report.formats import setting
+from condense.engine.matching.soft_labels import label_shares
+from condense.figures.formats import setting
+from condense.report.diagnosis import checks as diagnosis
+from condense.report.diagnosis.checks import Finding
+from condense.report.diagnosis.evidence import Evidence
 from condense.report.page.runs import OWN
 from condense.report.page.sources import RunSource
 

@@ -9,21 +9,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from condense.engine.condensed import CondensedSamples
-from condense.engine.diagnosis import Finding, sorted_findings
-from condense.engine.evidence import Evidence
-from condense.engine.export import MANIFEST, check_writable
-from condense.engine.labels import run_labels
-from condense.engine.store import write_atomic
+from condense.engine.artefact.samples import CondensedSamples
+from condense.engine.artefact.write import MANIFEST
+from condense.engine.runtime.files import check_writable, write_atomic
 from condense.errors import OutputError
-from condense.report import formats
+from condense.figures import formats
+from condense.figures.plots import FigureView, present
+from condense.report.diagnosis.checks import Finding, sorted_findings
+from condense.report.diagnosis.evidence import Evidence
 from condense.report.page import figures, studies, tables
 from condense.report.page.findings import evaluated_under, run_findings, shared_findings
-from condense.report.page.plots import FigureView, present
 from condense.report.page.runs import RunView, differences, run_view
 from condense.report.page.sources import STUDIES, Sources
 from condense.report.page.studies import StudyView
 from condense.report.page.tables import TableView
+from condense.studies.run_names import run_labels
 
 MARKER = '<meta name="generator" content="condense report">'
 LONGEST_LABEL = 40

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from condense.engine.condensed import CondensedSamples
-from condense.engine.preview import CLASSES, FROZEN, PAIRS, evenly
+from condense.engine.artefact.preview import CLASSES, FROZEN, PAIRS, evenly
+from condense.engine.artefact.samples import CondensedSamples
 
 LONGEST = 96  # pixels of the longer side kept
 

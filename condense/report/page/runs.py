@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any
 
-from condense.engine.condensed import CondensedSamples
-from condense.engine.diagnosis import Finding
-from condense.engine.soft_labels import label_shares
-from condense.engine.statistics import Estimate, estimate, unpaired
-from condense.plugin.registry import STAGES
+from condense.engine.artefact.samples import CondensedSamples
+from condense.engine.matching.soft_labels import label_shares
+from condense.figures.formats import setting
+from condense.kinds import STAGES
 from condense.recipe import flatten, recipe_toml
-from condense.report.formats import setting
+from condense.report.diagnosis.checks import Finding
 from condense.report.page.pictures import GridRow, grid
 from condense.report.page.sources import RunSource
+from condense.studies.statistics import Estimate, estimate, unpaired
 
 OWN = "condensed"  # the arm that is the set itself, in results.json
 # Options shown beside a component, where it has them; the recipe below has all of them.

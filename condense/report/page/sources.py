@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from condense.engine.artefact import CondensedDataset
-from condense.engine.export import MANIFEST, TENSORS
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.artefact.write import MANIFEST, TENSORS
 from condense.errors import DataError
 
 # the file that marks a study's folder → what the study is called

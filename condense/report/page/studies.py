@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from condense.engine.diagnosis import Finding, check_best, check_reliability, sorted_findings
-from condense.engine.statistics import estimate
 from condense.errors import DataError
-from condense.report.formats import points
-from condense.report.page.plots import Dot, FigureView, Line, dots_figure, lines_figure, present
+from condense.figures.formats import points
+from condense.figures.plots import Dot, FigureView, Line, dots_figure, lines_figure, present
+from condense.report.diagnosis.checks import Finding, check_best, check_reliability, sorted_findings
 from condense.report.page.sources import StudySource
 from condense.report.page.tables import Cell, TableView, figures
+from condense.studies.statistics import estimate
 
 PARTS, HALVES = ("all", "easy", "hard"), ("hard", "easy")
 

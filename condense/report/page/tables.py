@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from condense.engine.statistics import Estimate
-from condense.report.formats import percent, points, seconds
+from condense.figures.formats import percent, points, seconds
 from condense.report.page.runs import ArmView, ClassView, RunView
+from condense.studies.statistics import Estimate
 
 EACH = 10  # classes listed at either end where they are many
 LISTED = 20  # classes that are listed one by one

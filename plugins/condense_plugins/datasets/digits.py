@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from condense.data import LabeledData
-from condense.engine.ingest import labeled_data
+from condense.engine.ingest.from_user import labeled_data
 from condense.options import Options as BaseOptions
 from condense.plugin import hookimpl
 

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from condense.data import LabeledData, Normalization
-from condense.engine.ingest import labeled_data
+from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import Options as BaseOptions
 from condense.plugin import hookimpl

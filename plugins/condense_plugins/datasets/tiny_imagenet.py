@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from condense.data import LabeledData
-from condense.engine.ingest import labeled_data
+from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import Options as BaseOptions
 from condense.plugin import hookimpl

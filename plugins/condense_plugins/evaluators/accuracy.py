@@ -11,13 +11,13 @@ from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 from condense import hookimpl
-from condense.engine import rng as rngs
-from condense.engine.estimate import training_seconds
-from condense.engine.lanes import train_each
-from condense.engine.precision import PrecisionOption, settle_precision
-from condense.engine.schedule import Schedule, batches_per_epoch
-from condense.engine.tensors import Batcher
-from condense.engine.train import Training, predict
+from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.precision import PrecisionOption, settle_precision
+from condense.engine.training.batches import Batcher
+from condense.engine.training.concurrent import train_each
+from condense.engine.training.estimate import training_seconds
+from condense.engine.training.loop import Training, predict
+from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.interfaces import (
     Arm,
     Augmentation,

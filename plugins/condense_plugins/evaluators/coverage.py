@@ -10,9 +10,9 @@ import torch
 from torch import Generator, Tensor
 
 from condense import hookimpl
-from condense.engine.features import features_cost
-from condense.engine.neighbours import area_under
-from condense.engine.yardstick import CoverageOptions, make_yardstick
+from condense.engine.feature_space.neighbours import area_under
+from condense.engine.feature_space.network import features_cost
+from condense.engine.feature_space.radius import CoverageOptions, make_yardstick
 from condense.errors import DataError
 from condense.interfaces import (
     Arm,

@@ -21,14 +21,14 @@ import torch
 from pydantic import Field, field_validator
 from torch import Generator, Tensor
 
-from condense.engine import rng as rngs
-from condense.engine.cohort import missing_from, trained_or_stored
-from condense.engine.dynamics import DynamicsOptions, dynamics_schedule
-from condense.engine.estimate import training_seconds
 from condense.engine.ranking import rank_correlation
-from condense.engine.schedule import batches_per_epoch
-from condense.engine.tensors import Batcher
-from condense.engine.train import Training, predict
+from condense.engine.runtime import rng as rngs
+from condense.engine.training.batches import Batcher
+from condense.engine.training.concurrent import missing_from, trained_or_stored
+from condense.engine.training.dynamics import DynamicsOptions, dynamics_schedule
+from condense.engine.training.estimate import training_seconds
+from condense.engine.training.loop import Training, predict
+from condense.engine.training.schedule import batches_per_epoch
 from condense.errors import DataError
 from condense.interfaces import Context, Cost, LabeledData, Task, TrainingSet
 

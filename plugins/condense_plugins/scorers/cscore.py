@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from condense import hookimpl
-from condense.engine.dynamics import dynamics_cost, dynamics_options
+from condense.engine.training.dynamics import dynamics_cost, dynamics_options
 from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
 from condense_plugins.scorers._holdout import (
     HoldoutOptions,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from condense.engine.ranked import hardest_first, ranked_classes, require
 from condense.interfaces import Budget, LabeledData, Scores, Selection
+from condense.selection import hardest_first, ranked_classes, require
 
 __all__ = ["hardest_first", "require", "take_ranks"]
 

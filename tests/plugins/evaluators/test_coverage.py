@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from condense.data import TrainingSet
+from condense.engine.checked import run_evaluator
 from condense.engine.evaluation import evaluate, random_trial, whole_trial
 from condense.engine.pipeline import Pipeline
-from condense.engine.progress import SilentProgress
-from condense.engine.stages import run_evaluator
-from condense.engine.store import Store
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import Store
 from condense.errors import BrokenPlugin, DataError
 from condense.options import parse_assignment
 from condense.resolve import Request, resolve
@@ -45,7 +45,7 @@ def test_the_test_split_covers_itself(evaluator, context, tiny_images):
 
 
 def test_a_value_for_each_network_by_plain_distances(evaluator, context, tiny_images):
-    from condense.engine.features import trained_network
+    from condense.engine.feature_space.network import trained_network
 
     training, tests = TrainingSet.of(tiny_images), TrainingSet.of(tiny_images.test)
     small = TrainingSet.of(tiny_images.subset(torch.arange(0, 90, 11)))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from condense.engine.lanes import train_each
+from condense.engine.training.concurrent import train_each
 from condense.errors import CapacityError
 from condense.options import NetworkSpec
 from condense_plugins.matchers.trajectory import experts

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.utils import parameters_to_vector
 
-from condense.engine.tensors import network_inputs
+from condense.engine.training.batches import network_inputs
 from condense.options import NetworkSpec, build_options
 from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions

@@ -8,14 +8,14 @@ import torch
 from torch.nn import functional as F
 from torch.nn.utils import parameters_to_vector
 
-from condense.engine import rng as rngs
-from condense.engine.lanes import train_each
-from condense.engine.match import match
-from condense.engine.progress import SilentProgress
-from condense.engine.schedule import Schedule
-from condense.engine.stages import initial_set
-from condense.engine.tensors import Batcher
-from condense.engine.train import train
+from condense.engine.checked import initial_set
+from condense.engine.matching.loop import match
+from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.training.batches import Batcher
+from condense.engine.training.concurrent import train_each
+from condense.engine.training.loop import train
+from condense.engine.training.schedule import Schedule
 from condense.errors import CapacityError, OptionError
 from condense.interfaces import Role, Selection, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, build_options

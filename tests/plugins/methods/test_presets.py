@@ -2,7 +2,8 @@
 
 import pytest
 
-from condense.resolve import Request, flat, preset_differences, resolve
+from condense.published import flat, preset_differences
+from condense.resolve import Request, resolve
 
 # (data, ipc): alpha, beta, image lr, evaluation epochs — copied from the paper's table by hand
 TABLE = {

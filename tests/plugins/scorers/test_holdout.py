@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from condense.data import LabeledData, TrainingSet
-from condense.engine import rng as rngs
-from condense.engine.dynamics import dynamics_schedule
-from condense.engine.stages import run_scorer
-from condense.engine.tensors import Batcher
-from condense.engine.train import predict, train
+from condense.engine.checked import run_scorer
+from condense.engine.runtime import rng as rngs
+from condense.engine.training.batches import Batcher
+from condense.engine.training.dynamics import dynamics_schedule
+from condense.engine.training.loop import predict, train
 from condense.errors import DataError, OptionError
 from condense.options import build_options
 from condense_plugins.scorers import _holdout

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from condense.data import LabeledData
-from condense.engine.dynamics import run_dynamics, sample_figures
-from condense.engine.stages import run_scorer
+from condense.engine.checked import run_scorer
+from condense.engine.training.dynamics import run_dynamics, sample_figures
 from condense.results import Dynamics
 from condense_plugins.scorers.cscore import CScorer
 from condense_plugins.scorers.el2n import El2nScorer
@@ -160,7 +160,7 @@ def test_planted_label_noise_ranks_hardest(options, noisy_digits, context):
 
 
 def test_scorers_of_equal_options_share_one_pass(tiny_images, context, monkeypatch):
-    from condense.engine import dynamics
+    from condense.engine.training import dynamics
 
     trained = []
     real = dynamics._training
@@ -310,10 +310,10 @@ def test_replicates_average_to_the_scores(tiny_images, context):
 def test_el2n_is_the_norm_of_a_network_in_eval_mode_after_so_many_epochs(tiny_images, context):
     """Against a network trained here, by the paper's formula: no augmentation, running norms."""
     from condense.data import TrainingSet
-    from condense.engine import rng as rngs
-    from condense.engine.dynamics import dynamics_schedule
-    from condense.engine.tensors import Batcher
-    from condense.engine.train import train
+    from condense.engine.runtime import rng as rngs
+    from condense.engine.training.batches import Batcher
+    from condense.engine.training.dynamics import dynamics_schedule
+    from condense.engine.training.loop import train
 
     options = El2nScorer.Options(**{**TINY, "networks": 1, "epochs": 2, "eval_epoch": 2})
     values = El2nScorer(options).replicates(tiny_images, context, generator(6))[0]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from condense.data import LabeledData, Normalization
-from condense.engine.stages import run_selector
+from condense.engine.checked import run_selector
 from condense.errors import DataError, OptionError
 from condense.options import build_options
 from condense.results import Budget, Scores

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from condense.engine.stages import run_policy
+from condense.engine.checked import run_policy
 from condense.errors import OptionError
 from condense.options import build_options
 from condense.results import Selection

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Generator
 
 from condense import hookimpl
-from condense.engine.dynamics import DynamicsOptions
+from condense.engine.training.dynamics import DynamicsOptions
 from condense.interfaces import Context, LabeledData, Scorer, Scores
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator
 
-from condense.engine import rng as rngs
-from condense.engine.estimate import time_call, training_seconds
-from condense.engine.stages import initial_set
+from condense.engine.checked import initial_set
+from condense.engine.runtime import rng as rngs
+from condense.engine.training.estimate import time_call, training_seconds
 from condense.interfaces import Context, Cost, LabeledData, Selection
 from condense_plugins.matchers.trajectory.experts import (
     expert_schedule,

@@ -9,13 +9,13 @@ from typing import Any
 
 from torch import Generator, Tensor
 
-from condense.engine import rng as rngs
-from condense.engine.cohort import missing_from, trained_or_stored
-from condense.engine.device import available_memory
-from condense.engine.precision import settle_precision
-from condense.engine.schedule import Schedule, batches_per_epoch
-from condense.engine.tensors import Batcher
-from condense.engine.train import Training
+from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.device import available_memory
+from condense.engine.runtime.precision import settle_precision
+from condense.engine.training.batches import Batcher
+from condense.engine.training.concurrent import missing_from, trained_or_stored
+from condense.engine.training.loop import Training
+from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.errors import CapacityError
 from condense.interfaces import Context, LabeledData, Task, TrainingSet
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions

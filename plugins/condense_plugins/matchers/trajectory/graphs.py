@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condense.engine.capture import capture
+from condense.engine.training.cuda_graph import capture
 from condense_plugins.matchers.trajectory.gradient import Batch, StepBack, Steps
 
 

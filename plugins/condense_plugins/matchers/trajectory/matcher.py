@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from condense.engine.precision import numerics, settle_precision
+from condense.engine.runtime.precision import numerics, settle_precision
 from condense.interfaces import (
     Augmentation,
     Context,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from condense.engine.precision import PrecisionOption
+from condense.engine.runtime.precision import PrecisionOption
 from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec, Options
 
 ExpertDtype = Literal["fp32", "bf16"]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from condense.engine.tensors import channels_last
+from condense.engine.training.batches import channels_last
 from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps, StepBack
 from condense_plugins.matchers.trajectory.rules import Rule, rules_of
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from condense.engine import rng as rngs
-from condense.engine.precision import Precision, numerics
-from condense.engine.tensors import Batcher
+from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.precision import Precision, numerics
+from condense.engine.training.batches import Batcher
 from condense.interfaces import Context, LabeledData, TrainingSet
 from condense_plugins.matchers.trajectory.student import Student
 

@@ -1,0 +1,1 @@
+"""The small set: as a Dataset, as files, as a picture."""

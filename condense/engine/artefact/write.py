@@ -1,0 +1,159 @@
+"""Writing a condensed set: as an artefact folder, an image folder, or an .npz."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from condense.engine.artefact.preview import draw_preview
+from condense.engine.artefact.samples import CondensedSamples
+from condense.engine.runtime.files import check_writable, replace_folder, write_atomic
+from condense.errors import OutputError
+from condense.recipe import recipe_toml
+
+TENSORS = "condensed.safetensors"
+MANIFEST = "manifest.json"
+# What a folder of ours may hold, its marker first; a folder with anything else is never replaced.
+ARTEFACT = (
+    *(MANIFEST, TENSORS, "recipe.toml", "trace.csv", "preview.png", "results.json"),
+    *("run.log.json", "snapshots/iteration-*.safetensors"),
+)
+IMAGES = ("index.csv", "train/*/*-real.png", "train/*/*-distilled.png")
+
+
+def save_artefact(
+    condensed: CondensedSamples, folder: Path, extra: dict[str, str] | None = None
+) -> Path:
+    """Write ``condensed`` to ``folder``, all or nothing.
+
+    Args:
+        condensed: the set.
+        folder: replaced if it holds an artefact already.
+        extra: further text files by name (results, log).
+
+    Raises:
+        OutputError: if ``folder`` cannot be written or holds something else.
+    """
+
+    def fill(draft: Path) -> None:
+        blob = condensed.to_bytes()
+        (draft / TENSORS).write_bytes(blob)
+        manifest = condensed.manifest(blob)
+        (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        (draft / "recipe.toml").write_text(recipe_toml(condensed.recipe), encoding="utf-8")
+        (draft / "trace.csv").write_text(trace_csv(condensed))
+        for iteration, inputs in condensed.snapshots.items():
+            path = snapshot_path(draft, iteration)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(safetensors.torch.save({"inputs": inputs.contiguous()}))
+        if condensed.geometry.is_image:
+            draw_preview(condensed, draft / "preview.png")
+        for name, text in (extra or {}).items():
+            (draft / name).write_text(text, encoding="utf-8")
+
+    return replace_folder(folder, fill, ARTEFACT)
+
+
+def snapshot_path(folder: Path, iteration: int) -> Path:
+    """Where the snapshot of ``iteration`` lies in an artefact."""
+    return folder / "snapshots" / f"iteration-{iteration:06d}.safetensors"
+
+
+def trace_csv(condensed: CondensedSamples) -> str:
+    """``iteration,loss,step_size``, one line per matching iteration."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["iteration", "loss", "step_size"])
+    pairs = zip(condensed.trace.loss, condensed.trace.step_size, strict=True)
+    writer.writerows([i, f"{a:.9g}", f"{b:.9g}"] for i, (a, b) in enumerate(pairs, 1))
+    return out.getvalue()
+
+
+def to_image_folder(condensed: CondensedSamples, folder: Path) -> Path:
+    """``folder/train/CLASS/NNNNN-ROLE.png`` plus ``index.csv``; reads back as ``folder:PATH``.
+
+    Distilled values are rounded and clamped to 0–255, so train on the artefact itself where the
+    last tenth of a point matters.
+
+    Raises:
+        OutputError: if it cannot be written; DataError for feature vectors.
+    """
+    from PIL import Image
+
+    images = condensed.images.numpy()
+    names = folder_names(condensed.classes)
+
+    def fill(draft: Path) -> None:
+        rows = []
+        for i, (image, label) in enumerate(zip(images, condensed.labels.tolist(), strict=True)):
+            role = "distilled" if condensed.distilled[i] else "real"
+            path = draft / "train" / names[label] / f"{i:05d}-{role}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
+            relative = path.relative_to(draft).as_posix()
+            rows.append([relative, condensed.classes[label], role, int(condensed.source_index[i])])
+        with (draft / "index.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["file", "class", "role", "source_index"], *rows])
+
+    return replace_folder(folder, fill, IMAGES)
+
+
+def folder_names(classes: tuple[str, ...]) -> list[str]:
+    """One safe and distinct folder name per class."""
+    names: list[str] = []
+    for number, name in enumerate(classes):
+        safe = re.sub(r"[^\w.\- ]+", "_", name).strip(" .") or f"class-{number}"
+        names.append(safe if safe.lower() not in (n.lower() for n in names) else f"{safe}-{number}")
+    return names
+
+
+def to_npz(condensed: CondensedSamples, path: Path) -> Path:
+    """One .npz that ``npz:PATH`` reads: train_images, train_labels, classes.
+
+    Besides: ``inputs`` (float32, normalised, lossless), ``role``, ``source_index``, ``mean``,
+    ``std``; and ``soft_labels`` (float32 [M, C]) where labels were learned. ``npz:PATH`` does not
+    read those: ``train_labels`` are the classes that samples were chosen for.
+
+    Raises:
+        OutputError: if it cannot be written or does not end in .npz.
+    """
+    if path.suffix != ".npz":
+        raise OutputError(f"{path} must end in .npz; choose another name (--out)")
+    check_writable(path)
+    mean, std = (torch.tensor(v, dtype=torch.float32) for v in _statistics(condensed))
+    samples = condensed.images if condensed.geometry.is_image else condensed.inputs * std + mean
+    buffer = io.BytesIO()
+    soft = condensed.soft_labels
+    learned: dict[str, Any] = {} if soft is None else {"soft_labels": soft.numpy()}
+    np.savez(
+        buffer,
+        train_images=samples.numpy(),
+        train_labels=condensed.labels.numpy(),
+        classes=np.array(condensed.classes),
+        inputs=condensed.inputs.numpy(),
+        role=condensed.role.numpy(),
+        source_index=condensed.source_index.numpy(),
+        mean=mean.numpy(),
+        std=std.numpy(),
+        **learned,
+    )
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, buffer.getvalue())
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror or error}; choose another place (--out)"
+        ) from None
+    return path
+
+
+def _statistics(condensed: CondensedSamples) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return condensed.normalization.mean, condensed.normalization.std

@@ -1,0 +1,264 @@
+"""Running one component under the engine's checks, so that a wrong one is named, not trusted."""
+
+from __future__ import annotations
+
+import inspect
+
+import torch
+from torch import Generator, Tensor
+
+from condense.engine.runtime.guard import contents, guarded
+from condense.engine.training.batches import network_inputs
+from condense.errors import BrokenPlugin, CondenseError
+from condense.interfaces import (
+    Arm,
+    Augmentation,
+    Budget,
+    Context,
+    Dataset,
+    Evaluation,
+    Evaluator,
+    LabeledData,
+    LabelPlan,
+    Role,
+    Scorer,
+    Scores,
+    Selection,
+    Selector,
+    SyntheticSet,
+    TrainingSet,
+    UpdatePolicy,
+)
+from condense.options import FLOAT32_MAX
+
+
+def run_scorer(scorer: Scorer, data: LabeledData, context: Context, rng: Generator) -> Scores:
+    """Scores of ``data``'s training split, checked.
+
+    Raises:
+        BrokenPlugin: if they are not one finite number per sample, or as :func:`guarded` does.
+    """
+    with guarded("scorer", scorer, *contents(data)):
+        result = scorer.score(data.without_test(), context, rng)
+    if not isinstance(result, Scores):
+        try:
+            plain = torch.as_tensor(result)
+        except (TypeError, ValueError, RuntimeError):
+            raise BrokenPlugin(
+                f"scorer '{scorer.name}' returned {_kind(result)}, expected a float tensor "
+                f"({len(data)},)"
+            ) from None
+        result = Scores(plain, data.fingerprint, scorer.name)
+    values = result.values.detach().to("cpu", torch.float32)
+    _require(
+        values.shape == (len(data),),
+        f"scorer '{scorer.name}' returned shape {tuple(values.shape)}, expected ({len(data)},)",
+    )
+    bad = torch.nonzero(~torch.isfinite(values)).flatten()
+    if len(bad):
+        raise BrokenPlugin(
+            f"scorer '{scorer.name}' rated sample {int(bad[0])} {float(values[bad[0]])}, "
+            "scores must be finite"
+        )
+    return Scores(values, data.fingerprint, result.estimator, result.standard_error)
+
+
+def run_selector(
+    selector: Selector, data: LabeledData, scores: Scores | None, budget: Budget, rng: Generator
+) -> Selection:
+    """The selection, checked: exactly the budget of every class, no sample twice.
+
+    Raises:
+        BrokenPlugin: if it is anything else, or as :func:`guarded` does.
+    """
+    given = contents(data) if scores is None else (*contents(data), scores.values)
+    with guarded("selector", selector, *given):
+        selection = selector.select(data.without_test(), scores, budget, rng)
+    who = f"selector '{selector.name}'"
+    _require(
+        isinstance(selection, Selection),
+        f"{who} returned {_kind(selection)}, expected a Selection",
+    )
+    counts = budget.counts(data)
+    indices = selection.indices
+    _require(
+        indices.dtype == torch.int64 and indices.dim() == 1,
+        f"{who} returned {indices.dtype} of shape {tuple(indices.shape)}, expected int64 [M]",
+    )
+    _require(
+        len(indices) == 0 or bool(((indices >= 0) & (indices < len(data))).all()),
+        f"{who} returned positions outside 0…{len(data) - 1}",
+    )
+    _require(len(torch.unique(indices)) == len(indices), f"{who} chose a sample twice")
+    got = torch.bincount(data.labels[indices], minlength=len(counts)).tolist()
+    _require(
+        tuple(got) == counts == tuple(selection.counts),
+        f"{who} returned {got} samples per class, asked were {list(counts)}",
+    )
+    _require(
+        torch.equal(selection.labels, data.labels[indices])
+        and bool((selection.labels.diff() >= 0).all()),
+        f"{who} did not group its samples by class",
+    )
+    return selection
+
+
+def run_policy(policy: UpdatePolicy, selection: Selection) -> Tensor:
+    """bool [M] of distilled samples, checked.
+
+    Raises:
+        BrokenPlugin: if it is of another type or length, or as :func:`guarded` does.
+    """
+    with guarded("update-policy", policy, selection.indices, selection.labels):
+        mask = policy.split(selection)
+    _require(
+        isinstance(mask, Tensor),
+        f"update-policy '{policy.name}' returned {_kind(mask)}, expected a bool tensor",
+    )
+    _require(
+        mask.dtype == torch.bool and mask.shape == selection.indices.shape,
+        f"update-policy '{policy.name}' returned {mask.dtype} {tuple(mask.shape)}, "
+        f"expected bool ({len(selection.indices)},)",
+    )
+    return mask
+
+
+def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
+    """What ``policy`` wants done with labels, checked; None where they stay as they are.
+
+    Raises:
+        BrokenPlugin: if it is anything but a sound plan, or as :func:`guarded` does.
+    """
+    if inspect.getattr_static(policy, "label_plan", None) is None:
+        return None  # looked up without running it: a property's own AttributeError is a fault
+    who = f"update-policy '{policy.name}'"
+    with guarded("update-policy", policy):
+        plan: LabelPlan | None = policy.label_plan  # type: ignore[attr-defined]
+    if plan is None:
+        return None
+    _require(
+        isinstance(plan, LabelPlan), f"{who} has label_plan {_kind(plan)}, expected a LabelPlan"
+    )
+    rates, choices = (plan.lr, plan.momentum, plan.confidence), (plan.taught, plan.all_samples)
+    _require(
+        all(isinstance(rate, int | float) and not isinstance(rate, bool) for rate in rates)
+        and all(isinstance(choice, bool) for choice in choices)
+        and 0 <= plan.lr <= FLOAT32_MAX
+        and 0 <= plan.momentum < 1
+        and 0 < plan.confidence < 1,
+        f"{who} has {plan}, expected a finite lr of at least 0, momentum in [0, 1), confidence "
+        "in (0, 1), taught and all_samples true or false",
+    )
+    return plan
+
+
+def initial_set(
+    data: LabeledData, selection: Selection, distilled: Tensor, step_size: float
+) -> SyntheticSet:
+    """The set before matching: every sample equal to its source."""
+    role = torch.where(distilled, int(Role.DISTILLED), int(Role.REAL)).to(torch.uint8)
+    return SyntheticSet(
+        network_inputs(data, selection.indices),
+        selection.labels.clone(),
+        role,
+        selection.indices.clone(),
+        torch.tensor(step_size, dtype=torch.float32),
+    )
+
+
+def check_frozen(synthetic: SyntheticSet, initial: SyntheticSet) -> None:
+    """That no frozen sample moved.
+
+    Raises:
+        CondenseError: if one did; a bug of a plugin that wrote into the set.
+    """
+    real = initial.role == Role.REAL
+    if not torch.equal(synthetic.inputs[real], initial.inputs[real]):
+        raise CondenseError("a frozen sample was changed during matching; the matcher wrote to it")
+
+
+def run_dataset(dataset: Dataset, context: Context) -> LabeledData:
+    """The data that ``dataset`` loads, checked.
+
+    Raises:
+        BrokenPlugin: if they are not of the form of :class:`LabeledData`, or as :func:`guarded`
+            does.
+    """
+    with guarded("data", dataset):
+        data = dataset.load(context)
+    who = f"data '{dataset.name}'"
+    _require(
+        isinstance(data, LabeledData),
+        f"{who} returned {_kind(data)}, expected a condense.data.LabeledData",
+    )
+    for split, part in (("train", data), ("test", data.test)):
+        if part is not None:
+            _check_split(f"{who} ({split})", part)
+    return data
+
+
+def _check_split(who: str, data: LabeledData) -> None:
+    inputs, labels = data.inputs, data.labels
+    images = inputs.dim() == 4 and inputs.dtype == torch.uint8
+    _require(
+        images or (inputs.dim() == 2 and inputs.dtype == torch.float32),
+        f"{who} has inputs {_described(inputs)}, expected uint8 [N, H, W, C] or float32 [N, D]",
+    )
+    _require(
+        labels.dtype == torch.int64 and labels.shape == inputs.shape[:1] and len(labels) > 0,
+        f"{who} has labels {_described(labels)}, expected int64 ({len(inputs)},), at least one",
+    )
+    low, high = int(labels.min()), int(labels.max())
+    _require(
+        0 <= low and high < len(data.classes),
+        f"{who} has labels {low} to {high}, expected 0 to {len(data.classes) - 1} as there are "
+        f"{len(data.classes)} classes",
+    )
+
+
+def run_evaluator(
+    evaluator: Evaluator,
+    arm: Arm,
+    test: TrainingSet,
+    augmentation: Augmentation,
+    context: Context,
+    rng: Generator,
+) -> Evaluation:
+    """The evaluation of ``arm``, checked.
+
+    Raises:
+        BrokenPlugin: if accuracies are missing or outside 0-1, or as :func:`guarded` does.
+    """
+    with guarded("evaluator", evaluator, test.inputs, test.labels):
+        result = evaluator.evaluate(arm, test, augmentation, context, rng)
+    who = f"evaluator '{evaluator.name}'"
+    _require(
+        isinstance(result, Evaluation),
+        f"{who} returned {_kind(result)}, expected a condense.data.Evaluation",
+    )
+    _require(
+        result.n > 0 and all(0 <= v <= 1 for v in (*result.values, *result.per_class)),
+        f"{who} returned {list(result.values)}, expected at least one accuracy, all in 0-1",
+    )
+    right = result.right
+    _require(
+        right is None or (right.dtype == torch.float32 and right.shape == test.labels.shape),
+        f"{who} returned right {_described(right)}, expected float32 ({len(test)},) or None",
+    )
+    return result
+
+
+def _described(value: object) -> str:
+    """Type and shape, for messages."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    return _kind(value)
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise BrokenPlugin(message)

@@ -1,0 +1,1 @@
+"""The one matching loop: its updates, its state, labels that are learned."""

@@ -1,0 +1,35 @@
+"""What matching has thrown far away trains nothing, finite as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
+
+from condense.data import LabeledData
+from condense.engine.training.batches import reach
+from condense.options import Options
+
+FAR = 100.0  # pixel ranges; distilled images of sound runs stay within a few
+FAR_LOGIT = 1000.0  # logits; those of sound runs stay within some tens
+
+
+def astray(matched: Mapping[str, Tensor], data: LabeledData, policy: Options) -> Iterator[str]:
+    """A note on distilled samples, and one on learned labels, that are far from any sense.
+
+    Args:
+        matched: what matching gave: ``distilled``, and ``label_logits`` where labels were learned.
+        data: that the samples are of.
+        policy: options of the update policy, for what to lower.
+    """
+    logits = matched.get("label_logits")
+    most = 0.0 if logits is None else float(logits.abs().max())
+    if most > FAR_LOGIT:
+        lower = "; lower policy.label_lr" * hasattr(policy, "label_lr")
+        yield f"note: label logits reach {most:.3g}, as after their learning has diverged{lower}"
+    far = reach(matched["distilled"], data.normalization) if data.geometry.is_image else 0.0
+    if far > FAR:
+        yield (
+            f"note: distilled samples reach {far:.3g} times the pixel range, as after matching "
+            "has diverged; lower matcher.image_lr"
+        )

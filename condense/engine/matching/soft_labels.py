@@ -1,0 +1,97 @@
+"""Learned labels: which samples have one, where they start, and what they say in the end."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import one_hot
+
+from condense.engine.runtime.guard import contents, guarded
+from condense.errors import BrokenPlugin, OptionError
+from condense.interfaces import Context, LabeledData, LabelPlan, Matcher, Role, SyntheticSet
+
+CERTAIN = 200.0  # a logit above the others' by which softmax is 1 and 0 exactly, in float32
+
+
+def has_soft_label(plan: LabelPlan, role: Tensor) -> Tensor:
+    """bool [M], true for samples whose label is learned: all, or those of role DISTILLED."""
+    return (role == Role.DISTILLED) | plan.all_samples
+
+
+def starting_logits(
+    plan: LabelPlan,
+    synthetic: SyntheticSet,
+    matcher: Matcher,
+    data: LabeledData,
+    context: Context,
+    rng: Generator,
+) -> Tensor:
+    """float32 [M, C] on the CPU, the label logits before the first iteration.
+
+    Args:
+        plan: of the update policy.
+        synthetic: the set before matching, on the CPU.
+        matcher: prepared on ``data``.
+        data: the training split.
+        context, rng: as for ``matcher.prepare``.
+
+    Raises:
+        OptionError: if the matcher has no teachers to ask.
+        BrokenPlugin: if what they say is not one finite row of logits a sample.
+    """
+    classes = len(data.classes)
+    own = one_hot(synthetic.labels, classes).float()
+    if plan.taught:
+        logits = taught(matcher, data, synthetic, context, rng)
+    else:  # p/(1-p) times as probable as all others together, which have equal parts
+        odds = plan.confidence / (1 - plan.confidence) * (classes - 1)
+        logits = own * math.log(odds)
+    return torch.where(has_soft_label(plan, synthetic.role)[:, None], logits, own * CERTAIN)
+
+
+def label_shares(soft: Tensor, labels: Tensor) -> tuple[float, int, int]:
+    """What soft labels say of the class that a sample was chosen for.
+
+    Args:
+        soft: [M, C], a distribution over the classes each.
+        labels: int64 [M].
+
+    Returns:
+        its mean probability in 0–1; how many put another class first; M.
+    """
+    own = float(soft.gather(1, labels[:, None]).mean())
+    return own, int((soft.argmax(1) != labels).sum()), len(labels)
+
+
+def taught(
+    matcher: Matcher, data: LabeledData, synthetic: SyntheticSet, context: Context, rng: Generator
+) -> Tensor:
+    """float32 [M, C] on the CPU, what the teachers of ``matcher`` say of the source samples.
+
+    Raises:
+        OptionError, BrokenPlugin: as :func:`starting_logits` does.
+    """
+    ask = getattr(matcher, "label_logits", None)
+    if ask is None:
+        raise OptionError(
+            f"matcher '{matcher.name}' has no teachers (label_logits) that labels could start "
+            "from, as this update policy asks; take another matcher or policy, or have labels "
+            "start at the classes (policy.start=class of learned-labels)"
+        )
+    with guarded("matcher", matcher, *contents(data)):
+        logits = ask(data, synthetic.source_index, context, rng)
+    shape = (len(synthetic), len(data.classes))
+    if not isinstance(logits, Tensor):
+        got = type(logits).__name__
+    elif not logits.is_floating_point() or tuple(logits.shape) != shape:
+        got = f"{logits.dtype} of shape {tuple(logits.shape)}"
+    elif not bool(torch.isfinite(logits).all()):
+        got = "values that are not finite"
+    else:
+        return logits.detach().to("cpu", torch.float32)
+    raise BrokenPlugin(
+        f"matcher '{matcher.name}' returned {got} from label_logits, expected finite floats of "
+        f"shape {shape}"
+    )

@@ -1,0 +1,1 @@
+"""What everything stands on: store, files, device, precision, seeds, progress."""

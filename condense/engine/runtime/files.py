@@ -1,0 +1,123 @@
+"""Writing files and folders whole or not at all, and what they are called by default."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from condense.errors import OutputError
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write ``data`` so that ``path`` holds all of it or what it held before."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def check_writable(target: Path, owned: Sequence[str] = ()) -> None:
+    """That ``target`` can be written, before any work is done for it.
+
+    Args:
+        target: a file, or a folder where ``owned`` is given.
+        owned: patterns of what an existing folder may hold to be replaced, its marker first.
+
+    Raises:
+        OutputError: naming the path and what stands in the way.
+    """
+    parent = target.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise OutputError(
+            f"{target} cannot be written: {parent} is not a writable folder; choose another place "
+            "(--out)"
+        )
+    if not target.exists():
+        return
+    if not owned:
+        if target.is_dir():
+            raise OutputError(f"{target} exists and is a folder; choose a file name (--out)")
+        return
+    if not target.is_dir():
+        raise OutputError(f"{target} exists and is a file; choose another place (--out)")
+    if not os.access(target, os.W_OK):
+        raise OutputError(f"{target} cannot be written; choose another place (--out)")
+    foreign = _foreign_file(target, owned)
+    if foreign is not None:
+        raise OutputError(
+            f"{target} exists and holds other files ({foreign}); choose a new or empty folder "
+            "(--out)"
+        )
+
+
+def _foreign_file(folder: Path, owned: Sequence[str]) -> str | None:
+    """A file in ``folder`` that none of ``owned`` matches, or any where the marker is missing."""
+    ours = (folder / owned[0]).is_file()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_dir() and not (ours and any(fnmatchcase(name, o) for o in owned)):
+            return name
+    return None
+
+
+def replace_folder(target: Path, fill: Callable[[Path], None], owned: Sequence[str]) -> Path:
+    """``target`` filled by ``fill`` in a draft beside it, then put in place by rename.
+
+    Args:
+        owned: patterns of what an existing folder may hold to be replaced, its marker first.
+
+    Raises:
+        OutputError: if it cannot be written or holds something else.
+    """
+    check_writable(target, owned)
+    try:
+        target.absolute().parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.absolute().parent))
+        try:
+            draft.chmod(0o755)
+            fill(draft)
+            if target.exists():
+                old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=draft.parent))
+                target.rename(old / "gone")
+                draft.rename(target)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                draft.rename(target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(
+            f"{target} cannot be written: {error.strerror or error}; choose another place (--out)"
+        ) from None
+    return target
+
+
+def default_path(what: str, data: str, parts: Any, middle: str = "") -> Path:
+    """``runs/WHAT-DATA-HASH``, or ``runs/WHAT-DATA-MIDDLE-HASH``.
+
+    Args:
+        what: the command or method.
+        data: name of the data; what a file name should not hold becomes a dash.
+        parts: JSON-ready, everything the content depends on; eight digits of its SHA-256 are used.
+        middle: further words.
+    """
+    short = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
+    safe = re.sub(r"[^\w.]+", "-", data).strip("-") or "data"
+    return Path("runs") / "-".join(part for part in (what, safe, middle, short) if part)

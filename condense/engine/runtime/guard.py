@@ -1,0 +1,70 @@
+"""Watching a component at work: what it breaks is named, put right where it can be, not stored."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
+
+from condense.data import LabeledData, content_digest
+from condense.errors import BrokenPlugin, CondenseError
+from condense.randomness import GlobalRandomness
+
+OURS = ("condense", "condense_plugins")  # whose bugs keep their traceback
+
+
+@contextlib.contextmanager
+def guarded(kind: str, component: Any, *tensors: Tensor) -> Iterator[None]:
+    """Run one method of ``component`` inside.
+
+    Args:
+        kind: as on the command line, for messages.
+        component: whose method runs.
+        tensors: what it was given and must leave as it is (CPU).
+
+    Raises:
+        BrokenPlugin: if it changed its input or global randomness (which is put back first), or
+            raised something that is no :class:`CondenseError` and is not of this package. Nothing
+            of the stage enters the store then.
+    """
+    who = f"{kind} '{getattr(component, 'name', type(component).__name__)}'"
+    before = [content_digest(t.detach()) for t in tensors]
+    states = GlobalRandomness()
+    try:
+        yield
+    except CondenseError:
+        states.restore()
+        raise
+    except Exception as error:
+        states.restore()
+        if _is_ours(component) or _is_memory(error):
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BrokenPlugin(
+            f"{who} of {type(component).__module__} failed with {reason}; condense --debug shows "
+            "where"
+        ) from error
+    changed = states.restore()
+    if changed:
+        raise BrokenPlugin(
+            f"{who} changed the global randomness of {', '.join(changed)}, so its result would "
+            "not repeat; draw from the rng it is given"
+        )
+    if before != [content_digest(t.detach()) for t in tensors]:
+        raise BrokenPlugin(f"{who} changed the data it was given; work on a copy (.clone())")
+
+
+def contents(data: LabeledData) -> tuple[Tensor, Tensor]:
+    """The tensors of ``data`` that nobody may change."""
+    return data.inputs, data.labels
+
+
+def _is_ours(component: Any) -> bool:
+    return type(component).__module__.partition(".")[0] in OURS
+
+
+def _is_memory(error: Exception) -> bool:
+    """Out of memory has a message of its own; by name, as torch's is no MemoryError."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

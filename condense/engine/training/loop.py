@@ -1,0 +1,194 @@
+"""The one fast training loop: experts, scorers and evaluators all run it.
+
+Everything is decided before the loop: the batches of several epochs and their augmentation are
+drawn at once, the step is a closure over tensors, and on a CUDA device it is captured in a graph.
+Nothing inside waits for the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from condense.engine.runtime.malloc import reused_memory
+from condense.engine.runtime.precision import Precision, numerics
+from condense.engine.training.batches import Batcher, channels_last
+from condense.engine.training.cuda_graph import CapturedStep
+from condense.engine.training.schedule import Schedule, batches_per_epoch
+from condense.interfaces import Augmentation, Task
+
+AHEAD = 64  # batches whose order and augmentation are drawn at once
+
+
+class Watch(Protocol):
+    """Something that looks on while a network trains."""
+
+    def on_batch(self, indices: Tensor, logits: Tensor) -> None:
+        """``logits`` [B, C] of the samples at ``indices`` [B], before the step they led to."""
+
+    def on_epoch(self, done: int) -> None:
+        """``done`` epochs are complete."""
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """One network and how it is to be trained.
+
+    Attributes:
+        network: on ``data.device``; trained in place and left in train mode.
+        data: what to train on.
+        schedule: SGD and its budget.
+        augmentation: drawn from ``rng``.
+        rng: generator on ``data.device``; the only source of randomness.
+        watch: told of every batch and epoch.
+        task: advanced by one per step.
+    """
+
+    network: nn.Module
+    data: Batcher
+    schedule: Schedule
+    augmentation: Augmentation
+    rng: Generator
+    watch: Watch | None = None
+    task: Task | None = None
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Steps of an epoch, the last one possibly on a shorter batch."""
+        return batches_per_epoch(len(self.data), self.schedule.batch_size)
+
+    def steps(self) -> Iterator[None]:
+        """Do the training, one step each time the next item is asked for."""
+        self.network.train()
+        step = _step(self.network, self.data, self.schedule, self.augmentation)
+        epochs = -(-self.schedule.steps // self.batches_per_epoch)
+        left = self.schedule.steps
+        order = _epochs(self.data, self.schedule.batch_size, self.augmentation, self.rng)
+        for epoch, batches in enumerate(order):
+            step.set_lr(self.schedule.lr_at(epoch, epochs))
+            for indices, draws in batches:
+                logits = step(indices, draws)
+                if self.watch is not None:
+                    self.watch.on_batch(indices, logits)
+                if self.task is not None:
+                    self.task.advance()
+                left -= 1
+                yield
+                if left == 0:
+                    break
+            if self.watch is not None:
+                self.watch.on_epoch(epoch + 1)
+            if left == 0:
+                return
+
+
+def train(
+    network: nn.Module,
+    data: Batcher,
+    schedule: Schedule,
+    augmentation: Augmentation,
+    rng: Generator,
+    *,
+    watch: Watch | None = None,
+    task: Task | None = None,
+) -> None:
+    """Train ``network`` in place for ``schedule.steps`` steps; see :class:`Training`."""
+    training = Training(network, data, schedule, augmentation, rng, watch, task)
+    with numerics(schedule.precision, data.device), reused_memory():
+        for _ in training.steps():
+            pass
+
+
+def _epochs(
+    data: Batcher, batch_size: int, augmentation: Augmentation, rng: Generator
+) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+    """Endless epochs, each an iterator of (indices [B], draws [B, P])."""
+    n = len(data)
+    batch_size = min(batch_size, n)
+    whole, rest = divmod(n, batch_size)
+    ahead = max(1, AHEAD // max(whole, 1))
+    while True:
+        noise = torch.rand(ahead, n, generator=rng, device=data.device)
+        orders = noise.argsort(dim=1)
+        full = orders[:, : whole * batch_size].reshape(ahead, whole, batch_size)
+        draws = augmentation.draw(data.role[full], data.geometry, rng)
+        tail = orders[:, whole * batch_size :]
+        tail_draws = augmentation.draw(data.role[tail], data.geometry, rng) if rest else draws
+        for e in range(ahead):
+            yield _batches(full[e], draws[e], tail[e], tail_draws[e] if rest else None)
+
+
+def _batches(
+    full: Tensor, draws: Tensor, tail: Tensor, tail_draws: Tensor | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    yield from zip(full, draws, strict=True)
+    if tail_draws is not None:
+        yield tail, tail_draws
+
+
+class _EagerStep:
+    """One SGD step on a batch, run as it is written."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: Batcher,
+        optimizer: torch.optim.SGD,
+        augmentation: Augmentation,
+    ) -> None:
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.data = data
+        self.optimizer = optimizer
+        self.augmentation = augmentation
+
+    def set_lr(self, lr: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def __call__(self, indices: Tensor, draws: Tensor) -> Tensor:
+        inputs, targets = self.data.batch(indices)
+        inputs = channels_last(self.augmentation.apply(inputs, draws))
+        logits: Tensor = self.network(inputs)
+        loss = F.cross_entropy(logits, targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return logits.detach()
+
+
+def _step(
+    network: nn.Module, data: Batcher, schedule: Schedule, augmentation: Augmentation
+) -> _EagerStep | CapturedStep:
+    if data.device.type == "cuda":
+        return CapturedStep(network, data, schedule, augmentation)
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=schedule.lr,
+        momentum=schedule.momentum,
+        weight_decay=schedule.weight_decay,
+        fused=True,
+    )
+    return _EagerStep(network, data, optimizer, augmentation)
+
+
+@torch.no_grad()
+def predict(
+    network: nn.Module, data: Batcher, batch_size: int = 1000, precision: Precision = "fp32"
+) -> Tensor:
+    """Logits float32 [N, C] of all samples in eval mode; the module's mode is restored."""
+    was_training = network.training
+    network.eval()
+    try:
+        with numerics(precision, data.device):
+            parts = [
+                network(channels_last(data.batch(indices)[0])).float()
+                for indices in torch.split(torch.arange(len(data), device=data.device), batch_size)
+            ]
+    finally:
+        network.train(was_training)
+    return torch.cat(parts)

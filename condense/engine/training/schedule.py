@@ -1,0 +1,44 @@
+"""SGD and its budget, as one value."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from condense.engine.runtime.precision import Precision
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """SGD and its budget.
+
+    Attributes:
+        steps: optimiser steps in all.
+        batch_size: samples a step; the last batch of an epoch may be shorter.
+        lr: initial learning rate.
+        momentum: of SGD.
+        weight_decay: of SGD.
+        cosine_to: final share of ``lr`` of a cosine schedule updated once an epoch, or None for
+            a constant rate.
+        precision: of the forward and backward pass.
+    """
+
+    steps: int
+    batch_size: int
+    lr: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    cosine_to: float | None = None
+    precision: Precision = "fp32"
+
+    def lr_at(self, epoch: int, epochs: int) -> float:
+        """Learning rate of ``epoch`` (0-based) out of ``epochs``; the last is the lowest."""
+        if self.cosine_to is None:
+            return self.lr
+        low = self.lr * self.cosine_to
+        return low + (self.lr - low) * 0.5 * (1 + math.cos(math.pi * epoch / max(epochs - 1, 1)))
+
+
+def batches_per_epoch(samples: int, batch_size: int) -> int:
+    """Batches that cover ``samples``, the last one possibly short."""
+    return -(-samples // min(batch_size, samples))

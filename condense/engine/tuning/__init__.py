@@ -1,1 +1,0 @@
-"""Tuning an option on a validation part of the training split."""

@@ -1,0 +1,1 @@
+"""What figures have in common: axes, colours, numbers as text, SVG."""

@@ -1,0 +1,152 @@
+"""Curves and dots with intervals, and a figure as the page holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from condense.figures.axes import span_at_least
+from condense.figures.svg import DASHES, MUTED, colour, dashes, draw
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named curve.
+
+    Attributes:
+        name: in the legend.
+        x, y: its points.
+        half: half the height of each point's interval, where there is one.
+        look: places of its colour and of its dashes; by default both go by the line's own place.
+        joined: whether its points are joined; if not they are diamonds.
+    """
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    half: tuple[float | None, ...] = ()
+    look: tuple[int, int] | None = None
+    joined: bool = True
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A figure with half its interval, and the place of its colour; None for what is beside it."""
+
+    name: str
+    mean: float
+    half: float | None
+    place: int | None = None
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """A figure.
+
+    Attributes:
+        name: unique on the page.
+        svg: the ``<svg>`` element's text, without a title.
+        title: what is drawn.
+        alt: what is to be seen, in words.
+    """
+
+    name: str
+    svg: str
+    title: str
+    alt: str
+
+
+def dots_figure(name: str, title: str, label: str, dots: Sequence[Dot]) -> FigureView | None:
+    """``dots`` with their intervals, from the top down.
+
+    Args:
+        name: unique on the page.
+        title: what is drawn.
+        label: of the axis.
+        dots: what is drawn, one a line.
+    """
+    if not dots:
+        return None
+
+    def paint(axes: Axes) -> None:
+        for row, dot in enumerate(dots):
+            shade = MUTED if dot.place is None else colour(dot.place)
+            face = "none" if dot.place is None else shade
+            look: dict[str, Any] = {"color": shade, "mfc": face, "ms": 5, "lw": 1.2}
+            half = None if dot.half is None else [dot.half]
+            axes.errorbar([dot.mean], [row], xerr=half, fmt="o", capsize=3, **look)
+        span_at_least(axes, 1.0)
+        axes.set_yticks(range(len(dots)), [dot.name for dot in dots])
+        axes.set_ylim(len(dots) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(label)
+
+    longest = max(len(dot.name) for dot in dots)
+    width = 4.6 + 0.05 * max(0, longest - 16)
+    svg = draw(name, paint, width=width, height=0.75 + 0.27 * len(dots))
+    alt = "; ".join(f"{dot.name} {dot.mean:.2f}" for dot in dots)
+    return FigureView(name, svg, title, alt)
+
+
+def lines_figure(
+    name: str,
+    title: str,
+    labels: tuple[str, str],
+    lines: Sequence[Line],
+    *,
+    marker: str = "",
+) -> FigureView | None:
+    """Plain curves, with intervals where they have them.
+
+    Args:
+        labels: of both axes.
+        lines: what is drawn.
+        marker: of every point.
+    """
+    there = [line for line in lines if line.x]
+    if not there:
+        return None
+
+    def paint(axes: Axes) -> None:
+        for place, line in enumerate(there):
+            shade, dash = (colour(place), dashes(place))
+            if line.look is not None:
+                shade, dash = colour(line.look[0]), DASHES[line.look[1] % len(DASHES)]
+            look: dict[str, Any] = {"color": shade, "ls": dash, "label": line.name}
+            look |= {"marker": marker, "ms": 4} if line.joined else {"marker": "D", "ms": 5}
+            if not line.joined:
+                look["ls"] = "none"
+            if any(h is not None for h in line.half):
+                half = [h or 0.0 for h in line.half]
+                axes.errorbar(line.x, line.y, yerr=half, capsize=3, **look)
+            else:
+                axes.plot(line.x, line.y, **look)
+        axes.set_xlabel(labels[0])
+        axes.set_ylabel(labels[1])
+        if len(there) > 1:
+            legend_above(axes, len(there))
+
+    alt = "; ".join(f"{line.name}: {_ends(line)}" for line in there)
+    return FigureView(name, draw(name, paint), title, alt)
+
+
+def _ends(line: Line) -> str:
+    top = max(range(len(line.y)), key=line.y.__getitem__)
+    return (
+        f"{line.y[0]:.4g} at {line.x[0]:g}, {line.y[-1]:.4g} at {line.x[-1]:g}, highest "
+        f"{line.y[top]:.4g} at {line.x[top]:g}"
+    )
+
+
+def legend_above(axes: Axes, entries: int) -> None:
+    """The legend over the axes, where it hides nothing."""
+    columns = min(max(entries, 2), 4)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderpad=0.2)
+
+
+def present(*figures: FigureView | None) -> tuple[FigureView, ...]:
+    """Those that there was something to draw for."""
+    return tuple(f for f in figures if f is not None)

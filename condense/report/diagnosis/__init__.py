@@ -1,0 +1,1 @@
+"""The signs by which a run is known to have failed."""

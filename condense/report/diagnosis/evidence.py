@@ -1,0 +1,152 @@
+"""What a diagnosis needs besides a run's own files: its components, its data, its store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from condense.engine.artefact.samples import CondensedSamples
+from condense.engine.context import EngineContext
+from condense.engine.pipeline import Pipeline
+from condense.engine.ranking import split_half
+from condense.engine.runtime.guard import contents, guarded
+from condense.engine.runtime.store import Payload, Store
+from condense.errors import CondenseError
+from condense.options import COMPONENT
+from condense.plugin.host import Host
+from condense.recipe import Recipe
+from condense.resolve import Request, resolve
+
+ACCURACY = "accuracy"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a run; None where it is not.
+
+    Attributes:
+        relative_loss: whether a loss of 1 means that the student came no nearer to its target.
+        measure: what the evaluator's figures are.
+        on_distilled: the augmentation that distilled samples get in the evaluation.
+        split_half: raw ρ between two halves of the scorer's replicates.
+        highest_beta: share of a class, 0–1, at which the window still ends within every class.
+    """
+
+    relative_loss: bool = False
+    measure: str = ACCURACY
+    on_distilled: str | None = None
+    split_half: float | None = None
+    highest_beta: float | None = None
+
+
+class _NotStored(CondenseError):
+    """Something would have to be computed."""
+
+
+class _StoredOnly(Store):
+    """A store that gives what it has and computes nothing."""
+
+    def fetch(
+        self, kind: str, key: Mapping[str, Any], compute: Callable[[], Payload]
+    ) -> tuple[Payload, bool]:
+        payload = self.get(kind, key)
+        if payload is None:
+            raise _NotStored(f"no entry of kind {kind} in {self.root}")
+        return payload, True
+
+
+def gather(
+    condensed: CondensedSamples, evaluated: str | None, host: Host, **tools: Any
+) -> Evidence:
+    """What can be known of a run at no cost: nothing is trained or downloaded for it.
+
+    Args:
+        condensed: the run's set with its recipe.
+        evaluated: name of the augmentation of its evaluation; None if it was not evaluated.
+        host: of the plugins now installed; without the run's components little is known.
+        tools: store, device and progress, as for :class:`Pipeline`.
+    """
+    table = dict(condensed.recipe)
+    if not table:
+        return Evidence()
+    in_memory = table.get("data", {}).get(COMPONENT) not in host.registry("data")
+    if in_memory:  # the other stages are known all the same
+        table.pop("data", None)
+    try:
+        recipe = resolve(host, Request(recipe=table))
+        found = _of_components(recipe, evaluated, host)
+    except CondenseError:
+        return Evidence()
+    pipeline = Pipeline(recipe, host, **tools)
+    if in_memory or not _was_scored_here(pipeline, condensed.data_fingerprint):
+        return found
+    try:
+        if pipeline.data.fingerprint != condensed.data_fingerprint:  # others by now
+            return found
+        rho, highest = stored_split_half(pipeline), highest_beta(pipeline)
+    except CondenseError:  # the data are gone
+        return found
+    return replace(found, split_half=rho, highest_beta=highest)
+
+
+def _of_components(recipe: Recipe, evaluated: str | None, host: Host) -> Evidence:
+    relative = bool(getattr(recipe["matcher"].cls, "relative_loss", False))
+    measure = str(getattr(recipe["evaluator"].cls, "measure", ACCURACY))
+    known = evaluated is not None and measure == ACCURACY
+    on_distilled = _on_distilled(host, str(evaluated)) if known else None
+    return Evidence(relative, measure, on_distilled)
+
+
+def _was_scored_here(pipeline: Pipeline, fingerprint: str) -> bool:
+    """Whether the store has scores of those data; asked before data are loaded or fetched."""
+    return pipeline.store.has("scores", pipeline.scores_key(fingerprint))
+
+
+def _on_distilled(host: Host, name: str) -> str | None:
+    """What the augmentation ``name`` does to distilled samples, as the name of an augmentation."""
+    cls = host.registry("augmentation").get(name)
+    own = None if getattr(cls, "by_role", False) else name
+    return getattr(cls, "on_distilled", own)
+
+
+def stored_split_half(pipeline: Pipeline) -> float | None:
+    """Raw split-half ρ of the scores, where the store holds their replicates; else None.
+
+    Raises:
+        CondenseError: if the data cannot be loaded.
+    """
+    scorer = pipeline.recipe["scorer"].create()
+    find = getattr(scorer, "replicates", None)
+    if find is None or not pipeline.needs_scores:
+        return None
+    store = _StoredOnly(pipeline.store.root, pipeline.progress)
+    context = EngineContext(pipeline.host, store, pipeline.device, pipeline.progress)
+    data = pipeline.data.without_test()
+    try:
+        with guarded("scorer", scorer, *contents(data)):
+            replicates = torch.as_tensor(find(data, context, pipeline.rng("scorer")))
+    except CondenseError:
+        return None
+    return split_half(replicates) if len(replicates) > 1 else None
+
+
+def highest_beta(pipeline: Pipeline) -> float | None:
+    """Largest share of a class that a window can skip; None where it is no share of a class.
+
+    Raises:
+        CondenseError: if the data cannot be loaded, or are fewer than asked for.
+    """
+    if not _has_class_beta(pipeline.recipe):
+        return None
+    data = pipeline.data
+    sizes = [len(data.class_indices(label)) for label in range(len(data.classes))]
+    counts = pipeline.recipe.budget.counts(data)
+    return min((n - k) / n for n, k in zip(sizes, counts, strict=True))
+
+
+def _has_class_beta(recipe: Recipe) -> bool:
+    table = recipe["selector"].table
+    return table.get("beta") is not None and table.get("unit", "class") == "class"

@@ -1,0 +1,1 @@
+"""What happens when one component or option is another one."""

@@ -1,0 +1,282 @@
+"""Running a study: every cell under every seed, on shared scores and experts, compared in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from condense.engine.evaluation import condensed_trial, evaluate
+from condense.engine.pipeline import Pipeline
+from condense.errors import CondenseError
+from condense.interfaces import Progress
+from condense.recipe import Recipe
+from condense.studies.ablation.design import Cell, Study
+from condense.studies.statistics import LEVEL, Estimate, difference, estimate, main_effect
+
+Bind = Callable[..., Pipeline]  # (recipe, *, shared_seed, data) → the stages of that recipe
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell with what was measured.
+
+    Attributes:
+        cell: which.
+        accuracies: 0–1, the mean over the evaluator's repeats, one a seed; None where it failed
+            or has not run yet.
+        errors: what went wrong, by seed.
+    """
+
+    cell: Cell
+    accuracies: tuple[float | None, ...]
+    errors: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def values(self) -> list[float]:
+        """The accuracies that are there."""
+        return [a for a in self.accuracies if a is not None]
+
+    @property
+    def mean(self) -> Estimate | None:
+        """Mean over seeds with its interval; None if no seed succeeded."""
+        return estimate(self.values)
+
+    @property
+    def error(self) -> str | None:
+        """The first thing that went wrong."""
+        return next(iter(self.errors.values()), None)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one value of a factor does on average over the grid.
+
+    Attributes:
+        key, value: as in ``--vary``.
+        effect: mean over the cells that have it minus mean over all; None if none is complete, or
+            no complete cell has another value to compare with.
+        cells: how many complete cells have it.
+    """
+
+    key: str
+    value: str
+    effect: Estimate | None
+    cells: int
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What a study measured.
+
+    Attributes:
+        study: what was to be done.
+        data: name of the data set of the base.
+        rows: one a cell, in the order of the study.
+        runs, computed: cells × seeds that were run, and those that gave a figure but were not
+            wholly found in the store.
+    """
+
+    study: Study
+    data: str
+    rows: tuple[Row, ...]
+    runs: int = 0
+    computed: int = 0
+
+    @property
+    def base(self) -> Row:
+        """The row that the others are compared with."""
+        return next(row for row in self.rows if row.cell.is_base)
+
+    @property
+    def measure(self) -> str:
+        """What the figures are, by the evaluator of the base: ``accuracy`` as a rule."""
+        return str(getattr(self.study.base["evaluator"].cls, "measure", "accuracy"))
+
+    @property
+    def failures(self) -> int:
+        """How many of ``runs`` gave no figure."""
+        return sum(len(row.errors) for row in self.rows)
+
+    @property
+    def stored(self) -> int:
+        """How many of ``runs`` gave a figure and were wholly found in the store."""
+        return self.runs - self.computed - self.failures
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing succeeded."""
+        return all(row.mean is None for row in self.rows)
+
+    def difference(self, row: Row) -> Estimate | None:
+        """Of ``row`` to the base over the seeds both have; None for the base itself."""
+        return None if row.cell.is_base else difference(row.accuracies, self.base.accuracies)
+
+    def complete(self) -> dict[str, list[float]]:
+        """Accuracies of the cells of the grid in which every seed succeeded."""
+        rows = (r for r in self.rows if r.cell.in_grid and None not in r.accuracies)
+        return {row.cell.name: row.values for row in rows}
+
+    def effects(self) -> list[Effect]:
+        """The main effect of every value; empty unless the study is a grid.
+
+        Only complete cells count: with some missing the grid is no longer balanced.
+        """
+        if self.study.one_at_a_time:
+            return []
+        complete = self.complete()
+        found = []
+        for factor in self.study.factors:
+            for value in factor.values:
+                having = [
+                    row.cell.name
+                    for row in self.rows
+                    if row.cell.name in complete and row.cell.values[factor.key] == value
+                ]
+                alone = len(having) == len(complete)  # nothing to compare with
+                effect = None if alone else main_effect(complete, having)
+                found.append(Effect(factor.key, value, effect, len(having)))
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """``ablation.json``: free of the clock; accuracies and differences in 0–1."""
+        study = self.study
+        return {
+            "method": study.base.method,
+            "data": self.data,
+            "measure": self.measure,
+            "ipc": study.base.budget.ipc,
+            "fraction": study.base.budget.fraction,
+            "seeds": list(study.seeds),
+            "shared_seed": study.base.seed,
+            "design": "one-at-a-time" if study.one_at_a_time else "grid",
+            "level": LEVEL,
+            "factors": [{"key": f.key, "values": list(f.values)} for f in study.factors],
+            "cells": [self._cell(row) for row in self.rows],
+            "main_effects": [
+                {"key": e.key, "value": e.value, "cells": e.cells, "effect": _summary(e.effect)}
+                for e in self.effects()
+            ],
+            "recipe": study.base.to_dict(),
+        }
+
+    def _cell(self, row: Row) -> dict[str, Any]:
+        return {
+            "name": row.cell.name,
+            "values": dict(row.cell.values),
+            "base": row.cell.is_base,
+            "in_grid": row.cell.in_grid,
+            "accuracies": list(row.accuracies),
+            "accuracy": _summary(row.mean),
+            "difference": _summary(self.difference(row)),
+            "error": row.error,
+            "errors": {str(seed): text for seed, text in row.errors.items()},
+        }
+
+
+def _summary(value: Estimate | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    return {"mean": value.mean, "half": value.half, "low": value.low, "high": value.high} | {
+        "n": value.n
+    }
+
+
+def ablate(
+    study: Study,
+    bind: Bind,
+    progress: Progress,
+    observe: Callable[[Ablation], None] = lambda so_far: None,
+) -> Ablation:
+    """Run every cell of ``study`` under every seed.
+
+    Seed by seed, so that all cells have a first figure early. Each stage is looked up in the
+    store first: a second call re-uses all that was finished.
+
+    Args:
+        study: what to run.
+        bind: makes a pipeline.
+        progress: where the whole and each stage report.
+        observe: called with the result so far after every run.
+
+    Raises:
+        CondenseError: before any work, for data of the base that has no test split or is too
+            small. What goes wrong in a cell is kept in its row, and the others go on.
+    """
+    base = bind(study.base, shared_seed=study.base.seed, data=None)
+    base.test_split()
+    study.base.budget.counts(base.data)
+    runner = _Runner(study, bind, base)
+    observe(runner.result)
+    with progress.task("ablation", len(study.seeds) * len(study.cells), "run") as task:
+        for place in range(len(study.seeds)):
+            for number in range(len(study.cells)):
+                runner.run(number, place)
+                observe(runner.result)
+                task.advance(1)
+    return runner.result
+
+
+class _Runner:
+    """Runs cells one by one and keeps the result so far."""
+
+    def __init__(self, study: Study, bind: Bind, base: Pipeline) -> None:
+        self.bind = bind
+        self.store = base.store
+        self.progress = base.progress
+        self.data = {_data_key(study.base): base.data}  # loaded once for all cells that share it
+        nothing = (None,) * len(study.seeds)
+        rows = tuple(Row(cell, nothing) for cell in study.cells)
+        self.result = Ablation(study, base.data.name, rows)
+
+    def run(self, number: int, place: int) -> None:
+        """Cell ``number`` under the seed at ``place``."""
+        result = self.result
+        row, seed = result.rows[number], result.study.seeds[place]
+        misses = self.store.misses
+        try:
+            row = replace(row, accuracies=_set(row.accuracies, place, self.accuracy(row, seed)))
+        except Exception as error:  # whatever it is, the other cells go on
+            message = _message(error)
+            row = replace(row, errors={**row.errors, seed: message})
+            if list(row.errors.values()).count(message) == 1:
+                self.progress.note(f"{row.cell.name}, seed {seed}, failed: {message}")
+        self.result = replace(
+            result,
+            rows=_set(result.rows, number, row),
+            runs=result.runs + 1,
+            computed=result.computed + (seed not in row.errors and self.store.misses > misses),
+        )
+
+    def accuracy(self, row: Row, seed: int) -> float:
+        """Test accuracy of the cell's condensed set, mean over the evaluator's repeats."""
+        study, recipe = self.result.study, row.cell.recipe
+        if recipe is None:
+            raise _Unresolved(row.cell.error)
+        pipeline = self.bind(
+            replace(recipe, seed=seed),
+            shared_seed=study.base.seed,
+            data=self.data.get(_data_key(recipe)),
+        )
+        self.data.setdefault(_data_key(recipe), pipeline.data)
+        return evaluate(pipeline, condensed_trial(pipeline, pipeline.condensed)).mean
+
+
+class _Unresolved(Exception):
+    """A cell without a recipe."""
+
+
+def _message(error: Exception) -> str:
+    """One line; with the type's name for what is no message to a user."""
+    text = " ".join(str(error).split())
+    known = isinstance(error, (CondenseError, _Unresolved))
+    return text if known else f"{type(error).__name__}: {text}"
+
+
+def _data_key(recipe: Recipe) -> str:
+    return str(recipe["data"].identity)
+
+
+def _set(values: Sequence[Any], place: int, value: Any) -> tuple[Any, ...]:
+    """``values`` with ``value`` at ``place``."""
+    return (*values[:place], value, *values[place + 1 :])

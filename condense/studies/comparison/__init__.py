@@ -1,0 +1,1 @@
+"""Scorers side by side."""

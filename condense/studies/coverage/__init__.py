@@ -1,0 +1,1 @@
+"""How much of the data the sets of several runs cover."""

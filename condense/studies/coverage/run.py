@@ -1,0 +1,282 @@
+"""Coverage of condensed sets: the share of test samples that have one of them near by.
+
+Near is measured in the feature space of one network trained on the whole training split
+(:mod:`condense.engine.feature_space.network`), within a radius taken from the training set's own
+distances (:mod:`condense.engine.feature_space.radius`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from condense.data import LabeledData, TrainingSet
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.checked import run_dataset
+from condense.engine.context import EngineContext
+from condense.engine.feature_space.neighbours import area_under, coverage
+from condense.engine.feature_space.network import Halves, halves_of_test
+from condense.engine.feature_space.radius import CoverageOptions, Yardstick, make_yardstick
+from condense.engine.runtime.store import Store
+from condense.errors import DataError, OptionError
+from condense.interfaces import Progress
+from condense.options import COMPONENT
+from condense.plugin.host import Host
+from condense.resolve import Layer, Request, assignments_layer, resolve_stage, settle_options
+from condense.studies.run_names import run_labels
+
+CURVE_POINTS = 101  # radii of the curve, 0 included
+
+
+@dataclass(frozen=True)
+class Shares:
+    """A figure in 0–1 over all test samples, over the easy half and over the hard half."""
+
+    all: float
+    easy: float
+    hard: float
+
+    @staticmethod
+    def of(figure: Callable[[Tensor], float], values: Tensor, parts: Halves) -> Shares:
+        """``figure`` of ``values`` [N_test] and of both halves of it."""
+        return Shares(figure(values), figure(values[parts.easy]), figure(values[parts.hard]))
+
+
+@dataclass(frozen=True)
+class CoveragePoint:
+    """The set after some iterations of matching; 0 is the real samples it started from."""
+
+    iteration: int
+    coverage: Shares
+    area: Shares
+
+
+@dataclass(frozen=True)
+class RunCoverage:
+    """One run.
+
+    Attributes:
+        artefact: its folder.
+        fingerprint: of the set, see ``CondensedDataset.content_fingerprint``.
+        method: of its recipe.
+        label: method, and what sets it apart from the other runs of that method.
+        samples: in the set.
+        points: by iteration, the last being the final set.
+        curve: coverage of the final set at each of ``Coverage.radii``.
+    """
+
+    artefact: str
+    fingerprint: str
+    method: str
+    label: str
+    samples: int
+    points: tuple[CoveragePoint, ...]
+    curve: tuple[Shares, ...]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Several runs of one data set.
+
+    Attributes:
+        data: its name.
+        radius: at which ``CoveragePoint.coverage`` holds.
+        quantile: of the training set's own nearest-neighbour distances that ``radius`` is.
+        same_class: whether only samples of a test sample's own class counted.
+        radii: of the curves, 0 … 2·radius.
+        runs: in the order given.
+        options: of :class:`CoverageOptions`, JSON-ready.
+    """
+
+    data: str
+    radius: float
+    quantile: float
+    same_class: bool
+    radii: tuple[float, ...]
+    runs: tuple[RunCoverage, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """``coverage.json``, free of the clock."""
+        return {
+            "data": self.data,
+            "radius": self.radius,
+            "quantile": self.quantile,
+            "same_class": self.same_class,
+            "runs": [self._run(run) for run in self.runs],
+            "options": dict(self.options),
+        }
+
+    def _run(self, run: RunCoverage) -> dict[str, Any]:
+        return {
+            "artefact": run.artefact,
+            "fingerprint": run.fingerprint,
+            "method": run.method,
+            "label": run.label,
+            "samples": run.samples,
+            "iterations": [
+                {"iteration": p.iteration, **asdict(p.coverage), "area": asdict(p.area)}
+                for p in run.points
+            ],
+            "curve": {
+                "radii": list(self.radii),
+                "all": [share.all for share in run.curve],
+                "easy": [share.easy for share in run.curve],
+                "hard": [share.hard for share in run.curve],
+            },
+            "area": asdict(run.points[-1].area),
+        }
+
+
+def coverage_of_runs(
+    folders: Sequence[Path],
+    request: Request,
+    host: Host,
+    *,
+    store: Store,
+    device: torch.device,
+    progress: Progress,
+) -> Coverage:
+    """Coverage of the artefacts in ``folders`` over their saved iterations.
+
+    Args:
+        folders: written by ``run`` or ``CondensedDataset.save``, all of one data set.
+        request: ``data`` replaces that of the recipes; of its assignments those of ``data`` and
+            ``evaluator`` count, the latter as options of :class:`CoverageOptions`.
+
+    Raises:
+        DataError: if there is no artefact, the data have no test split, or two runs differ in
+            their data, naming both.
+        OptionError: for options that do not suit.
+    """
+    sets = {folder: CondensedDataset.load(folder) for folder in folders}
+    given = assignments_layer(request.assignments).stages
+    options = _options(host, given.get("evaluator", {}))
+    context = EngineContext(host, store, device, progress)
+    data = _data_of(sets, request.data, given.get("data", {}), context)
+    assert data.test is not None
+    training, test = TrainingSet.of(data), TrainingSet.of(data.test)
+    yardstick = make_yardstick(training, test, context, options)
+    parts = halves_of_test(training, test, context, options)
+    radii = torch.linspace(0, yardstick.reach, CURVE_POINTS, dtype=torch.float64).tolist()
+    labels = run_labels([(one.method, one.recipe) for one in sets.values()])
+    runs = []
+    with progress.task("coverage", len(sets), "run") as task:
+        for (folder, condensed), label in zip(sets.items(), labels, strict=True):
+            runs.append(_measure(str(folder), label, condensed, yardstick, parts, radii))
+            task.advance()
+    return Coverage(
+        data.name,
+        yardstick.radius,
+        options.radius_quantile,
+        options.same_class,
+        tuple(radii),
+        tuple(runs),
+        options.model_dump(mode="json"),
+    )
+
+
+def _options(host: Host, given: Mapping[str, Any]) -> CoverageOptions:
+    if COMPONENT in given:
+        raise OptionError(
+            f"-o evaluator={given[COMPONENT]} has no effect here; coverage takes options alone, "
+            "for example -o evaluator.radius_quantile=0.9"
+        )
+    return settle_options(host, CoverageOptions, given, "evaluator")
+
+
+def _measure(
+    folder: str,
+    label: str,
+    condensed: CondensedDataset,
+    yardstick: Yardstick,
+    parts: Halves,
+    radii: Sequence[float],
+) -> RunCoverage:
+    points = []
+    for iteration, samples in stages_of(condensed).items():
+        distances = yardstick.distances(samples)
+        covered = Shares.of(partial(coverage, radius=yardstick.radius), distances, parts)
+        area = Shares.of(partial(area_under, largest=yardstick.reach), distances, parts)
+        points.append(CoveragePoint(iteration, covered, area))
+    curve = [Shares.of(partial(coverage, radius=r), distances, parts) for r in radii]
+    head = (folder, condensed.content_fingerprint, condensed.method, label, len(condensed))
+    return RunCoverage(*head, tuple(points), tuple(curve))
+
+
+def stages_of(condensed: CondensedDataset) -> dict[int, TrainingSet]:
+    """The set by iteration: its real sources at 0, every snapshot, and last the final set.
+
+    A set of which nothing was distilled has the one entry 0.
+    """
+    final = condensed.training_set()
+    start = replace(final, inputs=condensed.source_inputs, normalized=False)
+    found = {0: start}
+    for iteration, inputs in sorted(condensed.snapshots.items()):
+        found[iteration] = replace(final, inputs=inputs)
+    if bool(condensed.distilled.any()):
+        found[len(condensed.trace.loss) or max(found) + 1] = final
+    return found
+
+
+def _data_of(
+    sets: Mapping[Path, CondensedDataset],
+    name: str | None,
+    assigned: Mapping[str, Any],
+    context: EngineContext,
+) -> LabeledData:
+    """The data that all ``sets`` are made of, or the data called ``name``."""
+    (first, one), *others = sets.items()
+    named = name is not None or COMPONENT in assigned
+    if not named:
+        for folder, other in others:
+            if other.data_fingerprint != one.data_fingerprint:
+                raise DataError(
+                    f"{first} was made of {one.data_name}, {folder} of "
+                    f"{_apart(other.data_name, one.data_name)}; coverage compares runs on the "
+                    "same data: leave one out, or name the data to measure on with --data"
+                )
+    data = _load(first, one, name, assigned, context)
+    if not named and data.fingerprint != one.data_fingerprint:
+        context.progress.note(f"note: {data.name} is not as it was when {first} was made of it")
+    for folder, other in sets.items():
+        if data.geometry.shape != other.geometry.shape or data.classes != other.classes:
+            raise DataError(
+                f"{folder} holds {len(other.classes)} classes of shape {other.geometry.shape}, "
+                f"{data.name} has {len(data.classes)} of shape {data.geometry.shape}; "
+                "measure on data of the same kind with --data"
+            )
+    if data.test is None:
+        raise DataError(
+            f"{data.name} has no test split, so there is nothing to cover; "
+            "give test_images and test_labels (npz) or a test folder, or other data with --data"
+        )
+    return data
+
+
+def _apart(name: str, other: str) -> str:
+    return name if name != other else f"{name} with other content"
+
+
+def _load(
+    folder: Path,
+    condensed: CondensedDataset,
+    name: str | None,
+    assigned: Mapping[str, Any],
+    context: EngineContext,
+) -> LabeledData:
+    own = dict(condensed.recipe).get("data", {})
+    said = name is not None or COMPONENT in assigned
+    if not said and own.get(COMPONENT, "memory") == "memory":
+        raise DataError(f"{folder} was made of arrays in memory; say what to test on with --data")
+    layers = [Layer("recipe", {"data": {} if said else own})]
+    if name is not None:
+        layers.append(Layer("flags", {"data": {COMPONENT: name}}))
+    layers.append(Layer("-o", {"data": assigned}))
+    return run_dataset(resolve_stage(context.host, "data", layers).create(), context)

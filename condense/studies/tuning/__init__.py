@@ -1,0 +1,1 @@
+"""An option found on a held-out part of the training split."""

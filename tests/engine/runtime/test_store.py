@@ -1,0 +1,305 @@
+"""The stage store: what goes in comes out, and nothing damaged or half-written ever does."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+
+from condense.engine.runtime.files import write_atomic
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import ENTRY, TENSORS, Payload, Store, digest
+from condense.errors import OutputError
+
+KEY = {"component": "el2n", "options": {"epochs": 3, "lr": 0.1}, "seed": 7}
+
+
+class Notes(SilentProgress):
+    def __init__(self):
+        self.lines = []
+
+    def note(self, message):
+        self.lines.append(message)
+
+
+@pytest.fixture
+def notes():
+    return Notes()
+
+
+@pytest.fixture
+def store(tmp_path, notes):
+    return Store(tmp_path / "store", notes)
+
+
+def payload():
+    tensors = {
+        "float": torch.tensor([[1.5, -0.0], [float("nan"), float("inf")]]),
+        "half": torch.arange(4).half(),
+        "bytes": torch.arange(256, dtype=torch.uint8).reshape(16, 16),
+        "flags": torch.tensor([True, False]),
+        "long": torch.tensor([2**62, -1]),
+        "scalar": torch.tensor(0.25, dtype=torch.float64),
+        "empty": torch.empty(0, 3),
+    }
+    return Payload(tensors, {"counts": [1, 2], "label": "π", "nested": {"x": None, "y": 0.1}})
+
+
+def refuse():
+    raise AssertionError("computed although it was stored")
+
+
+def drafts(store):
+    return [p for p in store.root.rglob("*") if p.name.startswith(".")]
+
+
+def test_an_entry_comes_back_to_the_bit(store):
+    given = payload()
+    assert store.get("scores", KEY) is None
+    first, cached = store.fetch("scores", KEY, lambda: given)
+    assert (first, cached) == (given, False)
+    again, cached = Store(store.root).fetch("scores", KEY, refuse)
+    assert cached
+    assert again.values == given.values
+    assert again.tensors.keys() == given.tensors.keys()
+    for name, tensor in given.tensors.items():
+        got = again.tensors[name]
+        assert (got.dtype, got.shape) == (tensor.dtype, tensor.shape)
+        assert got.numpy().tobytes() == tensor.numpy().tobytes(), name
+
+
+def test_a_view_is_stored_as_what_it_shows(store):
+    base = torch.arange(12.0).reshape(3, 4)
+    store.put("scores", KEY, Payload({"t": base.t(), "row": base[1]}))
+    got = store.get("scores", KEY).tensors
+    assert torch.equal(got["t"], base.t())
+    assert torch.equal(got["row"], base[1])
+
+
+def test_kind_and_every_part_of_the_key_count(store):
+    store.put("scores", KEY, payload())
+    assert store.has("scores", KEY)
+    for other in (
+        {**KEY, "seed": 8},
+        {**KEY, "options": {"epochs": 3, "lr": 0.10000000000000002}},
+        {**KEY, "extra": None},
+        {k: v for k, v in KEY.items() if k != "seed"},
+    ):
+        assert not store.has("scores", other)
+    assert not store.has("selections", KEY)
+
+
+def test_the_order_of_keys_does_not_count_and_nan_is_refused():
+    assert digest("a", {"x": 1, "y": 2}) == digest("a", {"y": 2, "x": 1})
+    assert len(digest("a", {})) == 32
+    with pytest.raises(ValueError, match=r"NaN|nan|range float"):
+        digest("a", {"x": float("nan")})
+
+
+def test_a_failed_computation_leaves_nothing(store):
+    with pytest.raises(ZeroDivisionError):
+        store.fetch("scores", KEY, lambda: 1 // 0)
+    assert not store.has("scores", KEY)
+    assert store.entries() == []
+    assert drafts(store) == []
+    assert store.fetch("scores", KEY, payload)[1] is False  # and its lock is free again
+
+
+def test_a_failed_write_leaves_nothing(store, monkeypatch):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        store.fetch("scores", KEY, payload)
+    monkeypatch.undo()
+    assert not store.has("scores", KEY)
+    assert drafts(store) == []
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def change_values(path):
+    entry = json.loads(path.read_text())
+    entry["values"]["label"] = "other"
+    path.write_text(json.dumps(entry))
+
+
+def other_key(path):
+    entry = json.loads(path.read_text())
+    entry["key"]["seed"] = 99
+    path.write_text(json.dumps(entry))
+
+
+def no_checksum(path):
+    entry = json.loads(path.read_text())
+    del entry["sha256"]
+    path.write_text(json.dumps(entry))
+
+
+DAMAGE = {
+    "tensors-flipped": (TENSORS, flip),
+    "tensors-truncated": (TENSORS, truncate),
+    "tensors-gone": (TENSORS, Path.unlink),
+    "tensors-empty": (TENSORS, lambda p: p.write_bytes(b"")),
+    "entry-truncated": (ENTRY, truncate),
+    "entry-empty": (ENTRY, lambda p: p.write_bytes(b"")),
+    "entry-binary": (ENTRY, lambda p: p.write_bytes(b"\xff\xfe\x00")),
+    "entry-not-a-table": (ENTRY, lambda p: p.write_text("[]")),
+    "entry-null": (ENTRY, lambda p: p.write_text("null")),
+    "entry-gone": (ENTRY, Path.unlink),
+    "values-changed": (ENTRY, change_values),
+    "key-changed": (ENTRY, other_key),
+    "checksum-gone": (ENTRY, no_checksum),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_entry_is_recomputed_with_one_warning(store, notes, name):
+    file, damage = DAMAGE[name]
+    store.put("scores", KEY, payload())
+    damage(store.path("scores", KEY) / file)
+    store.entries()  # a listing survives it
+    fresh = Payload({"x": torch.ones(2)}, {"fresh": True})
+    got, cached = store.fetch("scores", KEY, lambda: fresh)
+    assert not cached
+    assert got is fresh
+    assert len(notes.lines) == 1
+    assert notes.lines[0].startswith("warning: ")
+    assert "\n" not in notes.lines[0]
+    assert str(store.path("scores", KEY)) in notes.lines[0]
+    again, cached = store.fetch("scores", KEY, refuse)
+    assert cached
+    assert again.values == {"fresh": True}
+    assert len(notes.lines) == 1
+
+
+def test_nothing_in_the_store_is_a_pickle(store):
+    store.put("scores", KEY, payload())
+    files = sorted(p.name for p in store.path("scores", KEY).iterdir())
+    assert files == [ENTRY, TENSORS]
+    assert json.loads((store.path("scores", KEY) / ENTRY).read_text())["key"] == KEY
+
+
+WORKER = textwrap.dedent(
+    """
+    import os, sys, time
+    from pathlib import Path
+    import torch
+    from condense.engine.runtime.store import Payload, Store
+    root, log, me, die = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4] == "die"
+    def compute():
+        with log.open("a") as file:
+            file.write(me + "\\n")
+        if die:
+            os._exit(9)
+        time.sleep(0.4)
+        return Payload({"x": torch.tensor([float(me)])})
+    (log.parent / f"ready-{me}").touch()
+    while len(list(log.parent.glob("ready-*"))) < int(sys.argv[5]):
+        time.sleep(0.005)
+    payload, cached = Store(root).fetch("scores", {"a": 1}, compute)
+    print(cached, payload.tensors["x"].item())
+    """
+)
+
+
+def worker(store, tmp_path, me, die="live", together=1):
+    command = [sys.executable, "-c", WORKER, str(store.root), str(tmp_path / "log"), str(me)]
+    return subprocess.Popen(
+        [*command, die, str(together)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_two_processes_compute_one_key_once(store, tmp_path):
+    both = [worker(store, tmp_path, me, together=2) for me in (1, 2)]
+    said = [p.communicate(timeout=60) for p in both]
+    assert [p.returncode for p in both] == [0, 0], said
+    assert len((tmp_path / "log").read_text().split()) == 1
+    (first,) = (tmp_path / "log").read_text().split()
+    assert sorted(out.split() for out, _ in said) == [
+        ["False", f"{first}.0"],
+        ["True", f"{first}.0"],
+    ]
+
+
+def test_a_killed_process_blocks_nobody(store, tmp_path):
+    process = worker(store, tmp_path, 1, die="die")
+    process.communicate(timeout=60)
+    assert process.returncode == 9
+    assert store.fetch("scores", {"a": 1}, payload)[1] is False
+    assert len(store.entries()) == 1
+
+
+def test_the_first_of_two_writers_wins(store):
+    store.put("scores", KEY, Payload(values={"n": 1}))
+    store.put("scores", KEY, Payload(values={"n": 2}))
+    assert store.get("scores", KEY).values == {"n": 1}
+    assert drafts(store) == []
+
+
+@pytest.mark.parametrize("write", ["fetch", "put"])
+def test_an_unwritable_root_is_named_before_any_work(tmp_path, write):
+    (tmp_path / "file").write_text("in the way")
+    store = Store(tmp_path / "file" / "store")
+    argument = {"fetch": refuse, "put": payload()}[write]
+    with pytest.raises(OutputError) as caught:
+        getattr(store, write)("scores", KEY, argument)
+    assert str(store.root) in str(caught.value)
+    assert "CONDENSE_STORE" in str(caught.value)
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_clean_removes_one_kind_or_all(store):
+    for kind, seeds in {"scores": 2, "experts": 3}.items():
+        for seed in range(seeds):
+            store.fetch(kind, {"component": "c", "seed": seed}, payload)
+    (store.root / "experts" / "0123.partial").write_bytes(b"x")
+    (store.root / "experts" / ".draft-of-a-killed-run").mkdir()
+    (store.root / "experts" / ".draft-of-a-killed-run" / ENTRY).write_text("{")
+    listed = store.entries()
+    assert [(e.kind, e.label) for e in listed] == [("experts", "c")] * 3 + [("scores", "c")] * 2
+    on_disk = sum(f.stat().st_size for e in listed if e.kind == "scores" for f in e.path.iterdir())
+    assert store.clean("scores") == (2, on_disk)
+    assert [e.kind for e in store.entries()] == ["experts"] * 3
+    assert (store.root / "experts" / "0123.partial").exists()
+    assert store.clean()[0] == 3
+    assert [p for p in store.root.rglob("*") if p.is_file()] == []
+    assert store.clean() == (0, 0)
+
+
+def test_the_default_place_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("CONDENSE_STORE", "~/mine")
+    assert Store.default().root == tmp_path / "mine"
+    monkeypatch.delenv("CONDENSE_STORE")
+    assert Store.default().root == tmp_path / "xdg" / "condense"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert Store.default().root == tmp_path / ".cache" / "condense"
+
+
+def test_an_atomic_write_keeps_the_old_file_when_it_fails(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomic(path, b"old")
+
+    def fail(*args):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]

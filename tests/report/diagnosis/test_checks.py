@@ -1,0 +1,253 @@
+"""Each check of the diagnosis with cases made for it."""
+
+import math
+
+import pytest
+
+from condense.engine.matching.loop import MIN_STEP_SIZE
+from condense.report.diagnosis import checks as diagnosis
+from condense.report.diagnosis.checks import Finding
+from condense.studies.statistics import unpaired
+
+
+def severity(finding):
+    return None if finding is None else finding.severity
+
+
+def fall(first, last, n=100):
+    """A straight line, bent a little so that its ends are not its extremes."""
+    return [first + (last - first) * i / (n - 1) for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("loss", "relative", "expected"),
+    [
+        (fall(0.5, 0.1), True, "ok"),
+        (fall(1.0, 0.97), True, "problem"),  # near 1: not moving
+        (fall(1.0, 0.97), False, "look"),  # of an absolute loss 1 means nothing, but it is flat
+        (fall(0.5, 0.49), True, "look"),
+        (fall(0.2, 0.6), True, "problem"),  # rises
+        (fall(0.5, 0.1, n=19), True, None),  # too short to say
+        ([math.nan] * 100, True, None),
+        ([], True, None),
+    ],
+)
+def test_loss(loss, relative, expected):
+    assert severity(diagnosis.check_loss(loss, relative)) == expected
+
+
+def test_loss_names_the_medians_of_its_ends():
+    # the first tenth is 1 … 10 with median 5.5, the last 91 … 100 with 95.5
+    found = diagnosis.check_loss([float(v) for v in range(100, 0, -1)], False)
+    assert "95.5 to 5.5" in found.seen
+    # a spike moves no median
+    spiked = [*fall(0.5, 0.1)[:-1], 50.0]
+    assert severity(diagnosis.check_loss(spiked, True)) == "ok"
+
+
+def test_flat_loss_speaks_of_alpha_and_the_learning_rate():
+    found = diagnosis.check_loss(fall(0.5, 0.49), True)
+    assert "policy.alpha" in found.advice
+    assert "matcher.image_lr" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"), [(0, "ok"), (15, "ok"), (16, "look"), (99, "look")]
+)
+def test_labels(others, expected):
+    found = diagnosis.check_labels(0.8, others, 100)
+    assert severity(found) == expected
+    assert f"0.80 of a label is on its own class; another is first in {others} of 100" in found.seen
+    assert ("policy.label_lr" in found.advice) == (expected == "look")
+
+
+@pytest.mark.parametrize(
+    ("bad", "expected"), [(0, "ok"), (1, "look"), (2, "look"), (3, "problem"), (200, "problem")]
+)
+def test_skipped_iterations(bad, expected):
+    # one in a hundred is still an accident: 2 of 200
+    loss = [math.nan, *[math.inf] * (bad - 1)][:bad] + [0.1] * (200 - bad)
+    found = diagnosis.check_skipped(loss)
+    assert found.severity == expected
+    assert f"{bad} of 200" in found.seen or bad == 0
+
+
+def test_nothing_is_skipped_where_nothing_was_matched():
+    assert diagnosis.check_skipped([]) is None
+
+
+@pytest.mark.parametrize(
+    ("last", "expected", "word"),
+    [
+        (0.05, "ok", "within"),
+        (0.0051, "ok", "within"),
+        (0.0049, "problem", "collapsed"),
+        (0.49, "ok", "within"),
+        (0.51, "problem", "blew up"),
+    ],
+)
+def test_step_size(last, expected, word):
+    found = diagnosis.check_step_size([0.05, 0.05, last])
+    assert found.severity == expected
+    assert word in found.means
+
+
+def test_step_size_at_its_floor_is_said_even_if_it_began_there():
+    found = diagnosis.check_step_size([MIN_STEP_SIZE] * 3, MIN_STEP_SIZE)
+    assert found.severity == "problem"
+    assert "its floor" in found.seen
+
+
+def test_step_size_counts_from_the_initial_one():
+    assert severity(diagnosis.check_step_size([0.01, 0.01], initial=0.5)) == "problem"
+    assert severity(diagnosis.check_step_size([0.01, 0.01], initial=None)) == "ok"
+    assert diagnosis.check_step_size([math.nan]) is None
+
+
+def test_unpaired_difference_is_welchs():
+    from scipy.stats import ttest_ind
+
+    one, other = [0.95, 0.96, 0.97, 0.93], [0.90, 0.94, 0.88, 0.91, 0.99]
+    interval = ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    found = unpaired(one, other)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert unpaired(one, []) is None
+    assert unpaired([0.9], other).half is None
+    assert unpaired([0.5, 0.5], [0.25, 0.25]).half == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.95, 0.96, 0.97], "ok"),
+        ([0.90, 0.91, 0.93], "look"),
+        ([0.80, 0.81, 0.80], "problem"),
+        ([0.95], None),  # a single network has no interval
+        ([], None),
+    ],
+)
+def test_better_than_random(values, expected):
+    assert severity(diagnosis.check_random(values, [0.90, 0.91, 0.92])) == expected
+
+
+def test_the_gain_is_in_points():
+    found = diagnosis.check_random([0.95, 0.95], [0.90, 0.90])
+    assert found.seen.startswith("+5.00 ± 0.00 points")
+
+
+@pytest.mark.parametrize(("n", "expected"), [(0, None), (1, "look"), (2, "ok"), (5, "ok")])
+def test_repeats(n, expected):
+    assert severity(diagnosis.check_repeats(n)) == expected
+
+
+@pytest.mark.parametrize(
+    ("rho", "expected"),
+    [(None, None), (0.2, "problem"), (0.5, "look"), (0.69, "look"), (0.7, "ok"), (0.98, "ok")],
+)
+def test_reliability(rho, expected):
+    assert severity(diagnosis.check_reliability(rho, "cscore")) == expected
+
+
+@pytest.mark.parametrize(
+    ("beta", "highest", "expected"),
+    [
+        (None, 0.9, None),  # a selector without it
+        (0.0, None, "look"),
+        (0.0, 0.9, "look"),
+        (0.5, None, None),  # not at the low end; the high one is not known
+        (0.5, 0.9, "ok"),
+        (0.9, 0.9, "look"),
+    ],
+)
+def test_beta(beta, highest, expected):
+    assert severity(diagnosis.check_beta(beta, highest)) == expected
+
+
+@pytest.mark.parametrize(
+    ("best", "tried", "expected"),
+    [
+        (0.5, [0.1, 0.5, 0.9], "ok"),
+        (0.1, [0.1, 0.5, 0.9], "look"),
+        (0.9, [0.1, 0.5, 0.9], "look"),
+        (0.5, [0.5], None),
+    ],
+)
+def test_best_of_a_curve(best, tried, expected):
+    assert severity(diagnosis.check_best("selector.beta", best, tried)) == expected
+
+
+@pytest.mark.parametrize(
+    ("matched", "evaluated", "expected"),
+    [
+        ("dsa", "dsa", "ok"),
+        ("dsa", "simple", "problem"),
+        (None, "simple", None),  # nothing was distilled
+        ("dsa", None, None),  # what it does to distilled samples is not known
+    ],
+)
+def test_augmentation(matched, evaluated, expected):
+    assert severity(diagnosis.check_augmentation(matched, evaluated)) == expected
+
+
+@pytest.mark.parametrize(
+    ("evaluated", "tried", "expected"),
+    [
+        ("dsa", ["simple", "dsa"], "ok"),
+        ("dsa", ["simple"], "look"),
+        ("dsa", [], None),
+        (None, ["simple"], None),
+    ],
+)
+def test_baseline(evaluated, tried, expected):
+    assert severity(diagnosis.check_baseline(evaluated, tried)) == expected
+
+
+def test_protocols_name_what_differs():
+    one = {"network": {"width": 8}, "steps": 5, "lr": 0.1}
+    assert diagnosis.check_protocols({"A": one}) is None
+    assert severity(diagnosis.check_protocols({"A": one, "B": dict(one)})) == "ok"
+    found = diagnosis.check_protocols({"A": one, "B": {**one, "steps": 6}})
+    assert found.severity == "look"
+    assert "different steps;" in f"{found.seen};"
+
+
+@pytest.mark.parametrize(
+    ("hard", "expected"),
+    [
+        ([], None),
+        ([0.4], None),
+        ([0.4, 0.5, 0.45], "ok"),
+        ([0.4, 0.395], "ok"),  # within chance
+        ([0.4, 0.6, 0.38], "look"),
+    ],
+)
+def test_coverage_of_the_hard_half(hard, expected):
+    assert severity(diagnosis.check_coverage(hard)) == expected
+
+
+def test_worst_first_and_the_unknown_left_out():
+    found = [Finding(str(k), s, "", "") for k, s in enumerate(("ok", "problem", "look", "ok"))]
+    ordered = diagnosis.sorted_findings([None, *found, None])
+    assert [f.check for f in ordered] == ["1", "2", "0", "3"]
+
+
+def test_everything_but_what_is_in_order_comes_with_advice():
+    findings = [
+        diagnosis.check_loss(fall(1.0, 0.97), True),
+        diagnosis.check_skipped([math.nan]),
+        diagnosis.check_step_size([0.05, 1e-4]),
+        diagnosis.check_random([0.5, 0.5], [0.9, 0.9]),
+        diagnosis.check_repeats(1),
+        diagnosis.check_reliability(0.1, "el2n"),
+        diagnosis.check_beta(0.0, None),
+        diagnosis.check_best("policy.alpha", 1.0, [0.5, 1.0]),
+        diagnosis.check_augmentation("dsa", "none"),
+        diagnosis.check_baseline("dsa", ["none"]),
+        diagnosis.check_coverage([0.5, 0.1]),
+    ]
+    for finding in findings:
+        assert finding.severity != "ok"
+        assert finding.advice
+        for text in (finding.seen, finding.means, finding.advice):
+            assert text == text.strip()
+            assert not text.endswith(".")  # sentences are made where they are shown

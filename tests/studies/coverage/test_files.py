@@ -1,0 +1,69 @@
+"""The files of ``condense coverage``: figures as measured, equal bytes, nobody's files replaced."""
+
+import csv
+import io
+import json
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from condense.errors import OutputError
+from condense.studies.coverage.files import coverage_folder, to_csv, write_coverage
+from condense.studies.coverage.run import Coverage, CoveragePoint, RunCoverage, Shares
+
+
+def shares(value):
+    return Shares(value, value + 0.1, value - 0.1)
+
+
+def run(label, values):
+    points = tuple(CoveragePoint(50 * i, shares(v), shares(v / 2)) for i, v in enumerate(values))
+    return RunCoverage(
+        f"runs/{label}", "f", "selmatch", label, 20, points, (shares(0.2), shares(0.8))
+    )
+
+
+@pytest.fixture
+def result():
+    runs = (run("one, still", [0.4]), run("other", [0.4, 0.5, 0.6]))
+    return Coverage("toy: data", 0.3, 0.95, False, (0.0, 0.6), runs, {"networks": 1})
+
+
+def test_the_csv_has_a_line_for_every_iteration(result):
+    rows = list(csv.DictReader(io.StringIO(to_csv(result))))
+    assert [(r["run"], r["iteration"]) for r in rows] == [
+        *[("one, still", "0")],
+        *[("other", "0"), ("other", "50"), ("other", "100")],
+    ]
+    assert float(rows[-1]["all"]) == 0.6
+    assert float(rows[-1]["hard"]) == pytest.approx(0.5)
+    assert float(rows[-1]["area_easy"]) == pytest.approx(0.4)
+
+
+def test_the_files_have_equal_bytes_and_the_figure_is_drawn(result, tmp_path):
+    one = write_coverage(result, tmp_path / "one")
+    other = write_coverage(result, tmp_path / "other")
+    names = sorted(p.name for p in one.iterdir())
+    assert names == ["coverage.csv", "coverage.json", "coverage.png"]
+    for name in names:
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    assert json.loads((one / "coverage.json").read_text()) == result.to_json()
+    colours = matplotlib.image.imread(one / "coverage.png")[..., :3].reshape(-1, 3)
+    found = np.unique((colours * 255).round().astype(int), axis=0).tolist()
+    assert [0x42, 0x71, 0xAE] in found
+    assert [0xC4, 0x4E, 0x52] in found
+
+
+def test_it_is_replaced_by_its_own_kind_only(result, tmp_path):
+    folder = write_coverage(result, tmp_path / "out")
+    assert write_coverage(result, folder) == folder
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"notes\.txt"):
+        write_coverage(result, folder)
+
+
+def test_the_folder_is_named_by_data_and_content(result):
+    name = coverage_folder(result).as_posix()
+    assert name.startswith("runs/coverage-toy-data-")
+    assert coverage_folder(result).as_posix() == name
