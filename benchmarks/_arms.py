@@ -9,7 +9,7 @@ from typing import Any
 
 from _common import environment
 
-from condense.engine.evaluation import Trial, condensed_trial, random_trial
+from condense.engine.evaluation import EvaluationPlan, condensed_plan, random_plan
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime import rng as rngs
@@ -149,12 +149,14 @@ class Arms:
         """Networks that the recipe asks for."""
         return int(getattr(self.pipeline(arm).recipe["evaluator"].options, "repeats", 1))
 
-    def trial(self, arm: str) -> Trial:
+    def trial(self, arm: str) -> EvaluationPlan:
         """What ``arm``'s networks are trained on."""
         p = self.pipeline(arm)
-        return random_trial(p) if arm == RANDOM else condensed_trial(p, p.condensed)
+        return random_plan(p) if arm == RANDOM else condensed_plan(p, p.condensed)
 
-    def networks(self, arm: str, trial: Trial, repeat: int) -> list[tuple[Pipeline, Trial]]:
+    def networks(
+        self, arm: str, trial: EvaluationPlan, repeat: int
+    ) -> list[tuple[Pipeline, EvaluationPlan]]:
         """Network ``repeat`` of ``trial`` under each of its augmentations, each alone."""
         if repeat >= self.repeats(arm):
             return []

@@ -21,7 +21,7 @@ from sklearn.model_selection import train_test_split
 
 from condense.api import bind
 from condense.data import LabeledData
-from condense.engine.evaluation import condensed_trial, evaluate, random_trial
+from condense.engine.evaluation import condensed_plan, evaluate, random_plan
 from condense.engine.pipeline import Pipeline
 from condense.options import parse_assignment
 
@@ -60,8 +60,8 @@ def main(seeds: str, settings: tuple[str, ...]) -> None:
                 progress=named.progress,
                 data=data,
             )
-            own.append(evaluate(pipeline, condensed_trial(pipeline, pipeline.condensed)).mean)
-            random.append(evaluate(pipeline, random_trial(pipeline)).mean)
+            own.append(evaluate(pipeline, condensed_plan(pipeline, pipeline.condensed)).mean)
+            random.append(evaluate(pipeline, random_plan(pipeline)).mean)
         row = {
             "setting": setting,
             "selmatch": statistics.mean(own),

@@ -30,7 +30,7 @@ from condense.data import LabeledData
 from condense.engine.context import EngineContext
 from condense.engine.runtime import rng as rngs
 from condense.engine.training.batches import Batcher
-from condense.engine.training.concurrent import train_each
+from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.loop import Training, predict, train
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.interfaces import Role, TrainingSet
@@ -132,7 +132,7 @@ def rows_of(
             rng = torch.Generator(device).manual_seed(seed)
             return Training(fresh(), batcher, schedule, combined, rng)
 
-        return lambda: list(train_each((one(seed) for seed in range(at_once)), at_once))
+        return lambda: list(train_concurrently((one(seed) for seed in range(at_once)), at_once))
 
     precisions = ("fp32", "tf32", "bf16") if device.type == "cuda" else ("fp32",)
     ways: dict[Any, Any] = {(p, k): ours(p, k) for p in precisions for k in arguments.at_once}

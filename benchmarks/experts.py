@@ -25,7 +25,7 @@ from condense.engine.context import EngineContext
 from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.precision import Precision
 from condense.engine.training.batches import Batcher
-from condense.engine.training.concurrent import train_each
+from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.loop import train
 from condense.engine.training.schedule import Schedule
 from condense.interfaces import TrainingSet
@@ -71,7 +71,7 @@ def gradient_error(
     none = context.augmentation(AugmentationSpec.of("none"))
     schedule = Schedule(steps=1, batch_size=BATCH, lr=1.0, precision=precision)
     rng = torch.Generator(context.device).manual_seed(0)
-    train(network, batcher, schedule, none, rng, watch=seen)
+    train(network, batcher, schedule, none, rng, callback=seen)
     inputs, labels = batcher.batch(seen.indices)
     F.cross_entropy(exact(inputs.double()), labels).backward()
     truth = torch.cat([p.grad.flatten() for p in exact.parameters()])  # type: ignore[union-attr]
@@ -106,7 +106,7 @@ def rows_of(
         def call() -> Tensor:
             """So many experts side by side; the trajectory of the last."""
             experts = (expert_training(data, context, options, 0, k) for k in range(at_once))
-            *_, last = (trajectory_of(done) for _, done in train_each(experts, at_once))
+            *_, last = (trajectory_of(done) for _, done in train_concurrently(experts, at_once))
             return last
 
         return call

@@ -41,7 +41,7 @@ from _flags import parse
 from _keep import Keep
 
 from condense.cli.progress import make_progress
-from condense.engine.evaluation import Trial, evaluate
+from condense.engine.evaluation import EvaluationPlan, evaluate
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.device import peak_memory_mb
 from condense.engine.runtime.files import write_atomic
@@ -151,7 +151,7 @@ class Headline:
                     self.network(arm, alone, one)
         self.write()
 
-    def network(self, arm: str, alone: Pipeline, trial: Trial) -> None:
+    def network(self, arm: str, alone: Pipeline, trial: EvaluationPlan) -> None:
         """One network of ``arm``, trained unless it is stored or kept."""
         (key,) = trial.keys(alone)
         if self.keep is not None:

@@ -2,7 +2,7 @@
 
     python benchmarks/matching.py --steps 10,25,50,100 --ipc 10,50,500 --geometry digits
 
-`plain` is written here: ordinary autograd through the whole walk, in the memory that the system
+`plain` is written here: ordinary autograd through the whole rollout, in the memory that the system
 gives. The others are the matcher itself with ``memory`` set. The gradient error is the relative
 distance of dL/dX from `plain` in float64 (or, where that would take too long, from reverse over
 reverse in float32: see ``reference``).
@@ -38,12 +38,12 @@ from torch.nn import functional as F
 
 from condense.engine.context import EngineContext
 from condense.engine.runtime import rng as rngs
-from condense.engine.runtime.malloc import reused_memory
+from condense.engine.runtime.malloc import retain_freed_memory
 from condense.interfaces import Role, SyntheticSet
 from condense_plugins.matchers.trajectory.gradient import (
     EagerSteps,
+    Rollout,
     Steps,
-    Walk,
     constant_memory,
 )
 from condense_plugins.matchers.trajectory.graphs import CapturedSteps
@@ -58,15 +58,15 @@ FORMS = ("constant", "unrolled", "auto")
 GPU_FORMS = ("compiled", "reverse")  # constant memory too: fused; and without the tangent rules
 
 
-def plain(eager: EagerSteps, walk: Walk, dtype: torch.dtype = torch.float32) -> Tensor:
-    """dL/dX through the whole walk, as anyone would write it."""
+def plain(eager: EagerSteps, rollout: Rollout, dtype: torch.dtype = torch.float32) -> Tensor:
+    """dL/dX through the whole rollout, as anyone would write it."""
     inputs = eager.inputs.to(dtype).requires_grad_()
-    eta = walk.step_size.to(dtype).requires_grad_()
+    eta = rollout.step_size.to(dtype).requires_grad_()
     network = eager.student.network
     shapes = {name: p.shape for name, p in network.named_parameters()}
-    start, target = walk.start.to(dtype), walk.target.to(dtype)
+    start, target = rollout.start.to(dtype), rollout.target.to(dtype)
     theta = start.clone().requires_grad_()
-    for batch in walk.batches:
+    for batch in rollout.batches:
         images = eager.augmentation.apply(inputs[batch.indices], batch.draws)
         split = torch.split(theta, [shape.numel() for shape in shapes.values()])
         weights = {n: part.view(s) for (n, s), part in zip(shapes.items(), split, strict=True)}
@@ -105,7 +105,7 @@ class Case:
         start = self.matcher("auto").start_vector(self.data, context)
         self.expert = torch.stack([start, start + 0.02 * torch.randn(len(start), generator=rng)])
         used = self.bound("auto", "fp32")
-        self.walk = used._draw(self.synthetic, rngs.generator(1))
+        self.rollout = used._draw(self.synthetic, rngs.generator(1))
         self.eager = EagerSteps(
             used._student, used._augmentation, self.synthetic.inputs, self.synthetic.labels
         )  # type: ignore[arg-type]
@@ -132,7 +132,7 @@ class Case:
         matcher = self.bound(form, precision)
 
         def call() -> Tensor:
-            with reused_memory():
+            with retain_freed_memory():
                 return matcher.step(self.synthetic, rngs.generator(1)).grad_inputs
 
         return call
@@ -141,14 +141,14 @@ class Case:
         """The form behind ``auto``."""
         rules = self.context.device.type == "cpu" and TangentSteps.of(self.eager) is not None
         options = self.matcher("auto").options
-        return choose_form(options, self.eager, self.walk.batches[0], tangent=rules)
+        return choose_form(options, self.eager, self.rollout.batches[0], tangent=rules)
 
     def reference(self) -> tuple[str, Tensor]:
         cuda = self.context.device.type == "cuda"
         if self.steps <= (EXACT_STEPS[self.geometry] if not cuda else 10):
-            return "plain float64", plain(self.eager, self.walk, torch.float64)
-        with reused_memory():
-            result = constant_memory(self.eager, self.walk, self.synthetic.inputs)
+            return "plain float64", plain(self.eager, self.rollout, torch.float64)
+        with retain_freed_memory():
+            result = constant_memory(self.eager, self.rollout, self.synthetic.inputs)
         return "reverse over reverse, float32", result.grad_inputs
 
 
@@ -156,7 +156,7 @@ def rows_of(case: Case, ipc: int, arguments: argparse.Namespace) -> list[dict[st
     """One row a form (and precision, on a GPU)."""
     device = case.context.device
     base = {"geometry": case.geometry, "steps": case.steps, "ipc": ipc, "theta_mb": case.theta_mb}
-    need = 1.5 * step_bytes(case.eager, case.walk.batches[0]) * case.steps
+    need = 1.5 * step_bytes(case.eager, case.rollout.batches[0]) * case.steps
     fits = need < 0.8 * free_bytes(device)
     cuda = device.type == "cuda"
     forms = arguments.forms.split(",") if arguments.forms else [*FORMS, *GPU_FORMS[: 2 * cuda]]
@@ -165,7 +165,7 @@ def rows_of(case: Case, ipc: int, arguments: argparse.Namespace) -> list[dict[st
     precisions = (arguments.precisions or best).split(",")
     ways = {(f, p): case.way(f, p) for f in kinds for p in precisions}
     if fits:
-        ways["plain", "fp32"] = lambda: plain(case.eager, case.walk)
+        ways["plain", "fp32"] = lambda: plain(case.eager, case.rollout)
     rows: list[dict[str, Any]] = []
     if not fits:
         why = f"needs about {need / 2**30:.1f} GiB, {free_bytes(device) / 2**30:.1f} are free"

@@ -25,7 +25,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from condense.engine.context import EngineContext
 from condense.engine.runtime import rng as rngs
-from condense.engine.runtime.malloc import reused_memory
+from condense.engine.runtime.malloc import retain_freed_memory
 from condense.engine.training.batches import channels_last
 from condense.options import NetworkSpec
 from condense_plugins.matchers.trajectory.tangent import TangentSteps
@@ -90,14 +90,14 @@ def rows_of(context: EngineContext, geometry: str, repeats: int) -> list[dict[st
         seconds: dict[str, list[float]] = {way: [] for way in WAYS}
         for turn in range(repeats):
             for way, call in calls.items():
-                with nullcontext() if way == "before" else reused_memory():
+                with nullcontext() if way == "before" else retain_freed_memory():
                     for _ in range(2 if turn == 0 else 1):  # the first one warms up
                         call()
                     start = time.process_time()
                     call()
                     seconds[way].append(time.process_time() - start)
         for way, call in calls.items():
-            with nullcontext() if way == "before" else reused_memory():
+            with nullcontext() if way == "before" else retain_freed_memory():
                 call()
                 top = parts(call)
             row = {"geometry": geometry, "loop": loop, "form": way, **figures(seconds[way])}

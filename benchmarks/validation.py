@@ -23,7 +23,7 @@ import torch
 from _common import environment
 
 from condense.cli.progress import make_progress
-from condense.engine.evaluation import condensed_trial, evaluate, random_trial
+from condense.engine.evaluation import condensed_plan, evaluate, random_plan
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.device import pick_device
@@ -58,9 +58,9 @@ def row(arguments: argparse.Namespace, setting: str) -> dict[str, Any]:
     """Accuracy on the held-out part under ``setting``."""
     a, pipeline = arguments, bound(arguments, setting)
     if a.method == "random":
-        trial = random_trial(pipeline)
+        trial = random_plan(pipeline)
     else:
-        trial = condensed_trial(pipeline, pipeline.condensed)
+        trial = condensed_plan(pipeline, pipeline.condensed)
     found = evaluate(pipeline, trial)
     seconds = {stage: round(t.seconds, 1) for stage, t in pipeline.timings.items()}
     tried = found.protocol["tried"]

@@ -108,10 +108,12 @@ def resolve_stage(host: Host, stage: str, layers: Sequence[Layer]) -> Resolved:
             values = merge(values, _known_part(cls.Options, options))
         elif active == name:
             values = merge(values, options)
-    return settle(host, STAGES[stage], name, argument, values, where=stage)
+    return resolve_component(host, STAGES[stage], name, argument, values, where=stage)
 
 
-def settle(host: Host, kind: str, name: str, argument: str, values: Table, where: str) -> Resolved:
+def resolve_component(
+    host: Host, kind: str, name: str, argument: str, values: Table, where: str
+) -> Resolved:
     """The component ``name`` with options ``values``; nested components are settled too."""
     cls = host.registry(kind).get(name)
     values = dict(values)
@@ -125,10 +127,10 @@ def settle(host: Host, kind: str, name: str, argument: str, values: Table, where
     if takes == "path" and isinstance(values.get("path"), str):
         # absolute, so that the resolved recipe repeats the run from any folder
         values["path"] = os.path.abspath(os.path.expanduser(values["path"]))
-    return Resolved(kind, name, cls, settle_options(host, cls.Options, values, where))
+    return Resolved(kind, name, cls, resolve_options(host, cls.Options, values, where))
 
 
-def settle_options(host: Host, model: type[OptionsT], values: Table, where: str) -> OptionsT:
+def resolve_options(host: Host, model: type[OptionsT], values: Table, where: str) -> OptionsT:
     """``model`` made of ``values``, the components that its fields name settled too.
 
     Raises:
@@ -136,11 +138,11 @@ def settle_options(host: Host, model: type[OptionsT], values: Table, where: str)
     """
     values = dict(values)
     for key, spec_class in spec_fields(model).items():
-        values[key] = _settle_nested(host, model, key, spec_class, values, where)
+        values[key] = _resolve_nested(host, model, key, spec_class, values, where)
     return build_options(model, values, where)
 
 
-def _settle_nested(
+def _resolve_nested(
     host: Host,
     model: type[Options],
     key: str,
@@ -158,13 +160,13 @@ def _settle_nested(
         raise OptionError(f"{where}.{key}={format_value(given)}: expected a {spec_class.kind} name")
     table = merge(base, given)
     name, _, argument = str(table.pop(COMPONENT, "")).partition(":")
-    inner = settle(host, spec_class.kind, name, argument, table, f"{where}.{key}")
+    inner = resolve_component(host, spec_class.kind, name, argument, table, f"{where}.{key}")
     return spec_class(component=inner.name, options=inner.options.model_dump(mode="json"))
 
 
 def resolve_spec(host: Host, spec: ComponentSpec) -> Resolved:
     """The component that a nested ``spec`` names."""
-    return settle(host, spec.kind, spec.component, "", spec.options, spec.kind)
+    return resolve_component(host, spec.kind, spec.component, "", spec.options, spec.kind)
 
 
 def _known_part(model: type[Options], options: Table) -> dict[str, Any]:

@@ -200,7 +200,8 @@ class LabelPlan:
     Attributes:
         lr: learning rate of the logits (SGD); 0 keeps them as they start.
         momentum: their momentum.
-        taught: whether logits start at what the matcher's teachers say of the source samples.
+        init_from_teacher: whether logits start at what the matcher's teachers say of the source
+            samples.
         confidence: probability of the sample's own class at the start where nobody is asked; the
             other classes have equal parts of the rest.
         all_samples: whether samples that are not distilled, whose inputs stay as they are, have
@@ -209,7 +210,7 @@ class LabelPlan:
 
     lr: float
     momentum: float = 0.0
-    taught: bool = True
+    init_from_teacher: bool = True
     confidence: float = 0.9
     all_samples: bool = True
 

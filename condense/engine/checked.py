@@ -139,7 +139,10 @@ def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
     _require(
         isinstance(plan, LabelPlan), f"{who} has label_plan {_kind(plan)}, expected a LabelPlan"
     )
-    rates, choices = (plan.lr, plan.momentum, plan.confidence), (plan.taught, plan.all_samples)
+    rates, choices = (
+        (plan.lr, plan.momentum, plan.confidence),
+        (plan.init_from_teacher, plan.all_samples),
+    )
     _require(
         all(isinstance(rate, int | float) and not isinstance(rate, bool) for rate in rates)
         and all(isinstance(choice, bool) for choice in choices)
@@ -147,7 +150,7 @@ def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
         and 0 <= plan.momentum < 1
         and 0 < plan.confidence < 1,
         f"{who} has {plan}, expected a finite lr of at least 0, momentum in [0, 1), confidence "
-        "in (0, 1), taught and all_samples true or false",
+        "in (0, 1), init_from_teacher and all_samples true or false",
     )
     return plan
 

@@ -23,7 +23,7 @@ RANDOM, WHOLE = "random", "whole"
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class EvaluationPlan:
     """An arm with the augmentations it is tried under; the better one counts.
 
     Attributes:
@@ -51,10 +51,10 @@ class Trial:
         return [shared | {"augmentation": a.identity} for a in self.augmentations]
 
 
-def condensed_trial(pipeline: Pipeline, condensed: CondensedDataset) -> Trial:
+def condensed_plan(pipeline: Pipeline, condensed: CondensedDataset) -> EvaluationPlan:
     """The condensed set under the augmentations of :func:`own_augmentations`."""
     training = condensed.training_set()
-    return Trial(
+    return EvaluationPlan(
         "evaluator",
         Arm(pipeline.recipe.method, lambda repeat: training, len(condensed)),
         {"condensed": condensed.content_fingerprint},
@@ -62,10 +62,10 @@ def condensed_trial(pipeline: Pipeline, condensed: CondensedDataset) -> Trial:
     )
 
 
-def random_trial(pipeline: Pipeline) -> Trial:
+def random_plan(pipeline: Pipeline) -> EvaluationPlan:
     """Random subsets of the same size, a fresh one per repeat."""
     counts = pipeline.recipe.budget.counts(pipeline.data)
-    return Trial(
+    return EvaluationPlan(
         RANDOM,
         Arm(RANDOM, lambda repeat: random_subset(pipeline, counts, repeat), sum(counts)),
         {
@@ -77,11 +77,11 @@ def random_trial(pipeline: Pipeline) -> Trial:
     )
 
 
-def whole_trial(pipeline: Pipeline) -> Trial:
+def whole_plan(pipeline: Pipeline) -> EvaluationPlan:
     """The whole training split, for the same number of optimiser steps."""
     whole = TrainingSet.of(pipeline.data)
     size = sum(pipeline.recipe.budget.counts(pipeline.data))
-    return Trial(
+    return EvaluationPlan(
         WHOLE,
         Arm(WHOLE, lambda repeat: whole, size),
         {"whole": pipeline.data.fingerprint},
@@ -89,9 +89,9 @@ def whole_trial(pipeline: Pipeline) -> Trial:
     )
 
 
-def baseline_trials(pipeline: Pipeline) -> list[Trial]:
+def baseline_plans(pipeline: Pipeline) -> list[EvaluationPlan]:
     """What a condensed set is compared with."""
-    return [random_trial(pipeline), whole_trial(pipeline)]
+    return [random_plan(pipeline), whole_plan(pipeline)]
 
 
 def own_augmentations(pipeline: Pipeline, matched: bool) -> list[Resolved]:
@@ -120,7 +120,7 @@ def random_subset(pipeline: Pipeline, counts: Sequence[int], repeat: int) -> Tra
     return TrainingSet.of(pipeline.data.subset(torch.cat(chosen)))
 
 
-def evaluate(pipeline: Pipeline, trial: Trial) -> Evaluation:
+def evaluate(pipeline: Pipeline, trial: EvaluationPlan) -> Evaluation:
     """The trial under each of its augmentations, from the store where it is there.
 
     Returns:
@@ -137,7 +137,7 @@ def evaluate(pipeline: Pipeline, trial: Trial) -> Evaluation:
 
 
 def _evaluate(
-    pipeline: Pipeline, trial: Trial, key: dict[str, Any], augmentation: Resolved
+    pipeline: Pipeline, trial: EvaluationPlan, key: dict[str, Any], augmentation: Resolved
 ) -> Evaluation:
     test = TrainingSet.of(pipeline.test_split())
     measures_against = getattr(pipeline.recipe["evaluator"].cls, "needs_training", False)

@@ -23,7 +23,7 @@ from condense.engine.checked import (
     run_selector,
 )
 from condense.engine.context import EngineContext
-from condense.engine.matching.divergence import astray
+from condense.engine.matching.divergence import divergence_notes
 from condense.engine.matching.loop import match
 from condense.engine.matching.soft_labels import has_soft_label, starting_logits
 from condense.engine.matching.state import named_snapshots, snapshots_among
@@ -249,7 +249,7 @@ class Pipeline:
             done(cached)
         self.partial(key).unlink(missing_ok=True)
         rows = torch.nonzero(initial.role).flatten()
-        for note in astray(payload.tensors, self.data, self.recipe["policy"].options):
+        for note in divergence_notes(payload.tensors, self.data, self.recipe["policy"].options):
             self.progress.note(note)
         inputs = initial.inputs.index_copy(0, rows, payload.tensors["distilled"])
         step, logits = payload.tensors["step_size"], payload.tensors.get("label_logits")

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from condense.engine.evaluation import Trial, baseline_trials, condensed_trial, own_augmentations
+from condense.engine.evaluation import (
+    EvaluationPlan,
+    baseline_plans,
+    condensed_plan,
+    own_augmentations,
+)
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.device import peak_memory_mb
 from condense.interfaces import Cost, Matcher
@@ -117,11 +122,11 @@ class _Planner:
 
     def arms(self, baselines: bool) -> None:
         p = self.pipeline
-        trials: list[tuple[str, Trial | None]] = [("evaluator", None)]
+        trials: list[tuple[str, EvaluationPlan | None]] = [("evaluator", None)]
         if self.known:
-            trials = [("evaluator", condensed_trial(p, p.condensed))]
+            trials = [("evaluator", condensed_plan(p, p.condensed))]
         if baselines:
-            trials += [(trial.stage, trial) for trial in baseline_trials(p)]
+            trials += [(trial.stage, trial) for trial in baseline_plans(p)]
         one: Cost | None = None
         for stage, trial in trials:
             if trial is not None and all(p.store.has("evaluations", k) for k in trial.keys(p)):

@@ -12,7 +12,7 @@ import torch
 
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.artefact.write import ARTEFACT, save_artefact
-from condense.engine.evaluation import baseline_trials, condensed_trial, evaluate
+from condense.engine.evaluation import baseline_plans, condensed_plan, evaluate
 from condense.engine.feature_space.network import FeatureOptions, by_difficulty, halves_of_test
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.runtime.device import peak_memory_mb
@@ -101,9 +101,9 @@ def run(pipeline: Pipeline, out: Path | None, baselines: bool) -> RunResult:
     condensed = pipeline.condensed
     accuracy, arms = None, {}
     if pipeline.data.test is not None:
-        accuracy = evaluate(pipeline, condensed_trial(pipeline, condensed))
+        accuracy = evaluate(pipeline, condensed_plan(pipeline, condensed))
         if baselines:
-            arms = {t.arm.name: evaluate(pipeline, t) for t in baseline_trials(pipeline)}
+            arms = {t.arm.name: evaluate(pipeline, t) for t in baseline_plans(pipeline)}
     result = RunResult(
         pipeline.recipe,
         target,
@@ -184,7 +184,7 @@ def evaluate_artefact(
             f"{data.name} has {len(data.classes)} of shape {data.geometry.shape}; "
             "evaluate on data of the same kind with --data"
         )
-    evaluation = evaluate(pipeline, condensed_trial(pipeline, condensed))
+    evaluation = evaluate(pipeline, condensed_plan(pipeline, condensed))
     stage = pipeline.timings["evaluator"]
     halves = {"by_difficulty": _by_difficulty(pipeline, evaluation)} if halved else {}
     return evaluation, {

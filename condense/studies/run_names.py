@@ -13,7 +13,7 @@ from condense.recipe import flatten
 Table = Mapping[str, Any]
 
 
-def run_labels(runs: Sequence[tuple[str, Table]]) -> list[str]:
+def run_names(runs: Sequence[tuple[str, Table]]) -> list[str]:
     """One label a run: its method, and what tells it from the other runs of that method.
 
     ``selmatch policy=full`` beside ``selmatch policy=partial``; a stage whose component differs

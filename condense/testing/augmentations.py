@@ -105,7 +105,7 @@ def check_equal_draws_give_equal_changes(subject: Subject) -> None:
 
 
 def check_samples_are_changed_one_by_one(subject: Subject) -> None:
-    """In another order, the same samples with the same draws: each goes its own way."""
+    """In another order, the same samples with the same draws: each is changed on its own."""
     inputs, role = batch(COLOUR)
     component = subject.create()
     draws = component.draw(role, COLOUR, generator())
@@ -136,11 +136,11 @@ def check_gradient_passes_through(subject: Subject) -> None:
         (gradient,) = torch.autograd.grad(loss(inputs), inputs)
     except RuntimeError as error:
         raise subject.failed(f"is not differentiable in its inputs: {error}") from error
-    way = torch.randn(inputs.shape, generator=generator(8), dtype=torch.float64)
+    direction = torch.randn(inputs.shape, generator=generator(8), dtype=torch.float64)
     tiny = 1e-6
     with torch.no_grad():
-        slope = (loss(inputs + tiny * way) - loss(inputs - tiny * way)) / (2 * tiny)
-    along = (gradient * way).sum()
+        slope = (loss(inputs + tiny * direction) - loss(inputs - tiny * direction)) / (2 * tiny)
+    along = (gradient * direction).sum()
     subject.require(
         abs(float(slope - along)) <= 1e-4 * (1 + abs(float(slope))),
         f"has gradient {float(along):.6g} along a direction in which the output changes by "

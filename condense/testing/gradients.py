@@ -19,7 +19,7 @@ from condense.testing.toys import generator, toy_data
 
 # of an error, as a share of the gradient's length; central differences are good to about 1e-9
 TOLERANCE, LOOSE = 1e-6, 0.05
-REACH = 1e-5  # how far the differences go to either side, as a share of what they move
+DIFFERENCE_STEP = 1e-5  # how far the differences go to either side, as a share of what they move
 STUDENTS = {"linear": NetworkSpec.of("mlp", depth=0), "mlp": NetworkSpec.of("mlp", depth=1)}
 SEED = 3
 
@@ -40,15 +40,15 @@ def check_gradient_is_that_of_the_loss(subject: Subject) -> None:
         synthetic = in_float64(ready.synthetic)
         step = _step_in_float64(subject, ready, synthetic)
         gradient = step.grad_inputs.detach()
-        for what, way in _ways(gradient):
-            told = float((gradient * way).sum())
-            found = _slope(ready, synthetic, "inputs", way)
-            _compare(subject, f"{what}, {student}", told, found, float(gradient.norm()))
+        for what, direction in _directions(gradient):
+            expected = float((gradient * direction).sum())
+            found = _slope(ready, synthetic, "inputs", direction)
+            _compare(subject, f"{what}, {student}", expected, found, float(gradient.norm()))
         if step.grad_step_size is not None and subject.create().plan.step_size_lr > 0:
-            told = float(step.grad_step_size)
-            way = synthetic.step_size.abs().clamp(min=1e-3)
-            found = _slope(ready, synthetic, "step_size", way) / float(way)
-            _compare(subject, f"with the step size, {student}", told, found, abs(told))
+            expected = float(step.grad_step_size)
+            direction = synthetic.step_size.abs().clamp(min=1e-3)
+            found = _slope(ready, synthetic, "step_size", direction) / float(direction)
+            _compare(subject, f"with the step size, {student}", expected, found, abs(expected))
 
 
 @excused_by("no-gradient")
@@ -77,13 +77,13 @@ def check_label_gradient_is_that_of_the_loss(subject: Subject) -> None:
         )
         length = float(gradient.norm())
         random = torch.randn(logits.shape, generator=generator(31), dtype=torch.float64)
-        ways = {"at random": random / random.norm()}
+        directions = {"at random": random / random.norm()}
         if length > 0:
-            ways["along their gradient"] = gradient / length
-        for what, way in ways.items():
-            told = float((gradient * way).sum())
-            found = _slope(ready, synthetic, "label_logits", way)
-            _compare(subject, f"with the labels {what}, {student}", told, found, length)
+            directions["along their gradient"] = gradient / length
+        for what, direction in directions.items():
+            expected = float((gradient * direction).sum())
+            found = _slope(ready, synthetic, "label_logits", direction)
+            _compare(subject, f"with the labels {what}, {student}", expected, found, length)
 
 
 def _students(subject: Subject) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -114,36 +114,38 @@ def _step_in_float64(subject: Subject, ready: Prepared, synthetic: SyntheticSet)
     return step
 
 
-def _ways(gradient: Tensor) -> Iterator[tuple[str, Tensor]]:
+def _directions(gradient: Tensor) -> Iterator[tuple[str, Tensor]]:
     """Directions of unit length to move the samples in."""
     length = float(gradient.norm())
     if length > 0:
         yield "along its gradient", gradient / length
     for number in range(2):
-        way = torch.randn(gradient.shape, generator=generator(20 + number), dtype=torch.float64)
-        yield f"along random direction {number}", way / way.norm()
+        direction = torch.randn(
+            gradient.shape, generator=generator(20 + number), dtype=torch.float64
+        )
+        yield f"along random direction {number}", direction / direction.norm()
     steepest = int(gradient.abs().flatten().argmax())
     for place in {steepest, gradient.numel() // 2}:
-        way = torch.zeros(gradient.numel(), dtype=torch.float64)
-        way[place] = 1.0
-        yield f"in value {place}", way.view(gradient.shape)
+        direction = torch.zeros(gradient.numel(), dtype=torch.float64)
+        direction[place] = 1.0
+        yield f"in value {place}", direction.view(gradient.shape)
 
 
-def _slope(ready: Prepared, synthetic: SyntheticSet, field: str, way: Tensor) -> float:
-    """Central difference of the loss along ``way`` of a tensor of the set, ``field``."""
+def _slope(ready: Prepared, synthetic: SyntheticSet, field: str, direction: Tensor) -> float:
+    """Central difference of the loss along ``direction`` of a tensor of the set, ``field``."""
 
     def loss(sign: int) -> float:
-        moved = {field: getattr(synthetic, field) + sign * REACH * way}
+        moved = {field: getattr(synthetic, field) + sign * DIFFERENCE_STEP * direction}
         step = ready.matcher.step(replace(synthetic, **moved), generator(SEED))
         return float(step.loss)
 
-    return (loss(1) - loss(-1)) / (2 * REACH)
+    return (loss(1) - loss(-1)) / (2 * DIFFERENCE_STEP)
 
 
-def _compare(subject: Subject, where: str, told: float, found: float, scale: float) -> None:
+def _compare(subject: Subject, where: str, expected: float, found: float, scale: float) -> None:
     subject.require(
-        abs(told - found) <= TOLERANCE * max(scale, 1e-12),
-        f"returned a gradient of {told:.9g} {where}, where the loss changes by {found:.9g} for "
+        abs(expected - found) <= TOLERANCE * max(scale, 1e-12),
+        f"returned a gradient of {expected:.9g} {where}, where the loss changes by {found:.9g} for "
         f"each unit (central differences in float64); expected the same",
     )
 
@@ -152,10 +154,10 @@ def _check_roughly(subject: Subject, ready: Prepared, student: str) -> None:
     """In float32 a difference is either too coarse or too noisy; the best of five counts."""
     gradient = ready.matcher.step(ready.synthetic, generator(SEED)).grad_inputs.detach()
     length = float(gradient.double().norm())
-    way = gradient / max(length, 1e-30)
+    direction = gradient / max(length, 1e-30)
 
     def loss(size: float) -> float:
-        moved = replace(ready.synthetic, inputs=ready.synthetic.inputs + size * way)
+        moved = replace(ready.synthetic, inputs=ready.synthetic.inputs + size * direction)
         return float(ready.matcher.step(moved, generator(SEED)).loss.double())
 
     slopes = [(loss(s) - loss(-s)) / (2 * s) for s in (1.0, 0.3, 0.1, 0.03, 0.01)]

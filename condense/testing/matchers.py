@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condense.engine.matching.soft_labels import taught
+from condense.engine.matching.soft_labels import teacher_logits
 from condense.errors import BrokenPlugin
 from condense.options import Options
 from condense.plugin.host import Host
@@ -126,7 +126,9 @@ def check_teachers_give_one_row_of_logits_a_sample(subject: Subject) -> None:
     for seed in (1, 2):
         torch.manual_seed(seed)
         try:
-            logits = taught(ready.matcher, data, ready.synthetic, subject.context(), generator(1))
+            logits = teacher_logits(
+                ready.matcher, data, ready.synthetic, subject.context(), generator(1)
+            )
         except BrokenPlugin as error:
             raise subject.failed(f"has no sound label_logits: {error}") from None
         answers.append(logits)

@@ -141,12 +141,12 @@ def test_the_document_says_what_was_measured(whole):
 
 def test_the_first_network_of_selmatch_is_that_of_a_run(whole, monkeypatch):
     from condense.api import bind
-    from condense.engine.evaluation import condensed_trial, evaluate
+    from condense.engine.evaluation import condensed_plan, evaluate
 
     document, folder = whole
     monkeypatch.setenv("CONDENSE_STORE", str(folder / "work" / "store"))
     pipeline = bind("digits", options={**TINY, "evaluator.repeats": 1})
-    found = evaluate(pipeline, condensed_trial(pipeline, pipeline.condensed))
+    found = evaluate(pipeline, condensed_plan(pipeline, pipeline.condensed))
     assert found.values[0] == document["arms"]["selmatch"]["accuracy"]["values"][0]
 
 

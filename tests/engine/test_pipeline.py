@@ -201,9 +201,9 @@ def test_selmatch_with_alpha_1_and_a_random_start_is_mtt(pipeline):
         assert torch.equal(getattr(one, name), getattr(two, name)), name
     assert one.step_size == two.step_size
     assert one.trace == two.trace
-    from condense.engine.evaluation import condensed_trial, evaluate
+    from condense.engine.evaluation import condensed_plan, evaluate
 
-    values = [evaluate(p, condensed_trial(p, p.condensed)).values for p in (ours, theirs)]
+    values = [evaluate(p, condensed_plan(p, p.condensed)).values for p in (ours, theirs)]
     assert values[0] == values[1]
 
 
@@ -557,11 +557,11 @@ def test_too_little_memory_for_the_data_says_what_would_help(
 @pytest.mark.parametrize("option", ["evaluator.at_once", "matcher.experts_at_once"])
 def test_options_of_speed_alone_are_in_no_key(tiny, option):
     from condense.api import bind
-    from condense.engine.evaluation import random_trial
+    from condense.engine.evaluation import random_plan
 
     plain, quicker = (bind("digits", options=tiny | more) for more in ({}, {option: 3}))
     assert plain.recipe.to_dict() != quicker.recipe.to_dict()
-    assert random_trial(plain).keys(plain) == random_trial(quicker).keys(quicker)
+    assert random_plan(plain).keys(plain) == random_plan(quicker).keys(quicker)
     assert plain._component_key("matcher") == quicker._component_key("matcher")
 
 

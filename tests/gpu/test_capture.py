@@ -6,11 +6,11 @@ import torch
 from condense.data import TrainingSet
 from condense.engine.context import EngineContext
 from condense.engine.runtime import rng as rngs
-from condense.engine.runtime.precision import numerics
+from condense.engine.runtime.precision import numeric_precision
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.engine.training.batches import Batcher, network_inputs
-from condense.engine.training.concurrent import train_each
+from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.cuda_graph import CapturedStep
 from condense.engine.training.loop import Training, predict, train
 from condense.engine.training.schedule import Schedule
@@ -19,7 +19,7 @@ from condense_plugins.matchers.trajectory.compiled import CompiledSteps
 from condense_plugins.matchers.trajectory.gradient import (
     Batch,
     EagerSteps,
-    Walk,
+    Rollout,
     constant_memory,
     unrolled,
 )
@@ -45,7 +45,7 @@ def test_a_captured_step_is_an_sgd_step(gpu, digits, momentum):
     twin = gpu.network(NETWORK, digits.geometry, rngs.generator(0))
     batcher = Batcher(TrainingSet.of(digits.without_test()), gpu.device)
     none = gpu.augmentation(AugmentationSpec.of("none"))
-    with numerics("fp32", gpu.device):
+    with numeric_precision("fp32", gpu.device):
         step = CapturedStep(network, batcher, Schedule(5, 32, 0.1, momentum, 5e-4), none)
         optimizer = torch.optim.SGD(twin.parameters(), 0.1, momentum, weight_decay=5e-4)
         for k in range(5):
@@ -99,7 +99,7 @@ def test_trainings_side_by_side_are_those_one_by_one(gpu, digits, at_once):
         rng = rngs.generator(number, "batches", device="cuda")
         return Training(network, batcher, Schedule(300, 64, 0.05), simple, rng)
 
-    together = dict(train_each((training(k) for k in range(6)), at_once))
+    together = dict(train_concurrently((training(k) for k in range(6)), at_once))
     for k in range(6):
         alone = training(k)
         train(alone.network, alone.data, alone.schedule, alone.augmentation, alone.rng)
@@ -130,8 +130,8 @@ def test_captured_meta_gradient_is_the_unrolled_one(gpu, digits, short, way, sof
         batches.append(Batch(indices.cuda(), draws.cuda()))
     start = flatten(network)
     target = start + 0.05 * torch.randn(start.shape, generator=rng).cuda()
-    walk = Walk(start, target, torch.tensor(0.05, device="cuda"), batches)
-    with numerics("fp32", gpu.device):
+    walk = Rollout(start, target, torch.tensor(0.05, device="cuda"), batches)
+    with numeric_precision("fp32", gpu.device):
         plain = unrolled(steps, walk, inputs)
         tangent = TangentSteps.of(steps)
         ways = {"autograd": steps, "tangent rules": tangent, "compiled": CompiledSteps(tangent)}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from condense.report.diagnosis.evidence import Evidence
+from condense.report.diagnosis.evidence import RunFacts
 from condense.report.page.findings import run_findings, shared_findings
 from condense.report.page.sources import read_sources
 from condense.results import Trace
@@ -24,12 +24,12 @@ def by_check(findings):
 
 
 def test_nothing_known_besides_leaves_out_what_it_needs(source):
-    found = by_check(run_findings(source, Evidence()))
+    found = by_check(run_findings(source, RunFacts()))
     assert set(found) == {"random", "repeats", "loss", "finite", "step size"}
 
 
 def test_all_that_is_known_is_used(source):
-    known = Evidence(True, "accuracy", "dsa", 0.6, 0.9)
+    known = RunFacts(True, "accuracy", "dsa", 0.6, 0.9)
     found = by_check(run_findings(source, known, [0.5, 0.5]))
     assert {"scores", "beta", "augmentation", "baseline", "coverage"} <= set(found)
     assert "cscore" in found["scores"].seen
@@ -41,33 +41,33 @@ def test_all_that_is_known_is_used(source):
 
 def test_a_relative_loss_near_one(source):
     stuck = changed(source, trace=Trace((0.99,) * 40, (0.05,) * 40))
-    assert by_check(run_findings(stuck, Evidence(True)))["loss"].severity == "problem"
-    assert by_check(run_findings(stuck, Evidence(False)))["loss"].severity == "look"
+    assert by_check(run_findings(stuck, RunFacts(True)))["loss"].severity == "problem"
+    assert by_check(run_findings(stuck, RunFacts(False)))["loss"].severity == "look"
 
 
 def test_the_initial_step_size_is_the_recipes(source):
     matcher = {**source.condensed.recipe["matcher"], "step_size": 5.0}
     recipe = {**source.condensed.recipe, "matcher": matcher}
-    found = by_check(run_findings(changed(source, recipe=recipe), Evidence()))
+    found = by_check(run_findings(changed(source, recipe=recipe), RunFacts()))
     assert found["step size"].severity == "problem"
     assert "from 5 to" in found["step size"].seen
 
 
 def test_without_distilled_samples_there_is_no_mismatch(source):
     frozen = changed(source, role=source.condensed.role * 0, trace=Trace())
-    known = Evidence(True, "accuracy", "simple")
+    known = RunFacts(True, "accuracy", "simple")
     found = by_check(run_findings(frozen, known, [0.5, 0.1]))
     assert set(found) == {"random", "repeats"}
 
 
 def test_a_random_set_is_not_blamed_for_being_no_better_than_random(source):
-    assert "random" in by_check(run_findings(source, Evidence()))
+    assert "random" in by_check(run_findings(source, RunFacts()))
     random = changed(source, method="random", role=source.condensed.role * 0, trace=Trace())
-    assert set(by_check(run_findings(random, Evidence()))) == {"repeats"}
+    assert set(by_check(run_findings(random, RunFacts()))) == {"repeats"}
 
 
 def test_the_store_goes_before_a_comparison(source):
-    found = by_check(run_findings(source, Evidence(split_half=0.9), split_half=0.1))
+    found = by_check(run_findings(source, RunFacts(split_half=0.9), split_half=0.1))
     assert found["scores"].severity == "ok"
 
 

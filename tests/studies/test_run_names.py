@@ -2,7 +2,7 @@
 
 import pytest
 
-from condense.studies.run_names import run_labels
+from condense.studies.run_names import run_names
 
 BASE = {
     "method": "selmatch",
@@ -37,4 +37,4 @@ FULL = BASE | {"policy": {"component": "full"}}
     ],
 )
 def test_runs_are_told_apart_by_what_differs(recipes, labels):
-    assert run_labels([(r["method"], r) for r in recipes]) == labels
+    assert run_names([(r["method"], r) for r in recipes]) == labels

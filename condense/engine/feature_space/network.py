@@ -1,7 +1,7 @@
 """The feature space of a fixed network, and how hard each test sample was for it to learn.
 
 Networks are trained on the whole training split once per data set and kept in the store: for a
-given data set and options the yardstick is the same, whatever set is measured with it. All this
+given data set and options the reference is the same, whatever set is measured with it. All this
 measures; nothing is chosen by it.
 """
 
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from condense.data import content_digest
 from condense.engine.runtime import rng as rngs
-from condense.engine.runtime.precision import settle_precision
+from condense.engine.runtime.precision import resolve_precision
 from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.dynamics import EVAL_SHARE, sample_figures
 from condense.engine.training.estimate import training_seconds
@@ -272,11 +272,11 @@ def _schedule(samples: int, options: FeatureOptions, device: torch.device) -> Sc
         momentum=options.feature_momentum,
         weight_decay=options.feature_weight_decay,
         cosine_to=0.01,
-        precision=settle_precision("auto", device, "bf16"),
+        precision=resolve_precision("auto", device, "bf16"),
     )
 
 
-class _TestWatch:
+class _TestRecorder:
     """Rates the test samples after every epoch."""
 
     def __init__(self, network: nn.Module, test: Batcher) -> None:
@@ -307,14 +307,14 @@ def _train(
     network = context.network(
         options.feature_network, training.geometry, rngs.generator(seed, "init", index)
     )
-    watch = _TestWatch(network, Batcher(test, device))
+    recorder = _TestRecorder(network, Batcher(test, device))
     train(
         network,
         Batcher(training, device),
         _schedule(len(training), options, device),
         context.augmentation(options.feature_augmentation),
         rngs.generator(seed, "batches", index, device=device),
-        watch=watch,
+        callback=recorder,
         task=task,
     )
     if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
@@ -324,6 +324,6 @@ def _train(
         )
     state = {_STATE + name: value.detach().cpu() for name, value in network.state_dict().items()}
     return state | {
-        "wrong": torch.stack(watch.wrong).cpu(),
-        "error_norm": torch.stack(watch.errors).mean(0).cpu(),
+        "wrong": torch.stack(recorder.wrong).cpu(),
+        "error_norm": torch.stack(recorder.errors).mean(0).cpu(),
     }

@@ -13,7 +13,7 @@ from condense.engine.feature_space.neighbours import nearest_distances, own_dist
 from condense.engine.feature_space.network import FeatureOptions, TrainedNetwork, trained_network
 from condense.interfaces import Context
 
-REACH = 2  # the curve ends at this multiple of the radius
+MAX_RADIUS_FACTOR = 2  # the curve ends at this multiple of the radius
 
 
 class CoverageOptions(FeatureOptions):
@@ -34,7 +34,7 @@ class CoverageOptions(FeatureOptions):
 
 
 @dataclass(frozen=True, eq=False)
-class Yardstick:
+class CoverageReference:
     """What every set of a data set is measured against.
 
     Attributes:
@@ -54,9 +54,9 @@ class Yardstick:
     device: torch.device
 
     @property
-    def reach(self) -> float:
+    def max_radius(self) -> float:
         """The largest radius of the curve, at which its area is taken."""
-        return REACH * self.radius
+        return MAX_RADIUS_FACTOR * self.radius
 
     def distances(self, samples: TrainingSet) -> Tensor:
         """Of each test sample to the nearest of ``samples``, float64 [N_test]."""
@@ -65,14 +65,14 @@ class Yardstick:
         return nearest_distances(self.features, features, *classes)
 
 
-def make_yardstick(
+def coverage_reference(
     training: TrainingSet,
     test: TrainingSet,
     context: Context,
     options: CoverageOptions,
     index: int = 0,
-) -> Yardstick:
-    """The yardstick of feature network ``index``.
+) -> CoverageReference:
+    """The reference of feature network ``index``.
 
     Args:
         training: the whole training split.
@@ -84,7 +84,7 @@ def make_yardstick(
     own = own_distances(
         network.features(training, context.device), options.radius_samples, options.feature_seed
     )
-    return Yardstick(
+    return CoverageReference(
         network,
         network.features(test, context.device),
         test.labels,

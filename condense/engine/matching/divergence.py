@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor
 
 from condense.data import LabeledData
-from condense.engine.training.batches import reach
+from condense.engine.training.batches import largest_magnitude
 from condense.options import Options
 
 FAR = 100.0  # pixel ranges; distilled images of sound runs stay within a few
 FAR_LOGIT = 1000.0  # logits; those of sound runs stay within some tens
 
 
-def astray(matched: Mapping[str, Tensor], data: LabeledData, policy: Options) -> Iterator[str]:
+def divergence_notes(
+    matched: Mapping[str, Tensor], data: LabeledData, policy: Options
+) -> Iterator[str]:
     """A note on distilled samples, and one on learned labels, that are far from any sense.
 
     Args:
@@ -27,7 +29,11 @@ def astray(matched: Mapping[str, Tensor], data: LabeledData, policy: Options) ->
     if most > FAR_LOGIT:
         lower = "; lower policy.label_lr" * hasattr(policy, "label_lr")
         yield f"note: label logits reach {most:.3g}, as after their learning has diverged{lower}"
-    far = reach(matched["distilled"], data.normalization) if data.geometry.is_image else 0.0
+    far = (
+        largest_magnitude(matched["distilled"], data.normalization)
+        if data.geometry.is_image
+        else 0.0
+    )
     if far > FAR:
         yield (
             f"note: distilled samples reach {far:.3g} times the pixel range, as after matching "

@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from condense.engine.matching.state import LabelState, MatchState
 from condense.engine.runtime.interrupt import deferred_interrupt
-from condense.engine.runtime.malloc import reused_memory
+from condense.engine.runtime.malloc import retain_freed_memory
 from condense.errors import CondenseError
 from condense.interfaces import (
     LabelPlan,
@@ -126,7 +126,7 @@ def match(
         state.load(checkpoint, key, rng)
     saved = time.monotonic()
     bar = progress.task("matching", state.iterations, "it")
-    with reused_memory(), deferred_interrupt() as interrupted, bar as task:
+    with retain_freed_memory(), deferred_interrupt() as interrupted, bar as task:
         task.advance(state.iteration)
         shown = state.iteration
         while state.iteration < state.iterations:
@@ -147,7 +147,7 @@ def match(
                 saved = time.monotonic()
             if interrupted():
                 raise KeyboardInterrupt
-    state.settle()
+    state.finish()
     return state
 
 

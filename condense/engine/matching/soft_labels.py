@@ -43,8 +43,8 @@ def starting_logits(
     """
     classes = len(data.classes)
     own = one_hot(synthetic.labels, classes).float()
-    if plan.taught:
-        logits = taught(matcher, data, synthetic, context, rng)
+    if plan.init_from_teacher:
+        logits = teacher_logits(matcher, data, synthetic, context, rng)
     else:  # p/(1-p) times as probable as all others together, which have equal parts
         odds = plan.confidence / (1 - plan.confidence) * (classes - 1)
         logits = own * math.log(odds)
@@ -65,7 +65,7 @@ def label_shares(soft: Tensor, labels: Tensor) -> tuple[float, int, int]:
     return own, int((soft.argmax(1) != labels).sum()), len(labels)
 
 
-def taught(
+def teacher_logits(
     matcher: Matcher, data: LabeledData, synthetic: SyntheticSet, context: Context, rng: Generator
 ) -> Tensor:
     """float32 [M, C] on the CPU, what the teachers of ``matcher`` say of the source samples.

@@ -113,7 +113,7 @@ class MatchState:
         average = self.average
         return self.synthetic.inputs[self.rows] if average is None else average.clone()
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Put the average in the place of the distilled rows, if there is one.
 
         Only at the end: checkpoints hold the samples themselves.

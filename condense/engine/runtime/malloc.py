@@ -3,7 +3,7 @@
 glibc maps every block of more than 32 MiB afresh and unmaps it when it is freed. A training step
 on a CPU frees and takes the same activations over and over, and each time the kernel clears every
 page of them: nearly half the time of a CIFAR-sized step (docs/speed.md). Inside
-:func:`reused_memory` such blocks come from the heap; afterwards what is free goes back.
+:func:`retain_freed_memory` such blocks come from the heap; afterwards what is free goes back.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 @contextlib.contextmanager
-def reused_memory() -> Iterator[None]:
+def retain_freed_memory() -> Iterator[None]:
     """Keep freed memory in the process while inside; may be nested. Does nothing without glibc."""
     global _depth
     library = _glibc()

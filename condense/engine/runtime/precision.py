@@ -12,7 +12,7 @@ Precision = Literal["fp32", "tf32", "bf16"]
 PrecisionOption = Literal["auto", "fp32", "tf32", "bf16"]
 
 
-def settle_precision(option: PrecisionOption, device: torch.device, best: Precision) -> Precision:
+def resolve_precision(option: PrecisionOption, device: torch.device, best: Precision) -> Precision:
     """What ``option`` means on ``device``: ``auto`` is ``best`` on a GPU that has it, else fp32."""
     if option != "auto":
         return option
@@ -22,7 +22,7 @@ def settle_precision(option: PrecisionOption, device: torch.device, best: Precis
 
 
 @contextlib.contextmanager
-def numerics(precision: Precision, device: torch.device) -> Iterator[None]:
+def numeric_precision(precision: Precision, device: torch.device) -> Iterator[None]:
     """Run the inside at ``precision``; the process-wide switches are put back afterwards."""
     matmul = torch.backends.cuda.matmul.allow_tf32
     conv = torch.backends.cudnn.allow_tf32

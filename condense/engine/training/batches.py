@@ -91,7 +91,7 @@ def clipped_share(inputs: Tensor, normalization: Normalization) -> float:
     return float(outside.float().mean()) if outside.numel() else 0.0
 
 
-def reach(inputs: Tensor, normalization: Normalization) -> float:
+def largest_magnitude(inputs: Tensor, normalization: Normalization) -> float:
     """Greatest size of a pixel of [M, C, H, W], in units of the pixel range (1 = white)."""
     pixels = _pixels(inputs, normalization)
     return float(pixels.abs().max()) if pixels.numel() else 0.0

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condense.engine.runtime.malloc import reused_memory
-from condense.engine.runtime.precision import numerics
+from condense.engine.runtime.malloc import retain_freed_memory
+from condense.engine.runtime.precision import numeric_precision
 from condense.engine.training.loop import Training
 from condense.interfaces import Cache
 
@@ -29,34 +29,37 @@ WINDOW = 50  # rounds that are timed
 GAIN = 1.1  # a doubling that gives fewer steps a second than so many times those before is undone
 
 
-def train_each(
-    trainings: Iterable[Training], at_once: int | None = 1
+def train_concurrently(
+    trainings: Iterable[Training], max_concurrent: int | None = 1
 ) -> Iterator[tuple[int, Training]]:
     """Do ``trainings`` and hand on each, with its position, as it is done.
 
     Args:
         trainings: all on one device and in one precision; each is taken only when its turn comes,
             so that networks may be made then.
-        at_once: how many run side by side. None: on a GPU as many as is quickest, found by
+        max_concurrent: how many run side by side. None: on a GPU as many as is quickest, found by
             doubling while steps a second grow and memory allows; on a CPU one.
 
     Yields:
         (position in ``trainings``, training), in the order in which they end.
     """
     waiting = iter(enumerate(trainings))
-    running: list[_Lane] = []
+    running: list[_Running] = []
     width: Width | None = None
     while True:
         while width is None or len(running) < width.now:
             following = next(waiting, None)
             if following is None:
                 break
-            width = width or Width.of(at_once, following[1].data.device)
-            running.append(_Lane.start(*following, own_stream=width.most > 1))
+            width = width or Width.of(max_concurrent, following[1].data.device)
+            running.append(_Running.start(*following, own_stream=width.most > 1))
         if width is None or not running:
             return
         training = running[0].training
-        with numerics(training.schedule.precision, training.data.device), reused_memory():
+        with (
+            numeric_precision(training.schedule.precision, training.data.device),
+            retain_freed_memory(),
+        ):
             done = width.run(running)
         if done is not None:
             running.remove(done)
@@ -64,7 +67,7 @@ def train_each(
 
 
 @dataclass(eq=False)
-class _Lane:
+class _Running:
     """A training under way, and its stream."""
 
     position: int
@@ -73,12 +76,12 @@ class _Lane:
     stream: torch.cuda.Stream | None
 
     @staticmethod
-    def start(position: int, training: Training, own_stream: bool) -> _Lane:
+    def start(position: int, training: Training, own_stream: bool) -> _Running:
         device, stream = training.data.device, None
         if own_stream and device.type == "cuda":
             stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
             stream.wait_stream(torch.cuda.current_stream(device))  # where the network was made
-        return _Lane(position, training, training.steps(), stream)
+        return _Running(position, training, training.steps(), stream)
 
     def step(self) -> bool:
         """One step; False where none was left."""
@@ -114,36 +117,36 @@ class Width:
     _since: float = 0.0
 
     @staticmethod
-    def of(at_once: int | None, device: torch.device) -> Width:
-        """What ``at_once`` of :func:`train_each` means on ``device``."""
-        if at_once is not None:
-            return Width(at_once, at_once)
+    def of(max_concurrent: int | None, device: torch.device) -> Width:
+        """What ``max_concurrent`` of :func:`train_concurrently` means on ``device``."""
+        if max_concurrent is not None:
+            return Width(max_concurrent, max_concurrent)
         return Width(MOST if device.type == "cuda" else 1)
 
-    def run(self, running: Sequence[_Lane]) -> _Lane | None:
+    def run(self, running: Sequence[_Running]) -> _Running | None:
         """Step all in turn until one is done, which is returned, or until more should run."""
-        lanes = running[: self.now]  # those beyond were begun before a doubling was undone
+        active = running[: self.now]  # those beyond were begun before a doubling was undone
         before = self.now
         while True:
-            for lane in lanes:
-                if not lane.step():
+            for one in active:
+                if not one.step():
                     self._rounds = 0  # a timing across the end of a training says nothing
-                    return lane
-            if len(lanes) == self.now < self.most:  # fewer at the end would look slower
-                self._look(lanes)
+                    return one
+            if len(active) == self.now < self.most:  # fewer at the end would look slower
+                self._look(active)
                 if self.now != before:
                     return None
 
-    def _look(self, lanes: Sequence[_Lane]) -> None:
+    def _look(self, active: Sequence[_Running]) -> None:
         self._rounds += 1
-        device = lanes[0].training.data.device
+        device = active[0].training.data.device
         # by the end of its first epoch a step has been recorded in both of its sizes
-        settled = SETTLING + max(lane.training.batches_per_epoch for lane in lanes)
+        settled = SETTLING + max(one.training.batches_per_epoch for one in active)
         if self._rounds == settled:
             self._since = _clock(device)
         elif self._rounds == settled + WINDOW:
             seconds = _clock(device) - self._since
-            self.timed(len(lanes) * WINDOW / seconds, room=_room(device))
+            self.timed(len(active) * WINDOW / seconds, room=_room(device))
 
     def timed(self, rate: float, room: bool) -> None:
         """Settle how many should run, now that ``now`` of them do ``rate`` steps a second in all.
@@ -179,13 +182,13 @@ def missing_from(cache: Cache, kind: str, keys: Sequence[Mapping[str, Any]]) -> 
     return (k for k, key in enumerate(keys) if not cache.has(kind, key))
 
 
-def trained_or_stored(
+def cached_trainings(
     cache: Cache,
     kind: str,
     keys: Sequence[Mapping[str, Any]],
     make: Callable[[int], Training],
     result: Callable[[int, Training], dict[str, Tensor]],
-    at_once: int | None = None,
+    max_concurrent: int | None = None,
 ) -> Iterator[dict[str, Tensor]]:
     """The tensors under each of ``keys`` in turn, kept one by one as they are made.
 
@@ -195,28 +198,28 @@ def trained_or_stored(
         keys: of all that a result depends on.
         make: the training at a position in ``keys``.
         result: the tensors to keep of it once it is done.
-        at_once: how many train side by side; see :func:`train_each`.
+        max_concurrent: how many train side by side; see :func:`train_concurrently`.
     """
     # the generator looks a key up only when its turn comes: another process may have been there
-    cohort = _Cohort(missing_from(cache, kind, keys), make, at_once)
+    shared = _SharedTrainings(missing_from(cache, kind, keys), make, max_concurrent)
 
     def compute(position: int) -> dict[str, Tensor]:
-        return result(position, cohort.finish(position))
+        return result(position, shared.finish(position))
 
     for k, key in enumerate(keys):
         yield cache.tensors(kind, key, partial(compute, k))
 
 
-class _Cohort:
+class _SharedTrainings:
     """Trainings, each done when it is asked for; those that follow may train along with it."""
 
     def __init__(
-        self, missing: Iterable[int], make: Callable[[int], Training], at_once: int | None
+        self, missing: Iterable[int], make: Callable[[int], Training], max_concurrent: int | None
     ) -> None:
         self._make = make
         self._begun: list[int] = []
         self._done: dict[int, Training] = {}
-        self._under_way = train_each(self._trainings(missing), at_once)
+        self._under_way = train_concurrently(self._trainings(missing), max_concurrent)
 
     def finish(self, position: int) -> Training:
         """The training of ``position``, done; it is let go of here."""
@@ -224,7 +227,7 @@ class _Cohort:
             passed = any(begun > position for begun in self._begun) and position not in self._begun
             following = None if passed else next(self._under_way, None)
             if following is None:  # not thought to be missing: it was stored, but damaged
-                return next(done for _, done in train_each([self._make(position)]))
+                return next(done for _, done in train_concurrently([self._make(position)]))
             order, training = following
             self._done[self._begun[order]] = training
         return self._done.pop(position)

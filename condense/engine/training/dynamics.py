@@ -17,9 +17,9 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from condense.engine.runtime import rng as rngs
-from condense.engine.runtime.precision import PrecisionOption, settle_precision
+from condense.engine.runtime.precision import PrecisionOption, resolve_precision
 from condense.engine.training.batches import Batcher
-from condense.engine.training.concurrent import missing_from, trained_or_stored
+from condense.engine.training.concurrent import cached_trainings, missing_from
 from condense.engine.training.estimate import training_seconds
 from condense.engine.training.loop import Training, predict
 from condense.engine.training.schedule import Schedule, batches_per_epoch
@@ -123,21 +123,23 @@ def run_dynamics(
         options: a :class:`DynamicsOptions` or a model that has its fields.
         epoch_eval: whether to evaluate all samples at the end of every epoch as well.
     """
-    settled = dynamics_options(options)
+    resolved = dynamics_options(options)
     seed = rngs.fork_seed(rng.initial_seed(), "dynamics")
     start = time.perf_counter()
-    entries = [_entry(data, context, seed, settled, k, epoch_eval) for k in range(settled.networks)]
+    entries = [
+        _entry(data, context, seed, resolved, k, epoch_eval) for k in range(resolved.networks)
+    ]
     keys = [key for key, _ in entries]
     missing = sum(1 for _ in missing_from(context.cache, "dynamics", keys))
-    per_epoch = batches_per_epoch(len(data), settled.batch_size)
-    total = max(missing, 1) * settled.epochs * per_epoch
+    per_epoch = batches_per_epoch(len(data), resolved.batch_size)
+    total = max(missing, 1) * resolved.epochs * per_epoch
     with context.progress.task("training dynamics", total, "step") as task:
 
         def make(k: int) -> Training:
-            return _training(data, context, seed, settled, k, task, epoch_eval=entries[k][1])
+            return _training(data, context, seed, resolved, k, task, epoch_eval=entries[k][1])
 
         passes = list(
-            trained_or_stored(
+            cached_trainings(
                 context.cache, "dynamics", keys, make, lambda _, training: _recorded(training)
             )
         )
@@ -155,7 +157,7 @@ def run_dynamics(
             torch.stack([p["eval_correct"].bool() for p in passes]) if epoch_eval else None
         ),
         eval_error_norm=stack("eval_error_norm"),
-        eval_epoch=min(settled.eval_epoch, settled.epochs),
+        eval_epoch=min(resolved.eval_epoch, resolved.epochs),
         seconds=time.perf_counter() - start,
     )
 
@@ -171,7 +173,7 @@ def dynamics_schedule(
         momentum=options.momentum,
         weight_decay=options.weight_decay,
         cosine_to=0.01,
-        precision=settle_precision(options.precision, device, "bf16"),
+        precision=resolve_precision(options.precision, device, "bf16"),
     )
 
 
@@ -249,14 +251,14 @@ def _training(
         dynamics_schedule(data, options, device),
         context.augmentation(options.augmentation),
         rngs.generator(seed, "batches", index, device=device),
-        watch=_Recorder(network, batcher, options, logits, epoch_eval),
+        callback=_Recorder(network, batcher, options, logits, epoch_eval),
         task=task,
     )
 
 
 def _recorded(training: Training) -> dict[str, Tensor]:
     """What is stored of a finished network."""
-    recorder = training.watch
+    recorder = training.callback
     assert isinstance(recorder, _Recorder)
     assert recorder.eval_error_norm is not None
     margin, probability, error, correct = (

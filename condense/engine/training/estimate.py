@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import torch
 
-from condense.engine.runtime.malloc import reused_memory
+from condense.engine.runtime.malloc import retain_freed_memory
 from condense.engine.training.batches import Batcher
 from condense.engine.training.loop import train
 from condense.engine.training.schedule import Schedule
@@ -57,7 +57,7 @@ def training_seconds(
 def time_call(call: Callable[[], object], device: torch.device, repeats: int = 3) -> float:
     """Median seconds of ``call`` after one warm-up."""
     seconds = []
-    with reused_memory():
+    with retain_freed_memory():
         call()
         for _ in range(repeats):
             start = time.perf_counter()

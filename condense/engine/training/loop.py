@@ -15,17 +15,17 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from condense.engine.runtime.malloc import reused_memory
-from condense.engine.runtime.precision import Precision, numerics
+from condense.engine.runtime.malloc import retain_freed_memory
+from condense.engine.runtime.precision import Precision, numeric_precision
 from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.cuda_graph import CapturedStep
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.interfaces import Augmentation, Task
 
-AHEAD = 64  # batches whose order and augmentation are drawn at once
+BATCHES_DRAWN_AHEAD = 64  # batches whose order and augmentation are drawn at once
 
 
-class Watch(Protocol):
+class TrainingCallback(Protocol):
     """Something that looks on while a network trains."""
 
     def on_batch(self, indices: Tensor, logits: Tensor) -> None:
@@ -45,7 +45,7 @@ class Training:
         schedule: SGD and its budget.
         augmentation: drawn from ``rng``.
         rng: generator on ``data.device``; the only source of randomness.
-        watch: told of every batch and epoch.
+        callback: told of every batch and epoch.
         task: advanced by one per step.
     """
 
@@ -54,7 +54,7 @@ class Training:
     schedule: Schedule
     augmentation: Augmentation
     rng: Generator
-    watch: Watch | None = None
+    callback: TrainingCallback | None = None
     task: Task | None = None
 
     @property
@@ -73,16 +73,16 @@ class Training:
             step.set_lr(self.schedule.lr_at(epoch, epochs))
             for indices, draws in batches:
                 logits = step(indices, draws)
-                if self.watch is not None:
-                    self.watch.on_batch(indices, logits)
+                if self.callback is not None:
+                    self.callback.on_batch(indices, logits)
                 if self.task is not None:
                     self.task.advance()
                 left -= 1
                 yield
                 if left == 0:
                     break
-            if self.watch is not None:
-                self.watch.on_epoch(epoch + 1)
+            if self.callback is not None:
+                self.callback.on_epoch(epoch + 1)
             if left == 0:
                 return
 
@@ -94,12 +94,12 @@ def train(
     augmentation: Augmentation,
     rng: Generator,
     *,
-    watch: Watch | None = None,
+    callback: TrainingCallback | None = None,
     task: Task | None = None,
 ) -> None:
     """Train ``network`` in place for ``schedule.steps`` steps; see :class:`Training`."""
-    training = Training(network, data, schedule, augmentation, rng, watch, task)
-    with numerics(schedule.precision, data.device), reused_memory():
+    training = Training(network, data, schedule, augmentation, rng, callback, task)
+    with numeric_precision(schedule.precision, data.device), retain_freed_memory():
         for _ in training.steps():
             pass
 
@@ -111,7 +111,7 @@ def _epochs(
     n = len(data)
     batch_size = min(batch_size, n)
     whole, rest = divmod(n, batch_size)
-    ahead = max(1, AHEAD // max(whole, 1))
+    ahead = max(1, BATCHES_DRAWN_AHEAD // max(whole, 1))
     while True:
         noise = torch.rand(ahead, n, generator=rng, device=data.device)
         orders = noise.argsort(dim=1)
@@ -184,7 +184,7 @@ def predict(
     was_training = network.training
     network.eval()
     try:
-        with numerics(precision, data.device):
+        with numeric_precision(precision, data.device):
             parts = [
                 network(channels_last(data.batch(indices)[0])).float()
                 for indices in torch.split(torch.arange(len(data), device=data.device), batch_size)

@@ -24,7 +24,7 @@ ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunFacts:
     """What is known of a run; None where it is not.
 
     Attributes:
@@ -60,7 +60,7 @@ class _StoredOnly(Store):
 
 def gather(
     condensed: CondensedSamples, evaluated: str | None, host: Host, **tools: Any
-) -> Evidence:
+) -> RunFacts:
     """What can be known of a run at no cost: nothing is trained or downloaded for it.
 
     Args:
@@ -71,7 +71,7 @@ def gather(
     """
     table = dict(condensed.recipe)
     if not table:
-        return Evidence()
+        return RunFacts()
     in_memory = table.get("data", {}).get(COMPONENT) not in host.registry("data")
     if in_memory:  # the other stages are known all the same
         table.pop("data", None)
@@ -79,7 +79,7 @@ def gather(
         recipe = resolve(host, Request(recipe=table))
         found = _of_components(recipe, evaluated, host)
     except CondenseError:
-        return Evidence()
+        return RunFacts()
     pipeline = Pipeline(recipe, host, **tools)
     if in_memory or not _was_scored_here(pipeline, condensed.data_fingerprint):
         return found
@@ -92,12 +92,12 @@ def gather(
     return replace(found, split_half=rho, highest_beta=highest)
 
 
-def _of_components(recipe: Recipe, evaluated: str | None, host: Host) -> Evidence:
+def _of_components(recipe: Recipe, evaluated: str | None, host: Host) -> RunFacts:
     relative = bool(getattr(recipe["matcher"].cls, "relative_loss", False))
     measure = str(getattr(recipe["evaluator"].cls, "measure", ACCURACY))
     known = evaluated is not None and measure == ACCURACY
     on_distilled = _on_distilled(host, str(evaluated)) if known else None
-    return Evidence(relative, measure, on_distilled)
+    return RunFacts(relative, measure, on_distilled)
 
 
 def _was_scored_here(pipeline: Pipeline, fingerprint: str) -> bool:

@@ -9,7 +9,7 @@ from condense.engine.matching.soft_labels import label_shares
 from condense.figures.formats import setting
 from condense.report.diagnosis import checks as diagnosis
 from condense.report.diagnosis.checks import Finding
-from condense.report.diagnosis.evidence import Evidence
+from condense.report.diagnosis.evidence import RunFacts
 from condense.report.page.runs import OWN
 from condense.report.page.sources import RunSource
 
@@ -25,7 +25,7 @@ def evaluated_under(source: RunSource) -> str | None:
 
 def run_findings(
     source: RunSource,
-    known: Evidence,
+    known: RunFacts,
     hard_coverage: Sequence[float] = (),
     split_half: float | None = None,
 ) -> tuple[Finding, ...]:

@@ -16,20 +16,20 @@ from condense.errors import OutputError
 from condense.figures import formats
 from condense.figures.plots import FigureView, present
 from condense.report.diagnosis.checks import Finding, sorted_findings
-from condense.report.diagnosis.evidence import Evidence
+from condense.report.diagnosis.evidence import RunFacts
 from condense.report.page import figures, studies, tables
 from condense.report.page.findings import evaluated_under, run_findings, shared_findings
 from condense.report.page.runs import RunView, differences, run_view
 from condense.report.page.sources import STUDIES, Sources
 from condense.report.page.studies import StudyView
 from condense.report.page.tables import TableView
-from condense.studies.run_names import run_labels
+from condense.studies.run_names import run_names
 
 MARKER = '<meta name="generator" content="condense report">'
 LONGEST_LABEL = 40
 ENDINGS = (".html", ".htm")
 
-Gather = Callable[[CondensedSamples, "str | None"], Evidence]  # (set, evaluated under) → …
+Gather = Callable[[CondensedSamples, "str | None"], RunFacts]  # (set, evaluated under) → …
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ class Report:
         }
 
 
-def unknown(condensed: CondensedSamples, evaluated: str | None) -> Evidence:
+def unknown(condensed: CondensedSamples, evaluated: str | None) -> RunFacts:
     """Nothing besides a run's own files."""
-    return Evidence()
+    return RunFacts()
 
 
 def report_of(
@@ -147,7 +147,7 @@ def _labels(sources: Sources) -> list[str]:
     """What sets each run apart; where that takes too many words, its method alone."""
     methods = [source.condensed.method for source in sources.runs]
     recipes = [source.condensed.recipe for source in sources.runs]
-    found = run_labels(list(zip(methods, recipes, strict=True)))
+    found = run_names(list(zip(methods, recipes, strict=True)))
     short = max(map(len, found), default=0) <= LONGEST_LABEL
     return found if short else methods
 
@@ -187,7 +187,7 @@ def _studies(
 
 
 def _findings(
-    sources: Sources, evidence: Sequence[Evidence], coverages: Sequence[Mapping[str, Any]]
+    sources: Sources, evidence: Sequence[RunFacts], coverages: Sequence[Mapping[str, Any]]
 ) -> list[tuple[Finding, ...]]:
     hard: dict[str, list[float]] = {}
     for document in coverages:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from condense.engine.evaluation import condensed_trial, evaluate
+from condense.engine.evaluation import condensed_plan, evaluate
 from condense.engine.pipeline import Pipeline
 from condense.errors import CondenseError
 from condense.interfaces import Progress
@@ -259,7 +259,7 @@ class _Runner:
             data=self.data.get(_data_key(recipe)),
         )
         self.data.setdefault(_data_key(recipe), pipeline.data)
-        return evaluate(pipeline, condensed_trial(pipeline, pipeline.condensed)).mean
+        return evaluate(pipeline, condensed_plan(pipeline, pipeline.condensed)).mean
 
 
 class _Unresolved(Exception):

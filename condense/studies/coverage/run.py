@@ -22,14 +22,18 @@ from condense.engine.checked import run_dataset
 from condense.engine.context import EngineContext
 from condense.engine.feature_space.neighbours import area_under, coverage
 from condense.engine.feature_space.network import Halves, halves_of_test
-from condense.engine.feature_space.radius import CoverageOptions, Yardstick, make_yardstick
+from condense.engine.feature_space.radius import (
+    CoverageOptions,
+    CoverageReference,
+    coverage_reference,
+)
 from condense.engine.runtime.store import Store
 from condense.errors import DataError, OptionError
 from condense.interfaces import Progress
 from condense.options import COMPONENT
 from condense.plugin.host import Host
-from condense.resolve import Layer, Request, assignments_layer, resolve_stage, settle_options
-from condense.studies.run_names import run_labels
+from condense.resolve import Layer, Request, assignments_layer, resolve_options, resolve_stage
+from condense.studies.run_names import run_names
 
 CURVE_POINTS = 101  # radii of the curve, 0 included
 
@@ -162,18 +166,18 @@ def coverage_of_runs(
     data = _data_of(sets, request.data, given.get("data", {}), context)
     assert data.test is not None
     training, test = TrainingSet.of(data), TrainingSet.of(data.test)
-    yardstick = make_yardstick(training, test, context, options)
+    reference = coverage_reference(training, test, context, options)
     parts = halves_of_test(training, test, context, options)
-    radii = torch.linspace(0, yardstick.reach, CURVE_POINTS, dtype=torch.float64).tolist()
-    labels = run_labels([(one.method, one.recipe) for one in sets.values()])
+    radii = torch.linspace(0, reference.max_radius, CURVE_POINTS, dtype=torch.float64).tolist()
+    labels = run_names([(one.method, one.recipe) for one in sets.values()])
     runs = []
     with progress.task("coverage", len(sets), "run") as task:
         for (folder, condensed), label in zip(sets.items(), labels, strict=True):
-            runs.append(_measure(str(folder), label, condensed, yardstick, parts, radii))
+            runs.append(_measure(str(folder), label, condensed, reference, parts, radii))
             task.advance()
     return Coverage(
         data.name,
-        yardstick.radius,
+        reference.radius,
         options.radius_quantile,
         options.same_class,
         tuple(radii),
@@ -188,22 +192,22 @@ def _options(host: Host, given: Mapping[str, Any]) -> CoverageOptions:
             f"-o evaluator={given[COMPONENT]} has no effect here; coverage takes options alone, "
             "for example -o evaluator.radius_quantile=0.9"
         )
-    return settle_options(host, CoverageOptions, given, "evaluator")
+    return resolve_options(host, CoverageOptions, given, "evaluator")
 
 
 def _measure(
     folder: str,
     label: str,
     condensed: CondensedDataset,
-    yardstick: Yardstick,
+    reference: CoverageReference,
     parts: Halves,
     radii: Sequence[float],
 ) -> RunCoverage:
     points = []
     for iteration, samples in stages_of(condensed).items():
-        distances = yardstick.distances(samples)
-        covered = Shares.of(partial(coverage, radius=yardstick.radius), distances, parts)
-        area = Shares.of(partial(area_under, largest=yardstick.reach), distances, parts)
+        distances = reference.distances(samples)
+        covered = Shares.of(partial(coverage, radius=reference.radius), distances, parts)
+        area = Shares.of(partial(area_under, largest=reference.max_radius), distances, parts)
         points.append(CoveragePoint(iteration, covered, area))
     curve = [Shares.of(partial(coverage, radius=r), distances, parts) for r in radii]
     head = (folder, condensed.content_fingerprint, condensed.method, label, len(condensed))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from condense.data import LabeledData, TrainingSet, content_digest
 from condense.engine.checked import run_selector
-from condense.engine.evaluation import Trial, condensed_trial, evaluate, own_augmentations
+from condense.engine.evaluation import EvaluationPlan, condensed_plan, evaluate, own_augmentations
 from condense.engine.pipeline import Pipeline
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import STAGES
@@ -77,15 +77,15 @@ class Objective:
     def selected(self, values: Mapping[str, float], number: int) -> float:
         """Accuracy, 0-1, of the selection alone: nothing is matched."""
         pipeline = self.pipeline(values, number)
-        return self._evaluate(pipeline, selection_trial(pipeline))
+        return self._evaluate(pipeline, selection_plan(pipeline))
 
     def matched(self, values: Mapping[str, float], number: int) -> float:
         """Accuracy, 0-1, of the condensed set."""
         pipeline = self.pipeline(values, number)
         self.cost.matchings += 1
-        return self._evaluate(pipeline, condensed_trial(pipeline, pipeline.condensed))
+        return self._evaluate(pipeline, condensed_plan(pipeline, pipeline.condensed))
 
-    def _evaluate(self, pipeline: Pipeline, trial: Trial) -> float:
+    def _evaluate(self, pipeline: Pipeline, trial: EvaluationPlan) -> float:
         found = evaluate(pipeline, trial)
         ways = len(trial.augmentations)
         steps = found.protocol.get("steps", 0)
@@ -152,7 +152,7 @@ class Objective:
         return True
 
 
-def selection_trial(pipeline: Pipeline) -> Trial:
+def selection_plan(pipeline: Pipeline) -> EvaluationPlan:
     """The selected samples as they are, under one augmentation.
 
     The recipe's, unless that goes by role: then the last of those that the evaluator tries on
@@ -164,7 +164,7 @@ def selection_trial(pipeline: Pipeline) -> Trial:
         "selected": content_digest(pipeline.selection.indices),
         "of": pipeline.data.fingerprint,
     }
-    return Trial(
+    return EvaluationPlan(
         "evaluator",
         Arm("selection", lambda repeat: training, len(training)),
         content,

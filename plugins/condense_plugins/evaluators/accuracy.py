@@ -12,9 +12,9 @@ from torch import Generator, Tensor
 
 from condense import hookimpl
 from condense.engine.runtime import rng as rngs
-from condense.engine.runtime.precision import PrecisionOption, settle_precision
+from condense.engine.runtime.precision import PrecisionOption, resolve_precision
 from condense.engine.training.batches import Batcher
-from condense.engine.training.concurrent import train_each
+from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.estimate import training_seconds
 from condense.engine.training.loop import Training, predict
 from condense.engine.training.schedule import Schedule, batches_per_epoch
@@ -124,7 +124,7 @@ class AccuracyEvaluator:
                         task=task,
                     )
 
-            for repeat, done in train_each(trainings(), o.at_once):
+            for repeat, done in train_concurrently(trainings(), o.at_once):
                 guess = predict(done.network, tests, precision=schedule.precision).argmax(1)
                 right[repeat] = (guess == tests.labels).cpu()
         rates = [_per_class(row, test.labels, test.geometry.classes) for row in right]
@@ -152,7 +152,7 @@ class AccuracyEvaluator:
             momentum=o.momentum,
             weight_decay=o.weight_decay,
             cosine_to=0.01,
-            precision=settle_precision(o.precision, context.device, "bf16"),
+            precision=resolve_precision(o.precision, context.device, "bf16"),
         )
 
     def _protocol(

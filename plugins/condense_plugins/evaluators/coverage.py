@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from condense import hookimpl
 from condense.engine.feature_space.neighbours import area_under
 from condense.engine.feature_space.network import features_cost
-from condense.engine.feature_space.radius import CoverageOptions, make_yardstick
+from condense.engine.feature_space.radius import CoverageOptions, coverage_reference
 from condense.errors import DataError
 from condense.interfaces import (
     Arm,
@@ -76,13 +76,13 @@ class CoverageEvaluator:
         start = time.perf_counter()
         values, rates, areas, radii = [], [], [], []
         for repeat in range(self.options.networks):
-            yardstick = make_yardstick(arm.training, test, context, self.options, repeat)
-            distances = yardstick.distances(arm.draw(repeat))
-            within = distances <= yardstick.radius
+            reference = coverage_reference(arm.training, test, context, self.options, repeat)
+            distances = reference.distances(arm.draw(repeat))
+            within = distances <= reference.radius
             values.append(float(within.double().mean()))
             rates.append(_per_class(within, test.labels, test.geometry.classes))
-            areas.append(area_under(distances, yardstick.reach))
-            radii.append(yardstick.radius)
+            areas.append(area_under(distances, reference.max_radius))
+            radii.append(reference.radius)
         return Evaluation(
             tuple(values),
             self._protocol(context, areas, radii),

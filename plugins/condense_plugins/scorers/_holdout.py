@@ -24,7 +24,7 @@ from torch import Generator, Tensor
 from condense.engine.ranking import rank_correlation
 from condense.engine.runtime import rng as rngs
 from condense.engine.training.batches import Batcher
-from condense.engine.training.concurrent import missing_from, trained_or_stored
+from condense.engine.training.concurrent import cached_trainings, missing_from
 from condense.engine.training.dynamics import DynamicsOptions, dynamics_schedule
 from condense.engine.training.estimate import training_seconds
 from condense.engine.training.loop import Training, predict
@@ -158,7 +158,7 @@ def holdout_repeats(
         ]
         title = f"holdout, repeat {repeat + 1} of at most {options.repeats}"
         with context.progress.task(title, sum(steps) or 1, "step") as task:
-            stored = trained_or_stored(
+            stored = cached_trainings(
                 context.cache,
                 "holdout",
                 keys,

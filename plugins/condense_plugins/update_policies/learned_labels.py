@@ -58,7 +58,7 @@ class LearnedLabelsPolicy:
         return LabelPlan(
             lr=o.label_lr,
             momentum=o.label_momentum,
-            taught=o.start == "experts",
+            init_from_teacher=o.start == "experts",
             all_samples=o.all_samples,
         )
 

@@ -11,7 +11,7 @@ import torch
 from condense.data import Role, SyntheticSet, TrainingSet
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.checked import run_label_plan
-from condense.engine.evaluation import condensed_trial
+from condense.engine.evaluation import condensed_plan
 from condense.engine.matching import loop as match_module
 from condense.engine.matching.loop import match
 from condense.engine.matching.soft_labels import label_shares, starting_logits
@@ -159,7 +159,9 @@ def start(plan, matcher, data, context):
 
 
 def test_start_at_the_class(digits, context):
-    soft = start(LabelPlan(1.0, taught=False, confidence=0.7), None, digits, context).softmax(1)
+    soft = start(
+        LabelPlan(1.0, init_from_teacher=False, confidence=0.7), None, digits, context
+    ).softmax(1)
     assert [float(soft[0, 2]), float(soft[1, 5])] == pytest.approx([0.7, 0.7])
     others = soft[0][torch.arange(10) != 2]
     torch.testing.assert_close(others, torch.full((9,), 0.3 / 9))
@@ -199,7 +201,7 @@ def test_wrong_answers_of_teachers_are_named(said, seen, digits, context):
     "plan",
     [
         *("soft", LabelPlan(-1.0), LabelPlan(math.inf), LabelPlan(1e39), LabelPlan("1")),
-        *(LabelPlan(1.0, taught=None), LabelPlan(1.0, all_samples=1), LabelPlan(True)),
+        *(LabelPlan(1.0, init_from_teacher=None), LabelPlan(1.0, all_samples=1), LabelPlan(True)),
         *(LabelPlan(math.nan), LabelPlan(1.0, momentum=1.0), LabelPlan(1.0, confidence=1.0)),
     ],
 )
@@ -349,9 +351,9 @@ def test_labels_that_were_thrown_far_away_are_noted(pipeline, said):
 
 def test_labels_alone_are_no_baseline_with_the_better_of_two_augmentations(pipeline):
     p = pipeline(**{"policy.alpha": 0.0, "policy.start": "class"})
-    assert [a.name for a in condensed_trial(p, p.condensed).augmentations] == ["combined"]
+    assert [a.name for a in condensed_plan(p, p.condensed).augmentations] == ["combined"]
     plain = pipeline(policy="frozen")
-    assert len(condensed_trial(plain, plain.condensed).augmentations) == 2
+    assert len(condensed_plan(plain, plain.condensed).augmentations) == 2
 
 
 @pytest.mark.parametrize("change", ["format", "manifest", "shape", "sum", "dtype", "sign"])

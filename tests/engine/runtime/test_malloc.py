@@ -5,7 +5,7 @@ import time
 import torch
 
 from condense.engine.runtime.device import available_memory
-from condense.engine.runtime.malloc import _glibc, reused_memory
+from condense.engine.runtime.malloc import _glibc, retain_freed_memory
 from condense.engine.training.batches import channels_last
 
 
@@ -13,7 +13,7 @@ def test_it_nests_and_ends_where_an_error_passes():
     from condense.engine.runtime import malloc as heap
 
     try:
-        with reused_memory(), reused_memory():
+        with retain_freed_memory(), retain_freed_memory():
             assert heap._depth == (2 if _glibc() else 0)
             raise KeyError
     except KeyError:
@@ -25,7 +25,7 @@ def test_without_glibc_it_does_nothing(monkeypatch):
     from condense.engine.runtime import malloc as heap
 
     monkeypatch.setattr(heap, "_glibc", lambda: None)
-    with reused_memory():
+    with retain_freed_memory():
         assert heap._depth == 0
 
 
@@ -42,7 +42,7 @@ def test_large_blocks_are_not_mapped_anew():
 
     if _glibc() is None:
         return
-    with reused_memory():
+    with retain_freed_memory():
         inside = faults()
     assert inside < 2**24 * 4 / 4096 / 10  # less than a tenth of one block's pages
 

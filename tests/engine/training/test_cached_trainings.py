@@ -5,7 +5,7 @@ import torch
 
 from condense.data import TrainingSet
 from condense.engine.training.batches import Batcher
-from condense.engine.training.concurrent import trained_or_stored
+from condense.engine.training.concurrent import cached_trainings
 from condense.engine.training.loop import Training
 from condense.engine.training.schedule import Schedule
 from condense.options import AugmentationSpec, NetworkSpec
@@ -35,18 +35,18 @@ def ask(context, tiny_images, made):
         bias = list(training.network.parameters())[-1]
         return {"bias": bias.detach().clone(), "number": torch.tensor(number)}
 
-    def ask(at_once=1, keys=KEYS, cache=context.cache):
-        return list(trained_or_stored(cache, "tests", keys, make, result, at_once))
+    def ask(max_concurrent=1, keys=KEYS, cache=context.cache):
+        return list(cached_trainings(cache, "tests", keys, make, result, max_concurrent))
 
     return ask
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 5, 9])
-def test_results_are_in_order_and_made_once(ask, made, context, at_once):
+@pytest.mark.parametrize("max_concurrent", [1, 2, 5, 9])
+def test_results_are_in_order_and_made_once(ask, made, context, max_concurrent):
     alone = ask()
     context.cache.clean()
     made.clear()
-    got = ask(at_once)  # the later ones are shorter and are done first
+    got = ask(max_concurrent)  # the later ones are shorter and are done first
     assert [int(t["number"]) for t in got] == [0, 1, 2, 3, 4]
     assert all(torch.equal(a["bias"], b["bias"]) for a, b in zip(alone, got, strict=True))
     assert sorted(made) == [0, 1, 2, 3, 4]

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from condense.data import TrainingSet
-from condense.engine.training import concurrent as lanes
+from condense.engine.training import concurrent as active
 from condense.engine.training.batches import Batcher
-from condense.engine.training.concurrent import Width, train_each
+from condense.engine.training.concurrent import Width, train_concurrently
 from condense.engine.training.loop import Training, train
 from condense.engine.training.schedule import Schedule
 from condense.options import AugmentationSpec, NetworkSpec
@@ -34,12 +34,12 @@ def weights(training):
     return torch.cat([v.flatten().double() for v in training.network.state_dict().values()])
 
 
-@pytest.mark.parametrize("at_once", [None, 1, 2, 3, 9])
-def test_each_is_trained_as_it_would_be_alone(make, at_once):
+@pytest.mark.parametrize("max_concurrent", [None, 1, 2, 3, 9])
+def test_each_is_trained_as_it_would_be_alone(make, max_concurrent):
     alone = [make(k) for k in range(4)]
     for t in alone:
         train(t.network, t.data, t.schedule, t.augmentation, t.rng)
-    done = dict(train_each((make(k) for k in range(4)), at_once))
+    done = dict(train_concurrently((make(k) for k in range(4)), max_concurrent))
     assert sorted(done) == [0, 1, 2, 3]
     for k, training in done.items():
         assert torch.equal(weights(training), weights(alone[k]))
@@ -54,7 +54,7 @@ def test_the_shortest_is_done_first_and_the_next_takes_its_place(make):
             begun.append(number)
             yield make(number, count)
 
-    each = train_each(trainings(), 2)
+    each = train_concurrently(trainings(), 2)
     first, _ = next(each)
     assert (first, begun) == (1, [0, 1])  # the third is not made before there is room
     assert [position for position, _ in each] == [2, 0]
@@ -62,14 +62,14 @@ def test_the_shortest_is_done_first_and_the_next_takes_its_place(make):
 
 
 def test_nothing_to_train_is_no_error():
-    assert list(train_each([], None)) == []
+    assert list(train_concurrently([], None)) == []
 
 
 def test_the_callers_numerics_are_its_own_between_two_trainings(make):
     bf16 = [make(0), make(1)]
     for training in bf16:
         object.__setattr__(training.schedule, "precision", "bf16")
-    for _ in train_each(bf16, 2):
+    for _ in train_concurrently(bf16, 2):
         assert not torch.is_autocast_enabled("cpu")
 
 
@@ -99,26 +99,26 @@ def test_width_does_not_grow_beyond_memory():
 
 
 def test_the_clock_is_not_looked_at_when_too_few_are_left(make, monkeypatch):
-    monkeypatch.setattr(lanes, "_clock", None)  # to look would be an error
-    monkeypatch.setattr(Width, "of", staticmethod(lambda at_once, device: Width(8, now=4)))
-    assert len(list(train_each((make(k, 90) for k in range(3)), None))) == 3
+    monkeypatch.setattr(active, "_clock", None)  # to look would be an error
+    monkeypatch.setattr(Width, "of", staticmethod(lambda max_concurrent, device: Width(8, now=4)))
+    assert len(list(train_concurrently((make(k, 90) for k in range(3)), None))) == 3
 
 
 @pytest.mark.parametrize(
-    ("at_once", "device", "most", "now"),
-    [(None, "cuda", lanes.MOST, 1), (None, "cpu", 1, 1), (3, "cuda", 3, 3), (3, "cpu", 3, 3)],
+    ("max_concurrent", "device", "most", "now"),
+    [(None, "cuda", active.MOST, 1), (None, "cpu", 1, 1), (3, "cuda", 3, 3), (3, "cpu", 3, 3)],
 )
-def test_what_at_once_means(at_once, device, most, now):
-    width = Width.of(at_once, torch.device(device))
+def test_what_at_once_means(max_concurrent, device, most, now):
+    width = Width.of(max_concurrent, torch.device(device))
     assert (width.most, width.now) == (most, now)
 
 
 def test_a_width_found_while_training_changes_no_result(make, monkeypatch):
     """As on a GPU: doubled twice, then taken back, with trainings paused meanwhile."""
     ticks = iter([0.0, 1.0, 1.0, 1.5, 1.5, 2.6])  # 1 at 5/s, 2 at 20/s, 4 at 18.2/s
-    monkeypatch.setattr(lanes, "_clock", lambda device: next(ticks))
-    monkeypatch.setattr(lanes, "SETTLING", 2)
-    monkeypatch.setattr(lanes, "WINDOW", 5)
+    monkeypatch.setattr(active, "_clock", lambda device: next(ticks))
+    monkeypatch.setattr(active, "SETTLING", 2)
+    monkeypatch.setattr(active, "WINDOW", 5)
     seen = []
     real = Width.timed
 
@@ -127,8 +127,8 @@ def test_a_width_found_while_training_changes_no_result(make, monkeypatch):
         real(self, rate, room)
 
     monkeypatch.setattr(Width, "timed", timed)
-    monkeypatch.setattr(Width, "of", staticmethod(lambda at_once, device: Width(8)))
-    done = dict(train_each((make(k, 60) for k in range(5)), None))
+    monkeypatch.setattr(Width, "of", staticmethod(lambda max_concurrent, device: Width(8)))
+    done = dict(train_concurrently((make(k, 60) for k in range(5)), None))
     assert seen == [(1, 5.0), (2, 20.0), (4, 18.2)]
     for k, training in done.items():
         alone = make(k, 60)

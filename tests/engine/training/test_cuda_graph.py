@@ -121,11 +121,11 @@ def test_what_runs_side_by_side_is_recorded_on_streams_of_its_own(no_cuda, monke
     capture(lambda: None)
     first, second = recorded_on
     assert len({id(first), id(second), id(DEFAULT)}) == 3
-    lane = _Stream()
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: lane)
+    one = _Stream()
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: one)
     capture(lambda: None)
     capture(lambda: None)
-    assert recorded_on[2:] == [lane, lane]  # of one training: never replayed at the same time
+    assert recorded_on[2:] == [one, one]  # of one training: never replayed at the same time
 
 
 def test_what_cannot_be_recorded_runs_as_it_is_after_a_warning(no_cuda):

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from condense.data import Role, TrainingSet
 from condense.engine.training.batches import Batcher
-from condense.engine.training.loop import AHEAD, predict, train
+from condense.engine.training.loop import BATCHES_DRAWN_AHEAD, predict, train
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.options import AugmentationSpec, NetworkSpec
 
@@ -102,7 +102,7 @@ def test_equal_to_a_plain_loop(count, cosine, tiny_images, make_network):
     schedule = Schedule(23, 10, lr=0.05, momentum=0.9, weight_decay=5e-3, cosine_to=cosine)
     data, augmentation, recorder = some(tiny_images, count), Scaling(), Recorder()
     network = make_network()
-    train(network, data, schedule, augmentation, generator(1), watch=recorder)
+    train(network, data, schedule, augmentation, generator(1), callback=recorder)
 
     plain = make_network().train()
     images, size = images_of(tiny_images, data), math.ceil(count / 10)
@@ -130,12 +130,19 @@ def test_every_epoch_is_a_permutation_with_its_partial_batch(
     count, size, tiny_images, make_network, none
 ):
     per_epoch = math.ceil(count / size)
-    epochs = AHEAD // max(count // min(size, count), 1) + 2  # more than are drawn at once
+    epochs = (
+        BATCHES_DRAWN_AHEAD // max(count // min(size, count), 1) + 2
+    )  # more than are drawn at once
     recorder = Recorder()
     network = make_network("mlp", depth=0)
     data = some(tiny_images, count)
     train(
-        network, data, Schedule(epochs * per_epoch, size, 0.01), none, generator(), watch=recorder
+        network,
+        data,
+        Schedule(epochs * per_epoch, size, 0.01),
+        none,
+        generator(),
+        callback=recorder,
     )
     assert batches_per_epoch(count, size) == per_epoch
     assert recorder.ends == [(e + 1, (e + 1) * per_epoch) for e in range(epochs)]
@@ -154,7 +161,7 @@ def test_steps_may_end_within_an_epoch(tiny_images, make_network, none):
     recorder, task = Recorder(), Count()
     train(
         make_network("mlp"), some(tiny_images, 45), Schedule(13, 10, 0.01), none, generator(),
-        watch=recorder, task=task,
+        callback=recorder, task=task,
     )  # fmt: skip
     assert len(recorder.batches) == task.done == 13
     assert recorder.ends == [(1, 5), (2, 10), (3, 13)]
@@ -163,7 +170,12 @@ def test_steps_may_end_within_an_epoch(tiny_images, make_network, none):
 def test_augmentation_is_told_the_roles_of_the_batch(tiny_images, make_network):
     data, augmentation, recorder = some(tiny_images, 45), Scaling(), Recorder()
     train(
-        make_network("mlp"), data, Schedule(10, 10, 0.01), augmentation, generator(), watch=recorder
+        make_network("mlp"),
+        data,
+        Schedule(10, 10, 0.01),
+        augmentation,
+        generator(),
+        callback=recorder,
     )
     for index, draws in zip(recorder.batches, augmentation.applied, strict=True):
         assert torch.equal(draws.flatten() > 1.5, data.role[index] == Role.DISTILLED)
@@ -201,7 +213,7 @@ def test_the_last_epoch_runs_at_one_percent(steps, tiny_images, make_network, no
 
     network = make_network("mlp", depth=0)
     seen, data = Weights(network), some(tiny_images, 20)
-    train(network, data, Schedule(steps, 5, 0.1, cosine_to=0.01), none, generator(), watch=seen)
+    train(network, data, Schedule(steps, 5, 0.1, cosine_to=0.01), none, generator(), callback=seen)
     images, rates = images_of(tiny_images, data), []
     for index, before, after in zip(seen.batches, seen.kept, seen.kept[1:], strict=False):
         weight, bias = before[:-3].view(3, -1).clone().requires_grad_(), before[-3:]

@@ -7,7 +7,7 @@ import torch
 
 from condense.data import TrainingSet
 from condense.engine.checked import run_evaluator
-from condense.engine.evaluation import evaluate, random_trial, whole_trial
+from condense.engine.evaluation import evaluate, random_plan, whole_plan
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
@@ -91,15 +91,15 @@ def pipeline(host, tmp_path):
 
 def test_the_engine_lends_the_training_split_to_every_trial(pipeline, tiny_images):
     p = pipeline(tiny_images)
-    whole = evaluate(p, whole_trial(p))
-    few = evaluate(p, random_trial(p))
+    whole = evaluate(p, whole_plan(p))
+    few = evaluate(p, random_plan(p))
     assert 0.8 < whole.mean <= 1
     assert few.mean < whole.mean
 
 
 def test_the_cache_key_has_the_training_split_only_where_it_is_needed(pipeline, tiny_images):
     other = replace(tiny_images, inputs=255 - tiny_images.inputs)
-    trial = whole_trial(pipeline(tiny_images))
+    trial = whole_plan(pipeline(tiny_images))
     one, two = (trial.keys(pipeline(data)) for data in (tiny_images, other))
     assert one != two
     assert "training" in one[0]
@@ -116,7 +116,7 @@ def test_accuracy_says_which_samples_were_right(pipeline, tiny_images):
         *("evaluator.repeats=3", "evaluator.batch_size=10"),
     ]
     p = pipeline(tiny_images, *options)
-    first, stored = evaluate(p, whole_trial(p)), evaluate(p, whole_trial(p))
+    first, stored = evaluate(p, whole_plan(p)), evaluate(p, whole_plan(p))
     labels = tiny_images.test.labels
     for result in (first, stored):
         assert result.right.shape == labels.shape

@@ -1,4 +1,4 @@
-"""A small student, its steps and a walk in float64, and the truth they are held against."""
+"""A small student, its steps and a rollout in float64, and the truth they are held against."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from condense.interfaces import Geometry
 from condense.options import AugmentationSpec, NetworkSpec
-from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps, Walk
+from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps, Rollout
 from condense_plugins.matchers.trajectory.matcher import draw_batches
 from condense_plugins.matchers.trajectory.student import Student, flatten
 
@@ -48,10 +48,10 @@ def plain_loss(parameters, inputs, labels, norm):
 
 @dataclass
 class Case:
-    """One walk, its steps, and all that the plain loop needs."""
+    """One rollout, its steps, and all that the plain loop needs."""
 
     steps: EagerSteps
-    walk: Walk
+    rollout: Rollout
     names: list
     shapes: list
     norm: str
@@ -76,9 +76,9 @@ class Case:
         return rows.exp() / rows.exp().sum(1, keepdim=True)
 
     def plain_end(self, inputs, eta, create_graph, logits=None):
-        """Parameters by name at the end of a walk over ``inputs`` with step size ``eta``."""
-        theta = {k: v.requires_grad_() for k, v in self.by_name(self.walk.start).items()}
-        for batch in self.walk.batches:
+        """Parameters by name at the end of a rollout over ``inputs`` with step size ``eta``."""
+        theta = {k: v.requires_grad_() for k, v in self.by_name(self.rollout.start).items()}
+        for batch in self.rollout.batches:
             raw = torch.stack([inputs[i] for i in batch.indices.tolist()])
             augmented = self.steps.augmentation.apply(raw, batch.draws)
             labels = self.plain_labels(batch, logits)
@@ -95,9 +95,9 @@ class Case:
         logits = self.steps.label_logits
         learned = [] if logits is None else [logits.clone().requires_grad_()]
         inputs = (self.inputs if inputs is None else inputs).clone().requires_grad_()
-        eta = (self.walk.step_size if eta is None else eta).clone().requires_grad_()
+        eta = (self.rollout.step_size if eta is None else eta).clone().requires_grad_()
         end = self.plain_end(inputs, eta, create_graph, *learned)
-        start, target = self.by_name(self.walk.start), self.by_name(self.walk.target)
+        start, target = self.by_name(self.rollout.start), self.by_name(self.rollout.target)
         miss = sum((end[k] - target[k]).square().sum() for k in end)
         way = sum((start[k] - target[k]).square().sum() for k in end)
         loss = miss / way
@@ -146,11 +146,11 @@ def make_case(context):
         start = flatten(module)
         target = start + 0.1 * torch.randn(len(start), generator=rng, dtype=dtype)
         logits = torch.randn(samples, CLASSES, generator=rng, dtype=dtype) if soft else None
-        walk = Walk(start, target, torch.tensor(eta, dtype=dtype), drawn)
+        rollout = Rollout(start, target, torch.tensor(eta, dtype=dtype), drawn)
         named = dict(module.named_parameters())
         return Case(
             EagerSteps(Student(module), augment, inputs, labels, logits),
-            walk,
+            rollout,
             list(named),
             [p.shape for p in named.values()],
             network,

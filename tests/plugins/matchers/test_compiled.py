@@ -26,7 +26,7 @@ def afresh():
 
 def assert_equals_plain(case, steps):
     loss, inputs, eta = case.plain(create_graph=True)
-    got = constant_memory(steps, case.walk, case.inputs)
+    got = constant_memory(steps, case.rollout, case.inputs)
     torch.testing.assert_close(got.loss, loss, rtol=1e-10, atol=0)
     torch.testing.assert_close(got.grad_inputs, inputs, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(got.grad_step_size, eta, rtol=1e-10, atol=1e-12)
@@ -71,7 +71,7 @@ def test_any_number_of_matchers_compiles(make_case, recwarn):
     for width in range(3, 9):
         case = make_case("mlp", "none", samples=7, batch_size=4, steps=2, eta=0.1, width=width)
         steps = CompiledSteps(TangentSteps.of(case.steps), backend="eager")
-        constant_memory(steps, case.walk, case.inputs)
+        constant_memory(steps, case.rollout, case.inputs)
         assert steps._forward.compiled is not None
         assert steps._backward.compiled is not None
     assert not [w for w in recwarn if "could not be compiled" in str(w.message)]
@@ -86,7 +86,7 @@ def test_memory_running_out_is_not_taken_for_a_failed_compilation(make_case, mon
 
     steps._forward.compiled = full
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        constant_memory(steps, case.walk, case.inputs)
+        constant_memory(steps, case.rollout, case.inputs)
 
 
 LONG, SHORT = {"iterations": 10_000, "steps": 55}, {"iterations": 300, "steps": 10}

@@ -26,11 +26,11 @@ def recordings(monkeypatch):
 @pytest.mark.parametrize("rules", [False, True], ids=["autograd", "tangent rules"])
 def test_recorded_steps_give_the_same_gradient(make_case, recordings, rules):
     case = make_case("batch", "dsa", samples=8, batch_size=3, steps=5, eta=0.1)
-    assert [len(b.indices) for b in case.walk.batches] == [3, 3, 2, 3, 3]
+    assert [len(b.indices) for b in case.rollout.batches] == [3, 3, 2, 3, 3]
     captured = CapturedSteps(TangentSteps.of(case.steps) if rules else case.steps)
     loss, inputs, eta = case.plain(create_graph=True)
     for _ in range(2):  # the second time from the recordings alone
-        got = constant_memory(captured, case.walk, case.inputs)
+        got = constant_memory(captured, case.rollout, case.inputs)
         torch.testing.assert_close(got.loss, loss, rtol=1e-10, atol=0)
         torch.testing.assert_close(got.grad_inputs, inputs, rtol=1e-10, atol=1e-12)
         torch.testing.assert_close(got.grad_step_size, eta, rtol=1e-10, atol=1e-12)
@@ -40,7 +40,7 @@ def test_recorded_steps_give_the_same_gradient(make_case, recordings, rules):
 def test_recordings_follow_the_set_as_it_moves(make_case, recordings):
     case = make_case("batch", "none")
     captured = CapturedSteps(case.steps)
-    constant_memory(captured, case.walk, case.inputs)
+    constant_memory(captured, case.rollout, case.inputs)
     case.inputs.mul_(0.5)  # in place, as the engine moves it
-    got = constant_memory(captured, case.walk, case.inputs)
+    got = constant_memory(captured, case.rollout, case.inputs)
     torch.testing.assert_close(got.grad_inputs, case.plain(create_graph=True)[1])

@@ -34,7 +34,7 @@ def stand_in(monkeypatch):
 
 def assert_equal_to_plain(case, form, steps):
     loss, inputs, eta, logits = case.plain(create_graph=True)
-    got = form(steps, case.walk, case.inputs)
+    got = form(steps, case.rollout, case.inputs)
     assert logits.abs().max() > 1e-4, "a truth of zero would prove nothing"
     torch.testing.assert_close(got.loss, loss, rtol=1e-10, atol=0)
     torch.testing.assert_close(got.grad_labels, logits, rtol=1e-9, atol=1e-13)
@@ -64,7 +64,7 @@ def test_a_traced_walk(make_case):
 def test_a_sample_drawn_twice_and_one_that_is_not_drawn(make_case, form):
     case = make_case("mlp", batches=[[0, 0, 2], [2, 3]], soft=True)
     assert_equal_to_plain(case, form, case.steps)
-    got = form(case.steps, case.walk, case.inputs).grad_labels
+    got = form(case.steps, case.rollout, case.inputs).grad_labels
     assert (got.abs().amax(1) > 0).tolist() == [True, False, True, True, False, False, False]
     # a softmax does not change when all its logits grow alike
     torch.testing.assert_close(got.sum(1), torch.zeros_like(got[:, 0]), rtol=0, atol=1e-14)
@@ -76,8 +76,8 @@ def test_certain_logits_are_plain_labels(make_case):
     soft = make_case("batch", "dsa", soft=True)
     own = torch.nn.functional.one_hot(plain.steps.labels, soft.steps.label_logits.shape[1])
     soft.steps.label_logits.copy_(200.0 * own)
-    want = constant_memory(plain.steps, plain.walk, plain.inputs)
-    got = constant_memory(soft.steps, plain.walk, plain.inputs)
+    want = constant_memory(plain.steps, plain.rollout, plain.inputs)
+    got = constant_memory(soft.steps, plain.rollout, plain.inputs)
     torch.testing.assert_close(got.loss, want.loss, rtol=1e-12, atol=0)
     torch.testing.assert_close(got.grad_inputs, want.grad_inputs, rtol=1e-10, atol=1e-14)
     torch.testing.assert_close(got.grad_labels, torch.zeros_like(got.grad_labels))
@@ -86,6 +86,6 @@ def test_certain_logits_are_plain_labels(make_case):
 def test_recorded_steps_follow_labels_that_move_in_place(make_case, stand_in):
     case = make_case("batch", "none", soft=True)
     steps = recorded(case.steps)
-    constant_memory(steps, case.walk, case.inputs)
+    constant_memory(steps, case.rollout, case.inputs)
     case.steps.label_logits.mul_(-1.5)
     assert_equal_to_plain(case, constant_memory, steps)

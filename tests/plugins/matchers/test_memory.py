@@ -57,8 +57,8 @@ def wide_case(make_case, steps):
 
 def peak_less_kept(form, case):
     """Peak of one meta-gradient without the kept θ_t: steps + 1 parameter vectors."""
-    peak = peak_bytes(form, case.steps, case.walk, case.inputs)
-    return peak - (len(case.walk.batches) + 1) * case.walk.start.nbytes
+    peak = peak_bytes(form, case.steps, case.rollout, case.inputs)
+    return peak - (len(case.rollout.batches) + 1) * case.rollout.start.nbytes
 
 
 def test_the_measure_counts_what_is_alive():
@@ -98,8 +98,8 @@ def test_tangent_steps_do_not_grow_with_steps_and_need_no_more(make_case):
     peaks = []
     for case in (few, many):
         steps = TangentSteps.of(case.steps)
-        peak = peak_bytes(constant_memory, steps, case.walk, case.inputs)
-        peaks.append(peak - (len(case.walk.batches) + 1) * case.walk.start.nbytes)
+        peak = peak_bytes(constant_memory, steps, case.rollout, case.inputs)
+        peaks.append(peak - (len(case.rollout.batches) + 1) * case.rollout.start.nbytes)
     assert 0 < peaks[1] <= 1.1 * peaks[0]
     assert peaks[0] <= 1.1 * peak_less_kept(constant_memory, few)
 
@@ -114,16 +114,16 @@ def test_constant_form_needs_less_than_two_unrolled_steps(make_case):
 def test_step_bytes_is_what_one_more_unrolled_step_costs(make_case):
     few, many = (wide_case(make_case, t) for t in (10, 20))
     measured = (
-        peak_bytes(unrolled, many.steps, many.walk, many.inputs)
-        - peak_bytes(unrolled, few.steps, few.walk, few.inputs)
+        peak_bytes(unrolled, many.steps, many.rollout, many.inputs)
+        - peak_bytes(unrolled, few.steps, few.rollout, few.inputs)
     ) / 10
-    assert step_bytes(few.steps, few.walk.batches[0]) == pytest.approx(measured, rel=0.25)
+    assert step_bytes(few.steps, few.rollout.batches[0]) == pytest.approx(measured, rel=0.25)
 
 
 @pytest.mark.parametrize("form", ["constant", "unrolled"])
 def test_choice_honours_the_option(form, make_case, monkeypatch):
     case = make_case()
-    batch = case.walk.batches[0]
+    batch = case.rollout.batches[0]
     for limit in (0, 2**60):  # whatever auto would say
         monkeypatch.setattr(memory, "SHARE", limit)
         assert choose_form(TrajectoryOptions(memory=form), case.steps, batch) == form
@@ -132,13 +132,13 @@ def test_choice_honours_the_option(form, make_case, monkeypatch):
 def test_auto_unrolls_a_small_student_and_repeats_itself(make_case):
     case = make_case()
     options = TrajectoryOptions(memory="auto", steps=4)
-    forms = {choose_form(options, case.steps, case.walk.batches[0]) for _ in range(3)}
+    forms = {choose_form(options, case.steps, case.rollout.batches[0]) for _ in range(3)}
     assert forms == {"unrolled"}
 
 
 def test_auto_keeps_memory_constant_where_unrolling_does_not_fit(make_case, monkeypatch):
     case = make_case()
-    batch = case.walk.batches[0]
+    batch = case.rollout.batches[0]
     options = TrajectoryOptions(memory="auto", steps=100)
     one = step_bytes(case.steps, batch)
     monkeypatch.setattr(memory, "machine_bytes", lambda: 100 * one)
@@ -150,7 +150,7 @@ def test_auto_keeps_memory_constant_where_unrolling_does_not_fit(make_case, monk
 def test_auto_takes_the_constant_form_where_the_tangent_rules_make_it_the_quicker(make_case):
     case = make_case()
     options = TrajectoryOptions(steps=1)
-    assert choose_form(options, case.steps, case.walk.batches[0], tangent=True) == "constant"
+    assert choose_form(options, case.steps, case.rollout.batches[0], tangent=True) == "constant"
 
 
 def test_memory_is_that_of_the_machine_whatever_is_free_now(monkeypatch, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from condense.engine.training.concurrent import train_each
+from condense.engine.training.concurrent import train_concurrently
 from condense.errors import CapacityError
 from condense.options import NetworkSpec
 from condense_plugins.matchers.trajectory import experts
@@ -35,7 +35,7 @@ def test_bf16_keeps_every_epochs_way_and_errors_do_not_add_up():
     trajectory = way()
     stored = experts.packed(trajectory, "bf16")
     got = experts.unpacked(stored)
-    assert stored["ways"].dtype == torch.bfloat16
+    assert stored["deltas"].dtype == torch.bfloat16
     assert sum(t.nbytes for t in stored.values()) < 0.52 * trajectory.nbytes
     error = (got - trajectory).norm(dim=1) / (trajectory[1] - trajectory[0]).norm()
     assert error[0] == 0
@@ -64,7 +64,7 @@ def test_estimates_are_what_is_stored(tiny_images, context):
     for dtype in ("fp32", "bf16"):
         options = SMALL.model_copy(update={"expert_dtype": dtype})
         training = experts.expert_training(tiny_images, context, options, seed=1, index=0)
-        list(train_each([training]))
+        list(train_concurrently([training]))
         trajectory = experts.trajectory_of(training)
         disk, memory = experts.trajectory_bytes(tiny_images, context, options, rng)
         assert memory == trajectory.nbytes

@@ -24,11 +24,11 @@ CASES = [
 def test_the_whole_walk_equals_plain_unrolling(make_case, options):
     case = make_case(**options, eta=0.1)
     steps = TangentSteps.of(case.steps)
-    got = constant_memory(steps, case.walk, case.inputs)
+    got = constant_memory(steps, case.rollout, case.inputs)
     if options.get("side") != 9:  # the plain network of these tests knows even sides only
         loss, inputs, eta = case.plain(create_graph=True)
     else:
-        want = constant_memory(case.steps, case.walk, case.inputs)
+        want = constant_memory(case.steps, case.rollout, case.inputs)
         loss, inputs, eta = want.loss, want.grad_inputs, want.grad_step_size
     torch.testing.assert_close(got.loss, loss, rtol=1e-10, atol=0)
     torch.testing.assert_close(got.grad_inputs, inputs, rtol=1e-10, atol=1e-12)
@@ -37,8 +37,8 @@ def test_the_whole_walk_equals_plain_unrolling(make_case, options):
 
 def test_one_step_back_equals_autograd_in_each_of_its_results(make_case):
     case = make_case("batch", "dsa", soft=True)
-    adjoint = torch.randn(len(case.walk.start), dtype=torch.float64)
-    call = (case.walk.start, adjoint, case.walk.step_size, case.walk.batches[0])
+    adjoint = torch.randn(len(case.rollout.start), dtype=torch.float64)
+    call = (case.rollout.start, adjoint, case.rollout.step_size, case.rollout.batches[0])
     for got, want in zip(
         TangentSteps.of(case.steps).backward(*call), case.steps.backward(*call), strict=True
     ):
@@ -77,7 +77,7 @@ def test_layers_with_other_settings(make_case, name):
         Student(module), case.steps.augmentation, case.inputs, case.steps.labels
     )
     theta = flatten(module)
-    call = (theta, torch.randn_like(theta), case.walk.step_size, case.walk.batches[0])
+    call = (theta, torch.randn_like(theta), case.rollout.step_size, case.rollout.batches[0])
     tangent = TangentSteps.of(steps)
     assert tangent is not None
     # labels are fixed here: the fourth, their gradient, is None
@@ -88,7 +88,7 @@ def test_layers_with_other_settings(make_case, name):
 def test_equal_calls_give_equal_bytes_and_leave_nothing_behind(make_case):
     case = make_case("batch", "dsa", dtype=torch.float32)
     steps = TangentSteps.of(case.steps)
-    first, again = (constant_memory(steps, case.walk, case.inputs) for _ in range(2))
+    first, again = (constant_memory(steps, case.rollout, case.inputs) for _ in range(2))
     assert torch.equal(first.grad_inputs, again.grad_inputs)
     assert all(rule.saved == () for rule in steps.rules)
 

@@ -13,7 +13,7 @@ from condense.engine.matching.loop import match
 from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.training.batches import Batcher
-from condense.engine.training.concurrent import train_each
+from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.loop import train
 from condense.engine.training.schedule import Schedule
 from condense.errors import CapacityError, OptionError
@@ -110,13 +110,13 @@ def batches_drawn(data, context, rng, batch_size, epochs):
     steps = epochs * -(-len(data) // batch_size)
     batcher = Batcher(TrainingSet.of(data), context.device)
     none = context.augmentation(AugmentationSpec.of("none"))
-    train(network, batcher, Schedule(steps, batch_size, 0.01), none, rng, watch=recorder)
+    train(network, batcher, Schedule(steps, batch_size, 0.01), none, rng, callback=recorder)
     return recorder.epochs[:-1]
 
 
 def one_expert(data, context, options, seed, index):
     training = experts_module.expert_training(data, context, options, seed, index)
-    list(train_each([training]))
+    list(train_concurrently([training]))
     return experts_module.trajectory_of(training)
 
 
@@ -263,9 +263,9 @@ def test_step_draws_starts_targets_and_batches_as_told(tiny_images, context, mon
     walks = []
     real = matcher_module.constant_memory
 
-    def spy(steps, walk, inputs):
-        walks.append(walk)
-        return real(steps, walk, inputs)
+    def spy(steps, rollout, inputs):
+        walks.append(rollout)
+        return real(steps, rollout, inputs)
 
     monkeypatch.setattr(matcher_module, "constant_memory", spy)
     options = SMALL.model_copy(update={"memory": "constant", "steps": 2, "expert_epochs": 1})
@@ -284,13 +284,13 @@ def test_step_draws_starts_targets_and_batches_as_told(tiny_images, context, mon
         ]
 
     found = Counter()
-    for walk in walks:
-        (start,), (target,) = places(walk.start), places(walk.target)
+    for rollout in walks:
+        (start,), (target,) = places(rollout.start), places(rollout.target)
         assert target == (start[0], start[1] + 1)
-        assert float(walk.step_size) == pytest.approx(0.05)
-        assert [len(b.indices) for b in walk.batches] == [5, 4]
-        assert len(set(torch.cat([b.indices for b in walk.batches]).tolist())) == 9
-        assert [b.draws.shape[0] for b in walk.batches] == [5, 4]
+        assert float(rollout.step_size) == pytest.approx(0.05)
+        assert [len(b.indices) for b in rollout.batches] == [5, 4]
+        assert len(set(torch.cat([b.indices for b in rollout.batches]).tolist())) == 9
+        assert [b.draws.shape[0] for b in rollout.batches] == [5, 4]
         found[start] += 1
     assert set(found) == {(k, epoch) for k in range(2) for epoch in range(3)}
 
@@ -315,7 +315,7 @@ def test_augmentation_goes_by_the_roles_of_the_set_at_hand(tiny_images, context,
 
 
 def test_matching_lowers_the_loss(tiny_images, context):
-    """The gradient points the right way: a few plain steps along it help the same walk."""
+    """The gradient points the right way: a few plain steps along it help the same rollout."""
     options = SMALL.model_copy(update={"augmentation": AugmentationSpec.of("none")})
     matcher, synthetic = prepared(tiny_images, context, options), small_set(tiny_images)
     losses = []
@@ -352,9 +352,11 @@ def drawn(matcher, synthetic, iterations, seed=1):
     known, rng, found = matcher._experts, generator(seed), []
     for done in iterations:
         matcher.at_iteration(done)
-        walk = matcher._draw(synthetic, rng)
-        starts = [e for expert in known for e, v in enumerate(expert) if torch.equal(v, walk.start)]
-        found.append((starts[0], [b.indices.tolist() for b in walk.batches]))
+        rollout = matcher._draw(synthetic, rng)
+        starts = [
+            e for expert in known for e, v in enumerate(expert) if torch.equal(v, rollout.start)
+        ]
+        found.append((starts[0], [b.indices.tolist() for b in rollout.batches]))
     return found
 
 

@@ -11,7 +11,7 @@ from condense.engine.ranking import split_half
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.errors import DataError
-from condense.report.diagnosis.evidence import Evidence, gather
+from condense.report.diagnosis.evidence import RunFacts, gather
 from condense.resolve import Request, resolve
 
 
@@ -57,7 +57,7 @@ def test_nothing_is_computed(pipeline, host, tools, tmp_path, monkeypatch):
     tools["store"] = Store(tmp_path / "empty")
     monkeypatch.setattr(Pipeline, "data", property(lambda self: pytest.fail("data were loaded")))
     known = gather(small, "simple", host, **tools)
-    assert known == Evidence(True, "accuracy", "simple")
+    assert known == RunFacts(True, "accuracy", "simple")
     assert not (tmp_path / "empty").exists()
 
 
@@ -73,10 +73,10 @@ def test_data_that_changed_meanwhile_say_nothing(pipeline, host, tools, monkeypa
 def test_data_in_memory_leave_the_components(pipeline, host, tools):
     recipe = {**pipeline.condensed.recipe, "data": {"component": "memory", "fingerprint": "x"}}
     known = gather(replace(pipeline.condensed, recipe=recipe), None, host, **tools)
-    assert known == Evidence(True, "accuracy", None)
+    assert known == RunFacts(True, "accuracy", None)
 
 
 @pytest.mark.parametrize("recipe", [{}, {"method": "gone"}, {"matcher": {"component": "gone"}}])
 def test_without_its_components_nothing_is_known(recipe, pipeline, host, tools):
     small: CondensedDataset = replace(pipeline.condensed, recipe=recipe)
-    assert gather(small, "combined", host, **tools) == Evidence()
+    assert gather(small, "combined", host, **tools) == RunFacts()

@@ -397,13 +397,13 @@ def test_scores_and_experts_are_made_once_and_a_second_call_computes_nothing(ben
 
 
 def test_the_first_seed_is_that_of_a_plain_run(bench, host, tmp_path, tiny):
-    from condense.engine.evaluation import condensed_trial, evaluate
+    from condense.engine.evaluation import condensed_plan, evaluate
 
     result, store, _ = bench("selector=random,window", seeds=2, seed=3)
     misses = store.misses
     base = result.study.base
     plain = Pipeline(base, host, store=store, device=torch.device("cpu"), progress=SilentProgress())
-    accuracy = evaluate(plain, condensed_trial(plain, plain.condensed)).mean
+    accuracy = evaluate(plain, condensed_plan(plain, plain.condensed)).mean
     assert store.misses == misses
     assert accuracy == result.base.accuracies[0]
 

@@ -107,8 +107,8 @@ def test_every_saved_iteration_is_measured(measure, two, digits, context):
             assert point.coverage.all == pytest.approx(float(within.mean()))
             assert point.coverage.easy == pytest.approx(float(within[parts.easy].mean()))
             assert point.coverage.hard == pytest.approx(float(within[parts.hard].mean()))
-            reach = 2 * result.radius
-            area = 1 - float(nearest.clamp(max=reach).mean()) / reach
+            max_radius = 2 * result.radius
+            area = 1 - float(nearest.clamp(max=max_radius).mean()) / max_radius
             assert point.area.all == pytest.approx(area)
     assert len({p.coverage for p in moved.points}) > 1
     assert 0 < real.points[0].coverage.all < 1

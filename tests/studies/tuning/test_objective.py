@@ -15,7 +15,7 @@ from condense.resolve import Request, resolve
 from condense.studies.tuning.objective import (
     Objective,
     declared_range,
-    selection_trial,
+    selection_plan,
     shortened,
     training_steps,
     with_options,
@@ -109,7 +109,7 @@ def test_shortened_trainings_keep_the_rest_of_the_recipe(host, make):
 def test_a_selection_is_trained_on_as_it_is_under_one_fixed_augmentation(make):
     objective = make(scorer="random", evaluator__repeats=1)
     pipeline = objective.pipeline({KEY: 0.4}, 2)
-    trial = selection_trial(pipeline)
+    trial = selection_plan(pipeline)
     training = trial.arm.draw(0)
     indices = pipeline.selection.indices
     assert torch.equal(training.inputs, objective.data.inputs[indices])
@@ -118,17 +118,17 @@ def test_a_selection_is_trained_on_as_it_is_under_one_fixed_augmentation(make):
     assert pipeline.recipe.seed == 2
     assert pipeline.shared_seed == 0
     other = make(scorer="random", augmentation="simple").pipeline({KEY: 0.4})
-    assert [a.name for a in selection_trial(other).augmentations] == ["simple"]
+    assert [a.name for a in selection_plan(other).augmentations] == ["simple"]
 
 
 def test_it_is_what_a_method_without_matching_is_worth(make):
     """Against the evaluation of the condensed set of a method that only selects."""
-    from condense.engine.evaluation import condensed_trial
+    from condense.engine.evaluation import condensed_plan
 
     objective = make(scorer="random", matcher="none", augmentation="simple", evaluator__steps=20)
     value = objective.selected({KEY: 0.5}, 1)
     pipeline = objective.pipeline({KEY: 0.5}, 1)
-    assert value == evaluate(pipeline, condensed_trial(pipeline, pipeline.condensed)).mean
+    assert value == evaluate(pipeline, condensed_plan(pipeline, pipeline.condensed)).mean
     assert (objective.cost.trainings, objective.cost.steps) == (2, 40)  # two networks
     assert objective.matched({KEY: 0.5}, 1) == value
     assert objective.cost.matchings == 1

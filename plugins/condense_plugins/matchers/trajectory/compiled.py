@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condense_plugins.matchers.trajectory.gradient import Batch, StepBack
+from condense_plugins.matchers.trajectory.gradient import Batch, StepGradients
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
-from condense_plugins.matchers.trajectory.tangent import TangentSteps, step_back
+from condense_plugins.matchers.trajectory.tangent import TangentSteps, vjp_step
 
 WORTH = 20_000  # student steps of a run from which a minute of compiling is soon made up for
 
@@ -57,9 +57,11 @@ class CompiledSteps:
         moved: Tensor = self._forward(theta, step_size, inputs, targets)
         return moved
 
-    def backward(self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch) -> StepBack:
+    def backward(
+        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
+    ) -> StepGradients:
         """Derivatives of s_t at θ_t for adjoint v_{t+1}."""
-        return step_back(self.tangent.eager, self._backward, theta, adjoint, batch)
+        return vjp_step(self.tangent.eager, self._backward, theta, adjoint, batch)
 
     def _walk(self, theta: Tensor, step_size: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         # torch.func, since a compiled function cannot call torch.autograd.grad

@@ -52,12 +52,12 @@ def trajectory_cost(
     # uncompiled: an upper estimate, without a minute of compiling
     short = {"steps": steps, "max_start_epoch": 1, "start_epoch_growth": 0, "compile": "off"}
     trial = type(matcher)(o.model_copy(update=short))
-    ways = torch.zeros(o.expert_epochs + 1, memory // (4 * (o.last_epoch + 1)))
-    ways[0] = matcher.start_vector(data, context)
-    trial.use([ways], data, context, rng)
+    trajectory = torch.zeros(o.expert_epochs + 1, memory // (4 * (o.last_epoch + 1)))
+    trajectory[0] = matcher.start_vector(data, context)
+    trial.use([trajectory], data, context, rng)
     chosen = torch.arange(min(samples, len(data)))
     selection = Selection(chosen, data.labels[chosen], (len(chosen),))
     mask = torch.ones(len(chosen), dtype=torch.bool)
     synthetic = initial_set(data, selection, mask, o.step_size).to(context.device)
-    walk = time_call(lambda: trial.step(synthetic, rng), context.device)
-    return Cost(o.iterations * walk * o.steps / steps, memory=o.experts * memory)
+    rollout = time_call(lambda: trial.step(synthetic, rng), context.device)
+    return Cost(o.iterations * rollout * o.steps / steps, memory=o.experts * memory)

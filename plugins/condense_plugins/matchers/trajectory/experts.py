@@ -11,9 +11,9 @@ from torch import Generator, Tensor
 
 from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.device import available_memory
-from condense.engine.runtime.precision import settle_precision
+from condense.engine.runtime.precision import resolve_precision
 from condense.engine.training.batches import Batcher
-from condense.engine.training.concurrent import missing_from, trained_or_stored
+from condense.engine.training.concurrent import cached_trainings, missing_from
 from condense.engine.training.loop import Training
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.errors import CapacityError
@@ -21,7 +21,7 @@ from condense.interfaces import Context, LabeledData, Task, TrainingSet
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.snapshots import Snapshots, packed, unpacked
 
-VERSION = "1"
+VERSION = "2"
 
 
 def expert_key(
@@ -29,7 +29,7 @@ def expert_key(
 ) -> dict[str, Any]:
     """Cache key of one expert; more experts later re-use the first ones."""
     names = ("expert_lr", "expert_momentum", "expert_batch_size")
-    precision = settle_precision(options.precision, context.device, "tf32")
+    precision = resolve_precision(options.precision, context.device, "tf32")
     return {
         "component": "expert",
         "version": VERSION,
@@ -59,7 +59,7 @@ def load_experts(
         _check_disk(data, context, options, missing, rng)
     steps = options.last_epoch * batches_per_epoch(len(data), options.expert_batch_size)
     with context.progress.task("experts", max(missing, 1) * steps, "step") as task:
-        stored = trained_or_stored(
+        stored = cached_trainings(
             context.cache,
             "experts",
             keys,
@@ -93,7 +93,7 @@ def expert_schedule(data: LabeledData, context: Context, options: TrajectoryOpti
         batch_size=options.expert_batch_size,
         lr=options.expert_lr,
         momentum=options.expert_momentum,
-        precision=settle_precision(options.precision, context.device, "tf32"),
+        precision=resolve_precision(options.precision, context.device, "tf32"),
     )
 
 
@@ -113,15 +113,15 @@ def expert_training(
         expert_schedule(data, context, options),
         context.augmentation(options.expert_augmentation),
         rngs.generator(seed, "batches", index, device=context.device),
-        watch=Snapshots(network, options.last_epoch),
+        callback=Snapshots(network, options.last_epoch),
         task=task,
     )
 
 
 def trajectory_of(training: Training) -> Tensor:
     """float32 [last_epoch + 1, P], the parameters after 0, 1, … epochs of a finished expert."""
-    assert isinstance(training.watch, Snapshots)
-    return training.watch.all()
+    assert isinstance(training.callback, Snapshots)
+    return training.callback.all()
 
 
 def trajectory_bytes(

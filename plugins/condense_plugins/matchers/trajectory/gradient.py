@@ -34,7 +34,7 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
-class Walk:
+class Rollout:
     """One student's way: where it starts, where it should end, and what it sees.
 
     Attributes:
@@ -50,7 +50,7 @@ class Walk:
     batches: Sequence[Batch]
 
 
-class StepBack(NamedTuple):
+class StepGradients(NamedTuple):
     """What one step back gives of s = g·v.
 
     Attributes:
@@ -72,7 +72,9 @@ class Steps(Protocol):
     def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
         """θ_{t+1} from θ_t."""
 
-    def backward(self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch) -> StepBack:
+    def backward(
+        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
+    ) -> StepGradients:
         """Derivatives of s_t at θ_t for adjoint v_{t+1}."""
 
 
@@ -119,7 +121,9 @@ class EagerSteps:
         (gradient,) = torch.autograd.grad(loss, leaf)
         return theta - step_size * gradient
 
-    def backward(self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch) -> StepBack:
+    def backward(
+        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
+    ) -> StepGradients:
         leaf = theta.detach().requires_grad_()
         raw, logits = self.inputs[batch.indices].requires_grad_(), self.logits(batch)
         with torch.enable_grad():
@@ -128,28 +132,28 @@ class EagerSteps:
             (gradient,) = torch.autograd.grad(loss, leaf, create_graph=True)
             slope = gradient @ adjoint
         grad_theta, grad_raw, *of_labels = torch.autograd.grad(slope, (leaf, raw, *learned))
-        return StepBack(grad_theta, grad_raw, slope.detach(), *of_labels)
+        return StepGradients(grad_theta, grad_raw, slope.detach(), *of_labels)
 
 
 @torch.no_grad()
-def constant_memory(steps: Steps, walk: Walk, inputs: Tensor) -> MatchStep:
+def constant_memory(steps: Steps, rollout: Rollout, inputs: Tensor) -> MatchStep:
     """Loss and gradients with one step's activations alive at a time.
 
     Args:
         steps: the student's step forward and back.
-        walk: start, target, step size and batches.
+        rollout: start, target, step size and batches.
         inputs: the synthetic set [M, …]; a sample drawn more than once sums its gradients.
     """
-    eta = walk.step_size
-    kept = [walk.start]
-    for batch in walk.batches:
+    eta = rollout.step_size
+    kept = [rollout.start]
+    for batch in rollout.batches:
         kept.append(steps.forward(kept[-1], eta, batch))
-    scale = (walk.start - walk.target).square().sum()
-    miss = kept.pop() - walk.target
+    scale = (rollout.start - rollout.target).square().sum()
+    miss = kept.pop() - rollout.target
     adjoint = 2 * miss / scale
     grad_inputs, grad_labels = torch.zeros_like(inputs), None
     grad_eta = torch.zeros_like(eta)
-    for batch in reversed(walk.batches):
+    for batch in reversed(rollout.batches):
         back = steps.backward(kept.pop(), adjoint, eta, batch)
         grad_inputs.index_add_(0, batch.indices, back.raw * -eta)
         if back.logits is not None:
@@ -161,19 +165,19 @@ def constant_memory(steps: Steps, walk: Walk, inputs: Tensor) -> MatchStep:
     return MatchStep(miss.square().sum() / scale, grad_inputs, grad_labels, grad_eta)
 
 
-def unrolled(steps: EagerSteps, walk: Walk, inputs: Tensor) -> MatchStep:
+def unrolled(steps: EagerSteps, rollout: Rollout, inputs: Tensor) -> MatchStep:
     """The same by differentiating through all steps at once; memory grows with their number."""
     leaf = inputs.detach().requires_grad_()
     learned = None if steps.label_logits is None else steps.label_logits.detach().requires_grad_()
-    eta = walk.step_size.detach().clone().requires_grad_()
-    theta = walk.start.detach().requires_grad_()
-    for batch in walk.batches:
+    eta = rollout.step_size.detach().clone().requires_grad_()
+    theta = rollout.start.detach().requires_grad_()
+    for batch in rollout.batches:
         logits = None if learned is None else learned[batch.indices]
         loss = steps.loss(theta, leaf[batch.indices], batch, logits)
         (gradient,) = torch.autograd.grad(loss, theta, create_graph=True)
         theta = theta - eta * gradient
-    scale = (walk.start - walk.target).square().sum()
-    distance = (theta - walk.target).square().sum() / scale
+    scale = (rollout.start - rollout.target).square().sum()
+    distance = (theta - rollout.target).square().sum() / scale
     leaves = (leaf, eta) if learned is None else (leaf, eta, learned)
     grad_inputs, grad_eta, *of_labels = torch.autograd.grad(distance, leaves)
     grad_labels = of_labels[0] if of_labels else None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from condense.engine.training.cuda_graph import capture
-from condense_plugins.matchers.trajectory.gradient import Batch, StepBack, Steps
+from condense_plugins.matchers.trajectory.gradient import Batch, StepGradients, Steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +57,14 @@ class CapturedSteps:
         (moved,) = self._forward[size].replay(theta, None, step_size, batch)
         return torch.clone(moved)
 
-    def backward(self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch) -> StepBack:
+    def backward(
+        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
+    ) -> StepGradients:
         """Derivatives of s_t at θ_t, valid until the next call."""
         size = len(batch.indices)
         if size not in self._backward:
             self._backward[size] = self._record(theta, step_size, batch, back=True)
-        return StepBack(*self._backward[size].replay(theta, adjoint, step_size, batch))
+        return StepGradients(*self._backward[size].replay(theta, adjoint, step_size, batch))
 
     def _record(self, theta: Tensor, step_size: Tensor, batch: Batch, back: bool) -> _Recording:
         static_theta, static_adjoint = theta.clone(), torch.zeros_like(theta)

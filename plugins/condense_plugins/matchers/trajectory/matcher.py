@@ -1,4 +1,4 @@
-"""The matcher: draws an expert, a start and batches, and hands the walk to a gradient form."""
+"""The matcher: draws an expert, a start and batches, and hands the rollout to a gradient form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from condense.engine.runtime.precision import numerics, settle_precision
+from condense.engine.runtime.precision import numeric_precision, resolve_precision
 from condense.interfaces import (
     Augmentation,
     Context,
@@ -24,8 +24,8 @@ from condense_plugins.matchers.trajectory.experts import load_experts
 from condense_plugins.matchers.trajectory.gradient import (
     Batch,
     EagerSteps,
+    Rollout,
     Steps,
-    Walk,
     constant_memory,
     unrolled,
 )
@@ -117,28 +117,28 @@ class TrajectoryMatcher:
         self._iteration = done
 
     def step(self, synthetic: SyntheticSet, rng: Generator) -> MatchStep:
-        """Loss and gradients of one student's walk.
+        """Loss and gradients of one student's rollout.
 
         Args:
             synthetic: the set; the same object at every call, updated in place in between.
             rng: CPU generator; draws expert, start epoch, batches and augmentation.
         """
         device = synthetic.inputs.device
-        precision = settle_precision(self.options.precision, device, "tf32")
-        walk = self._draw(synthetic, rng)
-        steps, form = self._bind(synthetic, walk.batches[0])
-        with numerics(precision, device):
+        precision = resolve_precision(self.options.precision, device, "tf32")
+        rollout = self._draw(synthetic, rng)
+        steps, form = self._bind(synthetic, rollout.batches[0])
+        with numeric_precision(precision, device):
             if form == "unrolled":
                 assert isinstance(steps, EagerSteps)
-                return unrolled(steps, walk, synthetic.inputs)
-            return constant_memory(steps, walk, synthetic.inputs)
+                return unrolled(steps, rollout, synthetic.inputs)
+            return constant_memory(steps, rollout, synthetic.inputs)
 
     def label_logits(
         self, data: LabeledData, indices: Tensor, context: Context, rng: Generator
     ) -> Tensor:
         """What the experts say of the samples at ``indices`` [M]: float32 [M, classes]."""
         assert self._student is not None
-        precision = settle_precision(self.options.precision, context.device, "tf32")
+        precision = resolve_precision(self.options.precision, context.device, "tf32")
         return expert_logits(self._experts, self._student, data, indices, context, rng, precision)
 
     def start_vector(self, data: LabeledData, context: Context) -> Tensor:
@@ -175,13 +175,13 @@ class TrajectoryMatcher:
         """``eager`` as it runs quickest in the constant form."""
         device = eager.inputs.device
         steps: Steps = eager
-        if settle_precision(self.options.precision, device, "tf32") != "bf16":
+        if resolve_precision(self.options.precision, device, "tf32") != "bf16":
             tangent = TangentSteps.of(eager)  # the rules take one dtype throughout
             if tangent is not None:
                 steps = CompiledSteps(tangent) if compiles(self.options, device) else tangent
         return CapturedSteps(steps) if device.type == "cuda" else steps
 
-    def _draw(self, synthetic: SyntheticSet, rng: Generator) -> Walk:
+    def _draw(self, synthetic: SyntheticSet, rng: Generator) -> Rollout:
         """Everything random of one iteration, in a fixed order."""
         assert self._augmentation is not None
         assert self._geometry is not None
@@ -203,7 +203,7 @@ class TrajectoryMatcher:
             expert[epoch].to(device, synthetic.inputs.dtype, non_blocking=True)
             for epoch in (first, first + o.expert_epochs)
         )
-        return Walk(start, target, synthetic.step_size, batches)
+        return Rollout(start, target, synthetic.step_size, batches)
 
 
 def draw_batches(samples: int, batch_size: int, steps: int, rng: Generator) -> list[Tensor]:

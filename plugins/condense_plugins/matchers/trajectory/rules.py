@@ -2,7 +2,7 @@
 
 Every rule sees a value x with its tangent dx (None = zero) on the way forward, and on the way
 back the gradient g of the loss with its tangent dg; p are the layer's parameters and v the
-direction they move in. Only what the walk back needs is computed: of the parameters' gradients
+direction they move in. Only what the rollout back needs is computed: of the parameters' gradients
 the tangents alone, of the first layer the tangent at the input alone.
 """
 

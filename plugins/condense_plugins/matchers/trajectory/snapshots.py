@@ -51,25 +51,25 @@ class Snapshots:
 def packed(trajectory: Tensor, dtype: ExpertDtype) -> dict[str, Tensor]:
     """``trajectory`` float32 [E + 1, P] as it is stored.
 
-    In bf16 the first snapshot stays float32 and each later one is the way from the one before
-    *as it will be read back*: rounding errors are those of one epoch's way, and do not add up.
+    In bf16 the first snapshot stays float32 and each later one is the delta from the one before
+    *as it will be read back*: rounding errors are those of one epoch's delta, and do not add up.
     """
     if dtype == "fp32":
         return {"trajectory": trajectory}
     now = trajectory[0].clone()
-    ways = torch.empty(len(trajectory) - 1, len(now), dtype=torch.bfloat16)
-    for way, snapshot in zip(ways, trajectory[1:], strict=True):
-        way.copy_(snapshot - now)
-        now += way
-    return {"first": trajectory[0], "ways": ways}
+    deltas = torch.empty(len(trajectory) - 1, len(now), dtype=torch.bfloat16)
+    for delta, snapshot in zip(deltas, trajectory[1:], strict=True):
+        delta.copy_(snapshot - now)
+        now += delta
+    return {"first": trajectory[0], "deltas": deltas}
 
 
 def unpacked(stored: dict[str, Tensor]) -> Tensor:
     """The trajectory float32 [E + 1, P] behind :func:`packed`."""
     if "trajectory" in stored:
         return stored["trajectory"]
-    trajectory = torch.empty(len(stored["ways"]) + 1, len(stored["first"]))
+    trajectory = torch.empty(len(stored["deltas"]) + 1, len(stored["first"]))
     trajectory[0] = stored["first"]
-    for epoch, way in enumerate(stored["ways"]):
-        torch.add(trajectory[epoch], way, out=trajectory[epoch + 1])
+    for epoch, delta in enumerate(stored["deltas"]):
+        torch.add(trajectory[epoch], delta, out=trajectory[epoch + 1])
     return trajectory

@@ -1,6 +1,6 @@
 """The step back as one tangent pass: forward over reverse, layer by layer, without a graph.
 
-What the walk back needs of a step (see :mod:`.gradient`) is one directional derivative, that of
+What the rollout back needs of a step (see :mod:`.gradient`) is one directional derivative, that of
 ∇ℓ in direction (v, 0). Carried through the layers with :mod:`.rules` it costs 8 convolutions a
 layer instead of the 9 of reverse over reverse: s = g·v is the tangent of the loss itself, so ∇_θ ℓ
 is never formed. A batch norm, whose double backward is some thirty passes over memory in
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from condense.engine.training.batches import channels_last
-from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps, StepBack
+from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps, StepGradients
 from condense_plugins.matchers.trajectory.rules import Rule, rules_of
 
 Tangents = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -49,9 +49,11 @@ class TangentSteps:
         """θ_{t+1} from θ_t."""
         return self.eager.forward(theta, step_size, batch)
 
-    def backward(self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch) -> StepBack:
+    def backward(
+        self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
+    ) -> StepGradients:
         """Derivatives of s_t at θ_t for adjoint v_{t+1}."""
-        return step_back(self.eager, self.tangent, theta, adjoint, batch)
+        return vjp_step(self.eager, self.tangent, theta, adjoint, batch)
 
     def tangent(self, theta: Tensor, adjoint: Tensor, inputs: Tensor, targets: Tensor) -> Tangents:
         """(∂s/∂θ [P], ∂s/∂inputs [B, …], s, ∂s/∂targets [B, C]) of the network alone.
@@ -86,9 +88,9 @@ class TangentSteps:
 
 
 @torch.no_grad()
-def step_back(
+def vjp_step(
     eager: EagerSteps, tangent: TangentPass, theta: Tensor, adjoint: Tensor, batch: Batch
-) -> StepBack:
+) -> StepGradients:
     """A step back whose network part is ``tangent``; through the augmentation to the pixels, and
     through the softmax to the label logits."""
     raw = eager.inputs[batch.indices].requires_grad_()
@@ -102,6 +104,6 @@ def step_back(
     if augmented is not raw:
         (change,) = torch.autograd.grad(augmented, raw, change)
     if eager.label_logits is None:
-        return StepBack(grad_theta, change, slope)
+        return StepGradients(grad_theta, change, slope)
     of_logits = targets * (of_targets - (targets * of_targets).sum(1, keepdim=True))
-    return StepBack(grad_theta, change, slope, of_logits)
+    return StepGradients(grad_theta, change, slope, of_logits)

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from condense.engine.runtime import rng as rngs
-from condense.engine.runtime.precision import Precision, numerics
+from condense.engine.runtime.precision import Precision, numeric_precision
 from condense.engine.training.batches import Batcher
 from condense.interfaces import Context, LabeledData, TrainingSet
 from condense_plugins.matchers.trajectory.student import Student
@@ -47,7 +47,7 @@ def expert_logits(
     right_total, right_count = torch.zeros_like(total), torch.zeros_like(labels)
     with (
         context.progress.task("ask experts", len(experts), "expert") as task,
-        numerics(precision, context.device),
+        numeric_precision(precision, context.device),
     ):
         for number, trajectory in enumerate(experts):
             theta = trajectory[-1].to(context.device)
