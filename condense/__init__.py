@@ -9,18 +9,38 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["CondensedDataset", "Options", "__version__", "build_host", "condense", "hookimpl"]
+DISTRIBUTION = "condense-data"  # its name on the package index, where `condense` is another project
+__all__ = [
+    "DISTRIBUTION",
+    "CondensedDataset",
+    "Method",
+    "Options",
+    "Pipeline",
+    "Preset",
+    "Store",
+    "__version__",
+    "build_host",
+    "condense",
+    "hookimpl",
+]
 
 if TYPE_CHECKING:
     from condense.api import condense
     from condense.engine.artefact.dataset import CondensedDataset
+    from condense.engine.pipeline import Pipeline
+    from condense.engine.runtime.store import Store
     from condense.options import Options
     from condense.plugin import hookimpl
     from condense.plugin.host import build_host
+    from condense.recipe import Method, Preset
 
 _HOMES = {
     "CondensedDataset": "condense.engine.artefact.dataset",
+    "Method": "condense.recipe",
     "Options": "condense.options",
+    "Pipeline": "condense.engine.pipeline",
+    "Preset": "condense.recipe",
+    "Store": "condense.engine.runtime.store",
     "build_host": "condense.plugin.host",
     "condense": "condense.api",
     "hookimpl": "condense.plugin",

@@ -113,7 +113,7 @@ SEARCH_FLAGS = (
         type=click.Choice(["golden", "tpe", "random"]),
         default="golden",
         show_default=True,
-        help="How values are chosen; tpe and random need Optuna (pip install 'condense[tune]') "
+        help="How values are chosen; tpe and random need Optuna (the extra `tune`) "
         "and search --key and --also jointly.",
     ),
     click.option(

@@ -8,7 +8,6 @@ import torch
 from torch import Generator, Tensor
 
 from condense.engine.runtime.guard import contents, guarded
-from condense.engine.training.batches import network_inputs
 from condense.errors import BrokenPlugin, CondenseError
 from condense.interfaces import (
     Arm,
@@ -153,20 +152,6 @@ def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
         "in (0, 1), init_from_teacher and all_samples true or false",
     )
     return plan
-
-
-def initial_set(
-    data: LabeledData, selection: Selection, distilled: Tensor, step_size: float
-) -> SyntheticSet:
-    """The set before matching: every sample equal to its source."""
-    role = torch.where(distilled, int(Role.DISTILLED), int(Role.REAL)).to(torch.uint8)
-    return SyntheticSet(
-        network_inputs(data, selection.indices),
-        selection.labels.clone(),
-        role,
-        selection.indices.clone(),
-        torch.tensor(step_size, dtype=torch.float32),
-    )
 
 
 def check_frozen(synthetic: SyntheticSet, initial: SyntheticSet) -> None:

@@ -15,7 +15,6 @@ from condense.data import content_digest
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.checked import (
     check_frozen,
-    initial_set,
     run_dataset,
     run_label_plan,
     run_policy,
@@ -30,6 +29,7 @@ from condense.engine.matching.state import named_snapshots, snapshots_among
 from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.guard import contents, guarded
 from condense.engine.runtime.store import Payload, Store
+from condense.engine.training.batches import initial_set
 from condense.errors import CapacityError, DataError
 from condense.interfaces import (
     LabeledData,

@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from condense import DISTRIBUTION
 from condense.errors import OptionError, OutputError, closest
 from condense.plugin.host import Host
 
@@ -117,7 +118,7 @@ def package_files(names: Names) -> dict[str, str]:
     values = {
         field: getattr(names, field)
         for field in ("kind", "name", "package", "module", "thing", "use")
-    }
+    } | {"distribution": DISTRIBUTION}
 
     def render(template: str) -> str:
         return environment.get_template(template).render(values).rstrip("\n") + "\n"

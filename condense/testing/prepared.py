@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from condense.data import LabeledData, SyntheticSet
-from condense.engine.checked import initial_set
+from condense.engine.training.batches import initial_set
 from condense.testing.subject import Subject
 from condense.testing.toys import generator, toy_data, toy_selection
 

@@ -9,9 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from condense.data import LabeledData, SyntheticSet
-from condense.engine.checked import initial_set, run_label_plan
+from condense.engine.checked import run_label_plan
 from condense.engine.matching.loop import match
 from condense.engine.runtime.progress import SilentProgress
+from condense.engine.training.batches import initial_set
 from condense.errors import BrokenPlugin
 from condense.interfaces import Context
 from condense.options import Options

@@ -135,7 +135,10 @@ def test_a_usage_mistake_is_named_and_exits_with_2(call, args, part):
 def test_without_optuna_the_extra_is_named(call, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     result = call("--sampler", "tpe", code=2)
-    assert "run pip install 'condense[tune]' or use --sampler golden" in result.stderr
+    assert (
+        "install the extra `tune` (pip install 'condense-data[tune]') or use --sampler golden"
+        in result.stderr
+    )
 
 
 def test_a_folder_that_holds_something_else_is_refused_before_any_work(call, place):

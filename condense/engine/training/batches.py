@@ -6,7 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from condense.interfaces import LabeledData, Normalization, TrainingSet
+from condense.interfaces import (
+    LabeledData,
+    Normalization,
+    Role,
+    Selection,
+    SyntheticSet,
+    TrainingSet,
+)
 
 
 class Batcher:
@@ -77,6 +84,20 @@ def network_inputs(data: LabeledData, indices: Tensor) -> Tensor:
     """The samples of ``data`` at ``indices`` as a network sees them, on the CPU."""
     mean, scale = affine(data.normalization, data.inputs, torch.device("cpu"))
     return normalise(data.inputs[indices], mean, scale)
+
+
+def initial_set(
+    data: LabeledData, selection: Selection, distilled: Tensor, step_size: float
+) -> SyntheticSet:
+    """The set before matching: every sample equal to its source."""
+    role = torch.where(distilled, int(Role.DISTILLED), int(Role.REAL)).to(torch.uint8)
+    return SyntheticSet(
+        network_inputs(data, selection.indices),
+        selection.labels.clone(),
+        role,
+        selection.indices.clone(),
+        torch.tensor(step_size, dtype=torch.float32),
+    )
 
 
 def to_pixels(inputs: Tensor, normalization: Normalization) -> Tensor:

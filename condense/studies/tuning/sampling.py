@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from condense import DISTRIBUTION
 from condense.errors import OptionError
 
 SAMPLERS = ("tpe", "random")
@@ -21,7 +22,7 @@ def import_optuna() -> Any:
     except ImportError:
         raise OptionError(
             "the samplers tpe and random need Optuna, which is not installed; "
-            "run pip install 'condense[tune]' or use --sampler golden"
+            f"install the extra `tune` (pip install '{DISTRIBUTION}[tune]') or use --sampler golden"
         ) from None
     return optuna
 

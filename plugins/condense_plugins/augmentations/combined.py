@@ -12,9 +12,9 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from condense import hookimpl
 from condense.interfaces import Augmentation, Geometry, Role
 from condense.options import Options as BaseOptions
-from condense.plugin import hookimpl
 from condense_plugins.augmentations import _warp
 from condense_plugins.augmentations.dsa import DsaAugmentation
 from condense_plugins.augmentations.simple import SimpleAugmentation

@@ -14,10 +14,10 @@ import torch
 from pydantic import Field, field_validator
 from torch import Generator, Tensor
 
+from condense import hookimpl
 from condense.errors import OptionError, closest
 from condense.interfaces import Augmentation, Geometry
 from condense.options import Options as BaseOptions
-from condense.plugin import hookimpl
 from condense_plugins.augmentations import _warp
 
 # columns of the uniform numbers of one sample; fixed, so that leaving an operation out of the

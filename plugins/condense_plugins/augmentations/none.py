@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from torch import Generator, Tensor
 
+from condense import hookimpl
 from condense.interfaces import Augmentation, Geometry
 from condense.options import Options as BaseOptions
-from condense.plugin import hookimpl
 from condense_plugins.augmentations import _warp
 
 

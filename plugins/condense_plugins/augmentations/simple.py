@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from condense import hookimpl
 from condense.interfaces import Augmentation, Geometry
 from condense.options import Options as BaseOptions
-from condense.plugin import hookimpl
 from condense_plugins.augmentations import _warp
 
 

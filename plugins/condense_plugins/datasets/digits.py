@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from condense import hookimpl
 from condense.data import LabeledData
 from condense.engine.ingest.from_user import labeled_data
 from condense.options import Options as BaseOptions
-from condense.plugin import hookimpl
 
 if TYPE_CHECKING:
     from condense.interfaces import Context, Dataset

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from condense import hookimpl
 from condense.data import LabeledData, Normalization
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import Options as BaseOptions
-from condense.plugin import hookimpl
 from condense_plugins.datasets._norms import NORM_HELP, Norm, normalization
 
 if TYPE_CHECKING:

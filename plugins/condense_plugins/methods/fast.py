@@ -27,8 +27,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from condense import hookimpl
-from condense.recipe import Preset
+from condense import Preset, hookimpl
 from condense_plugins.methods.paper import PAPER
 
 # seconds on an H100: an expert epoch of 50 000 images, an iteration of 55 steps of 125, an

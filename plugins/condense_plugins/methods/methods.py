@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from condense import hookimpl
-from condense.recipe import Method
+from condense import Method, hookimpl
 
 SCORER = {"component": "cscore"}
 WINDOW = {"component": "window"}

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from condense import hookimpl
-from condense.recipe import Preset
+from condense import Preset, hookimpl
 
 TABLE = "paper: its table of hyper-parameters"
 PROTOCOL = "paper: its description of experts, matching and evaluation"

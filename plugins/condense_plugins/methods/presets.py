@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from condense import hookimpl
-from condense.recipe import Preset
+from condense import Preset, hookimpl
 
 SMALL_NET = {"component": "convnet", "width": 32}
 

@@ -10,9 +10,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import nn
 
+from condense import hookimpl
 from condense.interfaces import Geometry, Network
 from condense.options import Options as BaseOptions
-from condense.plugin import hookimpl
 
 
 class Mlp:

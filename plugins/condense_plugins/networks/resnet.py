@@ -12,9 +12,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from condense import hookimpl
 from condense.interfaces import Geometry, Network
 from condense.options import Options as BaseOptions
-from condense.plugin import hookimpl
 from condense_plugins.networks._layers import image_shape, norm_layer
 
 

@@ -8,11 +8,10 @@ import torch
 from torch.nn import functional as F
 from torch.nn.utils import parameters_to_vector
 
-from condense.engine.checked import initial_set
 from condense.engine.matching.loop import match
 from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.progress import SilentProgress
-from condense.engine.training.batches import Batcher
+from condense.engine.training.batches import Batcher, initial_set
 from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.loop import train
 from condense.engine.training.schedule import Schedule

@@ -31,5 +31,5 @@ def test_equal_arguments_give_equal_places_inside_the_ranges(sampler):
 
 def test_without_optuna_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(OptionError, match=r"pip install 'condense\[tune\]'"):
+    with pytest.raises(OptionError, match=r"pip install 'condense-data\[tune\]'"):
         sample(lambda values: 0.0, [(0, 1)], "tpe", 1, 0, 3)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator
 
-from condense.engine.checked import initial_set
 from condense.engine.runtime import rng as rngs
+from condense.engine.training.batches import initial_set
 from condense.engine.training.estimate import time_call, training_seconds
 from condense.interfaces import Context, Cost, LabeledData, Selection
 from condense_plugins.matchers.trajectory.experts import (
