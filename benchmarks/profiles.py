@@ -37,7 +37,7 @@ def step_back(context: EngineContext, geometry: str, way: str) -> Callable[[], o
     """One step of the walk and its step back."""
     case = Case(context, geometry, 1, 10)
     steps: Any = TangentSteps.of(case.eager) if way == "now" else case.eager
-    walk = case.walk
+    walk = case.rollout
 
     def call() -> None:
         steps.forward(walk.start, walk.step_size, walk.batches[0])
