@@ -29,9 +29,9 @@ from torch import Tensor
 
 from condense.api import bind
 from condense.engine.context import EngineContext
-from condense.engine.ranking import end_overlap, rank_correlation, split_half
 from condense.engine.runtime import rng as rngs
 from condense.engine.training.dynamics import DynamicsOptions
+from condense.engine.training.ranking import end_overlap, rank_correlation, split_half
 from condense.interfaces import LabeledData
 
 PASS = ("cscore", "forgetting", "el2n", "el2n:online")  # the first trains

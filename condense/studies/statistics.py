@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev, variance
 
 LEVEL = 0.95  # of every interval
 
@@ -42,16 +43,14 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     n = len(values)
     if n == 0:
         return None
-    mean = math.fsum(values) / n
     if n == 1:
-        return Estimate(mean, None, 1)
-    variance = math.fsum((v - mean) ** 2 for v in values) / (n - 1)
-    return Estimate(mean, t_quantile(n - 1) * math.sqrt(variance / n), n)
+        return Estimate(values[0], None, 1)
+    return Estimate(fmean(values), t_quantile(n - 1) * stdev(values) / math.sqrt(n), n)
 
 
 def t_quantile(freedom: float, level: float = LEVEL) -> float:
     """The value that Student's t stays below in absolute terms with probability ``level``."""
-    from scipy.special import stdtrit  # scipy.stats takes a second to import
+    from scipy.special import stdtrit  # scipy.stats.t calls it and takes a second to import
 
     return float(stdtrit(freedom, (1 + level) / 2))
 
@@ -81,7 +80,7 @@ def main_effect(cells: Mapping[str, Sequence[float]], having: Sequence[str]) -> 
     columns = list(zip(*cells.values(), strict=True))  # one a seed
     chosen = list(zip(*(cells[name] for name in having), strict=True))
     pairs = zip(chosen, columns, strict=True)
-    return estimate([math.fsum(c) / len(c) - math.fsum(a) / len(a) for c, a in pairs])
+    return estimate([fmean(some) - fmean(every) for some, every in pairs])
 
 
 def unpaired(values: Sequence[float], base: Sequence[float]) -> Estimate | None:
@@ -97,13 +96,10 @@ def unpaired(values: Sequence[float], base: Sequence[float]) -> Estimate | None:
     n, mean = min(one.n, other.n), one.mean - other.mean
     if n < 2:
         return Estimate(mean, None, n)
-    parts = []  # squared standard error and degrees of freedom of either mean
-    for group, centre in ((values, one.mean), (base, other.mean)):
-        freedom = len(group) - 1
-        squares = math.fsum((v - centre) ** 2 for v in group)
-        parts.append((squares / freedom / len(group), freedom))
-    total = sum(square for square, _ in parts)
+    squares = [variance(group) / len(group) for group in (values, base)]  # of standard errors
+    total = sum(squares)
     if total == 0:
         return Estimate(mean, 0.0, n)
-    freedom_of_both = total**2 / sum(square**2 / freedom for square, freedom in parts)
-    return Estimate(mean, t_quantile(freedom_of_both) * math.sqrt(total), n)
+    parts = zip(squares, (one.n, other.n), strict=True)
+    freedom = total**2 / sum(square**2 / (size - 1) for square, size in parts)
+    return Estimate(mean, t_quantile(freedom) * math.sqrt(total), n)

@@ -11,9 +11,9 @@ import torch
 from condense.engine.artefact.samples import CondensedSamples
 from condense.engine.context import EngineContext
 from condense.engine.pipeline import Pipeline
-from condense.engine.ranking import split_half
 from condense.engine.runtime.guard import contents, guarded
 from condense.engine.runtime.store import Payload, Store
+from condense.engine.training.ranking import split_half
 from condense.errors import CondenseError
 from condense.options import COMPONENT
 from condense.plugin.host import Host

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from condense.engine.pipeline import Pipeline
-from condense.engine.ranking import end_overlap, rank_correlation, split_half
 from condense.engine.runtime.guard import contents, guarded
+from condense.engine.training.ranking import end_overlap, rank_correlation, split_half
 from condense.errors import OptionError
 from condense.interfaces import LabeledData
 from condense.options import format_value

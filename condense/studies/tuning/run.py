@@ -9,7 +9,7 @@ import torch
 
 from condense.data import LabeledData
 from condense.engine.ingest.holdout import validation_part
-from condense.engine.ranking import rank_correlation
+from condense.engine.training.ranking import rank_correlation
 from condense.errors import CondenseError
 from condense.interfaces import Progress
 from condense.plugin.host import Host

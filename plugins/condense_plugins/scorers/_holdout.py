@@ -21,13 +21,13 @@ import torch
 from pydantic import Field, field_validator
 from torch import Generator, Tensor
 
-from condense.engine.ranking import rank_correlation
 from condense.engine.runtime import rng as rngs
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import cached_trainings, missing_from
 from condense.engine.training.dynamics import DynamicsOptions, dynamics_schedule
 from condense.engine.training.estimate import training_seconds
 from condense.engine.training.loop import Training, predict
+from condense.engine.training.ranking import rank_correlation
 from condense.engine.training.schedule import batches_per_epoch
 from condense.errors import DataError
 from condense.interfaces import Context, Cost, LabeledData, Task, TrainingSet

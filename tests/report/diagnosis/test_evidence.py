@@ -7,9 +7,9 @@ import torch
 
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.pipeline import Pipeline
-from condense.engine.ranking import split_half
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
+from condense.engine.training.ranking import split_half
 from condense.errors import DataError
 from condense.report.diagnosis.evidence import RunFacts, gather
 from condense.resolve import Request, resolve
