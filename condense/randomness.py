@@ -4,77 +4,40 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
-from functools import partial
 from typing import Any
-
-
-def random_states() -> dict[str, tuple[Any, Callable[[Any], bool]]]:
-    """Global random states of what is imported already, each with a function that restores it.
-
-    The functions tell whether there was anything to restore. numpy and torch are not imported for
-    this: a plugin that brings them in itself finds nobody before it that could be disturbed.
-    """
-    states: dict[str, tuple[Any, Callable[[Any], bool]]] = {
-        "random": (random.getstate(), partial(_restore_python, modules=len(sys.modules)))
-    }
-    if "numpy" in sys.modules:
-        import numpy as np
-
-        states["numpy"] = (np.random.get_state(legacy=True), _restore_numpy)
-    if "torch" in sys.modules:
-        import torch
-
-        states["torch"] = (torch.get_rng_state(), _restore_torch)
-    return states
-
-
-def _restore_python(state: Any, modules: int) -> bool:
-    now = random.getstate()
-    random.setstate(state)
-    if now == state:
-        return False
-    # some libraries (rich, and with it scikit-learn) draw numbers while they are imported
-    return len(sys.modules) == modules or not _reached_by_drawing(state, now)
-
-
-def _reached_by_drawing(state: Any, now: Any, most: int = 4096) -> bool:
-    """Whether ``now`` lies at most ``most`` words after ``state``; after a new seed it does not."""
-    replay = random.Random()
-    replay.setstate(state)
-    for _ in range(most):
-        replay.getrandbits(32)
-        if replay.getstate() == now:
-            return True
-    return False
-
-
-def _restore_numpy(state: Any) -> bool:
-    import numpy as np
-
-    now: Any = np.random.get_state(legacy=True)
-    changed = any(not np.array_equal(a, b) for a, b in zip(now, state, strict=True))
-    np.random.set_state(state)
-    return changed
-
-
-def _restore_torch(state: Any) -> bool:
-    import torch
-
-    changed = not torch.equal(torch.get_rng_state(), state)
-    torch.set_rng_state(state)
-    return changed
 
 
 class GlobalRandomness:
     """The global random states of Python, numpy and torch (CPU) at the time it was made."""
 
     def __init__(self) -> None:
-        import numpy  # noqa: F401 - so that all three are looked at
-        import torch  # noqa: F401
+        import numpy as np
+        import torch
 
-        self._states = random_states()
+        self._python = random.getstate()
+        self._numpy: Any = np.random.get_state(legacy=True)
+        self._torch = torch.get_rng_state()
+        self._modules = len(sys.modules)
 
     def restore(self) -> list[str]:
-        """Put them back as they were; returns the names of those that had changed."""
-        return [name for name, (state, restore) in self._states.items() if restore(state)]
+        """Put them back as they were; returns the names of those that had changed.
+
+        Python's own is put back without being named where modules were imported meanwhile: some
+        libraries (rich, and with it scikit-learn) draw from it while they are imported, which is
+        nobody's fault. numpy's and torch's are always named.
+        """
+        import numpy as np
+        import torch
+
+        changed = []
+        if random.getstate() != self._python and len(sys.modules) == self._modules:
+            changed.append("random")
+        now: Any = np.random.get_state(legacy=True)
+        if not all(np.array_equal(a, b) for a, b in zip(now, self._numpy, strict=True)):
+            changed.append("numpy")
+        if not torch.equal(torch.get_rng_state(), self._torch):
+            changed.append("torch")
+        random.setstate(self._python)
+        np.random.set_state(self._numpy)
+        torch.set_rng_state(self._torch)
+        return changed

@@ -87,7 +87,7 @@ import json, sys
 import condense.plugin.watch as watch
 from click.testing import CliRunner
 from condense.cli.main import main
-watch.SLOW_SECONDS, watch.HANG_SECONDS = 0.5, 1.5
+watch.SLOW_SECONDS = 0.5
 for line in sys.stdin:
     done = CliRunner().invoke(main, json.loads(line))
     told = {"returncode": done.exit_code, "stdout": done.stdout, "stderr": done.stderr}
@@ -140,8 +140,8 @@ LOADING = {
         "condense_register_scorers without the decorator @condense.hookimpl",
     ),
     "reseeds": (
-        scorer("reseeds", before="import random; random.seed(1)"),
-        "reseeded the global randomness of random",
+        scorer("reseeds", before="import numpy; numpy.random.seed(1)"),
+        "reseeded the global randomness of numpy",
     ),
     "exits": ("raise SystemExit(3)", "SystemExit: 3"),
     "syntax": ("def (", "SyntaxError"),
@@ -152,24 +152,24 @@ def test_strangers_that_fail_to_load_are_named_and_alone(site, condense_many):
     for fault, (code, _) in LOADING.items():
         site(fault, code)
     site("good", scorer("good"))
-    site("hangs", "import time; time.sleep(60)")
+    site("slow", scorer("slow", before="import time; time.sleep(1)"))
+    # as scikit-learn does while it is imported: put back, and nobody is accused
+    site("draws", scorer("draws", before="import random; random.random()"))
     site("loud", scorer("loud", before="print('hello')"))
     done, debug = condense_many(["plugins", "--json", "--strict"], ["--debug", "plugins"])
     assert done.returncode == 1
     document = json.loads(done.stdout)
     broken = {b["name"]: b for b in document["broken"]}
-    assert set(broken) == {*LOADING, "hangs"}
+    assert set(broken) == set(LOADING)
     for fault, (_, told) in LOADING.items():
         assert broken[fault]["package"] == f"pkg-{fault}"
         assert told in broken[fault]["error"], broken[fault]
         assert f"warning: plugin {fault} (pkg-{fault}) failed to load: " in done.stderr
     names = {c["name"] for c in document["components"] if c["kind"] == "scorer"}
-    assert {"good", "loud", "el2n"} <= names
+    assert {"good", "loud", "slow", "draws", "el2n"} <= names
     assert not names & set(LOADING)
     assert "Traceback" not in done.stderr
-    # one that hangs: named while it does, then given up
-    assert "warning: plugin hangs (pkg-hangs) is still loading after 0.5 s" in done.stderr
-    assert "given up" in broken["hangs"]["error"]
+    assert "warning: plugin slow (pkg-slow) is still loading after 0.5 s" in done.stderr
     # one that prints: not on stdout, which is JSON
     assert "plugin loud (pkg-loud) printed 'hello' while loading" in done.stderr
     assert debug.returncode == 0
@@ -267,12 +267,11 @@ def test_plugins_check(site, condense_many, tmp_path):
 
 
 def test_a_module_that_is_checked_is_watched_while_it_loads(condense_many, tmp_path):
-    (tmp_path / "hangs_here.py").write_text("import time; time.sleep(60)\n")
-    (tmp_path / "seeds_here.py").write_text("import random; random.seed(1)\n" + scorer("seeds"))
-    hangs, seeds = condense_many(
-        ["plugins", "check", "hangs_here"], ["plugins", "check", "seeds_here"]
+    (tmp_path / "slow_here.py").write_text("import time; time.sleep(1)\n")
+    (tmp_path / "seeds_here.py").write_text("import torch; torch.manual_seed(1)\n" + scorer("s"))
+    slow, seeds = condense_many(
+        ["plugins", "check", "slow_here"], ["plugins", "check", "seeds_here"]
     )
-    assert (hangs.returncode, seeds.returncode) == (1, 1)
-    assert "warning: plugin hangs_here is still loading after 0.5 s" in hangs.stderr
-    assert "error: module hangs_here failed to load: did not finish loading" in hangs.stderr
+    assert (slow.returncode, seeds.returncode) == (1, 1)
+    assert "warning: plugin slow_here is still loading after 0.5 s" in slow.stderr
     assert "module seeds_here failed to load: reseeded the global randomness" in seeds.stderr

@@ -169,7 +169,7 @@ def test_a_folder_that_holds_something_else_is_refused_before_any_work(call, pla
 
 def test_on_a_terminal_the_table_stands_above_the_bars():
     from condense.cli.ablate import _live
-    from condense.cli.progress import TerminalProgress
+    from condense.cli.bars import TerminalProgress
     from condense.studies.ablation.design import Study
     from condense.studies.ablation.run import Ablation, Row
 

@@ -4,7 +4,8 @@ import time
 import pytest
 from rich.console import Console
 
-from condense.cli.progress import Pace, QuietProgress, TerminalProgress, make_progress
+from condense.cli.bars import TerminalProgress
+from condense.cli.progress import QuietProgress, make_progress
 from condense.engine.runtime.progress import SilentProgress
 
 
@@ -75,32 +76,15 @@ def test_bars_may_nest_and_an_error_ends_them():
     assert console.file.getvalue().endswith("[bold] path\n")
 
 
-def test_pace_by_hand():
-    pace = Pace(100, now=0.0)
-    for second in range(1, 11):
-        pace.advance(2, float(second))
-    assert pace.rate == pytest.approx(2.0)
-    assert pace.text("it") == "2.0 it/s, 0:40 left"
-
-
-def test_pace_of_a_slow_task_is_in_seconds_a_unit():
-    pace = Pace(101, now=0.0)
-    pace.advance(1, 40.0)
-    assert pace.text("run") == "40.0 s/run, 1:06:40 left"
-
-
-def test_a_resumed_task_does_not_count_what_was_there():
-    pace = Pace(1000, now=0.0)
-    pace.advance(500, 0.01)
-    assert pace.text("it") == ""
-    pace.advance(1, 1.01)
-    assert pace.rate == pytest.approx(1.0)
-
-
-def test_pace_follows_a_change_of_speed():
-    pace = Pace(10**6, now=0.0)
-    for second in range(1, 60):
-        pace.advance(1, float(second))
-    for second in range(60, 120):
-        pace.advance(5, float(second))
-    assert pace.rate == pytest.approx(5.0, rel=0.05)
+def test_speed_is_in_the_unit_that_reads_best():
+    console = terminal()
+    progress = TerminalProgress(console, delay=0.0)
+    with progress.task("cells", 100, "cell"):
+        (row,) = progress._bars.tasks
+        row.get_time = clock = iter([0.0, 40.0, 80.0, 120.0]).__next__
+        progress._bars.get_time = clock
+        for done in (1, 2, 3):
+            progress._bars.update(row.id, completed=done)
+        speed, left = progress._bars.columns[3:5]
+        assert speed.render(row).plain == "40.0 s/cell"
+        assert left.render(row).plain == "1:04:40"  # 97 of them
