@@ -102,7 +102,11 @@ class LabeledData:
 
     def without_test(self) -> LabeledData:
         """The same training split with its test split out of reach."""
-        return replace(self, test=None) if self.test is not None else self
+        if self.test is None:
+            return self
+        bare = replace(self, test=None)
+        vars(bare)["fingerprint"] = self.fingerprint  # the same content: not hashed again
+        return bare
 
     def class_indices(self, label: int) -> Tensor:
         """int64 [n] positions of the samples of class ``label``, ascending."""

@@ -1,6 +1,7 @@
 """The stages in order, on real digits with tiny settings: reproducible, cached, honest."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from pydantic import Field
 
+import condense.data
 import condense.engine.matching.loop
 from condense import Options
 from condense.data import Role
@@ -581,3 +583,17 @@ def test_images_thrown_far_away_are_noted(tiny):
     progress.notes.clear()
     bind("digits", options=tiny, progress=progress).condensed  # noqa: B018
     assert progress.notes == []
+
+
+def test_data_are_hashed_once_a_run(pipeline, tmp_path, monkeypatch):
+    hashed = []
+
+    def digest(*tensors, extra=(), inner=condense.data.content_digest):
+        hashed.extend(len(t) for t in tensors if t.dim() == 4)
+        return inner(*tensors, extra=extra)
+
+    for module in [m for n, m in sys.modules.items() if n.startswith("condense")]:
+        if hasattr(module, "content_digest"):
+            monkeypatch.setattr(module, "content_digest", digest)
+    run(pipeline(), tmp_path / "out", True)
+    assert (hashed.count(1437), hashed.count(360)) == (1, 1)  # training split, test split
