@@ -15,14 +15,15 @@ from condense.engine.artefact.write import ARTEFACT, save_artefact
 from condense.engine.evaluation import baseline_plans, condensed_plan, evaluate
 from condense.engine.feature_space.network import FeatureOptions, by_difficulty, halves_of_test
 from condense.engine.pipeline import Pipeline, StageTime
+from condense.engine.rebind import rebind
 from condense.engine.runtime.device import peak_memory_mb
 from condense.engine.runtime.files import check_writable, default_path
 from condense.engine.runtime.store import Store
-from condense.errors import DataError, OptionError
+from condense.errors import OptionError
 from condense.interfaces import Evaluation, Progress, TrainingSet
 from condense.plugin.host import Host
 from condense.recipe import Recipe
-from condense.resolve import Request, resolve
+from condense.resolve import Request
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,21 +170,9 @@ def evaluate_artefact(
         OptionError: for ``halved`` with an evaluator that does not say which samples were right.
     """
     condensed = CondensedDataset.load(folder)
-    own = dict(condensed.recipe)
-    if request.data is None and own.get("data", {}).get("component") == "memory":
-        raise DataError(f"{folder} was made of arrays in memory; say what to test on with --data")
-    merged = Request(
-        recipe=own, data=request.data, seed=request.seed, assignments=request.assignments
-    )
-    recipe = resolve(host, merged)
-    pipeline = Pipeline(recipe, host, store=store, device=device, progress=progress)
-    data = pipeline.data
-    if data.geometry.shape != condensed.geometry.shape or data.classes != condensed.classes:
-        raise DataError(
-            f"{folder} holds {len(condensed.classes)} classes of shape {condensed.geometry.shape}, "
-            f"{data.name} has {len(data.classes)} of shape {data.geometry.shape}; "
-            "evaluate on data of the same kind with --data"
-        )
+    tools: Any = {"store": store, "device": device, "progress": progress}
+    bound = rebind(folder, condensed, request, host, **tools)
+    data, pipeline, recipe = bound.data, bound.pipeline, bound.pipeline.recipe
     evaluation = evaluate(pipeline, condensed_plan(pipeline, condensed))
     stage = pipeline.timings["evaluator"]
     halves = {"by_difficulty": _by_difficulty(pipeline, evaluation)} if halved else {}

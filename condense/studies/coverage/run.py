@@ -16,10 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condense.data import LabeledData, TrainingSet
+from condense.data import TrainingSet
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.checked import run_dataset
-from condense.engine.context import EngineContext
 from condense.engine.feature_space.neighbours import area_under, coverage
 from condense.engine.feature_space.network import Halves, halves_of_test
 from condense.engine.feature_space.radius import (
@@ -27,12 +25,14 @@ from condense.engine.feature_space.radius import (
     CoverageReference,
     coverage_reference,
 )
+from condense.engine.pipeline import Pipeline
+from condense.engine.rebind import check_kind, rebind
 from condense.engine.runtime.store import Store
 from condense.errors import DataError, OptionError
 from condense.interfaces import Progress
 from condense.options import COMPONENT
 from condense.plugin.host import Host
-from condense.resolve import Layer, Request, assignments_layer, resolve_options, resolve_stage
+from condense.resolve import Request, assignments_layer, resolve_options
 from condense.studies.run_names import run_names
 
 CURVE_POINTS = 101  # radii of the curve, 0 included
@@ -162,10 +162,9 @@ def coverage_of_runs(
     sets = {folder: CondensedDataset.load(folder) for folder in folders}
     given = assignments_layer(request.assignments).stages
     options = _options(host, given.get("evaluator", {}))
-    context = EngineContext(host, store, device, progress)
-    data = _data_of(sets, request.data, given.get("data", {}), context)
-    assert data.test is not None
-    training, test = TrainingSet.of(data), TrainingSet.of(data.test)
+    pipeline = _bound(sets, request, host, store=store, device=device, progress=progress)
+    context, data = pipeline.context, pipeline.data
+    training, test = TrainingSet.of(data), TrainingSet.of(pipeline.test_split())
     reference = coverage_reference(training, test, context, options)
     parts = halves_of_test(training, test, context, options)
     radii = torch.linspace(0, reference.max_radius, CURVE_POINTS, dtype=torch.float64).tolist()
@@ -229,58 +228,26 @@ def stages_of(condensed: CondensedDataset) -> dict[int, TrainingSet]:
     return found
 
 
-def _data_of(
-    sets: Mapping[Path, CondensedDataset],
-    name: str | None,
-    assigned: Mapping[str, Any],
-    context: EngineContext,
-) -> LabeledData:
-    """The data that all ``sets`` are made of, or the data called ``name``."""
+def _bound(
+    sets: Mapping[Path, CondensedDataset], request: Request, host: Host, **tools: Any
+) -> Pipeline:
+    """What loads the data that all ``sets`` are made of, or those that are asked for."""
     (first, one), *others = sets.items()
-    named = name is not None or COMPONENT in assigned
-    if not named:
-        for folder, other in others:
-            if other.data_fingerprint != one.data_fingerprint:
-                raise DataError(
-                    f"{first} was made of {one.data_name}, {folder} of "
-                    f"{_apart(other.data_name, one.data_name)}; coverage compares runs on the "
-                    "same data: leave one out, or name the data to measure on with --data"
-                )
-    data = _load(first, one, name, assigned, context)
-    if not named and data.fingerprint != one.data_fingerprint:
-        context.progress.note(f"note: {data.name} is not as it was when {first} was made of it")
-    for folder, other in sets.items():
-        if data.geometry.shape != other.geometry.shape or data.classes != other.classes:
+    asked = tuple((path, value) for path, value in request.assignments if path[0] == "data")
+    of_data = Request(data=request.data, assignments=asked)
+    bound = rebind(first, one, of_data, host, stages=("data",), **tools)
+    for folder, other in others:
+        if not bound.renamed and other.data_fingerprint != one.data_fingerprint:
             raise DataError(
-                f"{folder} holds {len(other.classes)} classes of shape {other.geometry.shape}, "
-                f"{data.name} has {len(data.classes)} of shape {data.geometry.shape}; "
-                "measure on data of the same kind with --data"
+                f"{first} was made of {one.data_name}, {folder} of "
+                f"{_apart(other.data_name, one.data_name)}; coverage compares runs on the "
+                "same data: leave one out, or name the data to measure on with --data"
             )
-    if data.test is None:
-        raise DataError(
-            f"{data.name} has no test split, so there is nothing to cover; "
-            "give test_images and test_labels (npz) or a test folder, or other data with --data"
-        )
-    return data
+    data = bound.data
+    for folder, other in others:
+        check_kind(folder, other, data)
+    return bound.pipeline
 
 
 def _apart(name: str, other: str) -> str:
     return name if name != other else f"{name} with other content"
-
-
-def _load(
-    folder: Path,
-    condensed: CondensedDataset,
-    name: str | None,
-    assigned: Mapping[str, Any],
-    context: EngineContext,
-) -> LabeledData:
-    own = dict(condensed.recipe).get("data", {})
-    said = name is not None or COMPONENT in assigned
-    if not said and own.get(COMPONENT, "memory") == "memory":
-        raise DataError(f"{folder} was made of arrays in memory; say what to test on with --data")
-    layers = [Layer("recipe", {"data": {} if said else own})]
-    if name is not None:
-        layers.append(Layer("flags", {"data": {COMPONENT: name}}))
-    layers.append(Layer("-o", {"data": assigned}))
-    return run_dataset(resolve_stage(context.host, "data", layers).create(), context)

@@ -200,7 +200,7 @@ def test_data_without_a_test_split_are_refused(measure, digits, tmp_path):
     path = tmp_path / "bare.npz"
     np.savez(path, train_images=digits.inputs.numpy(), train_labels=digits.labels.numpy())
     real = artefact(digits, torch.arange(20), classes=tuple("0123456789")).save(tmp_path / "real")
-    with pytest.raises(DataError, match="has no test split, so there is nothing to cover"):
+    with pytest.raises(DataError, match="has no test split, so nothing can be evaluated on it"):
         measure(real, asked=request(data=f"npz:{path}"))
 
 

@@ -1,0 +1,116 @@
+"""From the folder of a condensed set back to its recipe, bound to the data again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from condense.data import LabeledData
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.store import Store
+from condense.errors import DataError
+from condense.interfaces import Progress
+from condense.options import COMPONENT
+from condense.plugin.host import Host
+from condense.resolve import Request, assignments_layer, resolve
+
+MEMORY = "memory"  # the data stage of what was handed over in Python
+
+
+@dataclass(frozen=True, eq=False)
+class Rebound:
+    """A condensed set with its recipe, ready to be run on its data or on others.
+
+    Attributes:
+        folder: that it was loaded from.
+        condensed: the set.
+        pipeline: of its recipe, with what was asked for besides.
+        renamed: whether other data were named than those of the recipe.
+    """
+
+    folder: Path
+    condensed: CondensedDataset
+    pipeline: Pipeline
+    renamed: bool
+
+    @cached_property
+    def data(self) -> LabeledData:
+        """The data, of the same kind as the set; a note where they have changed since.
+
+        Raises:
+            DataError: for data that only lived in memory, or of other classes or shape.
+        """
+        if self.in_memory:
+            raise DataError(
+                f"{self.folder} was made of arrays in memory; say what to test on with --data"
+            )
+        data = self.pipeline.data
+        check_kind(self.folder, self.condensed, data)
+        if not self.renamed and data.fingerprint != self.condensed.data_fingerprint:
+            self.pipeline.progress.note(
+                f"note: {data.name} is not as it was when {self.folder} was made of it"
+            )
+        return data
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the data were handed over in Python and nobody names others."""
+        return not self.renamed and _own_data(self.condensed) == MEMORY
+
+
+def rebind(
+    folder: Path,
+    condensed: CondensedDataset,
+    request: Request,
+    host: Host,
+    *,
+    store: Store,
+    device: torch.device,
+    progress: Progress,
+    stages: Collection[str] | None = None,
+) -> Rebound:
+    """A condensed set with its recipe; no data are loaded yet.
+
+    Args:
+        folder: that the set was loaded from.
+        condensed: the set.
+        request: what goes before the recipe: its data, seed and assignments.
+        host: where components are looked up.
+        stages: those of the recipe that matter, so that the components of the others need not be
+            there; None takes the whole recipe.
+
+    Raises:
+        UnknownComponent, OptionError: for a recipe or overrides that do not go together.
+    """
+    own = {k: v for k, v in condensed.recipe.items() if stages is None or k in stages}
+    data = assignments_layer(request.assignments).stages.get("data", {})
+    renamed = request.data is not None or COMPONENT in data
+    unbound = not renamed and _own_data(condensed) == MEMORY
+    if unbound:
+        own.pop("data", None)
+    recipe = resolve(host, replace(request, recipe=own, in_memory=unbound))
+    pipeline = Pipeline(recipe, host, store=store, device=device, progress=progress)
+    return Rebound(folder, condensed, pipeline, renamed)
+
+
+def check_kind(folder: Path, condensed: CondensedDataset, data: LabeledData) -> None:
+    """That the set in ``folder`` can be compared with ``data``.
+
+    Raises:
+        DataError: if its classes or the shape of its samples are others.
+    """
+    if data.geometry.shape != condensed.geometry.shape or data.classes != condensed.classes:
+        raise DataError(
+            f"{folder} holds {len(condensed.classes)} classes of shape {condensed.geometry.shape}, "
+            f"{data.name} has {len(data.classes)} of shape {data.geometry.shape}; "
+            "name data of the same kind with --data"
+        )
+
+
+def _own_data(condensed: CondensedDataset) -> str:
+    return str(condensed.recipe.get("data", {}).get(COMPONENT, MEMORY))

@@ -1,0 +1,94 @@
+"""From the folder of a condensed set back to its data."""
+
+import numpy as np
+import pytest
+import torch
+
+from condense.api import bind
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.rebind import rebind
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import Store
+from condense.errors import DataError, UnknownComponent
+from condense.resolve import Request
+
+SELECT = {"selector": "random", "matcher": "none", "policy": "frozen"}
+
+
+class Notes(SilentProgress):
+    def __init__(self):
+        self.told = []
+
+    def note(self, message):
+        self.told.append(message)
+
+
+@pytest.fixture
+def back(host, tmp_path):
+    """Calls ``rebind`` on a folder; what it noted is at ``.told``."""
+    notes = Notes()
+
+    def call(folder, stages=None, **request):
+        tools = {"store": Store(tmp_path / "store"), "device": torch.device("cpu")}
+        small = CondensedDataset.load(folder)
+        made = Request(**request)
+        return rebind(folder, small, made, host, stages=stages, progress=notes, **tools)
+
+    call.told = notes.told
+    return call
+
+
+def write(path, seed, classes=3):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, size=(12, 8, 8, 3), dtype=np.uint8)
+    np.savez(path, train_images=images, train_labels=np.arange(12) % classes)
+    return f"npz:{path}"
+
+
+@pytest.fixture
+def run(host, tmp_path):
+    data = write(tmp_path / "d.npz", 0)
+    return bind(data, host=host, ipc=2, options=SELECT).condensed.save(tmp_path / "run")
+
+
+def test_the_data_of_the_recipe_come_back(run, back):
+    bound = back(run)
+    assert bound.data.fingerprint == bound.condensed.data_fingerprint
+    assert bound.pipeline.condensed.content_fingerprint == bound.condensed.content_fingerprint
+    assert back.told == []
+
+
+def test_data_that_changed_are_noted_and_others_only_where_they_are_named(run, back, tmp_path):
+    write(tmp_path / "d.npz", 1)
+    assert back(run).data.name == "d"
+    assert back.told == [f"note: d is not as it was when {run} was made of it"]
+    back.told.clear()
+    other = write(tmp_path / "e.npz", 2)
+    assert back(run, data=other).data.name == "e"
+    assigned = ((("data",), other),)
+    assert back(run, assignments=assigned).data.name == "e"
+    assert back.told == []
+
+
+def test_data_of_another_kind_are_refused(run, back, tmp_path):
+    other = back(run, data=write(tmp_path / "two.npz", 0, classes=2))
+    with pytest.raises(DataError, match=r"run holds 3 classes .* two has 2 .* --data"):
+        other.data  # noqa: B018
+
+
+def test_what_lived_in_memory_needs_data_only_when_they_are_asked_for(host, back, tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = rng.normal(size=(12, 4)).astype(np.float32), np.arange(12) % 3
+    folder = bind(arrays, host=host, ipc=2, options=SELECT).condensed.save(tmp_path / "memory")
+    bound = back(folder)
+    assert bound.pipeline.recipe["selector"].name == "random"
+    with pytest.raises(DataError, match="made of arrays in memory; say what to test on"):
+        bound.data  # noqa: B018
+
+
+def test_components_that_are_gone_matter_only_where_they_are_asked_for(run, back):
+    toml = (run / "manifest.json").read_text()
+    (run / "manifest.json").write_text(toml.replace('"component": "random"', '"component": "x"'))
+    with pytest.raises(UnknownComponent, match="'x'"):
+        back(run)
+    assert back(run, stages=("data",)).data.name == "d"
