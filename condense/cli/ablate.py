@@ -26,6 +26,7 @@ EVERY = 30.0  # seconds between two lines on a stderr that is no terminal
 Examples:
   condense ablate selmatch --vary selector=random,hardest,window --vary policy=full,partial
   condense ablate selmatch --vary selector.beta=0.3,0.5,0.7 --seeds 10
+  condense ablate selmatch --vary policy.alpha=0.4,0.6,0.8 --validation 0.2
   condense ablate --vary scorer=cscore,el2n --vary augmentation=dsa,combined --one-at-a-time
 """
 )
@@ -52,6 +53,13 @@ Examples:
     is_flag=True,
     help="Change one thing of the base at a time, instead of all combinations.",
 )
+@click.option(
+    "--validation",
+    type=float,
+    metavar="R",
+    help="Hold out this part of the training split, in (0, 1), of every class, and test on it; for "
+    "choosing. The test split is not read.  [default: test on the test split]",
+)
 @device_flag
 @click.option(
     "--out",
@@ -67,6 +75,7 @@ def ablate(
     vary: Sequence[str],
     seeds: int,
     one_at_a_time: bool,
+    validation: float | None,
     device: str | None,
     out: Path | None,
     as_json: bool,
@@ -82,7 +91,7 @@ def ablate(
 
     factors = [parse_factor(text) for text in vary]
     with open_session(ctx, device) as session:
-        study = make_study(session.host, request, factors, seeds, one_at_a_time)
+        study = make_study(session.host, request, factors, seeds, one_at_a_time, validation)
         result, folder = _run(session, study, out)
     _show(result, folder, as_json)
     ctx.exit(1 if result.failed else 0)
@@ -145,6 +154,12 @@ def _show(result: Ablation, folder: Path, as_json: bool) -> None:
         _note_missing(result)
     failures = f", {result.failures} failed" if result.failures else ""
     click.echo(f"\n{result.runs} runs, {result.stored} of them from the store{failures}")
+    if result.held_out is not None:
+        fit, held_out = result.samples
+        click.echo(
+            f"{result.data}: condensed from {fit} training samples, validated on {held_out} held "
+            "out of the training split; the test split was not read"
+        )
     click.echo(f"table, figure and every seed's accuracy lie in\n  {folder}")
 
 
@@ -157,7 +172,9 @@ def _note_missing(result: Ablation) -> None:
 
 
 def _headers(result: Ablation) -> tuple[str, ...]:
-    return "cell", "n", f"{result.measure}, % ± 95 %", "to base, points ± 95 %", "note"
+    # of the test split unless it is said
+    what = "validation " if result.study.validation is not None else ""
+    return "cell", "n", f"{what}{result.measure}, % ± 95 %", "to base, points ± 95 %", "note"
 
 
 def _rows(result: Ablation) -> list[tuple[str, ...]]:

@@ -110,6 +110,17 @@ def test_one_at_a_time_prints_differences_alone(printed, call, place):
     assert "3 runs, 3 of them from the store" in out
 
 
+def test_choosing_says_so_in_the_table_and_in_the_document(call, place):
+    args = ("selmatch", "--vary", "selector=random", "--seeds", 1, "--validation", 0.2)
+    out = call(*args, "--out", place / "chosen").stdout
+    assert "validation accuracy, % ± 95 %" in out
+    # Σ⌊n/5⌋ over the ten classes of 1437 digits
+    assert "condensed from 1153 training samples, validated on 284 held out" in out
+    assert "the test split was not read" in out
+    document = json.loads((place / "chosen" / "ablation.json").read_text())
+    assert document["validation"] == {"share": 0.2, "fit": 1153, "held_out": 284}
+
+
 def test_without_out_the_folder_is_named_after_the_study(printed, call, place, monkeypatch):
     monkeypatch.chdir(place)
     args = ("selmatch", *VARY, "--seeds", 1, "--json")
@@ -145,6 +156,7 @@ def test_exit_code_1_if_all_fail(call, place):
         (["--vary", "selector="], "--vary selector=: value 1 is empty"),
         (["--vary", "selector.beta=0.3,2"], "--vary selector.beta=2: "),
         (["--vary", "selector=random", "--seeds", "0"], "--seeds must be at least 1, got 0"),
+        (["--vary", "policy=full", "--validation", "1"], "--validation must be in (0, 1), got 1"),
         (["nonsense", "--vary", "selector=random"], "nonsense"),
         ([], "missing option '--vary'"),
     ],

@@ -103,6 +103,14 @@ def texts(table):
     return [[cell.text for cell in row] for row in table.rows]
 
 
+def test_an_ablation_on_a_held_out_part_says_so(folder):
+    held_out = {"share": 0.2, "fit": 80, "held_out": 20}
+    (view,) = shown(folder("ablation.json", ABLATION | {"validation": held_out})).studies
+    assert view.tables[0].caption.startswith("Validation accuracy of every cell")
+    assert "validation accuracy, %" in view.figures[0].svg
+    assert any("on 20 training samples held out of 100; the test split" in w for w in view.words)
+
+
 def test_an_ablation(folder):
     report = shown(folder("ablation.json", ABLATION))
     (view,) = report.studies

@@ -148,13 +148,17 @@ def _coverage_table(name: str, runs: Sequence[Mapping[str, Any]]) -> TableView:
 def ablation_view(name: str, path: str, document: Mapping[str, Any]) -> StudyView:
     """Of an ``ablation.json``: its cells and main effects."""
     cells, measure = [], str(document.get("measure", "accuracy"))
+    held_out = document.get("validation")
+    split = "test" if held_out is None else "validation"
     for cell in document["cells"]:
         accuracy, gap = cell["accuracy"], cell["difference"]
         note = "base" if cell["base"] else f"failed: {cell['error']}" if cell["error"] else ""
         row = (Cell(cell["name"], marked=cell["base"]), _mean(accuracy), _gap(gap), Cell(note))
         cells.append(row)
     headers = ("cell", f"{measure}, %", "to base, points", "note")
-    caption = f"Test {measure} of every cell, mean ± half of its 95 % interval over seeds"
+    caption = (
+        f"{split.capitalize()} {measure} of every cell, mean ± half of its 95 % interval over seeds"
+    )
     tables = [TableView(f"{name}-cells", caption, headers, tuple(cells), remarks=True)]
     effects = [
         (Cell(f"{e['key']}={e['value']}"), _gap(e["effect"]), Cell(str(e["cells"]), e["cells"]))
@@ -168,6 +172,11 @@ def ablation_view(name: str, path: str, document: Mapping[str, Any]) -> StudyVie
         f"{document['method']} on {document['data']}, {count} seed{'s' * (count != 1)}; scores and "
         f"experts are shared, seed {document['shared_seed']}.",
     ]
+    if held_out is not None:
+        words.append(
+            f"Cells were validated on {held_out['held_out']} training samples held out of "
+            f"{held_out['fit'] + held_out['held_out']}; the test split was not read."
+        )
     grid = [cell for cell in document["cells"] if cell.get("in_grid", True)]
     holes = sum(cell["error"] is not None for cell in grid)
     if effects and holes:
@@ -177,7 +186,7 @@ def ablation_view(name: str, path: str, document: Mapping[str, Any]) -> StudyVie
         for cell in document["cells"]
         if (mean := cell["accuracy"]) is not None
     ]
-    drawn = dots_figure(f"{name}-dots", "Cells with 95 % intervals", f"test {measure}, %", dots)
+    drawn = dots_figure(f"{name}-dots", "Cells with 95 % intervals", f"{split} {measure}, %", dots)
     return StudyView(name, "Ablation", path, tuple(words), present(drawn), tuple(tables))
 
 

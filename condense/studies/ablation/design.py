@@ -73,6 +73,8 @@ class Study:
         cells: the base among them, once.
         seeds: of selection, matching and evaluation.
         one_at_a_time: whether one factor at a time differs from the base, not all combinations.
+        validation: share of the training split that is held out and stands in the test split's
+            place; None tests on the test split.
     """
 
     base: Recipe
@@ -80,6 +82,12 @@ class Study:
     cells: tuple[Cell, ...]
     seeds: tuple[int, ...]
     one_at_a_time: bool
+    validation: float | None = None
+
+    @property
+    def split(self) -> str:
+        """What cells are tested on: ``"test"``, or ``"validation"`` for a held-out part."""
+        return "test" if self.validation is None else "validation"
 
 
 def parse_factor(text: str, flag: str = "--vary") -> Factor:
@@ -127,8 +135,12 @@ def _split(text: str) -> Iterator[str]:
             part = ""
             continue
         part += sign
-        quoted ^= sign == '"'
-        depth += (sign in "[{") - (sign in "]}")
+        if sign == '"':
+            quoted = not quoted
+        elif sign in "[{":
+            depth += 1
+        elif sign in "]}":
+            depth -= 1
     yield part.strip()
 
 
@@ -138,6 +150,7 @@ def make_study(
     factors: Sequence[Factor],
     seeds: int,
     one_at_a_time: bool = False,
+    validation: float | None = None,
 ) -> Study:
     """The cells of all combinations of ``factors``, or of one at a time, around ``request``.
 
@@ -146,13 +159,15 @@ def make_study(
         request: the base.
         factors: one or more, of different keys.
         seeds: how many, counted up from the base's seed.
-        one_at_a_time: as in :class:`Study`.
+        one_at_a_time, validation: as in :class:`Study`.
 
     Raises:
         OptionError: for a base that cannot be resolved, or a value that is wrong in every cell.
     """
     if seeds < 1:
-        raise OptionError(f"--seeds must be at least 1, got {seeds}")
+        raise OptionError(f"--seeds must be at least 1, got {seeds}; try --seeds 5")
+    if validation is not None and not 0 < validation < 1:
+        raise OptionError(f"--validation must be in (0, 1), got {validation:g}; try 0.2")
     keys = [factor.key for factor in factors]
     for i, key in enumerate(keys):
         if key in keys[:i]:
@@ -163,7 +178,7 @@ def make_study(
     _check_values(factors, cells)
     first = range(base.seed, base.seed + seeds)
     kept = _with_base(cells, base, one_at_a_time)
-    return Study(base, tuple(factors), tuple(kept), tuple(first), one_at_a_time)
+    return Study(base, tuple(factors), tuple(kept), tuple(first), one_at_a_time, validation)
 
 
 def _grid(factors: Sequence[Factor]) -> list[dict[str, str]]:

@@ -32,6 +32,7 @@ def ablation_folder(study: Study) -> Path:
         [[f.key, list(f.values)] for f in study.factors],
         list(study.seeds),
         study.one_at_a_time,
+        *([] if study.validation is None else [study.validation]),
     ]
     return default_path(f"ablate-{study.base.method}", study.base["data"].name, parts)
 
@@ -109,7 +110,7 @@ def _draw_cells(axes: Axes, result: Ablation) -> None:
         axes.axvline(100 * base.mean.mean, color=BASE, lw=1, ls="--", zorder=0, label="base")
         axes.legend(loc="best", frameon=False)
     seeds = len(result.study.seeds)
-    axes.set_xlabel(f"test {result.measure}, % (95 % interval, {seeds} seeds)")
+    axes.set_xlabel(f"{result.study.split} {result.measure}, % (95 % interval, {seeds} seeds)")
     axes.set_title(f"{result.study.base.method} on {result.data}", loc="left")
 
 

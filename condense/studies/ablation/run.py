@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from condense.data import LabeledData
 from condense.engine.evaluation import condensed_plan, evaluate
+from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
 from condense.errors import CondenseError
 from condense.interfaces import Progress
@@ -73,6 +75,7 @@ class Ablation:
         study: what was to be done.
         data: name of the data set of the base.
         rows: one a cell, in the order of the study.
+        samples: of the part that is condensed and of the one it is tested on.
         runs, computed: cells × seeds that were run, and those that gave a figure but were not
             wholly found in the store.
     """
@@ -80,6 +83,7 @@ class Ablation:
     study: Study
     data: str
     rows: tuple[Row, ...]
+    samples: tuple[int, int] = (0, 0)
     runs: int = 0
     computed: int = 0
 
@@ -92,6 +96,14 @@ class Ablation:
     def measure(self) -> str:
         """What the figures are, by the evaluator of the base: ``accuracy`` as a rule."""
         return str(getattr(self.study.base["evaluator"].cls, "measure", "accuracy"))
+
+    @property
+    def held_out(self) -> dict[str, Any] | None:
+        """The held-out part that stands in the test split's place; None on the test split."""
+        if self.study.validation is None:
+            return None
+        fit, held_out = self.samples
+        return {"share": self.study.validation, "fit": fit, "held_out": held_out}
 
     @property
     def failures(self) -> int:
@@ -145,6 +157,7 @@ class Ablation:
             "method": study.base.method,
             "data": self.data,
             "measure": self.measure,
+            "validation": self.held_out,
             "ipc": study.base.budget.ipc,
             "fraction": study.base.budget.fraction,
             "seeds": list(study.seeds),
@@ -200,13 +213,11 @@ def ablate(
         observe: called with the result so far after every run.
 
     Raises:
-        CondenseError: before any work, for data of the base that has no test split or is too
-            small. What goes wrong in a cell is kept in its row, and the others go on.
+        CondenseError: before any work, for data of the base that has no test split (unless a part
+            is held out) or is too small. What goes wrong in a cell is kept in its row, and the
+            others go on.
     """
-    base = bind(study.base, shared_seed=study.base.seed, data=None)
-    base.test_split()
-    study.base.budget.counts(base.data)
-    runner = _Runner(study, bind, base)
+    runner = _Runner(study, bind)
     observe(runner.result)
     with progress.task("ablation", len(study.seeds) * len(study.cells), "run") as task:
         for place in range(len(study.seeds)):
@@ -220,14 +231,29 @@ def ablate(
 class _Runner:
     """Runs cells one by one and keeps the result so far."""
 
-    def __init__(self, study: Study, bind: Bind, base: Pipeline) -> None:
-        self.bind = bind
-        self.store = base.store
-        self.progress = base.progress
-        self.data = {_data_key(study.base): base.data}  # loaded once for all cells that share it
+    def __init__(self, study: Study, bind: Bind) -> None:
+        self.study, self.bind = study, bind
+        base = bind(study.base)
+        self.store, self.progress = base.store, base.progress
+        data = self.divided(base.data)
+        self.data = {_data_key(study.base): data}  # loaded once for all cells that share it
+        tested = bind(study.base, data=data).test_split()
+        study.base.budget.counts(data)
         nothing = (None,) * len(study.seeds)
         rows = tuple(Row(cell, nothing) for cell in study.cells)
-        self.result = Ablation(study, base.data.name, rows)
+        self.result = Ablation(study, base.data.name, rows, (len(data), len(tested)))
+
+    def divided(self, data: LabeledData) -> LabeledData:
+        """``data``, where a validation part is asked for with that in its test split's place."""
+        share, seed = self.study.validation, self.study.base.seed
+        return data if share is None else validation_part(data, share, seed)
+
+    def data_of(self, recipe: Recipe) -> LabeledData:
+        """The data of ``recipe`` as the study divides them."""
+        key = _data_key(recipe)
+        if key not in self.data:
+            self.data[key] = self.divided(self.bind(recipe).data)
+        return self.data[key]
 
     def run(self, number: int, place: int) -> None:
         """Cell ``number`` under the seed at ``place``."""
@@ -249,16 +275,15 @@ class _Runner:
         )
 
     def accuracy(self, row: Row, seed: int) -> float:
-        """Test accuracy of the cell's condensed set, mean over the evaluator's repeats."""
+        """Accuracy of the cell's condensed set, mean over the evaluator's repeats."""
         study, recipe = self.result.study, row.cell.recipe
         if recipe is None:
             raise _Unresolved(row.cell.error)
         pipeline = self.bind(
             replace(recipe, seed=seed),
             shared_seed=study.base.seed,
-            data=self.data.get(_data_key(recipe)),
+            data=self.data_of(recipe),
         )
-        self.data.setdefault(_data_key(recipe), pipeline.data)
         return evaluate(pipeline, condensed_plan(pipeline, pipeline.condensed)).mean
 
 

@@ -12,6 +12,8 @@ import torch
 from pydantic import Field, model_validator
 
 from condense import Options
+from condense.data import LabeledData
+from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
@@ -204,10 +206,11 @@ def test_a_figure_of_failures_alone_can_be_drawn(tmp_path):
 # ---- cells ------------------------------------------------------------------------------------
 
 
-def study_of(host, *vary, seeds=2, one_at_a_time=False, assignments=(), **request):
+def study_of(host, *vary, seeds=2, one_at_a_time=False, validation=None, assignments=(), **request):
     given = tuple((tuple(key.split(".")), value) for key, value in assignments)
     factors = [parse_factor(text) for text in vary]
-    return make_study(host, Request(assignments=given, **request), factors, seeds, one_at_a_time)
+    base = Request(assignments=given, **request)
+    return make_study(host, base, factors, seeds, one_at_a_time, validation)
 
 
 def test_values_are_split_at_commas_outside_brackets_and_quotes():
@@ -463,6 +466,53 @@ def test_a_cell_that_always_fails_is_noted_once_and_a_study_of_them_has_failed(b
     assert list(row.errors) == [0, 1, 2]
     assert len(progress.lines) == 1
     assert not result.failed  # the base went well
+
+
+class Sealed(LabeledData):
+    """A test split that must not be read."""
+
+    def __getattribute__(self, name):
+        if name in ("inputs", "labels", "fingerprint", "geometry"):
+            raise AssertionError(f"{name} of the test split was read")
+        return super().__getattribute__(name)
+
+
+def test_choosing_never_reads_the_test_split(bench, tiny_images):
+    inner = tiny_images.test
+    values = (inner.inputs, inner.labels, inner.classes, inner.normalization, inner.flip)
+    sealed = replace(tiny_images, test=Sealed(*values))
+    result, _, _ = bench("policy=full,partial", data=sealed, seeds=2, seed=3, validation=0.2)
+    assert all(not row.errors and len(row.values) == 2 for row in result.rows)
+    document = result.to_json()
+    # ⌊30/5⌋ of each of the three classes
+    assert document["validation"] == {"share": 0.2, "fit": 72, "held_out": 18}
+    assert document["data"] == "tiny-images"
+    # each held-out sample is right or wrong in two networks
+    assert all((36 * v) % 1 == pytest.approx(0, abs=1e-9) for v in result.rows[0].values)
+    part = validation_part(tiny_images, 0.2, 3)
+    again, _, _ = bench("policy=full,partial", data=part, seeds=2, seed=3)
+    assert again.computed == 0  # it is the part that tuning chooses on, too
+    assert again.to_json()["validation"] is None
+    with pytest.raises(Exception, match="the test split was read"):
+        bench("policy=full,partial", data=sealed, seeds=1)
+
+
+def test_what_a_preset_says_for_the_data_holds_on_a_part_of_it(host):
+    study = study_of(host, "selector.beta=0.2,0.3", preset="quick", validation=0.2)
+    assert study.cells[1].recipe["policy"].options.alpha == 0.8  # of quick for digits alone
+    assert ablation_folder(study) != ablation_folder(replace(study, validation=None))
+    assert ablation_folder(study) != ablation_folder(replace(study, validation=0.3))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.5, float("nan")])
+def test_a_share_of_all_or_nothing_is_refused(host, share):
+    with pytest.raises(OptionError, match=r"--validation must be in \(0, 1\), got .*; try 0.2"):
+        study_of(host, "selector=random", validation=share)
+
+
+def test_data_without_a_test_split_can_be_chosen_on(bench, tiny_images):
+    result, _, _ = bench("selector=random", data=tiny_images.without_test(), validation=0.4)
+    assert not result.failed
 
 
 def test_data_without_a_test_split_is_refused_before_any_work(bench, tiny_images):
