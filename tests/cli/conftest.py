@@ -176,7 +176,7 @@ def engine(monkeypatch, tmp_path):
         "plan": {"plan": fake.call},
         "run": {"run": fake.call, "evaluate_artefact": fake.call},
         "outputs": {"write_scores": fake.call, "write_selection": fake.call},
-        "artefact": {"CondensedDataset": types.SimpleNamespace(load=fake.call)},
+        "artefact.dataset": {"CondensedDataset": types.SimpleNamespace(load=fake.call)},
     }
     for name, members in stubs.items():
         module = types.ModuleType(f"condense.engine.{name}")
