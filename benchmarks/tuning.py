@@ -5,9 +5,9 @@
 
 The truth is a grid at the evaluator's full budget on a validation part of the training split; the
 candidates search with short trainings on the same part and are judged by the full budget at the
-value they find: `tune` as it comes, `short` without its finals at full length, `golden` without
-scan and finals, `guess` without any training. The
-test split is not read. Everything goes through the store, so an interrupted call goes on.
+value they find: `tune` as it comes, `short` without its finals at full length, `guess` by kernel
+ridge regression, without any training. The test split is not read. Everything goes through the
+store, so an interrupted call goes on.
 """
 
 from __future__ import annotations
@@ -20,22 +20,33 @@ from typing import Any
 
 import torch
 from _common import HERE, finish, parser
+from _concavity import shape
 
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
+from condense.engine.training.ranking import rank_correlation
 from condense.options import parse_assignment
 from condense.plugin.host import build_host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
 from condense.studies.ablation.design import Cell
-from condense.studies.tuning.curve import Point
+from condense.studies.tuning import KernelRidgeProxy
 from condense.studies.tuning.objective import Objective, shortened
-from condense.studies.tuning.result import Arm
+from condense.studies.tuning.result import Place, Spent, TunedRecipe
 from condense.studies.tuning.run import tune
+from condense.studies.tuning.search import Ends, highest, plateau, rounded
 from condense.studies.tuning.settings import Settings
+
+GUESSES = 40  # places of the guessed curve
+
+
+def spaced(ends: Ends, count: int) -> list[float]:
+    """``count`` places from one end to the other at equal distances, to three digits."""
+    low, high = ends
+    return [rounded(low + (high - low) * i / (count - 1), ends) for i in range(count)]
 
 
 class Bench:
@@ -49,85 +60,104 @@ class Bench:
         }  # fmt: skip
         self.recipe, self.settings = recipe, settings
         self.part = validation_part(self.bind(recipe).data, settings.validation, recipe.seed)
+        self.spent = Spent()  # by everything at the full budget so far
+        size = sum(recipe.budget.counts(self.part))
+        whole = shortened(self.host, recipe, size, 1.0, settings.repeats)
+        self.full = Objective(
+            self.bind, self.host, whole, self.part, settings.keys, False, self.spent
+        )
+        self.range = self.full.range_of()
 
     def bind(self, recipe: Recipe, **more: Any) -> Pipeline:
         return Pipeline(recipe, self.host, **self.tools, **more)
 
-    def search(self, settings: Settings) -> Arm:
-        """The arm that ``settings`` lead to."""
+    def search(self, settings: Settings) -> TunedRecipe:
+        """What ``settings`` lead to."""
         cells = [Cell("", {}, self.recipe)]
         progress = self.tools["progress"]
-        return tune(self.host, self.recipe, cells, settings, self.bind, progress).arms[0]
+        return tune(self.host, self.recipe, cells, settings, self.bind, progress).document.arms[0]
 
-    def judge(self, value: float, seeds: int) -> Point:
+    def judge(self, value: float, seeds: int) -> Place:
         """The value under the full budget."""
-        size = sum(self.recipe.budget.counts(self.part))
-        repeats = self.settings.repeats
-        whole = shortened(self.host, self.recipe, size, 1.0, None, repeats)
-        objective = Objective(self.bind, self.host, whole, self.part)
-        key = self.settings.key
-        return Point(value, tuple(objective.selected({key: value}, i) for i in range(seeds)))
+        found = tuple(self.full((value,), i) for i in range(seeds))
+        return Place(values=(value,), accuracies=found)
+
+    def guessed(self, values: Sequence[float]) -> list[float]:
+        """Accuracies that :class:`KernelRidgeProxy` foretells."""
+        proxy = KernelRidgeProxy(self.part)
+        return [proxy.accuracy(self.full.select((value,))) for value in values]
 
 
-def candidate(
-    bench: Bench, name: str, arm: Arm, value: float, truth: Arm, seeds: int, cost: tuple[int, float]
-) -> dict[str, Any]:
-    """A row: what was found, what it is worth at the full budget, and what it cost."""
-    grid = truth.stages[0]
-    best, own = grid.best.point, bench.judge(value, seeds)
-    lost = best.mean - own.mean
-    steps, seconds = cost
+def figures(place: Place) -> dict[str, Any]:
+    """A place as the columns of a row."""
     return {
-        "arm": name,
-        "value": value,
-        "accuracy": own.mean,
-        "standard_error": own.standard_error,
-        "n": len(own.values),
-        "accuracies": list(own.values),
-        "lost": lost,
-        "within_one_standard_error": lost <= (best.standard_error or 0.0),
-        "trainings": arm.stages[0].cost.trainings if steps else 0,
-        "steps": steps,
-        "seconds": seconds,
-        "share_of_steps": steps / grid.cost.steps,
-        "share_of_seconds": seconds / grid.cost.seconds,
+        "value": place.values[0],
+        "accuracy": place.mean,
+        "standard_error": place.accuracy.standard_error,
+        "n": len(place.accuracies),
+        "accuracies": list(place.accuracies),
     }
 
 
-def measure(bench: Bench, places: int, seeds: int) -> list[dict[str, Any]]:
+def candidate(
+    bench: Bench, name: str, value: float, best: Place, spent: Spent, whole: Spent
+) -> dict[str, Any]:
+    """A row: what was found, what it is worth at the full budget, and what it cost.
+
+    Args:
+        best: of the grid.
+        spent, whole: by the candidate and by the grid.
+    """
+    own = bench.judge(value, len(best.accuracies))
+    lost = best.mean - own.mean
+    return {
+        "arm": name,
+        **figures(own),
+        "lost": lost,
+        "within_one_standard_error": lost <= (best.accuracy.standard_error or 0.0),
+        "trainings": spent.trainings,
+        "steps": spent.steps,
+        "seconds": spent.seconds,
+        "share_of_steps": spent.steps / whole.steps,
+        "share_of_seconds": spent.seconds / whole.seconds,
+    }
+
+
+def measure(bench: Bench, count: int, seeds: int) -> list[dict[str, Any]]:
     """The grid's rows, then one a candidate."""
-    s = bench.settings
-    whole = replace(s, grid=places, share=1.0, steps=None, seeds=seeds, most=seeds)
-    truth = bench.search(whole)
-    grid = truth.stages[0]
+    places = [bench.judge(value, seeds) for value in spaced(bench.range, count)]
+    whole, best = bench.spent.model_copy(), highest(places)
+    guesses = bench.guessed([place.values[0] for place in places])
     rows: list[dict[str, Any]] = [
-        {
-            "arm": "grid",
-            "value": row.values[0],
-            "accuracy": row.point.mean,
-            "standard_error": row.point.standard_error,
-            "n": len(row.accuracies),
-            "accuracies": list(row.accuracies),
-            "guess": row.guess,
-            "best": row is grid.best,
-        }
-        for row in grid.rows
+        {"arm": "grid", **figures(place), "guess": guess, "best": place is best}
+        for place, guess in zip(places, guesses, strict=True)
     ]
-    ways = {"tune": s, "short": replace(s, finals=0), "golden": replace(s, finals=0, scan=0)}
-    for name, settings in ways.items():
+    for name, settings in {
+        "tune": bench.settings,
+        "short": replace(bench.settings, finals=0),
+    }.items():
         arm = bench.search(settings)
-        stage = arm.stages[0]
-        cost = stage.cost.steps, stage.cost.seconds
-        value = stage.best.values[0]
-        rows.append(candidate(bench, name, arm, value, truth, seeds, cost))
-    guessed = grid.guessed
-    if guessed is not None:
-        row = candidate(bench, "guess", truth, guessed.best, truth, seeds, (0, 0.0))
-        rows.append(row | {"rank_agreement": guessed.agreement})
-    total = {"trainings": grid.cost.trainings, "steps": grid.cost.steps}
-    shape = grid.shape.verdict if grid.shape is not None else None
-    head = {"arm": "whole grid", "best": grid.best.values[0], "seconds": grid.cost.seconds}
-    rows.append(head | total | {"shape": shape, "plateau": grid.plateau})
+        value = arm.stages[0].best[0]
+        rows.append(candidate(bench, name, value, best, arm.cost, whole))
+    curve = spaced(bench.range, GUESSES)
+    guessed = bench.guessed(curve)
+    value = curve[guessed.index(max(guessed))]
+    trained = torch.tensor([place.mean for place in places])
+    agreement = rank_correlation(torch.tensor(guesses), trained)
+    row = candidate(bench, "guess", value, best, Spent(), whole)
+    rows.append(row | {"rank_agreement": agreement})
+    first, last = plateau(places, best)
+    rows.append(
+        {
+            "arm": "whole grid",
+            "best": best.values[0],
+            "seconds": whole.seconds,
+            "trainings": whole.trainings,
+            "steps": whole.steps,
+            "shape": shape(places).verdict,
+            "plateau": [places[first].values[0], places[last].values[0]],
+        }
+    )
     return rows
 
 

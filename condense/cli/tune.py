@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.resolve import Request
     from condense.studies.ablation.design import Cell
-    from condense.studies.tuning.result import Arm, Stage, Tuning
+    from condense.studies.tuning.result import (
+        OptionSearch,
+        Place,
+        TunedRecipe,
+        Tuning,
+        TuningDocument,
+    )
     from condense.studies.tuning.settings import Settings
 
 
@@ -26,7 +32,7 @@ Examples:
   condense tune --data digits
   condense tune selmatch --data cifar10 --ipc 50 --seeds 5
   condense tune --over scorer=cscore,forgetting,el2n
-  condense tune --also policy.alpha --sampler tpe --trials 30
+  condense tune --also policy.alpha --trials 30
 """
 )
 @method_and_recipe_flags
@@ -36,7 +42,8 @@ Examples:
     "--out",
     type=FOLDER,
     metavar="DIR",
-    help="Where tune.json, .csv, .png and recipe.toml go.  [default: runs/tune-METHOD-DATA-HASH]",
+    help="Where tune.json, .csv, .png, .svg and recipe.toml go.  "
+    "[default: runs/tune-METHOD-DATA-HASH]",
 )
 @json_flag
 @click.pass_context
@@ -54,10 +61,11 @@ def tune(
 ) -> None:
     """Find an option of METHOD, on a part of the training split; the test split is not read.
 
-    Golden section over short trainings on selections, under the same seeds for every value, with
-    more seeds where noise hides the difference. Prints the curve with standard errors, says where
-    its top lies, how wide that is and whether the curve is concave, and writes recipe.toml for
-    `condense run --recipe`. A second or interrupted call repeats only what it must.
+    Short trainings on selections at equal distances, then around the best, under the same seeds
+    for every value, with more seeds where noise hides the difference; the best are trained at full
+    length. Prints the curve with standard errors, says where its top lies and how wide that is, and
+    writes recipe.toml for `condense run --recipe`. A second or interrupted call repeats only what
+    it must.
     """
     from condense.cli.session import open_session
     from condense.studies.tuning.settings import Settings
@@ -69,7 +77,7 @@ def tune(
     with open_session(ctx, device) as session:
         result, folder = _run(session, request, settings, over, out)
     _show(result, folder, as_json)
-    ctx.exit(0 if result.best is not None else 1)
+    ctx.exit(0 if result.document.best is not None else 1)
 
 
 def _run(
@@ -97,7 +105,7 @@ def _run(
     check_writable(folder, OWNED)
     progress = session.tools["progress"]
 
-    def note(arm: Arm) -> None:
+    def note(arm: TunedRecipe) -> None:
         if arm.error is not None:
             progress.note(f"{arm.name} failed: {arm.error}")
 
@@ -108,113 +116,80 @@ def _run(
 def _show(result: Tuning, folder: Path, as_json: bool) -> None:
     from condense.cli.output import echo_json
 
+    document = result.document
     if as_json:
-        seconds = {arm.name: round(arm.seconds, 3) for arm in result.arms}
+        seconds = {arm.name: round(arm.cost.seconds, 3) for arm in document.arms}
         more = {"computed": result.computed, "seconds": seconds, "out": str(folder)}
-        echo_json(result.to_json() | more)
+        echo_json(document.model_dump(mode="json") | more)
         return
-    for arm in result.arms:
-        if len(result.arms) > 1:
+    for arm in document.arms:
+        if len(document.arms) > 1:
             click.echo(f"{arm.name}\n")
         _show_arm(arm)
         click.echo()
-    if len(result.arms) > 1:
-        _show_comparison(result)
-    fit, held_out = result.samples
+    if len(document.arms) > 1:
+        _show_comparison(document)
     click.echo(
-        f"{result.data}: selected from {fit} training samples, validated on {held_out} held out "
-        "of the training split; the test split was not read"
+        f"{document.data}: selected from {document.validation.fit} training samples, validated on "
+        f"{document.validation.held_out} held out of the training split; the test split was not "
+        "read"
     )
     click.echo(f"curve, figure and recipe.toml lie in\n  {folder}")
 
 
-def _show_arm(arm: Arm) -> None:
+def _show_arm(arm: TunedRecipe) -> None:
+    from condense.cli.output import seconds
     from condense.studies.tuning.files import in_words
 
     if arm.error is not None:
         click.echo(f"error: {arm.error}")
         return
-    for stage in arm.stages:
-        _show_stage(stage)
-        click.echo()
-        for line in in_words(stage):
-            click.echo(line)
-        if stage.guessed is not None:
-            guessed = stage.guessed
-            click.echo(
-                f"Without training (kernel ridge regression) the guess would be {guessed.best:g}; "
-                f"its rank agreement with the trained values is {guessed.agreement:+.2f}."
-            )
-        click.echo()
-    _show_cost(arm)
-
-
-def _show_stage(stage: Stage) -> None:
-    from condense.cli.output import echo_table
-
-    guess = ["guess, %"] if stage.guessed is not None else []
-    rows = []
-    for row in stage.rows:
-        values = [f"{value:g}" for value in row.values]
-        guessed = [f"{100 * row.guess:.2f}"] if guess and row.guess is not None else []
-        note = "best" if row is stage.best else "plateau" if _on_plateau(stage, row.values) else ""
-        rows.append([*values, str(len(row.accuracies)), percent(row.point), *guessed, note])
-    echo_table([*stage.keys, "n", "accuracy, % ± SE", *guess, "note"], rows)
-    if stage.finals:
-        click.echo("\nAt full length:")
-        again = []
-        for row in stage.finals:
-            note = "best" if row is stage.top else ""
-            value = f"{row.values[0]:g}"
-            again.append([value, str(len(row.accuracies)), percent(row.point), note])
-        echo_table([*stage.keys, "n", "accuracy, % ± SE", "note"], again)
-
-
-def _on_plateau(stage: Stage, values: Sequence[float]) -> bool:
-    return stage.plateau is not None and stage.plateau[0] <= values[0] <= stage.plateau[1]
-
-
-def _show_cost(arm: Arm) -> None:
-    from condense.cli.output import seconds
-
-    spent = sum(stage.cost.steps for stage in arm.stages)
-    trainings = sum(stage.cost.trainings for stage in arm.stages)
-    full = sum(len(row.accuracies) for stage in arm.stages for row in stage.finals)
-    matchings = sum(stage.cost.matchings for stage in arm.stages)
-    matched = f" and {matchings} matching runs" if matchings else ""
+    for search in arm.stages:
+        _show_places(search, search.points, search.plateau)
+        if search.finals:
+            click.echo("\nAt full length:")
+            _show_places(search, search.finals)
+        click.echo("\n" + "\n".join(in_words(search)) + "\n")
+    full = sum(len(place.accuracies) for search in arm.stages for place in search.finals)
     length = f" of {arm.steps} steps" if arm.steps else ""
-    length += f", those of {full} finals of {arm.whole_steps}" if full else ""
-    click.echo(f"Spent: {trainings} trainings{length} ({seconds(arm.seconds)}){matched}.")
-    grid = arm.grid
-    if grid is not None and spent:
-        first = arm.stages[0].cost
-        whole = first.seconds / first.steps * grid["steps"]
-        # what follows is searched by matching, which no grid is held against
-        search = "the search" if len(arm.stages) == 1 else f"that over {arm.stages[0].keys[0]}"
-        click.echo(
-            f"A grid of {grid['places']} values at the same seeds and all {arm.whole_steps} steps: "
-            f"{grid['trainings']} trainings (about {seconds(whole)}); {search} took "
-            f"{100 * first.steps / grid['steps']:.0f} % of its optimiser steps."
-        )
+    length += f", those of {full} finals of {arm.whole_steps}" if full and arm.steps else ""
+    matched = f" and {arm.cost.matchings} matching runs" if arm.cost.matchings else ""
+    click.echo(
+        f"Spent: {arm.cost.trainings} trainings{length} ({seconds(arm.cost.seconds)}){matched}."
+    )
 
 
-def _show_comparison(result: Tuning) -> None:
+def _show_places(
+    search: OptionSearch, places: Sequence[Place], plateau: tuple[float, float] | None = None
+) -> None:
     from condense.cli.output import echo_table
 
     rows = []
-    for arm in result.arms:
+    for place in places:
+        within = plateau is not None and plateau[0] <= place.values[0] <= plateau[1]
+        note = "best" if place.values == search.best else "plateau" if within else ""
+        values = [f"{value:g}" for value in place.values]
+        rows.append([*values, str(place.accuracy.n), percent(place), note])
+    echo_table([*search.keys, "n", "accuracy, % ± SE", "note"], rows)
+
+
+def _show_comparison(document: TuningDocument) -> None:
+    from condense.cli.output import echo_table
+
+    best = document.best
+    rows = []
+    for arm in document.arms:
         if arm.error is not None:
             rows.append([arm.name, "–", "–", "–", f"error: {arm.error}"])
             continue
-        point = arm.top.point
         found = ", ".join(f"{key}={value:g}" for key, value in arm.found.items())
-        note = "best" if arm is result.best else ""
-        rows.append([arm.name, found, str(len(point.values)), percent(point), note])
+        note = "best" if best is not None and arm.name == best.name else ""
+        rows.append([arm.name, found, str(arm.top.accuracy.n), percent(arm.top), note])
     echo_table(["over", "best value", "n", "accuracy, % ± SE", "note"], rows)
     click.echo()
 
 
-def percent(point: Any) -> str:
+def percent(place: Place) -> str:
     """``"97.58 ± 0.31"``: mean and standard error in %."""
-    error = point.standard_error
-    return f"{100 * point.mean:.2f} ± " + ("–" if error is None else f"{100 * error:.2f}")
+    error = place.accuracy.standard_error
+    return f"{100 * place.mean:.2f} ± " + ("–" if error is None else f"{100 * error:.2f}")

@@ -9,18 +9,49 @@ import click
 
 from condense.errors import OptionError
 
+# flags of earlier versions → what replaces them
+GONE = {
+    "--steps": "give --share R, the part of the recipe's steps that is run",
+    "--scan": "every search of one option scans first; --range LOW,HIGH says where",
+    "--tolerance": "every search of one option zooms in twice; --range LOW,HIGH narrows it",
+    "--step": "--also is searched by Optuna; --trials N says how long",
+    "--sampler": "one option is searched by scan and zoom, more (--also) by Optuna",
+    "--grid": "try values of your own with `condense ablate --vary KEY=V1,V2 --validation 0.2`",
+}
+
+
+def _refuse(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    flag = parameter.opts[0]
+    if value is not None:
+        raise OptionError(f"{flag} {value} is not taken any more: {GONE[flag]}")
+
+
+COUNT = click.IntRange(min=1)
+PART = click.FloatRange(0, 1, min_open=True)
+
+
+def _number(flag: str, kind: click.ParamType[Any], default: float, text: str) -> Callable[..., Any]:
+    metavar = "R" if kind is PART else "N"
+    return click.option(
+        flag, type=kind, default=default, show_default=True, metavar=metavar, help=text
+    )
+
+
 SEARCH_FLAGS = (
     click.option(
         "--key",
         default="selector.beta",
         show_default=True,
         metavar="STAGE.OPTION",
-        help="Option to tune by training on selections alone; nothing is matched.",
+        help="Option to tune. Selections alone are trained on, nothing is matched, unless an "
+        "option of policy or matcher is tuned.",
     ),
     click.option(
         "--also",
+        multiple=True,
         metavar="STAGE.OPTION",
-        help="Option to tune afterwards by whole runs, such as policy.alpha; takes matching.",
+        help="Further option, such as policy.alpha, searched jointly with --key by Optuna (the "
+        "extra `tune`); may be repeated.",
     ),
     click.option(
         "--over",
@@ -28,106 +59,31 @@ SEARCH_FLAGS = (
         help="Repeat for a stage's components or an option's values and compare, such as "
         "scorer=cscore,forgetting,el2n.",
     ),
-    click.option(
-        "--seeds",
-        type=int,
-        default=3,
-        show_default=True,
-        metavar="N",
-        help="Trainings of every value, on --seed, --seed + 1 …, the same for all.",
-    ),
+    _number("--seeds", COUNT, 3, "Trainings of every value, on --seed, --seed + 1 …."),
     click.option(
         "--max-seeds",
         "most",
-        type=int,
+        type=COUNT,
         metavar="N",
-        help="Trainings at most, of values that are hard to tell apart.  [default: twice --seeds]",
+        help="Trainings at most, of values of --key that are hard to tell apart.  "
+        "[default: twice --seeds]",
     ),
-    click.option(
-        "--share",
-        type=float,
-        default=0.25,
-        show_default=True,
-        metavar="R",
-        help="Part of the recipe's evaluation steps and matching iterations that is run, in "
-        "(0, 1].",
-    ),
-    click.option(
-        "--steps", type=int, metavar="N", help="Evaluation steps, instead of --share of them."
-    ),
-    click.option(
-        "--repeats",
-        type=int,
-        default=1,
-        show_default=True,
-        metavar="N",
-        help="Networks trained under each seed.",
-    ),
-    click.option(
-        "--validation",
-        type=float,
-        default=0.2,
-        show_default=True,
-        metavar="R",
-        help="Part of every class of the training split that is held out, in (0, 1).",
-    ),
+    _number("--share", PART, 0.25, "Part of evaluation steps and matching iterations that is run."),
+    _number("--repeats", COUNT, 1, "Networks trained under each seed."),
+    _number("--validation", PART, 0.2, "Part of every class that is held out, below 1."),
     click.option(
         "--range", "bounds", metavar="LOW,HIGH", help="Ends of --key.  [default: all that works]"
     ),
-    click.option(
-        "--scan",
-        type=int,
-        default=10,
-        show_default=True,
-        metavar="N",
-        help="Values at equal distances that golden section starts from, against several tops; "
-        "0 starts from the whole range.",
-    ),
-    click.option(
+    _number(
         "--finals",
-        type=int,
-        default=3,
-        show_default=True,
-        metavar="N",
-        help="Best values, not close to each other, that are trained at full length at the end; "
-        "one that is ahead there overtakes the best. 0 trusts the short trainings.",
+        click.IntRange(min=0),
+        3,
+        "Best values, not close to each other, that are evaluated at full length at the end; one "
+        "that is ahead there overtakes the best. 0 trusts the short trainings.",
     ),
-    click.option(
-        "--tolerance",
-        type=float,
-        default=0.05,
-        show_default=True,
-        metavar="W",
-        help="Width of the interval at which golden section stops.",
-    ),
-    click.option(
-        "--step",
-        type=float,
-        default=0.2,
-        show_default=True,
-        metavar="W",
-        help="Distance of the values of --also that are tried.",
-    ),
-    click.option(
-        "--sampler",
-        type=click.Choice(["golden", "tpe", "random"]),
-        default="golden",
-        show_default=True,
-        help="How values are chosen; tpe and random need Optuna (the extra `tune`) "
-        "and search --key and --also jointly.",
-    ),
-    click.option(
-        "--trials",
-        type=int,
-        default=20,
-        show_default=True,
-        metavar="N",
-        help="Values that tpe or random tries.",
-    ),
-    click.option(
-        "--grid", type=int, metavar="N", help="Try N values at equal distances instead."
-    ),
-)  # fmt: skip
+    _number("--trials", COUNT, 20, "Values tried with --also."),
+    *(click.option(flag, hidden=True, expose_value=False, callback=_refuse) for flag in GONE),
+)
 
 
 def search_flags(command: Callable[..., Any]) -> Callable[..., Any]:

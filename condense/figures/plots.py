@@ -111,26 +111,36 @@ def lines_figure(
         return None
 
     def paint(axes: Axes) -> None:
-        for place, line in enumerate(there):
-            shade, dash = (colour(place), dashes(place))
-            if line.look is not None:
-                shade, dash = colour(line.look[0]), DASHES[line.look[1] % len(DASHES)]
-            look: dict[str, Any] = {"color": shade, "ls": dash, "label": line.name}
-            look |= {"marker": marker, "ms": 4} if line.joined else {"marker": "D", "ms": 5}
-            if not line.joined:
-                look["ls"] = "none"
-            if any(h is not None for h in line.half):
-                half = [h or 0.0 for h in line.half]
-                axes.errorbar(line.x, line.y, yerr=half, capsize=3, **look)
-            else:
-                axes.plot(line.x, line.y, **look)
-        axes.set_xlabel(labels[0])
-        axes.set_ylabel(labels[1])
-        if len(there) > 1:
-            legend_above(axes, len(there))
+        paint_lines(axes, labels, there, marker)
 
     alt = "; ".join(f"{line.name}: {_ends(line)}" for line in there)
     return FigureView(name, draw(name, paint), title, alt)
+
+
+def paint_lines(axes: Axes, labels: tuple[str, str], lines: Sequence[Line], marker: str) -> None:
+    """``lines`` with their intervals, in the colours of the style; a legend of two or more.
+
+    Args:
+        labels: of both axes.
+        marker: of every point.
+    """
+    for place, line in enumerate(lines):
+        shade, dash = (colour(place), dashes(place))
+        if line.look is not None:
+            shade, dash = colour(line.look[0]), DASHES[line.look[1] % len(DASHES)]
+        look: dict[str, Any] = {"color": shade, "ls": dash, "label": line.name}
+        look |= {"marker": marker, "ms": 4} if line.joined else {"marker": "D", "ms": 5}
+        if not line.joined:
+            look["ls"] = "none"
+        if any(h is not None for h in line.half):
+            half = [h or 0.0 for h in line.half]
+            axes.errorbar(line.x, line.y, yerr=half, capsize=3, **look)
+        else:
+            axes.plot(line.x, line.y, **look)
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(labels[1])
+    if len(lines) > 1:
+        legend_above(axes, len(lines))
 
 
 def _ends(line: Line) -> str:

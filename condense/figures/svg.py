@@ -16,6 +16,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from condense.figures.axes import PLAIN
@@ -30,6 +31,7 @@ _STYLE = {
     "svg.fonttype": "none",
     "font.size": 9,
     "text.color": INK,
+    "axes.prop_cycle": cycler(color=SERIES),
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.linewidth": 0.8,
@@ -50,8 +52,9 @@ _STYLE = {
 
 
 def colour(place: int) -> str:
-    """Of the line at ``place``; after six they come again, with other dashes."""
-    return SERIES[place % len(SERIES)]
+    """Of the line at ``place``, by the style's own cycle; after six they come again, with other
+    dashes."""
+    return f"C{place % len(SERIES)}"
 
 
 def dashes(place: int) -> Any:

@@ -9,12 +9,21 @@ import pytest
 
 from condense.plugin.host import build_host
 
-SHORT = ("--seeds", 2, "--share", 1, "--grid", 3)
+SHORT = ("--seeds", 2, "--share", 0.5)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     return tmp_path_factory.mktemp("tune")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_places():
+    """3 places and no zoom: the rules are the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("condense.studies.tuning.search.SCAN", 3)
+        patch.setattr("condense.studies.tuning.search.ZOOMS", 0)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -50,27 +59,25 @@ def test_the_table_the_json_and_the_files_have_the_same_figures(printed, call, p
     written = json.loads((place / "out" / "tune.json").read_text())
     assert {k: document[k] for k in written} == written
     rows = [re.split(r"\s{2,}", line) for line in printed.splitlines()]
-    (stage,) = document["arms"][0]["stages"]
-    assert len(stage["points"]) == 3
-    for point in stage["points"]:
-        (row,) = [r for r in rows if r[0] == f"{point['values'][0]:g}"]
+    (search,) = document["arms"][0]["stages"]
+    assert len(search["points"]) == 3
+    for point in (*search["points"], *search["finals"]):
         accuracy = point["accuracy"]
         shown = f"{100 * accuracy['mean']:.2f} ± {100 * accuracy['standard_error']:.2f}"
-        assert row[1:4] == [str(accuracy["n"]), shown, f"{100 * point['guess']:.2f}"]
+        assert [f"{point['values'][0]:g}", str(accuracy["n"]), shown] in [r[:3] for r in rows]
     best = document["best"]["found"]["selector.beta"]
     assert f"Best: selector.beta = {best:g}, at " in printed
-    assert re.search(r"rank agreement with the trained values is [+-]\d\.\d\d", printed)
     assert "the test split was not read" in printed
-    assert "60 trainings" not in printed  # 10 places × 2 seeds
-    assert "20 trainings" in printed
+    assert f"Spent: {document['arms'][0]['cost']['trainings']} trainings of " in printed
+    assert f"those of {2 * len(search['finals'])} finals of " in printed
 
 
-def test_the_cost_held_against_a_grid_is_that_of_the_first_search(printed, call, place):
-    assert "; the search took" in printed
-    also = ("--also", "policy.alpha", "--step", 1)
-    both = call(*SHORT, *also, "--out", place / "also").stdout
-    assert "matching runs" in both
-    assert "; that over selector.beta took" in both
+def test_two_options_take_matching_runs(call, place):
+    pytest.importorskip("optuna")
+    args = ("--also", "policy.alpha", "--trials", 2, "--seeds", 1, "--finals", 0)
+    both = call(*args, "--out", place / "also").stdout
+    assert re.search(r"^selector.beta +policy.alpha +n +accuracy", both, flags=re.MULTILINE)
+    assert "and 2 matching runs." in both
 
 
 def test_the_recipe_runs(printed, call, place):
@@ -93,7 +100,7 @@ def test_without_out_the_folder_is_named_after_the_question(printed, call, place
 
 
 def test_over_prints_one_table_and_writes_the_best(printed, call, place):
-    args = ("--over", "scorer=cscore,el2n", "--seeds", 1, "--share", 1, "--grid", 2)
+    args = ("--over", "scorer=cscore,el2n", "--seeds", 1, "--share", 1)
     document = json.loads(call(*args, "--out", place / "over", "--json").stdout)
     assert [arm["name"] for arm in document["arms"]] == ["scorer=cscore", "scorer=el2n"]
     assert document["recipe"]["scorer"]["component"] == document["best"]["values"]["scorer"]
@@ -102,23 +109,26 @@ def test_over_prints_one_table_and_writes_the_best(printed, call, place):
     assert len(lines) == 2
     (best,) = [line for line in lines if line.endswith("best")]
     assert best.startswith(document["best"]["name"])
-    means = [max(p["accuracy"]["mean"] for p in arm["stages"][0]["points"])
-             for arm in document["arms"]]  # fmt: skip
+    means = [
+        max(p["accuracy"]["mean"] for p in arm["stages"][0]["points"]) for arm in document["arms"]
+    ]
     assert document["best"]["accuracy"]["mean"] == max(means)
 
 
 @pytest.mark.parametrize(
     ("args", "part"),
     [
-        (["--seeds", "0"], "--seeds must be at least 1, got 0"),
+        (["--seeds", "0"], "invalid value for '--seeds': 0 is not in the range x>=1"),
+        (["--share", "0"], "invalid value for '--share': 0.0 is not in the range 0<x<=1"),
+        (["--finals", "-1"], "invalid value for '--finals': -1 is not in the range x>=0"),
+        (["--seeds", "3", "--max-seeds", "2"], "--max-seeds must be at least --seeds 3, got 2"),
         (["--range", "0.5"], "--range must be two numbers LOW,HIGH such as 0.1,0.9, got 0.5"),
         (["--range", "0.9,0.1"], "--range must be LOW,HIGH with LOW below HIGH, got 0.9,0.1"),
-        (["--sampler", "grid"], "'grid' is not one of"),
         (["--key", "selector.betta"], "has no option betta; did you mean 'beta'?"),
         (["--key", "beta"], "beta is no STAGE.OPTION"),
         (["--also", "policy.alfa"], "policy 'partial' has no option alfa; did you mean 'alpha'?"),
         (["--over", "scorer"], "--over scorer: expected STAGE=COMPONENT"),
-        (["--over", "policy=full,partial"], "compares nothing: without --also only selections"),
+        (["--over", "policy=full,partial"], "compares nothing: only selections are trained on"),
         (["--over", "scorer=cscroe"], "--over scorer=cscroe: "),
         (["--validation", "1"], "the validation share must be in (0, 1), got 1.0"),
         (["-o", "selector=random"], "selector 'random' has no option beta"),
@@ -132,13 +142,29 @@ def test_a_usage_mistake_is_named_and_exits_with_2(call, args, part):
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("flag", "part"),
+    [
+        ("--steps", "--share R"),
+        ("--scan", "--range LOW,HIGH"),
+        ("--tolerance", "--range LOW,HIGH"),
+        ("--step", "--trials N"),
+        ("--sampler", "(--also)"),
+        ("--grid", "`condense ablate --vary KEY=V1,V2 --validation 0.2`"),
+    ],
+)
+def test_a_flag_that_is_gone_names_what_replaces_it(call, flag, part):
+    result = call(flag, 3, code=2)
+    assert result.stderr.startswith(f"error: {flag} 3 is not taken any more: ")
+    assert part in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert f" {flag} " not in call("--help").stdout
+
+
 def test_without_optuna_the_extra_is_named(call, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    result = call("--sampler", "tpe", code=2)
-    assert (
-        "install the extra `tune` (pip install 'condense-data[tune]') or use --sampler golden"
-        in result.stderr
-    )
+    result = call("--also", "policy.alpha", code=2)
+    assert "install the extra `tune` (pip install 'condense-data[tune]') or leave" in result.stderr
 
 
 def test_a_folder_that_holds_something_else_is_refused_before_any_work(call, place):
@@ -146,6 +172,6 @@ def test_a_folder_that_holds_something_else_is_refused_before_any_work(call, pla
     other.mkdir()
     (other / "thesis.txt").write_text("all of it")
     before = sorted((place / "store").rglob("entry.json"))
-    result = call("--grid", 4, "--out", other, code=1)
+    result = call("--seeds", 4, "--out", other, code=1)
     assert "holds other files" in result.stderr
     assert sorted((place / "store").rglob("entry.json")) == before

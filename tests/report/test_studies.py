@@ -45,25 +45,29 @@ ABLATION = {
 }
 
 
-def stage(keys, points, best):
+def search_of(keys, points, best, **more):
     return {
         "keys": keys,
+        "matched": False,
+        "ranges": [[0.0, 0.99]] * len(keys),
         "points": [{"values": v, "accuracies": a} for v, a in points],
         "best": best,
-        "shape": {"verdict": "concave", "dents": [], "triples": 1},
+        "plateau": None,
+        "stop": "narrow",
+        **more,
     }
 
 
-BETA = stage(
+BETA = search_of(
     ["selector.beta"],
     [([0.1], [0.8, 0.82]), ([0.5], [0.9, 0.91]), ([0.9], [0.7, 0.72])],
     [0.5],
 )
 TUNING = {
-    "method": "selmatch",
-    "data": "digits",
+    **{"method": "selmatch", "data": "digits", "ipc": 5, "fraction": None, "seed": 0},
+    **{"key": "selector.beta", "also": [], "finals": 3, "seeds": 2, "max_seeds": 4, "repeats": 1},
     "validation": {"share": 0.2, "fit": 80, "held_out": 20},
-    "arms": [{"name": "", "error": None, "stages": [BETA]}],
+    "arms": [{"name": "", "values": {}, "error": None, "stages": [BETA]}],
 }
 
 
@@ -156,7 +160,7 @@ def test_a_tuning_shows_the_best_value_at_full_length(folder):
         {"values": [0.1], "accuracies": [0.84, 0.86]},
         {"values": [0.5], "accuracies": [0.95, 0.97]},
     ]
-    arms = [{"name": "", "error": None, "stages": [BETA | {"finals": finals}]}]
+    arms = [{"name": "", "values": {}, "stages": [BETA | {"finals": finals}]}]
     (view,) = shown(folder("tune.json", TUNING | {"arms": arms})).studies
     (table,) = view.tables
     assert table.rows[0][2].value == pytest.approx(0.96)
@@ -169,20 +173,20 @@ def test_a_tuning_shows_the_best_value_at_full_length(folder):
 
 def test_a_best_value_without_a_final_keeps_its_own_figure(folder):
     finals = [{"values": [0.1], "accuracies": [0.99, 0.99]}]
-    arms = [{"name": "", "error": None, "stages": [BETA | {"finals": finals}]}]
+    arms = [{"name": "", "values": {}, "stages": [BETA | {"finals": finals}]}]
     (view,) = shown(folder("tune.json", TUNING | {"arms": arms})).studies
     assert view.tables[0].rows[0][2].value == pytest.approx(0.905)
 
 
 def test_a_tuning_over_arms_with_two_keys_and_a_failure(folder):
-    edge = stage(["selector.beta"], [([0.1], [0.9]), ([0.5], [0.8])], [0.1])
-    both = stage(
+    edge = search_of(["selector.beta"], [([0.1], [0.9]), ([0.5], [0.8])], [0.1])
+    both = search_of(
         ["selector.beta", "policy.alpha"], [([0.1, 1.0], [0.9]), ([0.5, 0.5], [0.8])], [0.1, 1.0]
     )
     arms = [
-        {"name": "scorer=a", "error": None, "stages": [edge]},
-        {"name": "scorer=b", "error": None, "stages": [both]},
-        {"name": "scorer=c", "error": "no such scorer", "stages": []},
+        {"name": "scorer=a", "values": {}, "error": None, "stages": [edge]},
+        {"name": "scorer=b", "values": {}, "error": None, "stages": [both]},
+        {"name": "scorer=c", "values": {}, "error": "no such scorer", "stages": []},
     ]
     (view,) = shown(folder("tune.json", TUNING | {"arms": arms})).studies
     assert [row[1] for row in texts(view.tables[0])] == [
@@ -190,7 +194,12 @@ def test_a_tuning_over_arms_with_two_keys_and_a_failure(folder):
         "selector.beta = 0.1, policy.alpha = 1",
     ]
     assert [(f.check, f.severity) for f in view.findings] == [("selector.beta, scorer=a", "look")]
-    assert len(view.figures) == 1  # no curve of two options
+    beta, alpha = view.figures
+    assert [title.partition(",")[0] for title in (beta.title, alpha.title)] == [
+        "selector.beta",
+        "policy.alpha",
+    ]
+    assert "scorer=a" not in alpha.alt  # it has no such option
     assert "scorer=c failed: no such scorer" in view.words
 
 

@@ -13,6 +13,8 @@ from condense.report.diagnosis.checks import Finding, check_best, check_reliabil
 from condense.report.page.sources import StudySource
 from condense.report.page.tables import Cell, TableView, figures
 from condense.studies.statistics import estimate
+from condense.studies.tuning.files import curves
+from condense.studies.tuning.result import TuningDocument, read_tuning
 
 PARTS, HALVES = ("all", "easy", "hard"), ("hard", "easy")
 
@@ -56,10 +58,12 @@ def study_view(name: str, study: StudySource, letters: Mapping[str, str]) -> Stu
         DataError: if its file lacks something.
     """
     path = study.path.as_posix()
+    if study.kind == "tuning":
+        return tuning_view(name, path, read_tuning(study.document, study.path))
     try:
         if study.kind == "coverage":
             return coverage_view(name, path, study.document, letters)
-        makers = {"ablation": ablation_view, "comparison": comparison_view, "tuning": tuning_view}
+        makers = {"ablation": ablation_view, "comparison": comparison_view}
         return makers[study.kind](name, path, study.document)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise DataError(
@@ -255,76 +259,43 @@ def split_half_of(
     )
 
 
-def tuning_view(name: str, path: str, document: Mapping[str, Any]) -> StudyView:
-    """Of a ``tune.json``: the curve of every option searched alone, and the best places."""
-    drawn, rows, findings = [], [], []
-    searched = [(arm, stage) for arm in document["arms"] for stage in arm["stages"]]
-    for key in dict.fromkeys(k for _, stage in searched for k in stage["keys"]):
-        alone = [(arm, s) for arm, s in searched if s["keys"] == [key]]
-        lines = [_curve(arm["name"] or "mean", s["points"]) for arm, s in alone]
-        places = range(len(alone)) if len(alone) > 1 else (1,)  # a lone curve's in another colour
-        finals = [(a, s, k) for (a, s), k in zip(alone, places, strict=False) if s.get("finals")]
-        lines += [_full_length(*one) for one in finals]
-        labels = (key, "validation accuracy, %")
-        title = f"{key}, mean with 95 % intervals"
-        drawn.append(
-            lines_figure(f"{name}-{key.replace('.', '-')}", title, labels, lines, marker="o")
+def tuning_view(name: str, path: str, document: TuningDocument) -> StudyView:
+    """Of a ``tune.json``: accuracy over every option searched, and the best places."""
+    drawn = [
+        lines_figure(
+            f"{name}-{key.replace('.', '-')}",
+            f"{key}, mean ± standard error",
+            (key, "validation accuracy, %"),
+            curves(document, key),
+            marker="o",
         )
-    for arm, stage in searched:
-        keys, best = stage["keys"], stage["best"]
-        found = estimate(_top(stage)["accuracies"])
-        accuracy = Cell("–") if found is None else Cell(figures(found.mean, found.half), found.mean)
-        values = ", ".join(f"{k} = {v:g}" for k, v in zip(keys, best, strict=True))
-        shape = (stage["shape"] or {}).get("verdict", "–")
-        count = len(stage["points"])
-        head = Cell(arm["name"] or document["method"])
-        rows.append((head, Cell(values), accuracy, Cell(shape), Cell(str(count), count)))
-        if len(keys) == 1:
-            tried = [p["values"][0] for p in stage["points"]]
-            finding = check_best(keys[0], best[0], tried)
-            findings.append(finding if len(document["arms"]) == 1 else _named(finding, arm["name"]))
-    failed = [arm for arm in document["arms"] if arm["error"]]
-    fit, held_out = document["validation"]["fit"], document["validation"]["held_out"]
-    words = [
-        f"{document['method']} on {document['data']}, tuned on {held_out} training samples held "
-        f"out of {fit + held_out}; the test split was not read.",
-        *(f"{arm['name']} failed: {arm['error']}" for arm in failed),
+        for key in document.keys
     ]
-    headers = ("tuned", "best", "validation accuracy, %", "shape", "places")
+    rows, findings = [], []
+    for arm, search in document.searches:
+        found = estimate(search.top.accuracies)
+        accuracy = Cell("–") if found is None else Cell(figures(found.mean, found.half), found.mean)
+        values = ", ".join(f"{k} = {v:g}" for k, v in search.found.items())
+        count = len(search.points)
+        head = Cell(arm.name or document.method)
+        rows.append((head, Cell(values), accuracy, Cell(str(count), count)))
+        if len(search.keys) == 1:
+            tried = [place.values[0] for place in search.points]
+            finding = check_best(search.keys[0], search.best[0], tried)
+            if finding is not None and len(document.arms) > 1:
+                finding = replace(finding, check=f"{finding.check}, {arm.name}")
+            findings.append(finding)
+    held_out = document.validation.held_out
+    words = [
+        f"{document.method} on {document.data}, tuned on {held_out} training samples held "
+        f"out of {document.validation.fit + held_out}; the test split was not read.",
+        *(f"{arm.name} failed: {arm.error}" for arm in document.arms if arm.error),
+    ]
+    headers = ("tuned", "best", "validation accuracy, %", "places")
     caption = "Best values found, mean ± half of its 95 % interval over seeds"
-    if any(stage.get("finals") for _, stage in searched):
+    if any(search.finals for _, search in document.searches):
         caption += "; at full length where the best was trained so"
     table = TableView(f"{name}-table", caption, headers, tuple(rows), wide=2)
     return StudyView(
         name, "Tuning", path, tuple(words), present(*drawn), (table,), _there(findings)
-    )
-
-
-def _named(finding: Finding | None, name: str) -> Finding | None:
-    return None if finding is None else replace(finding, check=f"{finding.check}, {name}")
-
-
-def _top(stage: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The best place: its training at full length, where there is one."""
-    places = (*stage.get("finals", ()), *stage["points"])
-    found: Mapping[str, Any] = next(p for p in places if p["values"] == stage["best"])
-    return found
-
-
-def _full_length(arm: Mapping[str, Any], stage: Mapping[str, Any], place: int) -> Line:
-    """The finals of ``stage`` in the colour at ``place``, as points: they are few and far apart."""
-    name = f"{arm['name']} at full length".strip()
-    return replace(_curve(name, stage["finals"]), look=(place, 0), joined=False)
-
-
-def _curve(name: str, points: Sequence[Mapping[str, Any]]) -> Line:
-    """Validation accuracy in % over the one option searched."""
-    places = sorted(points, key=lambda p: p["values"][0])
-    means = [estimate(p["accuracies"]) for p in places]
-    there = [(p["values"][0], e) for p, e in zip(places, means, strict=True) if e is not None]
-    return Line(
-        name,
-        tuple(float(at) for at, _ in there),
-        tuple(100 * e.mean for _, e in there),
-        tuple(_percent(e.half) for _, e in there),
     )

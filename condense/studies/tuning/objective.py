@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 from pydantic.fields import FieldInfo
@@ -18,37 +19,12 @@ from condense.kinds import STAGES
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
-from condense.results import Arm, Scores
+from condense.results import Arm
 from condense.studies.ablation.run import Bind
+from condense.studies.tuning.result import Spent, Values
 
-PLACES = 3  # decimals of a tuned option
-STEP = 0.001
-
-
-@dataclass
-class Cost:
-    """What evaluations took.
-
-    Attributes:
-        trainings: networks trained to evaluate.
-        steps: their optimiser steps.
-        seconds: of these trainings when they were made, found in the store or not.
-        matchings: distilled sets made.
-    """
-
-    trainings: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    matchings: int = 0
-
-    def plus(self, other: Cost) -> Cost:
-        """Both together."""
-        return Cost(
-            self.trainings + other.trainings,
-            self.steps + other.steps,
-            self.seconds + other.seconds,
-            self.matchings + other.matchings,
-        )
+STEP = 0.001  # to which the end of a range is known
+INSIDE = {"ge": 0.0, "gt": STEP, "le": 0.0, "lt": -STEP}  # an excluded bound is moved inside
 
 
 class Objective:
@@ -61,92 +37,83 @@ class Objective:
         host: what components are looked up in.
         recipe: what is evaluated, its trainings shortened already.
         data: the part to condense, the validation part in its test split's place.
+        keys: of the options, ``STAGE.OPTION``.
+        matched: whether sets are matched, or selections evaluated as they are.
+        spent: counts what evaluations take.
     """
 
-    def __init__(self, bind: Bind, host: Host, recipe: Recipe, data: LabeledData) -> None:
+    def __init__(
+        self,
+        bind: Bind,
+        host: Host,
+        recipe: Recipe,
+        data: LabeledData,
+        keys: Sequence[str],
+        matched: bool,
+        spent: Spent,
+    ) -> None:
         self.bind, self.host, self.recipe, self.data = bind, host, recipe, data
-        self.cost = Cost()
-        self._kept: dict[str, Scores] = {}
+        self.keys, self.matched, self.spent = keys, matched, spent
 
-    def pipeline(self, values: Mapping[str, float], number: int = 0) -> Pipeline:
-        """The stages with the options ``values`` (by key) under seed ``number``."""
-        recipe = with_options(self.host, self.recipe, values)
+    def pipeline(self, values: Values, number: int = 0) -> Pipeline:
+        """The stages with ``values`` of the options under seed ``number``."""
+        named = dict(zip(self.keys, values, strict=True))
+        recipe = with_options(self.host, self.recipe, named)
         seeded = replace(recipe, seed=recipe.seed + number)
         return self.bind(seeded, shared_seed=recipe.seed, data=self.data)
 
-    def selected(self, values: Mapping[str, float], number: int) -> float:
-        """Accuracy, 0-1, of the selection alone: nothing is matched."""
+    def __call__(self, values: Values, number: int) -> float:
+        """Accuracy, 0–1, at ``values`` under seed ``number``."""
         pipeline = self.pipeline(values, number)
-        return self._evaluate(pipeline, selection_plan(pipeline))
-
-    def matched(self, values: Mapping[str, float], number: int) -> float:
-        """Accuracy, 0-1, of the condensed set."""
-        pipeline = self.pipeline(values, number)
-        self.cost.matchings += 1
-        return self._evaluate(pipeline, condensed_plan(pipeline, pipeline.condensed))
-
-    def _evaluate(self, pipeline: Pipeline, trial: EvaluationPlan) -> float:
-        found = evaluate(pipeline, trial)
-        ways = len(trial.augmentations)
-        steps = found.protocol.get("steps", 0)
-        self.cost.trainings += found.n * ways
-        self.cost.steps += found.n * ways * (steps if isinstance(steps, int) else 0)
-        self.cost.seconds += found.seconds * ways
+        if self.matched:
+            plan = condensed_plan(pipeline, pipeline.condensed)
+        else:
+            plan = selection_plan(pipeline)
+        found = evaluate(pipeline, plan)
+        trainings = found.n * len(plan.augmentations)
+        self.spent.matchings += self.matched
+        self.spent.trainings += trainings
+        steps = found.protocol.get("steps")
+        self.spent.steps += trainings * steps if isinstance(steps, int) else 0
+        self.spent.seconds += found.seconds * len(plan.augmentations)
         return found.mean
 
-    def select(self, values: Mapping[str, float]) -> Tensor:
+    def select(self, values: Values) -> Tensor:
         """int64 [M] of the samples that are selected with ``values``; nothing is stored.
 
         Raises:
             CondenseError: if the selector cannot.
         """
         pipeline = self.pipeline(values)
-        scores = self._scores(pipeline) if pipeline.needs_scores else None
+        scores = pipeline.scores if pipeline.needs_scores else None
         selector = pipeline.recipe["selector"].create()
         budget, rng = pipeline.recipe.budget, pipeline.rng("selector")
         return run_selector(selector, self.data, scores, budget, rng).indices
 
-    def _scores(self, pipeline: Pipeline) -> Scores:
-        """The scores, read once for all selections with the same scorer."""
-        key = str(pipeline.recipe["scorer"].identity)
-        if key not in self._kept:
-            self._kept[key] = pipeline.scores
-        return self._kept[key]
-
-    def range_of(self, key: str, asked: tuple[float, float] | None = None) -> tuple[float, float]:
-        """The values of option ``key`` that it may have and that a selection can be made with.
+    def range_of(self, asked: tuple[float, float] | None = None) -> tuple[float, float]:
+        """The values of the only option that it may have and a selection can be made with.
 
         Args:
-            key: ``STAGE.OPTION``.
             asked: ends to use instead of the option's own.
 
         Raises:
             OptionError: as :func:`declared_range`; an option without bounds can be asked for.
             CondenseError: if there is no selection at an end that was asked for, or at the lowest.
         """
-        real_option(self.recipe, key)
+        (key,) = self.keys
         low, high = declared_range(self.recipe, key) if asked is None else asked
-        self.select({key: low})
+        self.select((low,))
         if asked is not None:
-            self.select({key: high})
-        return low, self._highest(key, low, high)
+            self.select((high,))
+        if self._can_select(high):
+            return low, high
+        steps = range(round(low / STEP), round(high / STEP))
+        first = bisect(steps, False, key=lambda n: not self._can_select(round(n * STEP, 3)))
+        return low, round(steps[first - 1] * STEP, 3)
 
-    def _highest(self, key: str, low: float, high: float) -> float:
-        """The highest value, to :data:`PLACES` decimals, at which a selection can be made."""
-        if self._can_select({key: high}):
-            return high
-        good, bad = round(low / STEP), round(high / STEP)
-        while bad - good > 1:
-            middle = (good + bad) // 2
-            if self._can_select({key: round(middle * STEP, PLACES)}):
-                good = middle
-            else:
-                bad = middle
-        return float(round(good * STEP, PLACES))
-
-    def _can_select(self, values: Mapping[str, float]) -> bool:
+    def _can_select(self, value: float) -> bool:
         try:
-            self.select(values)
+            self.select((value,))
         except CondenseError:
             return False
         return True
@@ -189,7 +156,8 @@ def real_option(recipe: Recipe, key: str) -> FieldInfo:
     stage, _, name = key.partition(".")
     if stage not in STAGES or not name or "." in name:
         raise OptionError(
-            f"{key} is no STAGE.OPTION, for example selector.beta (stages: {', '.join(STAGES)})"
+            f"{key} is no STAGE.OPTION; name the stage of the option too, one of "
+            f"{', '.join(STAGES)}"
         )
     fields = type(recipe[stage].options).model_fields
     if name not in fields:
@@ -203,27 +171,27 @@ def real_option(recipe: Recipe, key: str) -> FieldInfo:
     return fields[name]
 
 
+def option_value(recipe: Recipe, key: str) -> float:
+    """Of the real-valued option ``key``, ``STAGE.OPTION``."""
+    stage, _, name = key.partition(".")
+    return float(recipe[stage].table[name])
+
+
 def declared_range(recipe: Recipe, key: str) -> tuple[float, float]:
     """The bounds of the real-valued option ``key``, an excluded one moved inside by 0.001.
 
     Raises:
         OptionError: for an option without bounds, or as :func:`real_option` does.
     """
-    rules = real_option(recipe, key).metadata
-    low = _bound(rules, "ge", "gt", STEP)
-    high = _bound(rules, "le", "lt", -STEP)
-    if low is None or high is None:
+    ends = {
+        name[0]: float(getattr(rule, name)) + inside
+        for rule in real_option(recipe, key).metadata
+        for name, inside in INSIDE.items()
+        if getattr(rule, name, None) is not None
+    }
+    if len(ends) < 2:
         raise OptionError(f"{key} has no bounds of its own; give --range LOW,HIGH")
-    return low, high
-
-
-def _bound(rules: Sequence[object], inclusive: str, exclusive: str, inside: float) -> float | None:
-    for rule in rules:
-        for name, moved in ((inclusive, 0.0), (exclusive, inside)):
-            value = getattr(rule, name, None)
-            if value is not None:
-                return float(value) + moved
-    return None
+    return ends["g"], ends["l"]
 
 
 def training_steps(recipe: Recipe, size: int) -> int | None:
@@ -232,9 +200,7 @@ def training_steps(recipe: Recipe, size: int) -> int | None:
     return cast(int, steps(size)) if callable(steps) else None
 
 
-def shortened(
-    host: Host, recipe: Recipe, size: int, share: float, steps: int | None, repeats: int
-) -> Recipe:
+def shortened(host: Host, recipe: Recipe, size: int, share: float, repeats: int) -> Recipe:
     """``recipe`` with fewer evaluation steps, and as many fewer matching iterations.
 
     Args:
@@ -243,25 +209,22 @@ def shortened(
             those that are missing are left as they are.
         size: samples trained on.
         share: of steps and iterations that is kept, in (0, 1].
-        steps: evaluation steps instead of that share of them.
         repeats: networks a seed.
 
     Raises:
         OptionError: if the evaluator's trainings cannot be shortened.
     """
-    evaluator, matcher = recipe["evaluator"], recipe["matcher"]
-    options: dict[str, Any] = {}
-    whole = training_steps(recipe, size)
-    if "steps" in type(evaluator.options).model_fields and whole is not None:
-        options["evaluator.steps"] = steps or max(1, round(share * whole))
-    elif share < 1 or steps is not None:
+    fields = type(recipe["evaluator"].options).model_fields
+    lengths = {
+        "evaluator.steps": training_steps(recipe, size) if "steps" in fields else None,
+        "matcher.iterations": recipe["matcher"].table.get("iterations"),
+    }
+    if share < 1 and lengths["evaluator.steps"] is None:
         raise OptionError(
-            f"evaluator '{evaluator.name}' has no option steps, so its trainings cannot be "
-            "shortened; give --share 1 and no --steps"
+            f"evaluator '{recipe['evaluator'].name}' has no option steps, so its trainings cannot "
+            "be shortened; give --share 1"
         )
-    if "repeats" in type(evaluator.options).model_fields:
+    options = {key: max(1, round(share * n)) for key, n in lengths.items() if n is not None}
+    if "repeats" in fields:
         options["evaluator.repeats"] = repeats
-    iterations = getattr(matcher.options, "iterations", None)
-    if isinstance(iterations, int) and share < 1:
-        options["matcher.iterations"] = max(1, round(share * iterations))
     return with_options(host, recipe, options)

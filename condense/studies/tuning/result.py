@@ -1,144 +1,224 @@
-"""What tuning found, as frozen dataclasses and as ``tune.json``."""
+"""What tuning found: the typed contents of ``tune.json``, written and read through one model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
+
+from condense.errors import DataError
 from condense.recipe import Recipe
-from condense.studies.tuning.curve import Point, Shape
-from condense.studies.tuning.objective import Cost
-from condense.studies.tuning.settings import Settings
 
-GRID = 10  # places of the grid that the cost is compared with
-Values = tuple[float, ...]
+Values = tuple[float, ...]  # one a tuned option
 
 
-@dataclass(frozen=True)
-class Row:
-    """One place: the value of every key, and the accuracy, 0-1, under every seed."""
-
-    values: Values
-    accuracies: tuple[float, ...]
-    guess: float | None = None
-
-    @property
-    def point(self) -> Point:
-        """The place on the curve of the first key."""
-        return Point(self.values[0], self.accuracies)
+def standard_error(values: Sequence[float]) -> float | None:
+    """s / √n; None for a single value."""
+    return None if len(values) < 2 else stdev(values) / math.sqrt(len(values))
 
 
-@dataclass(frozen=True)
-class Guessed:
-    """The training-free curve.
+class _Model(BaseModel):
+    """Frozen, and tolerant of keys that other versions write."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class MeanAccuracy(_Model):
+    """A mean over seeds, 0–1, with its standard error; None for one seed."""
+
+    mean: float
+    standard_error: float | None
+    n: int
+
+
+class Place(_Model):
+    """What was measured for one value of every option.
 
     Attributes:
-        curve: (value, accuracy 0-1).
-        best: the value it is highest at.
-        agreement: Spearman's ρ to the trained accuracies at the same values.
+        values: of the options, in the order of the search's keys.
+        accuracies: 0–1, one a seed; two places' figures of equal index are under the same seed.
     """
 
-    curve: tuple[tuple[float, float], ...]
-    best: float
-    agreement: float
+    values: Values
+    accuracies: tuple[float, ...] = Field(min_length=1)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def accuracy(self) -> MeanAccuracy:
+        """Over the seeds."""
+        found = self.accuracies
+        return MeanAccuracy(mean=fmean(found), standard_error=standard_error(found), n=len(found))
+
+    @property
+    def mean(self) -> float:
+        """Of the accuracies."""
+        return fmean(self.accuracies)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A search over one option, or over two jointly.
+class OptionSearch(_Model):
+    """A search over one option, or over several jointly.
 
     Attributes:
         keys: what was searched.
         matched: whether sets were matched, or selections evaluated as they are.
         ranges: what each key could be.
-        rows: by value.
-        best: the one chosen: the highest mean, unless one of ``finals`` overtook it.
-        plateau: values of a single key that ``best`` is not ahead of; None for two.
-        shape: of the curve; None for two keys.
-        stop: why it ended, see :class:`condense.studies.tuning.search.Search`.
-        cost: what it took.
-        guessed: the training-free curve, where there is one.
-        finals: the best values again, at full length.
+        points: everything tried with short trainings, by value.
+        finals: the best again, at full length.
+        best: values of the one chosen: the highest mean, unless one of ``finals`` overtook it.
+        plateau: values of a single key that ``best`` is not ahead of; None for several.
+        stop: ``narrow`` (zoomed in to the end), ``noise`` (the values left cannot be told apart)
+            or ``done`` (all trials made).
     """
 
     keys: tuple[str, ...]
     matched: bool
     ranges: tuple[tuple[float, float], ...]
-    rows: tuple[Row, ...]
-    best: Row
+    points: tuple[Place, ...]
+    finals: tuple[Place, ...] = ()
+    best: Values
     plateau: tuple[float, float] | None
-    shape: Shape | None
     stop: str
-    cost: Cost
-    guessed: Guessed | None = None
-    finals: tuple[Row, ...] = ()
 
-    @property
-    def top(self) -> Row:
-        """The best value with its accuracy at full length, where that was measured."""
-        return next((row for row in self.finals if row.values == self.best.values), self.best)
-
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def edge(self) -> str | None:
-        """``"lowest"`` or ``"highest"`` if the best lies at that end of the range."""
+        """``"lowest"`` or ``"highest"`` if the first key's best lies at that end of its range."""
         ends = dict(zip(self.ranges[0], ("lowest", "highest"), strict=True))
-        return ends.get(self.best.values[0])
+        return ends.get(self.best[0])
+
+    @property
+    def top(self) -> Place:
+        """The best place with its accuracies at full length, where these were measured."""
+        return next(p for p in (*self.finals, *self.points) if p.values == self.best)
+
+    @property
+    def found(self) -> dict[str, float]:
+        """The best value of every key."""
+        return dict(zip(self.keys, self.best, strict=True))
 
 
-@dataclass(frozen=True)
-class Arm:
+class Spent(BaseModel):
+    """What evaluations took, counted up as they are made.
+
+    Attributes:
+        trainings: networks trained to evaluate.
+        steps: their optimiser steps.
+        matchings: distilled sets made.
+        seconds: of the trainings when they were made, found in the store or not; not in the file,
+            which is free of the clock.
+    """
+
+    trainings: int = 0
+    steps: int = 0
+    matchings: int = 0
+    seconds: float = Field(0.0, exclude=True)
+
+
+class TunedRecipe(_Model):
     """One recipe tuned.
 
     Attributes:
         name: ``"scorer=el2n"``; empty without ``--over``.
         values: what ``--over`` set.
-        recipe: as it was.
-        stages: in order.
-        tuned: the recipe with the values found, its trainings at full length.
-        steps, whole_steps: optimiser steps of a training, as shortened and as in the recipe.
         error: why there is no result.
+        steps, whole_steps: optimiser steps of a training, as shortened and as in the recipe.
+        stages: its search; none where it failed.
+        cost: what it took.
     """
 
     name: str
-    values: Mapping[str, str]
-    recipe: Recipe | None
-    stages: tuple[Stage, ...] = ()
-    tuned: Recipe | None = None
+    values: dict[str, str]
+    error: str | None = None
     steps: int | None = None
     whole_steps: int | None = None
-    error: str | None = None
+    stages: tuple[OptionSearch, ...] = ()
+    cost: Spent = Spent()
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def found(self) -> dict[str, float]:
         """The best value of every key."""
-        stages = (zip(s.keys, s.best.values, strict=True) for s in self.stages)
-        return {key: value for stage in stages for key, value in stage}
+        return {key: value for search in self.stages for key, value in search.found.items()}
 
     @property
-    def top(self) -> Row:
+    def top(self) -> Place:
         """The best place of the last search, at full length where that was measured."""
         return self.stages[-1].top
 
-    @property
-    def seconds(self) -> float:
-        """Of all trainings when they were made."""
-        return sum(stage.cost.seconds for stage in self.stages)
+
+class HeldOut(_Model):
+    """The share of the training split that was held out, and samples on either side."""
+
+    share: float
+    fit: int
+    held_out: int
+
+
+class BestFound(_Model):
+    """The recipe that reached the highest mean: its name, values, best options and accuracy."""
+
+    name: str
+    values: dict[str, str]
+    found: dict[str, float]
+    accuracy: MeanAccuracy
+
+
+class TuningDocument(_Model):
+    """``tune.json``: free of the clock, accuracies in 0–1.
+
+    Attributes:
+        method, data, ipc, fraction, seed: of the recipe that is tuned.
+        key, also, finals, seeds, max_seeds, repeats: the settings.
+        validation: what was held out.
+        arms: one, or one a value of ``--over``.
+        recipe: tuned, its trainings at full length.
+    """
+
+    method: str
+    data: str
+    ipc: int | None
+    fraction: float | None
+    seed: int
+    key: str
+    also: tuple[str, ...]
+    finals: int
+    seeds: int
+    max_seeds: int
+    repeats: int
+    validation: HeldOut
+    arms: tuple[TunedRecipe, ...]
+    recipe: dict[str, Any] | None = None
 
     @property
-    def grid(self) -> dict[str, Any] | None:
-        """What :data:`GRID` places of the first stage would take at full length.
+    def top(self) -> TunedRecipe | None:
+        """The recipe whose search reached the highest mean; None if all failed."""
+        done = [arm for arm in self.arms if arm.error is None]
+        return max(done, key=lambda arm: arm.top.mean, default=None)
 
-        Under as many seeds as its best place had.
-        """
-        if not self.stages or self.stages[0].matched or not self.whole_steps:
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def best(self) -> BestFound | None:
+        """What :attr:`top` found."""
+        arm = self.top
+        if arm is None:
             return None
-        first = self.stages[0]
-        rows = (*first.rows, *first.finals)
-        each = first.cost.trainings / sum(len(row.accuracies) for row in rows)
-        trainings = round(GRID * len(first.best.accuracies) * each)
-        steps = trainings * self.whole_steps
-        return {"places": GRID, "trainings": trainings, "steps": steps}
+        accuracy = arm.top.accuracy
+        return BestFound(name=arm.name, values=arm.values, found=arm.found, accuracy=accuracy)
+
+    @property
+    def searches(self) -> list[tuple[TunedRecipe, OptionSearch]]:
+        """Every search with the recipe that it is of."""
+        return [(arm, search) for arm in self.arms for search in arm.stages]
+
+    @property
+    def keys(self) -> list[str]:
+        """Everything that was searched."""
+        return list(dict.fromkeys(key for _, search in self.searches for key in search.keys))
 
 
 @dataclass(frozen=True)
@@ -146,123 +226,27 @@ class Tuning:
     """Everything that was found.
 
     Attributes:
-        base: the recipe that is tuned.
-        settings: how.
-        data: name of the data set.
-        samples: of the part condensed and of the validation part.
-        arms: one, or one a value of ``--over``.
+        document: for ``tune.json``.
+        recipe: tuned; None if all failed.
         computed: stages not found in the store.
     """
 
-    base: Recipe
-    settings: Settings
-    data: str
-    samples: tuple[int, int]
-    arms: tuple[Arm, ...] = ()
-    computed: int = 0
-
-    @property
-    def best(self) -> Arm | None:
-        """The arm whose last search reached the highest mean; None if all failed."""
-        done = [arm for arm in self.arms if arm.error is None]
-        return max(done, key=lambda arm: arm.top.point.mean, default=None)
-
-    def to_json(self) -> dict[str, Any]:
-        """``tune.json``: free of the clock; accuracies in 0-1."""
-        settings, budget, best = self.settings, self.base.budget, self.best
-        return {
-            "method": self.base.method,
-            "data": self.data,
-            "ipc": budget.ipc,
-            "fraction": budget.fraction,
-            "seed": self.base.seed,
-            "key": settings.key,
-            "also": settings.also,
-            "design": "grid" if settings.grid is not None else settings.sampler,
-            "scan": settings.scan,
-            "finals": settings.finals,
-            "seeds": settings.seeds,
-            "max_seeds": settings.most,
-            "repeats": settings.repeats,
-            "validation": {
-                "share": settings.validation,
-                "fit": self.samples[0],
-                "held_out": self.samples[1],
-            },
-            "arms": [_arm_json(arm) for arm in self.arms],
-            "best": None
-            if best is None
-            else {
-                "name": best.name,
-                "values": dict(best.values),
-                "found": best.found,
-                "accuracy": _accuracy(best.top),
-            },
-            "recipe": None if best is None or best.tuned is None else best.tuned.to_dict(),
-        }
+    document: TuningDocument
+    recipe: Recipe | None
+    computed: int
 
 
-def _arm_json(arm: Arm) -> dict[str, Any]:
-    return {
-        "name": arm.name,
-        "values": dict(arm.values),
-        "error": arm.error,
-        "steps": arm.steps,
-        "whole_steps": arm.whole_steps,
-        "found": arm.found,
-        "stages": [_stage_json(stage) for stage in arm.stages],
-        "cost": {
-            "trainings": sum(s.cost.trainings for s in arm.stages),
-            "steps": sum(s.cost.steps for s in arm.stages),
-            "matchings": sum(s.cost.matchings for s in arm.stages),
-            "grid": arm.grid,
-        },
-    }
+def read_tuning(document: Mapping[str, Any], path: Path) -> TuningDocument:
+    """``document``, the contents of a ``tune.json`` in the folder ``path``, checked.
 
-
-def _stage_json(stage: Stage) -> dict[str, Any]:
-    shape, guessed = stage.shape, stage.guessed
-    return {
-        "keys": list(stage.keys),
-        "matched": stage.matched,
-        "ranges": [list(ends) for ends in stage.ranges],
-        "points": [
-            {
-                "values": list(row.values),
-                "accuracy": _accuracy(row),
-                "accuracies": list(row.accuracies),
-                "guess": row.guess,
-            }
-            for row in stage.rows
-        ],
-        "finals": [
-            {
-                "values": list(row.values),
-                "accuracy": _accuracy(row),
-                "accuracies": list(row.accuracies),
-            }
-            for row in stage.finals
-        ],
-        "best": list(stage.best.values),
-        "plateau": None if stage.plateau is None else list(stage.plateau),
-        "edge": stage.edge,
-        "stop": stage.stop,
-        "shape": None
-        if shape is None
-        else {"verdict": shape.verdict, "dents": list(shape.dents), "triples": shape.triples},
-        "guess": None
-        if guessed is None
-        else {
-            "curve": [list(pair) for pair in guessed.curve],
-            "best": guessed.best,
-            "rank_agreement": guessed.agreement,
-        },
-        "trainings": stage.cost.trainings,
-        "steps": stage.cost.steps,
-        "matchings": stage.cost.matchings,
-    }
-
-
-def _accuracy(row: Row) -> dict[str, Any]:
-    point = row.point
-    return {"mean": point.mean, "standard_error": point.standard_error, "n": len(point.values)}
+    Raises:
+        DataError: naming the first entry that is missing or wrong.
+    """
+    try:
+        return TuningDocument.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise DataError(
+            f"the tuning in {path} is damaged ({place}: {first['msg'].lower()}); make it again"
+        ) from None

@@ -1,4 +1,4 @@
-"""Optuna's samplers (extra ``tune``) over one or more real-valued options."""
+"""Optuna (extra ``tune``), for several options at once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any
 
 from condense import DISTRIBUTION
 from condense.errors import OptionError
-
-SAMPLERS = ("tpe", "random")
 
 
 def import_optuna() -> Any:
@@ -21,8 +19,8 @@ def import_optuna() -> Any:
         import optuna
     except ImportError:
         raise OptionError(
-            "the samplers tpe and random need Optuna, which is not installed; "
-            f"install the extra `tune` (pip install '{DISTRIBUTION}[tune]') or use --sampler golden"
+            "--also needs Optuna, which is not installed; install the extra `tune` "
+            f"(pip install '{DISTRIBUTION}[tune]') or leave --also out"
         ) from None
     return optuna
 
@@ -30,23 +28,22 @@ def import_optuna() -> Any:
 def sample(
     evaluate: Callable[[tuple[float, ...]], float],
     ranges: Sequence[tuple[float, float]],
-    sampler: str,
+    start: Sequence[float],
     trials: int,
     seed: int,
-    places: int,
 ) -> None:
-    """Call ``evaluate`` for ``trials`` places in ``ranges``, which the sampler chooses.
+    """Call ``evaluate`` for ``start`` and then for what Optuna's sampler asks for.
 
-    Equal arguments and results give equal places, so that a repeated call finds all of them in
-    the store.
+    That is the tree-structured Parzen estimator (Bergstra et al., 2011, "Algorithms for
+    Hyper-Parameter Optimization"). Equal arguments and results give equal places, so that a
+    repeated call finds all of them in the store.
 
     Args:
         evaluate: (values, one a range) → what is maximised.
         ranges: (lowest, highest) of each option.
-        sampler: one of :data:`SAMPLERS`.
-        trials: how many.
+        start: tried first, within the ranges.
+        trials: how many in all.
         seed: of the sampler.
-        places: decimals of the values.
 
     Raises:
         OptionError: if Optuna is not installed.
@@ -54,16 +51,13 @@ def sample(
     optuna = import_optuna()
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
-
-    def objective(trial: Any) -> float:
-        asked = [trial.suggest_float(str(i), low, high) for i, (low, high) in enumerate(ranges)]
-        rounded = (round(value, places) for value in asked)
-        pairs = zip(rounded, ranges, strict=True)
-        return evaluate(tuple(min(max(value, low), high) for value, (low, high) in pairs))
-
     try:
-        study = optuna.create_study(direction="maximize", sampler=samplers[sampler](seed=seed))
-        study.optimize(objective, n_trials=trials)
+        sampler = optuna.samplers.TPESampler(seed=seed)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        study.enqueue_trial({str(number): value for number, value in enumerate(start)})
+        for _ in range(trials):
+            trial = study.ask()
+            asked = (trial.suggest_float(str(i), *ends) for i, ends in enumerate(ranges))
+            study.tell(trial, evaluate(tuple(asked)))
     finally:
         optuna.logging.set_verbosity(verbosity)

@@ -1,258 +1,212 @@
-"""The highest place of a curve that is only known up to noise, with few evaluations.
+"""The highest place of a curve that is known up to noise: a scan, then a zoom on its plateau.
 
-Every place is evaluated under the same seeds 0, 1 …, so that places are compared in pairs. Two
-that are not told apart by more than their paired standard error get more seeds, up to a maximum.
+Every place is evaluated under the same seeds 0, 1 …, so that places are compared in pairs.
 """
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from statistics import fmean
 
-from condense.studies.tuning.curve import Point, ahead, plateau
+from condense.studies.tuning.result import OptionSearch, Place, Values, standard_error
+from condense.studies.tuning.sampling import sample
+from condense.studies.tuning.settings import Settings
 
-Evaluate = Callable[[float, int], float]  # (place, number of the seed) → figure, higher is better
-RATIO = (math.sqrt(5) - 1) / 2
+Evaluate = Callable[[Values, int], float]  # (place, number of the seed) → accuracy, 0–1
+Ends = tuple[float, float]
+
+SCAN = 10  # places of the scan
+ZOOMS = 2  # times that the distance of places around the plateau is halved
+CROWD = 4  # intervals of a plateau that is too wide to halve
+NEAR = 0.05  # of a range: finals closer than this are one
 
 # why a search ended
-NARROW, NOISE, LIMIT, DONE = "narrow", "noise", "limit", "done"
+NARROW, NOISE, DONE = "narrow", "noise", "done"
 
 
-@dataclass(frozen=True)
-class Search:
-    """What a search found.
+class Paired:
+    """Accuracies by place and seed, each evaluated once.
 
-    Attributes:
-        points: everything evaluated, by place.
-        best: the highest mean.
-        plateau: the evaluated places around it that it is not ahead of.
-        bracket: the interval it was narrowed to.
-        stop: ``narrow`` (the tolerance is reached), ``noise`` (the places left cannot be told
-            apart), ``limit`` (of evaluations), or ``done`` where nothing was narrowed.
-        evaluations: places × seeds.
+    Args:
+        evaluate: called with seeds 0, 1 … of every place.
     """
 
-    points: tuple[Point, ...]
-    best: Point
-    plateau: tuple[float, float]
-    bracket: tuple[float, float]
-    stop: str
-    evaluations: int
-
-
-class _Spent(Exception):
-    """The limit of evaluations is reached."""
-
-
-class _Table:
-    """What was evaluated so far, and how much of it is allowed."""
-
-    def __init__(self, evaluate: Evaluate, seeds: int, most: int, limit: int | None = None) -> None:
+    def __init__(self, evaluate: Evaluate) -> None:
         self.evaluate = evaluate
-        self.seeds, self.most, self.limit = seeds, max(seeds, most), limit
-        self.values: dict[float, list[float]] = {}
+        self.found: dict[Values, list[float]] = {}
+
+    def measure(self, values: Values, seeds: int) -> Place:
+        """The place ``values`` under at least ``seeds`` seeds."""
+        found = self.found.setdefault(values, [])
+        while len(found) < seeds:
+            found.append(self.evaluate(values, len(found)))
+        return Place(values=values, accuracies=tuple(found))
 
     @property
-    def evaluations(self) -> int:
-        return sum(map(len, self.values.values()))
+    def places(self) -> tuple[Place, ...]:
+        """Everything evaluated, by value."""
+        ordered = sorted(self.found.items())
+        return tuple(Place(values=v, accuracies=tuple(found)) for v, found in ordered)
 
-    @property
-    def points(self) -> list[Point]:
-        """Of the places with as many values as any place has at first, by place."""
-        whole = [(at, v) for at, v in sorted(self.values.items()) if len(v) >= self.seeds]
-        return [Point(at, tuple(v)) for at, v in whole or sorted(self.values.items())]
+    def settle(self, most: int) -> None:
+        """``most`` seeds for the highest place and its rivals, until nothing changes.
 
-    def point(self, at: float, seeds: int | None = None) -> Point:
-        """The place ``at`` under at least ``seeds`` seeds.
-
-        Raises:
-            _Spent: if that takes more evaluations than are allowed.
+        Rivals are those that it is not ahead of; without any it needs no further seeds.
         """
-        values = self.values.get(at, [])
-        while len(values) < (seeds or self.seeds):
-            if self.limit is not None and self.evaluations >= self.limit:
-                raise _Spent
-            values.append(self.evaluate(at, len(values)))
-            self.values[at] = values
-        return Point(at, tuple(values))
-
-    def ahead(self, one: float, other: float) -> int:
-        """:func:`condense.studies.tuning.curve.ahead`, with seeds added while neither is."""
-        seeds = self.seeds
         while True:
-            found = ahead(self.point(one, seeds), self.point(other, seeds))
-            seeds = 1 + min(len(self.values[one]), len(self.values[other]))
-            if found or seeds > self.most:
-                return found
-
-    def settle(self) -> None:
-        """All seeds for the highest place and those it is not ahead of, until nothing changes."""
-        while True:
-            points = self.points
-            best = max(points, key=lambda p: p.mean)
-            rivals = [p for p in points if ahead(best, p) <= 0]
-            short = [p for p in rivals if len(p.values) < self.most]
+            best = highest(self.places)
+            rivals = [p for p in self.places if not ahead(best, p)]
+            short = [p for p in rivals if len(p.accuracies) < most]
             if len(rivals) == 1 or not short:
                 return
             for rival in short:
-                self.point(rival.at, self.most)
-
-    def result(self, bracket: tuple[float, float], stop: str) -> Search:
-        points = self.points
-        best = max(points, key=lambda p: p.mean)
-        width = plateau(points, best)
-        return Search(tuple(points), best, width, bracket, stop, self.evaluations)
+                self.measure(rival.values, most)
 
 
-def golden_section(
-    evaluate: Evaluate,
-    low: float,
-    high: float,
-    *,
-    tolerance: float,
-    seeds: int = 1,
-    most: int = 1,
-    scan: int = 0,
-    limit: int | None = None,
-    places: int | None = None,
-) -> Search:
-    """The maximum of a curve over [low, high], by golden section, for a curve with one top there.
+def highest(places: Sequence[Place]) -> Place:
+    """The one of the highest mean."""
+    return max(places, key=lambda place: place.mean)
 
-    With ``scan`` places at equal distances first, several tops do no harm: narrowing starts from
-    the highest of them and those that it is not ahead of, between the neighbours of these.
 
-    Without noise the bracket shrinks by 0.618 a new place, as in the textbook. Two inner places
-    that ``most`` seeds do not tell apart decide nothing, so both ends stay, and the middle between
-    them is asked: above both, the top lies between them; told apart from neither, narrowing stops
-    and the plateau is the answer. An end of the range that the last bracket still reaches is
-    evaluated too, since the top may lie there.
+def ahead(one: Place, other: Place) -> bool:
+    """Whether ``one`` is above ``other`` by more than the standard error of their difference.
+
+    Seed by seed, over the seeds that both have; a single one is trusted.
+    """
+    gains = [a - b for a, b in zip(one.accuracies, other.accuracies, strict=False)]
+    return fmean(gains) > (standard_error(gains) or 0.0)
+
+
+def plateau(places: Sequence[Place], best: Place) -> tuple[int, int]:
+    """First and last number of the places around ``best``, without a gap, not behind it.
 
     Args:
-        evaluate: called at most once for a place and a seed, never outside [low, high].
-        tolerance: width of the bracket to stop at.
+        places: of a single option, by value.
+        best: one of them.
+    """
+    first = last = places.index(best)
+    while first > 0 and not ahead(best, places[first - 1]):
+        first -= 1
+    while last < len(places) - 1 and not ahead(best, places[last + 1]):
+        last += 1
+    return first, last
+
+
+def finalists(places: Sequence[Place], ranges: Sequence[Ends], count: int) -> list[Place]:
+    """The ``count`` highest, each :data:`NEAR` its range's width away from every higher one."""
+
+    def distinct(one: Place, other: Place) -> bool:
+        ways = zip(one.values, other.values, ranges, strict=True)
+        return any(abs(a - b) >= NEAR * (high - low) for a, b, (low, high) in ways)
+
+    kept: list[Place] = []
+    for place in sorted(places, key=lambda p: -p.mean):
+        if len(kept) < count and all(distinct(place, other) for other in kept):
+            kept.append(place)
+    return sorted(kept, key=lambda p: p.values)
+
+
+def scan_and_zoom(table: Paired, ends: Ends, seeds: int, most: int) -> str:
+    """Fill ``table`` with places of one option: at equal distances, then around the plateau.
+
+    A curve may have several tops; the scan finds which is the highest. The intervals that touch
+    the plateau are then halved, twice. Where it reaches over more than :data:`CROWD` of them, noise
+    hides the top, and nothing is gained by halving.
+
+    Args:
+        table: of the accuracies.
+        ends: of the range.
         seeds, most: seeds of every place, and of those that are hard to tell apart.
-        scan: places evaluated first, at least 3; 0 for none, as in the textbook.
-        limit: evaluations (places × seeds) at most; None for as many as it takes.
-        places: decimals that places are rounded to; None for none.
+
+    Returns:
+        :data:`NARROW` or :data:`NOISE`.
     """
-    table = _Table(evaluate, seeds, most, limit)
-    narrowing = _Narrowing(table, low, high, places)
-    try:
-        if scan:
-            narrowing.start(spaced(low, high, scan, places))
-        stop = narrowing.run(tolerance)
-        for end in {low, high} & {narrowing.low, narrowing.high}:
-            table.point(end)
-        table.settle()
-    except _Spent:
-        stop = LIMIT
-    return table.result((narrowing.low, narrowing.high), stop)
+    low, high = ends
+    width = (high - low) / (SCAN - 1)
+    new = [rounded(low + i * width, ends) for i in range(SCAN)]
+    for _ in range(ZOOMS + 1):
+        for value in new:
+            table.measure((value,), seeds)
+        table.settle(most)
+        places = table.places
+        first, last = plateau(places, highest(places))
+        touching = [place.values[0] for place in places[max(first - 1, 0) : last + 2]]
+        if len(touching) - 1 > CROWD:
+            return NOISE
+        pairs = itertools.pairwise(touching)
+        new = [rounded((left + right) / 2, ends) for left, right in pairs]
+    return NARROW
 
 
-class _Narrowing:
-    """The bracket [low, high] with its two inner places."""
-
-    def __init__(self, table: _Table, low: float, high: float, places: int | None) -> None:
-        self.table, self.places = table, places
-        self.low, self.high = self.range = (low, high)
-        self._divide()
-
-    def start(self, places: Sequence[float]) -> None:
-        """The bracket between the neighbours of the plateau of ``places``."""
-        for at in places:
-            self.table.point(at)
-        self.table.settle()
-        points = self.table.points
-        top = plateau(points, max(points, key=lambda p: p.mean))
-        self.low = max((at for at in places if at < top[0]), default=top[0])
-        self.high = min((at for at in places if at > top[1]), default=top[1])
-        self._divide()
-
-    def _divide(self) -> None:
-        width = RATIO * (self.high - self.low)
-        self.left, self.right = self.high - width, self.low + width
-
-    def run(self, tolerance: float) -> str:
-        while self.high - self.low > tolerance:
-            left, right = self._place(self.left), self._place(self.right)
-            found = self.table.ahead(left, right)
-            if found == 0:
-                middle = self._place((self.left + self.right) / 2)
-                over = self.table.ahead(middle, left), self.table.ahead(middle, right)
-                if over == (1, 1):
-                    self.low, self.high = self.left, self.right
-                    self._divide()
-                    continue
-                found = {(0, 1): 1, (1, 0): -1}.get(over, 0)
-                if found == 0:
-                    return NOISE
-            self._drop_right() if found > 0 else self._drop_left()
-        return NARROW
-
-    def _place(self, at: float) -> float:
-        rounded = at if self.places is None else round(at, self.places)
-        return min(max(rounded, self.range[0]), self.range[1])
-
-    def _drop_right(self) -> None:
-        self.high, self.right = self.right, self.left
-        self.left = self.high - RATIO * (self.high - self.low)
-
-    def _drop_left(self) -> None:
-        self.low, self.left = self.left, self.right
-        self.right = self.low + RATIO * (self.high - self.low)
+def rounded(value: float, ends: Ends) -> float:
+    """To three digits, within the range."""
+    return min(max(float(f"{value:.3g}"), ends[0]), ends[1])
 
 
-def climb(
-    evaluate: Evaluate,
-    start: float,
-    step: float,
-    low: float,
-    high: float,
-    *,
-    seeds: int = 1,
-    most: int = 1,
-    places: int = 6,
-) -> Search:
-    """The highest of ``start`` and its neighbours a ``step`` away, followed uphill.
+def search(
+    short: Evaluate,
+    full: Evaluate | None,
+    ranges: tuple[Ends, ...],
+    start: Values,
+    s: Settings,
+    seed: int,
+) -> OptionSearch:
+    """Short trainings at many places, then full ones at the best of these.
 
-    Goes on while the highest place is the outermost one evaluated, up to [low, high].
+    Args:
+        short, full: accuracies by short trainings and at full length; None without finals.
+        ranges: of every option.
+        start: where they stand now.
+        s: how to search.
+        seed: of Optuna's sampler.
+
+    Raises:
+        OptionError: if there are several options and Optuna is not installed.
     """
-    table = _Table(evaluate, seeds, most)
+    table = Paired(short)
+    if len(s.keys) == 1:
+        stop = scan_and_zoom(table, ranges[0], s.seeds, s.most)
+    else:
 
-    def place(number: int) -> float:
-        return round(min(max(start + number * step, low), high), places)
+        def mean(values: Values) -> float:
+            place = tuple(map(rounded, values, ranges))
+            return table.measure(place, s.seeds).mean
 
-    first = last = 0
-    table.point(place(0))
-    while True:
-        best = max(table.points, key=lambda p: p.mean).at
-        if best == place(first) > place(first - 1):
-            first -= 1
-            table.point(place(first))
-        if best == place(last) < place(last + 1):
-            last += 1
-            table.point(place(last))
-        best = max(table.points, key=lambda p: p.mean).at
-        inside = (
-            place(first) < best or place(first) <= low,
-            place(last) > best or place(last) >= high,
-        )
-        if all(inside):
-            table.settle()
-            return table.result((place(first), place(last)), DONE)
+        sample(mean, ranges, tuple(map(rounded, start, ranges)), s.trials, seed)
+        stop = DONE
+    places = table.places
+    best = highest(places)
+    finals: tuple[Place, ...] = ()
+    if full is not None:
+        again = Paired(full)
+        for place in finalists(places, ranges, s.finals):
+            again.measure(place.values, s.seeds)
+        finals = again.places
+        best = _decided(best, finals, places)
+    width = None
+    if len(s.keys) == 1:
+        first, last = plateau(places, best)
+        width = places[first].values[0], places[last].values[0]
+    return OptionSearch(
+        keys=s.keys,
+        matched=s.matched,
+        ranges=ranges,
+        points=places,
+        finals=finals,
+        best=best.values,
+        plateau=width,
+        stop=stop,
+    )
 
 
-def sweep(evaluate: Evaluate, places: Sequence[float], seeds: int) -> Search:
-    """Every one of ``places`` under ``seeds`` seeds."""
-    table = _Table(evaluate, seeds, seeds)
-    for at in places:
-        table.point(at)
-    return table.result((min(places), max(places)), DONE)
+def _decided(best: Place, finals: Sequence[Place], places: Sequence[Place]) -> Place:
+    """``best``, or the highest of ``finals`` if that is ahead of it there.
 
-
-def spaced(low: float, high: float, count: int, places: int | None = None) -> list[float]:
-    """``count`` ≥ 2 places from ``low`` to ``high`` at equal distances, both included."""
-    found = [low + (high - low) * i / (count - 1) for i in range(count)]
-    rounded = found if places is None else [round(at, places) for at in found]
-    return [min(max(at, low), high) for at in rounded]
+    Trainings at full length turn the order of short ones only beyond noise.
+    """
+    won = highest(finals)
+    leader = next(place for place in finals if place.values == best.values)
+    if not ahead(won, leader):
+        return best
+    return next(place for place in places if place.values == won.values)

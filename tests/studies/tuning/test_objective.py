@@ -15,11 +15,13 @@ from condense.resolve import Request, resolve
 from condense.studies.tuning.objective import (
     Objective,
     declared_range,
+    option_value,
     selection_plan,
     shortened,
     training_steps,
     with_options,
 )
+from condense.studies.tuning.result import Spent
 
 KEY = "selector.beta"
 
@@ -28,7 +30,7 @@ KEY = "selector.beta"
 def make(host, digits, tmp_path, tiny):
     """An objective on tiny digits, with options changed."""
 
-    def objective(data=None, ipc=5, **options):
+    def objective(data=None, ipc=5, key=KEY, matched=False, **options):
         given = tiny | {k.replace("__", "."): v for k, v in options.items()}
         for stage in {"scorer", "matcher"} & set(options):  # whose options are others
             given = {k: v for k, v in given.items() if not k.startswith(f"{stage}.")}
@@ -41,7 +43,7 @@ def make(host, digits, tmp_path, tiny):
             return Pipeline(recipe, host, **tools, **more)
 
         part = hold_out(data or digits, 0.2, torch.Generator().manual_seed(0))
-        return Objective(bind, host, recipe, part)
+        return Objective(bind, host, recipe, part, (key,), matched, Spent())
 
     return objective
 
@@ -57,24 +59,24 @@ def test_the_range_ends_at_the_last_window_that_fits(make, unit, ipc):
         return all(start + ipc <= n for start, n in zip(starts, sizes, strict=True))
 
     highest = max(t for t in range(1000) if fits(t))
-    assert objective.range_of(KEY) == (0.0, highest / 1000)
+    assert objective.range_of() == (0.0, highest / 1000)
 
 
 def test_ends_that_are_asked_for_are_tried(make):
     objective = make(ipc=40, scorer="random")
-    assert objective.range_of(KEY, (0.1, 0.2)) == (0.1, 0.2)
+    assert objective.range_of((0.1, 0.2)) == (0.1, 0.2)
     with pytest.raises(DataError, match=r"lower selector\.beta to at most"):
-        objective.range_of(KEY, (0.1, 0.9))
+        objective.range_of((0.1, 0.9))
 
 
 def test_an_option_without_bounds_takes_those_asked_for(make):
-    assert make(scorer="random").range_of("matcher.image_lr", (1.0, 9.0)) == (1.0, 9.0)
+    assert make(scorer="random", key="matcher.image_lr").range_of((1.0, 9.0)) == (1.0, 9.0)
 
 
 @pytest.mark.parametrize(
     ("key", "part"),
     [
-        ("selector", "selector is no STAGE.OPTION, for example selector.beta"),
+        ("selector", "selector is no STAGE.OPTION; name the stage"),
         ("selektor.beta", "no STAGE.OPTION"),
         ("selector.betta", "selector 'window' has no option betta; did you mean 'beta'?"),
         ("selector.unit", "selector.unit is not a real number"),
@@ -91,24 +93,25 @@ def test_bounds_that_are_excluded_are_moved_inside(make):
     recipe = make().recipe
     assert declared_range(recipe, KEY) == (0.0, 0.999)  # ge 0, lt 1
     assert declared_range(recipe, "policy.alpha") == (0.0, 1.0)
+    assert option_value(recipe, "policy.alpha") == recipe["policy"].options.alpha
 
 
 def test_shortened_trainings_keep_the_rest_of_the_recipe(host, make):
     recipe = make(evaluator__steps=40, evaluator__repeats=3, matcher__iterations=20).recipe
-    short = shortened(host, recipe, 50, 0.25, None, 2)
+    short = shortened(host, recipe, 50, 0.25, 2)
     assert (short["evaluator"].options.steps, short["evaluator"].options.repeats) == (10, 2)
     assert short["matcher"].options.iterations == 5
     back = {"evaluator.steps": 40, "evaluator.repeats": 3, "matcher.iterations": 20}
     assert with_options(host, short, back).to_dict() == recipe.to_dict()
-    assert training_steps(shortened(host, recipe, 50, 1.0, 7, 1), 50) == 7
+    assert training_steps(shortened(host, recipe, 50, 1.0, 1), 50) == 40
     epochs = with_options(host, recipe, {"evaluator.steps": None, "evaluator.epochs": 9})
     # 9 + 1 epochs of ⌈50 / 64⌉ = 1 batch
-    assert training_steps(shortened(host, epochs, 50, 0.5, None, 1), 50) == 5
+    assert training_steps(shortened(host, epochs, 50, 0.5, 1), 50) == 5
 
 
 def test_a_selection_is_trained_on_as_it_is_under_one_fixed_augmentation(make):
     objective = make(scorer="random", evaluator__repeats=1)
-    pipeline = objective.pipeline({KEY: 0.4}, 2)
+    pipeline = objective.pipeline((0.4,), 2)
     trial = selection_plan(pipeline)
     training = trial.arm.draw(0)
     indices = pipeline.selection.indices
@@ -117,7 +120,7 @@ def test_a_selection_is_trained_on_as_it_is_under_one_fixed_augmentation(make):
     assert [a.name for a in trial.augmentations] == ["dsa"]  # the last of simple, dsa
     assert pipeline.recipe.seed == 2
     assert pipeline.shared_seed == 0
-    other = make(scorer="random", augmentation="simple").pipeline({KEY: 0.4})
+    other = make(scorer="random", augmentation="simple").pipeline((0.4,))
     assert [a.name for a in selection_plan(other).augmentations] == ["simple"]
 
 
@@ -125,18 +128,21 @@ def test_it_is_what_a_method_without_matching_is_worth(make):
     """Against the evaluation of the condensed set of a method that only selects."""
     from condense.engine.evaluation import condensed_plan
 
-    objective = make(scorer="random", matcher="none", augmentation="simple", evaluator__steps=20)
-    value = objective.selected({KEY: 0.5}, 1)
-    pipeline = objective.pipeline({KEY: 0.5}, 1)
+    options = {"scorer": "random", "matcher": "none", "augmentation": "simple"}
+    objective = make(**options, evaluator__steps=20)
+    value = objective((0.5,), 1)
+    pipeline = objective.pipeline((0.5,), 1)
     assert value == evaluate(pipeline, condensed_plan(pipeline, pipeline.condensed)).mean
-    assert (objective.cost.trainings, objective.cost.steps) == (2, 40)  # two networks
-    assert objective.matched({KEY: 0.5}, 1) == value
-    assert objective.cost.matchings == 1
+    spent = objective.spent
+    assert (spent.trainings, spent.steps, spent.matchings) == (2, 40, 0)  # two networks
+    matched = make(**options, matched=True, evaluator__steps=20)
+    assert matched((0.5,), 1) == value
+    assert matched.spent.matchings == 1
 
 
 def test_only_the_fit_part_is_scored_and_the_test_split_is_out_of_reach(make, digits):
     objective = make()
-    pipeline = objective.pipeline({KEY: 0.5})
+    pipeline = objective.pipeline((0.5,))
     assert len(pipeline.scores.values) == len(objective.data) < len(digits)
     flipped = replace(digits, test=replace(digits.test, labels=9 - digits.test.labels))
     same = make(data=flipped)

@@ -16,24 +16,53 @@ from condense.recipe import read_recipe
 from condense.resolve import Request, resolve
 from condense.studies.ablation.design import Cell, make_cell
 from condense.studies.tuning.files import OWNED, in_words, to_csv, tuning_folder, write_tuning
-from condense.studies.tuning.objective import Cost
-from condense.studies.tuning.result import Arm, Row, Stage, Tuning
+from condense.studies.tuning.result import (
+    HeldOut,
+    OptionSearch,
+    Place,
+    TunedRecipe,
+    Tuning,
+    TuningDocument,
+    read_tuning,
+)
 from condense.studies.tuning.run import tune
 from condense.studies.tuning.settings import Settings
 
-SMALL = Settings("selector.beta", seeds=2, most=3, share=1.0, scan=3, tolerance=0.3)
+SMALL = Settings("selector.beta", seeds=2, most=3, share=1.0)
+
+
+@pytest.fixture(autouse=True)
+def few_places(monkeypatch):
+    """4 places and a zoom once: the rules are the same."""
+    monkeypatch.setattr("condense.studies.tuning.search.SCAN", 4)
+    monkeypatch.setattr("condense.studies.tuning.search.ZOOMS", 1)
 
 
 @pytest.fixture(scope="module")
-def bench(host, digits, tiny, tmp_path_factory):
-    """Tunes tiny digits; gives the result and the store."""
-    stores = tmp_path_factory.mktemp("stores")
+def request_of(tiny):
+    """A tiny request that scores at random, with options changed."""
     small = {k: v for k, v in tiny.items() if not k.startswith("scorer.")} | {"scorer": "random"}
 
-    def go(settings=SMALL, data=digits, store="store", over=None, **options):
+    def make(**options):
         given = small | {k.replace("__", "."): v for k, v in options.items()}
-        assignments = tuple((tuple(key.split(".")), value) for key, value in given.items())
-        request = Request(assignments=assignments)
+        return Request(assignments=tuple((tuple(k.split(".")), v) for k, v in given.items()))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def resolved(host, request_of):
+    """The recipe of that request."""
+    return lambda **options: resolve(host, request_of(**options))
+
+
+@pytest.fixture(scope="module")
+def bench(host, digits, request_of, tmp_path_factory):
+    """Tunes tiny digits; gives the result."""
+    stores = tmp_path_factory.mktemp("stores")
+
+    def go(settings=SMALL, data=digits, store="store", over=None, **options):
+        request = request_of(**options)
         base = resolve(host, request)
         kept = Store(stores / store)
         tools = {"store": kept, "device": torch.device("cpu"), "progress": SilentProgress()}
@@ -51,12 +80,12 @@ def bench(host, digits, tiny, tmp_path_factory):
 
 
 def test_the_test_split_makes_no_difference(bench, digits):
-    settings = replace(SMALL, grid=3)
-    result = bench(settings)
+    settings = replace(SMALL, bounds=(0.0, 0.5), most=2)
+    result = bench(settings).document.model_dump()  # without the seconds
     flipped = replace(digits, test=replace(digits.test, labels=9 - digits.test.labels))
-    assert bench(settings, data=flipped, store="flipped").to_json() == result.to_json()
+    assert bench(settings, data=flipped, store="flipped").document.model_dump() == result
     without = bench(settings, data=digits.without_test(), store="none")
-    assert without.to_json() == result.to_json()
+    assert without.document.model_dump() == result
 
 
 def test_a_second_call_computes_nothing_and_says_the_same(bench):
@@ -64,131 +93,116 @@ def test_a_second_call_computes_nothing_and_says_the_same(bench):
     second = bench(store="again")
     assert first.computed > 0
     assert second.computed == 0
-    assert second.to_json() == first.to_json()
-    assert second.arms[0].stages[0].cost == first.arms[0].stages[0].cost
+    assert second.document == first.document
+    (arm,) = first.document.arms
+    assert arm.cost.seconds > 0
 
 
-def test_the_recipe_is_whole_and_holds_what_was_found(bench, tmp_path, host):
+def test_the_recipe_is_whole_and_holds_what_was_found(bench, resolved, tmp_path, host):
     settings = replace(SMALL, share=0.5)
     result = bench(settings, evaluator__steps=8, evaluator__repeats=3)
-    arm = result.arms[0]
+    arm = result.document.arms[0]
     assert (arm.steps, arm.whole_steps) == (4, 8)
-    value = arm.stages[0].best.values[0]
+    value = arm.stages[0].best[0]
     assert arm.found == {"selector.beta": value}
     write_tuning(result, tmp_path / "out")
     again = resolve(host, Request(recipe=read_recipe(tmp_path / "out" / "recipe.toml")))
-    changed = {"selector": {**result.base["selector"].table, "beta": value}}
-    assert again.to_dict() == result.base.to_dict() | changed
+    base = resolved(evaluator__steps=8, evaluator__repeats=3)
+    changed = {"selector": {**base["selector"].table, "beta": value}}
+    assert again.to_dict() == base.to_dict() | changed
 
 
 def test_costs_by_hand(bench):
     settings = replace(SMALL, share=0.5, repeats=2, finals=0)
-    (arm,) = bench(settings, evaluator__steps=8).arms
-    stage = arm.stages[0]
-    evaluations = sum(len(row.accuracies) for row in stage.rows)
-    assert stage.cost.trainings == 2 * evaluations
-    assert stage.cost.steps == 4 * stage.cost.trainings
-    seeds = len(stage.best.accuracies)
-    assert arm.grid == {"places": 10, "trainings": 10 * 2 * seeds, "steps": 8 * 10 * 2 * seeds}
-    assert stage.cost.seconds > 0
+    (arm,) = bench(settings, evaluator__steps=8).document.arms
+    evaluations = sum(len(place.accuracies) for place in arm.stages[0].points)
+    assert arm.cost.trainings == 2 * evaluations
+    assert arm.cost.steps == 4 * arm.cost.trainings
+    assert arm.cost.matchings == 0
+    assert arm.cost.seconds > 0
 
 
 def test_the_finals_at_full_length_decide(bench):
     settings = replace(SMALL, share=0.25, finals=2)
-    (arm,) = bench(settings, evaluator__steps=12).arms
-    (short,) = bench(replace(settings, finals=0), evaluator__steps=12).arms
-    stage, before = arm.stages[0], short.stages[0]
-    assert [(r.values, r.accuracies) for r in stage.rows] == [
-        (r.values, r.accuracies) for r in before.rows
-    ]
+    result = bench(settings, evaluator__steps=12)
+    (arm,) = result.document.arms
+    (short,) = bench(replace(settings, finals=0), evaluator__steps=12).document.arms
+    found, before = arm.stages[0], short.stages[0]
+    assert found.points == before.points
     assert before.finals == ()
-    one, two = stage.finals
-    assert two.values[0] - one.values[0] >= settings.tolerance / 2
-    assert before.best.values in (one.values, two.values)
-    leader = one if one.values == before.best.values else two
+    one, two = found.finals
+    low, high = found.ranges[0]
+    assert two.values[0] - one.values[0] >= 0.05 * (high - low)
+    assert before.best in (one.values, two.values)
+    leader = one if one.values == before.best else two
     other = two if leader is one else one
     gains = [a - b for a, b in zip(other.accuracies, leader.accuracies, strict=True)]
     # two seeds: the standard error of their mean is half their distance
     overtaken = sum(gains) / 2 > abs(gains[0] - gains[1]) / 2
-    assert stage.best.values == (other if overtaken else leader).values
-    assert stage.top in stage.finals
-    assert arm.found == {"selector.beta": stage.top.values[0]}
+    assert found.best == (other if overtaken else leader).values
+    assert found.top in found.finals
+    assert arm.found == {"selector.beta": found.top.values[0]}
     # two finals, two seeds, one network each
-    assert stage.cost.trainings == before.cost.trainings + 4
-    assert stage.cost.steps == before.cost.steps + 4 * 12
-    # at full length they are what a grid of that length says
-    grid = replace(settings, share=1.0, grid=2, bounds=(one.values[0], two.values[0]))
-    rows = bench(grid, evaluator__steps=12).arms[0].stages[0].rows
-    assert [r.accuracies for r in rows] == [one.accuracies, two.accuracies]
-    lines = list(csv.DictReader(io.StringIO(to_csv(bench(settings, evaluator__steps=12)))))
-    assert [float(x["selector.beta"]) for x in lines if x["best"] == "1"] == [stage.top.values[0]]
+    assert arm.cost.trainings == short.cost.trainings + 4
+    assert arm.cost.steps == short.cost.steps + 4 * 12
+    # at full length they are what a search of that length says
+    ends = (one.values[0], two.values[0])
+    points = bench(replace(settings, share=1.0, bounds=ends), evaluator__steps=12)
+    whole = {p.values: p.accuracies[:2] for p in points.document.arms[0].stages[0].points}
+    assert [whole[p.values] for p in found.finals] == [one.accuracies, two.accuracies]
+    lines = list(csv.DictReader(io.StringIO(to_csv(result.document))))
+    assert [float(x["selector.beta"]) for x in lines if x["best"] == "1"] == [found.top.values[0]]
     assert [x["full_length"] for x in lines][-2:] == ["1", "1"]
 
 
-def test_a_grid_has_the_places_asked_for_under_the_same_seeds(bench):
-    result = bench(replace(SMALL, grid=4, bounds=(0.0, 0.6)))
-    stage = result.arms[0].stages[0]
-    assert [row.values for row in stage.rows] == [(0.0,), (0.2,), (0.4,), (0.6,)]
-    assert {len(row.accuracies) for row in stage.rows} == {2}
-    assert stage.ranges == ((0.0, 0.6),)
-    assert all(row.guess is not None for row in stage.rows)
-    assert {row.values[0] for row in stage.rows} <= {at for at, _ in stage.guessed.curve}
+def test_an_option_of_matching_is_tuned_by_whole_runs(bench):
+    settings = Settings("policy.alpha", seeds=1, most=1, share=1.0)
+    (arm,) = bench(settings).document.arms
+    (found,) = arm.stages
+    assert found.matched
+    assert found.ranges == ((0.0, 1.0),)
+    assert arm.cost.matchings == len(found.points) > 4
 
 
-def test_alpha_is_searched_around_its_value_with_matching(bench):
-    settings = replace(SMALL, also="policy.alpha", step=0.3, seeds=1, most=1)
-    result = bench(settings, policy__alpha=0.6)
-    first, second = result.arms[0].stages
-    assert (first.matched, second.matched) == (False, True)
-    tried = [row.values[0] for row in second.rows]
-    assert {0.3, 0.6, 0.9} <= set(tried) <= {0.0, 0.3, 0.6, 0.9, 1.0}
-    assert second.cost.matchings == len(tried)
-    found = result.arms[0].found
-    assert result.arms[0].tuned["policy"].options.alpha == found["policy.alpha"]
-    assert result.arms[0].tuned["selector"].options.beta == first.best.values[0]
-
-
-@pytest.mark.parametrize("also", [None, "policy.alpha"])
-def test_optuna_searches_alone_or_jointly_and_repeats(bench, also):
+def test_several_options_are_searched_jointly_and_the_same_again(bench, resolved):
     pytest.importorskip("optuna")
-    settings = replace(SMALL, sampler="tpe", trials=3, seeds=1, most=1, also=also)
-    one = bench(settings)
-    (stage,) = one.arms[0].stages
-    assert stage.matched == (also is not None)
-    assert len(stage.keys) == len(one.arms[0].found) == 1 + (also is not None)
-    assert len(stage.rows) == 3
-    again = bench(settings)
-    assert (again.computed, again.to_json()) == (0, one.to_json())
+    settings = replace(SMALL, also=("policy.alpha",), trials=3, seeds=1, most=1)
+    one = bench(settings, policy__alpha=0.6)
+    (arm,) = one.document.arms
+    (found,) = arm.stages
+    assert found.matched
+    assert found.keys == ("selector.beta", "policy.alpha")
+    assert arm.cost.matchings == len(found.points) == 3
+    base = resolved(policy__alpha=0.6)
+    start = (base["selector"].options.beta, 0.6)
+    assert start in [place.values for place in found.points]
+    assert one.recipe["policy"].options.alpha == arm.found["policy.alpha"]
+    assert one.recipe["selector"].options.beta == arm.found["selector.beta"]
+    again = bench(settings, policy__alpha=0.6)
+    assert (again.computed, again.document) == (0, one.document)
 
 
-def test_over_keeps_a_failure_in_its_arm_and_picks_the_best(bench):
-    result = bench(over=("selector", ["window", "random"]))
-    window, random = result.arms
+def test_over_keeps_a_failure_beside_its_name_and_picks_the_best(bench):
+    document = bench(over=("selector", ["window", "random"])).document
+    window, random = document.arms
     assert window.name == "selector=window"
     assert "selector 'random' has no option beta" in random.error
-    assert result.best is window
+    assert document.top is window
     with pytest.raises(OptionError, match="has no option beta"):
         bench(selector="random")
 
 
-def test_over_goes_by_the_last_search(bench):
-    base = bench().base
-    ahead_at_first = (stage_of((0.5, (0.9,)), best=0), stage_of((0.5, (0.7,)), best=0))
-    ahead_at_last = (stage_of((0.5, (0.8,)), best=0), stage_of((0.5, (0.85,)), best=0))
-    arms = [
-        Arm(name, {}, base, tuple(replace(s, cost=Cost()) for s in stages), base)
-        for name, stages in (("one", ahead_at_first), ("two", ahead_at_last))
-    ]
-    result = Tuning(base, SMALL, "digits", (8, 2), tuple(arms))
-    assert result.best is arms[1]
-    best = result.to_json()["best"]
-    assert (best["name"], best["accuracy"]["mean"]) == ("two", 0.85)
+def test_over_goes_by_accuracies_at_full_length():
+    one = search_of((0.5, (0.9,)), best=0.5, finals=(Place(values=(0.5,), accuracies=(0.8,)),))
+    two = search_of((0.5, (0.7,)), best=0.5, finals=(Place(values=(0.5,), accuracies=(0.85,)),))
+    best = document_of(one, two).best
+    assert (best.name, best.accuracy.mean) == ("arm 1", 0.85)
 
 
 @pytest.mark.parametrize("key", ["policy", "matcher.iterations"])
 def test_what_only_matching_reads_cannot_be_compared_without_it(bench, key):
     values = {"policy": ["full", "partial"], "matcher.iterations": ["1", "2"]}[key]
-    with pytest.raises(OptionError, match=r"^--over .* add --also policy\.alpha$") as caught:
+    with pytest.raises(OptionError, match=r"^--over .* \(--also STAGE\.OPTION\)$") as caught:
         bench(over=(key, values))
     assert f"--over {key}={','.join(values)} compares nothing" in str(caught.value)
 
@@ -203,16 +217,10 @@ def test_data_too_small_are_refused_before_any_training(bench, digits):
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        ({"seeds": 0}, "--seeds must be at least 1, got 0"),
         ({"most": 1}, "--max-seeds must be at least --seeds 2, got 1"),
-        ({"share": 0.0}, "--share must be in (0, 1], got 0.0"),
-        ({"steps": 0}, "--steps must be at least 1, got 0"),
-        ({"grid": 1}, "--grid must be at least 2, got 1"),
-        ({"scan": 2}, "--scan must be at least 3, or 0 for none, got 2"),
-        ({"finals": -1}, "--finals must be at least 0, got -1"),
-        ({"tolerance": 0.0}, "--tolerance must be above 0, got 0.0"),
         ({"bounds": (0.5, 0.5)}, "--range must be LOW,HIGH with LOW below HIGH, got 0.5,0.5"),
-        ({"also": "selector.beta"}, "--also selector.beta is tuned already by --key"),
+        ({"also": ("selector.beta",)}, "--also selector.beta is tuned already; name another"),
+        ({"also": ("policy.alpha",) * 2}, "--also policy.alpha is tuned already; name another"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(change, part):
@@ -229,17 +237,18 @@ def test_files_repeat_to_the_byte_and_say_the_same(bench, tmp_path):
     for name in ("one", "two"):
         write_tuning(result, tmp_path / name)
     names = sorted(p.name for p in (tmp_path / "one").iterdir())
-    assert names == ["recipe.toml", "tune.csv", "tune.json", "tune.png"]
+    assert names == ["recipe.toml", "tune.csv", "tune.json", "tune.png", "tune.svg"]
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     document = json.loads((tmp_path / "one" / "tune.json").read_text())
+    assert read_tuning(document, tmp_path).model_dump() == result.document.model_dump()
     assert document["best"]["found"] == {
         "selector.beta": document["arms"][0]["stages"][0]["best"][0]
     }
     assert document["recipe"]["selector"]["beta"] == document["best"]["found"]["selector.beta"]
     assert document["validation"]["fit"] + document["validation"]["held_out"] == 1437
     points = document["arms"][0]["stages"][0]["points"]
-    lines = list(csv.DictReader(io.StringIO(to_csv(result))))
+    lines = list(csv.DictReader(io.StringIO(to_csv(result.document))))
     for line, point in zip(lines, points, strict=True):
         assert [float(line["selector.beta"])] == point["values"]
         assert float(line["accuracy"]) == point["accuracy"]["mean"]
@@ -251,36 +260,65 @@ def test_files_repeat_to_the_byte_and_say_the_same(bench, tmp_path):
     assert (tmp_path / "one" / "tune.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def stage_of(*rows, best, **more):
-    """A stage of rows (value, accuracies); nothing is run."""
-    made = [Row((at,), tuple(values)) for at, values in rows]
-    given = {"plateau": None, "shape": None, "stop": "narrow", "cost": None} | more
-    return Stage(("selector.beta",), False, ((0.0, 0.9),), tuple(made), made[best], **given)
+def search_of(*places, best, **more):
+    """A search of places (value, accuracies); nothing is run."""
+    points = tuple(Place(values=(at,), accuracies=tuple(found)) for at, found in places)
+    given = {"plateau": None, "stop": "narrow"} | more
+    return OptionSearch(keys=("selector.beta",), matched=False, ranges=((0.0, 0.9),),
+                        points=points, best=(best,), **given)  # fmt: skip
+
+
+def document_of(*searches, error=None):
+    """A document of recipes ``arm 0`` … with a search each; without any, one that failed."""
+    arms = [TunedRecipe(name=f"arm {i}", values={}, stages=(s,)) for i, s in enumerate(searches)]
+    arms = arms or [TunedRecipe(name="scorer=x", values={}, error="no")]
+    return TuningDocument(
+        **{"method": "m", "data": "digits", "ipc": 1, "fraction": None, "seed": 0},
+        **{"key": "selector.beta", "also": (), "finals": 3, "seeds": 1, "max_seeds": 2},
+        **{"repeats": 1, "validation": HeldOut(share=0.2, fit=8, held_out=2), "arms": arms},
+    )
 
 
 def test_words_say_where_the_best_lies():
-    words = in_words(stage_of((0.0, (0.9, 0.92)), (0.5, (0.8, 0.8)), best=0, plateau=(0.0, 0.5)))
+    words = in_words(search_of((0.0, (0.9, 0.92)), (0.5, (0.8, 0.8)), best=0.0, plateau=(0.0, 0.5)))
     # deviations ±0.01: s = 0.01·√2, over √2
     assert words[0] == "Best: selector.beta = 0, at 91.00 ± 1.00 % (2 seeds)."
     assert "from 0 to 0.5" in words[1]
     assert "at the edge of the range 0 to 0.9 (lowest value)" in words[2]
-    inside = in_words(stage_of((0.0, (0.9,)), (0.5, (0.95,)), best=1, stop="noise"))
+    inside = in_words(search_of((0.0, (0.9,)), (0.5, (0.95,)), best=0.5, stop="noise"))
     assert inside == [
         "Best: selector.beta = 0.5, at 95.00 % (1 seed).",
         "The search stopped where noise hides the optimum.",
     ]
 
 
-def test_failures_alone_are_written_without_figure_or_recipe(bench, tmp_path):
-    base = bench().base
-    failed = Tuning(base, SMALL, "digits", (8, 2), (Arm("scorer=x", {}, None, error="no"),))
+def test_failures_alone_are_written_without_figure_or_recipe(tmp_path):
+    failed = Tuning(document_of(), None, 0)
     write_tuning(failed, tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["tune.csv", "tune.json"]
-    assert failed.best is None
+    assert failed.document.best is None
 
 
-def test_equal_questions_have_equal_folders(bench):
-    base = bench().base
+@pytest.mark.parametrize(
+    ("damage", "part"),
+    [
+        (lambda d: d.pop("method"), "method: field required"),
+        (lambda d: d["arms"][0]["stages"][0]["points"][0].update(accuracies=[]), "accuracies: tup"),
+        (lambda d: d["validation"].update(fit="many"), "validation.fit: input should be"),
+    ],
+)
+def test_a_damaged_document_is_named_with_the_place(tmp_path, damage, part):
+    document = json.loads(document_of(search_of((0.5, (0.9,)), best=0.5)).model_dump_json())
+    assert read_tuning(document | {"of a later version": 1}, tmp_path).best.name == "arm 0"
+    damage(document)
+    with pytest.raises(DataError) as caught:
+        read_tuning(document, tmp_path)
+    assert f"the tuning in {tmp_path} is damaged (" in str(caught.value)
+    assert part in str(caught.value)
+
+
+def test_equal_questions_have_equal_folders(resolved):
+    base = resolved()
     one = tuning_folder(base, {}, SMALL)
     assert str(one).startswith("runs/tune-selmatch-digits-")
     assert one == tuning_folder(base, {}, Settings(**vars(SMALL)))

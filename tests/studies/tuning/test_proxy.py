@@ -1,10 +1,13 @@
-"""The training-free guess: what it must get right, and that it repeats."""
+"""The training-free proxy: what it must get right, and that it repeats."""
 
+import pytest
 import torch
 
 from condense.data import LabeledData, Normalization
 from condense.engine.ingest.holdout import hold_out
-from condense.studies.tuning.guess import Guess, thinned
+from condense.errors import DataError
+from condense.studies.tuning import KernelRidgeProxy
+from condense.studies.tuning.proxy import thinned
 
 
 def blobs(seed=0):
@@ -23,17 +26,17 @@ def test_clean_samples_teach_and_mislabelled_ones_mislead():
     clean = torch.ones(len(data), dtype=torch.bool)
     clean[wrong] = False
     rows = torch.nonzero(clean).flatten()
-    guess = Guess(LabeledData(data.inputs, data.labels, data.classes, data.normalization,
+    proxy = KernelRidgeProxy(LabeledData(data.inputs, data.labels, data.classes, data.normalization,
                               test=data.subset(rows)))  # fmt: skip
-    assert guess.accuracy(rows[::4]) > 0.97
-    assert guess.accuracy(wrong) < 0.03
+    assert proxy.accuracy(rows[::4]) > 0.97
+    assert proxy.accuracy(wrong) < 0.03
 
 
 def test_it_repeats_and_the_unit_of_a_feature_does_not_matter(digits):
     part = hold_out(digits, 0.2, torch.Generator().manual_seed(0))
     chosen = torch.arange(0, len(part), 12)
-    value = Guess(part).accuracy(chosen)
-    assert value == Guess(part).accuracy(chosen)
+    value = KernelRidgeProxy(part).accuracy(chosen)
+    assert value == KernelRidgeProxy(part).accuracy(chosen)
     assert 0.8 < value < 1
     data, _ = blobs()
     part = hold_out(data, 0.3, torch.Generator().manual_seed(0))
@@ -43,16 +46,21 @@ def test_it_repeats_and_the_unit_of_a_feature_does_not_matter(digits):
                                           part.test.labels, part.classes,
                                           part.normalization))  # fmt: skip
     rows = torch.arange(0, len(part), 9)
-    assert Guess(scaled).accuracy(rows) == Guess(part).accuracy(rows)
+    assert KernelRidgeProxy(scaled).accuracy(rows) == KernelRidgeProxy(part).accuracy(rows)
 
 
 def test_constant_inputs_are_no_division_by_zero():
     labels = torch.arange(2).repeat(20)
     flat = LabeledData(torch.ones(40, 3), labels, ("a", "b"), Normalization((0.0,), (1.0,)))
     part = hold_out(flat, 0.5, torch.Generator())
-    assert Guess(part).accuracy(torch.arange(len(part))) == 0.5
+    assert KernelRidgeProxy(part).accuracy(torch.arange(len(part))) == 0.5
 
 
 def test_thinned_keeps_both_ends_and_even_distances():
     assert thinned(torch.arange(9), 3).tolist() == [0, 4, 8]
     assert thinned(torch.arange(3), 5).tolist() == [0, 1, 2]
+
+
+def test_data_without_a_test_split_are_refused():
+    with pytest.raises(DataError, match="has no test split to validate on"):
+        KernelRidgeProxy(blobs()[0])

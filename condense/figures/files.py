@@ -1,0 +1,53 @@
+"""A study's figure in its folder: drawn once, saved as PNG and SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
+
+from condense.figures.axes import PLAIN
+from condense.figures.palette import SERIES
+
+_STYLE = {
+    "axes.prop_cycle": cycler(color=SERIES),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e5e5e5",
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "svg.hashsalt": "condense",
+}
+FORMATS = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}  # free of the clock
+
+
+def save_figure(
+    path: Path,
+    painters: Sequence[Callable[[Axes], None]],
+    *,
+    width: float = 5.2,
+    height: float = 4.2,
+) -> None:
+    """A figure of panels beside each other; equal drawings give equal bytes.
+
+    Args:
+        path: without an ending; ``.png`` and ``.svg`` are written.
+        painters: one a panel, draws into its axes.
+        width, height: inches of a panel.
+    """
+    with matplotlib.style.context(["default", _STYLE | PLAIN]):
+        figure = Figure(figsize=(1.0 + width * len(painters), height), layout="constrained")
+        FigureCanvasAgg(figure)
+        panels = figure.subplots(1, len(painters), squeeze=False)[0]
+        for axes, paint in zip(panels, painters, strict=True):
+            paint(axes)
+        for ending, metadata in FORMATS.items():
+            figure.savefig(path.with_suffix(f".{ending}"), dpi=150, metadata=metadata)

@@ -1,0 +1,51 @@
+"""The verdict on a curve's shape, against figures worked out by hand."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from condense.studies.tuning.result import Place
+
+FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def concavity(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    yield importlib.import_module("_concavity")
+    sys.modules.pop("_concavity", None)
+
+
+def curve(*rows):
+    return [Place(values=(at,), accuracies=values) for at, values in rows]
+
+
+def test_second_differences_by_hand(concavity):
+    # x² at 0, 1, 3 has the second divided difference 1 whatever a seed adds to all three
+    places = curve((0, (0, 5)), (1, (1, 6)), (3, (9, 14)))
+    found = concavity.second_difference(*places)
+    assert (found.mean, found.half, found.n) == (1.0, 0.0, 2)
+
+
+@pytest.mark.parametrize(
+    ("middle", "verdict"),
+    [
+        ((0.9, 0.91, 0.9), "concave"),
+        ((0.5, 0.7, 0.6), "concave within noise"),
+        ((0.1, 0.11, 0.1), "not concave"),
+    ],
+)
+def test_whether_a_curve_is_concave(concavity, middle, verdict):
+    low = (0.6, 0.61, 0.6)
+    found = concavity.shape(curve((1.0, low), (0.5, middle), (0.0, low)))
+    assert (found.verdict, found.triples) == (verdict, 1)
+    assert found.dents == ((0.5,) if verdict == "not concave" else ())
+
+
+def test_one_seed_or_two_places_say_nothing_of_the_shape(concavity):
+    single = curve((0, (0.5,)), (1, (0.6,)), (2, (0.5,)))
+    assert concavity.shape(single).verdict == concavity.UNKNOWN
+    pair = curve((0, (0.5, 0.6)), (1, (0.6, 0.5)))
+    assert concavity.shape(pair).verdict == concavity.UNKNOWN
