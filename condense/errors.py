@@ -18,9 +18,18 @@ class CondenseError(Exception):
 
 
 class OptionError(CondenseError, ValueError):
-    """An option, flag or recipe key that is unknown, malformed or out of range."""
+    """An option, flag or recipe key that is unknown, malformed or out of range.
+
+    Args:
+        message: one line.
+        keys: dotted keys of the options that are wrong, where they are known.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, keys: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.keys = tuple(keys)
 
 
 class UnknownComponent(OptionError):

@@ -7,14 +7,18 @@ description. A field may itself name a component (:class:`NetworkSpec`,
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializationInfo,
+    TypeAdapter,
     ValidationError,
     field_validator,
     model_serializer,
@@ -50,6 +54,30 @@ class Options(BaseModel):
         return value
 
 
+IS_PATH = "path"
+# Where a file or folder lies: text, absolute once it is resolved. A recipe that is written names
+# it relative to itself, or not at all (:meth:`condense.recipe.Recipe.portable`).
+PathOption = Annotated[str, Field(min_length=1), IS_PATH]
+
+
+def path_fields(model: type[Options]) -> list[str]:
+    """The fields of ``model`` that are a :data:`PathOption`, or one or None."""
+    return [
+        name
+        for name, field in model.model_fields.items()
+        if IS_PATH in field.metadata
+        or any(IS_PATH in getattr(t, "__metadata__", ()) for t in get_args(field.annotation))
+    ]
+
+
+def declaring_class(model: type[Options], option: str) -> type | None:
+    """The class among ``model`` and its bases whose declaration of ``option`` holds; None without.
+
+    Options of one name are the same option where it is the same class.
+    """
+    return next((c for c in model.__mro__ if option in inspect.get_annotations(c)), None)
+
+
 # ``json_schema_extra`` of an option that changes how long a result takes, and no result
 SPEED_ONLY: dict[str, Any] = {"speed_only": True}
 
@@ -64,12 +92,13 @@ def result_options(options: Options) -> dict[str, Any]:
 class ComponentSpec(Options):
     """A component by name with the options set for it, as one value of another's options.
 
-    Written ``"convnet"``, ``"npz:PATH"`` or ``{component = "convnet", width = 32}``.
+    Written ``"convnet"``, ``"npz:PATH"`` or ``{component = "convnet", width = 32}``. Resolved, it
+    holds the component's own ``Options``, validated once; before that what was set, by name.
     """
 
     kind: ClassVar[str] = ""
     component: str = Field(min_length=1, description="registered name of the component")
-    options: dict[str, Any] = Field(default_factory=dict, description="its options")
+    options: dict[str, Any] | Options = Field(default_factory=dict, description="its options")
 
     @classmethod
     def of(cls, component: str, **options: Any) -> Any:
@@ -88,8 +117,10 @@ class ComponentSpec(Options):
         return value
 
     @model_serializer
-    def _to_flat_table(self) -> dict[str, Any]:
-        return {COMPONENT: self.component, **self.options}
+    def _to_flat_table(self, info: SerializationInfo) -> dict[str, Any]:
+        own = self.options
+        options = own.model_dump(mode=info.mode) if isinstance(own, Options) else own
+        return {COMPONENT: self.component, **options}
 
 
 class NetworkSpec(ComponentSpec):
@@ -127,11 +158,42 @@ def build_options(model: type[OptionsT], values: Mapping[str, Any], where: str) 
     Raises:
         OptionError: naming every bad key and value at once, with the allowed range.
     """
+    fields = model.model_fields
     try:
-        return model.model_validate(dict(values))
+        return model.model_validate({k: _read(fields.get(k), v) for k, v in values.items()})
     except ValidationError as error:
-        lines = [_explain(model, item, where) for item in error.errors()]
-        raise OptionError("; ".join(lines)) from None
+        items = error.errors()
+        keys = [".".join([where, *map(str, item["loc"])]) for item in items]
+        raise OptionError("; ".join(_explain(model, i, where) for i in items), keys) from None
+
+
+class Text(str):
+    """An option as it is typed after ``-o``; the type of the option says how it is to be read."""
+
+
+def _read(field: FieldInfo | None, value: Any) -> Any:
+    """``value``, with pydantic's reading of text for ``field`` where that is :class:`Text`.
+
+    What it cannot read so (a list, a number for an unknown option) is read as JSON.
+    """
+    if isinstance(value, Mapping):
+        return {key: _read(None, inner) for key, inner in value.items()}
+    if not isinstance(value, Text):
+        return value
+    if field is not None and value != "null":
+        kind: Any = field.rebuild_annotation()
+        adapter = TypeAdapter[Any](kind, config=ConfigDict(allow_inf_nan=False))
+        with contextlib.suppress(ValidationError):
+            return adapter.validate_strings(value)
+    return _as_json(value)
+
+
+def _as_json(text: str) -> Any:
+    """``text`` read as JSON where that works (numbers, true, false, null, lists), else as it is."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return {"true": True, "false": False}.get(text.lower(), str(text))
 
 
 def _explain(model: type[Options], item: Any, where: str) -> str:
@@ -203,9 +265,9 @@ def format_value(value: Any) -> str:
 
 
 def parse_assignment(text: str) -> tuple[tuple[str, ...], Any]:
-    """``"matcher.network.width=32"`` as (("matcher", "network", "width"), 32).
+    """``"matcher.network.width=32"`` as (("matcher", "network", "width"), Text("32")).
 
-    The value is read as JSON where that works (numbers, true, false, null, lists), else as text.
+    A value that is a JSON table becomes a dict.
 
     Raises:
         OptionError: if ``text`` is not KEY=VALUE.
@@ -217,8 +279,5 @@ def parse_assignment(text: str) -> tuple[tuple[str, ...], Any]:
             f"-o {text}: expected STAGE=COMPONENT or STAGE.KEY=VALUE, "
             "for example -o selector.beta=0.3"
         )
-    try:
-        return parts, json.loads(value)
-    except json.JSONDecodeError:
-        lowered = value.strip().lower()
-        return parts, {"true": True, "false": False}.get(lowered, value.strip())
+    table = _as_json(value)
+    return parts, table if isinstance(table, dict) else Text(value.strip())

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,8 +54,11 @@ class Preset:
     Attributes:
         name: kebab-case.
         summary: one line, shown by ``condense plugins``.
-        stages: option values by stage, applied where the chosen component has them.
+        stages: option values by stage, and component where the preset chooses one.
         for_data: further values for data components of that name, over ``stages``.
+        written_for: by stage, the component that the values are for, where ``stages`` names none.
+            Another component gets those of them that both have from the same base class of
+            options (``DynamicsOptions``, say); an option that it declares itself is never touched.
         ipc: images per class unless another is given.
         sources: where a value comes from, by ``stage.key``, ``stage.*`` or ``*``.
         published: name of the preset with the published values of the same experiment: of a
@@ -67,9 +69,23 @@ class Preset:
     summary: str
     stages: Mapping[str, Table]
     for_data: Mapping[str, Mapping[str, Table]] = field(default_factory=dict)
+    written_for: Mapping[str, str] = field(default_factory=dict)
     ipc: int = 5
     sources: Mapping[str, str] = field(default_factory=dict)
     published: str | None = None
+
+    def __post_init__(self) -> None:
+        for table in (self.stages, *self.for_data.values()):
+            for stage, values in table.items():
+                if not (self.intended(stage) or values.keys() <= {COMPONENT}):
+                    raise OptionError(
+                        f"preset '{self.name}' sets {stage}.{next(iter(values))} without saying "
+                        f"for which component; add written_for={{'{stage}': NAME}}"
+                    )
+
+    def intended(self, stage: str) -> str:
+        """The component that the values for ``stage`` were written for; "" where none is said."""
+        return str(self.stages.get(stage, {}).get(COMPONENT, self.written_for.get(stage, "")))
 
     def source(self, option: str) -> str:
         """Where the value of ``option`` (``matcher.network.width``) comes from; "" if not said."""
@@ -147,30 +163,6 @@ class RecipeFile(dict[str, Any]):
     def __init__(self, table: Table, path: Path) -> None:
         super().__init__(table)
         self.path = path
-
-
-def naming_the_file(resolve: Callable[[Any, Any], Recipe]) -> Callable[[Any, Any], Recipe]:
-    """``resolve(host, request)``, whose errors begin with the recipe file they come from.
-
-    They come from it if the file alone, without flags, is refused for the same reason.
-    """
-
-    @functools.wraps(resolve)
-    def named(host: Any, request: Any) -> Recipe:
-        try:
-            return resolve(host, request)
-        except OptionError as error:
-            if not isinstance(request.recipe, RecipeFile):
-                raise
-            alone = type(request)(recipe=dict(request.recipe), in_memory=request.in_memory)
-            try:
-                resolve(host, alone)
-            except OptionError as again:
-                if str(again) == str(error):
-                    raise type(error)(f"recipe {request.recipe.path}: {error}") from None
-            raise
-
-    return named
 
 
 def read_recipe(path: Path) -> RecipeFile:

@@ -1,17 +1,21 @@
 """From what a user asked for to a recipe: how presets, files, methods, flags and ``-o`` combine.
 
-Precedence, weakest first: preset < recipe file < ``--method`` < other flags < ``-o``. A preset is
-soft: it sets an option wherever the component finally chosen has one of that name. The layers
-above it are strict: options given for a component that a later layer replaces are dropped with
-it, and an unknown key is an error. Components that are only a method's defaults
-(``Method.defaults``) yield to the preset's.
+Precedence, weakest first: preset < recipe file < ``--method`` < other flags < ``-o``. A preset's
+values are for the components that it was written for (``Preset.intended``); where another one is
+chosen, it gets those of them that both have from the same base class of options, and an option that
+it declares itself keeps its own default. The layers above are strict: options given for a component
+that a later layer replaces are dropped with it, an unknown key is an error, and so are two values
+for one option on one command line, ``--data folder:x -o data.path=y``. Components that are only a
+method's defaults (``Method.defaults``) yield to the preset's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from condense.errors import OptionError, closest
@@ -22,21 +26,45 @@ from condense.options import (
     Options,
     OptionsT,
     build_options,
+    declaring_class,
     format_value,
+    path_fields,
     spec_fields,
 )
 from condense.plugin.host import Host
-from condense.recipe import Method, Preset, Recipe, Resolved, Table, naming_the_file
+from condense.recipe import Method, Preset, Recipe, RecipeFile, Resolved, Table, flatten
 from condense.results import Budget
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Stage tables from one origin; ``soft`` as a preset is."""
+    """Stage tables from one origin.
+
+    Attributes:
+        origin: for messages.
+        stages: component and option values by stage.
+        preset: the preset that they are the values of.
+        file: the recipe file that they stand in.
+        typed: whether they stand on the command line, where nothing may be said twice.
+    """
 
     origin: str
     stages: Mapping[str, Table]
-    soft: bool = False
+    preset: Preset | None = None
+    file: Path | None = None
+    typed: bool = False
+
+    def component(self, stage: str) -> tuple[str, str] | None:
+        """Name and argument of the component that it gives ``stage``; None where it gives none."""
+        table = self.stages.get(stage, {})
+        if COMPONENT not in table:
+            return None
+        name, _, argument = str(table[COMPONENT]).partition(":")
+        return name, argument
+
+    def options(self, stage: str) -> dict[str, Any]:
+        """The option values that it gives ``stage``."""
+        return {k: v for k, v in self.stages.get(stage, {}).items() if k != COMPONENT}
 
 
 def assignments_layer(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> Layer:
@@ -67,7 +95,7 @@ def assignments_layer(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> Lay
             if isinstance(inner, dict) and isinstance(value, str):
                 value = merge(inner, {COMPONENT: value})  # in either order
             node[path[-1]] = value
-    return Layer("-o", stages)
+    return Layer("-o", stages, typed=True)
 
 
 def merge(base: Table, over: Table) -> dict[str, Any]:
@@ -90,44 +118,132 @@ def resolve_stage(host: Host, stage: str, layers: Sequence[Layer]) -> Resolved:
     """The component of ``stage`` under ``layers``, weakest first, with its options.
 
     Raises:
-        UnknownComponent, OptionError: naming what is wrong.
+        UnknownComponent, OptionError: naming what is wrong, and the recipe file where it is from.
     """
-    registry = host.registry(STAGES[stage])
-    final = [la.stages[stage][COMPONENT] for la in layers if COMPONENT in la.stages.get(stage, {})]
-    if not final:
+    naming = [layer for layer in layers if layer.component(stage)]
+    if not naming:
         raise OptionError(f"no component for stage {stage}; set one with -o {stage}=NAME")
-    name, _, argument = str(final[-1]).partition(":")
-    cls = registry.get(name)
+    name, _ = naming[-1].component(stage) or ("", "")
+    kind = STAGES[stage]
+    with _naming_the_file(naming[-1].file):
+        cls = host.registry(kind).get(name)
     values: dict[str, Any] = {}
-    active = None
+    active = ""
+    argument: Layer | None = None  # the one on the command line that gave the component's argument
     for layer in layers:
-        table = layer.stages.get(stage, {})
-        active = str(table[COMPONENT]).partition(":")[0] if COMPONENT in table else active
-        options = {k: v for k, v in table.items() if k != COMPONENT}
-        if layer.soft:
-            values = merge(values, _known_part(cls.Options, options))
+        given = layer.component(stage)
+        active = given[0] if given else active
+        if layer.preset is not None:
+            values = merge(values, _shared_part(host, stage, layer.preset, cls, layer))
         elif active == name:
+            with _naming_the_file(layer.file):
+                options = _anchored(cls.Options, layer.options(stage), layer.file)
+                _check_once(cls, stage, options, layer, argument)
+                if given and given[1]:
+                    options |= argument_of(kind, cls, given[1])
+                    argument = layer if layer.typed else None
             values = merge(values, options)
-    return resolve_component(host, STAGES[stage], name, argument, values, where=stage)
+    try:
+        return resolve_component(host, kind, name, values, where=stage)
+    except OptionError as error:
+        with _naming_the_file(_source(stage, error.keys, layers)):
+            raise
 
 
-def resolve_component(
-    host: Host, kind: str, name: str, argument: str, values: Table, where: str
-) -> Resolved:
-    """The component ``name`` with options ``values``; nested components are settled too."""
-    cls = host.registry(kind).get(name)
-    values = dict(values)
+@contextlib.contextmanager
+def _naming_the_file(file: Path | None) -> Iterator[None]:
+    """Errors inside are of the recipe file ``file``, where there is one, and begin with it."""
+    try:
+        yield
+    except OptionError as error:
+        if file is not None:
+            error.args = (f"recipe {file}: {error}",)
+        raise
+
+
+def _source(stage: str, keys: Sequence[str], layers: Sequence[Layer]) -> Path | None:
+    """The recipe file that gave one of the options ``keys``, or component and options of ``stage``
+    where no key is known; None if another layer did."""
+    for layer in reversed(layers):
+        known = [f"{stage}.{key}" for key in flatten(layer.stages.get(stage, {}))]
+        if any(k == key or key.startswith(f"{k}.") for k in known for key in keys or known):
+            return layer.file
+    return None
+
+
+def _shared_part(
+    host: Host, stage: str, preset: Preset, cls: type[Any], layer: Layer
+) -> dict[str, Any]:
+    """The values of ``layer`` for the options that ``cls`` shares with what they are for."""
+    registry = host.registry(STAGES[stage])
+    intended = preset.intended(stage).partition(":")[0]
+    if intended not in registry:
+        return {}
+    own, meant = cls.Options, registry.get(intended).Options
+    return {
+        key: value
+        for key, value in layer.options(stage).items()
+        if key in own.model_fields and declaring_class(own, key) is declaring_class(meant, key)
+    }
+
+
+def _anchored(model: type[Options], options: dict[str, Any], file: Path | None) -> dict[str, Any]:
+    """``options`` with the relative paths of a recipe file taken from its folder."""
+    if file is None:
+        return options
+    paths = {k: options[k] for k in path_fields(model) if isinstance(options.get(k), str)}
+    return options | {k: str(file.parent / os.path.expanduser(v)) for k, v in paths.items()}
+
+
+def argument_of(kind: str, cls: type[Any], argument: str) -> dict[str, Any]:
+    """The option that ``argument`` of ``NAME:ARGUMENT`` sets.
+
+    Raises:
+        OptionError: for a component that takes none.
+    """
     takes = getattr(cls, "arg", None)
-    if argument:
-        if takes is None:
-            raise OptionError(f"{kind} '{name}' takes no argument, got '{name}:{argument}'")
-        values[takes] = argument
+    if takes is None:
+        raise OptionError(f"{kind} '{cls.name}' takes no argument, got '{cls.name}:{argument}'")
+    return {takes: argument}
+
+
+def _check_once(
+    cls: type[Any], stage: str, options: Table, layer: Layer, earlier: Layer | None
+) -> None:
+    """That the component's argument and the option of that name say the same.
+
+    Within one layer; and within the command line, of which ``earlier`` gave the argument.
+    """
+    said = layer if (layer.component(stage) or ("", ""))[1] else earlier
+    takes: str = getattr(cls, "arg", None) or ""
+    if said is None or takes not in options:
+        return
+    component, value = str(said.stages[stage][COMPONENT]), options[takes]
+    argument = component.partition(":")[2]
+    if takes in path_fields(cls.Options):
+        same = os.path.abspath(os.path.expanduser(argument)) == _absolute(value)
+    else:
+        same = argument == format_value(value)
+    if not same:
+        spelled = f"--data {component}" if said.origin == "flags" else f"-o {stage}={component}"
+        raise OptionError(
+            f"{spelled} and -o {stage}.{takes}={format_value(value)} contradict each other; give "
+            "one of them"
+        )
+
+
+def _absolute(path: Any) -> Any:
+    return os.path.abspath(os.path.expanduser(path)) if isinstance(path, str) else path
+
+
+def resolve_component(host: Host, kind: str, name: str, values: Table, where: str) -> Resolved:
+    """The component ``name`` with options ``values``; nested components are resolved too."""
+    cls = host.registry(kind).get(name)
+    takes = getattr(cls, "arg", None)
     if takes is not None and takes not in values and cls.Options.model_fields[takes].is_required():
         raise OptionError(f"{kind} '{name}' needs a {takes}: write {name}:{takes.upper()}")
-    if takes == "path" and isinstance(values.get("path"), str):
-        # absolute, so that the resolved recipe repeats the run from any folder
-        values["path"] = os.path.abspath(os.path.expanduser(values["path"]))
-    return Resolved(kind, name, cls, resolve_options(host, cls.Options, values, where))
+    paths = {k: _absolute(values[k]) for k in path_fields(cls.Options) if values.get(k)}
+    return Resolved(kind, name, cls, resolve_options(host, cls.Options, {**values, **paths}, where))
 
 
 def resolve_options(host: Host, model: type[OptionsT], values: Table, where: str) -> OptionsT:
@@ -154,23 +270,26 @@ def _resolve_nested(
     default = model.model_fields[key].default
     base = default.model_dump() if isinstance(default, ComponentSpec) else {}
     given = values.get(key, {})
+    if isinstance(given, ComponentSpec) and isinstance(given.options, Options):
+        return given
     given = given.model_dump() if isinstance(given, ComponentSpec) else given
     given = {COMPONENT: given} if isinstance(given, str) else given
     if not isinstance(given, Mapping):
         raise OptionError(f"{where}.{key}={format_value(given)}: expected a {spec_class.kind} name")
     table = merge(base, given)
     name, _, argument = str(table.pop(COMPONENT, "")).partition(":")
-    inner = resolve_component(host, spec_class.kind, name, argument, table, f"{where}.{key}")
-    return spec_class(component=inner.name, options=inner.options.model_dump(mode="json"))
+    if argument:
+        table |= argument_of(spec_class.kind, host.registry(spec_class.kind).get(name), argument)
+    inner = resolve_component(host, spec_class.kind, name, table, f"{where}.{key}")
+    return spec_class(component=inner.name, options=inner.options)
 
 
 def resolve_spec(host: Host, spec: ComponentSpec) -> Resolved:
     """The component that a nested ``spec`` names."""
-    return resolve_component(host, spec.kind, spec.component, "", spec.options, spec.kind)
-
-
-def _known_part(model: type[Options], options: Table) -> dict[str, Any]:
-    return {k: v for k, v in options.items() if k in model.model_fields}
+    if isinstance(spec.options, Options):  # resolved already
+        cls = host.registry(spec.kind).get(spec.component)
+        return Resolved(spec.kind, spec.component, cls, spec.options)
+    return resolve_component(host, spec.kind, spec.component, spec.options, spec.kind)
 
 
 @dataclass(frozen=True)
@@ -202,38 +321,52 @@ DEFAULT_METHOD = "selmatch"
 DEFAULT_PRESET = "quick"
 
 
-@naming_the_file
 def resolve(host: Host, request: Request) -> Recipe:
     """The recipe that ``request`` means.
 
     Raises:
-        UnknownComponent, OptionError: naming what is wrong, the value and what is allowed.
+        UnknownComponent, OptionError: naming what is wrong, the value and what is allowed, and the
+            recipe file where it is from there.
     """
-    recipe = request.recipe
-    method = host.methods.get(first_said(request.method, recipe.get("method"), DEFAULT_METHOD))
-    preset = host.presets.get(first_said(request.preset, recipe.get("preset"), DEFAULT_PRESET))
-    stages_in_file = {k: v for k, v in recipe.items() if k in STAGES}
+    method, preset = _method_and_preset(host, request)
+    stages_in_file = {k: v for k, v in request.recipe.items() if k in STAGES}
     # A method named only in the recipe file lies under that file's own stages.
     method_layer = Layer(f"method {method.name}", _yielding(method, preset))
-    file_layer = Layer("recipe", stages_in_file)
+    file_layer = Layer("recipe", stages_in_file, file=_file(request))
     middle = [method_layer, file_layer]
     if request.method is not None:
         middle.reverse()
-    flags = Layer("flags", {"data": {COMPONENT: request.data}} if request.data is not None else {})
+    named = {"data": {COMPONENT: request.data}} if request.data is not None else {}
+    flags = Layer("flags", named, typed=True)
     strict = [*middle, flags, assignments_layer(request.assignments)]
-    base = Layer(f"preset {preset.name}", preset.stages, soft=True)
+    base = Layer(f"preset {preset.name}", preset.stages, preset)
     stages = [stage for stage in STAGES if stage != "data" or not request.in_memory]
     special: Mapping[str, Table] = {}
     if not request.in_memory:
         name = resolve_stage(host, "data", [base, *strict]).name
         special = preset.for_data.get(name, {})
-    layers = [base, Layer(base.origin, special, soft=True), *strict]
+    layers = [base, Layer(base.origin, special, preset), *strict]
     return Recipe(
         method=method.name,
-        seed=_seed(request.seed if request.seed is not None else recipe.get("seed", 0)),
+        seed=_seed(request),
         budget=_budget(request, preset),
         stages={stage: resolve_stage(host, stage, layers) for stage in stages},
     )
+
+
+def _file(request: Request, flag: object = None) -> Path | None:
+    """The request's recipe file, unless ``flag`` was given in its place."""
+    recipe = request.recipe
+    return recipe.path if isinstance(recipe, RecipeFile) and flag is None else None
+
+
+def _method_and_preset(host: Host, request: Request) -> tuple[Method, Preset]:
+    said = request.recipe
+    with _naming_the_file(_file(request, request.method)):
+        method = host.methods.get(first_said(request.method, said.get("method"), DEFAULT_METHOD))
+    with _naming_the_file(_file(request, request.preset)):
+        preset = host.presets.get(first_said(request.preset, said.get("preset"), DEFAULT_PRESET))
+    return method, preset
 
 
 def _yielding(method: Method, preset: Preset) -> dict[str, Table]:
@@ -247,19 +380,20 @@ def first_said(*values: Any) -> str:
     return str(next(value for value in values if value is not None))
 
 
-def _seed(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise OptionError(f"seed must be a whole number of at least 0, got {value!r}; try --seed 0")
-    return value
+def _seed(request: Request) -> int:
+    seed = request.seed if request.seed is not None else request.recipe.get("seed", 0)
+    with _naming_the_file(_file(request, request.seed)):
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise OptionError(
+                f"seed must be a whole number of at least 0, got {seed!r}; try --seed 0"
+            )
+    return seed
 
 
 def _budget(request: Request, preset: Preset) -> Budget:
     """The strongest of flag, recipe file and preset; a layer that sets one drops the other."""
-    for ipc, fraction in (
-        (request.ipc, request.fraction),
-        (request.recipe.get("ipc"), request.recipe.get("fraction")),
-        (preset.ipc, None),
-    ):
-        if ipc is not None or fraction is not None:
-            return Budget(ipc, fraction)
-    raise AssertionError("a preset always has an ipc")
+    if request.ipc is not None or request.fraction is not None:
+        return Budget(request.ipc, request.fraction)
+    ipc, fraction = request.recipe.get("ipc"), request.recipe.get("fraction")
+    with _naming_the_file(_file(request)):
+        return Budget(preset.ipc if ipc is None and fraction is None else ipc, fraction)

@@ -1,19 +1,22 @@
 """How layers of a recipe combine, and what is said of the ones that make no sense."""
 
 import itertools
+from typing import Any, Literal
 
 import pytest
 import tomllib
+from pydantic import Field
 
 from condense.errors import CondenseError, DataError, OptionError, UnknownComponent
 from condense.kinds import STAGES
-from condense.options import parse_assignment
+from condense.options import Options, build_options, parse_assignment
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.recipe import Method, Preset, read_recipe
 from condense.resolve import Request, merge, resolve
 
 WINDOW = {"component": "window"}
+WRITTEN_FOR = {"selector": "window", "matcher": "trajectory", "scorer": "cscore"}
 
 
 class Layers:
@@ -28,7 +31,7 @@ class Layers:
             "scorer": {"epochs": 11},
         }
         for_data = {"digits": {"matcher": {"steps": 12}}, "npz": {"matcher": {"steps": 13}}}
-        register(Preset("layered", "for tests", stages, for_data, ipc=11))
+        register(Preset("layered", "for tests", stages, for_data, WRITTEN_FOR, ipc=11))
 
     @hookimpl
     def condense_register_methods(self, register):
@@ -134,21 +137,21 @@ def network(host, *assignments):
 
 def test_replacing_a_nested_network_drops_its_width(host):
     own = host.networks.get("mlp").Options()
-    assert network(host, "matcher.network=mlp").options == own.model_dump()
-    assert network(host, "matcher.network=mlp", "matcher.network.width=7").options["width"] == 7
+    assert network(host, "matcher.network=mlp").options == own
+    assert network(host, "matcher.network=mlp", "matcher.network.width=7").options.width == 7
 
 
 def test_a_nested_option_keeps_the_others(host):
     options = network(host, "matcher.network.width=8").options
-    assert (options["width"], options["depth"]) == (8, 2)
-    assert network(host, "matcher.network=convnet").options["width"] == 16
+    assert (options.width, options.depth) == (8, 2)
+    assert network(host, "matcher.network=convnet").options.width == 16
 
 
 def test_nested_assignments_mean_the_same_in_either_order(host):
     orders = itertools.permutations(["matcher.network=mlp", "matcher.network.width=9"])
     got = [network(host, *order) for order in orders]
     assert got[0] == got[1]
-    assert (got[0].component, got[0].options["width"]) == ("mlp", 9)
+    assert (got[0].component, got[0].options.width) == ("mlp", 9)
 
 
 def test_stage_assignments_mean_the_same_in_either_order(host):
@@ -205,7 +208,7 @@ MISTAKES = [
     ({}, ("selector.unit=clas",), ["selector.unit=clas", "'class'"]),
     ({}, ("matcher.steps=2.5",), ["matcher.steps=2.5: must be a whole number ≥ 1"]),
     ({}, ("matcher.network=convnt",), ["'convnt'", "did you mean 'convnet'"]),
-    ({}, ("matcher.network=7",), ["matcher.network=7"]),
+    ({}, ("matcher.network=7",), ["unknown network '7'"]),
     ({}, ("matcher.network.widht=8",), ["matcher.network.widht", "did you mean 'width'"]),
     ({}, ("matcher.network.width=0",), ["matcher.network.width=0: must be a whole number ≥ 1"]),
     ({}, ("evaluator.network.norm=bath",), ["evaluator.network.norm=bath", "'batch'"]),
@@ -237,24 +240,107 @@ def test_an_assignment_that_is_none(text):
     assert text in str(caught.value)
 
 
+class Every(Options):
+    """An option of each type."""
+
+    whole: int = 0
+    unset: int | None = 1
+    real: float = 0.0
+    flag: bool = False
+    text: str = ""
+    perhaps: str | None = ""
+    choice: Literal["a", "1"] = "a"
+    several: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    table: dict[str, Any] = Field(default_factory=dict)
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("a.b=3", 3),
-        ("a.b=0.5", 0.5),
-        ("a.b=1e-5", 1e-5),
-        ("a.b=true", True),
-        ("a.b=False", False),
-        ("a.b=null", None),
-        ("a.b=[1, 2]", [1, 2]),
-        ("a.b=convnet", "convnet"),
-        ("a.b=/x=y", "/x=y"),
-        ("a.b= word ", "word"),
-        ("a.b=", ""),
+        ("whole=3", 3),
+        ("whole=1e3", 1000),
+        ("unset=null", None),
+        ("unset=8", 8),
+        ("real=1e-5", 1e-5),
+        ("real=3", 3.0),
+        ("flag=true", True),
+        ("flag=False", False),
+        ("several=[1, 2]", (1, 2)),
+        ('names=["a"]', ("a",)),
+        ("text=convnet", "convnet"),
+        ("text=/x=y", "/x=y"),
+        ("text= word ", "word"),
+        ("text=", ""),
+        ("text=1.10", "1.10"),
+        ("text=true", "true"),
+        ("text=[1]", "[1]"),
+        ("perhaps=1e3", "1e3"),
+        ("perhaps=null", None),
+        ("choice=1", "1"),
+        ('table={"a": 1.5}', {"a": 1.5}),
+        ("table.a=1.5", {"a": 1.5}),
     ],
 )
-def test_values_are_read_as_json_where_that_works(text, value):
-    assert parse_assignment(text) == (("a", "b"), value)
+def test_the_type_of_an_option_says_how_its_text_is_read(text, value):
+    (name, *inner), given = parse_assignment(text)
+    found = build_options(Every, {name: {inner[0]: given} if inner else given}, "")
+    assert getattr(found, name) == value
+    assert type(getattr(found, name)) is type(value)
+
+
+def test_the_text_of_a_nested_option_is_read_by_its_type_too(host):
+    changed = request("matcher.network.width=8", "matcher.network.norm=batch", "matcher.steps=8")
+    options = resolve(host, changed)["matcher"].options
+    assert (options.steps, options.network.options.width) == (8, 8)
+
+
+def test_what_a_path_is_called_is_left_alone(host, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given in (request("data=npz", "data.path=1.10"), request(data="npz:1.10")):
+        assert resolve(host, given)["data"].options.path == f"{tmp_path}/1.10"
+
+
+@pytest.mark.parametrize(
+    ("fields", "assignments", "told"),
+    [
+        (
+            {"data": "folder:x"},
+            ("data.path=y",),
+            "--data folder:x and -o data.path=y contradict each other",
+        ),
+        (
+            {},
+            ("data=folder:x", "data.path=y"),
+            "-o data=folder:x and -o data.path=y contradict each other",
+        ),
+        (
+            {},
+            ("scorer.estimator=learning-speed", "scorer=cscore:holdout"),
+            "-o scorer=cscore:holdout and -o scorer.estimator=learning-speed contradict",
+        ),
+    ],
+)
+def test_nothing_is_said_twice_on_a_command_line(host, fields, assignments, told):
+    with pytest.raises(OptionError) as caught:
+        resolve(host, request(*assignments, **fields))
+    assert told in str(caught.value)
+
+
+def test_what_is_said_twice_alike_is_said(host, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = resolve(host, request("data.path=./x/", data="folder:x"))
+    assert recipe["data"].options.path == f"{tmp_path}/x"
+    recipe = resolve(host, request("scorer=cscore:holdout", "scorer.estimator=holdout"))
+    assert recipe["scorer"].options.estimator == "holdout"
+
+
+def test_a_recipe_file_yields_to_the_command_line(host):
+    file = {"data": {"component": "folder:x"}, "scorer": {"component": "cscore:holdout"}}
+    recipe = resolve(host, request("data.path=/y", "scorer.estimator=learning-speed", recipe=file))
+    assert recipe["data"].options.path == "/y"
+    assert recipe["scorer"].options.estimator == "learning-speed"
+    assert resolve(host, request(data="folder:/z", recipe=file))["data"].options.path == "/z"
 
 
 PRESETS = ("quick", "paper-cifar10-ipc500", "paper-cifar100-ipc50", "paper-tiny-ipc50")

@@ -95,7 +95,9 @@ class FakePlugin:
 
     @hookimpl
     def condense_register_presets(self, register):
-        register(Preset("quick", "a minute", {"matcher": {"steps": 2}}, ipc=5))
+        written_for = {"matcher": "match"}
+        stages = {"matcher": {"steps": 2}}
+        register(Preset("quick", "a minute", stages, written_for=written_for, ipc=5))
 
 
 class BrokenPlugin:

@@ -118,7 +118,7 @@ def test_evaluate_takes_only_stages_that_matter_then(cli, engine):
     assert result.stdout.split()[-7:] == ["d", "50.00", "±", "0.00", "(2)", "3.0", "s"]
     (place, request, _), tools = engine.calls[0]
     assert (place, request.data, request.seed) == (Path("d"), "toy", 3)
-    assert request.assignments == ((("evaluator", "x"), 1),)
+    assert request.assignments == ((("evaluator", "x"), "1"),)
     assert set(tools) == {"store", "device", "progress", "halved"}
     assert tools["halved"] is False
     assert summary(cli("evaluate", "d", "--json")) == {"accuracy": 0.5}

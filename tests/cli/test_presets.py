@@ -18,8 +18,9 @@ class Published:
     @hookimpl
     def condense_register_presets(self, register):
         said = {"matcher.steps": "table 1", "*": "elsewhere"}
-        register(Preset("paper-a", "as published", PAPER, sources=said, published="paper-a"))
-        register(Preset("fast-a", "quicker", FAST, sources=said, published="paper-a"))
+        both = {"written_for": {"matcher": "match"}, "sources": said, "published": "paper-a"}
+        register(Preset("paper-a", "as published", PAPER, **both))
+        register(Preset("fast-a", "quicker", FAST, **both))
 
 
 @pytest.fixture

@@ -61,8 +61,8 @@ class DynamicsOptions(Options):
 
 def dynamics_options(options: Options | None) -> DynamicsOptions:
     """The part of ``options`` that the pass depends on; defaults where it has none."""
-    values = options.model_dump() if options is not None else {}
-    return DynamicsOptions(**{k: v for k, v in values.items() if k in DynamicsOptions.model_fields})
+    known = [k for k in DynamicsOptions.model_fields if hasattr(options, k)]
+    return DynamicsOptions(**{k: getattr(options, k) for k in known})
 
 
 def dynamics_key(

@@ -15,8 +15,8 @@ from condense import hookimpl
 from condense.data import LabeledData
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
-from condense.options import Options as BaseOptions
-from condense_plugins.datasets._norms import NORM_HELP, Norm, normalization
+from condense.options import PathOption
+from condense_plugins.datasets._norms import NormOptions, normalization
 
 if TYPE_CHECKING:
     from condense.interfaces import Context, Dataset
@@ -24,14 +24,13 @@ if TYPE_CHECKING:
 ROOT_VARIABLE = "CONDENSE_DATA"
 
 
-class CifarOptions(BaseOptions):
+class CifarOptions(NormOptions):
     """Where the files are and how they are normalised."""
 
-    root: str | None = Field(
+    root: PathOption | None = Field(
         None, description="folder of the files; none = $CONDENSE_DATA or ~/.cache/condense-data"
     )
     download: bool = Field(True, description="download the files if they are not there")
-    norm: Norm = Field("own", description=NORM_HELP)
 
 
 class _Cifar:

@@ -13,6 +13,7 @@ from condense.data import LabeledData
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import Options as BaseOptions
+from condense.options import PathOption
 from condense_plugins.datasets._images import (
     Decoding,
     class_files,
@@ -37,7 +38,7 @@ class Folder:
     class Options(BaseOptions):
         """Where the images are and how they are brought to one shape."""
 
-        path: str = Field(min_length=1, description=f"folder with {_LAYOUT}")
+        path: PathOption = Field(description=f"folder with {_LAYOUT}")
         resize: int | None = Field(
             None, ge=1, description="side in pixels that every image is resized to; none = as is"
         )

@@ -15,8 +15,8 @@ from condense import hookimpl
 from condense.data import LabeledData, Normalization
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
-from condense.options import Options as BaseOptions
-from condense_plugins.datasets._norms import NORM_HELP, Norm, normalization
+from condense.options import PathOption
+from condense_plugins.datasets._norms import Norm, NormOptions, normalization
 
 if TYPE_CHECKING:
     from condense.interfaces import Context, Dataset
@@ -31,14 +31,13 @@ class Npz:
     version: ClassVar[str] = "1"
     arg: ClassVar[str | None] = "path"
 
-    class Options(BaseOptions):
+    class Options(NormOptions):
         """Where the file is and how its images are normalised."""
 
-        path: str = Field(min_length=1, description=f".npz file with {_NEEDED}")
+        path: PathOption = Field(description=f".npz file with {_NEEDED}")
         flip: bool | None = Field(
             None, description="whether a mirror image keeps its class; none = for colour images"
         )
-        norm: Norm = Field("own", description=NORM_HELP)
 
     def __init__(self, options: Options) -> None:
         self.options = options

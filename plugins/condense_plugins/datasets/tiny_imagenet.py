@@ -13,6 +13,7 @@ from condense.data import LabeledData
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import Options as BaseOptions
+from condense.options import PathOption
 from condense_plugins.datasets._images import (
     Decoding,
     class_files,
@@ -41,7 +42,7 @@ class TinyImageNet:
     class Options(BaseOptions):
         """Where the unpacked archive is."""
 
-        path: str = Field(min_length=1, description=f"folder with {_LAYOUT}")
+        path: PathOption = Field(description=f"folder with {_LAYOUT}")
 
     def __init__(self, options: Options) -> None:
         self.options = options

@@ -70,6 +70,12 @@ SCORER: dict[str, Any] = {
     "lr": 0.1,
     "network": {"component": "resnet18"},
 }
+WRITTEN_FOR = {
+    "selector": "window",
+    "policy": "partial",
+    "matcher": "trajectory",
+    "evaluator": "accuracy",
+}
 SOURCES = {
     "ipc": TABLE,
     "data.norm": "released code: CIFAR-10's statistics for CIFAR-100 too",
@@ -149,6 +155,7 @@ def _paper(
         name,
         f"SelMatch as published: {data}, {ipc} images a class",
         stages,
+        written_for=WRITTEN_FOR,
         ipc=ipc,
         sources={**SOURCES, "scorer.component": TABLE},
         published=name,

@@ -7,6 +7,13 @@ from collections.abc import Callable
 from condense import Preset, hookimpl
 
 SMALL_NET = {"component": "convnet", "width": 32}
+WRITTEN_FOR = {
+    "scorer": "cscore",
+    "selector": "window",
+    "policy": "partial",
+    "matcher": "trajectory",
+    "evaluator": "accuracy",
+}
 
 # A few minutes on two CPU cores. Values for digits were chosen on a validation part of its
 # training split (docs/experiments.md); elsewhere they trade accuracy for time.
@@ -14,6 +21,7 @@ QUICK = Preset(
     name="quick",
     summary="a first result in minutes on a CPU (the default)",
     ipc=5,
+    written_for=WRITTEN_FOR,
     stages={
         "data": {"component": "digits"},
         "scorer": {
@@ -73,6 +81,7 @@ CPU_CIFAR10 = Preset(
     name="cpu-cifar10-ipc50",
     summary="SelMatch and its baselines on 10 000 images of CIFAR-10 in half an hour on two cores",
     ipc=50,
+    written_for=WRITTEN_FOR,
     stages={
         **QUICK.stages,
         "data": {"component": "cifar10"},

@@ -19,6 +19,7 @@ from condense import hookimpl
 from condense.errors import DataError
 from condense.interfaces import Context, LabeledData, Scorer, Scores
 from condense.options import Options as BaseOptions
+from condense.options import PathOption
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -33,7 +34,7 @@ class FileScorer:
     tags: ClassVar[frozenset[str]] = frozenset({"no-hardness", "order-sensitive"})
 
     class Options(BaseOptions):
-        path: str = Field(
+        path: PathOption = Field(
             description=".npz, .npy, .csv or .safetensors file, or a folder of `condense score`"
         )
         key: str = Field("scores", description="array or column that holds the scores")

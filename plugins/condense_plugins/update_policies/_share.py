@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from condense.interfaces import Selection
+from condense.options import Options
+
+
+class ShareOptions(Options):
+    """Of the policies that distil the easier share of each class."""
+
+    alpha: float = Field(
+        0.6, ge=0, le=1, description="share of each class's samples that are distilled, 0-1"
+    )
 
 
 def easier_share(selection: Selection, alpha: float) -> Tensor:

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from condense import hookimpl
 from condense.interfaces import LabelPlan, Selection, UpdatePolicy
-from condense.options import Options as BaseOptions
-from condense_plugins.update_policies._share import easier_share
+from condense_plugins.update_policies._share import ShareOptions, easier_share
 
 
 class LearnedLabelsPolicy:
@@ -27,10 +26,7 @@ class LearnedLabelsPolicy:
     name: ClassVar[str] = "learned-labels"
     version: ClassVar[str] = "1"
 
-    class Options(BaseOptions):
-        alpha: float = Field(
-            0.6, ge=0, le=1, description="share of each class's samples that are distilled, 0-1"
-        )
+    class Options(ShareOptions):
         label_lr: float = Field(
             2.0, ge=0, description="learning rate of the label logits; 0: they stay as they start"
         )

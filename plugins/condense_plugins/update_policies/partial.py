@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from pydantic import Field
 from torch import Tensor
 
 from condense import hookimpl
 from condense.interfaces import Selection, UpdatePolicy
-from condense.options import Options as BaseOptions
-from condense_plugins.update_policies._share import easier_share
+from condense_plugins.update_policies._share import ShareOptions, easier_share
 
 
 class PartialPolicy:
@@ -20,10 +18,8 @@ class PartialPolicy:
     name: ClassVar[str] = "partial"
     version: ClassVar[str] = "1"
 
-    class Options(BaseOptions):
-        alpha: float = Field(
-            0.6, ge=0, le=1, description="share of each class's samples that are distilled, 0-1"
-        )
+    class Options(ShareOptions):
+        """The share, and nothing else."""
 
     def __init__(self, options: Options) -> None:
         self.options = options

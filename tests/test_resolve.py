@@ -1,0 +1,156 @@
+"""Which component a preset's values reach."""
+
+import json
+from typing import ClassVar
+
+import pytest
+import torch
+from pydantic import Field
+
+from condense.api import bind
+from condense.engine.training.dynamics import DynamicsOptions
+from condense.errors import OptionError
+from condense.interfaces import MatchPlan, MatchStep
+from condense.options import COMPONENT, Options
+from condense.plugin import hookimpl
+from condense.plugin.host import build_host
+from condense.recipe import Preset
+from condense.resolve import Request, resolve
+
+
+class Strange:
+    """A matcher of somebody else's, whose ``steps`` are not those of a trajectory."""
+
+    name: ClassVar[str] = "strange"
+    version: ClassVar[str] = "1"
+
+    class Options(Options):
+        steps: int = Field(7, description="of another kind")
+        batch_size: int = Field(3, description="of another kind")
+
+    def __init__(self, options):
+        self.options = options
+
+    @property
+    def plan(self):
+        return MatchPlan(iterations=1)
+
+    def prepare(self, data, context, rng):
+        """Nothing."""
+
+    def step(self, synthetic, rng):
+        return MatchStep(torch.zeros(()), torch.zeros_like(synthetic.inputs))
+
+
+class Early:
+    """Scores out of the pass that all scorers share."""
+
+    name: ClassVar[str] = "early"
+    version: ClassVar[str] = "1"
+
+    class Options(DynamicsOptions):
+        lr: float = Field(0.3, description="declared anew, so its own")
+        first: int = Field(2, description="epochs that count")
+
+    def __init__(self, options):
+        self.options = options
+
+    def score(self, data, context, rng):
+        right = context.dynamics(data, rng, self.options).correct
+        return -right[:, : self.options.first].float().mean(dim=(0, 1))
+
+
+class Sharing(Early):
+    """As ``early``, with nothing of the pass declared anew."""
+
+    name: ClassVar[str] = "sharing"
+
+    class Options(DynamicsOptions):
+        first: int = Field(2, description="epochs that count")
+
+
+class Plugin:
+    @hookimpl
+    def condense_register_matchers(self, register):
+        register(Strange)
+
+    @hookimpl
+    def condense_register_scorers(self, register):
+        register(Early)
+        register(Sharing)
+
+
+@pytest.fixture(scope="module")
+def extended():
+    return build_host(external=False, extra=[Plugin()])
+
+
+def test_a_preset_leaves_options_that_only_share_a_name(extended):
+    for preset in extended.presets.names():
+        asked = Request(preset=preset, in_memory=True, assignments=((("matcher",), "strange"),))
+        options = resolve(extended, asked)["matcher"].options
+        assert (options.steps, options.batch_size) == (7, 3), preset
+
+
+def test_the_command_line_leaves_them_too(extended, tmp_path):
+    from click.testing import CliRunner
+
+    from condense.cli.main import main
+
+    environment = {"CONDENSE_STORE": str(tmp_path / "store")}
+    given = ["run", "--dry-run", "--json", "--no-baselines", "-o", "matcher=strange"]
+    given += ["-o", "selector=random", "-o", "evaluator.steps=1", "-o", "evaluator.repeats=1"]
+    result = CliRunner().invoke(main, given, obj=extended, env=environment)
+    assert result.exit_code == 0, result.stderr
+    recipe = json.loads(result.stdout)["recipe"]
+    assert recipe["matcher"] == {COMPONENT: "strange", "steps": 7, "batch_size": 3}
+    assert recipe["evaluator"]["batch_size"] == 64  # quick's, for the evaluator it is meant for
+
+
+def test_a_preset_reaches_what_derives_from_the_options_of_the_pass(extended):
+    def scorer(name):
+        asked = Request(preset="quick", data="digits", assignments=((("scorer",), name),))
+        return resolve(extended, asked)["scorer"].options
+
+    early, sharing, cscore = scorer("early"), scorer("sharing"), scorer("cscore")
+    pass_options = DynamicsOptions.model_fields
+    assert all(getattr(sharing, key) == getattr(cscore, key) for key in pass_options)
+    assert (early.lr, cscore.lr) == (0.3, 0.05)
+    assert (early.epochs, cscore.epochs) == (15, 15)
+
+
+def test_under_a_preset_all_scorers_share_one_pass(extended, tmp_path, monkeypatch):
+    monkeypatch.setenv("CONDENSE_STORE", str(tmp_path))
+    small = {"scorer.networks": 1, "scorer.epochs": 2}
+    for name in ("cscore", "sharing", "el2n"):
+        pipeline = bind("digits", options={"scorer": name, **small}, host=extended)
+        assert len(pipeline.scores.values) == 1437
+        assert len(list(tmp_path.glob("dynamics/**/*.safetensors"))) == 1, name
+
+
+def test_every_value_of_a_builtin_preset_reaches_the_builtin_methods(host):
+    """Between built-in components options of one name are one option."""
+    for preset in (host.presets.get(name) for name in host.presets.names()):
+        for method in host.methods.names():
+            for data in (None, "digits", "cifar10", "npz:/x.npz", "tiny-imagenet:/x"):
+                if data is None and preset.intended("data") == "tiny-imagenet":
+                    continue
+                recipe = resolve(host, Request(method=method, preset=preset.name, data=data))
+                special = preset.for_data.get(recipe["data"].name, {})
+                for stage in recipe.stages:
+                    own = special.get(stage, {})
+                    table = {**preset.stages.get(stage, {}), **own}
+                    for key in table.keys() & type(recipe[stage].options).model_fields.keys():
+                        got = recipe[stage].table[key]
+                        expected = table[key]
+                        if isinstance(expected, dict):
+                            got = {k: got[k] for k in expected}
+                        assert got == expected, (preset.name, method, data, stage, key)
+
+
+def test_a_preset_says_what_its_values_are_for():
+    with pytest.raises(OptionError, match=r"sets matcher\.steps without saying for which"):
+        Preset("mine", "for tests", {"matcher": {"steps": 3}})
+    with pytest.raises(OptionError, match=r"written_for=\{'scorer': NAME\}"):
+        Preset("mine", "for tests", {}, {"digits": {"scorer": {"epochs": 3}}})
+    Preset("mine", "for tests", {"matcher": {COMPONENT: "trajectory", "steps": 3}})
