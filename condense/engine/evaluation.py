@@ -10,7 +10,7 @@ import torch
 
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.checked import run_evaluator
-from condense.engine.pipeline import Pipeline, component_key
+from condense.engine.pipeline import Pipeline
 from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.store import Payload
 from condense.interfaces import Evaluation, Evaluator, TrainingSet
@@ -40,7 +40,7 @@ class EvaluationPlan:
 
     def keys(self, pipeline: Pipeline) -> list[dict[str, Any]]:
         """The cache key of each augmentation's accuracy: everything it depends on."""
-        shared = component_key(pipeline.recipe["evaluator"], pipeline.host) | {
+        shared = pipeline.component_key("evaluator") | {
             "content": dict(self.content),
             "size": self.arm.size,
             "test": pipeline.test_split().fingerprint,

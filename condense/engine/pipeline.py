@@ -28,6 +28,7 @@ from condense.engine.matching.soft_labels import has_soft_label, starting_logits
 from condense.engine.matching.state import named_snapshots, snapshots_among
 from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.guard import contents, guarded
+from condense.engine.runtime.precision import key_options
 from condense.engine.runtime.store import Payload, Store
 from condense.engine.training.batches import initial_set
 from condense.errors import CapacityError, DataError
@@ -46,6 +47,9 @@ from condense.recipe import Recipe, Resolved
 from condense.resolve import resolve_spec
 from condense.results import Trace
 
+# Raised by whoever changes a bit of what the engine itself works out in a stage: the training and
+# matching loops, batches, schedules, learned labels, how arms are drawn and repeats averaged.
+ENGINE_VERSION = "1"
 SHARED = ("scorer", "prepare")  # stages that the cells of a study have in common
 
 
@@ -112,7 +116,7 @@ class Pipeline:
 
     def scores_key(self, fingerprint: str | None = None) -> dict[str, Any]:
         """Everything the scores depend on; ``fingerprint`` of other data than its own."""
-        return self._component_key("scorer") | {
+        return self.component_key("scorer") | {
             "data": fingerprint or self.data.fingerprint,
             "seed": rngs.fork_seed(self.seed("scorer"), "scorer"),
         }
@@ -149,7 +153,7 @@ class Pipeline:
     def selection_key(self) -> dict[str, Any]:
         """Everything the selection depends on; asks for the scores where they matter."""
         budget = self.recipe.budget
-        return self._component_key("selector") | {
+        return self.component_key("selector") | {
             "data": self.data.fingerprint,
             "scores": content_digest(self.scores.values) if self.needs_scores else None,
             "budget": [budget.ipc, budget.fraction],
@@ -225,7 +229,7 @@ class Pipeline:
 
     def matching_key(self) -> dict[str, Any]:
         """Everything the distilled samples and learned labels depend on."""
-        key = self._component_key("matcher") | {
+        key = self.component_key("matcher") | {
             "data": self.data.fingerprint,
             "indices": content_digest(self.initial.source_index),
             "role": content_digest(self.initial.role),
@@ -338,8 +342,8 @@ class Pipeline:
             )
         return self.data.test
 
-    def _component_key(self, stage: str) -> dict[str, Any]:
-        return component_key(self.recipe[stage], self.host)
+    def component_key(self, stage: str) -> dict[str, Any]:
+        return component_key(self.recipe[stage], self.host, self.device)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[Any]:
@@ -374,14 +378,18 @@ def _memory_of_data(resolved: Resolved) -> Iterator[None]:
         ) from None
 
 
-def component_key(resolved: Resolved, host: Host) -> dict[str, Any]:
-    """Name, version and options, also of the networks and augmentations named in the options; and
-    the component's ``cache_token`` where it has one."""
+def component_key(resolved: Resolved, host: Host, device: torch.device) -> dict[str, Any]:
+    """Engine, component, version, and options as they are on ``device``.
+
+    Also those of the networks and augmentations named in the options; and the component's
+    ``cache_token`` where it has one.
+    """
     token = getattr(resolved.create(), "cache_token", None)
     names = spec_fields(type(resolved.options))
     nested = {n: resolve_spec(host, getattr(resolved.options, n)).identity for n in names}
     return (
         resolved.identity
+        | {"engine": ENGINE_VERSION, "options": key_options(resolved.options, device)}
         | ({"nested": nested} if nested else {})
         | ({"token": token()} if token is not None else {})
     )

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from condense.data import content_digest
 from condense.engine.runtime import rng as rngs
-from condense.engine.runtime.precision import resolve_precision
+from condense.engine.runtime.precision import Precision, resolve_precision
 from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.dynamics import EVAL_SHARE, sample_figures
 from condense.engine.training.estimate import training_seconds
@@ -149,6 +149,7 @@ def network_key(
         "component": "features",
         "version": VERSION,
         "options": options.model_dump(mode="json", include=plain),
+        "precision": _precision(context.device),
         "network": context.identity(options.feature_network),
         "augmentation": context.identity(options.feature_augmentation),
         "training": samples_digest(training),
@@ -272,8 +273,12 @@ def _schedule(samples: int, options: FeatureOptions, device: torch.device) -> Sc
         momentum=options.feature_momentum,
         weight_decay=options.feature_weight_decay,
         cosine_to=0.01,
-        precision=resolve_precision("auto", device, "bf16"),
+        precision=_precision(device),
     )
+
+
+def _precision(device: torch.device) -> Precision:
+    return resolve_precision("auto", device, "bf16")
 
 
 class _TestRecorder:

@@ -17,7 +17,12 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from condense.engine.runtime import rng as rngs
-from condense.engine.runtime.precision import PrecisionOption, resolve_precision
+from condense.engine.runtime.precision import (
+    PrecisionOption,
+    auto_means,
+    key_options,
+    precision_of,
+)
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import cached_trainings, missing_from
 from condense.engine.training.estimate import training_seconds
@@ -56,7 +61,11 @@ class DynamicsOptions(Options):
     augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("simple"), description="augmentation while training for the scores"
     )
-    precision: PrecisionOption = Field("auto", description="auto | fp32 | tf32 | bf16")
+    precision: PrecisionOption = Field(
+        "auto",
+        description="auto (bf16 on GPUs) | fp32 | tf32 | bf16",
+        json_schema_extra=auto_means("bf16"),
+    )
 
 
 def dynamics_options(options: Options | None) -> DynamicsOptions:
@@ -74,7 +83,8 @@ def dynamics_key(
     epoch_eval: bool = False,
 ) -> dict[str, Any]:
     """Cache key of one network's pass; more networks later re-use the first ones."""
-    plain = options.model_dump(mode="json", exclude={"networks", "network", "augmentation"})
+    apart = {"networks", "network", "augmentation"}
+    plain = {k: v for k, v in key_options(options, context.device).items() if k not in apart}
     key = {
         "component": "dynamics",
         "version": VERSION,
@@ -173,7 +183,7 @@ def dynamics_schedule(
         momentum=options.momentum,
         weight_decay=options.weight_decay,
         cosine_to=0.01,
-        precision=resolve_precision(options.precision, device, "bf16"),
+        precision=precision_of(options, device),
     )
 
 

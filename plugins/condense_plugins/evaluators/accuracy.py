@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from condense import hookimpl
 from condense.engine.runtime import rng as rngs
-from condense.engine.runtime.precision import PrecisionOption, resolve_precision
+from condense.engine.runtime.precision import PrecisionOption, auto_means, precision_of
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.estimate import training_seconds
@@ -60,7 +60,9 @@ class AccuracyEvaluator:
         momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum")
         weight_decay: float = Field(5e-4, ge=0, description="SGD weight decay")
         precision: PrecisionOption = Field(
-            "auto", description="auto (bf16 on GPUs) | fp32 | tf32 | bf16"
+            "auto",
+            description="auto (bf16 on GPUs) | fp32 | tf32 | bf16",
+            json_schema_extra=auto_means("bf16"),
         )
         baseline_augmentations: tuple[str, ...] = Field(
             ("simple", "dsa"),
@@ -152,7 +154,7 @@ class AccuracyEvaluator:
             momentum=o.momentum,
             weight_decay=o.weight_decay,
             cosine_to=0.01,
-            precision=resolve_precision(o.precision, context.device, "bf16"),
+            precision=precision_of(o, context.device),
         )
 
     def _protocol(

@@ -22,6 +22,7 @@ from pydantic import Field, field_validator
 from torch import Generator, Tensor
 
 from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.precision import key_options
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import cached_trainings, missing_from
 from condense.engine.training.dynamics import DynamicsOptions, dynamics_schedule
@@ -206,7 +207,7 @@ def subset_key(
     return {
         "component": "holdout",
         "version": VERSION,
-        "options": options.model_dump(mode="json", include=shared),
+        "options": {k: v for k, v in key_options(options, context.device).items() if k in shared},
         "network": context.identity(options.network),
         "augmentation": context.identity(options.augmentation),
         "data": data.fingerprint,

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.device import available_memory
-from condense.engine.runtime.precision import resolve_precision
+from condense.engine.runtime.precision import precision_of
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import cached_trainings, missing_from
 from condense.engine.training.loop import Training
@@ -29,7 +29,7 @@ def expert_key(
 ) -> dict[str, Any]:
     """Cache key of one expert; more experts later re-use the first ones."""
     names = ("expert_lr", "expert_momentum", "expert_batch_size")
-    precision = resolve_precision(options.precision, context.device, "tf32")
+    precision = precision_of(options, context.device)
     return {
         "component": "expert",
         "version": VERSION,
@@ -93,7 +93,7 @@ def expert_schedule(data: LabeledData, context: Context, options: TrajectoryOpti
         batch_size=options.expert_batch_size,
         lr=options.expert_lr,
         momentum=options.expert_momentum,
-        precision=resolve_precision(options.precision, context.device, "tf32"),
+        precision=precision_of(options, context.device),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from condense.engine.runtime.precision import numeric_precision, resolve_precision
+from condense.engine.runtime.precision import numeric_precision, precision_of
 from condense.interfaces import (
     Augmentation,
     Context,
@@ -124,7 +124,7 @@ class TrajectoryMatcher:
             rng: CPU generator; draws expert, start epoch, batches and augmentation.
         """
         device = synthetic.inputs.device
-        precision = resolve_precision(self.options.precision, device, "tf32")
+        precision = precision_of(self.options, device)
         rollout = self._draw(synthetic, rng)
         steps, form = self._bind(synthetic, rollout.batches[0])
         with numeric_precision(precision, device):
@@ -138,7 +138,7 @@ class TrajectoryMatcher:
     ) -> Tensor:
         """What the experts say of the samples at ``indices`` [M]: float32 [M, classes]."""
         assert self._student is not None
-        precision = resolve_precision(self.options.precision, context.device, "tf32")
+        precision = precision_of(self.options, context.device)
         return expert_logits(self._experts, self._student, data, indices, context, rng, precision)
 
     def start_vector(self, data: LabeledData, context: Context) -> Tensor:
@@ -175,7 +175,7 @@ class TrajectoryMatcher:
         """``eager`` as it runs quickest in the constant form."""
         device = eager.inputs.device
         steps: Steps = eager
-        if resolve_precision(self.options.precision, device, "tf32") != "bf16":
+        if precision_of(self.options, device) != "bf16":
             tangent = TangentSteps.of(eager)  # the rules take one dtype throughout
             if tangent is not None:
                 steps = CompiledSteps(tangent) if compiles(self.options, device) else tangent

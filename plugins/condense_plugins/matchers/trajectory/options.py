@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from condense.engine.runtime.precision import PrecisionOption
+from condense.engine.runtime.precision import PrecisionOption, auto_means
 from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec, Options
 
 ExpertDtype = Literal["fp32", "bf16"]
@@ -74,7 +74,9 @@ class TrajectoryOptions(Options):
         description="meta-gradient: constant memory, plain unrolling, or the quicker that fits",
     )
     precision: PrecisionOption = Field(
-        "auto", description="of student steps and experts: auto (tf32 on GPUs) | fp32 | tf32 | bf16"
+        "auto",
+        description="of student steps and experts: auto (tf32 on GPUs) | fp32 | tf32 | bf16",
+        json_schema_extra=auto_means("tf32"),
     )
     compile: Compile = Field(
         "auto",

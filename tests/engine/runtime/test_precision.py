@@ -1,0 +1,106 @@
+"""Cache keys hold the precision that a result was worked out in, never ``auto``."""
+
+import json
+
+import pytest
+import torch
+from pydantic import Field
+
+from condense import Options
+from condense.data import TrainingSet
+from condense.engine.context import EngineContext
+from condense.engine.evaluation import random_plan
+from condense.engine.feature_space.network import FeatureOptions, network_key
+from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.precision import PrecisionOption, auto_means, key_options, precision_of
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import Store
+from condense.engine.training.dynamics import DynamicsOptions, dynamics_key
+from condense.resolve import Request, resolve
+from condense_plugins.scorers._holdout import HoldoutOptions, Subset, subset_key
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture
+def capability(monkeypatch):
+    """Sets what GPUs there can do; none is needed."""
+
+    def set_to(major):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (major, 0))
+
+    set_to(9)
+    return set_to
+
+
+@pytest.fixture
+def keys(host, tiny, tiny_images, tmp_path):
+    """The keys of a run's stages, and of what lies below them in the store, on a device."""
+    store = Store(tmp_path)
+
+    def of(device, **more):
+        options = tiny | more
+        assignments = tuple((tuple(k.split(".")), v) for k, v in options.items())
+        recipe = resolve(host, Request(assignments=assignments))
+        tools = {"store": store, "progress": SilentProgress()}
+        p = Pipeline(recipe, host, device=device, data=tiny_images, **tools)
+        context = EngineContext(host, store, device, p.progress)
+        whole = TrainingSet.of(tiny_images)
+        subset = Subset(0.5, 0, 0, torch.arange(3))
+        return {
+            "scores": p.scores_key(),
+            "matcher": p.component_key("matcher"),
+            "evaluation": random_plan(p).keys(p)[0],
+            "dynamics": dynamics_key(tiny_images, context, 0, DynamicsOptions(), 0),
+            "holdout": subset_key(tiny_images, context, HoldoutOptions(), 0, subset),
+            "features": network_key(whole, whole, context, FeatureOptions(), 0),
+        }
+
+    return of
+
+
+def test_a_result_of_a_gpu_is_not_that_of_a_cpu(keys, capability):
+    on_cpu, on_gpu = keys(CPU), keys(GPU)
+    assert [name for name in on_cpu if on_cpu[name] == on_gpu[name]] == []
+    assert "auto" not in [
+        value
+        for key in (*on_cpu.values(), *on_gpu.values())
+        for value in [key.get("precision"), key.get("options", {}).get("precision")]
+    ]
+    capability(7)  # one that computes in fp32 as a CPU does
+    assert keys(GPU) == on_cpu
+
+
+def test_a_precision_that_was_asked_for_is_the_same_result_everywhere(keys, capability):
+    asked = {f"{stage}.precision": "fp32" for stage in ("scorer", "matcher", "evaluator")}
+    stages = ("scores", "matcher", "evaluation")
+    on_cpu, on_gpu, automatic = keys(CPU, **asked), keys(GPU, **asked), keys(CPU)
+    assert [on_cpu[s] for s in stages] == [on_gpu[s] for s in stages]
+    assert [on_cpu[s] for s in stages] == [automatic[s] for s in stages]
+
+
+def test_every_stage_names_the_engine(keys):
+    found = keys(CPU)
+    assert all(found[s]["engine"] for s in ("scores", "matcher", "evaluation"))
+
+
+class Declared(Options):
+    precision: PrecisionOption = Field("auto", json_schema_extra=auto_means("tf32"))
+
+
+class Undeclared(Options):
+    precision: PrecisionOption = "auto"
+    other: str = "auto"
+
+
+def test_auto_is_what_the_option_declares(capability):
+    assert precision_of(Declared(), CPU) == "fp32"
+    assert precision_of(Declared(), GPU) == "tf32"
+    assert precision_of(Declared(precision="bf16"), CPU) == "bf16"
+    assert key_options(Declared(), GPU) == {"precision": "tf32"}
+
+
+def test_an_option_that_does_not_declare_it_still_tells_devices_apart(capability):
+    assert key_options(Undeclared(), CPU) == {"precision": "fp32", "other": "auto"}
+    assert key_options(Undeclared(), GPU) == {"precision": "auto", "other": "auto"}
+    assert json.dumps(key_options(Undeclared(precision="bf16"), CPU))
