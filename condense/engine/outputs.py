@@ -12,8 +12,7 @@ import safetensors.torch
 import torch
 
 from condense.engine.pipeline import Pipeline
-from condense.engine.runtime.files import check_writable, replace_folder, write_atomic
-from condense.errors import OptionError, OutputError
+from condense.engine.runtime.files import check_writable, replace_folder, write_file
 
 SCORES = "scores.safetensors"
 OWNED = (SCORES, "manifest.json")  # what a folder of scores may hold
@@ -66,18 +65,15 @@ def write_scores(pipeline: Pipeline, out: Path) -> dict[str, Any]:
 
 
 def write_selection(pipeline: Pipeline, out: Path | None) -> dict[str, Any]:
-    """The selection as indices, written to ``out`` (.npz, .npy, .csv or .json) unless it is None.
+    """The selection as indices, written to ``out`` (.npz, else as JSON) unless it is None.
 
     Returns:
         the summary that ``select --json`` prints, indices included.
 
     Raises:
-        OptionError: for another ending.
         OutputError: before selecting, if ``out`` cannot be written.
     """
     if out is not None:
-        if out.suffix not in _WRITERS:
-            raise OptionError(f"--out {out} must end in {', '.join(_WRITERS)}")
         check_writable(out)
     selection, data = pipeline.selection, pipeline.data
     summary = {
@@ -96,13 +92,7 @@ def write_selection(pipeline: Pipeline, out: Path | None) -> dict[str, Any]:
         },
     }
     if out is not None:
-        try:
-            out.absolute().parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(out, _WRITERS[out.suffix](summary))
-        except OSError as error:
-            raise OutputError(
-                f"{out} cannot be written: {error.strerror or error}; choose another --out"
-            ) from None
+        write_file(out, _npz(summary) if out.suffix == ".npz" else _json(summary))
     return summary
 
 
@@ -112,21 +102,6 @@ def _npz(summary: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _npy(summary: dict[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, np.array(summary["indices"]))
-    return buffer.getvalue()
-
-
-def _csv(summary: dict[str, Any]) -> bytes:
-    rows = zip(summary["indices"], summary["labels"], strict=True)
-    return ("index,label\n" + "".join(f"{i},{y}\n" for i, y in rows)).encode()
-
-
 def _json(summary: dict[str, Any]) -> bytes:
-    return (
-        json.dumps({k: v for k, v in summary.items() if k != "stages"}, indent=1) + "\n"
-    ).encode()
-
-
-_WRITERS = {".npz": _npz, ".npy": _npy, ".csv": _csv, ".json": _json}
+    kept = {name: value for name, value in summary.items() if name != "stages"}
+    return (json.dumps(kept, indent=1) + "\n").encode()

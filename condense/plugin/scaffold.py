@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import secrets
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,13 +89,12 @@ def write_package(host: Host, kind: str, name: str, into: Path) -> Path:
     if target.exists():
         raise OutputError(f"{target} is there already; choose another name, or another --into DIR")
     try:
-        into.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".condense-", dir=into))
+        draft = into / f".condense-{secrets.token_hex(8)}"
+        draft.mkdir(parents=True)
         try:
             for path, text in package_files(names).items():
                 (draft / path).parent.mkdir(parents=True, exist_ok=True)
                 (draft / path).write_text(text, encoding="utf-8")
-            draft.chmod(0o755)
             draft.rename(target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)

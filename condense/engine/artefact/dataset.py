@@ -1,36 +1,201 @@
-"""``CondensedDataset``: the small set as a torch Dataset and as a folder."""
+"""``CondensedDataset``: the small set, self-describing, as a torch Dataset and as a folder."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import operator
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from condense.data import Normalization
-from condense.engine.artefact import write as export
+from condense.data import (
+    Geometry,
+    LabeledData,
+    Normalization,
+    Role,
+    SyntheticSet,
+    TrainingSet,
+    content_digest,
+)
+from condense.engine.artefact import write
 from condense.engine.artefact.preview import draw_preview
-from condense.engine.artefact.samples import FORMAT, SOFT_FORMAT, CondensedSamples
-from condense.engine.artefact.write import MANIFEST, TENSORS, snapshot_path
-from condense.engine.runtime.files import check_writable
+from condense.engine.artefact.read import read_artefact
+from condense.engine.runtime.files import write_file
+from condense.engine.training.batches import network_inputs, to_pixels
 from condense.errors import DataError, OptionError, OutputError
 from condense.results import Trace
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CondensedDataset(CondensedSamples, Dataset[tuple[Tensor, int | Tensor]]):
+class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
     """A condensed training set; ``dataset[i]`` is (normalised input, label).
 
-    All attributes are those of :class:`condense.engine.artefact.samples.CondensedSamples`.
+    Attributes:
+        inputs: float32 [M, C, H, W] or [M, D], normalised by ``normalization``.
+        labels: int64 [M], grouped by class.
+        role: uint8 [M], 0 real and frozen, 1 distilled (:class:`condense.data.Role`).
+        source_index: int64 [M], the training sample each one is or started from.
+        source_inputs: uint8 [M, H, W, C] or float32 [M, D], those samples themselves.
+        classes: class names.
+        normalization: per-channel mean and std in 0–1 pixel units.
+        flip: whether mirroring keeps the label.
+        step_size: learned synthetic step size, None where none was learned.
+        method, seed, recipe: how it was made; ``recipe`` is what ``recipe.toml`` holds.
+        data_name, data_fingerprint: what it was made of.
+        trace: loss and step size of every matching iteration.
+        snapshots: inputs of the whole set after some iterations, by iteration.
+        soft_labels: float32 [M, C] where labels were learned: the distribution over the classes
+            that a network is to be trained towards; ``labels`` are then the classes that samples
+            were chosen for. Else None.
     """
+
+    inputs: Tensor
+    labels: Tensor
+    role: Tensor
+    source_index: Tensor
+    source_inputs: Tensor
+    classes: tuple[str, ...]
+    normalization: Normalization
+    flip: bool = True
+    step_size: float | None = None
+    method: str = ""
+    seed: int = 0
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    data_name: str = ""
+    data_fingerprint: str = ""
+    trace: Trace = field(default_factory=Trace)
+    snapshots: Mapping[int, Tensor] = field(default_factory=dict)
+    soft_labels: Tensor | None = None
+
+    @staticmethod
+    def of(
+        data: LabeledData,
+        synthetic: SyntheticSet,
+        *,
+        method: str,
+        seed: int,
+        recipe: Mapping[str, Any],
+        trace: Trace | None = None,
+        snapshots: Mapping[int, Tensor] | None = None,
+    ) -> CondensedDataset:
+        """The artefact of ``synthetic``, made of ``data``."""
+        step_size, logits = float(synthetic.step_size), synthetic.label_logits
+        return CondensedDataset(
+            synthetic.inputs.cpu(),
+            synthetic.labels.cpu(),
+            synthetic.role.cpu(),
+            synthetic.source_index.cpu(),
+            data.inputs[synthetic.source_index.cpu()],
+            data.classes,
+            data.normalization,
+            data.flip,
+            None if step_size != step_size else step_size,
+            method,
+            seed,
+            recipe,
+            data.name,
+            data.fingerprint,
+            trace or Trace(),
+            snapshots or {},
+            None if logits is None else logits.float().softmax(1).cpu(),
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int | Tensor]:
+        """(normalised input [C, H, W] or [D], target) of one sample; negative from the end.
+
+        The target is the label, or the soft label float32 [classes] where labels were learned: in
+        a batch, ``torch.nn.functional.cross_entropy`` takes either.
+
+        Raises:
+            TypeError: for anything but one whole number.
+            IndexError: outside of the set.
+        """
+        try:
+            place = operator.index(index)
+        except TypeError:
+            raise TypeError(
+                f"index must be one whole number, got {index!r}; for several samples use "
+                ".inputs[…] and .labels[…], or torch.utils.data.Subset"
+            ) from None
+        soft = self.soft_labels
+        return self.inputs[place], int(self.labels[place]) if soft is None else soft[place]
+
+    def __repr__(self) -> str:
+        shape = "×".join(map(str, self.geometry.shape))
+        soft = "soft labels, " * (self.soft_labels is not None)
+        return (
+            f"{type(self).__name__}({len(self)} samples of {shape}, {int(self.distilled.sum())} "
+            f"distilled, {soft}{len(self.classes)} classes, {self.method} on {self.data_name})"
+        )
+
+    @property
+    def geometry(self) -> Geometry:
+        return Geometry(tuple(self.inputs.shape[1:]), len(self.classes), self.flip)
+
+    @property
+    def distilled(self) -> Tensor:
+        """bool [M], true where a sample was distilled."""
+        return self.role == Role.DISTILLED
+
+    @property
+    def matched(self) -> bool:
+        """Whether matching had a part in it: in samples that were distilled, or in labels."""
+        return bool(self.distilled.any()) or self.soft_labels is not None
+
+    @property
+    def targets(self) -> Tensor:
+        """What to train towards: soft labels float32 [M, C] if they were learned, else labels
+        int64 [M]. ``torch.nn.functional.cross_entropy`` takes either."""
+        return self.labels if self.soft_labels is None else self.soft_labels
+
+    @property
+    def images(self) -> Tensor:
+        """uint8 [M, H, W, C] as one would look at them; distilled values clamped to 0–255.
+
+        Real samples are their sources, byte for byte.
+
+        Raises:
+            DataError: for feature vectors.
+        """
+        if not self.geometry.is_image:
+            raise DataError("this set holds feature vectors, which have no images")
+        pixels = to_pixels(self.inputs, self.normalization)
+        mask = self.distilled[:, None, None, None]
+        return torch.where(mask, pixels, self.source_inputs)
+
+    def training_set(self) -> TrainingSet:
+        """As the training loop and the evaluator take it."""
+        return TrainingSet(
+            self.inputs,
+            self.labels,
+            self.role,
+            self.normalization,
+            self.geometry,
+            normalized=True,
+            soft_labels=self.soft_labels,
+        )
+
+    @property
+    def content_fingerprint(self) -> str:
+        """SHA-256 (32 hex digits) of what training on the set depends on."""
+        soft = () if self.soft_labels is None else (self.soft_labels,)
+        samples = (self.inputs, self.labels, self.role, *soft)
+        return content_digest(*samples, extra=(self.classes, self.flip))
+
+    def source_unchanged(self) -> bool:
+        """Whether every real sample still equals its source to the bit."""
+        real = ~self.distilled
+        data = LabeledData(self.source_inputs, self.labels, self.classes, self.normalization)
+        indices = torch.nonzero(real).flatten()
+        return bool(torch.equal(self.inputs[real], network_inputs(data, indices)))
 
     def save(self, folder: str | Path) -> Path:
         """Write the artefact to ``folder``: tensors, manifest, recipe, trace, preview, snapshots.
@@ -38,7 +203,7 @@ class CondensedDataset(CondensedSamples, Dataset[tuple[Tensor, int | Tensor]]):
         Raises:
             OutputError: if ``folder`` cannot be written or holds something else.
         """
-        return export.save_artefact(self, as_path(folder))
+        return write.save_artefact(self, _as_path(folder))
 
     @staticmethod
     def load(folder: str | Path) -> CondensedDataset:
@@ -48,15 +213,15 @@ class CondensedDataset(CondensedSamples, Dataset[tuple[Tensor, int | Tensor]]):
             DataError: if there is none, it is damaged, or of a format of another version.
             OptionError: for what is no path.
         """
-        return load_artefact(as_path(folder))
+        return read_artefact(_as_path(folder), CondensedDataset)
 
     def to_image_folder(self, folder: str | Path) -> Path:
-        """``folder/train/CLASS/*.png`` and ``folder/index.csv``; see ``export.to_image_folder``."""
-        return export.to_image_folder(self, as_path(folder))
+        """``folder/train/CLASS/*.png`` and ``folder/index.csv``; see ``write.to_image_folder``."""
+        return write.to_image_folder(self, _as_path(folder))
 
     def to_npz(self, path: str | Path) -> Path:
-        """One .npz that ``npz:PATH`` reads; see ``export.to_npz``."""
-        return export.to_npz(self, as_path(path))
+        """One .npz that ``npz:PATH`` reads; see ``write.to_npz``."""
+        return write.to_npz(self, _as_path(path))
 
     def preview(self, path: str | Path) -> Path:
         """Draw the set to a PNG: distilled samples beside the real ones they started from.
@@ -64,19 +229,17 @@ class CondensedDataset(CondensedSamples, Dataset[tuple[Tensor, int | Tensor]]):
         Raises:
             OutputError: if ``path`` cannot be written or does not end in .png.
         """
-        target = as_path(path)
+        target = _as_path(path)
         if target.suffix.lower() != ".png":
             raise OutputError(f"{target} must end in .png; choose such a name")
-        check_writable(target)
-        try:
-            target.absolute().parent.mkdir(parents=True, exist_ok=True)
-            return draw_preview(self, target)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise OutputError(f"{target} cannot be written: {reason}; choose another") from None
+        return write_file(target, draw_preview(self))
+
+    def to_bytes(self) -> bytes:
+        """The contents of ``condensed.safetensors``."""
+        return write.artefact_tensors(self)
 
 
-def as_path(value: object) -> Path:
+def _as_path(value: object) -> Path:
     """``value`` as a path.
 
     Raises:
@@ -85,131 +248,3 @@ def as_path(value: object) -> Path:
     if not isinstance(value, (str, os.PathLike)):
         raise OptionError(f"expected a path as text or pathlib.Path, got {value!r}")
     return Path(value)
-
-
-def load_artefact(folder: Path) -> CondensedDataset:
-    """See :meth:`CondensedDataset.load`."""
-    manifest, blob = _read_files(folder)
-    try:
-        tensors = safetensors.torch.load(blob)
-        mean, std = tensors["normalisation"].tolist()
-        step = float(tensors["step_size"])
-        condensed = CondensedDataset(
-            inputs=tensors["inputs"],
-            labels=tensors["labels"],
-            role=tensors["role"],
-            source_index=tensors["source_index"],
-            source_inputs=tensors["source_inputs"],
-            classes=tuple(manifest["classes"]),
-            normalization=Normalization(tuple(mean), tuple(std)),
-            flip=manifest["flip"],
-            step_size=None if step != step else step,
-            method=manifest["method"],
-            seed=manifest["seed"],
-            recipe=manifest["recipe"],
-            data_name=manifest["data"]["name"],
-            data_fingerprint=manifest["data"]["fingerprint"],
-            trace=_read_trace(folder / "trace.csv"),
-            snapshots=_read_snapshots(folder, manifest["snapshots"]),
-            soft_labels=tensors.get("soft_labels"),
-        )
-        _check_agreement(folder, manifest, condensed.manifest(blob))
-        _check_soft_labels(folder, condensed)
-    except DataError:
-        raise
-    except KeyError as error:
-        raise DataError(f"{folder} is damaged: {error} is missing; run the recipe again") from None
-    except (IndexError, TypeError, ValueError, SafetensorError, OSError) as error:
-        raise DataError(f"{folder} is damaged: {error}; run the recipe again") from None
-    return condensed
-
-
-def _read_files(folder: Path) -> tuple[dict[str, Any], bytes]:
-    """The manifest and the bytes of the tensors, of a format that is known and undamaged."""
-    try:
-        text = (folder / MANIFEST).read_text(encoding="utf-8")
-        blob = (folder / TENSORS).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        raise DataError(
-            f"{folder} is not a condensed set: it needs {TENSORS} and {MANIFEST}; "
-            "make one with `condense run --out DIR`"
-        ) from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(f"{folder} cannot be read: {reason}; may you read it?") from None
-    except ValueError as error:  # not UTF-8
-        raise DataError(f"{folder / MANIFEST} is damaged: {error}; run the recipe again") from None
-    try:
-        manifest = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{folder / MANIFEST} is damaged: {error}; run the recipe again") from None
-    if not isinstance(manifest, dict) or "format" not in manifest:
-        raise DataError(
-            f"{folder / MANIFEST} is not the manifest of a condensed set: it has no 'format'; "
-            "make one with `condense run --out DIR`"
-        )
-    if manifest["format"] not in (FORMAT, SOFT_FORMAT):
-        raise DataError(
-            f"{folder} has format {manifest['format']!r}, this version of condense reads formats "
-            f"{FORMAT} and {SOFT_FORMAT}; install the version it was made with, or run its recipe "
-            "again"
-        )
-    if hashlib.sha256(blob).hexdigest() != manifest.get("sha256"):
-        raise DataError(f"{folder / TENSORS} is damaged: checksum differs; run the recipe again")
-    return manifest, blob
-
-
-def _check_agreement(folder: Path, manifest: dict[str, Any], own: dict[str, Any]) -> None:
-    """That what the manifest says of the samples is what the samples say.
-
-    Names of classes may be other ones, but not more or fewer: everybody who reads the set looks
-    them up by number.
-    """
-    names = manifest["classes"]
-    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
-        raise DataError(f"{folder / MANIFEST} is damaged: 'classes' must be a list of names")
-    if len(set(names)) < len(names):
-        raise DataError(f"{folder / MANIFEST} is damaged: 'classes' has a name twice")
-    if len(names) != len(manifest["per_class"]):
-        raise DataError(
-            f"{folder / MANIFEST} is damaged: 'classes' has {len(names)} names, 'per_class' "
-            f"{len(manifest['per_class'])} counts; run the recipe again"
-        )
-    of_labels = {"soft_labels": False}  # not named in format 1
-    told, own = of_labels | manifest, of_labels | own
-    sizes = ("format", "samples", "distilled", "shape", "per_class", *of_labels)
-    for key in (*sizes, "step_size", "normalisation"):
-        if told[key] != own[key]:
-            raise DataError(
-                f"{folder / MANIFEST} is damaged: '{key}' is {told[key]}, the samples and "
-                f"'classes' say {own[key]}; run the recipe again"
-            )
-
-
-def _check_soft_labels(folder: Path, condensed: CondensedDataset) -> None:
-    """That soft labels, where there are any, are a float32 distribution over the classes each."""
-    soft = condensed.soft_labels
-    if soft is None:
-        return
-    shape = (len(condensed), len(condensed.classes))
-    fits = tuple(soft.shape) == shape and soft.dtype == torch.float32
-    # NaN fails these comparisons as well
-    if not fits or not bool(((soft.sum(1) - 1).abs() < 1e-3).all() and (soft >= 0).all()):
-        raise DataError(
-            f"{folder / TENSORS} is damaged: soft_labels must be float32 {shape}, none below 0, "
-            "each row summing to 1; run the recipe again"
-        )
-
-
-def _read_snapshots(folder: Path, iterations: list[int]) -> dict[int, Tensor]:
-    return {
-        i: safetensors.torch.load(snapshot_path(folder, i).read_bytes())["inputs"]
-        for i in iterations
-    }
-
-
-def _read_trace(path: Path) -> Trace:
-    if not path.is_file():
-        return Trace()
-    rows = [line.split(",") for line in path.read_text().splitlines()[1:]]
-    return Trace(tuple(float(r[1]) for r in rows), tuple(float(r[2]) for r in rows))

@@ -1,62 +1,120 @@
-"""A picture of a condensed set: each distilled sample beside the real one it started from."""
+"""A condensed set as a picture: each distilled sample beside the real one it started from."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from condense.engine.artefact.samples import CondensedSamples
+if TYPE_CHECKING:
+    from condense.engine.artefact.dataset import CondensedDataset
 
-CLASSES = 10  # classes drawn at most
-PAIRS = 3  # distilled samples a class, each beside its source
-FROZEN = 3  # frozen real samples a class
+CLASSES = 10  # classes shown at most
+EACH = 3  # samples a class and role
 TILE = 48  # pixels of a tile's longer side on the picture
 GAP = 4
+CELL = TILE + GAP
 INK, PAPER, FRAME = (40, 40, 40), (255, 255, 255), (66, 113, 174)
 
+Heading = tuple[int, int, str, tuple[int, int, int]]  # where it is written, the words, their colour
 
-def draw_preview(condensed: CondensedSamples, path: Path) -> Path:
-    """Draw up to 10 classes to a PNG at ``path``; equal sets give equal bytes.
 
-    A row is a class: its name, up to three pairs (distilled in a blue frame, then its source),
-    then up to three frozen real samples.
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """An image uint8 [H, W, C] in a row, ``left`` pixels from its start."""
+
+    left: int
+    image: npt.NDArray[np.uint8]
+    framed: bool = False
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Positions of the samples of one class that are shown."""
+
+    label: int
+    distilled: list[int]
+    frozen: list[int]
+
+
+def shown_samples(condensed: CondensedDataset) -> list[Shown]:
+    """Up to ten classes, evenly spread, with up to three distilled and three frozen samples."""
+    found = []
+    for label in evenly(sorted(set(condensed.labels.tolist())), CLASSES):
+        members = torch.nonzero(condensed.labels == label).flatten()
+        distilled = condensed.distilled[members]
+        moved, kept = members[distilled].tolist(), members[~distilled].tolist()
+        found.append(Shown(label, evenly(moved, EACH), evenly(kept, EACH)))
+    return found
+
+
+def draw_preview(condensed: CondensedDataset) -> bytes:
+    """The samples of :func:`shown_samples` as a PNG; equal sets give equal bytes.
+
+    A row is a class: its name, the pairs (distilled in a blue frame, then its source), then the
+    frozen real samples.
+    """
+    images, sources = condensed.images.numpy(), condensed.source_inputs.numpy()
+    shown, pair = shown_samples(condensed), 2 * CELL + GAP
+    start = name_width(condensed.classes[row.label] for row in shown)
+    has_pairs = bool(condensed.distilled.any())
+    has_frozen = bool((~condensed.distilled).any())
+    frozen_at = start + has_pairs * (EACH * pair + GAP)
+    width = start + has_pairs * EACH * pair + has_frozen * (EACH * CELL + 2 * GAP)
+    headings: list[Heading] = []
+    if has_pairs:
+        headings.append((start, 6, "distilled | real it started from", FRAME))
+    if has_frozen:
+        headings.append((frozen_at, 6, "real, frozen", INK))
+    rows = []
+    for row in shown:
+        tiles = []
+        for k, i in enumerate(row.distilled):
+            left = start + k * pair
+            tiles += [Tile(left, images[i], framed=True), Tile(left + CELL, sources[i])]
+        tiles += [Tile(frozen_at + k * CELL, images[i]) for k, i in enumerate(row.frozen)]
+        rows.append((condensed.classes[row.label], tiles))
+    return contact_sheet(width, 24, headings, rows)
+
+
+def contact_sheet(
+    width: int, top: int, headings: list[Heading], rows: Sequence[tuple[str, list[Tile]]]
+) -> bytes:
+    """A PNG, ``width`` pixels wide: headings, and ``top`` pixels below a row of tiles a class.
+
+    Args:
+        width: of the picture in pixels.
+        top: height of the part with the headings.
+        headings: words to be written there.
+        rows: name of a class and its images.
     """
     from PIL import Image, ImageDraw
 
-    images = condensed.images.numpy()
-    sources = condensed.source_inputs.numpy()
-    shown = evenly(sorted(set(condensed.labels.tolist())), CLASSES)
-    distilled = condensed.distilled
-    label_width = 8 + 7 * max((len(condensed.classes[c][:14]) for c in shown), default=1)
-    has_pairs, has_frozen = bool(distilled.any()), bool((~distilled).any())
-    cell = TILE + GAP
-    width = (
-        label_width + has_pairs * PAIRS * (2 * cell + GAP) + has_frozen * (FROZEN * cell + 2 * GAP)
-    )
-    canvas = Image.new("RGB", (width, 24 + len(shown) * cell + GAP), PAPER)
+    canvas = Image.new("RGB", (width, top + len(rows) * CELL + GAP), PAPER)
     pen = ImageDraw.Draw(canvas)
-    frozen_at = label_width + has_pairs * (PAIRS * (2 * cell + GAP) + GAP)
-    if has_pairs:
-        pen.text((label_width, 6), "distilled | real it started from", fill=FRAME)
-    if has_frozen:
-        pen.text((frozen_at, 6), "real, frozen", fill=INK)
-    for row, label in enumerate(shown):
-        top = 24 + row * cell
-        pen.text((4, top + TILE // 2 - 6), condensed.classes[label][:14], fill=INK)
-        members = torch.nonzero(condensed.labels == label).flatten()
-        moved, kept = members[distilled[members]], members[~distilled[members]]
-        for k, i in enumerate(evenly(moved.tolist(), PAIRS)):
-            left = label_width + k * (2 * cell + GAP)
-            pen.rectangle((left - 2, top - 2, left + TILE + 1, top + TILE + 1), fill=FRAME)
-            canvas.paste(Image.fromarray(tile(images[i])), (left, top))
-            canvas.paste(Image.fromarray(tile(sources[i])), (left + cell, top))
-        for k, i in enumerate(evenly(kept.tolist(), FROZEN)):
-            canvas.paste(Image.fromarray(tile(images[i])), (frozen_at + k * cell, top))
-    canvas.save(path)
-    return path
+    for across, down, text, colour in headings:
+        pen.text((across, down), _plain(text), fill=colour)
+    for number, (name, tiles) in enumerate(rows):
+        y = top + number * CELL
+        pen.text((4, y + TILE // 2 - 6), _plain(name[:14]), fill=INK)
+        for tile in tiles:
+            if tile.framed:
+                edges = (tile.left - 2, y - 2, tile.left + TILE + 1, y + TILE + 1)
+                pen.rectangle(edges, fill=FRAME)
+            canvas.paste(Image.fromarray(_scaled(tile.image)), (tile.left, y))
+    out = io.BytesIO()
+    canvas.save(out, "PNG")
+    return out.getvalue()
+
+
+def name_width(names: Iterable[str]) -> int:
+    """Pixels that the longest of ``names`` takes at the start of a row."""
+    return 8 + 7 * max((len(name[:14]) for name in names), default=1)
 
 
 def evenly(items: list[int], most: int) -> list[int]:
@@ -66,10 +124,15 @@ def evenly(items: list[int], most: int) -> list[int]:
     return [items[round(k * (len(items) - 1) / (most - 1))] for k in range(most)]
 
 
-def tile(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _scaled(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """uint8 [H, W, C] as RGB [TILE, TILE, 3]: nearest neighbour, so that pixels stay pixels."""
     rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
     side = max(rgb.shape[:2])
     rows = np.minimum(np.arange(TILE) * side // TILE, rgb.shape[0] - 1)
     columns = np.minimum(np.arange(TILE) * side // TILE, rgb.shape[1] - 1)
     return np.ascontiguousarray(rgb[rows][:, columns])
+
+
+def _plain(text: str) -> str:
+    """``text`` in what Pillow's built-in font has."""
+    return text.encode("latin-1", "replace").decode("latin-1")

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors.torch
 import torch
 
 from condense.engine.artefact.preview import draw_preview
-from condense.engine.artefact.samples import CondensedSamples
-from condense.engine.runtime.files import check_writable, replace_folder, write_atomic
+from condense.engine.runtime.files import replace_folder, write_file
 from condense.errors import OutputError
 from condense.recipe import recipe_toml
 
+if TYPE_CHECKING:
+    from condense.engine.artefact.dataset import CondensedDataset
+
+FORMAT = 1
+SOFT_FORMAT = 2  # of a set with soft labels: a reader of format 1 would train on the wrong ones
 TENSORS = "condensed.safetensors"
 MANIFEST = "manifest.json"
 # What a folder of ours may hold, its marker first; a folder with anything else is never replaced.
@@ -30,7 +35,7 @@ IMAGES = ("index.csv", "train/*/*-real.png", "train/*/*-distilled.png")
 
 
 def save_artefact(
-    condensed: CondensedSamples, folder: Path, extra: dict[str, str] | None = None
+    condensed: CondensedDataset, folder: Path, extra: dict[str, str] | None = None
 ) -> Path:
     """Write ``condensed`` to ``folder``, all or nothing.
 
@@ -44,9 +49,9 @@ def save_artefact(
     """
 
     def fill(draft: Path) -> None:
-        blob = condensed.to_bytes()
+        blob = artefact_tensors(condensed)
         (draft / TENSORS).write_bytes(blob)
-        manifest = condensed.manifest(blob)
+        manifest = artefact_manifest(condensed, blob)
         (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         (draft / "recipe.toml").write_text(recipe_toml(condensed.recipe), encoding="utf-8")
         (draft / "trace.csv").write_text(trace_csv(condensed))
@@ -55,11 +60,55 @@ def save_artefact(
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(safetensors.torch.save({"inputs": inputs.contiguous()}))
         if condensed.geometry.is_image:
-            draw_preview(condensed, draft / "preview.png")
+            (draft / "preview.png").write_bytes(draw_preview(condensed))
         for name, text in (extra or {}).items():
             (draft / name).write_text(text, encoding="utf-8")
 
     return replace_folder(folder, fill, ARTEFACT)
+
+
+def artefact_tensors(condensed: CondensedDataset) -> bytes:
+    """The contents of ``condensed.safetensors``."""
+    norm = [condensed.normalization.mean, condensed.normalization.std]
+    step = float("nan") if condensed.step_size is None else condensed.step_size
+    tensors = {
+        "inputs": condensed.inputs,
+        "labels": condensed.labels,
+        "role": condensed.role,
+        "source_index": condensed.source_index,
+        "source_inputs": condensed.source_inputs,
+        "step_size": torch.tensor(step, dtype=torch.float32),
+        "normalisation": torch.tensor(norm, dtype=torch.float64),
+        **({} if condensed.soft_labels is None else {"soft_labels": condensed.soft_labels}),
+    }
+    return safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()})
+
+
+def artefact_manifest(condensed: CondensedDataset, blob: bytes) -> dict[str, Any]:
+    """The contents of ``manifest.json``; nothing in it depends on the clock."""
+    return {
+        "format": FORMAT if condensed.soft_labels is None else SOFT_FORMAT,
+        "method": condensed.method,
+        "seed": condensed.seed,
+        "samples": len(condensed),
+        "distilled": int(condensed.distilled.sum()),
+        "shape": list(condensed.geometry.shape),
+        "layout": "NCHW, normalised float32" if condensed.geometry.is_image else "ND, normalised",
+        "classes": list(condensed.classes),
+        "per_class": torch.bincount(condensed.labels, minlength=len(condensed.classes)).tolist(),
+        "flip": condensed.flip,
+        "step_size": condensed.step_size,
+        "normalisation": {
+            "mean": list(condensed.normalization.mean),
+            "std": list(condensed.normalization.std),
+        },
+        "data": {"name": condensed.data_name, "fingerprint": condensed.data_fingerprint},
+        "recipe": dict(condensed.recipe),
+        "roles": {"0": "real", "1": "distilled"},
+        "snapshots": sorted(condensed.snapshots),
+        **({} if condensed.soft_labels is None else {"soft_labels": True}),
+        "sha256": hashlib.sha256(blob).hexdigest(),
+    }
 
 
 def snapshot_path(folder: Path, iteration: int) -> Path:
@@ -67,7 +116,7 @@ def snapshot_path(folder: Path, iteration: int) -> Path:
     return folder / "snapshots" / f"iteration-{iteration:06d}.safetensors"
 
 
-def trace_csv(condensed: CondensedSamples) -> str:
+def trace_csv(condensed: CondensedDataset) -> str:
     """``iteration,loss,step_size``, one line per matching iteration."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -77,7 +126,7 @@ def trace_csv(condensed: CondensedSamples) -> str:
     return out.getvalue()
 
 
-def to_image_folder(condensed: CondensedSamples, folder: Path) -> Path:
+def to_image_folder(condensed: CondensedDataset, folder: Path) -> Path:
     """``folder/train/CLASS/NNNNN-ROLE.png`` plus ``index.csv``; reads back as ``folder:PATH``.
 
     Distilled values are rounded and clamped to 0–255, so train on the artefact itself where the
@@ -115,7 +164,7 @@ def folder_names(classes: tuple[str, ...]) -> list[str]:
     return names
 
 
-def to_npz(condensed: CondensedSamples, path: Path) -> Path:
+def to_npz(condensed: CondensedDataset, path: Path) -> Path:
     """One .npz that ``npz:PATH`` reads: train_images, train_labels, classes.
 
     Besides: ``inputs`` (float32, normalised, lossless), ``role``, ``source_index``, ``mean``,
@@ -127,8 +176,8 @@ def to_npz(condensed: CondensedSamples, path: Path) -> Path:
     """
     if path.suffix != ".npz":
         raise OutputError(f"{path} must end in .npz; choose another name (--out)")
-    check_writable(path)
-    mean, std = (torch.tensor(v, dtype=torch.float32) for v in _statistics(condensed))
+    norm = condensed.normalization
+    mean, std = (torch.tensor(v, dtype=torch.float32) for v in (norm.mean, norm.std))
     samples = condensed.images if condensed.geometry.is_image else condensed.inputs * std + mean
     buffer = io.BytesIO()
     soft = condensed.soft_labels
@@ -145,15 +194,4 @@ def to_npz(condensed: CondensedSamples, path: Path) -> Path:
         std=std.numpy(),
         **learned,
     )
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, buffer.getvalue())
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}; choose another place (--out)"
-        ) from None
-    return path
-
-
-def _statistics(condensed: CondensedSamples) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return condensed.normalization.mean, condensed.normalization.std
+    return write_file(path, buffer.getvalue())

@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,17 +18,44 @@ from condense.errors import OutputError
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write ``data`` so that ``path`` holds all of it or what it held before."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    draft = draft_beside(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with draft.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        os.replace(draft, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
         raise
+
+
+def draft_beside(path: Path) -> Path:
+    """A hidden name in ``path``'s folder that nothing has.
+
+    What is made under it has the permissions that the umask leaves, unlike :mod:`tempfile`'s.
+    """
+    return path.absolute().with_name(f".{path.name}-{secrets.token_hex(8)}")
+
+
+def write_file(path: Path, data: bytes) -> Path:
+    """As :func:`write_atomic`, for a file that the user named; its folder is made.
+
+    Raises:
+        OutputError: naming the path and what stands in the way.
+    """
+    check_writable(path)
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, data)
+    except OSError as error:
+        raise _not_written(path, error) from None
+    return path
+
+
+def _not_written(path: Path, error: OSError) -> OutputError:
+    reason = (error.strerror or str(error)).lower()
+    return OutputError(f"{path} cannot be written: {reason}; choose another place (--out)")
 
 
 def check_writable(target: Path, owned: Sequence[str] = ()) -> None:
@@ -87,25 +114,19 @@ def replace_folder(target: Path, fill: Callable[[Path], None], owned: Sequence[s
         OutputError: if it cannot be written or holds something else.
     """
     check_writable(target, owned)
+    draft, old = draft_beside(target), draft_beside(target)
     try:
-        target.absolute().parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.absolute().parent))
+        draft.mkdir(parents=True)
         try:
-            draft.chmod(0o755)
             fill(draft)
             if target.exists():
-                old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=draft.parent))
-                target.rename(old / "gone")
-                draft.rename(target)
-                shutil.rmtree(old, ignore_errors=True)
-            else:
-                draft.rename(target)
+                target.rename(old)
+            draft.rename(target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
-        raise OutputError(
-            f"{target} cannot be written: {error.strerror or error}; choose another place (--out)"
-        ) from None
+        raise _not_written(target, error) from None
     return target
 
 

@@ -11,8 +11,9 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -91,10 +92,11 @@ class Store:
     def get(self, kind: str, key: Mapping[str, Any]) -> Payload | None:
         """The entry's payload, or None if it is absent or damaged (then it is removed)."""
         path = self.path(kind, key)
-        if not path.exists():
-            return None
         try:
-            return _read(path, kind, key)
+            return _read(path, kind, key) if path.exists() else None
+        except PermissionError:  # another user's, who shares nothing
+            self.progress.note(f"warning: cache entry {path} may not be read; computing it anew")
+            return None
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             if not path.exists():  # another process cleaned it meanwhile
                 return None
@@ -111,8 +113,9 @@ class Store:
         """
         path = self.path(kind, key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=path.parent))
+            self._folder_of(path)
+            draft = path.with_name(f".draft-{secrets.token_hex(8)}")
+            draft.mkdir()
             try:
                 _write(draft, kind, key, payload)
                 try:
@@ -155,13 +158,25 @@ class Store:
         """As :meth:`fetch`, for results that are tensors only."""
         return self.fetch(kind, key, lambda: Payload(compute()))[0].tensors
 
+    def _folder_of(self, path: Path) -> Path:
+        """The folder that holds the entries of a kind, made where it is missing.
+
+        Who may write to the store may write to it, whatever the umask of the user who makes it.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            path.parent.mkdir()
+            path.parent.chmod(stat.S_IMODE(self.root.stat().st_mode))
+        return path.parent
+
     @contextlib.contextmanager
     def lock(self, kind: str, key: Mapping[str, Any]) -> Iterator[None]:
         """Hold the entry's lock, so that two processes do not compute it at once."""
         path = self.path(kind, key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(path.with_suffix(".lock"))
+            folder = self._folder_of(path)
+            mode = stat.S_IMODE(folder.stat().st_mode) & 0o666
+            lock = filelock.FileLock(path.with_suffix(".lock"), mode=mode)
             lock.acquire()
         except OSError as error:
             raise OutputError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from condense.engine.artefact.samples import CondensedSamples
+from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.context import EngineContext
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.guard import contents, guarded
@@ -59,7 +59,7 @@ class _StoredOnly(Store):
 
 
 def gather(
-    condensed: CondensedSamples, evaluated: str | None, host: Host, **tools: Any
+    condensed: CondensedDataset, evaluated: str | None, host: Host, **tools: Any
 ) -> RunFacts:
     """What can be known of a run at no cost: nothing is trained or downloaded for it.
 

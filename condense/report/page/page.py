@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from condense.engine.artefact.samples import CondensedSamples
+from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.artefact.write import MANIFEST
-from condense.engine.runtime.files import check_writable, write_atomic
+from condense.engine.runtime.files import check_writable, write_file
 from condense.errors import OutputError
 from condense.figures import formats
 from condense.figures.plots import FigureView, present
@@ -29,7 +29,7 @@ MARKER = '<meta name="generator" content="condense report">'
 LONGEST_LABEL = 40
 ENDINGS = (".html", ".htm")
 
-Gather = Callable[[CondensedSamples, "str | None"], RunFacts]  # (set, evaluated under) → …
+Gather = Callable[[CondensedDataset, "str | None"], RunFacts]  # (set, evaluated under) → …
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Report:
         }
 
 
-def unknown(condensed: CondensedSamples, evaluated: str | None) -> RunFacts:
+def unknown(condensed: CondensedDataset, evaluated: str | None) -> RunFacts:
     """Nothing besides a run's own files."""
     return RunFacts()
 
@@ -274,11 +274,4 @@ def write_page(report: Report, path: Path) -> Path:
         OutputError: if it cannot be written or is another's file.
     """
     check_page(path)
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, render(report).encode())
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}; choose another --out"
-        ) from None
-    return path
+    return write_file(path, render(report).encode())

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from condense.engine.artefact.preview import CLASSES, FROZEN, PAIRS, evenly
-from condense.engine.artefact.samples import CondensedSamples
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.artefact.preview import shown_samples
 
 LONGEST = 96  # pixels of the longer side kept
 
@@ -44,30 +43,24 @@ class GridRow:
     frozen: tuple[Picture, ...]
 
 
-def grid(condensed: CondensedSamples) -> tuple[GridRow, ...]:
-    """Up to ten classes, evenly spread, with up to three pairs and three frozen samples each.
-
-    Empty for feature vectors.
-    """
+def grid(condensed: CondensedDataset) -> tuple[GridRow, ...]:
+    """The samples that a preview shows; empty for feature vectors."""
     if not condensed.geometry.is_image:
         return ()
     images, sources = condensed.images.numpy(), condensed.source_inputs.numpy()
     places = condensed.source_index.tolist()
     rows = []
-    for label in evenly(sorted(set(condensed.labels.tolist())), CLASSES):
-        members = torch.nonzero(condensed.labels == label).flatten()
-        distilled = condensed.distilled[members]
-        name = condensed.classes[label]
+    for row in shown_samples(condensed):
+        name = condensed.classes[row.label]
         pairs = tuple(
             (
                 Picture(data_uri(images[i]), f"{name}, distilled from sample {places[i]}"),
                 Picture(data_uri(sources[i]), f"{name}, sample {places[i]} itself"),
             )
-            for i in evenly(members[distilled].tolist(), PAIRS)
+            for i in row.distilled
         )
         frozen = tuple(
-            Picture(data_uri(images[i]), f"{name}, sample {places[i]}, kept")
-            for i in evenly(members[~distilled].tolist(), FROZEN)
+            Picture(data_uri(images[i]), f"{name}, sample {places[i]}, kept") for i in row.frozen
         )
         rows.append(GridRow(name, pairs, frozen))
     return tuple(rows)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any
 
-from condense.engine.artefact.samples import CondensedSamples
+from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.matching.soft_labels import label_shares
 from condense.figures.formats import setting
 from condense.kinds import STAGES
@@ -195,7 +195,7 @@ def run_view(
     )
 
 
-def _labels(small: CondensedSamples) -> str:
+def _labels(small: CondensedDataset) -> str:
     """What soft labels say of the class that a sample was chosen for."""
     if small.soft_labels is None:
         return ""
@@ -218,7 +218,7 @@ def _command(source: RunSource, recipe: Mapping[str, Any]) -> str:
     return f"condense run --recipe {shlex.quote((source.path / 'recipe.toml').as_posix())}"
 
 
-def _used(recipe: Mapping[str, Any], small: CondensedSamples, log: Mapping[str, Any]) -> set[str]:
+def _used(recipe: Mapping[str, Any], small: CondensedDataset, log: Mapping[str, Any]) -> set[str]:
     """The stages that had a part in the result, as far as that is known."""
     used = {stage for stage in STAGES if stage in recipe}
     stages = log.get("stages")

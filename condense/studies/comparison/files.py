@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from condense.engine.artefact.preview import GAP, INK, PAPER, TILE, tile
+from condense.engine.artefact.preview import CELL, GAP, INK, Tile, contact_sheet, name_width
 from condense.engine.runtime.files import replace_folder
 from condense.interfaces import LabeledData
 from condense.studies.comparison.run import Comparison, extremes
@@ -35,7 +35,8 @@ def write_comparison(result: Comparison, folder: Path) -> Path:
         (draft / JSON).write_text(text + "\n", encoding="utf-8")
         if result.data.geometry.is_image:
             for name, one in zip(sheet_names(result), result.scorers, strict=True):
-                draw_extremes(result.data, one.scores.values, one.name, draft / name)
+                sheet = draw_extremes(result.data, one.scores.values, one.name)
+                (draft / name).write_bytes(sheet)
 
     return replace_folder(folder, fill, OWNED)
 
@@ -49,39 +50,27 @@ def sheet_names(result: Comparison) -> list[str]:
     return [f"{s}-{n + 1}.png" if n else f"{s}.png" for s, n in zip(stems, again, strict=True)]
 
 
-def draw_extremes(data: LabeledData, scores: torch.Tensor, title: str, path: Path) -> Path:
-    """A PNG at ``path``: a row a class, its easiest images, then its hardest, extreme ones outside.
+def draw_extremes(data: LabeledData, scores: torch.Tensor, title: str) -> bytes:
+    """A PNG: a row a class, its easiest images, then its hardest, extreme ones outside.
 
     Args:
         data: uint8 [N, H, W, C] images.
         scores: float32 [N], higher = harder.
         title: written above.
     """
-    from PIL import Image, ImageDraw
-
     present = sorted(set(data.labels.tolist()))
-    shown = present[:: -(-len(present) // CLASSES)]
-    cell, images = TILE + GAP, data.inputs.numpy()
-    left = 8 + 7 * max(len(data.classes[c][:14]) for c in shown)
-    middle = left + EACH * cell + 2 * GAP
-    width, height = middle + EACH * cell + GAP, 40 + len(shown) * cell + GAP
-    canvas = Image.new("RGB", (width, height), PAPER)
-    pen = ImageDraw.Draw(canvas)
-    pen.text((4, 4), _plain(f"{title} on {data.name}"), fill=INK)
-    pen.text((left, 22), "easiest, from the left", fill=INK)
-    pen.text((middle, 22), "hardest, from the right", fill=INK)
-    for row, label in enumerate(shown):
-        top = 40 + row * cell
-        pen.text((4, top + TILE // 2 - 6), _plain(data.classes[label][:14]), fill=INK)
+    shown, images = present[:: -(-len(present) // CLASSES)], data.inputs.numpy()
+    left = name_width(data.classes[label] for label in shown)
+    middle = left + EACH * CELL + 2 * GAP
+    headings = [
+        (4, 4, f"{title} on {data.name}", INK),
+        (left, 22, "easiest, from the left", INK),
+        (middle, 22, "hardest, from the right", INK),
+    ]
+    rows = []
+    for label in shown:
         easy, hard = extremes(data, scores, label, EACH)
-        places = [(left + k * cell, i) for k, i in enumerate(easy)]
-        places += [(middle + (EACH - 1 - k) * cell, i) for k, i in enumerate(hard)]
-        for x, i in places:
-            canvas.paste(Image.fromarray(tile(images[i])), (x, top))
-    canvas.save(path)
-    return path
-
-
-def _plain(text: str) -> str:
-    """``text`` in what Pillow's built-in font has."""
-    return text.encode("latin-1", "replace").decode("latin-1")
+        tiles = [Tile(left + k * CELL, images[i]) for k, i in enumerate(easy)]
+        tiles += [Tile(middle + (EACH - 1 - k) * CELL, images[i]) for k, i in enumerate(hard)]
+        rows.append((data.classes[label], tiles))
+    return contact_sheet(middle + EACH * CELL + GAP, 40, headings, rows)

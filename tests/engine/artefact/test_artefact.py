@@ -427,7 +427,7 @@ def test_a_save_that_fails_half_way_keeps_what_was_there(tiny_images, tmp_path, 
 
     monkeypatch.setattr("condense.engine.artefact.write.draw_preview", full)
     for target in ("a", "b"):
-        with pytest.raises(OutputError, match="No space left"):
+        with pytest.raises(OutputError, match="no space left"):
             replace(small, seed=8).save(tmp_path / target)
     after = {p.name: p.read_bytes() for p in (tmp_path / "a").iterdir() if p.is_file()}
     assert after == before

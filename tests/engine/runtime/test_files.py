@@ -1,9 +1,47 @@
-"""Default names of what the commands write."""
+"""Default names of what the commands write, and the permissions that it gets."""
 
 import hashlib
+import os
+import stat
+import sys
 from pathlib import Path
 
-from condense.engine.runtime.files import default_path
+import pytest
+
+from condense.engine.runtime.files import default_path, replace_folder, write_file
+from condense.engine.runtime.store import Payload, Store
+from condense.plugin.scaffold import write_package
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")
+
+
+@pytest.fixture(params=[0o002, 0o022, 0o077], ids=oct)
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@POSIX
+def test_the_umask_rules_over_all_that_is_written(umask, tmp_path, host):
+    def fill(draft):
+        (draft / "inner").mkdir()
+        (draft / "marker").write_text("x")
+
+    root = tmp_path / "made"
+    root.mkdir()
+    store = Store(root / "store")
+    store.fetch("scores", {"k": 1}, lambda: Payload(values={"x": 1}))
+    for _ in range(2):  # made, then replaced
+        replace_folder(root / "folder", fill, ("marker", "inner"))
+        write_file(root / "deep" / "file", b"x")
+    write_package(host, "scorer", "mine", root)
+    wanted = {True: oct(0o777 & ~umask), False: oct(0o666 & ~umask)}
+    paths = [root, *root.rglob("*")]
+    assert {p.suffix for p in paths} >= {".lock", ".json", ".toml"}
+    assert {str(p): oct(stat.S_IMODE(p.stat().st_mode)) for p in paths} == {
+        str(p): wanted[p.is_dir()] for p in paths
+    }
 
 
 def test_the_name_holds_what_it_was_made_of():

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -303,3 +304,61 @@ def test_an_atomic_write_keeps_the_old_file_when_it_fails(tmp_path, monkeypatch)
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+TWO_USERS = """
+import os, sys
+from pathlib import Path
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import Payload, Store
+
+class Loud(SilentProgress):
+    def note(self, message):
+        print(message)
+
+store = Store(Path(sys.argv[1]), Loud())
+
+def fetch(uid, umask, seed):
+    os.setegid(uid)
+    os.seteuid(uid)
+    os.umask(umask)
+    found = store.fetch("scores", {"seed": seed}, lambda: Payload(values={"by": uid}))
+    print(uid, found[0].values["by"], found[1])
+    os.seteuid(0)
+
+fetch(2001, 0o022, 1)
+fetch(2002, 0o002, 1)  # reads what the other wrote
+fetch(2002, 0o002, 2)  # writes into a folder that the other made
+fetch(2001, 0o022, 2)
+(store.path("scores", {"seed": 2}) / "entry.json").unlink()
+(store.path("scores", {"seed": 2}) / "tensors.safetensors").unlink()
+store.path("scores", {"seed": 2}).rmdir()
+fetch(2001, 0o022, 2)  # takes a lock that the other made
+fetch(2001, 0o077, 3)
+fetch(2002, 0o002, 3)  # may not read it
+"""
+
+
+@pytest.mark.skipif(
+    getattr(os, "geteuid", lambda: 1)() != 0, reason="only root can act as two users"
+)
+def test_users_with_different_umasks_share_a_store():
+    with tempfile.TemporaryDirectory() as place:  # not in tmp_path, which is the caller's alone
+        os.chmod(place, 0o755)
+        root = Path(place) / "store"
+        root.mkdir()
+        root.chmod(0o777)
+        command = [sys.executable, "-c", TWO_USERS, str(root)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    told = done.stdout.splitlines()
+    assert told[:5] == [
+        "2001 2001 False",
+        "2002 2001 True",
+        "2002 2002 False",
+        "2001 2002 True",
+        "2001 2001 False",
+    ], done.stderr
+    assert told[5] == "2001 2001 False"
+    assert "may not be read" in told[6]
+    assert told[-1] == "2002 2002 False"
+    assert done.returncode == 0
