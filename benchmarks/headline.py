@@ -43,8 +43,8 @@ from _keep import Keep
 from condense.cli.progress import make_progress
 from condense.engine.evaluation import EvaluationPlan, evaluate
 from condense.engine.pipeline import Pipeline
-from condense.engine.runtime.device import peak_memory_mb
 from condense.engine.runtime.files import write_atomic
+from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.store import Store
 from condense.errors import CondenseError
 from condense.published import named_preset, preset_differences

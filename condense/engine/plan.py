@@ -13,7 +13,7 @@ from condense.engine.evaluation import (
     own_augmentations,
 )
 from condense.engine.pipeline import Pipeline
-from condense.engine.runtime.device import peak_memory_mb
+from condense.engine.runtime.memory import peak_memory_mb
 from condense.interfaces import Cost, Matcher
 
 MIB = 2**20

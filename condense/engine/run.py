@@ -16,8 +16,8 @@ from condense.engine.evaluation import baseline_plans, condensed_plan, evaluate
 from condense.engine.feature_space.network import FeatureOptions, by_difficulty, halves_of_test
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.rebind import rebind
-from condense.engine.runtime.device import peak_memory_mb
 from condense.engine.runtime.files import check_writable, default_path
+from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.store import Store
 from condense.errors import OptionError
 from condense.interfaces import Evaluation, Progress, TrainingSet

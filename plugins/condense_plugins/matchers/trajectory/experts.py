@@ -10,7 +10,7 @@ from typing import Any
 from torch import Generator, Tensor
 
 from condense.engine.runtime import rng as rngs
-from condense.engine.runtime.device import available_memory
+from condense.engine.runtime.memory import available_memory
 from condense.engine.runtime.precision import precision_of
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import cached_trainings, missing_from

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from condense.engine.runtime.memory import machine_memory
 from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 
@@ -35,20 +34,6 @@ def step_bytes(steps: EagerSteps, batch: Batch) -> int:
     return sum(seen.values())
 
 
-def machine_bytes() -> int:
-    """Memory of this machine, or what its container may use of it.
-
-    Not what is free now: that differs from run to run, and with it the form and the last bits.
-    """
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        return min(total, int(CGROUP_LIMIT.read_text()))
-    except (OSError, ValueError):  # no cgroup, or "max"
-        return total
-
-
-CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
-
 # Measured on two cores at 2 to 350 MiB of activations a step (docs/speed.md): the constant form
 # takes 0.69-0.9 of plain unrolling's time through the tangent rules and 1.2-1.4 without, whether
 # or not the activations stay in the CPU's cache. So no size decides, beyond what fits.
@@ -68,5 +53,5 @@ def choose_form(
     # on a GPU the constant form is captured in graphs, which the unrolled one is not
     if tangent or steps.inputs.device.type == "cuda":
         return "constant"
-    fits = step_bytes(steps, batch) * options.steps < SHARE * machine_bytes()
+    fits = step_bytes(steps, batch) * options.steps < SHARE * machine_memory()
     return "unrolled" if fits else "constant"
