@@ -73,8 +73,8 @@ class AccuracyEvaluator:
         at_once: int | None = Field(
             None,
             ge=1,
-            description="networks trained side by side; unset = on a GPU as many as is quickest, "
-            "on a CPU one",
+            description="networks trained side by side; unset = on a GPU as many as its memory "
+            "has room for, at most 8, on a CPU one",
             json_schema_extra=SPEED_ONLY,
         )
 

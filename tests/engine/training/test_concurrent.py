@@ -1,4 +1,6 @@
-"""Trainings side by side: each as if alone, in whatever order, at the width that pays."""
+"""Trainings side by side: each as if alone, in whatever order, as many as there is room for."""
+
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -6,7 +8,7 @@ import torch
 from condense.data import TrainingSet
 from condense.engine.training import concurrent as active
 from condense.engine.training.batches import Batcher
-from condense.engine.training.concurrent import Width, train_concurrently
+from condense.engine.training.concurrent import MAX_ON_GPU, _has_room, train_concurrently
 from condense.engine.training.loop import Training, train
 from condense.engine.training.schedule import Schedule
 from condense.options import AugmentationSpec, NetworkSpec
@@ -73,64 +75,50 @@ def test_the_callers_numerics_are_its_own_between_two_trainings(make):
         assert not torch.is_autocast_enabled("cpu")
 
 
-def widths(rates, most=8, room=lambda now: True):
-    """Widths settled on, one after the other, where ``rates[width]`` is what is measured."""
-    width, seen = Width(most), []
-    while width.now < width.most:
-        width.timed(rates[width.now], room(width.now))
-        seen.append(width.now)
-    return seen
+class _Gpu:
+    """A CUDA device by name, and its memory: so much for each training begun."""
+
+    def __init__(self, monkeypatch, total, each):
+        self.total, self.each, self.begun = total, each, 0
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: self.used)
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (total - self.used, total))
+
+    @property
+    def used(self):
+        return self.begun * self.each
 
 
 @pytest.mark.parametrize(
-    ("rates", "expected"),
+    ("total", "each", "asked", "expected"),
     [
-        ({1: 10, 2: 20, 4: 40}, [2, 4, 8]),  # grows to the limit
-        ({1: 10, 2: 19, 4: 20}, [2, 4, 2]),  # 5 % more is not worth it: taken back
-        ({1: 10, 2: 9}, [2, 1]),
+        (1000, 1, None, MAX_ON_GPU),
+        (100, 20, None, 3),  # three take 60 and leave 40, which is not more than twice 20
+        (100, 60, None, 1),
+        (100, 60, 4, 4),  # asked for
     ],
 )
-def test_width_doubles_while_that_pays(rates, expected):
-    assert widths(rates) == expected
+def test_a_gpu_takes_as_many_as_its_memory_has_room_for(monkeypatch, total, each, asked, expected):
+    gpu = _Gpu(monkeypatch, total, each)
+    device = torch.device("cuda")
+    running = []
+    while _has_room(running, asked):
+        running.append(
+            SimpleNamespace(training=SimpleNamespace(data=SimpleNamespace(device=device)))
+        )
+        gpu.begun += 1
+    assert len(running) == expected
 
 
-def test_width_does_not_grow_beyond_memory():
-    assert widths({1: 10, 2: 20, 4: 40}, room=lambda now: now < 2) == [2, 2]
-
-
-def test_the_clock_is_not_looked_at_when_too_few_are_left(make, monkeypatch):
-    monkeypatch.setattr(active, "_clock", None)  # to look would be an error
-    monkeypatch.setattr(Width, "of", staticmethod(lambda max_concurrent, device: Width(8, now=4)))
-    assert len(list(train_concurrently((make(k, 90) for k in range(3)), None))) == 3
-
-
-@pytest.mark.parametrize(
-    ("max_concurrent", "device", "most", "now"),
-    [(None, "cuda", active.MOST, 1), (None, "cpu", 1, 1), (3, "cuda", 3, 3), (3, "cpu", 3, 3)],
-)
-def test_what_at_once_means(max_concurrent, device, most, now):
-    width = Width.of(max_concurrent, torch.device(device))
-    assert (width.most, width.now) == (most, now)
-
-
-def test_a_width_found_while_training_changes_no_result(make, monkeypatch):
-    """As on a GPU: doubled twice, then taken back, with trainings paused meanwhile."""
-    ticks = iter([0.0, 1.0, 1.0, 1.5, 1.5, 2.6])  # 1 at 5/s, 2 at 20/s, 4 at 18.2/s
-    monkeypatch.setattr(active, "_clock", lambda device: next(ticks))
-    monkeypatch.setattr(active, "SETTLING", 2)
-    monkeypatch.setattr(active, "WINDOW", 5)
+def test_one_has_made_a_step_before_room_is_looked_for(make, monkeypatch):
+    """Only then its memory is known."""
     seen = []
-    real = Width.timed
 
-    def timed(self, rate, room):
-        seen.append((self.now, round(rate, 1)))
-        real(self, rate, room)
+    def room(running, max_concurrent):
+        seen.append([one.training.rng.get_state().sum().item() for one in running])
+        return len(running) < 2
 
-    monkeypatch.setattr(Width, "timed", timed)
-    monkeypatch.setattr(Width, "of", staticmethod(lambda max_concurrent, device: Width(8)))
-    done = dict(train_concurrently((make(k, 60) for k in range(5)), None))
-    assert seen == [(1, 5.0), (2, 20.0), (4, 18.2)]
-    for k, training in done.items():
-        alone = make(k, 60)
-        train(alone.network, alone.data, alone.schedule, alone.augmentation, alone.rng)
-        assert torch.equal(weights(training), weights(alone))
+    fresh = make(0).rng.get_state().sum().item()
+    monkeypatch.setattr(active, "_has_room", room)
+    assert len(list(train_concurrently([make(0), make(1)]))) == 2
+    assert [len(states) for states in seen] == [0, 1, 2, 1, 0]
+    assert seen[1] != [fresh]

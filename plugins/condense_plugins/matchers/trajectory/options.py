@@ -43,8 +43,8 @@ class TrajectoryOptions(Options):
     experts_at_once: int | None = Field(
         None,
         ge=1,
-        description="expert networks trained side by side; unset = on a GPU as many as is "
-        "quickest, on a CPU one",
+        description="expert networks trained side by side; unset = on a GPU as many as its "
+        "memory has room for, at most 8, on a CPU one",
         json_schema_extra=SPEED_ONLY,
     )
     expert_augmentation: AugmentationSpec = Field(
