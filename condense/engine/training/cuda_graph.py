@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from condense.engine.training.batches import Batcher, channels_last
-from condense.engine.training.schedule import Schedule
-from condense.interfaces import Augmentation
+from condense.engine.runtime.precision import Precision
+from condense.engine.training.recorded import record_checked
+from condense.engine.training.step import EagerStep, StepState
 
 WARMUP = 3  # eager runs before capture, so that cuDNN and the allocator have settled
 
@@ -86,29 +85,23 @@ class _Recording:
 class CapturedStep:
     """One SGD step on a batch, recorded once per batch size and replayed.
 
-    The network, its buffers and the momentum are where they were before warm-up.
+    Args:
+        step: whose rate is on the device; where its recording differs from it beyond rounding, it
+            runs as it is. Network, momentum and randomness are left as they were by recording.
+        precision: that it runs at.
     """
 
-    def __init__(
-        self, network: nn.Module, data: Batcher, schedule: Schedule, augmentation: Augmentation
-    ) -> None:
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.data = data
-        self.augmentation = augmentation
-        self.lr = torch.tensor(schedule.lr, device=data.device)
-        self.optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=self.lr,
-            momentum=schedule.momentum,
-            weight_decay=schedule.weight_decay,
-            fused=True,
-        )
+    def __init__(self, step: EagerStep, precision: Precision) -> None:
+        self.step = step
+        self.precision = precision
         self._recorded: dict[int, _Recording] = {}
 
     def set_lr(self, lr: float) -> None:
-        self.lr.fill_(lr)
+        """The rate of the steps that follow."""
+        self.step.set_lr(lr)
 
     def __call__(self, indices: Tensor, draws: Tensor) -> Tensor:
+        """Logits float32 [B, C] of the samples at ``indices`` [B], before the step they lead to."""
         if len(indices) not in self._recorded:
             self._recorded[len(indices)] = self._record(indices, draws)
         recording = self._recorded[len(indices)]
@@ -122,24 +115,15 @@ class CapturedStep:
         out: list[Tensor] = []
 
         def body() -> None:
-            inputs, targets = self.data.batch(static_indices)
-            inputs = self.augmentation.apply(inputs, static_draws)
-            logits = self.network(channels_last(inputs))
-            self.optimizer.zero_grad(set_to_none=True)
-            F.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            out[:] = [logits.detach().float()]
+            out[:] = [self.step(static_indices, static_draws).float()]
 
-        state = {k: v.clone() for k, v in self.network.state_dict().items()}
-        momentum = {p: b.clone() for p, b in self._momentum().items()}
-        run = capture(body)
-        self.network.load_state_dict(state)
-        for parameter, buffer in self._momentum().items():
-            # zero momentum makes the first step a plain one, as a missing buffer does
-            buffer.copy_(momentum.get(parameter, torch.zeros_like(buffer)))
+        before = StepState(self.step)
+        run = record_checked(
+            body,
+            capture,
+            lambda: [out[0], *before.changes()],
+            self.precision,
+            f"a training step recorded for {len(indices)} samples",
+            before.restore,
+        )
         return _Recording(run, static_indices, static_draws, out)
-
-    def _momentum(self) -> dict[Tensor, Tensor]:
-        state = self.optimizer.state
-        found = {p: state[p].get("momentum_buffer") for p in state}
-        return {p: buffer for p, buffer in found.items() if buffer is not None}

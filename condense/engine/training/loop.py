@@ -13,13 +13,14 @@ from typing import Protocol
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
 from condense.engine.runtime.malloc import retain_freed_memory
 from condense.engine.runtime.precision import Precision, numeric_precision
 from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.cuda_graph import CapturedStep
+from condense.engine.training.recorded import plain_only
 from condense.engine.training.schedule import Schedule, batches_per_epoch
+from condense.engine.training.step import EagerStep
 from condense.interfaces import Augmentation, Task
 
 BATCHES_DRAWN_AHEAD = 64  # batches whose order and augmentation are drawn at once
@@ -131,49 +132,13 @@ def _batches(
         yield tail, tail_draws
 
 
-class _EagerStep:
-    """One SGD step on a batch, run as it is written."""
-
-    def __init__(
-        self,
-        network: nn.Module,
-        data: Batcher,
-        optimizer: torch.optim.SGD,
-        augmentation: Augmentation,
-    ) -> None:
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.data = data
-        self.optimizer = optimizer
-        self.augmentation = augmentation
-
-    def set_lr(self, lr: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-
-    def __call__(self, indices: Tensor, draws: Tensor) -> Tensor:
-        inputs, targets = self.data.batch(indices)
-        inputs = channels_last(self.augmentation.apply(inputs, draws))
-        logits: Tensor = self.network(inputs)
-        loss = F.cross_entropy(logits, targets)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        return logits.detach()
-
-
 def _step(
     network: nn.Module, data: Batcher, schedule: Schedule, augmentation: Augmentation
-) -> _EagerStep | CapturedStep:
-    if data.device.type == "cuda":
-        return CapturedStep(network, data, schedule, augmentation)
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=schedule.lr,
-        momentum=schedule.momentum,
-        weight_decay=schedule.weight_decay,
-        fused=True,
-    )
-    return _EagerStep(network, data, optimizer, augmentation)
+) -> EagerStep | CapturedStep:
+    if data.device.type != "cuda" or plain_only():
+        return EagerStep(network, data, schedule, augmentation)
+    step = EagerStep(network, data, schedule, augmentation, lr_on_device=True)
+    return CapturedStep(step, schedule.precision)
 
 
 @torch.no_grad()

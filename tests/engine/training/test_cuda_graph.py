@@ -6,6 +6,8 @@ It warms up as the real one does, so what has to be put back afterwards is put b
 
 import contextlib
 import copy
+import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,9 +15,11 @@ from torch.nn import functional as F
 
 from condense.data import TrainingSet
 from condense.engine.training import cuda_graph as module
+from condense.engine.training import loop
 from condense.engine.training.batches import Batcher
 from condense.engine.training.cuda_graph import WARMUP, CapturedStep, capture
 from condense.engine.training.schedule import Schedule
+from condense.engine.training.step import EagerStep
 from condense.options import AugmentationSpec, NetworkSpec
 
 
@@ -43,12 +47,9 @@ def test_steps_of_two_sizes_are_plain_sgd(momentum, tiny_images, context, runs):
     network = context.network(spec, tiny_images.geometry, torch.Generator().manual_seed(0))
     plain = copy.deepcopy(network)
     batcher = Batcher(TrainingSet.of(tiny_images), torch.device("cpu"))
-    step = CapturedStep(
-        network,
-        batcher,
-        Schedule(9, 20, 0.1, momentum, 5e-3),
-        context.augmentation(AugmentationSpec.of("none")),
-    )
+    none = context.augmentation(AugmentationSpec.of("none"))
+    schedule = Schedule(9, 20, 0.1, momentum, 5e-3)
+    step = CapturedStep(EagerStep(network, batcher, schedule, none, lr_on_device=True), "fp32")
     optimizer = torch.optim.SGD(plain.parameters(), 0.1, momentum, weight_decay=5e-3)
     order = torch.randperm(len(tiny_images), generator=torch.Generator().manual_seed(1))
     for number, size in enumerate([20, 20, 7, 20, 7]):  # the second size is met in mid-training
@@ -67,7 +68,177 @@ def test_steps_of_two_sizes_are_plain_sgd(momentum, tiny_images, context, runs):
         network.state_dict().values(), plain.state_dict().values(), strict=True
     ):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
-    assert len(runs) == 2 * WARMUP + 5
+    assert len(runs) == 2 * (WARMUP + 1) + 5  # one of each size for the comparison
+
+
+class _Dropout(torch.nn.Module):
+    """A network with buffers that draws from the global generator."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.LazyLinear(8), torch.nn.BatchNorm1d(8), torch.nn.Dropout()
+        )
+        self.last = torch.nn.Linear(8, 3)
+        self.register_buffer("seen", torch.zeros(()), persistent=False)
+
+    def forward(self, x):
+        self.seen += 1
+        return self.last(self.layers(x))
+
+
+@pytest.fixture
+def batches(tiny_images, context):
+    """A function that makes a network with dropout, its plain step, and batches of 20 and 7."""
+    data = Batcher(TrainingSet.of(tiny_images), torch.device("cpu"))
+    none = context.augmentation(AugmentationSpec.of("none"))
+    sizes = [20, 20, 7, 20, 7]
+    rng = torch.Generator().manual_seed(1)
+    indices = [torch.randperm(len(tiny_images), generator=rng)[:size] for size in sizes]
+
+    def make():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = _Dropout()
+            network(data.batch(indices[0])[0])
+        schedule = Schedule(9, 20, 0.1, 0.9, 5e-3)
+        return EagerStep(network, data, schedule, none, lr_on_device=True)
+
+    return make, [(i, torch.empty(len(i), 0)) for i in indices]
+
+
+def everything(step):
+    """All that a step may change, copied."""
+    network = step.network
+    momentum = [v["momentum_buffer"] for v in step.optimizer.state.values() if v]
+    tensors = [*network.parameters(), *network.buffers(), *momentum, torch.get_rng_state()]
+    return [t.detach().clone() for t in tensors]
+
+
+def equal(some, others):
+    return len(some) == len(others) and all(map(torch.equal, some, others))
+
+
+def twice(step, body):
+    body()
+    body()
+
+
+def stale(step, body):
+    """The weights move by another batch than the one shown."""
+    recording = body.__closure__
+    statics = [c.cell_contents for c in recording if isinstance(c.cell_contents, torch.Tensor)]
+    (indices,) = (t for t in statics if t.dtype == torch.int64)
+    shown = indices.clone()
+    indices.copy_(shown.roll(1).add(31) % 90)
+    body()
+    indices.copy_(shown)
+
+
+def without_momentum(step, body):
+    for state in step.optimizer.state.values():
+        state["momentum_buffer"].add_(0.1)
+    body()
+
+
+def other_buffers(step, body):
+    body()
+    step.network.layers[2].running_mean.add_(1)
+
+
+def not_finite(step, body):
+    body()
+    step.network.last.bias.data[0] = float("nan")
+
+
+WRONG = [twice, stale, without_momentum, other_buffers, not_finite]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("size", [20, 7])
+def test_a_wrong_recording_is_dropped_in_either_size(batches, monkeypatch, wrong, size):
+    make, given = batches
+    step, plain = make(), make()
+
+    def record(body):
+        return (lambda: wrong(step, body)) if sizes[-1] == size else (lambda: body())
+
+    sizes = []
+    monkeypatch.setattr(module, "capture", record)
+    captured = CapturedStep(step, "fp32")
+    with warnings.catch_warnings(record=True) as seen, torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("always")
+        torch.manual_seed(5)
+        found = []
+        for indices, draws in given:
+            sizes.append(len(indices))
+            found.append(captured(indices, draws).clone())
+        ours = everything(step)
+    notes = [str(w.message) for w in seen]
+    assert [f"recorded for {size} samples differs from the plain one" in n for n in notes] == [True]
+    assert "CONDENSE_EAGER=1" in notes[0]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        assert equal(found, [plain(indices, draws) for indices, draws in given])
+        assert equal(ours, everything(plain))
+
+
+def test_a_right_recording_is_kept_and_leaves_no_trace(batches, monkeypatch, recwarn):
+    make, given = batches
+    step, plain = make(), make()
+    replays = []
+
+    def record(body):
+        for _ in range(WARMUP):
+            body()
+        return lambda: (replays.append(1), body())
+
+    monkeypatch.setattr(module, "capture", record)
+    captured = CapturedStep(step, "fp32")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        found = [captured(*one).clone() for one in given]
+        ours = everything(step)
+        torch.manual_seed(5)
+        assert equal(found, [plain(*one) for one in given])
+        assert equal(ours, everything(plain))
+    assert len(replays) == 2 + len(given)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("number", [0, 2])  # before the first step, and in mid-training
+def test_recording_and_comparing_change_nothing(batches, monkeypatch, number):
+    make, given = batches
+    step = make()
+    monkeypatch.setattr(module, "capture", lambda body: lambda: twice(step, body))
+    for one in given[:number]:
+        step(*one)
+    before = everything(step)
+    with pytest.warns(RuntimeWarning, match="differs"):
+        CapturedStep(step, "fp32")._record(*given[number])
+    after = everything(step)
+    if number == 0:  # momentum that was not there is there, and zero
+        count = len(list(step.network.parameters()))
+        momentum, after = after[-1 - count : -1], after[: -1 - count] + after[-1:]
+        assert not any(m.any() for m in momentum)
+    assert equal(before, after)
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"), [("1", True), ("", False), ("0", False), (None, False)]
+)
+def test_recording_can_be_turned_off(batches, monkeypatch, value, plain):
+    make, _ = batches
+    monkeypatch.delenv("CONDENSE_EAGER", raising=False)
+    if value is not None:
+        monkeypatch.setenv("CONDENSE_EAGER", value)
+    step = make()
+    on_gpu = SimpleNamespace(device=torch.device("cuda"))
+    made = []
+    monkeypatch.setattr(loop, "EagerStep", lambda *args, **kwargs: made.append(kwargs) or step)
+    chosen = loop._step(step.network, on_gpu, Schedule(9, 20, 0.1), None)
+    assert isinstance(chosen, EagerStep if plain else CapturedStep)
+    assert made == [{} if plain else {"lr_on_device": True}]
 
 
 recorded_on = []

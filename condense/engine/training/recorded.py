@@ -1,0 +1,104 @@
+"""A recorded or compiled step is trusted once it has agreed with the plain one.
+
+A CUDA graph replays addresses and a compiler rewrites arithmetic. Where either goes wrong nothing
+fails: training goes on with other numbers. So the first batch of each size goes through both.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from condense.engine.runtime.precision import Precision
+
+EAGER = "CONDENSE_EAGER"  # set to 1: nothing is recorded, nothing compiled
+
+# Largest ‖found − expected‖ / ‖expected‖ that is put down to rounding, with unit roundoff u. Sums
+# in another order, or by another algorithm for a convolution, differ by a few to some hundred u.
+# A share of the activations of about that size crosses zero, where a ReLU switches their gradients
+# on or off; the gradient then differs by about the root of the share. A batch read from the wrong
+# memory, or a step left out, gives an error near 1.
+TOLERANCE: dict[Precision, float] = {
+    "fp32": 1e-2,  # u = 6e-8: √(100 u) = 2e-3
+    "tf32": 1e-1,  # u = 5e-4: √u = 2e-2; products are rounded, sums are float32
+    "bf16": 3e-1,  # u = 4e-3: √u = 6e-2, and activations are rounded between the layers
+}
+TOLERANCE_FP64 = 1e-6  # u = 1e-16: √(100 u) = 1e-7; where tensors are float64
+
+
+def plain_only() -> bool:
+    """Whether ``CONDENSE_EAGER`` asks for steps as they are written."""
+    return os.environ.get(EAGER, "0") not in ("", "0")
+
+
+def agrees(
+    found: Sequence[Tensor], expected: Sequence[Tensor], precision: Precision, what: str
+) -> bool:
+    """Whether each of ``found`` is the one ``expected``, but for rounding; warns where not.
+
+    Args:
+        found: what was recorded or compiled gave.
+        expected: what the plain step gave.
+        precision: that both were run at.
+        what: in the words of the warning, for example "a recorded training step".
+    """
+    for one, other in zip(found, expected, strict=True):
+        tolerance = TOLERANCE_FP64 if other.dtype == torch.float64 else TOLERANCE[precision]
+        error = relative_error(one, other)
+        if not error <= tolerance:
+            warnings.warn(
+                f"{what} differs from the plain one by {error:.2g} of its size, where rounding in "
+                f"{precision} explains {tolerance:g}; the plain one runs in its place, which is "
+                f"slower ({EAGER}=1 records and compiles nothing)",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+            return False
+    return True
+
+
+def relative_error(found: Tensor, expected: Tensor) -> float:
+    """‖found − expected‖ / ‖expected‖; infinite where only one of them is finite, or 0."""
+    finite = expected.isfinite()
+    if not torch.equal(finite, found.isfinite()):
+        return float("inf")
+    size = expected[finite].double().norm()
+    error = (found[finite].double() - expected[finite].double()).norm()
+    return 0.0 if float(error) == 0 else float(error / size)
+
+
+def record_checked(
+    body: Callable[[], object],
+    record: Callable[[Callable[[], object]], Callable[[], object]],
+    outcome: Callable[[], Sequence[Tensor]],
+    precision: Precision,
+    what: str,
+    restore: Callable[[], object] = lambda: None,
+) -> Callable[[], object]:
+    """``record(body)`` where it does what ``body`` does, else ``body``.
+
+    Args:
+        body: a step, run three times and more.
+        record: gives a callable in its place, or ``body`` itself where it cannot.
+        outcome: what the last run gave or changed.
+        precision: of the step.
+        what: as for :func:`agrees`.
+        restore: puts back what a run changes; called after each.
+    """
+
+    def outcome_of(run: Callable[[], object]) -> list[Tensor]:
+        run()
+        kept = [t.detach().clone() for t in outcome()]
+        restore()
+        return kept
+
+    expected = outcome_of(body)
+    recorded = record(body)
+    restore()
+    if recorded is body or agrees(outcome_of(recorded), expected, precision, what):
+        return recorded
+    return body

@@ -1,0 +1,107 @@
+"""One SGD step on a batch, as it is written."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from condense.engine.training.batches import Batcher, channels_last
+from condense.engine.training.schedule import Schedule
+from condense.interfaces import Augmentation
+
+
+class EagerStep:
+    """One SGD step on a batch.
+
+    Args:
+        network: trained in place.
+        data: where batches come from.
+        schedule: of the optimiser; its rate is set by :meth:`set_lr` from then on.
+        augmentation: of the batches.
+        lr_on_device: whether the rate is a tensor, which a recorded step can read anew.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: Batcher,
+        schedule: Schedule,
+        augmentation: Augmentation,
+        *,
+        lr_on_device: bool = False,
+    ) -> None:
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.data = data
+        self.augmentation = augmentation
+        self.optimizer = torch.optim.SGD(
+            network.parameters(),
+            lr=torch.tensor(schedule.lr, device=data.device) if lr_on_device else schedule.lr,
+            momentum=schedule.momentum,
+            weight_decay=schedule.weight_decay,
+            fused=True,
+        )
+
+    def set_lr(self, lr: float) -> None:
+        """The rate of the steps that follow."""
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+
+    def __call__(self, indices: Tensor, draws: Tensor) -> Tensor:
+        """Logits [B, C] of the samples at ``indices`` [B], before the step they lead to."""
+        inputs, targets = self.data.batch(indices)
+        inputs = channels_last(self.augmentation.apply(inputs, draws))
+        logits: Tensor = self.network(inputs)
+        loss = F.cross_entropy(logits, targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return logits.detach()
+
+
+class StepState:
+    """What a step changes, as it was when this was made: weights, buffers, momentum, randomness."""
+
+    def __init__(self, step: EagerStep) -> None:
+        self._step = step
+        self._parameters = [p.detach().clone() for p in step.network.parameters()]
+        self._buffers = [b.clone() for b in step.network.buffers()]
+        self._momentum = {p: b.clone() for p, b in self._momentum_now().items()}
+        self._on_gpu = step.data.device.type == "cuda"
+        # of a network with dropout, which draws from the global generators
+        self._random = torch.get_rng_state()
+        self._random_gpu = torch.cuda.get_rng_state(step.data.device) if self._on_gpu else None
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put everything back, in place."""
+        network = self._step.network
+        for now, before in zip(network.parameters(), self._parameters, strict=True):
+            now.copy_(before)
+        for now, before in zip(network.buffers(), self._buffers, strict=True):
+            now.copy_(before)
+        for parameter, momentum in self._momentum_now().items():
+            # zero momentum makes the first step a plain one, as a missing buffer does
+            momentum.copy_(self._momentum.get(parameter, torch.zeros_like(momentum)))
+        torch.set_rng_state(self._random)
+        if self._random_gpu is not None:
+            torch.cuda.set_rng_state(self._random_gpu, self._step.data.device)
+
+    @torch.no_grad()
+    def changes(self) -> list[Tensor]:
+        """How far weights, buffers and momentum are from where they were, one vector each."""
+        network = self._step.network
+        moved = [
+            [n - b for n, b in zip(network.parameters(), self._parameters, strict=True)],
+            [n - b for n, b in zip(network.buffers(), self._buffers, strict=True)],
+            list(self._momentum_now().values()),
+        ]
+        return [torch.cat([t.float().flatten() for t in part]) for part in moved if part]
+
+    def _momentum_now(self) -> dict[Tensor, Tensor]:
+        state = self._step.optimizer.state
+        found = {p: state[p].get("momentum_buffer") for p in state}
+        return {p: buffer for p, buffer in found.items() if buffer is not None}
