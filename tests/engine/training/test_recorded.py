@@ -42,9 +42,9 @@ def test_what_cannot_be_recorded_is_not_compared(recwarn):
     assert len(ran) == 1
 
 
-@pytest.mark.parametrize(("precision", "least", "most"), [("bf16", 5e-3, 0.3), ("fp32", 0, 1e-2)])
+@pytest.mark.parametrize(("precision", "least"), [("bf16", 5e-3), ("fp32", 0)])
 def test_a_real_step_differs_by_rounding_less_than_the_tolerance(
-    context, tiny_images, precision, least, most
+    context, tiny_images, precision, least
 ):
     """bf16 against float32, and float32 against inputs that are 1e-6 off."""
     from condense.data import TrainingSet
@@ -73,7 +73,7 @@ def test_a_real_step_differs_by_rounding_less_than_the_tolerance(
     exact = outcome("fp32", 1)
     rounded = outcome(precision, 1 if precision == "bf16" else 1 + 1e-6)
     errors = [relative_error(a, b) for a, b in zip(rounded, exact, strict=True)]
-    assert least <= max(errors) < most
+    assert least <= max(errors) < TOLERANCE[precision]
     another = step(torch.arange(60).roll(30).clamp(max=29), torch.empty(60, 0))  # half a batch
     other = [another.float(), *(c.clone() for c in before.changes())]
-    assert max(relative_error(a, b) for a, b in zip(other, exact, strict=True)) > most
+    assert max(relative_error(a, b) for a, b in zip(other, exact, strict=True)) > 0.5
