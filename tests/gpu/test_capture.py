@@ -14,6 +14,7 @@ from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.cuda_graph import CapturedStep
 from condense.engine.training.loop import Training, predict, train
 from condense.engine.training.schedule import Schedule
+from condense.engine.training.step import EagerStep
 from condense.options import AugmentationSpec, NetworkSpec
 from condense_plugins.matchers.trajectory.compiled import CompiledSteps
 from condense_plugins.matchers.trajectory.gradient import (
@@ -46,7 +47,8 @@ def test_a_captured_step_is_an_sgd_step(gpu, digits, momentum):
     batcher = Batcher(TrainingSet.of(digits.without_test()), gpu.device)
     none = gpu.augmentation(AugmentationSpec.of("none"))
     with numeric_precision("fp32", gpu.device):
-        step = CapturedStep(network, batcher, Schedule(5, 32, 0.1, momentum, 5e-4), none)
+        schedule = Schedule(5, 32, 0.1, momentum, 5e-4)
+        step = CapturedStep(EagerStep(network, batcher, schedule, none, lr_on_device=True), "fp32")
         optimizer = torch.optim.SGD(twin.parameters(), 0.1, momentum, weight_decay=5e-4)
         for k in range(5):
             indices = torch.arange(32 * k, 32 * (k + 1), device="cuda")

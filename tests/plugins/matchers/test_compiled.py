@@ -32,7 +32,7 @@ def assert_equals_plain(case, steps):
     torch.testing.assert_close(got.grad_step_size, eta, rtol=1e-10, atol=1e-12)
 
 
-def test_a_traced_walk_equals_plain_unrolling(make_case):
+def test_a_traced_rollout_equals_plain_unrolling(make_case):
     """Tracing is where a compiler may refuse or mistake the rules; it needs no C compiler."""
     case = make_case("batch", "dsa", samples=4, batch_size=4, steps=2, eta=0.1)
     steps = CompiledSteps(TangentSteps.of(case.steps), backend="aot_eager")
@@ -45,7 +45,7 @@ def test_a_traced_walk_equals_plain_unrolling(make_case):
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 @pytest.mark.parametrize("network", ["batch", "mlp"])
-def test_a_compiled_walk_equals_plain_unrolling(make_case, network):
+def test_a_compiled_rollout_equals_plain_unrolling(make_case, network):
     case = make_case(network, "dsa", samples=7, batch_size=4, steps=3, eta=0.1)  # two sizes
     steps = CompiledSteps(TangentSteps.of(case.steps))
     assert_equals_plain(case, steps)
@@ -63,6 +63,35 @@ def test_what_does_not_compile_runs_as_it_is_after_one_warning(make_case):
     ) as seen:
         assert_equals_plain(case, steps)
     assert len(seen) == 2  # forward and back
+
+
+@pytest.mark.parametrize("size", [4, 3])
+@pytest.mark.parametrize("way", ["_forward", "_backward"])
+def test_what_compiles_to_another_result_is_dropped(make_case, recwarn, way, size):
+    case = make_case("batch", "dsa", samples=7, batch_size=4, steps=4, eta=0.1)
+    assert [len(b.indices) for b in case.rollout.batches] == [4, 3, 4, 3]
+    steps = CompiledSteps(TangentSteps.of(case.steps), backend="eager")
+    right = getattr(steps, way).compiled
+
+    def wrong(*tensors):
+        found = right(*tensors)
+        if len(tensors[2]) != size:
+            return found
+        return found * 1.001 if way == "_forward" else (*found[:2], found[2] * 1.001, found[3])
+
+    getattr(steps, way).compiled = wrong
+    assert_equals_plain(case, steps)
+    assert_equals_plain(case, steps)
+    seen = [str(w.message) for w in recwarn if issubclass(w.category, RuntimeWarning)]
+    assert len(seen) == 1
+    assert f"step compiled for {size} samples differs" in seen[0]
+    assert getattr(steps, way).compiled is None
+    assert getattr(steps, "_backward" if way == "_forward" else "_forward").compiled is not None
+
+
+def test_nothing_compiles_where_the_environment_says_so(monkeypatch):
+    monkeypatch.setenv("CONDENSE_EAGER", "1")
+    assert not compiles(TrajectoryOptions(compile="on"), GPU)
 
 
 @pytest.mark.slow

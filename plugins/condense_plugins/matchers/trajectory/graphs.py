@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from condense.engine.runtime.precision import Precision
 from condense.engine.training.cuda_graph import capture
+from condense.engine.training.recorded import record_checked
 from condense_plugins.matchers.trajectory.gradient import Batch, StepGradients, Steps
 
 
@@ -41,11 +43,14 @@ class CapturedSteps:
     """Other steps recorded once per batch size and replayed.
 
     Args:
-        steps: over a synthetic set whose storage stays where it is.
+        steps: over a synthetic set whose storage stays where it is; where a recording differs from
+            them beyond rounding, they run as they are.
+        precision: that they run at.
     """
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: Steps, precision: Precision = "fp32") -> None:
         self.steps = steps
+        self.precision = precision
         self._forward: dict[int, _Recording] = {}
         self._backward: dict[int, _Recording] = {}
 
@@ -53,7 +58,7 @@ class CapturedSteps:
         """θ_{t+1}, in new memory."""
         size = len(batch.indices)
         if size not in self._forward:
-            self._forward[size] = self._record(theta, step_size, batch, back=False)
+            self._forward[size] = self._record(theta, None, step_size, batch)
         (moved,) = self._forward[size].replay(theta, None, step_size, batch)
         return torch.clone(moved)
 
@@ -63,25 +68,37 @@ class CapturedSteps:
         """Derivatives of s_t at θ_t, valid until the next call."""
         size = len(batch.indices)
         if size not in self._backward:
-            self._backward[size] = self._record(theta, step_size, batch, back=True)
+            self._backward[size] = self._record(theta, adjoint, step_size, batch)
         return StepGradients(*self._backward[size].replay(theta, adjoint, step_size, batch))
 
-    def _record(self, theta: Tensor, step_size: Tensor, batch: Batch, back: bool) -> _Recording:
-        static_theta, static_adjoint = theta.clone(), torch.zeros_like(theta)
-        static_step, static_batch = (
-            step_size.clone(),
-            Batch(batch.indices.clone(), batch.draws.clone()),
-        )
+    def _record(
+        self, theta: Tensor, adjoint: Tensor | None, step_size: Tensor, batch: Batch
+    ) -> _Recording:
+        """The step forward, or where an adjoint is given the step back."""
+        static_theta, static_step = theta.clone(), step_size.clone()
+        static_adjoint = torch.zeros_like(theta) if adjoint is None else adjoint.clone()
+        static_batch = Batch(batch.indices.clone(), batch.draws.clone())
         results: list[Any] = []
 
-        def body() -> None:
-            if back:
-                results[:] = self.steps.backward(
-                    static_theta, static_adjoint, static_step, static_batch
-                )
-            else:
-                results[:] = [self.steps.forward(static_theta, static_step, static_batch)]
+        def forward() -> None:
+            results[:] = [self.steps.forward(static_theta, static_step, static_batch)]
 
-        return _Recording(
-            capture(body), static_theta, static_adjoint, static_step, static_batch, results
+        def backward() -> None:
+            results[:] = self.steps.backward(
+                static_theta, static_adjoint, static_step, static_batch
+            )
+
+        def outcome() -> list[Tensor]:
+            if adjoint is None:
+                return [results[0] - theta]
+            return [t for t in results if t is not None]
+
+        way = "forward" if adjoint is None else "back"
+        run = record_checked(
+            forward if adjoint is None else backward,
+            capture,
+            outcome,
+            self.precision,
+            f"a student's step {way} recorded for {len(batch.indices)} samples",
         )
+        return _Recording(run, static_theta, static_adjoint, static_step, static_batch, results)

@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from condense.engine.runtime.precision import numeric_precision, precision_of
+from condense.engine.training.recorded import plain_only
 from condense.interfaces import (
     Augmentation,
     Context,
@@ -174,12 +175,15 @@ class TrajectoryMatcher:
     def _quick_steps(self, eager: EagerSteps) -> Steps:
         """``eager`` as it runs quickest in the constant form."""
         device = eager.inputs.device
+        precision = precision_of(self.options, device)
         steps: Steps = eager
-        if precision_of(self.options, device) != "bf16":
-            tangent = TangentSteps.of(eager)  # the rules take one dtype throughout
-            if tangent is not None:
-                steps = CompiledSteps(tangent) if compiles(self.options, device) else tangent
-        return CapturedSteps(steps) if device.type == "cuda" else steps
+        tangent = None if precision == "bf16" else TangentSteps.of(eager)  # rules take one dtype
+        if tangent is not None:
+            compiled = compiles(self.options, device)
+            steps = CompiledSteps(tangent, precision) if compiled else tangent
+        if device.type == "cuda" and not plain_only():
+            steps = CapturedSteps(steps, precision)
+        return steps
 
     def _draw(self, synthetic: SyntheticSet, rng: Generator) -> Rollout:
         """Everything random of one iteration, in a fixed order."""
