@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from condense.kinds import STAGES
 from condense.options import (
     COMPONENT,
     Options,
+    path_fields,
     result_options,
 )
 from condense.results import Budget
@@ -27,6 +29,7 @@ else:
 Table = Mapping[str, Any]
 NULL = "null"  # how a recipe file spells None
 SCALARS = ("method", "preset", "seed", "ipc", "fraction")
+LEFT_OUT = "left_out"  # table of a written recipe: paths that it does not hold, and of what
 
 
 @dataclass(frozen=True)
@@ -125,12 +128,20 @@ class Resolved:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything a run depends on besides the data's content."""
+    """Everything a run depends on besides the data's content.
+
+    Attributes:
+        method, seed, budget: as they were asked for.
+        stages: component and options by stage, every path absolute.
+        paths: those paths, by dotted key, that a written recipe names, relative to itself: what
+            lies below the working folder or the recipe file's, or stood relative in that file.
+    """
 
     method: str
     seed: int
     budget: Budget
     stages: Mapping[str, Resolved]
+    paths: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __getitem__(self, stage: str) -> Resolved:
         return self.stages[stage]
@@ -145,8 +156,33 @@ class Recipe:
         return head | {stage: resolved.table for stage, resolved in self.stages.items()}
 
     def to_toml(self) -> str:
-        """The text of ``recipe.toml``, which repeats the run exactly."""
+        """The recipe as TOML, which repeats the run exactly on this machine."""
         return recipe_toml(self.to_dict())
+
+    def all_paths(self) -> dict[str, str]:
+        """Every path among its options, absolute, by dotted key."""
+        return {
+            f"{stage}.{key}": value
+            for stage, resolved in self.stages.items()
+            for key in path_fields(type(resolved.options))
+            if (value := getattr(resolved.options, key)) is not None
+        }
+
+    def portable(self, data: str = "") -> dict[str, Any]:
+        """:meth:`to_dict` without paths, which is what is published of a run.
+
+        The table ``left_out`` says of paths that are not in :attr:`paths` what lay there.
+
+        Args:
+            data: name and fingerprint of the data, for that table.
+        """
+        table = self.to_dict()
+        for stage, resolved in self.stages.items():
+            for key in path_fields(type(resolved.options)):
+                del table[stage][key]
+        left = {k: v for k, v in self.all_paths().items() if k not in self.paths}
+        told = {k: data if k.startswith("data.") else os.path.basename(v) for k, v in left.items()}
+        return table | ({LEFT_OUT: told} if told else {})
 
 
 def recipe_toml(recipe: Table) -> str:
@@ -155,6 +191,20 @@ def recipe_toml(recipe: Table) -> str:
     Left out, it would become whatever the preset of a later run says.
     """
     return tomli_w.dumps(_replace(dict(recipe), None, NULL))
+
+
+def with_paths(recipe: Table, paths: Mapping[str, str]) -> dict[str, Any]:
+    """``recipe`` with the options ``paths``, by dotted key."""
+    table = dict(recipe)
+    for key, path in paths.items():
+        stage, _, option = key.partition(".")
+        table[stage] = {**table.get(stage, {}), option: path}
+    return table
+
+
+def relative_paths(paths: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """``paths`` as a recipe in ``folder`` names them, with ``/`` on every system."""
+    return {k: Path(os.path.relpath(v, folder)).as_posix() for k, v in paths.items()}
 
 
 class RecipeFile(dict[str, Any]):
@@ -180,14 +230,14 @@ def read_recipe(path: Path) -> RecipeFile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise OptionError(f"recipe {path} is not valid TOML: {error}") from None
     table = _replace(table, NULL, None)
-    known = [*SCALARS, *STAGES]
+    known = [*SCALARS, *STAGES, LEFT_OUT]
     for key, value in table.items():
         if key not in known:
             raise OptionError(
                 f"recipe {path} has unknown key '{key}'{closest(key, known)} (keys: "
                 f"{', '.join(known)})"
             )
-        if key in STAGES and not isinstance(value, (dict, str)):
+        if key not in SCALARS and not isinstance(value, (dict, str)):
             raise OptionError(f"recipe {path}: {key} must be a component or a table, got {value!r}")
     tables = {
         k: ({COMPONENT: v} if k in STAGES and isinstance(v, str) else v) for k, v in table.items()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,16 @@ from condense.options import (
     spec_fields,
 )
 from condense.plugin.host import Host
-from condense.recipe import Method, Preset, Recipe, RecipeFile, Resolved, Table, flatten
+from condense.recipe import (
+    LEFT_OUT,
+    Method,
+    Preset,
+    Recipe,
+    RecipeFile,
+    Resolved,
+    Table,
+    flatten,
+)
 from condense.results import Budget
 
 
@@ -195,6 +204,10 @@ def _anchored(model: type[Options], options: dict[str, Any], file: Path | None) 
     return options | {k: str(file.parent / os.path.expanduser(v)) for k, v in paths.items()}
 
 
+class MissingArgument(OptionError):
+    """A component without the option that it cannot do without."""
+
+
 def argument_of(kind: str, cls: type[Any], argument: str) -> dict[str, Any]:
     """The option that ``argument`` of ``NAME:ARGUMENT`` sets.
 
@@ -241,7 +254,7 @@ def resolve_component(host: Host, kind: str, name: str, values: Table, where: st
     cls = host.registry(kind).get(name)
     takes = getattr(cls, "arg", None)
     if takes is not None and takes not in values and cls.Options.model_fields[takes].is_required():
-        raise OptionError(f"{kind} '{name}' needs a {takes}: write {name}:{takes.upper()}")
+        raise MissingArgument(f"{kind} '{name}' needs a {takes}: write {name}:{takes.upper()}")
     paths = {k: _absolute(values[k]) for k in path_fields(cls.Options) if values.get(k)}
     return Resolved(kind, name, cls, resolve_options(host, cls.Options, {**values, **paths}, where))
 
@@ -343,15 +356,52 @@ def resolve(host: Host, request: Request) -> Recipe:
     stages = [stage for stage in STAGES if stage != "data" or not request.in_memory]
     special: Mapping[str, Table] = {}
     if not request.in_memory:
-        name = resolve_stage(host, "data", [base, *strict]).name
+        with _asking_for_paths(request.recipe.get(LEFT_OUT, {}), "data"):
+            name = resolve_stage(host, "data", [base, *strict]).name
         special = preset.for_data.get(name, {})
     layers = [base, Layer(base.origin, special, preset), *strict]
-    return Recipe(
-        method=method.name,
-        seed=_seed(request),
-        budget=_budget(request, preset),
-        stages={stage: resolve_stage(host, stage, layers) for stage in stages},
-    )
+    resolved = {}
+    for stage in stages:
+        with _asking_for_paths(request.recipe.get(LEFT_OUT, {}), stage):
+            resolved[stage] = resolve_stage(host, stage, layers)
+    recipe = Recipe(method.name, _seed(request), _budget(request, preset), resolved)
+    return replace(recipe, paths=_portable_paths(recipe, file_layer))
+
+
+@contextlib.contextmanager
+def _asking_for_paths(left_out: Mapping[str, str], stage: str) -> Iterator[None]:
+    """Where a component of ``stage`` lacks a path that its recipe leaves out, say that."""
+    try:
+        yield
+    except MissingArgument as error:
+        for key, what in left_out.items():
+            if key.startswith(f"{stage}."):
+                name = str(error.args[0]).rpartition("write ")[2]
+                how = f"--data {name}" if stage == "data" else f"-o {stage}={name}"
+                raise OptionError(
+                    f"the recipe does not hold {key}, which lay outside of its folder ({what}); "
+                    f"say where it is with {how}"
+                ) from None
+        raise
+
+
+def _portable_paths(recipe: Recipe, layer: Layer) -> dict[str, str]:
+    """The paths of ``recipe`` that it may name when it is written; see :class:`Recipe`."""
+    folders = [Path.cwd()]
+    given: dict[str, Any] = {}
+    if layer.file is not None:
+        folder = Path(os.path.abspath(layer.file.parent))
+        folders.append(folder)
+        given = {
+            k: _absolute(str(folder / str(v)))
+            for k, v in flatten(layer.stages).items()
+            if not os.path.isabs(os.path.expanduser(str(v)))
+        }
+    return {
+        key: path
+        for key, path in recipe.all_paths().items()
+        if given.get(key) == path or any(Path(path).is_relative_to(f) for f in folders)
+    }
 
 
 def _file(request: Request, flag: object = None) -> Path | None:

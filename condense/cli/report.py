@@ -33,6 +33,11 @@ Examples:
     help="Work out the coverage of the runs as `condense coverage` does; trains a network on the "
     "whole training split unless that is stored.",
 )
+@click.option(
+    "--data",
+    metavar="NAME[:PATH]",
+    help="Where the data of the runs lie, if their recipes do not say.",
+)
 @device_flag
 @click.option(
     "--out",
@@ -47,6 +52,7 @@ def report(
     ctx: click.Context,
     runs: Sequence[Path],
     coverage: bool,
+    data: str | None,
     device: str | None,
     out: Path | None,
     as_json: bool,
@@ -72,8 +78,10 @@ def report(
         from condense.report.diagnosis.evidence import gather
 
         sources = read_sources(runs)
-        covered = _coverage(session, sources) if coverage else None
-        made = report_of(sources, partial(gather, host=session.host, **session.tools), covered)
+        covered = _coverage(session, sources, data) if coverage else None
+        _note_data(sources, data)
+        facts = partial(gather, host=session.host, data=data, **session.tools)
+        made = report_of(sources, facts, covered)
         write_page(made, page)
     if as_json:
         echo_json(made.to_json() | {"out": str(page)})
@@ -81,7 +89,24 @@ def report(
         _show(made, page)
 
 
-def _coverage(session: Session, sources: Sources) -> dict[str, Any]:
+def _note_data(sources: Sources, data: str | None) -> None:
+    """One line on the runs whose recipes do not say where their data lie."""
+    from condense.recipe import LEFT_OUT
+
+    unknown = [
+        str(source.path)
+        for source in sources.runs
+        if any(key.startswith("data.") for key in source.condensed.recipe.get(LEFT_OUT, {}))
+    ]
+    if unknown and data is None:
+        click.echo(
+            f"note: {', '.join(unknown)}: where the data lie is not in the recipe; with --data "
+            "NAME:PATH the report has the reliability of the scores too",
+            err=True,
+        )
+
+
+def _coverage(session: Session, sources: Sources, data: str | None) -> dict[str, Any]:
     from condense.errors import OptionError
     from condense.resolve import Request
     from condense.studies.coverage.run import coverage_of_runs
@@ -89,7 +114,7 @@ def _coverage(session: Session, sources: Sources) -> dict[str, Any]:
     folders = [source.path for source in sources.runs]
     if not folders:
         raise OptionError("--coverage needs a run among the folders; give one or leave it out")
-    return coverage_of_runs(folders, Request(), session.host, **session.tools).to_json()
+    return coverage_of_runs(folders, Request(data=data), session.host, **session.tools).to_json()
 
 
 def _show(made: Report, page: Path) -> None:

@@ -322,9 +322,10 @@ class Pipeline:
             synthetic,
             method=self.recipe.method,
             seed=self.recipe.seed,
-            recipe=self.recipe.to_dict(),
+            recipe=self.recipe.portable(f"{self.data.name}, fingerprint {self.data.fingerprint}"),
             trace=trace,
             snapshots=snapshots,
+            paths=self.recipe.paths,
         )
 
     # ---- shared -------------------------------------------------------------------------------

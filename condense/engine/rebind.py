@@ -17,6 +17,7 @@ from condense.errors import DataError
 from condense.interfaces import Progress
 from condense.options import COMPONENT
 from condense.plugin.host import Host
+from condense.recipe import LEFT_OUT, RecipeFile
 from condense.resolve import Request, assignments_layer, resolve
 
 MEMORY = "memory"  # the data stage of what was handed over in Python
@@ -87,13 +88,17 @@ def rebind(
     Raises:
         UnknownComponent, OptionError: for a recipe or overrides that do not go together.
     """
-    own = {k: v for k, v in condensed.recipe.items() if stages is None or k in stages}
+    table = condensed.bound_recipe
+    left_out = {key.partition(".")[0] for key in table.get(LEFT_OUT, {})} - {"data"}
+    own = {k: v for k, v in table.items() if (stages is None or k in stages) and k not in left_out}
+    own |= {LEFT_OUT: table[LEFT_OUT]} if LEFT_OUT in table else {}
     data = assignments_layer(request.assignments).stages.get("data", {})
     renamed = request.data is not None or COMPONENT in data
     unbound = not renamed and _own_data(condensed) == MEMORY
     if unbound:
         own.pop("data", None)
-    recipe = resolve(host, replace(request, recipe=own, in_memory=unbound))
+    file = RecipeFile(own, folder / "recipe.toml")
+    recipe = resolve(host, replace(request, recipe=file, in_memory=unbound))
     pipeline = Pipeline(recipe, host, store=store, device=device, progress=progress)
     return Rebound(folder, condensed, pipeline, renamed)
 

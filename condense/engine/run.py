@@ -14,7 +14,7 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.artefact.write import ARTEFACT, save_artefact
 from condense.engine.evaluation import baseline_plans, condensed_plan, evaluate
 from condense.engine.feature_space.network import FeatureOptions, by_difficulty, halves_of_test
-from condense.engine.pipeline import Pipeline, StageTime
+from condense.engine.pipeline import Pipeline, StageTime, component_key
 from condense.engine.rebind import rebind
 from condense.engine.runtime.files import check_writable, default_path
 from condense.engine.runtime.memory import peak_memory_mb
@@ -22,7 +22,7 @@ from condense.engine.runtime.store import Store
 from condense.errors import OptionError
 from condense.interfaces import Evaluation, Progress, TrainingSet
 from condense.plugin.host import Host
-from condense.recipe import Recipe
+from condense.recipe import LEFT_OUT, Recipe
 from condense.resolve import Request
 
 
@@ -128,6 +128,8 @@ def _side_files(result: RunResult) -> dict[str, str]:
     document = result.to_json()
     log = {k: document[k] for k in ("stages", "peak_memory_mb", "device")}
     log |= {"torch": torch.__version__}
+    paths = result.recipe.all_paths()
+    log |= {"paths": paths} if paths else {}
     return {
         "results.json": json.dumps({"arms": arms}, indent=2) + "\n",
         "run.log.json": json.dumps(log, indent=2) + "\n",
@@ -144,7 +146,11 @@ def default_folder(pipeline: Pipeline) -> Path:
     recipe = pipeline.recipe
     budget = recipe.budget
     size = f"ipc{budget.ipc}" if budget.ipc is not None else f"fraction{budget.fraction:g}"
-    parts = [recipe.to_dict(), pipeline.data.fingerprint]
+    unused = () if pipeline.needs_scores else ("scorer",)
+    keys = [component_key(r, pipeline.host) for s, r in recipe.stages.items() if s not in unused]
+    tokens = [key["token"] for key in keys if "token" in key]  # files that components read
+    stages = {k: v for k, v in recipe.portable().items() if k != LEFT_OUT}
+    parts = [stages, pipeline.data.fingerprint, *tokens]
     return default_path(recipe.method, pipeline.data.name, parts, f"{size}-s{recipe.seed}")
 
 

@@ -46,7 +46,8 @@ def write(path, seed, classes=3):
 
 
 @pytest.fixture
-def run(host, tmp_path):
+def run(host, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     data = write(tmp_path / "d.npz", 0)
     return bind(data, host=host, ipc=2, options=SELECT).condensed.save(tmp_path / "run")
 

@@ -28,6 +28,7 @@ from condense.engine.artefact.read import read_artefact
 from condense.engine.runtime.files import write_file
 from condense.engine.training.batches import network_inputs, to_pixels
 from condense.errors import DataError, OptionError, OutputError
+from condense.recipe import relative_paths, with_paths
 from condense.results import Trace
 
 
@@ -45,13 +46,14 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         normalization: per-channel mean and std in 0–1 pixel units.
         flip: whether mirroring keeps the label.
         step_size: learned synthetic step size, None where none was learned.
-        method, seed, recipe: how it was made; ``recipe`` is what ``recipe.toml`` holds.
+        method, seed, recipe: how it was made; ``recipe`` is what ``recipe.toml`` holds but paths.
         data_name, data_fingerprint: what it was made of.
         trace: loss and step size of every matching iteration.
         snapshots: inputs of the whole set after some iterations, by iteration.
         soft_labels: float32 [M, C] where labels were learned: the distribution over the classes
             that a network is to be trained towards; ``labels`` are then the classes that samples
             were chosen for. Else None.
+        paths: those that ``recipe.toml`` holds, absolute, by dotted key.
     """
 
     inputs: Tensor
@@ -71,6 +73,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
     trace: Trace = field(default_factory=Trace)
     snapshots: Mapping[int, Tensor] = field(default_factory=dict)
     soft_labels: Tensor | None = None
+    paths: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(
@@ -82,6 +85,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         recipe: Mapping[str, Any],
         trace: Trace | None = None,
         snapshots: Mapping[int, Tensor] | None = None,
+        paths: Mapping[str, str] | None = None,
     ) -> CondensedDataset:
         """The artefact of ``synthetic``, made of ``data``."""
         step_size, logits = float(synthetic.step_size), synthetic.label_logits
@@ -103,7 +107,17 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             trace or Trace(),
             snapshots or {},
             None if logits is None else logits.float().softmax(1).cpu(),
+            paths or {},
         )
+
+    @property
+    def bound_recipe(self) -> dict[str, Any]:
+        """The recipe with its paths, absolute: what is resolved to repeat the run from here."""
+        return with_paths(self.recipe, self.paths)
+
+    def recipe_in(self, folder: Path) -> dict[str, Any]:
+        """What ``recipe.toml`` in ``folder`` holds: the recipe with paths relative to it."""
+        return with_paths(self.recipe, relative_paths(self.paths, folder))
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ def read_artefact(folder: Path, kind: type[CondensedDataset]) -> CondensedDatase
         tensors = safetensors.torch.load(blob)
         mean, std = tensors["normalisation"].tolist()
         step = float(tensors["step_size"])
+        recipe, paths = _read_recipe(folder, manifest)
         condensed = kind(
             inputs=tensors["inputs"],
             labels=tensors["labels"],
@@ -47,14 +49,15 @@ def read_artefact(folder: Path, kind: type[CondensedDataset]) -> CondensedDatase
             step_size=None if step != step else step,
             method=manifest["method"],
             seed=manifest["seed"],
-            recipe=manifest["recipe"],
+            recipe=recipe,
             data_name=manifest["data"]["name"],
             data_fingerprint=manifest["data"]["fingerprint"],
             trace=_read_trace(folder / "trace.csv"),
             snapshots=_read_snapshots(folder, manifest["snapshots"]),
             soft_labels=tensors.get("soft_labels"),
+            paths=paths,
         )
-        _check_agreement(folder, manifest, artefact_manifest(condensed, blob))
+        _check_agreement(folder, manifest, artefact_manifest(condensed, blob, folder))
         _check_soft_labels(folder, condensed)
     except DataError:
         raise
@@ -98,6 +101,16 @@ def _read_files(folder: Path) -> tuple[dict[str, Any], bytes]:
     if hashlib.sha256(blob).hexdigest() != manifest.get("sha256"):
         raise DataError(f"{folder / TENSORS} is damaged: checksum differs; run the recipe again")
     return manifest, blob
+
+
+def _read_recipe(folder: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The recipe without its paths, and these, absolute."""
+    recipe, paths = dict(manifest["recipe"]), {}
+    for key in manifest.get("paths", []):
+        stage, _, option = key.partition(".")
+        recipe[stage] = dict(recipe[stage])
+        paths[key] = os.path.abspath(folder / recipe[stage].pop(option))
+    return recipe, paths
 
 
 def _check_agreement(folder: Path, manifest: dict[str, Any], own: dict[str, Any]) -> None:

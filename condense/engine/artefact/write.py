@@ -51,9 +51,9 @@ def save_artefact(
     def fill(draft: Path) -> None:
         blob = artefact_tensors(condensed)
         (draft / TENSORS).write_bytes(blob)
-        manifest = artefact_manifest(condensed, blob)
+        manifest = artefact_manifest(condensed, blob, folder)
         (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        (draft / "recipe.toml").write_text(recipe_toml(condensed.recipe), encoding="utf-8")
+        (draft / "recipe.toml").write_text(recipe_toml(manifest["recipe"]), encoding="utf-8")
         (draft / "trace.csv").write_text(trace_csv(condensed))
         for iteration, inputs in condensed.snapshots.items():
             path = snapshot_path(draft, iteration)
@@ -84,8 +84,8 @@ def artefact_tensors(condensed: CondensedDataset) -> bytes:
     return safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()})
 
 
-def artefact_manifest(condensed: CondensedDataset, blob: bytes) -> dict[str, Any]:
-    """The contents of ``manifest.json``; nothing in it depends on the clock."""
+def artefact_manifest(condensed: CondensedDataset, blob: bytes, folder: Path) -> dict[str, Any]:
+    """The contents of ``manifest.json`` in ``folder``; nothing in it depends on the clock."""
     return {
         "format": FORMAT if condensed.soft_labels is None else SOFT_FORMAT,
         "method": condensed.method,
@@ -103,7 +103,8 @@ def artefact_manifest(condensed: CondensedDataset, blob: bytes) -> dict[str, Any
             "std": list(condensed.normalization.std),
         },
         "data": {"name": condensed.data_name, "fingerprint": condensed.data_fingerprint},
-        "recipe": dict(condensed.recipe),
+        "recipe": condensed.recipe_in(folder),
+        **({"paths": sorted(condensed.paths)} if condensed.paths else {}),
         "roles": {"0": "real", "1": "distilled"},
         "snapshots": sorted(condensed.snapshots),
         **({} if condensed.soft_labels is None else {"soft_labels": True}),

@@ -17,7 +17,7 @@ from condense.engine.training.ranking import split_half
 from condense.errors import CondenseError
 from condense.options import COMPONENT
 from condense.plugin.host import Host
-from condense.recipe import Recipe
+from condense.recipe import LEFT_OUT, Recipe
 from condense.resolve import Request, resolve
 
 ACCURACY = "accuracy"
@@ -59,7 +59,11 @@ class _StoredOnly(Store):
 
 
 def gather(
-    condensed: CondensedDataset, evaluated: str | None, host: Host, **tools: Any
+    condensed: CondensedDataset,
+    evaluated: str | None,
+    host: Host,
+    data: str | None = None,
+    **tools: Any,
 ) -> RunFacts:
     """What can be known of a run at no cost: nothing is trained or downloaded for it.
 
@@ -67,16 +71,20 @@ def gather(
         condensed: the run's set with its recipe.
         evaluated: name of the augmentation of its evaluation; None if it was not evaluated.
         host: of the plugins now installed; without the run's components little is known.
+        data: where the data lie, ``NAME:PATH``, in place of what the recipe says.
         tools: store, device and progress, as for :class:`Pipeline`.
     """
-    table = dict(condensed.recipe)
+    table = condensed.bound_recipe
     if not table:
         return RunFacts()
-    in_memory = table.get("data", {}).get(COMPONENT) not in host.registry("data")
-    if in_memory:  # the other stages are known all the same
-        table.pop("data", None)
+    left_out = {key.partition(".")[0] for key in table.get(LEFT_OUT, {})}
+    in_memory = data is None and (
+        "data" in left_out or table.get("data", {}).get(COMPONENT) not in host.registry("data")
+    )
+    for stage in (left_out - {"data"}) | ({"data"} if in_memory else set()):
+        table.pop(stage, None)  # the other stages are known all the same
     try:
-        recipe = resolve(host, Request(recipe=table))
+        recipe = resolve(host, Request(recipe=table, data=data))
         found = _of_components(recipe, evaluated, host)
     except CondenseError:
         return RunFacts()

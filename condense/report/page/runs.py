@@ -12,7 +12,7 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.matching.soft_labels import label_shares
 from condense.figures.formats import setting
 from condense.kinds import STAGES
-from condense.recipe import flatten, recipe_toml
+from condense.recipe import LEFT_OUT, flatten, recipe_toml
 from condense.report.diagnosis.checks import Finding
 from condense.report.page.pictures import GridRow, grid
 from condense.report.page.sources import RunSource
@@ -189,7 +189,7 @@ def run_view(
         loss=small.trace.loss,
         steps=small.trace.step_size,
         grid=grid(small),
-        recipe=recipe_toml(recipe) if recipe else "",
+        recipe=recipe_toml(small.recipe_in(source.path)) if recipe else "",
         command=_command(source, recipe),
         findings=tuple(findings),
     )
@@ -215,7 +215,9 @@ def _command(source: RunSource, recipe: Mapping[str, Any]) -> str:
     """What repeats the run from the folder the report was made in."""
     if not recipe or recipe.get("data", {}).get("component") == "memory":
         return ""
-    return f"condense run --recipe {shlex.quote((source.path / 'recipe.toml').as_posix())}"
+    data = any(key.startswith("data.") for key in recipe.get(LEFT_OUT, {}))
+    more = f" --data {recipe['data']['component']}:PATH" if data else ""
+    return f"condense run --recipe {shlex.quote((source.path / 'recipe.toml').as_posix())}{more}"
 
 
 def _used(recipe: Mapping[str, Any], small: CondensedDataset, log: Mapping[str, Any]) -> set[str]:

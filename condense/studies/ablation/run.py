@@ -170,7 +170,7 @@ class Ablation:
                 {"key": e.key, "value": e.value, "cells": e.cells, "effect": _summary(e.effect)}
                 for e in self.effects()
             ],
-            "recipe": study.base.to_dict(),
+            "recipe": study.base.portable(),
         }
 
     def _cell(self, row: Row) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from condense.engine.runtime.files import default_path, replace_folder
 from condense.figures.files import save_figure
 from condense.figures.plots import Line, paint_lines
-from condense.recipe import Recipe
+from condense.recipe import Recipe, recipe_toml, relative_paths, with_paths
 from condense.studies.tuning.result import OptionSearch, Place, Tuning, TuningDocument
 from condense.studies.tuning.search import NARROW, NOISE
 from condense.studies.tuning.settings import Settings
@@ -52,7 +52,9 @@ def write_tuning(result: Tuning, folder: Path) -> Path:
         (draft / "tune.csv").write_text(to_csv(document), encoding="utf-8")
         if result.recipe is not None:
             save_figure(draft / "tune", [partial(_paint, document, k) for k in document.keys])
-            (draft / "recipe.toml").write_text(result.recipe.to_toml(), encoding="utf-8")
+            paths = relative_paths(result.recipe.paths, folder)
+            recipe = recipe_toml(with_paths(result.recipe.portable(), paths))
+            (draft / "recipe.toml").write_text(recipe, encoding="utf-8")
 
     return replace_folder(folder, fill, OWNED)
 

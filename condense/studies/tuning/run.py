@@ -86,7 +86,7 @@ def tune(
     if top is None or chosen is None:
         return Tuning(document, None, whole.store.misses - misses)
     recipe = with_options(host, chosen, top.found)
-    document = document.model_copy(update={"recipe": recipe.to_dict()})
+    document = document.model_copy(update={"recipe": recipe.portable()})
     return Tuning(document, recipe, whole.store.misses - misses)
 
 
