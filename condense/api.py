@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -15,6 +14,7 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.ingest.from_user import from_torch_dataset, labeled_data
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.device import pick_device
+from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.errors import CapacityError, CondenseError, OptionError
@@ -23,6 +23,7 @@ from condense.options import Options as BaseOptions
 from condense.plugin.host import Host, build_host
 from condense.recipe import Recipe, Resolved
 from condense.resolve import Request, resolve
+from condense.spelling import in_python
 
 
 def condense(
@@ -135,28 +136,13 @@ def _in_python() -> Iterator[None]:
     """Inside, messages speak of arguments, not of the command line's flags."""
     try:
         yield
-    except MemoryError:
-        raise CapacityError(
-            "out of memory; give fewer or smaller images, or lower matcher.batch_size or "
-            "evaluator.batch_size in options"
-        ) from None
     except CondenseError as error:
         error.args = (in_python(str(error)),)
         raise
-
-
-def in_python(message: str) -> str:
-    """``message`` with ``ipc=5`` for ``--ipc 5`` and ``options={"a.b": 1}`` for ``-o a.b=1``."""
-    message = re.sub(r"-o ([\w.-]+)=([^\s,;)]*)", _as_option, message)
-    message = re.sub(r"--(\w+) ([\d.]*\d)", r"\1=\2", message)
-    message = re.sub(r"--(data) (\w+:\S+)", r'\1="\2"', message)
-    return re.sub(r"(?<![\w-])--(\w)", r"\1", message)
-
-
-def _as_option(match: re.Match[str]) -> str:
-    key, value = match.groups()
-    plain = re.fullmatch(r"[\d.e+-]+|…|\[.*", value)
-    return f'options={{"{key}": {value if plain else repr(value)}}}'.replace("'", '"')
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise CapacityError(in_python(OUT_OF_MEMORY)) from None
+        raise
 
 
 def to_labeled_data(data: Any) -> LabeledData:
@@ -195,7 +181,7 @@ class MemoryData:
         Raises:
             OptionError: always.
         """
-        raise OptionError("data 'memory' was handed over in Python; name a data set with --data")
+        raise OptionError("data 'memory' was handed over in Python; name a data set with `data`")
 
 
 def in_memory(recipe: Recipe, data: LabeledData) -> Recipe:

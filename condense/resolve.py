@@ -86,7 +86,7 @@ def assignments_layer(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> Lay
     for path, value in assignments:
         if path[0] not in STAGES:
             raise OptionError(
-                f"unknown stage '{path[0]}' in -o {'.'.join(path)}={format_value(value)}"
+                f"unknown stage '{path[0]}' in `{'.'.join(path)}={format_value(value)}`"
                 f"{closest(path[0], STAGES)} (stages: {', '.join(STAGES)})"
             )
         node = stages.setdefault(path[0], {})
@@ -131,7 +131,7 @@ def resolve_stage(host: Host, stage: str, layers: Sequence[Layer]) -> Resolved:
     """
     naming = [layer for layer in layers if layer.component(stage)]
     if not naming:
-        raise OptionError(f"no component for stage {stage}; set one with -o {stage}=NAME")
+        raise OptionError(f"no component for stage {stage}; set one with `{stage}=NAME`")
     name, _ = naming[-1].component(stage) or ("", "")
     kind = STAGES[stage]
     with _naming_the_file(naming[-1].file):
@@ -238,10 +238,9 @@ def _check_once(
     else:
         same = argument == format_value(value)
     if not same:
-        spelled = f"--data {component}" if said.origin == "flags" else f"-o {stage}={component}"
         raise OptionError(
-            f"{spelled} and -o {stage}.{takes}={format_value(value)} contradict each other; give "
-            "one of them"
+            f"`{stage}={component}` and `{stage}.{takes}={format_value(value)}` contradict each "
+            "other; give one of them"
         )
 
 
@@ -377,10 +376,9 @@ def _asking_for_paths(left_out: Mapping[str, str], stage: str) -> Iterator[None]
         for key, what in left_out.items():
             if key.startswith(f"{stage}."):
                 name = str(error.args[0]).rpartition("write ")[2]
-                how = f"--data {name}" if stage == "data" else f"-o {stage}={name}"
                 raise OptionError(
                     f"the recipe does not hold {key}, which lay outside of its folder ({what}); "
-                    f"say where it is with {how}"
+                    f"say where it is with `{stage}={name}`"
                 ) from None
         raise
 
@@ -435,7 +433,7 @@ def _seed(request: Request) -> int:
     with _naming_the_file(_file(request, request.seed)):
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
             raise OptionError(
-                f"seed must be a whole number of at least 0, got {seed!r}; try --seed 0"
+                f"seed must be a whole number of at least 0, got {seed!r}; try `seed=0`"
             )
     return seed
 

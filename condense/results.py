@@ -27,11 +27,11 @@ class Budget:
             raise OptionError("give either ipc or fraction, not both and not neither")
         if self.ipc is not None and (type(self.ipc) is not int or self.ipc < 1):
             raise OptionError(
-                f"ipc must be a whole number of at least 1, got {self.ipc!r}; try --ipc 5"
+                f"ipc must be a whole number of at least 1, got {self.ipc!r}; try `ipc=5`"
             )
         share = self.fraction
         if share is not None and (not isinstance(share, (int, float)) or not 0 < share <= 1):
-            raise OptionError(f"fraction must be in (0, 1], got {share!r}; try --fraction 0.1")
+            raise OptionError(f"fraction must be in (0, 1], got {share!r}; try `fraction=0.1`")
 
     def counts(self, data: LabeledData) -> tuple[int, ...]:
         """Samples to keep of each class.
@@ -52,7 +52,7 @@ class Budget:
             if size < self.ipc:
                 raise DataError(
                     f"class {name} has {size} images, ipc {self.ipc} asks for more; "
-                    f"lower --ipc to at most {min(sizes)} or use --fraction"
+                    f"lower `ipc` to at most {min(sizes)} or use `fraction`"
                 )
         return (self.ipc,) * len(sizes)
 

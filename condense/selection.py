@@ -23,7 +23,7 @@ def require(scores: Scores | None, name: str) -> Scores:
         OptionError: if there are none.
     """
     if scores is None:
-        raise OptionError(f"selector '{name}' needs scores; set a scorer with -o scorer=NAME")
+        raise OptionError(f"selector '{name}' needs scores; set a scorer with `scorer=NAME`")
     return scores
 
 

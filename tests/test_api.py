@@ -11,7 +11,7 @@ from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, Te
 
 import condense as package
 from condense import CondensedDataset, condense
-from condense.api import bind, in_python
+from condense.api import bind
 from condense.engine.run import evaluate_artefact
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import CondenseError, DataError, OptionError
@@ -183,7 +183,7 @@ def test_what_was_made_of_arrays_is_saved_and_tested_on_named_data(
     small = call(images, method="random", ipc=4, options=options)
     folder = small.save(tmp_path / "small")
     tools = {"store": context.cache, "device": context.device, "progress": context.progress}
-    with pytest.raises(DataError, match=r"arrays in memory.*--data"):
+    with pytest.raises(DataError, match=r"arrays in memory.*`data`"):
         evaluate_artefact(folder, Request(), host, **tools)
     np.savez(
         tmp_path / "d.npz",
@@ -276,19 +276,6 @@ def test_messages_speak_of_arguments_not_of_flags(call, images):
             call(**fields)
         assert part in str(caught.value)
         assert not re.search(r"(^|\s)--?[a-z]", str(caught.value)), caught.value
-
-
-@pytest.mark.parametrize(
-    ("told", "expected"),
-    [
-        ("needs scores; set -o scorer=NAME", 'needs scores; set options={"scorer": "NAME"}'),
-        ("lower -o a.b=0.5, or --ipc", 'lower options={"a.b": 0.5}, or ipc'),
-        ("use --data npz:d.npz instead", 'use data="npz:d.npz" instead'),
-        ("a--b and 3 -o 4, well-off", "a--b and 3 -o 4, well-off"),
-    ],
-)
-def test_flags_as_arguments(told, expected):
-    assert in_python(told) == expected
 
 
 def test_an_unknown_device(host):

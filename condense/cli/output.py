@@ -13,14 +13,12 @@ from typing import Any
 
 import click
 
+from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
 from condense.errors import CondenseError
 from condense.figures.formats import seconds as seconds
+from condense.spelling import on_command_line
 
 INTERRUPTED = "interrupted; the same command continues where it stopped"
-OUT_OF_MEMORY = (
-    "out of memory; lower one of -o matcher.memory=constant, -o matcher.batch_size=…, "
-    "-o evaluator.batch_size=…"
-)
 BUG = "this is a bug in condense or a plugin; please report it with the lines above"
 
 
@@ -46,7 +44,7 @@ def report_error(error: BaseException, debug: bool = False) -> int:
 def _expected(error: BaseException) -> tuple[str, int] | None:
     """Message and exit code of an error a user can mend; None for a bug."""
     if isinstance(error, CondenseError):
-        return one_line(error), error.exit_code
+        return on_command_line(one_line(error)), error.exit_code
     if isinstance(error, click.Abort):
         return "aborted", 1
     if isinstance(error, click.ClickException):
@@ -57,11 +55,8 @@ def _expected(error: BaseException) -> tuple[str, int] | None:
     if isinstance(error, OSError) and error.strerror:  # a disk or a folder, not our code
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror.lower()}; is there room, and may it be read and written?", 1
-    # by name, because torch need not be imported to get here
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return OUT_OF_MEMORY, 1
-    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
-        return OUT_OF_MEMORY, 1
+    if is_out_of_memory(error):
+        return on_command_line(OUT_OF_MEMORY), 1
     return None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from condense.engine.runtime.progress import SilentProgress
+from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.interfaces import Progress
@@ -27,4 +28,4 @@ class QuietProgress(SilentProgress):
 
     def note(self, message: str) -> None:
         """Print ``message`` on a line of its own."""
-        click.echo(" ".join(message.split()), err=True)
+        click.echo(on_command_line(" ".join(message.split())), err=True)

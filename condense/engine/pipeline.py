@@ -27,6 +27,7 @@ from condense.engine.matching.loop import match
 from condense.engine.matching.soft_labels import has_soft_label, starting_logits
 from condense.engine.matching.state import named_snapshots, snapshots_among
 from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.exhaustion import is_out_of_memory
 from condense.engine.runtime.guard import contents, guarded
 from condense.engine.runtime.precision import key_options
 from condense.engine.runtime.store import Payload, Store
@@ -193,7 +194,7 @@ class Pipeline:
             distilled = torch.zeros_like(distilled)  # nothing is distilled without matching
         elif not bool(distilled.any()):
             policy = self.recipe["policy"]
-            more = "; for some, raise --ipc or policy.alpha" * hasattr(policy.options, "alpha")
+            more = "; for some, raise `ipc` or policy.alpha" * hasattr(policy.options, "alpha")
             plan = self._labels_asked
             alone = ", so that labels alone may change" * (plan is not None and plan.all_samples)
             self.progress.note(
@@ -368,11 +369,11 @@ def _memory_of_data(resolved: Resolved) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+    except Exception as error:
+        if not is_out_of_memory(error):
             raise
         smaller = "resize" in type(resolved.options).model_fields
-        advice = "set a smaller -o data.resize=N, or " if smaller else ""
+        advice = "set a smaller `data.resize=N`, or " if smaller else ""
         raise CapacityError(
             f"out of memory while loading data '{resolved.name}'; {advice}give fewer or smaller "
             "images"

@@ -48,7 +48,7 @@ class Rebound:
         """
         if self.in_memory:
             raise DataError(
-                f"{self.folder} was made of arrays in memory; say what to test on with --data"
+                f"{self.folder} was made of arrays in memory; say what to test on with `data`"
             )
         data = self.pipeline.data
         check_kind(self.folder, self.condensed, data)
@@ -113,7 +113,7 @@ def check_kind(folder: Path, condensed: CondensedDataset, data: LabeledData) -> 
         raise DataError(
             f"{folder} holds {len(condensed.classes)} classes of shape {condensed.geometry.shape}, "
             f"{data.name} has {len(data.classes)} of shape {data.geometry.shape}; "
-            "name data of the same kind with --data"
+            "name data of the same kind with `data`"
         )
 
 

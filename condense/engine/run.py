@@ -147,7 +147,11 @@ def default_folder(pipeline: Pipeline) -> Path:
     budget = recipe.budget
     size = f"ipc{budget.ipc}" if budget.ipc is not None else f"fraction{budget.fraction:g}"
     unused = () if pipeline.needs_scores else ("scorer",)
-    keys = [component_key(r, pipeline.host) for s, r in recipe.stages.items() if s not in unused]
+    keys = [
+        component_key(r, pipeline.host, pipeline.device)
+        for s, r in recipe.stages.items()
+        if s not in unused
+    ]
     tokens = [key["token"] for key in keys if "token" in key]  # files that components read
     stages = {k: v for k, v in recipe.portable().items() if k != LEFT_OUT}
     parts = [stages, pipeline.data.fingerprint, *tokens]
@@ -202,7 +206,7 @@ def _by_difficulty(pipeline: Pipeline, evaluation: Evaluation) -> dict[str, floa
     if evaluation.right is None:
         raise OptionError(
             f"the evaluator '{pipeline.recipe['evaluator'].name}' does not say which test samples "
-            "were right, so its result cannot be split by difficulty; try -o evaluator=accuracy"
+            "were right, so its result cannot be split by difficulty; try `evaluator=accuracy`"
         )
     training, test = TrainingSet.of(pipeline.data), TrainingSet.of(pipeline.test_split())
     parts = halves_of_test(training, test, pipeline.context, FeatureOptions())

@@ -537,7 +537,7 @@ def test_accuracy_is_mean_and_sample_deviation():
 @pytest.mark.parametrize(
     ("data", "error", "told"),
     [
-        ("folder:/photos", MemoryError("12 GiB"), "set a smaller -o data.resize=N, or give fewer"),
+        ("folder:/photos", MemoryError("12 GiB"), "set a smaller `data.resize=N`, or give fewer"),
         ("digits", RuntimeError("DefaultCPUAllocator: can't allocate memory"), "give fewer or"),
     ],
 )

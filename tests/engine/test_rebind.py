@@ -73,7 +73,7 @@ def test_data_that_changed_are_noted_and_others_only_where_they_are_named(run, b
 
 def test_data_of_another_kind_are_refused(run, back, tmp_path):
     other = back(run, data=write(tmp_path / "two.npz", 0, classes=2))
-    with pytest.raises(DataError, match=r"run holds 3 classes .* two has 2 .* --data"):
+    with pytest.raises(DataError, match=r"run holds 3 classes .* two has 2 .* `data`"):
         other.data  # noqa: B018
 
 

@@ -176,7 +176,7 @@ def to_npz(condensed: CondensedDataset, path: Path) -> Path:
         OutputError: if it cannot be written or does not end in .npz.
     """
     if path.suffix != ".npz":
-        raise OutputError(f"{path} must end in .npz; choose another name (--out)")
+        raise OutputError(f"{path} must end in .npz; choose another name (`out`)")
     norm = condensed.normalization
     mean, std = (torch.tensor(v, dtype=torch.float32) for v in (norm.mean, norm.std))
     samples = condensed.images if condensed.geometry.is_image else condensed.inputs * std + mean

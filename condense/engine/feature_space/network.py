@@ -245,7 +245,7 @@ def _inputs_of_last_linear(network: nn.Module) -> Iterator[list[Tensor]]:
     if not linear:
         raise OptionError(
             f"the network {type(network).__name__} has no torch.nn.Linear whose input could be "
-            "its features; choose another, for example -o evaluator.feature_network=convnet"
+            "its features; choose another, for example `evaluator.feature_network=convnet`"
         )
     seen: list[Tensor] = []
     hook = linear[-1].register_forward_pre_hook(lambda module, given: seen.append(given[0]))
@@ -325,7 +325,7 @@ def _train(
     if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
         raise CondenseError(
             f"the feature network '{options.feature_network.component}' diverged: its parameters "
-            f"are not finite; lower -o evaluator.feature_lr={options.feature_lr:g}"
+            f"are not finite; lower `evaluator.feature_lr={options.feature_lr:g}`"
         )
     state = {_STATE + name: value.detach().cpu() for name, value in network.state_dict().items()}
     return state | {

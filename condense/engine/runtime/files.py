@@ -55,7 +55,7 @@ def write_file(path: Path, data: bytes) -> Path:
 
 def _not_written(path: Path, error: OSError) -> OutputError:
     reason = (error.strerror or str(error)).lower()
-    return OutputError(f"{path} cannot be written: {reason}; choose another place (--out)")
+    return OutputError(f"{path} cannot be written: {reason}; choose another place (`out`)")
 
 
 def check_writable(target: Path, owned: Sequence[str] = ()) -> None:
@@ -74,23 +74,23 @@ def check_writable(target: Path, owned: Sequence[str] = ()) -> None:
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise OutputError(
             f"{target} cannot be written: {parent} is not a writable folder; choose another place "
-            "(--out)"
+            "(`out`)"
         )
     if not target.exists():
         return
     if not owned:
         if target.is_dir():
-            raise OutputError(f"{target} exists and is a folder; choose a file name (--out)")
+            raise OutputError(f"{target} exists and is a folder; choose a file name (`out`)")
         return
     if not target.is_dir():
-        raise OutputError(f"{target} exists and is a file; choose another place (--out)")
+        raise OutputError(f"{target} exists and is a file; choose another place (`out`)")
     if not os.access(target, os.W_OK):
-        raise OutputError(f"{target} cannot be written; choose another place (--out)")
+        raise OutputError(f"{target} cannot be written; choose another place (`out`)")
     foreign = _foreign_file(target, owned)
     if foreign is not None:
         raise OutputError(
             f"{target} exists and holds other files ({foreign}); choose a new or empty folder "
-            "(--out)"
+            "(`out`)"
         )
 
 

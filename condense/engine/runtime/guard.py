@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from condense.data import LabeledData, content_digest
+from condense.engine.runtime.exhaustion import is_out_of_memory
 from condense.errors import BrokenPlugin, CondenseError
 from condense.randomness import GlobalRandomness
 
@@ -39,7 +40,7 @@ def guarded(kind: str, component: Any, *tensors: Tensor) -> Iterator[None]:
         raise
     except Exception as error:
         states.restore()
-        if _is_ours(component) or _is_memory(error):
+        if _is_ours(component) or is_out_of_memory(error):
             raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise BrokenPlugin(
@@ -77,8 +78,3 @@ def contents(data: LabeledData) -> tuple[Tensor, Tensor]:
 
 def _is_ours(component: Any) -> bool:
     return type(component).__module__.partition(".")[0] in OURS
-
-
-def _is_memory(error: Exception) -> bool:
-    """Out of memory has a message of its own; by name, as torch's is no MemoryError."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

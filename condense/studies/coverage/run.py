@@ -188,8 +188,8 @@ def coverage_of_runs(
 def _options(host: Host, given: Mapping[str, Any]) -> CoverageOptions:
     if COMPONENT in given:
         raise OptionError(
-            f"-o evaluator={given[COMPONENT]} has no effect here; coverage takes options alone, "
-            "for example -o evaluator.radius_quantile=0.9"
+            f"`evaluator={given[COMPONENT]}` has no effect here; coverage takes options alone, "
+            "for example `evaluator.radius_quantile=0.9`"
         )
     return resolve_options(host, CoverageOptions, given, "evaluator")
 
@@ -241,7 +241,7 @@ def _bound(
             raise DataError(
                 f"{first} was made of {one.data_name}, {folder} of "
                 f"{_apart(other.data_name, one.data_name)}; coverage compares runs on the "
-                "same data: leave one out, or name the data to measure on with --data"
+                "same data: leave one out, or name the data to measure on with `data`"
             )
     data = bound.data
     for folder, other in others:

@@ -82,7 +82,7 @@ class _Cifar:
     def _missing(self, reason: str) -> DataError:
         return DataError(
             f"{self.name} is not in {self.root} or is damaged there, and {reason}; put "
-            f"{self.folder} into {self.root} (or set -o data.root=DIR), or use --data npz:PATH "
+            f"{self.folder} into {self.root} (or set `data.root=DIR`), or use `data=npz:PATH` "
             "or folder:PATH"
         )
 

@@ -80,9 +80,9 @@ class Folder:
         return Decoding(
             channels=self.options.channels,
             resize=self.options.resize,
-            grey_hint="set -o data.channels=grey to make every image grey, "
-            "or -o data.channels=rgb to make every image RGB",
-            size_hint="set -o data.resize=32 (or another side) to make them one size",
+            grey_hint="set `data.channels=grey` to make every image grey, "
+            "or `data.channels=rgb` to make every image RGB",
+            size_hint="set `data.resize=32` (or another side) to make them one size",
         )
 
 

@@ -67,7 +67,7 @@ def _existing(text: str) -> Path:
     if not path.exists():
         raise DataError(f"{path} does not exist; give an .npz file with {_NEEDED}")
     if path.is_dir():
-        raise DataError(f"{path} is a folder; give an .npz file, or use --data folder:{path}")
+        raise DataError(f"{path} is a folder; give an .npz file, or use `data=folder:{path}`")
     if not zipfile.is_zipfile(path):
         raise DataError(
             f"{path} is not an .npz file (a zip of arrays) or is cut off; "
@@ -117,7 +117,7 @@ def _constants(norm: Norm, images: np.ndarray[Any, Any]) -> Normalization | None
     if found is not None and (images.ndim != 4 or images.shape[3] != len(found.mean)):
         raise DataError(
             f"data.norm={norm} is for RGB images [N, H, W, 3], train_images has shape "
-            f"{list(images.shape)}; set -o data.norm=own"
+            f"{list(images.shape)}; set `data.norm=own`"
         )
     return found
 

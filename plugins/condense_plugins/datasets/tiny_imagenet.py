@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _LAYOUT = "train/WNID/images/*.JPEG and val/images/*.JPEG with val/val_annotations.txt"
 _DECODING = Decoding(
     channels="rgb",  # about 2 % of the files are grey
-    size_hint="use --data folder:PATH with -o data.resize=64 for images of mixed sizes",
+    size_hint="use `data=folder:PATH` with `data.resize=64` for images of mixed sizes",
 )
 
 

@@ -171,7 +171,7 @@ def _scores(arrays: Arrays, key: str, path: Path) -> npt.NDArray[np.float64]:
     if key not in arrays:
         raise DataError(
             f"score file {path} has no '{key}' (it has: {', '.join(arrays) or 'nothing'}); "
-            "set -o scorer.key=NAME"
+            "set `scorer.key=NAME`"
         )
     values = np.asarray(arrays[key])
     if values.ndim != 1 or values.dtype.kind not in "fiu":

@@ -50,7 +50,7 @@ class WindowSelector:
                     f"class {data.classes[label]} has {len(ranked)} images, window start {start} "
                     f"(selector.beta={self.options.beta}) + ipc {count} needs {start + count}; "
                     f"lower selector.beta to at most {(len(ranked) - count) / len(ranked):.3g}, "
-                    "or --ipc (--fraction)"
+                    "or `ipc` (`fraction`)"
                 )
             chosen.append(ranked[start : start + count])
         return Selection.of_classes(chosen)

@@ -86,7 +86,7 @@ def test_hidden_and_foreign_files_are_passed_over(root):
 def test_mixed_sizes_are_refused_and_resize_mends_them(root):
     odd = draw(root / "train" / "cat" / "1.png", size=(9, 7))
     message = refusal(root)
-    for word in (str(odd), "9x7", "6x6", "-o data.resize=32"):
+    for word in (str(odd), "9x7", "6x6", "`data.resize=32`"):
         assert word in message
     assert load(root, resize=5).inputs.shape == (6, 5, 5, 3)
 
@@ -127,7 +127,7 @@ def test_grey_files_are_refused_until_channels_is_chosen(root, mode):
     else:
         grey = draw(root / "train" / "cat" / "1.png", 255, mode=mode)
     message = refusal(root)
-    for word in (str(grey), mode[0], "-o data.channels=grey", "-o data.channels=rgb"):
+    for word in (str(grey), mode[0], "`data.channels=grey`", "`data.channels=rgb`"):
         assert word in message
     assert load(root, channels="grey").inputs.shape == (6, 6, 6, 1)
     assert load(root, channels="rgb").inputs.shape == (6, 6, 6, 3)

@@ -172,7 +172,7 @@ def test_runs_of_different_data_are_both_named(measure, two, digits, tmp_path):
     ).save(tmp_path / "other")
     with pytest.raises(DataError) as caught:
         measure(two[0], other)
-    for part in (str(two[0]), str(other), "digits", "letters", "--data"):
+    for part in (str(two[0]), str(other), "digits", "letters", "`data`"):
         assert part in str(caught.value)
     result = measure(two[0], other, asked=request(data="digits"))  # said: measured all the same
     assert len(result.runs) == 2
@@ -183,7 +183,7 @@ def test_data_that_do_not_fit_are_refused(measure, two, digits, tiny_images, tmp
     with pytest.raises(DataError, match=r"strange holds 3 classes .* digits has 10"):
         measure(two[0], strange, asked=request(data="digits"))
     memory = artefact(digits, torch.arange(9), recipe={"method": "selmatch"})
-    with pytest.raises(DataError, match="arrays in memory; say what to test on with --data"):
+    with pytest.raises(DataError, match="arrays in memory; say what to test on with `data`"):
         measure(memory.save(tmp_path / "memory"))
     with pytest.raises(DataError, match="not a condensed set"):
         measure(tmp_path / "nothing")

@@ -1,0 +1,45 @@
+"""How messages name options: by a neutral key, which each door spells its own way.
+
+Components and the engine write ``selector.beta=0.2``, ``ipc=5`` or ``data``, each between single
+backticks. The command line shows ``-o selector.beta=0.2``, ``--ipc 5`` and ``--data``; the Python
+API ``options={"selector.beta": 0.2}``, ``ipc=5`` and ``data``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+# what has a flag and an argument of its own; everything else is an option
+FLAGS = ("data", "method", "preset", "ipc", "fraction", "seed", "device", "out")
+_KEY = re.compile(rf"`(?:([a-z][\w.-]*)=([^`]*)|({'|'.join(FLAGS)}))`")
+
+
+def on_command_line(message: str) -> str:
+    """``message`` as the command line shows it."""
+
+    def spell(found: re.Match[str]) -> str:
+        key, value, name = found.groups()
+        if name:
+            return f"--{name}"
+        return f"--{key} {value}" if key in FLAGS else f"-o {key}={value}"
+
+    return _KEY.sub(spell, message)
+
+
+def in_python(message: str) -> str:
+    """``message`` as the Python API shows it."""
+
+    def spell(found: re.Match[str]) -> str:
+        key, value, name = found.groups()
+        if name:
+            return str(name)
+        said = _literal(value)
+        return f"{key}={said}" if key in FLAGS else f'options={{"{key}": {said}}}'
+
+    return _KEY.sub(spell, message)
+
+
+def _literal(value: str) -> str:
+    """``value`` as Python would have it: numbers and lists as they are, text in quotes."""
+    return value if re.fullmatch(r"[\d.e+-]+|…|\[.*", value) else json.dumps(value)
