@@ -14,6 +14,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from condense.errors import DataError
+
 
 def content_digest(*tensors: Tensor, extra: object = ()) -> str:
     """SHA-256 (first 32 hex digits) of CPU tensors' types, shapes and bytes, and ``extra``."""
@@ -73,6 +75,11 @@ class LabeledData:
         flip: whether mirroring an image keeps its label.
         name: what to call it in tables and run folders.
         test: the test split, or None. Stages that learn or choose get the data without it.
+        items: a name or relative path of every sample, to find it again by; None where samples
+            have none. No result depends on it, so it is no part of the fingerprint.
+
+    Raises:
+        DataError: if there are not as many ``items`` as samples.
     """
 
     inputs: Tensor
@@ -82,6 +89,14 @@ class LabeledData:
     flip: bool = True
     name: str = "data"
     test: LabeledData | None = None
+    items: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.items is not None and len(self.items) != len(self.labels):
+            raise DataError(
+                f"{self.name} has {len(self.items)} names of items for {len(self.labels)} samples; "
+                "give one a sample, in their order, or none"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -114,7 +129,14 @@ class LabeledData:
 
     def subset(self, indices: Tensor) -> LabeledData:
         """The samples at ``indices`` (int64 [M]), without a test split."""
-        return replace(self, inputs=self.inputs[indices], labels=self.labels[indices], test=None)
+        items = self.items
+        return replace(
+            self,
+            inputs=self.inputs[indices],
+            labels=self.labels[indices],
+            test=None,
+            items=None if items is None else tuple(items[i] for i in indices.tolist()),
+        )
 
 
 @dataclass(frozen=True, eq=False)

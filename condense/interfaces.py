@@ -1,22 +1,19 @@
 """The contract of every component kind: Protocols only, nothing to inherit.
 
-A component is a class with a kebab-case ``name``, a nested pydantic ``Options`` and a
-constructor that takes those options and does no work. ``arg``, where it is set, names the option
-that the short form ``NAME:VALUE`` fills (``npz:PATH``). The dataclasses that pass between them
-live in :mod:`condense.data` and are re-exported here.
+A component is a class with a kebab-case ``name``, a ``version``, a nested pydantic ``Options`` and
+a constructor that takes those options and does no work. What it may do beside its kind's methods
+stands in :mod:`condense.capabilities`, what it may say of itself in :mod:`condense.traits`. The
+dataclasses that pass between components live in :mod:`condense.data` and :mod:`condense.results`
+and are re-exported here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-import torch
 from torch import Generator, Tensor, nn
 
 from condense.data import Geometry, LabeledData, Normalization, Role, SyntheticSet, TrainingSet
-from condense.options import AugmentationSpec, NetworkSpec
 from condense.options import Options as BaseOptions
 from condense.results import (
     Arm,
@@ -30,6 +27,7 @@ from condense.results import (
     Scores,
     Selection,
 )
+from condense.services import Cache, Context, Progress, Task
 
 __all__ = [
     "Arm",
@@ -64,117 +62,15 @@ __all__ = [
 ]
 
 
-class Task(Protocol):
-    """One running bar of a :class:`Progress`."""
-
-    def advance(self, n: int = 1, **figures: float) -> None:
-        """``n`` more units are done; ``figures`` (loss, accuracy, …) are shown beside the bar."""
-
-
-class Progress(Protocol):
-    """Where long stages report; the command line draws it, the default is silent."""
-
-    def task(self, title: str, total: int, unit: str = "it") -> AbstractContextManager[Task]:
-        """A bar of ``total`` units that lives as long as the context."""
-
-    def note(self, message: str) -> None:
-        """One line the user should see, for example a damaged cache entry."""
-
-
-class Cache(Protocol):
-    """The content-addressed store as a component sees it."""
-
-    def tensors(
-        self, kind: str, key: Mapping[str, Any], compute: Callable[[], dict[str, Tensor]]
-    ) -> dict[str, Tensor]:
-        """The tensors stored under (``kind``, ``key``), computed and kept if they are not there.
-
-        They may be of any shape and type, and come back equal to the bit.
-
-        Args:
-            kind: folder in the store, for example ``"experts"``.
-            key: JSON-ready description of everything the result depends on.
-            compute: makes the tensors (on the CPU).
-
-        Raises:
-            OutputError: if the store cannot be written; and whatever ``compute`` raises, after
-                which nothing is kept.
-        """
-
-    def has(self, kind: str, key: Mapping[str, Any]) -> bool:
-        """Whether an entry is there (not whether it is intact)."""
-
-
-class Context(Protocol):
-    """What the engine lends a component while its stage runs."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where tensors are worked on."""
-
-    @property
-    def cache(self) -> Cache:
-        """The stage cache."""
-
-    @property
-    def progress(self) -> Progress:
-        """Where long stages report."""
-
-    def network(self, spec: NetworkSpec, geometry: Geometry, rng: Generator) -> nn.Module:
-        """A freshly initialised network on :attr:`device`; global random state is untouched.
-
-        It takes float [B, *geometry.shape] to logits [B, classes], and is in train mode.
-
-        Raises:
-            UnknownComponent, OptionError: for a name or option that does not exist, or a shape
-                that the network does not take.
-        """
-
-    def augmentation(self, spec: AugmentationSpec) -> Augmentation:
-        """The augmentation that ``spec`` names.
-
-        Raises:
-            UnknownComponent, OptionError: for a name or option that does not exist.
-        """
-
-    def dynamics(
-        self,
-        data: LabeledData,
-        rng: Generator,
-        options: BaseOptions | None = None,
-        *,
-        epoch_eval: bool = False,
-    ) -> Dynamics:
-        """The training-dynamics pass over ``data``, trained once and cached.
-
-        Args:
-            data: training split.
-            rng: the stage's generator; only its seed is read, so scorers share the pass.
-            options: a :class:`~condense.engine.training.dynamics.DynamicsOptions` (or a model
-                derived from it, whose further fields are ignored); None takes the defaults.
-            epoch_eval: whether every sample is also evaluated at the end of every epoch
-                (``Dynamics.eval_correct``).
-
-        Returns:
-            figures of K networks in E epochs for N samples, [K, E, N]; see :class:`Dynamics`.
-
-        Raises:
-            OptionError: for a network or augmentation that does not suit the data.
-        """
-
-    def identity(self, spec: NetworkSpec | AugmentationSpec) -> dict[str, Any]:
-        """Component, version and every option of ``spec``, for cache keys.
-
-        Raises:
-            UnknownComponent, OptionError: for a name or option that does not exist.
-        """
-
-
 @runtime_checkable
 class Component(Protocol):
-    """What all kinds have in common."""
+    """What all kinds have in common.
+
+    ``version`` is part of every cache key: raise it when a change alters results.
+    """
 
     name: ClassVar[str]
+    version: ClassVar[str]
 
     @property
     def Options(self) -> type[BaseOptions]:
@@ -210,15 +106,12 @@ class Network(Component, Protocol):
 
 
 class Scorer(Component, Protocol):
-    """Rates how hard each training sample is.
-
-    One that averages independent estimates (networks, repeats) may also have
-    ``replicates(data, context, rng)``: these estimates, float [R, N], from what the scoring left
-    in the cache. ``condense score --compare`` reads its split-half reliability from them.
-    """
+    """Rates how hard each training sample is."""
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores | Tensor:
         """Scores of all samples, higher = harder: float [N] (or :class:`Scores`), finite.
+
+        As :class:`Scores` they may carry companions that selectors ask for by name.
 
         Args:
             data: the training split; its test split is out of reach.
@@ -239,11 +132,23 @@ class Selector(Component, Protocol):
     needs_scores: ClassVar[bool]
 
     def select(
-        self, data: LabeledData, scores: Scores | None, budget: Budget, rng: Generator
+        self,
+        data: LabeledData,
+        scores: Scores | None,
+        budget: Budget,
+        context: Context,
+        rng: Generator,
     ) -> Selection:
         """Exactly ``budget.counts(data)`` samples of each class, hardest first if scored.
 
         Indices are int64 [M], grouped by class, no sample twice.
+
+        Args:
+            data: the training split; its test split is out of reach.
+            scores: of all samples, or None where the selector needs none.
+            budget: how many to keep of each class.
+            context: device, cache, progress, features, training dynamics.
+            rng: CPU generator of this stage.
 
         Raises:
             OptionError: without the scores it needs.
@@ -252,10 +157,7 @@ class Selector(Component, Protocol):
 
 
 class UpdatePolicy(Component, Protocol):
-    """Says which of the selected samples may be changed by distillation.
-
-    One under which labels are learned as well also has ``label_plan``, a :class:`LabelPlan`.
-    """
+    """Says which of the selected samples may be changed by distillation."""
 
     def split(self, selection: Selection) -> Tensor:
         """bool [M], true where a sample is distilled, false where it stays real and frozen.
@@ -268,17 +170,8 @@ class UpdatePolicy(Component, Protocol):
 class Matcher(Component, Protocol):
     """Gives the gradients by which distilled samples are improved.
 
-    ``relative_loss = True`` on the class says that a loss of 1 means no progress at all, as where
-    it is relative to the distance to be gone; ``condense report`` judges it then. A matcher whose
-    steps change over the run may have ``at_iteration(done)``: the engine calls it before each
-    :meth:`step` with the number of iterations before this one, also in a run that was continued, so
-    that nothing has to be counted or stored. A step without it is that of iteration 0.
-
     Where ``synthetic.label_logits`` are given, a student is trained towards their softmax, and
-    :meth:`step` gives their gradient as ``grad_labels``. A matcher with teachers may have
-    ``label_logits(data, indices, context, rng)``: float [M, classes] that they give the training
-    samples at ``indices``, asked for after :meth:`prepare`, with an ``rng`` in the state in which
-    that was given one. The same question must have the same answer.
+    :meth:`step` gives their gradient as ``grad_labels``.
     """
 
     @property
@@ -307,12 +200,7 @@ class Matcher(Component, Protocol):
 
 
 class Augmentation(Component, Protocol):
-    """Random label-preserving change of a batch, in two halves so that it can be replayed.
-
-    One that treats samples by their role has ``by_role = True`` on the class, and ``on_distilled``,
-    the name of the augmentation that distilled samples get, by which ``condense report`` compares
-    matching with evaluation.
-    """
+    """Random label-preserving change of a batch, in two halves so that it can be replayed."""
 
     def draw(self, role: Tensor, geometry: Geometry, rng: Generator) -> Tensor:
         """Random parameters, float32 [..., B, P], for samples of ``role`` (uint8 [..., B]).
@@ -334,12 +222,7 @@ class Augmentation(Component, Protocol):
 
 
 class Evaluator(Component, Protocol):
-    """Measures what a small set is worth.
-
-    Two class attributes may be added: ``measure``, the word for its figures where they are no
-    accuracies; and ``needs_training = True`` where they depend on ``arm.training``, which then
-    becomes part of their cache key.
-    """
+    """Measures what a small set is worth."""
 
     def evaluate(
         self,

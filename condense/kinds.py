@@ -1,27 +1,86 @@
-"""The kinds of components, and the stages of a recipe that they serve."""
+"""The one table of the kinds of components, and of the stages of a recipe that they serve."""
 
-# kind on the command line → suffix of its hook
-KINDS = {
-    "data": "datasets",
-    "network": "networks",
-    "scorer": "scorers",
-    "selector": "selectors",
-    "matcher": "matchers",
-    "update-policy": "update_policies",
-    "augmentation": "augmentations",
-    "evaluator": "evaluators",
-    "method": "methods",
-    "preset": "presets",
-}
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 
-# stage of a recipe → kind of its component
-STAGES = {
-    "data": "data",
-    "scorer": "scorer",
-    "selector": "selector",
-    "policy": "update-policy",
-    "matcher": "matcher",
-    "augmentation": "augmentation",
-    "evaluator": "evaluator",
-}
+@dataclass(frozen=True)
+class Kind:
+    """A kind of components; the host, the generator of packages, the kit and the docs read it.
+
+    Attributes:
+        name: as on the command line.
+        suffix: of its hook, ``condense_register_SUFFIX``.
+        stage: of a recipe that it serves; None for one that options or flags name.
+        protocol: of :mod:`condense.interfaces`, and how a generated class's name ends; its traits
+            are ``PROTOCOLTraits``. Empty for a record, which is no class.
+        use: what ``condense run`` is given to use the component {name}; empty for a kind that
+            ``condense plugins new`` does not write.
+        capabilities: Protocols of :mod:`condense.capabilities` that its components may have.
+    """
+
+    name: str
+    suffix: str
+    stage: str | None = None
+    protocol: str = ""
+    use: str = ""
+    capabilities: tuple[str, ...] = ()
+
+
+_TABLE = (
+    Kind("data", "datasets", "data", "Dataset", "--data {name}", ("HasCacheToken",)),
+    Kind("network", "networks", None, "Network", "-o evaluator.network={name}"),
+    Kind(
+        "scorer",
+        "scorers",
+        "scorer",
+        "Scorer",
+        "-o scorer={name}",
+        ("EstimatesCost", "HasCacheToken", "HasReplicates"),
+    ),
+    Kind(
+        "selector",
+        "selectors",
+        "selector",
+        "Selector",
+        "-o selector={name}",
+        ("HasCacheToken",),
+    ),
+    Kind(
+        "update-policy",
+        "update_policies",
+        "policy",
+        "UpdatePolicy",
+        "-o policy={name}",
+        ("LearnsLabels",),
+    ),
+    Kind(
+        "matcher",
+        "matchers",
+        "matcher",
+        "Matcher",
+        "-o matcher={name}",
+        (
+            "EstimatesCost",
+            "EstimatesPreparation",
+            "HasCacheToken",
+            "HasTeachers",
+            "ChangesOverIterations",
+        ),
+    ),
+    Kind("augmentation", "augmentations", "augmentation", "Augmentation", "-o augmentation={name}"),
+    Kind(
+        "evaluator",
+        "evaluators",
+        "evaluator",
+        "Evaluator",
+        "-o evaluator={name}",
+        ("EstimatesCost", "HasCacheToken", "HasBaselineAugmentations", "CountsSteps"),
+    ),
+    Kind("method", "methods", use="--method {name}"),
+    Kind("preset", "presets"),
+)
+
+KINDS = {kind.name: kind for kind in _TABLE}
+STAGES = {kind.stage: kind.name for kind in _TABLE if kind.stage is not None}  # stage → kind

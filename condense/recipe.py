@@ -116,7 +116,7 @@ class Resolved:
         """Name, version and the options results depend on, JSON-ready: its part of a cache key."""
         return {
             COMPONENT: self.name,
-            "version": str(getattr(self.cls, "version", "1")),
+            "version": self.cls.version,
             "options": result_options(self.options),
         }
 

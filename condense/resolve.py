@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from condense.capabilities import argument_name
 from condense.errors import OptionError, closest
 from condense.kinds import STAGES
 from condense.options import (
@@ -214,7 +215,7 @@ def argument_of(kind: str, cls: type[Any], argument: str) -> dict[str, Any]:
     Raises:
         OptionError: for a component that takes none.
     """
-    takes = getattr(cls, "arg", None)
+    takes = argument_name(cls)
     if takes is None:
         raise OptionError(f"{kind} '{cls.name}' takes no argument, got '{cls.name}:{argument}'")
     return {takes: argument}
@@ -228,8 +229,8 @@ def _check_once(
     Within one layer; and within the command line, of which ``earlier`` gave the argument.
     """
     said = layer if (layer.component(stage) or ("", ""))[1] else earlier
-    takes: str = getattr(cls, "arg", None) or ""
-    if said is None or takes not in options:
+    takes = argument_name(cls)
+    if said is None or takes is None or takes not in options:
         return
     component, value = str(said.stages[stage][COMPONENT]), options[takes]
     argument = component.partition(":")[2]
@@ -251,7 +252,7 @@ def _absolute(path: Any) -> Any:
 def resolve_component(host: Host, kind: str, name: str, values: Table, where: str) -> Resolved:
     """The component ``name`` with options ``values``; nested components are resolved too."""
     cls = host.registry(kind).get(name)
-    takes = getattr(cls, "arg", None)
+    takes = argument_name(cls)
     if takes is not None and takes not in values and cls.Options.model_fields[takes].is_required():
         raise MissingArgument(f"{kind} '{name}' needs a {takes}: write {name}:{takes.upper()}")
     paths = {k: _absolute(values[k]) for k in path_fields(cls.Options) if values.get(k)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -66,12 +66,15 @@ class Scores:
         fingerprint: of the :class:`LabeledData` they were computed on.
         estimator: what they are, in a few words, for example ``"cscore (learning-speed)"``.
         standard_error: float32 [N] of the estimate, or None where there is none.
+        companions: further figures of every sample, float32 [N] each, finite, that the scorer read
+            in the same pass, by name (``probability``, ``aum``), for selectors that need them.
     """
 
     values: Tensor
     fingerprint: str
     estimator: str
     standard_error: Tensor | None = None
+    companions: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +108,7 @@ class Arm:
             subset for random).
         size: samples of the condensed set. Epochs are counted in it for every arm, so that all
             get the same number of optimiser steps.
-        training: the whole training split, for evaluators that say ``needs_training = True``;
+        training: the whole training split, for evaluators with the trait ``needs_training``;
             None for the others, whose results are not stored under it.
     """
 

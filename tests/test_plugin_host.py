@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 
 from condense import Options, hookimpl
+from condense.capabilities import argument_name
 from condense.errors import CondenseError, DuplicateComponent, OptionError, UnknownComponent
 from condense.kinds import KINDS, STAGES
 from condense.options import ComponentSpec, spec_fields
@@ -46,7 +47,14 @@ def scorer(name="margin", **members):
     def score(self, data, context, rng):
         raise AssertionError("not called here")
 
-    body = {"name": name, "Options": Given, "__init__": init, "score": score, **members}
+    body = {
+        "name": name,
+        "version": "1",
+        "Options": Given,
+        "__init__": init,
+        "score": score,
+        **members,
+    }
     return type("Margin", (), {k: v for k, v in body.items() if v is not ...})
 
 
@@ -120,7 +128,7 @@ def test_every_option_of_a_built_in_says_what_it_is_and_has_a_default(host):
             checked += 1
             if not field.description or field.description != field.description.strip():
                 lacking.append(f"{label}.{field_name}: description")
-            if field.is_required() and field_name != getattr(cls, "arg", None):
+            if field.is_required() and field_name != (argument_name(cls)):
                 lacking.append(f"{label}.{field_name}: default")
     assert lacking == []
     assert checked > 60
@@ -135,7 +143,7 @@ def test_every_built_in_class_says_what_it_is(host):
 
 def test_every_built_in_is_built_from_its_defaults_without_work(host):
     for _, cls in every_component(host):
-        takes = getattr(cls, "arg", None)
+        takes = argument_name(cls)
         required = takes is not None and cls.Options.model_fields[takes].is_required()
         options = cls.Options(**({takes: "/nowhere"} if required else {}))
         assert cls(options).options == options

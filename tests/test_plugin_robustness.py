@@ -18,7 +18,7 @@ SCORER = """
     {before}
     class S:
         "A scorer."
-        name = "{name}"
+        name, version = "{name}", "1"
         class Options(Options):
             pass
         def __init__(self, options):

@@ -159,6 +159,7 @@ def _show_plan(plan: Plan, recipe: Recipe) -> None:
 
 def _show_result(result: RunResult, recipe: Recipe) -> None:
     from condense.cli.output import echo_table, percent, seconds
+    from condense.traits import EvaluatorTraits, traits_of
 
     if result.accuracy is None:
         click.echo("not evaluated: the data has no test split")
@@ -168,7 +169,7 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         arms |= {n if n not in arms else f"{n} (baseline)": e for n, e in result.baselines.items()}
         random = result.baselines.get("random")
         rows = [(name, percent(arm), _note(arm, random)) for name, arm in arms.items()]
-        word = getattr(recipe["evaluator"].cls, "measure", "accuracy")
+        word = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure
         echo_table(("arm", f"{word}, % ± std (n)", "note"), rows)
     click.echo()
     stages = [

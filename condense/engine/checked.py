@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-
 import torch
 from torch import Generator, Tensor
 
+from condense.capabilities import LearnsLabels
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import BrokenPlugin, CondenseError
 from condense.interfaces import (
@@ -59,20 +58,39 @@ def run_scorer(scorer: Scorer, data: LabeledData, context: Context, rng: Generat
             f"scorer '{scorer.name}' rated sample {int(bad[0])} {float(values[bad[0]])}, "
             "scores must be finite"
         )
-    return Scores(values, data.fingerprint, result.estimator, result.standard_error)
+    companions = {
+        name: _companion(f"scorer '{scorer.name}'", name, tensor, len(data))
+        for name, tensor in result.companions.items()
+    }
+    return Scores(values, data.fingerprint, result.estimator, result.standard_error, companions)
+
+
+def _companion(who: str, name: str, tensor: Tensor, count: int) -> Tensor:
+    found = tensor.detach().to("cpu", torch.float32)
+    _require(
+        found.shape == (count,) and bool(torch.isfinite(found).all()),
+        f"{who} returned a companion {name} {_described(tensor)}, expected finite floats "
+        f"({count},)",
+    )
+    return found
 
 
 def run_selector(
-    selector: Selector, data: LabeledData, scores: Scores | None, budget: Budget, rng: Generator
+    selector: Selector,
+    data: LabeledData,
+    scores: Scores | None,
+    budget: Budget,
+    context: Context,
+    rng: Generator,
 ) -> Selection:
     """The selection, checked: exactly the budget of every class, no sample twice.
 
     Raises:
         BrokenPlugin: if it is anything else, or as :func:`guarded` does.
     """
-    given = contents(data) if scores is None else (*contents(data), scores.values)
-    with guarded("selector", selector, *given):
-        selection = selector.select(data.without_test(), scores, budget, rng)
+    read = () if scores is None else (scores.values, *scores.companions.values())
+    with guarded("selector", selector, *contents(data), *read):
+        selection = selector.select(data.without_test(), scores, budget, context, rng)
     who = f"selector '{selector.name}'"
     _require(
         isinstance(selection, Selection),
@@ -128,11 +146,11 @@ def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
     Raises:
         BrokenPlugin: if it is anything but a sound plan, or as :func:`guarded` does.
     """
-    if inspect.getattr_static(policy, "label_plan", None) is None:
-        return None  # looked up without running it: a property's own AttributeError is a fault
+    if not isinstance(policy, LearnsLabels):
+        return None
     who = f"update-policy '{policy.name}'"
     with guarded("update-policy", policy):
-        plan: LabelPlan | None = policy.label_plan  # type: ignore[attr-defined]
+        plan = policy.label_plan
     if plan is None:
         return None
     _require(

@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
+from condense.engine.feature_space.network import FeatureOptions, penultimate, trained_network
 from condense.engine.runtime import rng as rngs
+from condense.engine.training.batches import Batcher
 from condense.engine.training.dynamics import run_dynamics
 from condense.errors import BrokenPlugin
-from condense.interfaces import Augmentation, Cache, Dynamics, Geometry, LabeledData, Progress
+from condense.interfaces import (
+    Augmentation,
+    Cache,
+    Dynamics,
+    Geometry,
+    LabeledData,
+    Progress,
+    TrainingSet,
+)
 from condense.options import AugmentationSpec, ComponentSpec, NetworkSpec, Options
 from condense.plugin.host import Host
 from condense.resolve import resolve_spec
@@ -59,6 +69,16 @@ class EngineContext:
     ) -> Dynamics:
         """The dynamics pass; see :func:`~condense.engine.training.dynamics.run_dynamics`."""
         return run_dynamics(data, self, rng, options, epoch_eval=epoch_eval)
+
+    def features(self, data: LabeledData, rng: Generator, options: Options | None = None) -> Tensor:
+        """Penultimate features of a network trained on ``data``; feature data as they are."""
+        if not data.geometry.is_image:
+            return data.inputs
+        training = TrainingSet.of(data)
+        chosen = FeatureOptions(feature_seed=rng.initial_seed()) if options is None else options
+        assert isinstance(chosen, FeatureOptions)
+        trained = trained_network(training, training, self, chosen)
+        return penultimate(trained.network, Batcher(training, self.device))
 
     def identity(self, spec: ComponentSpec) -> dict[str, Any]:
         """Component, version and every option of ``spec``, for cache keys."""

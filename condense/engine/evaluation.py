@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from condense.capabilities import HasBaselineAugmentations
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.checked import run_evaluator
 from condense.engine.pipeline import Pipeline
@@ -18,6 +19,7 @@ from condense.options import AugmentationSpec
 from condense.recipe import Resolved
 from condense.resolve import resolve_spec
 from condense.results import Arm
+from condense.traits import AugmentationTraits, EvaluatorTraits, traits_of
 
 RANDOM, WHOLE = "random", "whole"
 
@@ -46,9 +48,13 @@ class EvaluationPlan:
             "test": pipeline.test_split().fingerprint,
             "seed": rngs.fork_seed(pipeline.recipe.seed, "evaluator"),
         }
-        if getattr(pipeline.recipe["evaluator"].cls, "needs_training", False):
+        if _needs_training(pipeline):
             shared |= {"training": pipeline.data.fingerprint}
         return [shared | {"augmentation": a.identity} for a in self.augmentations]
+
+
+def _needs_training(pipeline: Pipeline) -> bool:
+    return traits_of(pipeline.recipe["evaluator"].cls, EvaluatorTraits).needs_training
 
 
 def condensed_plan(pipeline: Pipeline, condensed: CondensedDataset) -> EvaluationPlan:
@@ -98,14 +104,16 @@ def own_augmentations(pipeline: Pipeline, matched: bool) -> list[Resolved]:
     """The recipe's augmentation; for one that goes by role on a set that matching had no part in,
     each of the evaluator's baseline augmentations, as for any other arm of real samples."""
     augmentation = pipeline.recipe["augmentation"]
-    if getattr(augmentation.cls, "by_role", False) and not matched:
+    if traits_of(augmentation.cls, AugmentationTraits).by_role and not matched:
         return baseline_augmentations(pipeline)
     return [augmentation]
 
 
 def baseline_augmentations(pipeline: Pipeline) -> list[Resolved]:
     """What the evaluator tries on arms of real samples; the recipe's own if it names none."""
-    names = getattr(pipeline.recipe["evaluator"].create(), "baseline_augmentations", ())
+    evaluator = pipeline.recipe["evaluator"].create()
+    listed = isinstance(evaluator, HasBaselineAugmentations)
+    names = evaluator.baseline_augmentations if listed else ()
     specs = [resolve_spec(pipeline.host, AugmentationSpec.of(name)) for name in names]
     return specs or [pipeline.recipe["augmentation"]]
 
@@ -140,8 +148,7 @@ def _evaluate(
     pipeline: Pipeline, trial: EvaluationPlan, key: dict[str, Any], augmentation: Resolved
 ) -> Evaluation:
     test = TrainingSet.of(pipeline.test_split())
-    measures_against = getattr(pipeline.recipe["evaluator"].cls, "needs_training", False)
-    whole = TrainingSet.of(pipeline.data) if measures_against else None
+    whole = TrainingSet.of(pipeline.data) if _needs_training(pipeline) else None
     arm = replace(trial.arm, training=whole)
 
     def compute() -> Payload:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from condense.capabilities import HasCacheToken
 from condense.data import content_digest
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.checked import (
@@ -51,6 +52,7 @@ from condense.results import Trace
 # Raised by whoever changes a bit of what the engine itself works out in a stage: the training and
 # matching loops, batches, schedules, learned labels, how arms are drawn and repeats averaged.
 ENGINE_VERSION = "1"
+COMPANION = "companion."  # before the names of further figures among the tensors of scores
 SHARED = ("scorer", "prepare")  # stages that the cells of a study have in common
 
 
@@ -133,6 +135,7 @@ class Pipeline:
                 tensors = {"scores": scores.values}
                 if scores.standard_error is not None:
                     tensors["standard_error"] = scores.standard_error.float()
+                tensors |= {COMPANION + name: t for name, t in scores.companions.items()}
                 return Payload(tensors, {"estimator": scores.estimator})
 
             payload, cached = self.store.fetch("scores", self.scores_key(), compute)
@@ -142,6 +145,11 @@ class Pipeline:
             self.data.fingerprint,
             payload.values["estimator"],
             payload.tensors.get("standard_error"),
+            {
+                name.removeprefix(COMPANION): tensor
+                for name, tensor in payload.tensors.items()
+                if name.startswith(COMPANION)
+            },
         )
 
     # ---- selection ----------------------------------------------------------------------------
@@ -156,7 +164,7 @@ class Pipeline:
         budget = self.recipe.budget
         return self.component_key("selector") | {
             "data": self.data.fingerprint,
-            "scores": content_digest(self.scores.values) if self.needs_scores else None,
+            "scores": _scores_digest(self.scores) if self.needs_scores else None,
             "budget": [budget.ipc, budget.fraction],
             "seed": rngs.fork_seed(self.recipe.seed, "selector"),
         }
@@ -174,6 +182,7 @@ class Pipeline:
                     self.data,
                     scores,
                     self.recipe.budget,
+                    self.context,
                     self.rng("selector"),
                 )
                 return Payload({"indices": chosen.indices}, {"counts": list(chosen.counts)})
@@ -380,18 +389,24 @@ def _memory_of_data(resolved: Resolved) -> Iterator[None]:
         ) from None
 
 
+def _scores_digest(scores: Scores) -> str:
+    """Of all that a selector sees of ``scores``."""
+    names = tuple(sorted(scores.companions))
+    return content_digest(scores.values, *(scores.companions[n] for n in names), extra=names)
+
+
 def component_key(resolved: Resolved, host: Host, device: torch.device) -> dict[str, Any]:
     """Engine, component, version, and options as they are on ``device``.
 
     Also those of the networks and augmentations named in the options; and the component's
     ``cache_token`` where it has one.
     """
-    token = getattr(resolved.create(), "cache_token", None)
+    component = resolved.create()
     names = spec_fields(type(resolved.options))
     nested = {n: resolve_spec(host, getattr(resolved.options, n)).identity for n in names}
     return (
         resolved.identity
         | {"engine": ENGINE_VERSION, "options": key_options(resolved.options, device)}
         | ({"nested": nested} if nested else {})
-        | ({"token": token()} if token is not None else {})
+        | ({"token": component.cache_token()} if isinstance(component, HasCacheToken) else {})
     )

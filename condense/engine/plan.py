@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from condense.capabilities import EstimatesCost, EstimatesPreparation
 from condense.engine.evaluation import (
     EvaluationPlan,
     baseline_plans,
@@ -95,7 +96,7 @@ class _Planner:
         p = self.pipeline
         if p.needs_scores:
             cached = p.store.has("scores", p.scores_key())
-            self._add("scorer", cached, lambda: self._cost("scorer", p.data))
+            self._add("scorer", cached, lambda: self._cost("scorer"))
 
     def selector(self) -> None:
         p = self.pipeline
@@ -110,14 +111,15 @@ class _Planner:
         self.distils = True
         cached = self.known and p.store.has("matching", p.matching_key())
         self._prepare(matcher, cached)
-        self._add("matcher", cached, lambda: self._cost("matcher", p.data, self.samples))
+        self._add("matcher", cached, lambda: self._cost("matcher"))
 
     def _prepare(self, matcher: Matcher, matched: bool) -> None:
         """A row of its own: it is shared by all matchings on the data, and outlives them."""
         p = self.pipeline
-        estimate = None if matched else getattr(matcher, "prepare_cost", None)
-        cost: Cost = estimate(p.data, p.context, p.rng("prepare")) if estimate else Cost()
-        cached = matched or (estimate is not None and cost.seconds == 0)
+        cost, cached = Cost(), matched
+        if not matched and isinstance(matcher, EstimatesPreparation):
+            cost = matcher.prepare_cost(p.data, p.context, p.rng("prepare"))
+            cached = cost.seconds == 0
         self._append("prepare", "matcher", cached, cost if cached else self._grown(cost))
 
     def arms(self, baselines: bool) -> None:
@@ -132,7 +134,7 @@ class _Planner:
             if trial is not None and all(p.store.has("evaluations", k) for k in trial.keys(p)):
                 self._append(stage, "evaluator", True, Cost())
                 continue
-            one = one or self._cost("evaluator", p.data, self.samples)
+            one = one or self._cost("evaluator")
             tries = len(trial.augmentations if trial else own_augmentations(p, self.distils))
             self._append(stage, "evaluator", False, replace(one, seconds=one.seconds * tries))
 
@@ -146,13 +148,13 @@ class _Planner:
             PlannedStage(label, name, cached, cost.seconds, cost.memory / MIB, cost.disk / MIB)
         )
 
-    def _cost(self, stage: str, *arguments: Any) -> Cost:
+    def _cost(self, stage: str) -> Cost:
         """The component's own estimate from a few timed steps; without one it counts as free."""
         component = self.pipeline.recipe[stage].create()
-        estimate = getattr(component, "cost", None)
-        if estimate is None:
+        if not isinstance(component, EstimatesCost):
             return Cost()
-        return self._grown(estimate(*arguments, self.pipeline.context))
+        p = self.pipeline
+        return self._grown(component.cost(p.data, self.samples, p.context))
 
     @staticmethod
     def _grown(cost: Cost) -> Cost:

@@ -24,6 +24,7 @@ from condense.interfaces import Evaluation, Progress, TrainingSet
 from condense.plugin.host import Host
 from condense.recipe import LEFT_OUT, Recipe
 from condense.resolve import Request
+from condense.traits import EvaluatorTraits, traits_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +193,7 @@ def evaluate_artefact(
         "data": data.name,
         "samples": len(condensed),
         "seed": recipe.seed,
-        "measure": getattr(recipe["evaluator"].cls, "measure", "accuracy"),
+        "measure": traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure,
         "accuracy": evaluation.summary(),
         "per_class": dict(zip(data.classes, evaluation.per_class, strict=True)),
         "protocol": evaluation.protocol,

@@ -6,7 +6,6 @@ import importlib
 import importlib.metadata as metadata
 import inspect
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import pluggy
 from condense.errors import BrokenPlugin, DuplicateComponent, OptionError, closest
 from condense.kinds import KINDS, STAGES
 from condense.plugin import NAME, spec
+from condense.plugin.contract import check_component
 from condense.plugin.registry import Entry, Registry
 from condense.plugin.watch import Report, watched
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "CONDENSE_PLUGINS"
 BUILTINS = "condense_plugins"
-_KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,9 @@ class Host:
 
     def __post_init__(self) -> None:
         self.data = self.registries["data"]
-        for kind, suffix in KINDS.items():
-            if kind != "data":
-                setattr(self, suffix, self.registries[kind])
+        for name, kind in KINDS.items():
+            if name != "data":
+                setattr(self, kind.suffix, self.registries[name])
 
     def registry(self, kind: str) -> Registry[Any]:
         """The registry of ``kind``.
@@ -207,12 +206,12 @@ def _commit(host: Host, staged: list[tuple[str, Any]], package: str, version: st
 def _collect(host: Host, plugin_name: str) -> list[tuple[str, Any]]:
     """(kind, component) of everything the plugin registers, checked but not yet committed."""
     staged: list[tuple[str, Any]] = []
-    for kind, suffix in KINDS.items():
-        caller = getattr(host.manager.hook, f"condense_register_{suffix}")
+    for kind in KINDS.values():
+        caller = getattr(host.manager.hook, f"condense_register_{kind.suffix}")
         for impl in caller.get_hookimpls():
             if impl.plugin_name == plugin_name:
 
-                def register(component: Any, kind: str = kind) -> None:
+                def register(component: Any, kind: str = kind.name) -> None:
                     check_component(component, kind)
                     if any(k == kind and c.name == component.name for k, c in staged):
                         raise BrokenPlugin(f"registers {kind} '{component.name}' twice")
@@ -228,7 +227,7 @@ def check_hooks(plugin: object) -> None:
     Raises:
         BrokenPlugin: for a misspelt name, with the nearest one, or a missing ``@hookimpl``.
     """
-    hooks = [f"condense_register_{suffix}" for suffix in KINDS.values()]
+    hooks = [f"condense_register_{kind.suffix}" for kind in KINDS.values()]
     marker = f"{NAME}_impl"
     for name in dir(plugin):
         function = getattr(plugin, name, None)
@@ -240,53 +239,3 @@ def check_hooks(plugin: object) -> None:
             )
         if getattr(function, marker, None) is None:
             raise BrokenPlugin(f"defines {name} without the decorator @condense.hookimpl")
-
-
-def check_component(component: Any, kind: str) -> None:
-    """That ``component`` has the outer form of its kind.
-
-    Raises:
-        BrokenPlugin: naming the component and what it lacks.
-    """
-    from condense.options import Options
-
-    label = getattr(component, "__name__", repr(component))
-    name = getattr(component, "name", None)
-    if not isinstance(name, str) or not _KEBAB.fullmatch(name):
-        raise BrokenPlugin(f"{kind} {label} needs a kebab-case `name`, has {name!r}")
-    if kind in ("method", "preset"):
-        record = ("summary", "stages", *(("for_data", "ipc") if kind == "preset" else ()))
-        for attribute in record:
-            if not hasattr(component, attribute):
-                raise BrokenPlugin(
-                    f"{kind} '{name}' must be a condense.recipe.{kind.capitalize()}, "
-                    f"lacks `{attribute}`"
-                )
-        return
-    if not inspect.isclass(component):
-        raise BrokenPlugin(f"{kind} '{name}' must be registered as a class, got {label}")
-    options = getattr(component, "Options", None)
-    if not (inspect.isclass(options) and issubclass(options, Options)):
-        raise BrokenPlugin(f"{kind} '{name}' needs a nested `class Options(condense.Options)`")
-    argument = getattr(component, "arg", None)
-    if argument is not None and argument not in options.model_fields:
-        raise BrokenPlugin(f"{kind} '{name}' has arg = {argument!r}, which is none of its options")
-    if kind == "selector" and not hasattr(component, "needs_scores"):
-        raise BrokenPlugin(f"{kind} '{name}' needs a class attribute `needs_scores`")
-    for method in _required(kind):
-        if not callable(getattr(component, method, None)):
-            raise BrokenPlugin(f"{kind} '{name}' needs a method `{method}`")
-
-
-def _required(kind: str) -> tuple[str, ...]:
-    """The methods a component of ``kind`` must have."""
-    return {
-        "data": ("load",),
-        "network": ("build",),
-        "scorer": ("score",),
-        "selector": ("select",),
-        "matcher": ("prepare", "step"),
-        "update-policy": ("split",),
-        "augmentation": ("draw", "apply"),
-        "evaluator": ("evaluate",),
-    }[kind]

@@ -11,30 +11,10 @@ from pathlib import Path
 
 from condense import DISTRIBUTION
 from condense.errors import OptionError, OutputError, closest
+from condense.kinds import KINDS
 from condense.plugin.host import Host
 
-SUFFIX = {
-    "data": "Dataset",
-    "network": "Network",
-    "scorer": "Scorer",
-    "selector": "Selector",
-    "matcher": "Matcher",
-    "update-policy": "UpdatePolicy",  # never the name of the Protocol alone, as `update` + Policy
-    "augmentation": "Augmentation",
-    "evaluator": "Evaluator",
-    "method": "",
-}
-_USE = {
-    "data": "condense run --data {name}",
-    "network": "condense run -o evaluator.network={name}",
-    "scorer": "condense run -o scorer={name}",
-    "selector": "condense run -o selector={name}",
-    "matcher": "condense run -o matcher={name}",
-    "update-policy": "condense run -o policy={name}",
-    "augmentation": "condense run -o augmentation={name}",
-    "evaluator": "condense run -o evaluator={name}",
-    "method": "condense run --method {name}",
-}
+WRITTEN = {name: kind for name, kind in KINDS.items() if kind.use}
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -58,14 +38,15 @@ class Names:
     @property
     def thing(self) -> str:
         """The class, ``MarginScorer``; ``METHOD`` for a method, which is a record."""
-        if self.kind == "method":
+        suffix = KINDS[self.kind].protocol
+        if not suffix:
             return "METHOD"
-        return "".join(part.capitalize() for part in self.name.split("-")) + SUFFIX[self.kind]
+        return "".join(part.capitalize() for part in self.name.split("-")) + suffix
 
     @property
     def use(self) -> str:
         """A command that uses it."""
-        return _USE[self.kind].format(name=self.name)
+        return f"condense run {KINDS[self.kind].use.format(name=self.name)}"
 
 
 def write_package(host: Host, kind: str, name: str, into: Path) -> Path:
@@ -132,9 +113,9 @@ def package_files(names: Names) -> dict[str, str]:
 
 
 def _checked(host: Host, kind: str, name: str) -> Names:
-    if kind not in SUFFIX:
+    if kind not in WRITTEN:
         raise OptionError(
-            f"unknown kind '{kind}'{closest(kind, SUFFIX)} (kinds: {', '.join(SUFFIX)})"
+            f"unknown kind '{kind}'{closest(kind, WRITTEN)} (kinds: {', '.join(WRITTEN)})"
         )
     if not _NAME.fullmatch(name):
         raise OptionError(

@@ -17,7 +17,7 @@ import torch
 
 from condense.errors import BrokenPlugin, OptionError
 from condense.options import build_options, format_value
-from condense.plugin.host import check_component
+from condense.plugin.contract import check_component
 from condense.randomness import GlobalRandomness
 from condense.testing.report import Check
 from condense.testing.subject import Subject, describe, first_difference, observe

@@ -148,6 +148,7 @@ class _RoleSpy:
     """An augmentation that changes nothing and compares each sample's draws with its mark."""
 
     name: ClassVar[str] = "role-spy"
+    version: ClassVar[str] = "1"
     Options: ClassVar[type[Options]] = Options
 
     def __init__(self, options: Any = None) -> None:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from condense.errors import BrokenPlugin, CondenseError
 from condense.kinds import STAGES
-from condense.plugin.host import Host, build_host, check_component
+from condense.plugin.contract import check_component
+from condense.plugin.host import Host, build_host
 from condense.plugin.registry import Entry, Registry
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve

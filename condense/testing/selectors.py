@@ -40,7 +40,7 @@ def select(
     if scores is None and getattr(subject.cls, "needs_scores", True):
         scores = distinct_scores(data)
     selector = subject.create(**(options or {}))
-    result: Selection = selector.select(data, scores, budget, generator())
+    result: Selection = selector.select(data, scores, budget, subject.context(), generator())
     return result
 
 
@@ -54,7 +54,8 @@ def work(subject: Subject, seed: int) -> Work:
         given["scores.values"] = scores.values
 
     def call() -> dict[str, torch.Tensor]:
-        chosen = subject.create().select(data, scores, Budget(ipc=IPC), generator(seed))
+        context = subject.context()
+        chosen = subject.create().select(data, scores, Budget(ipc=IPC), context, generator(seed))
         return {"indices": chosen.indices, "labels": chosen.labels}
 
     return Work(given, call)
@@ -178,7 +179,7 @@ def check_missing_scores_are_an_error(subject: Subject) -> None:
     """Without scores it works, or says that it needs them."""
     data = toy_data()
     try:
-        subject.create().select(data, None, Budget(ipc=IPC), generator())
+        subject.create().select(data, None, Budget(ipc=IPC), subject.context(), generator())
     except CondenseError as error:
         needs = getattr(subject.cls, "needs_scores", True)
         subject.require(needs, f"declares needs_scores = False, yet says '{error}' without")

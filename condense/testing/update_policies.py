@@ -100,6 +100,7 @@ class _Push:
     """A matcher whose gradient is random everywhere, on frozen samples too."""
 
     name: ClassVar[str] = "push"
+    version: ClassVar[str] = "1"
     Options: ClassVar[type[Options]] = Options
 
     def __init__(self, options: Any = None) -> None:

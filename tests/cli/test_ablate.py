@@ -26,7 +26,7 @@ class Falling:
     def __init__(self, options):
         self.options = options
 
-    def select(self, data, scores, budget, rng):
+    def select(self, data, scores, budget, context, rng):
         raise CondenseError("fell")
 
 

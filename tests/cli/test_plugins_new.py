@@ -13,7 +13,7 @@ import pytest
 
 from condense.cli.main import main
 from condense.plugin.host import build_host
-from condense.plugin.scaffold import SUFFIX, Names, package_files, write_package
+from condense.plugin.scaffold import WRITTEN, Names, package_files, write_package
 
 MAX_LINES = 20
 
@@ -27,7 +27,7 @@ def built_ins():
 def packages(built_ins, tmp_path_factory):
     """One generated package of each kind."""
     into = tmp_path_factory.mktemp("packages") / "new"
-    return [write_package(built_ins, kind, f"my-{kind}", into) for kind in SUFFIX]
+    return [write_package(built_ins, kind, f"my-{kind}", into) for kind in WRITTEN]
 
 
 def outside(*arguments, cwd, **changes):
@@ -96,7 +96,7 @@ def component_lines(text):
     return [n for n, line in enumerate(text.splitlines(), 1) if line.strip() and n not in skipped]
 
 
-@pytest.mark.parametrize("kind", SUFFIX)
+@pytest.mark.parametrize("kind", WRITTEN)
 def test_a_component_is_short_and_has_options_help_and_hook(kind):
     names = Names(kind, "my-own")
     files = package_files(names)
@@ -110,7 +110,7 @@ def test_a_component_is_short_and_has_options_help_and_hook(kind):
     assert 'my-own = "condense_my_own"' in files["pyproject.toml"]
 
 
-@pytest.mark.parametrize("kind", SUFFIX)
+@pytest.mark.parametrize("kind", WRITTEN)
 def test_the_command_that_is_told_runs(kind, tiny, tmp_path, monkeypatch):
     """On the data it says, with nothing but smaller numbers."""
     monkeypatch.chdir(tmp_path)
@@ -130,7 +130,7 @@ def test_the_command_that_is_told_runs(kind, tiny, tmp_path, monkeypatch):
     assert "my-own" in (tmp_path / json.loads(done.stdout)["artefact"] / "recipe.toml").read_text()
 
 
-@pytest.mark.parametrize("kind", SUFFIX)
+@pytest.mark.parametrize("kind", WRITTEN)
 @pytest.mark.parametrize("name", ["update", "test", "class", "int", "x2"])
 def test_an_odd_name_clashes_with_nothing(kind, name):
     names = Names(kind, name)

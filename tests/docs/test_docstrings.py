@@ -11,7 +11,7 @@ from condense.cli.main import COMMANDS, main
 from condense.kinds import KINDS
 from condense.plugin import spec
 
-HOOKS = [f"condense_register_{suffix}" for suffix in KINDS.values()]
+HOOKS = [f"condense_register_{kind.suffix}" for kind in KINDS.values()]
 PROTOCOLS = [
     cls
     for name, cls in vars(interfaces).items()

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from condense.cli.main import main
 from condense.plugin.host import build_host
-from condense.plugin.scaffold import SUFFIX, Names, package_files
+from condense.plugin.scaffold import WRITTEN, Names, package_files
 from condense.testing import checks_of, run_checks
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -39,16 +39,16 @@ def only(host, kind):
 
 
 def test_there_is_a_page_for_every_kind():
-    assert {p.stem for p in PAGES.glob("*.md")} == {*SUFFIX, "first-scorer"}
+    assert {p.stem for p in PAGES.glob("*.md")} == {*WRITTEN, "first-scorer"}
 
 
-@pytest.mark.parametrize("kind", SUFFIX)
+@pytest.mark.parametrize("kind", WRITTEN)
 def test_the_example_of_a_page_conforms(kind):
     host = example(page(kind))
     run_checks(kind, only(host, kind), host=host).raise_failures()
 
 
-@pytest.mark.parametrize("kind", SUFFIX)
+@pytest.mark.parametrize("kind", WRITTEN)
 def test_the_example_of_a_page_is_what_is_written(kind):
     text = page(kind)
     (name,) = re.findall(rf"`condense plugins new {kind} (\S+)` writes this module", text)
@@ -57,7 +57,7 @@ def test_the_example_of_a_page_is_what_is_written(kind):
     assert code == package_files(names)[f"src/{names.module}/__init__.py"]
 
 
-@pytest.mark.parametrize("kind", SUFFIX)
+@pytest.mark.parametrize("kind", WRITTEN)
 def test_a_page_gives_shapes_errors_and_all_checks(kind):
     text = page(kind)
     assert "type, shape, unit" in text

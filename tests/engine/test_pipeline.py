@@ -286,7 +286,7 @@ class Spy:
         class SpyScorer:
             """Looks."""
 
-            name = "spy"
+            name, version = "spy", "1"
 
             class Options(Options):
                 give: str = Field("good", description="what to return")
@@ -311,7 +311,7 @@ class Spy:
         class SpySelector:
             """Looks."""
 
-            name = "spy"
+            name, version = "spy", "1"
             needs_scores = False
 
             class Options(Options):
@@ -320,7 +320,7 @@ class Spy:
             def __init__(self, options):
                 self.options = options
 
-            def select(self, data, scores, budget, rng):
+            def select(self, data, scores, budget, context, rng):
                 spy.seen.append(("selector", data.test))
                 first = [data.class_indices(c)[:n] for c, n in enumerate(budget.counts(data))]
                 good = Selection.of_classes(first)

@@ -85,17 +85,19 @@ class Edgy(Selector):
     class Options(Options):
         share: float = Field(0.5, ge=0, le=1, description="share skipped")
 
-    def select(self, data, scores, budget, rng):
+    def select(self, data, scores, budget, context, rng):
         if self.options.share == 1:
             raise DataError("nothing left")
-        return super().select(data, scores, budget, rng)
+        return super().select(data, scores, budget, context, rng)
 
 
 class Demanding(Selector):
     """Looks at scores that are not there."""
 
-    def select(self, data, scores, budget, rng):
-        return super().select(data, scores if scores.values is not None else None, budget, rng)
+    def select(self, data, scores, budget, context, rng):
+        return super().select(
+            data, scores if scores.values is not None else None, budget, context, rng
+        )
 
 
 class Halves(Matcher):

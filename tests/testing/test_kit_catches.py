@@ -34,6 +34,8 @@ from condense.testing import (
 class Base:
     """A component that keeps its options."""
 
+    version: ClassVar[str] = "1"
+
     class Options(Options):
         scale: float = Field(1.0, gt=0, description="factor of what is returned")
 
@@ -60,7 +62,7 @@ class Selector(Base):
     name: ClassVar[str] = "top"
     needs_scores: ClassVar[bool] = True
 
-    def select(self, data, scores, budget, rng):
+    def select(self, data, scores, budget, context, rng):
         if scores is None:
             raise OptionError("selector 'top' needs scores")
         chosen = []
@@ -423,8 +425,8 @@ def test_a_fault_is_told_by_its_own_check_and_few_others(fault):
 
 
 def choose(change):
-    def body(self, right, data, scores, budget, rng):
-        return change(right(data, scores, budget, rng), data, scores, budget)
+    def body(self, right, data, scores, budget, context, rng):
+        return change(right(data, scores, budget, context, rng), data, scores, budget)
 
     return body
 
@@ -437,16 +439,16 @@ def parts_of(chosen):
     return list(torch.split(chosen.indices, list(chosen.counts)))
 
 
-def short_list(self, right, data, scores, budget, rng):
+def short_list(self, right, data, scores, budget, context, rng):
     try:
-        return right(data, scores, budget, rng)
+        return right(data, scores, budget, context, rng)
     except DataError:
         return by_class([data.class_indices(c) for c in range(len(data.classes))])
 
 
-def vague(self, right, data, scores, budget, rng):
+def vague(self, right, data, scores, budget, context, rng):
     try:
-        return right(data, scores, budget, rng)
+        return right(data, scores, budget, context, rng)
     except DataError:
         raise DataError("not enough") from None
 
@@ -499,7 +501,7 @@ class Backwards(Selector):
     class Options(Options):
         beta: float = Field(0.5, ge=0, lt=1, description="share that is skipped")
 
-    def select(self, data, scores, budget, rng):
+    def select(self, data, scores, budget, context, rng):
         chosen = []
         for label, count in enumerate(budget.counts(data)):
             members = data.class_indices(label)

@@ -31,7 +31,7 @@ KINDS = (
 class Late:
     """Scores that are right but for one sample."""
 
-    name = "late"
+    name, version = "late", "1"
     Options = Options
 
     def __init__(self, options):

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from condense.capabilities import ChangesOverIterations
 from condense.engine.matching.state import LabelState, MatchState
 from condense.engine.runtime.interrupt import deferred_interrupt
 from condense.engine.runtime.malloc import retain_freed_memory
@@ -120,7 +121,6 @@ def match(
         CondenseError: if the loss stays non-finite, naming the options to lower.
     """
     plan = matcher.plan
-    at_iteration = getattr(matcher, "at_iteration", lambda done: None)
     state, key = MatchState.start(synthetic, plan, labels), key or {}
     if checkpoint is not None:
         state.load(checkpoint, key, rng)
@@ -130,7 +130,8 @@ def match(
         task.advance(state.iteration)
         shown = state.iteration
         while state.iteration < state.iterations:
-            at_iteration(state.iteration)
+            if isinstance(matcher, ChangesOverIterations):
+                matcher.at_iteration(state.iteration)
             update(state, plan, matcher.step(synthetic, rng))
             state.iteration += 1
             if state.iteration in plan.snapshots:

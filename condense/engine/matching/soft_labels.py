@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
+from condense.capabilities import HasTeachers
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import BrokenPlugin, OptionError
 from condense.interfaces import Context, LabeledData, LabelPlan, Matcher, Role, SyntheticSet
@@ -73,15 +74,14 @@ def teacher_logits(
     Raises:
         OptionError, BrokenPlugin: as :func:`starting_logits` does.
     """
-    ask = getattr(matcher, "label_logits", None)
-    if ask is None:
+    if not isinstance(matcher, HasTeachers):
         raise OptionError(
             f"matcher '{matcher.name}' has no teachers (label_logits) that labels could start "
             "from, as this update policy asks; take another matcher or policy, or have labels "
             "start at the classes (policy.start=class of learned-labels)"
         )
     with guarded("matcher", matcher, *contents(data)):
-        logits = ask(data, synthetic.source_index, context, rng)
+        logits = matcher.label_logits(data, synthetic.source_index, context, rng)
     shape = (len(synthetic), len(data.classes))
     if not isinstance(logits, Tensor):
         got = type(logits).__name__

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from condense.capabilities import HasReplicates
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.context import EngineContext
 from condense.engine.pipeline import Pipeline
@@ -19,6 +20,7 @@ from condense.options import COMPONENT
 from condense.plugin.host import Host
 from condense.recipe import LEFT_OUT, Recipe
 from condense.resolve import Request, resolve
+from condense.traits import AugmentationTraits, EvaluatorTraits, MatcherTraits, traits_of
 
 ACCURACY = "accuracy"
 
@@ -101,8 +103,8 @@ def gather(
 
 
 def _of_components(recipe: Recipe, evaluated: str | None, host: Host) -> RunFacts:
-    relative = bool(getattr(recipe["matcher"].cls, "relative_loss", False))
-    measure = str(getattr(recipe["evaluator"].cls, "measure", ACCURACY))
+    relative = traits_of(recipe["matcher"].cls, MatcherTraits).relative_loss
+    measure = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure
     known = evaluated is not None and measure == ACCURACY
     on_distilled = _on_distilled(host, str(evaluated)) if known else None
     return RunFacts(relative, measure, on_distilled)
@@ -115,9 +117,8 @@ def _was_scored_here(pipeline: Pipeline, fingerprint: str) -> bool:
 
 def _on_distilled(host: Host, name: str) -> str | None:
     """What the augmentation ``name`` does to distilled samples, as the name of an augmentation."""
-    cls = host.registry("augmentation").get(name)
-    own = None if getattr(cls, "by_role", False) else name
-    return getattr(cls, "on_distilled", own)
+    traits = traits_of(host.registry("augmentation").get(name), AugmentationTraits)
+    return traits.on_distilled or (None if traits.by_role else name)
 
 
 def stored_split_half(pipeline: Pipeline) -> float | None:
@@ -127,15 +128,15 @@ def stored_split_half(pipeline: Pipeline) -> float | None:
         CondenseError: if the data cannot be loaded.
     """
     scorer = pipeline.recipe["scorer"].create()
-    find = getattr(scorer, "replicates", None)
-    if find is None or not pipeline.needs_scores:
+    if not isinstance(scorer, HasReplicates) or not pipeline.needs_scores:
         return None
     store = _StoredOnly(pipeline.store.root, pipeline.progress)
     context = EngineContext(pipeline.host, store, pipeline.device, pipeline.progress)
     data = pipeline.data.without_test()
     try:
         with guarded("scorer", scorer, *contents(data)):
-            replicates = torch.as_tensor(find(data, context, pipeline.rng("scorer")))
+            found = scorer.replicates(data, context, pipeline.rng("scorer"))
+            replicates = torch.as_tensor(found)
     except CondenseError:
         return None
     return split_half(replicates) if len(replicates) > 1 else None

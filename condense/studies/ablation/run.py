@@ -15,6 +15,7 @@ from condense.interfaces import Progress
 from condense.recipe import Recipe
 from condense.studies.ablation.design import Cell, Study
 from condense.studies.statistics import LEVEL, Estimate, difference, estimate, main_effect
+from condense.traits import EvaluatorTraits, traits_of
 
 Bind = Callable[..., Pipeline]  # (recipe, *, shared_seed, data) → the stages of that recipe
 
@@ -95,7 +96,7 @@ class Ablation:
     @property
     def measure(self) -> str:
         """What the figures are, by the evaluator of the base: ``accuracy`` as a rule."""
-        return str(getattr(self.study.base["evaluator"].cls, "measure", "accuracy"))
+        return traits_of(self.study.base["evaluator"].cls, EvaluatorTraits).measure
 
     @property
     def held_out(self) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from condense.capabilities import HasReplicates
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.guard import contents, guarded
 from condense.engine.training.ranking import end_overlap, rank_correlation, split_half
@@ -160,11 +161,11 @@ def _scored(pipeline: Pipeline, name: str) -> Compared:
     scores, data = pipeline.scores, pipeline.data
     time, resolved = pipeline.timings["scorer"], pipeline.recipe["scorer"]
     scorer = resolved.create()
-    find = getattr(scorer, "replicates", None)
     count = reliability = None
-    if find is not None:
+    if isinstance(scorer, HasReplicates):
         with guarded("scorer", scorer, *contents(data)):
-            replicates = torch.as_tensor(find(data, pipeline.context, pipeline.rng("scorer")))
+            found = scorer.replicates(data, pipeline.context, pipeline.rng("scorer"))
+            replicates = torch.as_tensor(found)
         count = len(replicates)
         reliability = split_half(replicates) if count > 1 else None
     spent = (time.seconds, time.cached)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from pydantic.fields import FieldInfo
 from torch import Tensor
 
+from condense.capabilities import CountsSteps
 from condense.data import LabeledData, TrainingSet, content_digest
 from condense.engine.checked import run_selector
 from condense.engine.evaluation import EvaluationPlan, condensed_plan, evaluate, own_augmentations
@@ -88,7 +89,8 @@ class Objective:
         scores = pipeline.scores if pipeline.needs_scores else None
         selector = pipeline.recipe["selector"].create()
         budget, rng = pipeline.recipe.budget, pipeline.rng("selector")
-        return run_selector(selector, self.data, scores, budget, rng).indices
+        context = pipeline.context
+        return run_selector(selector, self.data, scores, budget, context, rng).indices
 
     def range_of(self, asked: tuple[float, float] | None = None) -> tuple[float, float]:
         """The values of the only option that it may have and a selection can be made with.
@@ -196,8 +198,8 @@ def declared_range(recipe: Recipe, key: str) -> tuple[float, float]:
 
 def training_steps(recipe: Recipe, size: int) -> int | None:
     """Optimiser steps of one training on ``size`` samples; None if the evaluator does not say."""
-    steps = getattr(recipe["evaluator"].create(), "steps", None)
-    return cast(int, steps(size)) if callable(steps) else None
+    evaluator = recipe["evaluator"].create()
+    return evaluator.steps(size) if isinstance(evaluator, CountsSteps) else None
 
 
 def shortened(host: Host, recipe: Recipe, size: int, share: float, repeats: int) -> Recipe:

@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 from condense import hookimpl
 from condense.interfaces import Augmentation, Geometry, Role
 from condense.options import Options as BaseOptions
+from condense.traits import AugmentationTraits
 from condense_plugins.augmentations import _warp
 from condense_plugins.augmentations.dsa import DsaAugmentation
 from condense_plugins.augmentations.simple import SimpleAugmentation
@@ -24,9 +25,8 @@ class CombinedAugmentation:
     """``dsa`` per sample (published strengths) where distilled, ``simple`` where real."""
 
     name: ClassVar[str] = "combined"
-    on_distilled: ClassVar[str] = "dsa"  # the augmentation that distilled samples get
-    by_role: ClassVar[bool] = True  # where nothing was matched, baselines are tried instead
     version: ClassVar[str] = "1"
+    traits: ClassVar[AugmentationTraits] = AugmentationTraits(by_role=True, on_distilled="dsa")
 
     class Options(BaseOptions):
         padding: float = Field(

@@ -33,7 +33,7 @@ class Folder:
 
     name: ClassVar[str] = "folder"
     version: ClassVar[str] = "1"
-    arg: ClassVar[str | None] = "path"
+    arg: ClassVar[str] = "path"
 
     class Options(BaseOptions):
         """Where the images are and how they are brought to one shape."""

@@ -29,7 +29,7 @@ class Npz:
 
     name: ClassVar[str] = "npz"
     version: ClassVar[str] = "1"
-    arg: ClassVar[str | None] = "path"
+    arg: ClassVar[str] = "path"
 
     class Options(NormOptions):
         """Where the file is and how its images are normalised."""

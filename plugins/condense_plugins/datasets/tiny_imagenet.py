@@ -37,7 +37,7 @@ class TinyImageNet:
 
     name: ClassVar[str] = "tiny-imagenet"
     version: ClassVar[str] = "1"
-    arg: ClassVar[str | None] = "path"
+    arg: ClassVar[str] = "path"
 
     class Options(BaseOptions):
         """Where the unpacked archive is."""

@@ -138,11 +138,12 @@ class AccuracyEvaluator:
             right.float().sum(0) / o.repeats,
         )
 
-    def cost(self, data: LabeledData, size: int, context: Context) -> Cost:
-        """Estimate for one arm beside a condensed set of ``size`` samples."""
+    def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
+        """Estimate for one arm beside a condensed set of ``samples`` samples."""
         augmentation = context.augmentation(AugmentationSpec.of(self.baseline_augmentations[-1]))
-        schedule = self._schedule(size, context)
-        one = training_seconds(data, context, self.options.network, augmentation, schedule, size)
+        schedule = self._schedule(samples, context)
+        network = self.options.network
+        one = training_seconds(data, context, network, augmentation, schedule, samples)
         return Cost(seconds=self.options.repeats * one)
 
     def _schedule(self, size: int, context: Context) -> Schedule:

@@ -24,6 +24,7 @@ from condense.interfaces import (
     LabeledData,
     TrainingSet,
 )
+from condense.traits import EvaluatorTraits
 
 
 class CoverageEvaluator:
@@ -36,8 +37,7 @@ class CoverageEvaluator:
 
     name: ClassVar[str] = "coverage"
     version: ClassVar[str] = "1"
-    measure: ClassVar[str] = "coverage"
-    needs_training: ClassVar[bool] = True
+    traits: ClassVar[EvaluatorTraits] = EvaluatorTraits(measure="coverage", needs_training=True)
     tags: ClassVar[tuple[str, ...]] = ("not-accuracy",)
     toy_options: ClassVar[dict[str, Any]] = {
         "feature_epochs": 2,
@@ -90,7 +90,7 @@ class CoverageEvaluator:
             tuple(torch.stack(rates).mean(0).tolist()),
         )
 
-    def cost(self, data: LabeledData, size: int, context: Context) -> Cost:
+    def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate of training the feature networks, as if none were stored."""
         return features_cost(data, context, self.options)
 

@@ -44,7 +44,7 @@ class CScorer:
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def cost(self, data: LabeledData, context: Context) -> Cost:
+    def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate of the training-dynamics pass it reads, or of all subset trainings."""
         if self.options.estimator == "holdout":
             return holdout_cost(data, context, self.options)

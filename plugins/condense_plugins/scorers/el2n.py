@@ -36,7 +36,7 @@ class El2nScorer:
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def cost(self, data: LabeledData, context: Context) -> Cost:
+    def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate of the training-dynamics pass it reads."""
         return dynamics_cost(data, context, dynamics_options(self.options))
 

@@ -35,7 +35,7 @@ class ForgettingScorer:
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def cost(self, data: LabeledData, context: Context) -> Cost:
+    def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate of the training-dynamics pass it reads."""
         per_epoch = self.options.count == "epoch"
         return dynamics_cost(data, context, dynamics_options(self.options), per_epoch)

@@ -11,6 +11,7 @@ from torch import Generator
 from condense import hookimpl
 from condense.interfaces import Context, LabeledData, Scorer, Scores
 from condense.options import Options as BaseOptions
+from condense.traits import ScorerTraits
 
 
 class RandomScorer:
@@ -18,6 +19,7 @@ class RandomScorer:
 
     name: ClassVar[str] = "random"
     version: ClassVar[str] = "1"
+    traits: ClassVar[ScorerTraits] = ScorerTraits(difficulty=False)
     tags: ClassVar[frozenset[str]] = frozenset({"no-hardness", "order-sensitive"})
 
     class Options(BaseOptions):

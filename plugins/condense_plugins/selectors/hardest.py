@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Generator
 
 from condense import hookimpl
-from condense.interfaces import Budget, LabeledData, Scores, Selection, Selector
+from condense.interfaces import Budget, Context, LabeledData, Scores, Selection, Selector
 from condense.options import Options as BaseOptions
 from condense_plugins.selectors._common import take_ranks
 
@@ -27,7 +27,12 @@ class HardestSelector:
         self.options = options
 
     def select(
-        self, data: LabeledData, scores: Scores | None, budget: Budget, rng: Generator
+        self,
+        data: LabeledData,
+        scores: Scores | None,
+        budget: Budget,
+        context: Context,
+        rng: Generator,
     ) -> Selection:
         """The ``count`` hardest samples of every class; ties keep the data's order."""
         return take_ranks(data, scores, budget, self.name, easiest=False)

@@ -9,7 +9,7 @@ import torch
 from torch import Generator
 
 from condense import hookimpl
-from condense.interfaces import Budget, LabeledData, Scores, Selection, Selector
+from condense.interfaces import Budget, Context, LabeledData, Scores, Selection, Selector
 from condense.options import Options as BaseOptions
 
 
@@ -27,7 +27,12 @@ class RandomSelector:
         self.options = options
 
     def select(
-        self, data: LabeledData, scores: Scores | None, budget: Budget, rng: Generator
+        self,
+        data: LabeledData,
+        scores: Scores | None,
+        budget: Budget,
+        context: Context,
+        rng: Generator,
     ) -> Selection:
         """``count`` samples of every class; ``scores`` are not looked at."""
         chosen = []

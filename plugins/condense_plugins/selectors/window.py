@@ -10,7 +10,7 @@ from torch import Generator
 
 from condense import hookimpl
 from condense.errors import DataError
-from condense.interfaces import Budget, LabeledData, Scores, Selection, Selector
+from condense.interfaces import Budget, Context, LabeledData, Scores, Selection, Selector
 from condense.options import Options as BaseOptions
 from condense_plugins.selectors._common import hardest_first, require
 
@@ -33,7 +33,12 @@ class WindowSelector:
         self.options = options
 
     def select(
-        self, data: LabeledData, scores: Scores | None, budget: Budget, rng: Generator
+        self,
+        data: LabeledData,
+        scores: Scores | None,
+        budget: Budget,
+        context: Context,
+        rng: Generator,
     ) -> Selection:
         """⌊β·n_class⌋ hardest samples skipped, the next ``count`` taken, hardest first.
 

@@ -131,7 +131,7 @@ def test_accuracy_says_which_samples_were_right(pipeline, tiny_images):
 @pytest.mark.parametrize("right", [torch.ones(5), torch.ones(36, dtype=torch.float64)])
 def test_right_of_another_form_is_refused(context, tiny_images, right):
     class Odd:
-        name = "odd"
+        name, version = "odd", "1"
 
         def evaluate(self, arm, test, augmentation, context, rng):
             return Evaluation((0.5,), right=right)

@@ -29,7 +29,7 @@ def scores_of(values):
 
 def select(selector, data, scores, seed=0, **budget):
     rng = torch.Generator().manual_seed(seed)
-    return run_selector(selector, data, scores, Budget(**budget), rng)
+    return run_selector(selector, data, scores, Budget(**budget), None, rng)
 
 
 def window(**options):
@@ -211,6 +211,6 @@ def test_random_draws_every_sample_equally_often():
     data, times = data_of([0] * 10), torch.zeros(10)
     rng = torch.Generator().manual_seed(0)
     for _ in range(2000):
-        times[uniform().select(data, None, Budget(ipc=3), rng).indices] += 1
+        times[uniform().select(data, None, Budget(ipc=3), None, rng).indices] += 1
     # binomial: 600 ± 20.5; five standard deviations
     assert bool(((times - 600).abs() < 103).all())

@@ -329,7 +329,7 @@ class Stumbling:
     def __init__(self, options):
         self.options = options
 
-    def select(self, data, scores, budget, rng):
+    def select(self, data, scores, budget, context, rng):
         first = not self.drawn or self.drawn[0] == rng.initial_seed()
         self.drawn.append(rng.initial_seed())
         if self.options.always or not (first or self.options.never):

@@ -28,7 +28,7 @@ TINY = (
 class Plain:
     """A scorer that gives no replicates: the sample's place, or that turned round."""
 
-    name = "place"
+    name, version = "place", "1"
 
     def __init__(self, options):
         self.options = options
@@ -38,7 +38,7 @@ class Plain:
 
 
 class Turned(Plain):
-    name = "turned"
+    name, version = "turned", "1"
 
     def score(self, data, context, rng):
         return -torch.arange(len(data)).float()

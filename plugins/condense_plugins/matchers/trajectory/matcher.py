@@ -19,6 +19,7 @@ from condense.interfaces import (
     MatchStep,
     SyntheticSet,
 )
+from condense.traits import MatcherTraits
 from condense_plugins.matchers.trajectory.compiled import CompiledSteps, compiles
 from condense_plugins.matchers.trajectory.cost import experts_cost, trajectory_cost
 from condense_plugins.matchers.trajectory.experts import load_experts
@@ -43,7 +44,8 @@ class TrajectoryMatcher:
 
     name: ClassVar[str] = "trajectory"
     version: ClassVar[str] = "1"
-    relative_loss: ClassVar[bool] = True  # 1 = the student came no nearer to the expert
+    # a loss of 1: the student came no nearer to the expert
+    traits: ClassVar[MatcherTraits] = MatcherTraits(relative_loss=True)
     Options: ClassVar[type[TrajectoryOptions]] = TrajectoryOptions
     toy_options: ClassVar[dict[str, Any]] = {
         "experts": 2,

@@ -1,0 +1,147 @@
+"""What a component may do beside the contract of its kind: one Protocol each, nothing to inherit.
+
+The engine asks ``isinstance(component, HasReplicates)`` where it can use more than it needs. A
+member that is misspelt is refused when the component is registered. ``isinstance`` looks members
+up without running them, so that a property's own error is not taken for its absence.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Generator, Tensor
+from typing_extensions import Protocol, runtime_checkable
+
+from condense.data import LabeledData
+from condense.interfaces import Context
+from condense.results import Cost, LabelPlan
+
+
+@runtime_checkable
+class TakesArgument(Protocol):
+    """Of every kind: ``arg`` names the option that the short form ``NAME:VALUE`` fills."""
+
+    arg: ClassVar[str]
+
+
+def argument_name(component: object) -> str | None:
+    """The option that ``NAME:VALUE`` fills, of a component or its class; None if it takes none."""
+    return component.arg if isinstance(component, TakesArgument) else None
+
+
+@runtime_checkable
+class EstimatesCost(Protocol):
+    """A scorer, matcher or evaluator that says what its stage would take."""
+
+    def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
+        """An estimate for ``--dry-run``, from a few steps timed for real.
+
+        Args:
+            data: the training split.
+            samples: size of the condensed set.
+            context: device, cache, networks.
+
+        Returns:
+            seconds, peak memory and disk in bytes; of an evaluator for one arm.
+
+        Raises:
+            CondenseError: for options that do not suit the data.
+        """
+
+
+@runtime_checkable
+class EstimatesPreparation(Protocol):
+    """A matcher that says what ``prepare`` would take."""
+
+    def prepare_cost(self, data: LabeledData, context: Context, rng: Generator) -> Cost:
+        """An estimate of what is not in the store yet, for ``--dry-run``; 0 seconds if all is.
+
+        Arguments are those of ``prepare``.
+
+        Raises:
+            CondenseError: for options that do not suit the data.
+        """
+
+
+@runtime_checkable
+class HasCacheToken(Protocol):
+    """A component whose results depend on more than version, options and inputs, as on a file."""
+
+    def cache_token(self) -> str:
+        """Something that changes with it, for example the file's SHA-256; part of the cache key.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+
+
+@runtime_checkable
+class HasReplicates(Protocol):
+    """A scorer that averages independent estimates, of networks or of repeats."""
+
+    def replicates(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
+        """These estimates, float [R, N], from what scoring left in the cache.
+
+        ``condense score --compare`` reads the split-half reliability of the scores from them.
+        Arguments are those of ``score``.
+
+        Raises:
+            CondenseError: as ``score`` does.
+        """
+
+
+@runtime_checkable
+class LearnsLabels(Protocol):
+    """An update policy under which labels are learned as well."""
+
+    @property
+    def label_plan(self) -> LabelPlan | None:
+        """How; None where labels stay as they are after all."""
+
+
+@runtime_checkable
+class HasTeachers(Protocol):
+    """A matcher with teachers that can be asked for labels."""
+
+    def label_logits(
+        self, data: LabeledData, indices: Tensor, context: Context, rng: Generator
+    ) -> Tensor:
+        """Float [M, classes] that the teachers give the training samples at ``indices``.
+
+        Asked for after ``prepare``, with an ``rng`` in the state in which that was given one. The
+        same question must have the same answer.
+
+        Args:
+            data: the training split.
+            indices: int64 [M].
+            context, rng: as for ``prepare``.
+        """
+
+
+@runtime_checkable
+class ChangesOverIterations(Protocol):
+    """A matcher whose steps change over the run."""
+
+    def at_iteration(self, done: int) -> None:
+        """The next ``step`` is the one after ``done`` iterations.
+
+        Called before each step, also in a run that was continued, so that nothing has to be
+        counted or stored. A step without it is that of iteration 0.
+        """
+
+
+@runtime_checkable
+class HasBaselineAugmentations(Protocol):
+    """An evaluator that tries arms of real samples under several augmentations."""
+
+    @property
+    def baseline_augmentations(self) -> tuple[str, ...]:
+        """Names of these augmentations, the better of which counts; the recipe's own if empty."""
+
+
+@runtime_checkable
+class CountsSteps(Protocol):
+    """An evaluator that trains for a known number of optimiser steps."""
+
+    def steps(self, size: int) -> int:
+        """Optimiser steps that every arm gets beside a condensed set of ``size`` samples."""

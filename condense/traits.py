@@ -1,0 +1,128 @@
+"""What a component class says of itself beside what it does: one frozen dataclass a kind.
+
+A class declares its own as the class attribute ``traits``; one without has the defaults::
+
+    class Euclid:
+        name = "euclid"
+        version = "1"
+        traits = MatcherTraits(relative_loss=True)
+
+``advice`` is what a user can do about a finding of ``condense report`` or a note of a run, by the
+finding's code, in option keys: the component alone knows which of its options helps. A code that
+it has no text for is reported without advice of this component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+from typing_extensions import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class Traits:
+    """Of every kind.
+
+    Attributes:
+        advice: text by code of a finding, for example ``{"matching-diverged": "lower
+            matcher.image_lr"}``; part of a sentence, without a full stop.
+    """
+
+    advice: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class DatasetTraits(Traits):
+    """Of a data set."""
+
+
+@dataclass(frozen=True)
+class NetworkTraits(Traits):
+    """Of a network."""
+
+
+@dataclass(frozen=True)
+class ScorerTraits(Traits):
+    """Of a scorer.
+
+    Attributes:
+        difficulty: whether a high score means a hard sample; false for one whose values say
+            nothing of difficulty, as those of a random one.
+    """
+
+    difficulty: bool = True
+
+
+@dataclass(frozen=True)
+class SelectorTraits(Traits):
+    """Of a selector."""
+
+
+@dataclass(frozen=True)
+class UpdatePolicyTraits(Traits):
+    """Of an update policy."""
+
+
+@dataclass(frozen=True)
+class MatcherTraits(Traits):
+    """Of a matcher.
+
+    Attributes:
+        relative_loss: whether a loss of 1 means no progress at all, as where it is relative to
+            the distance to be gone; ``condense report`` judges it then.
+    """
+
+    relative_loss: bool = False
+
+
+@dataclass(frozen=True)
+class AugmentationTraits(Traits):
+    """Of an augmentation.
+
+    Attributes:
+        by_role: whether it treats samples by their role. A set that nothing was matched for is
+            then evaluated under the evaluator's baseline augmentations instead.
+        on_distilled: name of the augmentation that distilled samples get, by which ``condense
+            report`` compares matching with evaluation; "" for its own name, or not known where
+            samples are treated by role.
+    """
+
+    by_role: bool = False
+    on_distilled: str = ""
+
+
+@dataclass(frozen=True)
+class EvaluatorTraits(Traits):
+    """Of an evaluator.
+
+    Attributes:
+        measure: the word for its figures.
+        needs_training: whether they depend on ``arm.training``, which is then part of their key.
+    """
+
+    measure: str = "accuracy"
+    needs_training: bool = False
+
+
+@runtime_checkable
+class HasTraits(Protocol):
+    """A component class that declares its traits."""
+
+    traits: ClassVar[Traits]
+
+
+T = TypeVar("T", bound=Traits)
+
+
+def traits_of(component: Any, of: type[T]) -> T:
+    """The traits that a component, or its class, declares; the defaults of ``of`` otherwise.
+
+    Args:
+        component: registered, so that its traits are those of its kind.
+        of: the traits of that kind.
+    """
+    found = component.traits if isinstance(component, HasTraits) else of()
+    assert isinstance(found, of)
+    return found
