@@ -26,6 +26,7 @@ from condense.studies.ablation.design import Cell, Factor, Study, make_study, pa
 from condense.studies.ablation.files import ablation_folder, to_csv, write_ablation
 from condense.studies.ablation.run import Ablation, Row, ablate
 from condense.studies.statistics import difference, estimate, main_effect, t_quantile
+from condense.traits import EvaluatorTraits
 
 # Student's t at 97.5 %, from a printed table
 T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 9: 2.262}
@@ -137,7 +138,7 @@ def test_the_document_holds_means_differences_and_effects():
 
 def test_the_document_names_what_the_evaluator_measures():
     class Overlap:
-        measure = "overlap"
+        traits = EvaluatorTraits(measure="overlap")
 
     assert table({"s=a": [0.5]}, base="s=a").to_json()["measure"] == "accuracy"
     assert table({"s=a": [0.5]}, base="s=a", evaluator=Overlap).to_json()["measure"] == "overlap"
