@@ -125,6 +125,12 @@ class Resolved:
         """As it stands in a recipe, nested components and absent values (None) included."""
         return {COMPONENT: self.name, **self.options.model_dump(mode="json")}
 
+    @property
+    def portable(self) -> dict[str, Any]:
+        """:attr:`table` without paths, which is what is published of it."""
+        paths = path_fields(type(self.options))
+        return {key: value for key, value in self.table.items() if key not in paths}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -176,10 +182,7 @@ class Recipe:
         Args:
             data: name and fingerprint of the data, for that table.
         """
-        table = self.to_dict()
-        for stage, resolved in self.stages.items():
-            for key in path_fields(type(resolved.options)):
-                del table[stage][key]
+        table = self.to_dict() | {stage: r.portable for stage, r in self.stages.items()}
         left = {k: v for k, v in self.all_paths().items() if k not in self.paths}
         told = {k: data if k.startswith("data.") else os.path.basename(v) for k, v in left.items()}
         return table | ({LEFT_OUT: told} if told else {})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from condense.cli.flags import FOLDER, device_flag, json_flag, method_and_recipe_flags
+from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
@@ -185,7 +186,11 @@ def _rows(result: Ablation) -> list[tuple[str, ...]]:
             str(len(row.values)),
             percent(row.mean),
             points(result.difference(row)),
-            f"error: {row.error}" if row.error else "base" if row.cell.is_base else "",
+            f"error: {on_command_line(row.error)}"
+            if row.error
+            else "base"
+            if row.cell.is_base
+            else "",
         )
         for row in result.rows
     ]

@@ -11,6 +11,7 @@ import click
 from condense.cli.flags import FOLDER, device_flag, json_flag, method_and_recipe_flags
 from condense.cli.tune_flags import parse_range, search_flags
 from condense.errors import OptionError
+from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
@@ -142,7 +143,7 @@ def _show_arm(arm: TunedRecipe) -> None:
     from condense.studies.tuning.files import in_words
 
     if arm.error is not None:
-        click.echo(f"error: {arm.error}")
+        click.echo(f"error: {on_command_line(arm.error)}")
         return
     for search in arm.stages:
         _show_places(search, search.points, search.plateau)
@@ -180,7 +181,7 @@ def _show_comparison(document: TuningDocument) -> None:
     rows = []
     for arm in document.arms:
         if arm.error is not None:
-            rows.append([arm.name, "–", "–", "–", f"error: {arm.error}"])
+            rows.append([arm.name, "–", "–", "–", f"error: {on_command_line(arm.error)}"])
             continue
         found = ", ".join(f"{key}={value:g}" for key, value in arm.found.items())
         note = "best" if best is not None and arm.name == best.name else ""

@@ -33,7 +33,7 @@ def write_scores(pipeline: Pipeline, out: Path) -> dict[str, Any]:
     if scores.standard_error is not None:
         tensors["standard_error"] = scores.standard_error
     manifest = {
-        "scorer": pipeline.recipe["scorer"].table,
+        "scorer": pipeline.recipe["scorer"].portable,
         "estimator": scores.estimator,
         "direction": "higher-harder",
         "data": data.name,
@@ -79,7 +79,7 @@ def write_selection(pipeline: Pipeline, out: Path | None) -> dict[str, Any]:
     summary = {
         "data": data.name,
         "data_fingerprint": data.fingerprint,
-        "selector": pipeline.recipe["selector"].table,
+        "selector": pipeline.recipe["selector"].portable,
         "seed": pipeline.recipe.seed,
         "samples": len(selection.indices),
         "per_class": dict(zip(data.classes, selection.counts, strict=True)),

@@ -187,3 +187,29 @@ def test_a_set_that_is_saved_again_still_finds_its_data(call, tmp_path, monkeypa
     recipe = tomllib.loads((tmp_path / "deep/er/b/recipe.toml").read_text())
     assert recipe["data"]["path"] == "../../../squares.npz"
     call("evaluate", "deep/er/b")
+
+
+def test_a_folder_of_scores_does_not_say_where_their_file_lay(call, tmp_path, monkeypatch):
+    write_data(tmp_path / "home" / "squares.npz")
+    np.save(tmp_path / "home" / "s.npy", np.arange(24.0))
+    monkeypatch.chdir(tmp_path)
+    given = ("--data", "npz:home/squares.npz", "-o", f"scorer=file:{tmp_path}/home/s.npy")
+    call("score", *given, "--out", "read")
+    manifest = json.loads((tmp_path / "read/manifest.json").read_text())
+    assert manifest["scorer"]["component"] == "file"
+    assert str(tmp_path) not in (tmp_path / "read/manifest.json").read_text()
+
+
+def test_an_option_for_a_folder_is_a_path_too(builtin, tmp_path, monkeypatch):
+    from condense.options import parse_assignment
+    from condense.resolve import Request, resolve
+
+    monkeypatch.chdir(tmp_path)
+    asked = Request(data="cifar10", assignments=(parse_assignment("data.root=files"),))
+    recipe = resolve(builtin, asked)
+    assert recipe["data"].options.root == f"{tmp_path}/files"
+    assert recipe.paths == {"data.root": f"{tmp_path}/files"}
+    assert "root" not in recipe.portable()["data"]
+    elsewhere = Request(data="cifar10", assignments=(parse_assignment("data.root=/files"),))
+    assert resolve(builtin, elsewhere).paths == {}
+    assert resolve(builtin, elsewhere).portable("x")["left_out"] == {"data.root": "x"}

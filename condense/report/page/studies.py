@@ -12,6 +12,7 @@ from condense.figures.plots import Dot, FigureView, Line, dots_figure, lines_fig
 from condense.report.diagnosis.checks import Finding, check_best, check_reliability, sorted_findings
 from condense.report.page.sources import StudySource
 from condense.report.page.tables import Cell, TableView, figures
+from condense.spelling import on_command_line
 from condense.studies.statistics import estimate
 from condense.studies.tuning.files import curves
 from condense.studies.tuning.result import TuningDocument, read_tuning
@@ -156,7 +157,13 @@ def ablation_view(name: str, path: str, document: Mapping[str, Any]) -> StudyVie
     split = "test" if held_out is None else "validation"
     for cell in document["cells"]:
         accuracy, gap = cell["accuracy"], cell["difference"]
-        note = "base" if cell["base"] else f"failed: {cell['error']}" if cell["error"] else ""
+        note = (
+            "base"
+            if cell["base"]
+            else f"failed: {on_command_line(cell['error'])}"
+            if cell["error"]
+            else ""
+        )
         row = (Cell(cell["name"], marked=cell["base"]), _mean(accuracy), _gap(gap), Cell(note))
         cells.append(row)
     headers = ("cell", f"{measure}, %", "to base, points", "note")
@@ -289,7 +296,7 @@ def tuning_view(name: str, path: str, document: TuningDocument) -> StudyView:
     words = [
         f"{document.method} on {document.data}, tuned on {held_out} training samples held "
         f"out of {document.validation.fit + held_out}; the test split was not read.",
-        *(f"{arm.name} failed: {arm.error}" for arm in document.arms if arm.error),
+        *(f"{arm.name} failed: {on_command_line(arm.error)}" for arm in document.arms if arm.error),
     ]
     headers = ("tuned", "best", "validation accuracy, %", "places")
     caption = "Best values found, mean ± half of its 95 % interval over seeds"

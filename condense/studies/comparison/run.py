@@ -169,7 +169,7 @@ def _scored(pipeline: Pipeline, name: str) -> Compared:
         count = len(replicates)
         reliability = split_half(replicates) if count > 1 else None
     spent = (time.seconds, time.cached)
-    return Compared(name, resolved.table, scores, *spent, count, reliability)
+    return Compared(name, resolved.portable, scores, *spent, count, reliability)
 
 
 def extremes(
