@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,6 @@ from condense.options import parse_assignment
 from condense.plugin.host import build_host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
-from condense.studies.ablation.design import Cell
 from condense.studies.tuning import KernelRidgeProxy
 from condense.studies.tuning.objective import Objective, shortened
 from condense.studies.tuning.result import Place, Spent, TunedRecipe
@@ -59,7 +57,7 @@ class Bench:
             "store": Store.default(progress), "device": device, "progress": progress,
         }  # fmt: skip
         self.recipe, self.settings = recipe, settings
-        self.part = validation_part(self.bind(recipe).data, settings.validation, recipe.seed)
+        self.part = validation_part(self.bind(recipe).data, settings.held_out, recipe.seed)
         self.spent = Spent()  # by everything at the full budget so far
         size = sum(recipe.budget.counts(self.part))
         whole = shortened(self.host, recipe, size, 1.0, settings.repeats)
@@ -73,9 +71,8 @@ class Bench:
 
     def search(self, settings: Settings) -> TunedRecipe:
         """What ``settings`` lead to."""
-        cells = [Cell("", {}, self.recipe)]
         progress = self.tools["progress"]
-        return tune(self.host, self.recipe, cells, settings, self.bind, progress).document.arms[0]
+        return tune(self.host, self.recipe, settings, self.bind, progress).document.arms[0]
 
     def judge(self, value: float, seeds: int) -> Place:
         """The value under the full budget."""
@@ -134,7 +131,7 @@ def measure(bench: Bench, count: int, seeds: int) -> list[dict[str, Any]]:
     ]
     for name, settings in {
         "tune": bench.settings,
-        "short": replace(bench.settings, finals=0),
+        "short": bench.settings.model_copy(update={"finals": 0}),
     }.items():
         arm = bench.search(settings)
         value = arm.stages[0].best[0]
@@ -184,7 +181,9 @@ def main(argv: Sequence[str]) -> None:
     )
     recipe = resolve(build_host(external=False), request)
     seeds = arguments.search_seeds
-    settings = Settings("selector.beta", seeds=seeds, most=2 * seeds, share=arguments.share)
+    settings = Settings(
+        key="selector.beta", seeds=seeds, max_seeds=2 * seeds, share=arguments.share
+    )
     rows = measure(Bench(recipe, settings, device), arguments.places, arguments.seeds)
     if arguments.out is None:
         data = Path(arguments.data.rpartition(":")[2]).stem

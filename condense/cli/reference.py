@@ -49,7 +49,7 @@ def _command(path: str, command: click.Command) -> Iterator[str]:
     words = [path, *(str(a.metavar or a.name).upper() for a in arguments)]
     yield f"### `{' '.join(words)}`\n"
     yield _paragraphs(command.help or "") + "\n"
-    rows = [_flag(p) for p in command.params if isinstance(p, click.Option)]
+    rows = [_flag(p) for p in command.params if isinstance(p, click.Option) and not p.hidden]
     if rows:
         yield _table(("flag", "meaning"), rows) + "\n"
     if command.epilog:

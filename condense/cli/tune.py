@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from condense.cli.flags import FOLDER, device_flag, json_flag, method_and_recipe_flags
-from condense.cli.tune_flags import parse_range, search_flags
+from condense.cli.tune_flags import search_flags
 from condense.errors import OptionError
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.resolve import Request
-    from condense.studies.ablation.design import Cell
     from condense.studies.tuning.result import (
         OptionSearch,
         Place,
@@ -53,8 +51,7 @@ def tune(
     /,
     request: Request,
     over: str | None,
-    bounds: str | None,
-    most: int | None,
+    max_seeds: int | None,
     device: str | None,
     out: Path | None,
     as_json: bool,
@@ -71,14 +68,12 @@ def tune(
     from condense.cli.session import open_session
     from condense.studies.tuning.settings import Settings
 
-    seeds = flags["seeds"]
-    most = 2 * seeds if most is None else most
-    settings = Settings(most=most, bounds=parse_range(bounds), **flags)
+    settings = Settings(max_seeds=max_seeds or 2 * flags["seeds"], **flags)
     settings.check()
     with open_session(ctx, device) as session:
         result, folder = _run(session, request, settings, over, out)
     _show(result, folder, as_json)
-    ctx.exit(0 if result.document.best is not None else 1)
+    ctx.exit(0 if result.recipe is not None else 1)
 
 
 def _run(
@@ -86,31 +81,23 @@ def _run(
 ) -> tuple[Tuning, Path]:
     """Every recipe tuned, and the files written."""
     from condense.engine.runtime.files import check_writable
-    from condense.studies.ablation.design import Cell, make_cell, parse_factor
+    from condense.studies.ablation.design import make_cell, parse_factor
     from condense.studies.tuning.files import OWNED, tuning_folder, write_tuning
     from condense.studies.tuning.run import tune as run_tuning
 
-    base = session.recipe(request)
-    cells: list[Cell] = [Cell("", {}, base)]
-    asked: dict[str, Sequence[str]] = {}
+    base, recipes = session.recipe(request), None
     if over is not None:
-        factor = parse_factor(over, "--over")
-        asked = {factor.key: factor.values}
-        cells = [
-            make_cell(session.host, request, base, {factor.key: value}) for value in factor.values
-        ]
-        wrong = next((cell for cell in cells if cell.recipe is None), None)
-        if wrong is not None:
-            raise OptionError(f"--over {wrong.name}: {wrong.error}")
-    folder = tuning_folder(base, asked, settings) if out is None else out
+        factor, recipes = parse_factor(over, "--over"), {}
+        settings = settings.model_copy(update={"over": factor.key})
+        for value in factor.values:
+            cell = make_cell(session.host, request, base, {factor.key: value})
+            if cell.recipe is None:
+                raise OptionError(f"--over {cell.name}: {cell.error}")
+            recipes[value] = cell.recipe
+    folder = tuning_folder(base, tuple(recipes or ()), settings) if out is None else out
     check_writable(folder, OWNED)
     progress = session.tools["progress"]
-
-    def note(arm: TunedRecipe) -> None:
-        if arm.error is not None:
-            progress.note(f"{arm.name} failed: {arm.error}")
-
-    result = run_tuning(session.host, base, cells, settings, session.pipeline, progress, note)
+    result = run_tuning(session.host, base, settings, session.pipeline, progress, recipes)
     return result, write_tuning(result, folder)
 
 
@@ -139,39 +126,32 @@ def _show(result: Tuning, folder: Path, as_json: bool) -> None:
 
 
 def _show_arm(arm: TunedRecipe) -> None:
-    from condense.cli.output import seconds
+    from condense.cli.output import echo_table, seconds
     from condense.studies.tuning.files import in_words
 
     if arm.error is not None:
         click.echo(f"error: {on_command_line(arm.error)}")
         return
     for search in arm.stages:
-        _show_places(search, search.points, search.plateau)
+        headers = [*search.keys, "n", "accuracy, % ± SE", "note"]
+        echo_table(headers, [_row(place, search) for place in search.points])
         if search.finals:
             click.echo("\nAt full length:")
-            _show_places(search, search.finals)
+            echo_table(headers, [_row(place, search) for place in search.finals])
         click.echo("\n" + "\n".join(in_words(search)) + "\n")
-    full = sum(len(place.accuracies) for search in arm.stages for place in search.finals)
-    length = f" of {arm.steps} steps" if arm.steps else ""
-    length += f", those of {full} finals of {arm.whole_steps}" if full and arm.steps else ""
-    matched = f" and {arm.cost.matchings} matching runs" if arm.cost.matchings else ""
+    cost = arm.cost
+    matched = f" and {cost.matchings} matching runs" if cost.matchings else ""
     click.echo(
-        f"Spent: {arm.cost.trainings} trainings{length} ({seconds(arm.cost.seconds)}){matched}."
+        f"Spent: {cost.trainings} trainings of {cost.steps} optimiser steps in all"
+        f"{matched} ({seconds(cost.seconds)})."
     )
 
 
-def _show_places(
-    search: OptionSearch, places: Sequence[Place], plateau: tuple[float, float] | None = None
-) -> None:
-    from condense.cli.output import echo_table
-
-    rows = []
-    for place in places:
-        within = plateau is not None and plateau[0] <= place.values[0] <= plateau[1]
-        note = "best" if place.values == search.best else "plateau" if within else ""
-        values = [f"{value:g}" for value in place.values]
-        rows.append([*values, str(place.accuracy.n), percent(place), note])
-    echo_table([*search.keys, "n", "accuracy, % ± SE", "note"], rows)
+def _row(place: Place, search: OptionSearch) -> list[str]:
+    at, width = place.values[0], search.plateau
+    within = width is not None and width[0] <= at <= width[1]
+    note = "best" if place.values == search.best else "plateau" if within else ""
+    return [*(f"{value:g}" for value in place.values), str(place.accuracy.n), percent(place), note]
 
 
 def _show_comparison(document: TuningDocument) -> None:

@@ -26,14 +26,31 @@ def _refuse(ctx: click.Context, parameter: click.Parameter, value: str | None) -
         raise OptionError(f"{flag} {value} is not taken any more: {GONE[flag]}")
 
 
+def _parse_range(
+    ctx: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[float, float] | None:
+    """``"0.1,0.9"`` as two numbers."""
+    if text is None:
+        return None
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise OptionError(
+            f"--range must be two numbers LOW,HIGH such as 0.1,0.9, got {text}"
+        ) from None
+    return low, high
+
+
 COUNT = click.IntRange(min=1)
 PART = click.FloatRange(0, 1, min_open=True)
 
 
-def _number(flag: str, kind: click.ParamType[Any], default: float, text: str) -> Callable[..., Any]:
+def _number(
+    flag: str, kind: click.ParamType[Any], default: float, text: str, *names: str
+) -> Callable[..., Any]:
     metavar = "R" if kind is PART else "N"
     return click.option(
-        flag, type=kind, default=default, show_default=True, metavar=metavar, help=text
+        flag, *names, type=kind, default=default, show_default=True, metavar=metavar, help=text
     )
 
 
@@ -62,7 +79,6 @@ SEARCH_FLAGS = (
     _number("--seeds", COUNT, 3, "Trainings of every value, on --seed, --seed + 1 …."),
     click.option(
         "--max-seeds",
-        "most",
         type=COUNT,
         metavar="N",
         help="Trainings at most, of values of --key that are hard to tell apart.  "
@@ -70,9 +86,15 @@ SEARCH_FLAGS = (
     ),
     _number("--share", PART, 0.25, "Part of evaluation steps and matching iterations that is run."),
     _number("--repeats", COUNT, 1, "Networks trained under each seed."),
-    _number("--validation", PART, 0.2, "Part of every class that is held out, below 1."),
+    _number(
+        "--validation", PART, 0.2, "Part of every class that is held out, below 1.", "held_out"
+    ),
     click.option(
-        "--range", "bounds", metavar="LOW,HIGH", help="Ends of --key.  [default: all that works]"
+        "--range",
+        "bounds",
+        metavar="LOW,HIGH",
+        callback=_parse_range,
+        help="Ends of --key.  [default: all that works]",
     ),
     _number(
         "--finals",
@@ -82,7 +104,10 @@ SEARCH_FLAGS = (
         "that is ahead there overtakes the best. 0 trusts the short trainings.",
     ),
     _number("--trials", COUNT, 20, "Values tried with --also."),
-    *(click.option(flag, hidden=True, expose_value=False, callback=_refuse) for flag in GONE),
+    *(
+        click.option(flag, hidden=True, expose_value=False, callback=_refuse, help=GONE[flag])
+        for flag in GONE
+    ),
 )
 
 
@@ -91,20 +116,3 @@ def search_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     for flag in reversed(SEARCH_FLAGS):
         command = flag(command)
     return command
-
-
-def parse_range(text: str | None) -> tuple[float, float] | None:
-    """``"0.1,0.9"`` as two numbers.
-
-    Raises:
-        OptionError: if it is anything else.
-    """
-    if text is None:
-        return None
-    try:
-        low, high = map(float, text.split(","))
-    except ValueError:
-        raise OptionError(
-            f"--range must be two numbers LOW,HIGH such as 0.1,0.9, got {text}"
-        ) from None
-    return low, high

@@ -68,8 +68,8 @@ def test_the_table_the_json_and_the_files_have_the_same_figures(printed, call, p
     best = document["best"]["found"]["selector.beta"]
     assert f"Best: selector.beta = {best:g}, at " in printed
     assert "the test split was not read" in printed
-    assert f"Spent: {document['arms'][0]['cost']['trainings']} trainings of " in printed
-    assert f"those of {2 * len(search['finals'])} finals of " in printed
+    cost = document["arms"][0]["cost"]
+    assert f"{cost['trainings']} trainings of {cost['steps']} optimiser steps in all (" in printed
 
 
 def test_two_options_take_matching_runs(call, place):
@@ -77,7 +77,7 @@ def test_two_options_take_matching_runs(call, place):
     args = ("--also", "policy.alpha", "--trials", 2, "--seeds", 1, "--finals", 0)
     both = call(*args, "--out", place / "also").stdout
     assert re.search(r"^selector.beta +policy.alpha +n +accuracy", both, flags=re.MULTILINE)
-    assert "and 2 matching runs." in both
+    assert "and 2 matching runs (" in both
 
 
 def test_the_recipe_runs(printed, call, place):
@@ -124,14 +124,17 @@ def test_over_prints_one_table_and_writes_the_best(printed, call, place):
         (["--seeds", "3", "--max-seeds", "2"], "--max-seeds must be at least --seeds 3, got 2"),
         (["--range", "0.5"], "--range must be two numbers LOW,HIGH such as 0.1,0.9, got 0.5"),
         (["--range", "0.9,0.1"], "--range must be LOW,HIGH with LOW below HIGH, got 0.9,0.1"),
-        (["--key", "selector.betta"], "has no option betta; did you mean 'beta'?"),
+        (["--key", "selector.betta"], "has no real-valued option betta; did you mean 'beta'?"),
         (["--key", "beta"], "beta is no STAGE.OPTION"),
-        (["--also", "policy.alfa"], "policy 'partial' has no option alfa; did you mean 'alpha'?"),
+        (
+            ["--also", "policy.alfa"],
+            "policy 'partial' has no real-valued option alfa; did you mean 'alpha'?",
+        ),
         (["--over", "scorer"], "--over scorer: expected STAGE=COMPONENT"),
         (["--over", "policy=full,partial"], "compares nothing: only selections are trained on"),
         (["--over", "scorer=cscroe"], "--over scorer=cscroe: "),
         (["--validation", "1"], "the validation share must be in (0, 1), got 1.0"),
-        (["-o", "selector=random"], "selector 'random' has no option beta"),
+        (["-o", "selector=random"], "selector 'random' has no real-valued option beta"),
     ],
 )
 def test_a_usage_mistake_is_named_and_exits_with_2(call, args, part):

@@ -65,7 +65,7 @@ BETA = search_of(
 )
 TUNING = {
     **{"method": "selmatch", "data": "digits", "ipc": 5, "fraction": None, "seed": 0},
-    **{"key": "selector.beta", "also": [], "finals": 3, "seeds": 2, "max_seeds": 4, "repeats": 1},
+    **{"key": "selector.beta", "also": None, "finals": 3, "seeds": 2, "max_seeds": 4, "repeats": 1},
     "validation": {"share": 0.2, "fit": 80, "held_out": 20},
     "arms": [{"name": "", "values": {}, "error": None, "stages": [BETA]}],
 }
@@ -184,11 +184,12 @@ def test_a_tuning_over_arms_with_two_keys_and_a_failure(folder):
         ["selector.beta", "policy.alpha"], [([0.1, 1.0], [0.9]), ([0.5, 0.5], [0.8])], [0.1, 1.0]
     )
     arms = [
-        {"name": "scorer=a", "values": {}, "error": None, "stages": [edge]},
-        {"name": "scorer=b", "values": {}, "error": None, "stages": [both]},
-        {"name": "scorer=c", "values": {}, "error": "no such scorer", "stages": []},
+        {"name": "scorer=a", "values": {"scorer": "a"}, "error": None, "stages": [edge]},
+        {"name": "scorer=b", "values": {"scorer": "b"}, "error": None, "stages": [both]},
+        {"name": "scorer=c", "values": {"scorer": "c"}, "error": "no such scorer", "stages": []},
     ]
-    (view,) = shown(folder("tune.json", TUNING | {"arms": arms})).studies
+    document = TUNING | {"arms": arms, "also": "policy.alpha"}  # as written before several
+    (view,) = shown(folder("tune.json", document)).studies
     assert [row[1] for row in texts(view.tables[0])] == [
         "selector.beta = 0.1",
         "selector.beta = 0.1, policy.alpha = 1",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -28,9 +29,9 @@ WHY = {
 }
 
 
-def tuning_folder(base: Recipe, over: Mapping[str, Sequence[str]], settings: Settings) -> Path:
-    """``runs/tune-METHOD-DATA-HASH``; equal questions, equal folders."""
-    parts = [base.to_dict(), {k: list(v) for k, v in over.items()}, vars(settings)]
+def tuning_folder(base: Recipe, values: Sequence[str], settings: Settings) -> Path:
+    """``runs/tune-METHOD-DATA-HASH``; equal questions (``values`` of ``--over``), equal folders."""
+    parts = [base.to_dict(), list(values), settings.model_dump()]
     return default_path(f"tune-{base.method}", base["data"].name, parts)
 
 
@@ -49,8 +50,8 @@ def write_tuning(result: Tuning, folder: Path) -> Path:
     def fill(draft: Path) -> None:
         text = json.dumps(document.model_dump(mode="json"), indent=2, allow_nan=False)
         (draft / JSON).write_text(text + "\n", encoding="utf-8")
-        (draft / "tune.csv").write_text(to_csv(document), encoding="utf-8")
         if result.recipe is not None:
+            (draft / "tune.csv").write_text(to_csv(document), encoding="utf-8")
             save_figure(draft / "tune", [partial(_paint, document, k) for k in document.keys])
             paths = relative_paths(result.recipe.paths, folder)
             recipe = recipe_toml(with_paths(result.recipe.portable(), paths))
@@ -61,28 +62,29 @@ def write_tuning(result: Tuning, folder: Path) -> Path:
 
 def to_csv(document: TuningDocument) -> str:
     """One line a place: arm, values, accuracy with its standard error, every seed."""
-    rows = [
-        (arm, search, place, place in search.finals)
-        for arm, search in document.searches
-        for place in (*search.points, *search.finals)
-    ]
-    seeds = max((len(place.accuracies) for _, _, place, _ in rows), default=0)
+    rows: list[dict[str, Any]] = []
+    for arm, search in document.searches:
+        lengths = [0] * len(search.points) + [1] * len(search.finals)
+        for place, full in zip((*search.points, *search.finals), lengths, strict=True):
+            accuracy = place.accuracy
+            seeds = {f"seed_{document.seed + i}": a for i, a in enumerate(place.accuracies)}
+            rows.append(
+                {
+                    "arm": arm.name,
+                    **dict(zip(search.keys, place.values, strict=True)),
+                    "matched": int(search.matched),
+                    "full_length": full,
+                    "best": int(place is search.top),
+                    "n": accuracy.n,
+                    "accuracy": accuracy.mean,
+                    "standard_error": accuracy.standard_error,
+                    **seeds,
+                }
+            )
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    figures = ("matched", "full_length", "best", "n", "accuracy", "standard_error")
-    names = (f"seed_{document.seed + i}" for i in range(seeds))
-    writer.writerow(["arm", *document.keys, *figures, *names])
-    for arm, search, place, full in rows:
-        named = dict(zip(search.keys, place.values, strict=True))
-        accuracy = place.accuracy
-        marks = [int(search.matched), int(full), int(place is search.top)]
-        rest = [None] * (seeds - accuracy.n)
-        writer.writerow(
-            [
-                *(arm.name, *(named.get(key) for key in document.keys), *marks),
-                *(accuracy.n, accuracy.mean, accuracy.standard_error, *place.accuracies, *rest),
-            ]
-        )
+    writer = csv.DictWriter(out, dict.fromkeys(k for row in rows for k in row), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return out.getvalue()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -28,12 +28,13 @@ STEP = 0.001  # to which the end of a range is known
 INSIDE = {"ge": 0.0, "gt": STEP, "le": 0.0, "lt": -STEP}  # an excluded bound is moved inside
 
 
+@dataclass(frozen=True)
 class Objective:
     """Accuracy of a recipe on a validation part, as a function of some of its options.
 
     Scores and experts are made once, with the recipe's seed; seed number i of the rest is i more.
 
-    Args:
+    Attributes:
         bind: makes a pipeline.
         host: what components are looked up in.
         recipe: what is evaluated, its trainings shortened already.
@@ -43,18 +44,13 @@ class Objective:
         spent: counts what evaluations take.
     """
 
-    def __init__(
-        self,
-        bind: Bind,
-        host: Host,
-        recipe: Recipe,
-        data: LabeledData,
-        keys: Sequence[str],
-        matched: bool,
-        spent: Spent,
-    ) -> None:
-        self.bind, self.host, self.recipe, self.data = bind, host, recipe, data
-        self.keys, self.matched, self.spent = keys, matched, spent
+    bind: Bind
+    host: Host
+    recipe: Recipe
+    data: LabeledData
+    keys: Sequence[str]
+    matched: bool
+    spent: Spent
 
     def pipeline(self, values: Values, number: int = 0) -> Pipeline:
         """The stages with ``values`` of the options under seed ``number``."""
@@ -127,12 +123,9 @@ def selection_plan(pipeline: Pipeline) -> EvaluationPlan:
     The recipe's, unless that goes by role: then the last of those that the evaluator tries on
     real samples.
     """
-    chosen = pipeline.data.subset(pipeline.selection.indices)
-    training = TrainingSet.of(chosen)
-    content = {
-        "selected": content_digest(pipeline.selection.indices),
-        "of": pipeline.data.fingerprint,
-    }
+    indices = pipeline.selection.indices
+    training = TrainingSet.of(pipeline.data.subset(indices))
+    content = {"selected": content_digest(indices), "of": pipeline.data.fingerprint}
     return EvaluationPlan(
         "evaluator",
         Arm("selection", lambda repeat: training, len(training)),
@@ -156,25 +149,26 @@ def real_option(recipe: Recipe, key: str) -> FieldInfo:
         OptionError: for an option that is unknown or not a real number.
     """
     stage, _, name = key.partition(".")
-    if stage not in STAGES or not name or "." in name:
-        raise OptionError(
-            f"{key} is no STAGE.OPTION; name the stage of the option too, one of "
-            f"{', '.join(STAGES)}"
-        )
+    if stage not in STAGES or not name:
+        raise OptionError(f"{key} is no STAGE.OPTION; stages are {', '.join(STAGES)}")
     fields = type(recipe[stage].options).model_fields
-    if name not in fields:
-        known = f" (options: {', '.join(fields)})" if fields else ""
+    real = [name for name, field in fields.items() if field.annotation is float]
+    if name not in real:
         raise OptionError(
-            f"{stage} '{recipe[stage].name}' has no option {name}{closest(name, fields)}, so it "
-            f"cannot be tuned; choose another {stage} or another option{known}"
+            f"{stage} '{recipe[stage].name}' has no real-valued option {name}"
+            f"{closest(name, real)}; choose another {stage} or option "
+            f"(real-valued: {', '.join(real) or 'none'})"
         )
-    if fields[name].annotation is not float:
-        raise OptionError(f"{key} is not a real number; tune another option")
     return fields[name]
 
 
 def option_value(recipe: Recipe, key: str) -> float:
-    """Of the real-valued option ``key``, ``STAGE.OPTION``."""
+    """Of the real-valued option ``key``, ``STAGE.OPTION``.
+
+    Raises:
+        OptionError: as :func:`real_option` does.
+    """
+    real_option(recipe, key)
     stage, _, name = key.partition(".")
     return float(recipe[stage].table[name])
 

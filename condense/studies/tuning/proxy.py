@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,40 +36,27 @@ class KernelRidgeProxy:
     """
 
     def __init__(self, data: LabeledData) -> None:
+        from sklearn.decomposition import PCA
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
         if data.test is None:
             raise DataError(
                 f"{data.name} has no test split to validate on; hold a part out first, as "
                 "condense.engine.ingest.holdout.hold_out does"
             )
-        self.data, self.test = data, data.test
-
-    @cached_property
-    def _projection(self) -> Any:
-        from sklearn.decomposition import PCA
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        some = _flat(self.data, thinned(torch.arange(len(self.data)), SAMPLES))
-        count = min(COMPONENTS, *some.shape)
-        steps = make_pipeline(StandardScaler(), PCA(count, random_state=0))
+        some = thinned(torch.arange(len(data)), SAMPLES)
+        inputs = _flat(data, some)
+        steps = make_pipeline(StandardScaler(), PCA(min(COMPONENTS, *inputs.shape), random_state=0))
         with np.errstate(invalid="ignore"):  # shares of a variance of 0, which nobody reads
-            return steps.fit(some)
-
-    @cached_property
-    def _width(self) -> float:
-        """γ of exp(-γ d²): 1 / median of d² between neighbours in a fixed order."""
-        some = thinned(torch.arange(len(self.data)), SAMPLES)
-        features = self._projection.transform(_flat(self.data, some))
+            features = steps.fit_transform(inputs)
         order = torch.randperm(len(some), generator=torch.Generator().manual_seed(0)).numpy()
         squares = ((features - features[order]) ** 2).sum(1)
         median = float(np.median(squares[squares > 0])) if (squares > 0).any() else 1.0
-        return 1 / median
-
-    @cached_property
-    def _tests(self) -> tuple[Any, Any]:
-        chosen = thinned(torch.arange(len(self.test)), SAMPLES)
-        inputs = self._projection.transform(_flat(self.test, chosen))
-        return inputs, self.test.labels[chosen].numpy()
+        self.data, self.projection, self.gamma = data, steps, 1 / median
+        held_out = thinned(torch.arange(len(data.test)), SAMPLES)
+        self.tests = steps.transform(_flat(data.test, held_out))
+        self.answers = data.test.labels[held_out].numpy()
 
     def accuracy(self, indices: Tensor) -> float:
         """Share of the validation part, 0–1, that a fit to some samples gets right.
@@ -83,10 +69,9 @@ class KernelRidgeProxy:
         chosen = thinned(indices, SAMPLES)
         classes = len(self.data.classes)
         targets = np.eye(classes)[self.data.labels[chosen].numpy()] - 1 / classes
-        model = KernelRidge(alpha=PENALTY, kernel="rbf", gamma=self._width)
-        model.fit(self._projection.transform(_flat(self.data, chosen)), targets)
-        inputs, labels = self._tests
-        return float((model.predict(inputs).argmax(1) == labels).mean())
+        model = KernelRidge(alpha=PENALTY, kernel="rbf", gamma=self.gamma)
+        model.fit(self.projection.transform(_flat(self.data, chosen)), targets)
+        return float((model.predict(self.tests).argmax(1) == self.answers).mean())
 
 
 def thinned(indices: Tensor, most: int) -> Tensor:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_fie
 
 from condense.errors import DataError
 from condense.recipe import Recipe
+from condense.studies.tuning.settings import Settings
 
 Values = tuple[float, ...]  # one a tuned option
 
@@ -123,7 +124,6 @@ class TunedRecipe(_Model):
     """One recipe tuned.
 
     Attributes:
-        name: ``"scorer=el2n"``; empty without ``--over``.
         values: what ``--over`` set.
         error: why there is no result.
         steps, whole_steps: optimiser steps of a training, as shortened and as in the recipe.
@@ -131,13 +131,18 @@ class TunedRecipe(_Model):
         cost: what it took.
     """
 
-    name: str
-    values: dict[str, str]
+    values: dict[str, str] = {}
     error: str | None = None
     steps: int | None = None
     whole_steps: int | None = None
     stages: tuple[OptionSearch, ...] = ()
     cost: Spent = Spent()
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def name(self) -> str:
+        """``"scorer=el2n"``; empty without ``--over``."""
+        return " ".join(f"{key}={value}" for key, value in self.values.items())
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -168,12 +173,11 @@ class BestFound(_Model):
     accuracy: MeanAccuracy
 
 
-class TuningDocument(_Model):
-    """``tune.json``: free of the clock, accuracies in 0–1.
+class TuningDocument(Settings):
+    """``tune.json``: the settings and what was found; free of the clock, accuracies in 0–1.
 
     Attributes:
         method, data, ipc, fraction, seed: of the recipe that is tuned.
-        key, also, finals, seeds, max_seeds, repeats: the settings.
         validation: what was held out.
         arms: one, or one a value of ``--over``.
         recipe: tuned, its trainings at full length.
@@ -184,12 +188,6 @@ class TuningDocument(_Model):
     ipc: int | None
     fraction: float | None
     seed: int
-    key: str
-    also: tuple[str, ...]
-    finals: int
-    seeds: int
-    max_seeds: int
-    repeats: int
     validation: HeldOut
     arms: tuple[TunedRecipe, ...]
     recipe: dict[str, Any] | None = None
@@ -214,11 +212,6 @@ class TuningDocument(_Model):
     def searches(self) -> list[tuple[TunedRecipe, OptionSearch]]:
         """Every search with the recipe that it is of."""
         return [(arm, search) for arm in self.arms for search in arm.stages]
-
-    @property
-    def keys(self) -> list[str]:
-        """Everything that was searched."""
-        return list(dict.fromkeys(key for _, search in self.searches for key in search.keys))
 
 
 @dataclass(frozen=True)

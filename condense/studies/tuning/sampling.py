@@ -49,15 +49,10 @@ def sample(
         OptionError: if Optuna is not installed.
     """
     optuna = import_optuna()
-    verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        sampler = optuna.samplers.TPESampler(seed=seed)
-        study = optuna.create_study(direction="maximize", sampler=sampler)
-        study.enqueue_trial({str(number): value for number, value in enumerate(start)})
-        for _ in range(trials):
-            trial = study.ask()
-            asked = (trial.suggest_float(str(i), *ends) for i, ends in enumerate(ranges))
-            study.tell(trial, evaluate(tuple(asked)))
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    study.enqueue_trial({str(number): value for number, value in enumerate(start)})
+    for _ in range(trials):
+        trial = study.ask()
+        asked = (trial.suggest_float(str(number), *ends) for number, ends in enumerate(ranges))
+        study.tell(trial, evaluate(tuple(asked)))

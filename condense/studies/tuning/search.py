@@ -166,7 +166,7 @@ def search(
     """
     table = Paired(short)
     if len(s.keys) == 1:
-        stop = scan_and_zoom(table, ranges[0], s.seeds, s.most)
+        stop = scan_and_zoom(table, ranges[0], s.seeds, s.max_seeds)
     else:
 
         def mean(values: Values) -> float:

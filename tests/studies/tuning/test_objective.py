@@ -76,10 +76,16 @@ def test_an_option_without_bounds_takes_those_asked_for(make):
 @pytest.mark.parametrize(
     ("key", "part"),
     [
-        ("selector", "selector is no STAGE.OPTION; name the stage"),
-        ("selektor.beta", "no STAGE.OPTION"),
-        ("selector.betta", "selector 'window' has no option betta; did you mean 'beta'?"),
-        ("selector.unit", "selector.unit is not a real number"),
+        ("selector", "selector is no STAGE.OPTION; stages are data, scorer"),
+        ("selektor.beta", "selektor.beta is no STAGE.OPTION"),
+        (
+            "selector.betta",
+            "selector 'window' has no real-valued option betta; did you mean 'beta'?",
+        ),
+        (
+            "selector.unit",
+            "selector 'window' has no real-valued option unit; choose another selector or option",
+        ),
         ("matcher.image_lr", "matcher.image_lr has no bounds of its own; give --range LOW,HIGH"),
     ],
 )

@@ -45,7 +45,7 @@ def zoomed(evaluate, seeds=1, most=1, ends=ENDS):
 
 
 def searched(short, full=None, ranges=(ENDS,), **settings):
-    chosen = Settings("selector.beta", **{"seeds": 2, "most": 2, **settings})
+    chosen = Settings(**{"key": "selector.beta", "seeds": 2, "max_seeds": 2, **settings})
     return search(short, full, ranges, (0.5,) * len(ranges), chosen, 0)
 
 
@@ -139,7 +139,7 @@ def test_nothing_is_asked_twice_or_outside():
 
 def test_a_flat_curve_is_one_plateau_and_not_zoomed_into():
     # seed noise that is common to all places, as on a curve without any effect
-    found = searched(lambda values, n: n / 10, seeds=3, most=4)
+    found = searched(lambda values, n: n / 10, seeds=3, max_seeds=4)
     assert found.stop == NOISE
     assert found.plateau == ENDS
     assert len(found.points) == SCAN
@@ -171,7 +171,7 @@ def test_noise_costs_less_than_it_hides_and_takes_less_than_a_grid(noise):
     lost, spent = [], []
     for run in range(60):
         evaluate, asked = recorded(curve, noise, run)
-        found = searched(evaluate, ranges=((0, 0.95),), seeds=3, most=6)
+        found = searched(evaluate, ranges=((0, 0.95),), seeds=3, max_seeds=6)
         lost.append(-curve(found.best[0]))
         spent.append(len(asked))
     assert sum(lost) / len(lost) < noise / math.sqrt(5)

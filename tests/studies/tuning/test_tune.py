@@ -14,7 +14,7 @@ from condense.engine.runtime.store import Store
 from condense.errors import CondenseError, DataError, OptionError
 from condense.recipe import read_recipe
 from condense.resolve import Request, resolve
-from condense.studies.ablation.design import Cell, make_cell
+from condense.studies.ablation.design import make_cell
 from condense.studies.tuning.files import OWNED, in_words, to_csv, tuning_folder, write_tuning
 from condense.studies.tuning.result import (
     HeldOut,
@@ -28,7 +28,11 @@ from condense.studies.tuning.result import (
 from condense.studies.tuning.run import tune
 from condense.studies.tuning.settings import Settings
 
-SMALL = Settings("selector.beta", seeds=2, most=3, share=1.0)
+SMALL = Settings(key="selector.beta", seeds=2, max_seeds=3, share=1.0)
+
+
+def with_(settings, **changes):
+    return settings.model_copy(update=changes)
 
 
 @pytest.fixture(autouse=True)
@@ -70,17 +74,18 @@ def bench(host, digits, request_of, tmp_path_factory):
         def bind(recipe, **more):
             return Pipeline(recipe, host, **tools, **({"data": data} | more))
 
-        cells = [Cell("", {}, base)]
+        recipes = None
         if over is not None:
             key, values = over
-            cells = [make_cell(host, request, base, {key: value}) for value in values]
-        return tune(host, base, cells, settings, bind, SilentProgress())
+            settings = with_(settings, over=key)
+            recipes = {v: make_cell(host, request, base, {key: v}).recipe for v in values}
+        return tune(host, base, settings, bind, SilentProgress(), recipes)
 
     return go
 
 
 def test_the_test_split_makes_no_difference(bench, digits):
-    settings = replace(SMALL, bounds=(0.0, 0.5), most=2)
+    settings = with_(SMALL, bounds=(0.0, 0.5), max_seeds=2)
     result = bench(settings).document.model_dump()  # without the seconds
     flipped = replace(digits, test=replace(digits.test, labels=9 - digits.test.labels))
     assert bench(settings, data=flipped, store="flipped").document.model_dump() == result
@@ -99,7 +104,7 @@ def test_a_second_call_computes_nothing_and_says_the_same(bench):
 
 
 def test_the_recipe_is_whole_and_holds_what_was_found(bench, resolved, tmp_path, host):
-    settings = replace(SMALL, share=0.5)
+    settings = with_(SMALL, share=0.5)
     result = bench(settings, evaluator__steps=8, evaluator__repeats=3)
     arm = result.document.arms[0]
     assert (arm.steps, arm.whole_steps) == (4, 8)
@@ -113,7 +118,7 @@ def test_the_recipe_is_whole_and_holds_what_was_found(bench, resolved, tmp_path,
 
 
 def test_costs_by_hand(bench):
-    settings = replace(SMALL, share=0.5, repeats=2, finals=0)
+    settings = with_(SMALL, share=0.5, repeats=2, finals=0)
     (arm,) = bench(settings, evaluator__steps=8).document.arms
     evaluations = sum(len(place.accuracies) for place in arm.stages[0].points)
     assert arm.cost.trainings == 2 * evaluations
@@ -123,10 +128,10 @@ def test_costs_by_hand(bench):
 
 
 def test_the_finals_at_full_length_decide(bench):
-    settings = replace(SMALL, share=0.25, finals=2)
+    settings = with_(SMALL, share=0.25, finals=2)
     result = bench(settings, evaluator__steps=12)
     (arm,) = result.document.arms
-    (short,) = bench(replace(settings, finals=0), evaluator__steps=12).document.arms
+    (short,) = bench(with_(settings, finals=0), evaluator__steps=12).document.arms
     found, before = arm.stages[0], short.stages[0]
     assert found.points == before.points
     assert before.finals == ()
@@ -147,7 +152,7 @@ def test_the_finals_at_full_length_decide(bench):
     assert arm.cost.steps == short.cost.steps + 4 * 12
     # at full length they are what a search of that length says
     ends = (one.values[0], two.values[0])
-    points = bench(replace(settings, share=1.0, bounds=ends), evaluator__steps=12)
+    points = bench(with_(settings, share=1.0, bounds=ends), evaluator__steps=12)
     whole = {p.values: p.accuracies[:2] for p in points.document.arms[0].stages[0].points}
     assert [whole[p.values] for p in found.finals] == [one.accuracies, two.accuracies]
     lines = list(csv.DictReader(io.StringIO(to_csv(result.document))))
@@ -156,7 +161,7 @@ def test_the_finals_at_full_length_decide(bench):
 
 
 def test_an_option_of_matching_is_tuned_by_whole_runs(bench):
-    settings = Settings("policy.alpha", seeds=1, most=1, share=1.0)
+    settings = Settings(key="policy.alpha", seeds=1, max_seeds=1, share=1.0)
     (arm,) = bench(settings).document.arms
     (found,) = arm.stages
     assert found.matched
@@ -166,7 +171,7 @@ def test_an_option_of_matching_is_tuned_by_whole_runs(bench):
 
 def test_several_options_are_searched_jointly_and_the_same_again(bench, resolved):
     pytest.importorskip("optuna")
-    settings = replace(SMALL, also=("policy.alpha",), trials=3, seeds=1, most=1)
+    settings = with_(SMALL, also=("policy.alpha",), trials=3, seeds=1, max_seeds=1)
     one = bench(settings, policy__alpha=0.6)
     (arm,) = one.document.arms
     (found,) = arm.stages
@@ -186,9 +191,9 @@ def test_over_keeps_a_failure_beside_its_name_and_picks_the_best(bench):
     document = bench(over=("selector", ["window", "random"])).document
     window, random = document.arms
     assert window.name == "selector=window"
-    assert "selector 'random' has no option beta" in random.error
+    assert "selector 'random' has no real-valued option beta" in random.error
     assert document.top is window
-    with pytest.raises(OptionError, match="has no option beta"):
+    with pytest.raises(OptionError, match="has no real-valued option beta"):
         bench(selector="random")
 
 
@@ -196,7 +201,7 @@ def test_over_goes_by_accuracies_at_full_length():
     one = search_of((0.5, (0.9,)), best=0.5, finals=(Place(values=(0.5,), accuracies=(0.8,)),))
     two = search_of((0.5, (0.7,)), best=0.5, finals=(Place(values=(0.5,), accuracies=(0.85,)),))
     best = document_of(one, two).best
-    assert (best.name, best.accuracy.mean) == ("arm 1", 0.85)
+    assert (best.name, best.accuracy.mean) == ("arm=1", 0.85)
 
 
 @pytest.mark.parametrize("key", ["policy", "matcher.iterations"])
@@ -211,13 +216,13 @@ def test_data_too_small_are_refused_before_any_training(bench, digits):
     # 6 a class, of which ⌊0.4 · 6⌋ = 2 are held out: 4 left for an ipc of 5
     few = digits.subset(torch.cat([digits.class_indices(c)[:6] for c in range(10)]))
     with pytest.raises(DataError, match="class 0 has 4 images, ipc 5 asks for more"):
-        bench(replace(SMALL, validation=0.4), data=few, store="few")
+        bench(with_(SMALL, held_out=0.4), data=few, store="few")
 
 
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        ({"most": 1}, "--max-seeds must be at least --seeds 2, got 1"),
+        ({"max_seeds": 1}, "--max-seeds must be at least --seeds 2, got 1"),
         ({"bounds": (0.5, 0.5)}, "--range must be LOW,HIGH with LOW below HIGH, got 0.5,0.5"),
         ({"also": ("selector.beta",)}, "--also selector.beta is tuned already; name another"),
         ({"also": ("policy.alpha",) * 2}, "--also policy.alpha is tuned already; name another"),
@@ -225,7 +230,7 @@ def test_data_too_small_are_refused_before_any_training(bench, digits):
 )
 def test_settings_that_make_no_sense_are_named(change, part):
     with pytest.raises(CondenseError) as caught:
-        replace(SMALL, **change).check()
+        with_(SMALL, **change).check()
     assert part in str(caught.value)
 
 
@@ -269,13 +274,13 @@ def search_of(*places, best, **more):
 
 
 def document_of(*searches, error=None):
-    """A document of recipes ``arm 0`` … with a search each; without any, one that failed."""
-    arms = [TunedRecipe(name=f"arm {i}", values={}, stages=(s,)) for i, s in enumerate(searches)]
-    arms = arms or [TunedRecipe(name="scorer=x", values={}, error="no")]
+    """A document of recipes ``arm=0`` … with a search each; without any, one that failed."""
+    arms = [TunedRecipe(values={"arm": str(i)}, stages=(s,)) for i, s in enumerate(searches)]
+    arms = arms or [TunedRecipe(values={"scorer": "x"}, error="no")]
     return TuningDocument(
         **{"method": "m", "data": "digits", "ipc": 1, "fraction": None, "seed": 0},
-        **{"key": "selector.beta", "also": (), "finals": 3, "seeds": 1, "max_seeds": 2},
-        **{"repeats": 1, "validation": HeldOut(share=0.2, fit=8, held_out=2), "arms": arms},
+        **{"key": "selector.beta", "validation": HeldOut(share=0.2, fit=8, held_out=2)},
+        arms=arms,
     )
 
 
@@ -292,10 +297,10 @@ def test_words_say_where_the_best_lies():
     ]
 
 
-def test_failures_alone_are_written_without_figure_or_recipe(tmp_path):
+def test_failures_alone_are_written_without_anything_else(tmp_path):
     failed = Tuning(document_of(), None, 0)
     write_tuning(failed, tmp_path / "out")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["tune.csv", "tune.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["tune.json"]
     assert failed.document.best is None
 
 
@@ -309,7 +314,7 @@ def test_failures_alone_are_written_without_figure_or_recipe(tmp_path):
 )
 def test_a_damaged_document_is_named_with_the_place(tmp_path, damage, part):
     document = json.loads(document_of(search_of((0.5, (0.9,)), best=0.5)).model_dump_json())
-    assert read_tuning(document | {"of a later version": 1}, tmp_path).best.name == "arm 0"
+    assert read_tuning(document | {"of a later version": 1}, tmp_path).best.name == "arm=0"
     damage(document)
     with pytest.raises(DataError) as caught:
         read_tuning(document, tmp_path)
@@ -319,9 +324,9 @@ def test_a_damaged_document_is_named_with_the_place(tmp_path, damage, part):
 
 def test_equal_questions_have_equal_folders(resolved):
     base = resolved()
-    one = tuning_folder(base, {}, SMALL)
+    one = tuning_folder(base, (), SMALL)
     assert str(one).startswith("runs/tune-selmatch-digits-")
-    assert one == tuning_folder(base, {}, Settings(**vars(SMALL)))
-    assert one != tuning_folder(base, {}, replace(SMALL, seeds=3))
-    assert one != tuning_folder(base, {"scorer": ("el2n",)}, SMALL)
+    assert one == tuning_folder(base, (), Settings(**SMALL.model_dump()))
+    assert one != tuning_folder(base, (), with_(SMALL, seeds=3))
+    assert one != tuning_folder(base, ("el2n",), SMALL)
     assert OWNED[0] == "tune.json"
