@@ -60,6 +60,7 @@ class Geometry:
 
     @property
     def is_image(self) -> bool:
+        """Whether samples are images, not feature vectors."""
         return len(self.shape) == 3
 
 
@@ -103,6 +104,7 @@ class LabeledData:
 
     @property
     def geometry(self) -> Geometry:
+        """Of one sample."""
         shape = tuple(self.inputs.shape[1:])
         if len(shape) == 3:  # [H, W, C] → [C, H, W]
             shape = (shape[2], shape[0], shape[1])
@@ -164,6 +166,7 @@ class SyntheticSet:
         return len(self.labels)
 
     def to(self, device: torch.device) -> SyntheticSet:
+        """The same set on ``device``."""
         logits = self.label_logits
         return SyntheticSet(
             self.inputs.to(device),

@@ -247,10 +247,12 @@ class Evaluation:
 
     @property
     def n(self) -> int:
+        """Number of repeats."""
         return len(self.values)
 
     @property
     def mean(self) -> float:
+        """Over the repeats."""
         return sum(self.values) / self.n
 
     @property

@@ -70,7 +70,7 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
-        except (Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 – told in one line
             ctx.exit(report_error(error, debug=ctx.params["debug"]))
 
     def main(self, *args: Any, **kwargs: Any) -> Any:

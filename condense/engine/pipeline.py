@@ -354,6 +354,7 @@ class Pipeline:
         return self.data.test
 
     def component_key(self, stage: str) -> dict[str, Any]:
+        """As :func:`component_key`, of the component of ``stage``."""
         return component_key(self.recipe[stage], self.host, self.device)
 
     @contextmanager

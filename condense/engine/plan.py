@@ -41,15 +41,18 @@ class Plan:
 
     @property
     def seconds(self) -> float:
+        """Of all stages."""
         return sum(s.seconds for s in self.stages)
 
     @property
     def memory_mb(self) -> float:
+        """Of the stage that takes most."""
         """The largest stage; they run one after another."""
         return max((s.memory_mb for s in self.stages), default=0.0)
 
     @property
     def disk_mb(self) -> float:
+        """Of all stages."""
         return sum(s.disk_mb for s in self.stages)
 
     def to_json(self) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def _load_isolated(
         _commit(host, staged, package, version)
     except DuplicateComponent:
         raise
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 – a stranger's code
         if host.manager.has_plugin(name):
             host.manager.unregister(name=name)
         host.broken.append(Broken(name, package, error))

@@ -93,7 +93,7 @@ def package_files(names: Names) -> dict[str, str]:
         loader=PackageLoader("condense.plugin"),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
-        autoescape=False,  # Python, TOML and Markdown, out of checked names
+        autoescape=False,  # noqa: S701 – Python, TOML and Markdown, out of checked names
     )
     values = {
         field: getattr(names, field)

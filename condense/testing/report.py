@@ -141,6 +141,6 @@ def run_one(check: Check, subject: Subject) -> str | None:
             check(subject)
     except CheckFailed as failure:
         return str(failure)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 – of the component
         return f"{subject.kind} '{subject.name}' raised {describe(error)}"
     return None

@@ -207,7 +207,7 @@ def observe(work: Work) -> Observation:
     with quiet(printed):
         try:
             results = work.call()
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001 – of the component
             error = raised
     after = torch_settings()
     return Observation(

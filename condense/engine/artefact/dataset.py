@@ -152,6 +152,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
 
     @property
     def geometry(self) -> Geometry:
+        """Of one sample."""
         return Geometry(tuple(self.inputs.shape[1:]), len(self.classes), self.flip)
 
     @property

@@ -64,7 +64,7 @@ class Report:
     @property
     def grouped_findings(self) -> list[tuple[Finding, tuple[str, ...]]]:
         """Every finding once, worst first, with the letters of its runs (none for a single run)."""
-        letters: dict[Finding, tuple[str, ...]] = {finding: () for finding in self.findings}
+        letters: dict[Finding, tuple[str, ...]] = dict.fromkeys(self.findings, ())
         for run in self.runs:
             own = (run.letter,) if len(self.runs) > 1 else ()
             for finding in run.findings:
@@ -153,7 +153,7 @@ def _labels(sources: Sources) -> list[str]:
 
 
 def letter(place: int) -> str:
-    """A … Z, then AA, AB …"""
+    """A … Z, then AA, AB … as in a spreadsheet."""
     head, last = divmod(place, 26)
     return (letter(head - 1) if head else "") + string.ascii_uppercase[last]
 
@@ -224,10 +224,11 @@ def render(report: Report) -> str:
     # our own figures and style sheet are markup; everything else is escaped
     environment.filters |= {"percent": formats.percent, "points": formats.points}
     environment.filters["prose"] = prose
-    environment.filters["drawing"] = lambda figure: Markup(figure.svg)
+    environment.filters["drawing"] = lambda figure: Markup(figure.svg)  # noqa: S704
     style = environment.get_template("report.css").render()
     template = environment.get_template("report.html.j2")
-    return template.render(report=report, style=Markup(style), marker=Markup(MARKER)) + "\n"
+    ours = {"style": Markup(style), "marker": Markup(MARKER)}  # noqa: S704
+    return template.render(report=report, **ours) + "\n"
 
 
 def prose(text: str) -> Any:

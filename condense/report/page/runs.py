@@ -63,6 +63,7 @@ class ArmView:
 
     @property
     def n(self) -> int:
+        """Number of repeats."""
         return len(self.values)
 
 

@@ -263,7 +263,7 @@ class _Runner:
         misses = self.store.misses
         try:
             row = replace(row, accuracies=_set(row.accuracies, place, self.accuracy(row, seed)))
-        except Exception as error:  # whatever it is, the other cells go on
+        except Exception as error:  # noqa: BLE001 – whatever it is, the other cells go on
             message = _message(error)
             row = replace(row, errors={**row.errors, seed: message})
             if list(row.errors.values()).count(message) == 1:

@@ -1,6 +1,6 @@
 """The C-score's held-out estimator (Jiang et al. 2021, arXiv 2002.03206, section 3 and alg. 1).
 
-C(x, y) = E_r E_{D: |D| = r·N} P[f(x; D \\ {(x, y)}) = y]: the expected accuracy on a sample of
+C(x, y) = E_r E_{D: |D| = r·N} P[f(x; D ∖ {(x, y)}) = y]: the expected accuracy on a sample of
 networks trained on random subsets that leave it out, averaged over subset ratios r.
 
 A *repeat* leaves every sample out at every ratio. At ratio r it takes a random permutation of the

@@ -105,7 +105,7 @@ def read_arrays(path: Path, key: str) -> Arrays:
         raise DataError(f"score file {path} cannot be read: {reason}") from None
     except WrongContents as error:
         raise DataError(f"score file {path} cannot be read: {error}") from None
-    except Exception as error:  # each library has words of its own, and some advise to unpickle
+    except Exception as error:  # noqa: BLE001 – each library has words of its own
         what = "holds Python objects" if "pickle" in str(error) and _is_array(path) else ""
         raise DataError(
             f"score file {path} {what or f'is no {path.suffix} file, or is damaged'}; give one "

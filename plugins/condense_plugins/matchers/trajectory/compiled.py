@@ -121,7 +121,7 @@ class _Compiled:
             found = self.compiled(*tensors)
         except torch.cuda.OutOfMemoryError:
             raise
-        except Exception as error:  # of many kinds: the compiler's own, its backend's, gcc's
+        except Exception as error:  # noqa: BLE001 – the compiler's own, its backend's, gcc's
             self.compiled = None
             reason = str(error).strip().partition("\n")[0]
             warnings.warn(

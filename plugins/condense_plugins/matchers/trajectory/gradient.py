@@ -115,6 +115,7 @@ class EagerSteps:
         return self.student.loss(theta, augmented, self.targets(batch, logits))
 
     def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
+        """Parameters [P] after a step on ``batch``."""
         leaf = theta.detach().requires_grad_()
         with torch.enable_grad():
             loss = self.loss(leaf, self.inputs[batch.indices], batch, self.logits(batch))
@@ -124,6 +125,7 @@ class EagerSteps:
     def backward(
         self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
     ) -> StepGradients:
+        """The step's gradients at ``adjoint`` [P], by differentiating twice."""
         leaf = theta.detach().requires_grad_()
         raw, logits = self.inputs[batch.indices].requires_grad_(), self.logits(batch)
         with torch.enable_grad():

@@ -39,6 +39,7 @@ class Snapshots:
         """Nothing to see inside an epoch."""
 
     def on_epoch(self, done: int) -> None:
+        """Keep the parameters after ``done`` epochs."""
         self._keep(done, flatten(self.network))
 
     def all(self) -> Tensor:
