@@ -19,18 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from condense.capabilities import argument_name
-from condense.errors import OptionError, closest
+from condense.components import MissingArgument, absolute, argument_of, resolve_component
+from condense.errors import OptionError
 from condense.kinds import STAGES
+from condense.layers import Layer, assignments_layer, merge, naming_the_file, source_of
 from condense.options import (
     COMPONENT,
-    ComponentSpec,
     Options,
-    OptionsT,
-    build_options,
     declaring_class,
     format_value,
     path_fields,
-    spec_fields,
 )
 from condense.plugin.host import Host
 from condense.recipe import (
@@ -46,84 +44,6 @@ from condense.recipe import (
 from condense.results import Budget
 
 
-@dataclass(frozen=True)
-class Layer:
-    """Stage tables from one origin.
-
-    Attributes:
-        origin: for messages.
-        stages: component and option values by stage.
-        preset: the preset that they are the values of.
-        file: the recipe file that they stand in.
-        typed: whether they stand on the command line, where nothing may be said twice.
-    """
-
-    origin: str
-    stages: Mapping[str, Table]
-    preset: Preset | None = None
-    file: Path | None = None
-    typed: bool = False
-
-    def component(self, stage: str) -> tuple[str, str] | None:
-        """Name and argument of the component that it gives ``stage``; None where it gives none."""
-        table = self.stages.get(stage, {})
-        if COMPONENT not in table:
-            return None
-        name, _, argument = str(table[COMPONENT]).partition(":")
-        return name, argument
-
-    def options(self, stage: str) -> dict[str, Any]:
-        """The option values that it gives ``stage``."""
-        return {k: v for k, v in self.stages.get(stage, {}).items() if k != COMPONENT}
-
-
-def assignments_layer(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> Layer:
-    """The layer of ``-o`` assignments, later ones over earlier ones.
-
-    Raises:
-        OptionError: for a stage that does not exist.
-    """
-    stages: dict[str, dict[str, Any]] = {}
-    for path, value in assignments:
-        if path[0] not in STAGES:
-            raise OptionError(
-                f"unknown stage '{path[0]}' in `{'.'.join(path)}={format_value(value)}`"
-                f"{closest(path[0], STAGES)} (stages: {', '.join(STAGES)})"
-            )
-        node = stages.setdefault(path[0], {})
-        for part in path[1:-1]:
-            inner = node.get(part)
-            if not isinstance(inner, dict):
-                # -o matcher.network=convnet -o matcher.network.width=32
-                inner = {} if inner is None else {COMPONENT: inner}
-                node[part] = inner
-            node = inner
-        if len(path) == 1:
-            stages[path[0]] = merge(node, {COMPONENT: str(value)})
-        else:
-            inner = node.get(path[-1])
-            if isinstance(inner, dict) and isinstance(value, str):
-                value = merge(inner, {COMPONENT: value})  # in either order
-            node[path[-1]] = value
-    return Layer("-o", stages, typed=True)
-
-
-def merge(base: Table, over: Table) -> dict[str, Any]:
-    """``over`` on top of ``base``; a table naming another component replaces the whole table."""
-    if COMPONENT in over and COMPONENT in base and over[COMPONENT] != base[COMPONENT]:
-        return dict(over)
-    merged = dict(base)
-    for key, value in over.items():
-        inner = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(inner, str):
-            inner = {COMPONENT: inner}
-        if isinstance(value, str) and isinstance(inner, Mapping):
-            value = {COMPONENT: value}
-        both = isinstance(inner, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(inner, value) if both else value  # type: ignore[arg-type]
-    return merged
-
-
 def resolve_stage(host: Host, stage: str, layers: Sequence[Layer]) -> Resolved:
     """The component of ``stage`` under ``layers``, weakest first, with its options.
 
@@ -135,7 +55,7 @@ def resolve_stage(host: Host, stage: str, layers: Sequence[Layer]) -> Resolved:
         raise OptionError(f"no component for stage {stage}; set one with `{stage}=NAME`")
     name, _ = naming[-1].component(stage) or ("", "")
     kind = STAGES[stage]
-    with _naming_the_file(naming[-1].file):
+    with naming_the_file(naming[-1].file):
         cls = host.registry(kind).get(name)
     values: dict[str, Any] = {}
     active = ""
@@ -146,7 +66,7 @@ def resolve_stage(host: Host, stage: str, layers: Sequence[Layer]) -> Resolved:
         if layer.preset is not None:
             values = merge(values, _shared_part(host, stage, layer.preset, cls, layer))
         elif active == name:
-            with _naming_the_file(layer.file):
+            with naming_the_file(layer.file):
                 options = _anchored(cls.Options, layer.options(stage), layer.file)
                 _check_once(cls, stage, options, layer, argument)
                 if given and given[1]:
@@ -156,29 +76,8 @@ def resolve_stage(host: Host, stage: str, layers: Sequence[Layer]) -> Resolved:
     try:
         return resolve_component(host, kind, name, values, where=stage)
     except OptionError as error:
-        with _naming_the_file(_source(stage, error.keys, layers)):
+        with naming_the_file(source_of(stage, error.keys, layers)):
             raise
-
-
-@contextlib.contextmanager
-def _naming_the_file(file: Path | None) -> Iterator[None]:
-    """Errors inside are of the recipe file ``file``, where there is one, and begin with it."""
-    try:
-        yield
-    except OptionError as error:
-        if file is not None:
-            error.args = (f"recipe {file}: {error}",)
-        raise
-
-
-def _source(stage: str, keys: Sequence[str], layers: Sequence[Layer]) -> Path | None:
-    """The recipe file that gave one of the options ``keys``, or component and options of ``stage``
-    where no key is known; None if another layer did."""
-    for layer in reversed(layers):
-        known = [f"{stage}.{key}" for key in flatten(layer.stages.get(stage, {}))]
-        if any(k == key or key.startswith(f"{k}.") for k in known for key in keys or known):
-            return layer.file
-    return None
 
 
 def _shared_part(
@@ -205,22 +104,6 @@ def _anchored(model: type[Options], options: dict[str, Any], file: Path | None) 
     return options | {k: str(file.parent / os.path.expanduser(v)) for k, v in paths.items()}
 
 
-class MissingArgument(OptionError):
-    """A component without the option that it cannot do without."""
-
-
-def argument_of(kind: str, cls: type[Any], argument: str) -> dict[str, Any]:
-    """The option that ``argument`` of ``NAME:ARGUMENT`` sets.
-
-    Raises:
-        OptionError: for a component that takes none.
-    """
-    takes = argument_name(cls)
-    if takes is None:
-        raise OptionError(f"{kind} '{cls.name}' takes no argument, got '{cls.name}:{argument}'")
-    return {takes: argument}
-
-
 def _check_once(
     cls: type[Any], stage: str, options: Table, layer: Layer, earlier: Layer | None
 ) -> None:
@@ -235,7 +118,7 @@ def _check_once(
     component, value = str(said.stages[stage][COMPONENT]), options[takes]
     argument = component.partition(":")[2]
     if takes in path_fields(cls.Options):
-        same = os.path.abspath(os.path.expanduser(argument)) == _absolute(value)
+        same = os.path.abspath(os.path.expanduser(argument)) == absolute(value)
     else:
         same = argument == format_value(value)
     if not same:
@@ -243,66 +126,6 @@ def _check_once(
             f"`{stage}={component}` and `{stage}.{takes}={format_value(value)}` contradict each "
             "other; give one of them"
         )
-
-
-def _absolute(path: Any) -> Any:
-    return os.path.abspath(os.path.expanduser(path)) if isinstance(path, str) else path
-
-
-def resolve_component(host: Host, kind: str, name: str, values: Table, where: str) -> Resolved:
-    """The component ``name`` with options ``values``; nested components are resolved too."""
-    cls = host.registry(kind).get(name)
-    takes = argument_name(cls)
-    if takes is not None and takes not in values and cls.Options.model_fields[takes].is_required():
-        raise MissingArgument(f"{kind} '{name}' needs a {takes}: write {name}:{takes.upper()}")
-    paths = {k: _absolute(values[k]) for k in path_fields(cls.Options) if values.get(k)}
-    return Resolved(kind, name, cls, resolve_options(host, cls.Options, {**values, **paths}, where))
-
-
-def resolve_options(host: Host, model: type[OptionsT], values: Table, where: str) -> OptionsT:
-    """``model`` made of ``values``, the components that its fields name settled too.
-
-    Raises:
-        UnknownComponent, OptionError: naming what is wrong, with ``where`` before the option.
-    """
-    values = dict(values)
-    for key, spec_class in spec_fields(model).items():
-        values[key] = _resolve_nested(host, model, key, spec_class, values, where)
-    return build_options(model, values, where)
-
-
-def _resolve_nested(
-    host: Host,
-    model: type[Options],
-    key: str,
-    spec_class: type[ComponentSpec],
-    values: Table,
-    where: str,
-) -> ComponentSpec:
-    """The nested component at ``key``: the field's default with what was set merged over it."""
-    default = model.model_fields[key].default
-    base = default.model_dump() if isinstance(default, ComponentSpec) else {}
-    given = values.get(key, {})
-    if isinstance(given, ComponentSpec) and isinstance(given.options, Options):
-        return given
-    given = given.model_dump() if isinstance(given, ComponentSpec) else given
-    given = {COMPONENT: given} if isinstance(given, str) else given
-    if not isinstance(given, Mapping):
-        raise OptionError(f"{where}.{key}={format_value(given)}: expected a {spec_class.kind} name")
-    table = merge(base, given)
-    name, _, argument = str(table.pop(COMPONENT, "")).partition(":")
-    if argument:
-        table |= argument_of(spec_class.kind, host.registry(spec_class.kind).get(name), argument)
-    inner = resolve_component(host, spec_class.kind, name, table, f"{where}.{key}")
-    return spec_class(component=inner.name, options=inner.options)
-
-
-def resolve_spec(host: Host, spec: ComponentSpec) -> Resolved:
-    """The component that a nested ``spec`` names."""
-    if isinstance(spec.options, Options):  # resolved already
-        cls = host.registry(spec.kind).get(spec.component)
-        return Resolved(spec.kind, spec.component, cls, spec.options)
-    return resolve_component(host, spec.kind, spec.component, spec.options, spec.kind)
 
 
 @dataclass(frozen=True)
@@ -392,7 +215,7 @@ def _portable_paths(recipe: Recipe, layer: Layer) -> dict[str, str]:
         folder = Path(os.path.abspath(layer.file.parent))
         folders.append(folder)
         given = {
-            k: _absolute(str(folder / str(v)))
+            k: absolute(str(folder / str(v)))
             for k, v in flatten(layer.stages).items()
             if not os.path.isabs(os.path.expanduser(str(v)))
         }
@@ -411,9 +234,9 @@ def _file(request: Request, flag: object = None) -> Path | None:
 
 def _method_and_preset(host: Host, request: Request) -> tuple[Method, Preset]:
     said = request.recipe
-    with _naming_the_file(_file(request, request.method)):
+    with naming_the_file(_file(request, request.method)):
         method = host.methods.get(first_said(request.method, said.get("method"), DEFAULT_METHOD))
-    with _naming_the_file(_file(request, request.preset)):
+    with naming_the_file(_file(request, request.preset)):
         preset = host.presets.get(first_said(request.preset, said.get("preset"), DEFAULT_PRESET))
     return method, preset
 
@@ -431,7 +254,7 @@ def first_said(*values: Any) -> str:
 
 def _seed(request: Request) -> int:
     seed = request.seed if request.seed is not None else request.recipe.get("seed", 0)
-    with _naming_the_file(_file(request, request.seed)):
+    with naming_the_file(_file(request, request.seed)):
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
             raise OptionError(
                 f"seed must be a whole number of at least 0, got {seed!r}; try `seed=0`"
@@ -444,5 +267,5 @@ def _budget(request: Request, preset: Preset) -> Budget:
     if request.ipc is not None or request.fraction is not None:
         return Budget(request.ipc, request.fraction)
     ipc, fraction = request.recipe.get("ipc"), request.recipe.get("fraction")
-    with _naming_the_file(_file(request)):
+    with naming_the_file(_file(request)):
         return Budget(preset.ipc if ipc is None and fraction is None else ipc, fraction)

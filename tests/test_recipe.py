@@ -9,11 +9,12 @@ from pydantic import Field
 
 from condense.errors import CondenseError, DataError, OptionError, UnknownComponent
 from condense.kinds import STAGES
+from condense.layers import merge
 from condense.options import Options, build_options, parse_assignment
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.recipe import Method, Preset, read_recipe
-from condense.resolve import Request, merge, resolve
+from condense.resolve import Request, resolve
 
 WINDOW = {"component": "window"}
 WRITTEN_FOR = {"selector": "window", "matcher": "trajectory", "scorer": "cscore"}

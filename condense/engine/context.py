@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from condense.components import resolve_spec
 from condense.engine.feature_space.network import FeatureOptions, penultimate, trained_network
 from condense.engine.runtime import rng as rngs
 from condense.engine.training.batches import Batcher
@@ -23,7 +24,6 @@ from condense.interfaces import (
 )
 from condense.options import AugmentationSpec, ComponentSpec, NetworkSpec, Options
 from condense.plugin.host import Host
-from condense.resolve import resolve_spec
 
 
 class EngineContext:

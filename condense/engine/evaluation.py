@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from condense.capabilities import HasBaselineAugmentations
+from condense.components import resolve_spec
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.checked import run_evaluator
 from condense.engine.pipeline import Pipeline
@@ -17,7 +18,6 @@ from condense.engine.runtime.store import Payload
 from condense.interfaces import Evaluation, Evaluator, TrainingSet
 from condense.options import AugmentationSpec
 from condense.recipe import Resolved
-from condense.resolve import resolve_spec
 from condense.results import Arm
 from condense.traits import AugmentationTraits, EvaluatorTraits, traits_of
 

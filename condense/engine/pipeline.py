@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from condense.capabilities import HasCacheToken
+from condense.components import resolve_spec
 from condense.data import content_digest
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.checked import (
@@ -46,7 +47,6 @@ from condense.interfaces import (
 from condense.options import spec_fields
 from condense.plugin.host import Host
 from condense.recipe import Recipe, Resolved
-from condense.resolve import resolve_spec
 from condense.results import Trace
 
 # Raised by whoever changes a bit of what the engine itself works out in a stage: the training and

@@ -15,10 +15,11 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.store import Store
 from condense.errors import DataError
 from condense.interfaces import Progress
+from condense.layers import assignments_layer
 from condense.options import COMPONENT
 from condense.plugin.host import Host
 from condense.recipe import LEFT_OUT, RecipeFile
-from condense.resolve import Request, assignments_layer, resolve
+from condense.resolve import Request, resolve
 
 MEMORY = "memory"  # the data stage of what was handed over in Python
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from condense.components import resolve_options
 from condense.data import TrainingSet
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.feature_space.neighbours import area_under, coverage
@@ -30,9 +31,10 @@ from condense.engine.rebind import check_kind, rebind
 from condense.engine.runtime.store import Store
 from condense.errors import DataError, OptionError
 from condense.interfaces import Progress
+from condense.layers import assignments_layer
 from condense.options import COMPONENT
 from condense.plugin.host import Host
-from condense.resolve import Request, assignments_layer, resolve_options
+from condense.resolve import Request
 from condense.studies.run_names import run_names
 
 CURVE_POINTS = 101  # radii of the curve, 0 included

@@ -91,6 +91,9 @@ class FakeRecipe(SimpleNamespace):
     def __getitem__(self, stage):
         return self.stages[stage]
 
+    def portable(self):
+        return self.to_dict()
+
 
 def table(accuracies, base, one_at_a_time=False, outside=(), evaluator=object):
     """An ablation of cells named ``"a=1 b=2"`` with these accuracies; nothing is run."""

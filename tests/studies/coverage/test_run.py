@@ -190,7 +190,7 @@ def test_data_that_do_not_fit_are_refused(measure, two, digits, tiny_images, tmp
 
 
 def test_another_evaluator_is_refused(measure, two):
-    with pytest.raises(OptionError, match=r"evaluator=accuracy has no effect here"):
+    with pytest.raises(OptionError, match=r"`evaluator=accuracy` has no effect here"):
         measure(*two, asked=request("evaluator=accuracy"))
     with pytest.raises(OptionError, match=r"evaluator\.radius_quantile=2.*≤ 1"):
         measure(*two, asked=request("evaluator.radius_quantile=2"))

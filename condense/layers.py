@@ -1,0 +1,113 @@
+"""What was asked for, in layers: tables of a preset, a recipe file, a method, flags, ``-o``."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from condense.errors import OptionError, closest
+from condense.kinds import STAGES
+from condense.options import COMPONENT, format_value
+from condense.recipe import Preset, Table, flatten
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Stage tables from one origin.
+
+    Attributes:
+        origin: for messages.
+        stages: component and option values by stage.
+        preset: the preset that they are the values of.
+        file: the recipe file that they stand in.
+        typed: whether they stand on the command line, where nothing may be said twice.
+    """
+
+    origin: str
+    stages: Mapping[str, Table]
+    preset: Preset | None = None
+    file: Path | None = None
+    typed: bool = False
+
+    def component(self, stage: str) -> tuple[str, str] | None:
+        """Name and argument of the component that it gives ``stage``; None where it gives none."""
+        table = self.stages.get(stage, {})
+        if COMPONENT not in table:
+            return None
+        name, _, argument = str(table[COMPONENT]).partition(":")
+        return name, argument
+
+    def options(self, stage: str) -> dict[str, Any]:
+        """The option values that it gives ``stage``."""
+        return {k: v for k, v in self.stages.get(stage, {}).items() if k != COMPONENT}
+
+
+def assignments_layer(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> Layer:
+    """The layer of ``-o`` assignments, later ones over earlier ones.
+
+    Raises:
+        OptionError: for a stage that does not exist.
+    """
+    stages: dict[str, dict[str, Any]] = {}
+    for path, value in assignments:
+        if path[0] not in STAGES:
+            raise OptionError(
+                f"unknown stage '{path[0]}' in `{'.'.join(path)}={format_value(value)}`"
+                f"{closest(path[0], STAGES)} (stages: {', '.join(STAGES)})"
+            )
+        node = stages.setdefault(path[0], {})
+        for part in path[1:-1]:
+            inner = node.get(part)
+            if not isinstance(inner, dict):
+                # -o matcher.network=convnet -o matcher.network.width=32
+                inner = {} if inner is None else {COMPONENT: inner}
+                node[part] = inner
+            node = inner
+        if len(path) == 1:
+            stages[path[0]] = merge(node, {COMPONENT: str(value)})
+        else:
+            inner = node.get(path[-1])
+            if isinstance(inner, dict) and isinstance(value, str):
+                value = merge(inner, {COMPONENT: value})  # in either order
+            node[path[-1]] = value
+    return Layer("-o", stages, typed=True)
+
+
+def merge(base: Table, over: Table) -> dict[str, Any]:
+    """``over`` on top of ``base``; a table naming another component replaces the whole table."""
+    if COMPONENT in over and COMPONENT in base and over[COMPONENT] != base[COMPONENT]:
+        return dict(over)
+    merged = dict(base)
+    for key, value in over.items():
+        inner = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(inner, str):
+            inner = {COMPONENT: inner}
+        if isinstance(value, str) and isinstance(inner, Mapping):
+            value = {COMPONENT: value}
+        both = isinstance(inner, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(inner, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+@contextlib.contextmanager
+def naming_the_file(file: Path | None) -> Iterator[None]:
+    """Errors inside are of the recipe file ``file``, where there is one, and begin with it."""
+    try:
+        yield
+    except OptionError as error:
+        if file is not None:
+            error.args = (f"recipe {file}: {error}",)
+        raise
+
+
+def source_of(stage: str, keys: Sequence[str], layers: Sequence[Layer]) -> Path | None:
+    """The recipe file that gave one of the options ``keys``, or component and options of ``stage``
+    where no key is known; None if another layer did."""
+    for layer in reversed(layers):
+        known = [f"{stage}.{key}" for key in flatten(layer.stages.get(stage, {}))]
+        if any(k == key or key.startswith(f"{k}.") for k in known for key in keys or known):
+            return layer.file
+    return None
