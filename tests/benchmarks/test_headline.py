@@ -111,7 +111,7 @@ def forget():
 
 def start(arguments, *paths):
     """The benchmark as a process of its own."""
-    path = ":".join(map(str, [*paths, ROOT, ROOT / "plugins"]))
+    path = os.pathsep.join(map(str, [*paths, ROOT, ROOT / "plugins"]))
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(FOLDER / "headline.py"), *arguments]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -52,17 +52,20 @@ def save_artefact(
         blob = artefact_tensors(condensed)
         (draft / TENSORS).write_bytes(blob)
         manifest = artefact_manifest(condensed, blob, folder)
-        (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        (draft / "recipe.toml").write_text(recipe_toml(manifest["recipe"]), encoding="utf-8")
-        (draft / "trace.csv").write_text(trace_csv(condensed))
+        texts = {
+            MANIFEST: json.dumps(manifest, indent=2) + "\n",
+            "recipe.toml": recipe_toml(manifest["recipe"]),
+            "trace.csv": trace_csv(condensed),
+            **(extra or {}),
+        }
+        for name, text in texts.items():  # as bytes: the same line ends on every system
+            (draft / name).write_bytes(text.encode())
         for iteration, inputs in condensed.snapshots.items():
             path = snapshot_path(draft, iteration)
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(safetensors.torch.save({"inputs": inputs.contiguous()}))
         if condensed.geometry.is_image:
             (draft / "preview.png").write_bytes(draw_preview(condensed))
-        for name, text in (extra or {}).items():
-            (draft / name).write_text(text, encoding="utf-8")
 
     return replace_folder(folder, fill, ARTEFACT)
 

@@ -214,7 +214,7 @@ class Store:
             for leftover in folder.glob("*.partial"):
                 leftover.unlink(missing_ok=True)
             for path in folder.glob("*.lock"):  # but not one that is held right now
-                with contextlib.suppress(filelock.Timeout), filelock.FileLock(path, timeout=0):
+                with contextlib.suppress(OSError), filelock.FileLock(path, timeout=0):
                     path.unlink(missing_ok=True)
             for draft in folder.glob(".draft-*"):  # of a process that was killed
                 shutil.rmtree(draft, ignore_errors=True)

@@ -1,6 +1,5 @@
 """A real SIGINT in the middle of an iteration is answered after it, with a checkpoint."""
 
-import os
 import signal
 import threading
 
@@ -28,7 +27,7 @@ class Interrupted:
         self.calls += 1
         noise = torch.randn(synthetic.inputs.shape, generator=rng)
         if self.calls == self.at:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         return MatchStep(noise.square().sum(), noise)
 
 
@@ -58,9 +57,9 @@ def test_the_second_interrupt_is_answered_at_once():
 
     def body():
         with deferred_interrupt() as interrupted:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
             noted.append(interrupted())
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
             noted.append("went on")
 
     with pytest.raises(KeyboardInterrupt):
