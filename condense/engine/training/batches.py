@@ -105,13 +105,6 @@ def to_pixels(inputs: Tensor, normalization: Normalization) -> Tensor:
     return (_pixels(inputs, normalization) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def clipped_share(inputs: Tensor, normalization: Normalization) -> float:
-    """Share of values of [M, C, H, W] that :func:`to_pixels` has to clamp."""
-    pixels = _pixels(inputs, normalization)
-    outside = (pixels < -0.5 / 255) | (pixels > 1 + 0.5 / 255)
-    return float(outside.float().mean()) if outside.numel() else 0.0
-
-
 def largest_magnitude(inputs: Tensor, normalization: Normalization) -> float:
     """Greatest size of a pixel of [M, C, H, W], in units of the pixel range (1 = white)."""
     pixels = _pixels(inputs, normalization)
