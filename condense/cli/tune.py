@@ -142,7 +142,7 @@ def _show_arm(arm: TunedRecipe) -> None:
     cost = arm.cost
     matched = f" and {cost.matchings} matching runs" if cost.matchings else ""
     click.echo(
-        f"Spent: {cost.trainings} trainings of {cost.steps} optimiser steps in all"
+        f"Spent: {cost.trainings} trainings with {cost.steps} optimiser steps in all"
         f"{matched} ({seconds(cost.seconds)})."
     )
 

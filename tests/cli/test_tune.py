@@ -69,7 +69,7 @@ def test_the_table_the_json_and_the_files_have_the_same_figures(printed, call, p
     assert f"Best: selector.beta = {best:g}, at " in printed
     assert "the test split was not read" in printed
     cost = document["arms"][0]["cost"]
-    assert f"{cost['trainings']} trainings of {cost['steps']} optimiser steps in all (" in printed
+    assert f"{cost['trainings']} trainings with {cost['steps']} optimiser steps in all (" in printed
 
 
 def test_two_options_take_matching_runs(call, place):
