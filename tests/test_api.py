@@ -1,6 +1,5 @@
 """The Python door: ``condense(data, method=…, ipc=…)``."""
 
-import json
 import re
 
 import numpy as np
@@ -196,7 +195,7 @@ def test_what_was_made_of_arrays_is_saved_and_tested_on_named_data(
     result, document = evaluate_artefact(folder, request, host, **tools)
     assert len(result.values) == 2
     assert all(0 <= v <= 1 for v in result.values)
-    assert json.loads(json.dumps(document))["accuracy"]["values"] == list(result.values)
+    assert document.to_json()["accuracy"]["values"] == list(result.values)
     with pytest.raises(DataError, match=r"3 classes.*digits has 10"):
         evaluate_artefact(folder, Request(data="digits"), host, **tools)
 

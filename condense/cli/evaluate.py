@@ -75,11 +75,11 @@ def evaluate(
             artefact, request, session.host, **session.tools, halved=halved
         )
     if as_json:
-        echo_json(document)
+        echo_json(document.to_json())
         return
-    parts = document.get("by_difficulty", {})
+    parts = document.by_difficulty or {}
     halves = [f"{100 * parts[name]:.2f}" for name in ("easy", "hard") if parts]
     row = (artefact, percent(result), *halves, seconds(result.seconds))
-    heading = f"{document.get('measure', 'accuracy')}, % ± std (n)"
+    heading = f"{document.measure}, % ± std (n)"
     names = ("easy half, %", "hard half, %") if parts else ()
     echo_table(("artefact", heading, *names, "time"), [row])

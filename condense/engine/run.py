@@ -11,7 +11,16 @@ from typing import Any
 import torch
 
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.artefact.write import ARTEFACT, save_artefact
+from condense.engine.artefact.write import ARTEFACT, LOG, RESULTS, save_artefact
+from condense.engine.documents import (
+    OWN,
+    ArmResult,
+    EvaluateDocument,
+    Results,
+    RunDocument,
+    RunLog,
+    StageSeconds,
+)
 from condense.engine.evaluation import baseline_plans, condensed_plan, evaluate
 from condense.engine.feature_space.network import FeatureOptions, by_difficulty, halves_of_test
 from condense.engine.pipeline import Pipeline, StageTime, component_key
@@ -51,34 +60,37 @@ class RunResult:
     peak_memory_mb: float
     device: str
 
+    @property
+    def results(self) -> Results:
+        """The document of ``results.json``."""
+        own = {OWN: self.accuracy} if self.accuracy else {}
+        arms = {name: ArmResult.of(found) for name, found in {**own, **self.baselines}.items()}
+        return Results.of(self.condensed, arms)
+
+    @property
+    def log(self) -> RunLog:
+        """The document of ``run.log.json``."""
+        return RunLog(
+            artefact=str(self.artefact),
+            stages=stage_seconds(self.stages),
+            peak_memory_mb=round(self.peak_memory_mb, 1),
+            device=self.device,
+            torch=torch.__version__,
+            paths=self.recipe.all_paths(),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The document of ``run --json``."""
-        budget = self.recipe.budget
-        return {
-            "method": self.recipe.method,
-            "data": self.condensed.data_name,
-            "ipc": budget.ipc,
-            "fraction": budget.fraction,
-            "samples": len(self.condensed),
-            "seed": self.recipe.seed,
-            "artefact": str(self.artefact),
-            "accuracy": self.accuracy.summary() if self.accuracy else None,
-            "baselines": {name: arm.summary() for name, arm in self.baselines.items()},
-            "augmentation": {
-                name: arm.protocol["augmentation"] for name, arm in self._arms().items()
-            },
-            "stages": {
-                name: {"seconds": round(time.seconds, 3), "cached": time.cached}
-                for name, time in self.stages.items()
-            },
-            "peak_memory_mb": round(self.peak_memory_mb, 1),
-            "device": self.device,
-            "soft_labels": self.condensed.soft_labels is not None,
-        }
+        document = self.results.to_json() | self.log.to_json()
+        return RunDocument.model_validate_json(json.dumps(document)).to_json()
 
-    def _arms(self) -> dict[str, Evaluation]:
-        own = {"condensed": self.accuracy} if self.accuracy else {}
-        return {**own, **self.baselines}
+
+def stage_seconds(stages: Mapping[str, StageTime]) -> dict[str, StageSeconds]:
+    """``stages`` as documents have them, to the millisecond."""
+    return {
+        name: StageSeconds(seconds=round(time.seconds, 3), cached=time.cached)
+        for name, time in stages.items()
+    }
 
 
 def run(pipeline: Pipeline, out: Path | None, baselines: bool) -> RunResult:
@@ -116,25 +128,9 @@ def run(pipeline: Pipeline, out: Path | None, baselines: bool) -> RunResult:
         peak_memory_mb(),
         device_name(pipeline.device),
     )
-    save_artefact(condensed, target, _side_files(result))
+    files = {RESULTS: result.results.text(), LOG: result.log.text()}
+    save_artefact(condensed, target, files)
     return result
-
-
-def _side_files(result: RunResult) -> dict[str, str]:
-    """``results.json``, free of the clock, and ``run.log.json`` with the timings."""
-    arms = {
-        name: {**arm.summary(), "per_class": list(arm.per_class), "protocol": arm.protocol}
-        for name, arm in result._arms().items()
-    }
-    document = result.to_json()
-    log = {k: document[k] for k in ("stages", "peak_memory_mb", "device")}
-    log |= {"torch": torch.__version__}
-    paths = result.recipe.all_paths()
-    log |= {"paths": paths} if paths else {}
-    return {
-        "results.json": json.dumps({"arms": arms}, indent=2) + "\n",
-        "run.log.json": json.dumps(log, indent=2) + "\n",
-    }
 
 
 def device_name(device: torch.device) -> str:
@@ -168,7 +164,7 @@ def evaluate_artefact(
     device: torch.device,
     progress: Progress,
     halved: bool = False,
-) -> tuple[Evaluation, dict[str, Any]]:
+) -> tuple[Evaluation, EvaluateDocument]:
     """Test accuracy of the artefact in ``folder``, under its own recipe unless told otherwise.
 
     Args:
@@ -185,21 +181,20 @@ def evaluate_artefact(
     bound = rebind(folder, condensed, request, host, **tools)
     data, pipeline, recipe = bound.data, bound.pipeline, bound.pipeline.recipe
     evaluation = evaluate(pipeline, condensed_plan(pipeline, condensed))
-    stage = pipeline.timings["evaluator"]
-    halves = {"by_difficulty": _by_difficulty(pipeline, evaluation)} if halved else {}
-    return evaluation, {
-        "artefact": str(folder),
-        "method": condensed.method,
-        "data": data.name,
-        "samples": len(condensed),
-        "seed": recipe.seed,
-        "measure": traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure,
-        "accuracy": evaluation.summary(),
-        "per_class": dict(zip(data.classes, evaluation.per_class, strict=True)),
-        "protocol": evaluation.protocol,
-        **halves,
-        "stages": {"evaluator": {"seconds": round(stage.seconds, 3), "cached": stage.cached}},
-    }
+    timings = {"evaluator": pipeline.timings["evaluator"]}
+    return evaluation, EvaluateDocument(
+        method=condensed.method,
+        data=data.name,
+        samples=len(condensed),
+        seed=recipe.seed,
+        accuracy=ArmResult.of(evaluation).accuracy,
+        artefact=str(folder),
+        measure=traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure,
+        per_class=dict(zip(data.classes, evaluation.per_class, strict=True)),
+        protocol=evaluation.protocol,
+        by_difficulty=_by_difficulty(pipeline, evaluation) if halved else None,
+        stages=stage_seconds(timings),
+    )
 
 
 def _by_difficulty(pipeline: Pipeline, evaluation: Evaluation) -> dict[str, float]:

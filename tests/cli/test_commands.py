@@ -113,7 +113,10 @@ def test_select_writes_npz_or_json_only(cli, engine):
 
 
 def test_evaluate_takes_only_stages_that_matter_then(cli, engine):
-    engine.result = (Evaluation((0.5, 0.5), seconds=3.0), {"accuracy": 0.5})
+    document = types.SimpleNamespace(
+        measure="accuracy", by_difficulty=None, to_json=lambda: {"accuracy": 0.5}
+    )
+    engine.result = (Evaluation((0.5, 0.5), seconds=3.0), document)
     result = cli("evaluate", "d", "--data", "toy", "--seed", "3", "-o", "evaluator.x=1")
     assert result.stdout.split()[-7:] == ["d", "50.00", "±", "0.00", "(2)", "3.0", "s"]
     (place, request, _), tools = engine.calls[0]

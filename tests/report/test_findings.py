@@ -74,9 +74,10 @@ def test_the_store_goes_before_a_comparison(source):
 def test_protocols_are_compared_on_the_same_data_alone(source, full):
     other = read_sources([full]).runs[0]
     assert [f.severity for f in shared_findings({"A": source, "B": other})] == ["ok"]
-    arms = {name: dict(arm) for name, arm in other.arms.items()}
-    arms["condensed"]["protocol"] = {**arms["condensed"]["protocol"], "augmentation": "dsa"}
-    differing = replace(other, results={"arms": arms})
+    own = other.results.arms["condensed"]
+    own = own.model_copy(update={"protocol": {**own.protocol, "augmentation": "dsa"}})
+    arms = {**other.results.arms, "condensed": own}
+    differing = replace(other, results=other.results.model_copy(update={"arms": arms}))
     (finding,) = shared_findings({"A": source, "B": differing})
     assert finding.severity == "look"
     assert "augmentation" in finding.seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import operator
 import os
 from collections.abc import Mapping
@@ -54,6 +55,8 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             that a network is to be trained towards; ``labels`` are then the classes that samples
             were chosen for. Else None.
         paths: those that ``recipe.toml`` holds, absolute, by dotted key.
+        results: what ``results.json`` holds (:class:`condense.engine.documents.Results`, its JSON
+            Schema in ``condense/schema``); None where nothing was evaluated.
     """
 
     inputs: Tensor
@@ -74,6 +77,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
     snapshots: Mapping[int, Tensor] = field(default_factory=dict)
     soft_labels: Tensor | None = None
     paths: Mapping[str, str] = field(default_factory=dict)
+    results: Mapping[str, Any] | None = None
 
     @staticmethod
     def of(
@@ -218,7 +222,9 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         Raises:
             OutputError: if ``folder`` cannot be written or holds something else.
         """
-        return write.save_artefact(self, _as_path(folder))
+        results = self.results
+        extra = {} if results is None else {write.RESULTS: json.dumps(results, indent=2) + "\n"}
+        return write.save_artefact(self, _as_path(folder), extra)
 
     @staticmethod
     def load(folder: str | Path) -> CondensedDataset:

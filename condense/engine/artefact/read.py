@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,13 @@ from condense.data import Normalization
 from condense.engine.artefact.write import (
     FORMAT,
     MANIFEST,
+    RESULTS,
     SOFT_FORMAT,
     TENSORS,
     artefact_manifest,
     snapshot_path,
 )
+from condense.engine.documents import read_results
 from condense.errors import DataError
 from condense.results import Trace
 
@@ -59,13 +62,16 @@ def read_artefact(folder: Path, kind: type[CondensedDataset]) -> CondensedDatase
         )
         _check_agreement(folder, manifest, artefact_manifest(condensed, blob, folder))
         _check_soft_labels(folder, condensed)
+        found = read_results(folder / RESULTS, condensed)
     except DataError:
         raise
     except KeyError as error:
         raise DataError(f"{folder} is damaged: {error} is missing; run the recipe again") from None
     except (IndexError, TypeError, ValueError, SafetensorError, OSError) as error:
         raise DataError(f"{folder} is damaged: {error}; run the recipe again") from None
-    return condensed
+    if found is None or found.accuracy is None:  # nothing was evaluated
+        return condensed
+    return replace(condensed, results=found.to_json())
 
 
 def _read_files(folder: Path) -> tuple[dict[str, Any], bytes]:

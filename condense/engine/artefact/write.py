@@ -26,10 +26,12 @@ FORMAT = 1
 SOFT_FORMAT = 2  # of a set with soft labels: a reader of format 1 would train on the wrong ones
 TENSORS = "condensed.safetensors"
 MANIFEST = "manifest.json"
+RESULTS = "results.json"
+LOG = "run.log.json"
 # What a folder of ours may hold, its marker first; a folder with anything else is never replaced.
 ARTEFACT = (
-    *(MANIFEST, TENSORS, "recipe.toml", "trace.csv", "preview.png", "results.json"),
-    *("run.log.json", "snapshots/iteration-*.safetensors"),
+    *(MANIFEST, TENSORS, "recipe.toml", "trace.csv", "preview.png", RESULTS),
+    *(LOG, "snapshots/iteration-*.safetensors"),
 )
 IMAGES = ("index.csv", "train/*/*-real.png", "train/*/*-distilled.png")
 

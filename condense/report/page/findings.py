@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from condense.engine.documents import OWN
 from condense.engine.matching.soft_labels import label_shares
 from condense.figures.formats import setting
 from condense.report.diagnosis import checks as diagnosis
 from condense.report.diagnosis.checks import Finding
 from condense.report.diagnosis.evidence import RunFacts
-from condense.report.page.runs import OWN
 from condense.report.page.sources import RunSource
 
 # of an arm's protocol, what must be alike for accuracies to be compared

@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.documents import OWN, RunLog
 from condense.engine.matching.soft_labels import label_shares
 from condense.figures.formats import setting
 from condense.kinds import STAGES
@@ -18,7 +19,6 @@ from condense.report.page.pictures import GridRow, grid
 from condense.report.page.sources import RunSource
 from condense.studies.statistics import Estimate, estimate, unpaired
 
-OWN = "condensed"  # the arm that is the set itself, in results.json
 # Options shown beside a component, where it has them; the recipe below has all of them.
 SHOWN = (
     *("path", "resize", "channels", "estimator", "mode", "networks", "beta", "unit", "alpha"),
@@ -162,9 +162,8 @@ def run_view(
     source: RunSource, letter: str, label: str, measure: str, findings: Sequence[Finding]
 ) -> RunView:
     """``source`` as it is shown under ``letter`` and ``label``."""
-    small, log = source.condensed, source.log
+    small, log = source.condensed, source.log or RunLog()
     recipe = dict(small.recipe)
-    peak = log.get("peak_memory_mb")
     return RunView(
         letter=letter,
         label=label,
@@ -177,16 +176,15 @@ def run_view(
         samples=len(small),
         distilled=int(small.distilled.sum()),
         labels=_labels(small),
-        stages=stage_views(recipe, _used(recipe, small, log)),
+        stages=stage_views(recipe, _used(recipe, small, source.log)),
         arms=arm_views(source.arms, small.method),
         classes=class_views(source.arms, small.classes),
         times=tuple(
-            TimeView(name, float(t["seconds"]), bool(t["cached"]))
-            for name, t in log.get("stages", {}).items()
+            TimeView(name, stage.seconds, stage.cached) for name, stage in log.stages.items()
         ),
-        peak_memory_mb=None if peak is None else float(peak),
-        device=str(log.get("device", "")),
-        torch=str(log.get("torch", "")),
+        peak_memory_mb=log.peak_memory_mb,
+        device=log.device,
+        torch=log.torch,
         loss=small.trace.loss,
         steps=small.trace.step_size,
         grid=grid(small),
@@ -221,11 +219,10 @@ def _command(source: RunSource, recipe: Mapping[str, Any]) -> str:
     return f"condense run --recipe {shlex.quote((source.path / 'recipe.toml').as_posix())}{more}"
 
 
-def _used(recipe: Mapping[str, Any], small: CondensedDataset, log: Mapping[str, Any]) -> set[str]:
+def _used(recipe: Mapping[str, Any], small: CondensedDataset, log: RunLog | None) -> set[str]:
     """The stages that had a part in the result, as far as that is known."""
     used = {stage for stage in STAGES if stage in recipe}
-    stages = log.get("stages")
-    if stages is not None and "scorer" not in stages:
+    if log is not None and log.stages and "scorer" not in log.stages:
         used.discard("scorer")
     if not small.matched:
         used.discard("matcher")

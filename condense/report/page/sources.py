@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.artefact.write import MANIFEST, TENSORS
+from condense.engine.artefact.write import LOG, MANIFEST, RESULTS, TENSORS
+from condense.engine.documents import Results, RunLog, read_document, read_results
 from condense.errors import DataError
 
 # the file that marks a study's folder → what the study is called
@@ -29,19 +29,19 @@ class RunSource:
     Attributes:
         path: as it was given.
         condensed: the set with its recipe and trace.
-        results: contents of ``results.json``; empty where nothing was evaluated.
-        log: contents of ``run.log.json``; empty where it is absent.
+        results: of ``results.json``; None where it is absent.
+        log: of ``run.log.json``; None where it is absent.
     """
 
     path: Path
     condensed: CondensedDataset
-    results: dict[str, Any]
-    log: dict[str, Any]
+    results: Results | None
+    log: RunLog | None
 
     @property
     def arms(self) -> dict[str, dict[str, Any]]:
         """Evaluated arms by name, ``condensed`` and the baselines."""
-        return dict(self.results.get("arms", {}))
+        return {} if self.results is None else self.results.to_json()["arms"]
 
 
 @dataclass(frozen=True)
@@ -96,55 +96,10 @@ def read_sources(paths: Sequence[Path]) -> Sources:
 
 
 def _read_run(path: Path) -> RunSource:
-    results, log = (
-        _read_json(path / name) if (path / name).is_file() else {}
-        for name in ("results.json", "run.log.json")
-    )
-    _check(path / "results.json", results.get("arms", {}), ARM)
-    _check(path / "run.log.json", log.get("stages", {}), STAGE)
-    _check(path / "run.log.json", {"the run": log}, LOG)
-    return RunSource(path, CondensedDataset.load(path), results, log)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def _numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_number, value))
-
-
-def _protocol(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("tried", {}), dict)
-
-
-Check = Callable[[Any], bool]
-# what each entry of a file must have, and what it may have
-ARM: dict[str, tuple[Check, bool]] = {
-    "mean": (_number, True),
-    "values": (lambda value: _numbers(value) and bool(value), True),
-    "per_class": (lambda value: value is None or _numbers(value), False),
-    "protocol": (_protocol, False),
-}
-STAGE: dict[str, tuple[Check, bool]] = {
-    "seconds": (_number, True),
-    "cached": (lambda value: isinstance(value, bool), True),
-}
-LOG: dict[str, tuple[Check, bool]] = {
-    "peak_memory_mb": (lambda value: value is None or _number(value), False),
-}
-
-
-def _check(path: Path, entries: Any, keys: Mapping[str, tuple[Check, bool]]) -> None:
-    """Raises a DataError unless every one of ``entries`` is what ``keys`` say."""
-    if not isinstance(entries, dict):
-        raise DataError(f"{path} is damaged: it has no table of entries; run the recipe again")
-    for name, entry in entries.items():
-        for key, (good, needed) in keys.items():
-            there = isinstance(entry, dict) and key in entry
-            if not (good(entry[key]) if there else isinstance(entry, dict) and not needed):
-                what = f"is {entry[key]!r:.40}" if there else "is missing"
-                raise DataError(f"{path} is damaged: {key} of {name} {what}; run the recipe again")
+    condensed = CondensedDataset.load(path)
+    results = read_results(path / RESULTS, condensed)
+    log = read_document(path / LOG, RunLog) if (path / LOG).is_file() else None
+    return RunSource(path, condensed, results, log)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

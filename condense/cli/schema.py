@@ -1,0 +1,41 @@
+"""JSON Schemas of the documents that commands print and write: ``python -m condense.cli.schema``.
+
+They lie in ``condense/schema``, one file a document, named like it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from condense.engine.documents import (
+    Document,
+    EvaluateDocument,
+    Results,
+    RunDocument,
+    RunLog,
+)
+
+FOLDER = Path(__file__).parent.parent / "schema"
+DOCUMENTS: dict[str, type[Document]] = {
+    "results.json": Results,
+    "run.json": RunDocument,
+    "run.log.json": RunLog,
+    "evaluate.json": EvaluateDocument,
+}
+
+
+def schemas() -> dict[str, str]:
+    """Text of every schema by the name of its file."""
+    found = {}
+    for name, model in DOCUMENTS.items():
+        schema = model.model_json_schema(mode="serialization")
+        head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+        found[name] = json.dumps(head | schema, indent=2, ensure_ascii=False) + "\n"
+    return found
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for file, text in schemas().items():
+        (FOLDER / file).write_text(text, encoding="utf-8")

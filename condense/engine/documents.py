@@ -1,0 +1,230 @@
+"""Documents of results: typed models that write JSON and read it back, one schema for both.
+
+``python -m condense.cli.schema`` writes the JSON Schema of each into ``condense/schema``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+from typing_extensions import Self
+
+from condense.errors import DataError
+
+if TYPE_CHECKING:
+    from condense.engine.artefact.dataset import CondensedDataset
+    from condense.results import Evaluation
+
+OWN = "condensed"  # the arm that is the set itself
+D = TypeVar("D", bound="Document")
+
+
+class Document(BaseModel):
+    """A document or a part of one. Read strictly; a key that it does not know is left out."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, json_schema_serialization_defaults_required=True
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready, every key there."""
+        return self.model_dump(mode="json")
+
+    def text(self) -> str:
+        """As it is written to a file; equal documents, equal text."""
+        return json.dumps(self.to_json(), indent=2) + "\n"
+
+
+def read_document(path: Path, model: type[D], what_next: str = "run the recipe again") -> D:
+    """The document in ``path``.
+
+    Raises:
+        DataError: naming the file and what is wrong with it.
+    """
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(f"{path} cannot be read: {reason}; may you read it?") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = first["msg"][:1].lower() + first["msg"][1:]
+        place = f"{where}: " if where else ""
+        raise DataError(f"{path} is damaged: {place}{what}; {what_next}") from None
+
+
+class Accuracy(Document):
+    """What networks trained on one set reach: shares of the test samples, 0–1."""
+
+    mean: FiniteFloat
+    std: FiniteFloat = Field(description="sample standard deviation (ddof 1), 0 for one value")
+    n: int = Field(description="networks trained", ge=1)
+    values: tuple[FiniteFloat, ...] = Field(description="one a network", min_length=1)
+
+
+class ArmResult(Accuracy):
+    """An evaluated training set in full."""
+
+    per_class: tuple[FiniteFloat, ...] | None = Field(
+        (), description="mean over the networks for each class, where it was measured"
+    )
+    protocol: dict[str, Any] = Field({}, description="how it was measured")
+
+    @field_validator("protocol")
+    @classmethod
+    def _means_by_augmentation(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(value.get("tried", {}), dict):
+            raise ValueError("'tried' must hold a mean by augmentation")
+        return value
+
+    @classmethod
+    def of(cls, found: Evaluation) -> Self:
+        """``found``, written down."""
+        return cls(
+            mean=found.mean,
+            std=found.std,
+            n=found.n,
+            values=found.values,
+            per_class=found.per_class,
+            protocol=found.protocol,
+        )
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Without what only ``arms`` holds."""
+        return Accuracy(mean=self.mean, std=self.std, n=self.n, values=self.values)
+
+
+class BudgetKept(Document):
+    """What was kept: samples a class, or a share of every class, and how many that were."""
+
+    ipc: int | None
+    fraction: FiniteFloat | None
+    samples: int
+
+
+class FindingNote(Document):
+    """A known sign of failure that a run shows."""
+
+    code: str
+    message: str
+    advice: str
+
+
+class StageSeconds(Document):
+    """What a stage took."""
+
+    seconds: FiniteFloat
+    cached: bool = Field(description="whether its result came from the store")
+
+
+class Measured(Document):
+    """What a run made and measured; nothing in it depends on the clock or the machine."""
+
+    method: str
+    data: str
+    ipc: int | None = Field(description="as in budget")
+    fraction: FiniteFloat | None = Field(description="as in budget")
+    samples: int = Field(description="as in budget")
+    seed: int
+    accuracy: Accuracy | None = Field(description="of the condensed set; null if not evaluated")
+    baselines: dict[str, Accuracy] = Field(description="random and whole, where they were trained")
+    budget: BudgetKept
+    findings: tuple[FindingNote, ...]
+    soft_labels: bool = Field(description="whether the set's labels were learned")
+    augmentation: dict[str, Any] = Field(description="that counts, by arm")
+
+
+class Results(Measured):
+    """``results.json`` and ``CondensedDataset.results``."""
+
+    arms: dict[str, ArmResult] = Field(description="condensed and the baselines, in full")
+
+    @classmethod
+    def of(
+        cls,
+        condensed: CondensedDataset,
+        arms: Mapping[str, ArmResult],
+        findings: Sequence[FindingNote] = (),
+    ) -> Self:
+        """What ``arms``, among them :data:`OWN` if it was evaluated, say of ``condensed``."""
+        size: dict[str, Any] = {key: condensed.recipe.get(key) for key in ("ipc", "fraction")}
+        size["samples"] = len(condensed)
+        own = arms.get(OWN)
+        return cls(
+            method=condensed.method,
+            data=condensed.data_name,
+            **size,
+            seed=condensed.seed,
+            accuracy=None if own is None else own.accuracy,
+            baselines={name: arm.accuracy for name, arm in arms.items() if name != OWN},
+            budget=BudgetKept(**size),
+            findings=tuple(findings),
+            soft_labels=condensed.soft_labels is not None,
+            augmentation={name: arm.protocol.get("augmentation") for name, arm in arms.items()},
+            arms=dict(arms),
+        )
+
+
+class StoredArms(Document):
+    """``results.json`` as it was before it had more than arms."""
+
+    method: str | None = None
+    arms: dict[str, ArmResult] = {}
+
+
+def read_results(path: Path, condensed: CondensedDataset) -> Results | None:
+    """The results of ``condensed`` in ``path``; None where there is no such file.
+
+    Raises:
+        DataError: for a damaged file.
+    """
+    if not path.is_file():
+        return None
+    stored = read_document(path, StoredArms)
+    if stored.method is None:
+        return Results.of(condensed, stored.arms)
+    return read_document(path, Results)
+
+
+class RunLog(Document):
+    """``run.log.json``: what depends on the clock and the machine."""
+
+    artefact: str = Field("", description="its folder")
+    stages: dict[str, StageSeconds] = {}
+    peak_memory_mb: FiniteFloat | None = Field(None, description="of the process, 2²⁰ bytes")
+    device: str = ""
+    torch: str = ""
+    paths: dict[str, str] = Field({}, description="options that are paths, absolute, by key")
+
+
+class RunDocument(Measured):
+    """``condense run --json``."""
+
+    artefact: str = Field(description="the folder written")
+    stages: dict[str, StageSeconds]
+    peak_memory_mb: FiniteFloat
+    device: str
+
+
+class EvaluateDocument(Document):
+    """``condense evaluate --json``."""
+
+    method: str
+    data: str
+    samples: int
+    seed: int
+    accuracy: Accuracy
+    artefact: str
+    measure: str = Field(description="what the figures are, accuracy as a rule")
+    per_class: dict[str, FiniteFloat]
+    protocol: dict[str, Any]
+    by_difficulty: dict[str, FiniteFloat] | None = Field(
+        None, description="over all, easy and hard test samples, where it was asked for"
+    )
+    stages: dict[str, StageSeconds]
