@@ -24,7 +24,16 @@ from condense.recipe import Resolved, Table
 
 
 class MissingArgument(OptionError):
-    """A component without the option that it cannot do without."""
+    """A component without the option that it cannot do without.
+
+    Args:
+        message: one line.
+        form: how to name the component with it, ``npz:PATH``.
+    """
+
+    def __init__(self, message: str, form: str) -> None:
+        super().__init__(message)
+        self.form = form
 
 
 def argument_of(kind: str, cls: type[Any], argument: str) -> dict[str, Any]:
@@ -49,7 +58,8 @@ def resolve_component(host: Host, kind: str, name: str, values: Table, where: st
     cls = host.registry(kind).get(name)
     takes = argument_name(cls)
     if takes is not None and takes not in values and cls.Options.model_fields[takes].is_required():
-        raise MissingArgument(f"{kind} '{name}' needs a {takes}: write {name}:{takes.upper()}")
+        form = f"{name}:{takes.upper()}"
+        raise MissingArgument(f"{kind} '{name}' needs a {takes}: write {form}", form)
     paths = {k: absolute(values[k]) for k in path_fields(cls.Options) if values.get(k)}
     return Resolved(kind, name, cls, resolve_options(host, cls.Options, {**values, **paths}, where))
 

@@ -19,14 +19,12 @@ class Layer:
     """Stage tables from one origin.
 
     Attributes:
-        origin: for messages.
         stages: component and option values by stage.
         preset: the preset that they are the values of.
         file: the recipe file that they stand in.
         typed: whether they stand on the command line, where nothing may be said twice.
     """
 
-    origin: str
     stages: Mapping[str, Table]
     preset: Preset | None = None
     file: Path | None = None
@@ -73,7 +71,7 @@ def assignments_layer(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> Lay
             if isinstance(inner, dict) and isinstance(value, str):
                 value = merge(inner, {COMPONENT: value})  # in either order
             node[path[-1]] = value
-    return Layer("-o", stages, typed=True)
+    return Layer(stages, typed=True)
 
 
 def merge(base: Table, over: Table) -> dict[str, Any]:

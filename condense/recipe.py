@@ -58,7 +58,8 @@ class Preset:
         name: kebab-case.
         summary: one line, shown by ``condense plugins``.
         stages: option values by stage, and component where the preset chooses one.
-        for_data: further values for data components of that name, over ``stages``.
+        for_data: further values for the other stages with data components of that name, over
+            ``stages``.
         written_for: by stage, the component that the values are for, where ``stages`` names none.
             Another component gets those of them that both have from the same base class of
             options (``DynamicsOptions``, say); an option that it declares itself is never touched.
@@ -78,6 +79,8 @@ class Preset:
     published: str | None = None
 
     def __post_init__(self) -> None:
+        if any("data" in table for table in self.for_data.values()):
+            raise OptionError(f"preset '{self.name}': for_data is of the other stages, not of data")
         for table in (self.stages, *self.for_data.values()):
             for stage, values in table.items():
                 if not (self.intended(stage) or values.keys() <= {COMPONENT}):

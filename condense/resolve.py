@@ -167,25 +167,24 @@ def resolve(host: Host, request: Request) -> Recipe:
     method, preset = _method_and_preset(host, request)
     stages_in_file = {k: v for k, v in request.recipe.items() if k in STAGES}
     # A method named only in the recipe file lies under that file's own stages.
-    method_layer = Layer(f"method {method.name}", _yielding(method, preset))
-    file_layer = Layer("recipe", stages_in_file, file=_file(request))
+    method_layer = Layer(_yielding(method, preset))
+    file_layer = Layer(stages_in_file, file=_file(request))
     middle = [method_layer, file_layer]
     if request.method is not None:
         middle.reverse()
     named = {"data": {COMPONENT: request.data}} if request.data is not None else {}
-    flags = Layer("flags", named, typed=True)
-    strict = [*middle, flags, assignments_layer(request.assignments)]
-    base = Layer(f"preset {preset.name}", preset.stages, preset)
-    stages = [stage for stage in STAGES if stage != "data" or not request.in_memory]
+    strict = [*middle, Layer(named, typed=True), assignments_layer(request.assignments)]
+    base = Layer(preset.stages, preset)
+    left_out = request.recipe.get(LEFT_OUT, {})
     special: Mapping[str, Table] = {}
-    if not request.in_memory:
-        with _asking_for_paths(request.recipe.get(LEFT_OUT, {}), "data"):
-            name = resolve_stage(host, "data", [base, *strict]).name
-        special = preset.for_data.get(name, {})
-    layers = [base, Layer(base.origin, special, preset), *strict]
     resolved = {}
-    for stage in stages:
-        with _asking_for_paths(request.recipe.get(LEFT_OUT, {}), stage):
+    if not request.in_memory:
+        with _asking_for_paths(left_out, "data"):
+            resolved["data"] = resolve_stage(host, "data", [base, *strict])
+        special = preset.for_data.get(resolved["data"].name, {})
+    layers = [base, Layer(special, preset), *strict]
+    for stage in (stage for stage in STAGES if stage != "data"):
+        with _asking_for_paths(left_out, stage):
             resolved[stage] = resolve_stage(host, stage, layers)
     recipe = Recipe(method.name, _seed(request), _budget(request, preset), resolved)
     return replace(recipe, paths=_portable_paths(recipe, file_layer))
@@ -199,10 +198,9 @@ def _asking_for_paths(left_out: Mapping[str, str], stage: str) -> Iterator[None]
     except MissingArgument as error:
         for key, what in left_out.items():
             if key.startswith(f"{stage}."):
-                name = str(error.args[0]).rpartition("write ")[2]
                 raise OptionError(
                     f"the recipe does not hold {key}, which lay outside of its folder ({what}); "
-                    f"say where it is with `{stage}={name}`"
+                    f"say where it is with `{stage}={error.form}`"
                 ) from None
         raise
 

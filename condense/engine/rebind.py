@@ -53,7 +53,9 @@ class Rebound:
             )
         data = self.pipeline.data
         check_kind(self.folder, self.condensed, data)
-        if not self.renamed and data.fingerprint != self.condensed.data_fingerprint:
+        moved = "data.path" in self.condensed.recipe.get(LEFT_OUT, {})  # so it had to be named
+        same = data.fingerprint == self.condensed.data_fingerprint
+        if not same and (moved or not self.renamed):
             self.pipeline.progress.note(
                 f"note: {data.name} is not as it was when {self.folder} was made of it"
             )

@@ -114,7 +114,9 @@ def test_data_elsewhere_are_left_out_of_what_is_written(call, tmp_path, monkeypa
     shutil.move(data, moved)
     call("run", "--recipe", recipe, "--data", f"npz:{moved}", "--out", "again")
     assert bytes_of(work / "again") == first
-    call("evaluate", made, "--data", f"npz:{moved}")
+    assert call("evaluate", made, "--data", f"npz:{moved}").stderr == ""
+    other = write_data(tmp_path / "other" / "squares.npz", seed=1)
+    assert "is not as it was" in call("evaluate", made, "--data", f"npz:{other}").stderr
     small = ["-o", "evaluator.feature_epochs=1", "-o", "evaluator.feature_network=mlp"]
     call("coverage", made, "--data", f"npz:{moved}", *small, "--out", "covered")
     assert "with --data" in call("report", made, "--out", "r.html").stderr
