@@ -103,6 +103,8 @@ class LearnsLabels(Protocol):
 class HasTeachers(Protocol):
     """A matcher with teachers that can be asked for labels."""
 
+    name: ClassVar[str]
+
     def label_logits(
         self, data: LabeledData, indices: Tensor, context: Context, rng: Generator
     ) -> Tensor:

@@ -232,9 +232,10 @@ class Evaluation:
 
     Attributes:
         values: accuracy in 0–1 of each repeat, last epoch.
-        protocol: how it was measured (network, steps, augmentation, …), JSON-ready.
+        protocol: how it was measured (network, steps, …), JSON-ready. The engine adds the name of
+            the ``augmentation``, unless the evaluator has said it.
         seconds: spent training and testing.
-        per_class: mean accuracy over the repeats for each class.
+        per_class: mean accuracy over the repeats for each class, or empty.
         right: float32 [N_test], share of the repeats in which each test sample was right; None
             where the evaluator does not say.
     """

@@ -9,7 +9,13 @@ A class declares its own as the class attribute ``traits``; one without has the 
 
 ``advice`` is what a user can do about a finding of ``condense report`` or a note of a run, by the
 finding's code, in option keys: the component alone knows which of its options helps. A code that
-it has no text for is reported without advice of this component.
+it has no text for is reported without advice of this component. The engine's own codes:
+
+- ``nothing-distilled``: the update policy leaves no sample to distil;
+- ``no-finite-loss``: no step of the matcher has had a finite loss for long;
+- ``samples-diverged``: the matcher has moved samples far out of the range of pixels;
+- ``labels-diverged``: the update policy's labels have grown out of all sense;
+- ``no-teachers``: its labels are to start at teachers' that the matcher does not have.
 """
 
 from __future__ import annotations
@@ -111,6 +117,12 @@ class HasTraits(Protocol):
     """A component class that declares its traits."""
 
     traits: ClassVar[Traits]
+
+
+def advice_of(component: object, code: str) -> str:
+    """``"; TEXT"`` with what a component, or its class, advises about ``code``; else ""."""
+    text = component.traits.advice.get(code) if isinstance(component, HasTraits) else None
+    return f"; {text}" if text else ""
 
 
 T = TypeVar("T", bound=Traits)

@@ -19,6 +19,7 @@ from condense.plugin.host import build_host
 from condense.randomness import GlobalRandomness
 from condense.recipe import Method
 from condense.resolve import Request, resolve
+from condense.traits import MatcherTraits, ScorerTraits
 
 # the table of design.md, "first" column; `coverage` comes later
 BUILT_INS = {
@@ -229,6 +230,45 @@ BROKEN = {
         plugin(scorer("s", select=print), hook="condense_register_selectors"),
         "needs_scores",
     ),
+    "no-version": (half_shaped(version=...), "needs a `version`, a text that is part of its cache"),
+    "version-is-a-number": (half_shaped(version=2), "has 2"),
+    "replicate": (
+        half_shaped(replicate=print),
+        "scorer 'margin' has `replicate`, which no scorer has; did you mean `replicates`?",
+    ),
+    "trait": (half_shaped(trait=ScorerTraits()), "did you mean `traits`?"),
+    "traits-of-another-kind": (
+        half_shaped(traits=MatcherTraits()),
+        "has traits of MatcherTraits, expected ScorerTraits",
+    ),
+    "a-trait-of-its-own": (
+        half_shaped(difficulty=False),
+        "has `difficulty`, which is a trait: write traits = ScorerTraits(difficulty=…)",
+    ),
+    "cost-without-samples": (
+        half_shaped(cost=lambda self, data, context: None),
+        "has cost(data, context), which cannot be called as cost(data, samples, context)",
+    ),
+    "replicates-is-no-method": (half_shaped(replicates=3), "needs a method `replicates`, has 3"),
+    "needs-score": (
+        plugin(scorer("s", select=print, needs_score=True), hook="condense_register_selectors"),
+        "selector 's' has `needs_score`, which no selector has; did you mean `needs_scores`?",
+    ),
+    "at-iterations": (
+        plugin(
+            scorer("m", prepare=print, step=print, at_iterations=print),
+            hook="condense_register_matchers",
+        ),
+        "did you mean `at_iteration`?",
+    ),
+    "the-select-of-before": (
+        plugin(
+            scorer("s", needs_scores=True, select=lambda self, data, scores, budget, rng: None),
+            hook="condense_register_selectors",
+        ),
+        "has select(data, scores, budget, rng), which cannot be called as "
+        "select(data, scores, budget, context, rng)",
+    ),
     "arg-is-no-option": (half_shaped(arg="path"), "path"),
     "method-of-another-shape": (
         plugin(types.SimpleNamespace(name="odd"), hook="condense_register_methods"),
@@ -257,6 +297,17 @@ def test_a_broken_plugin_is_named_and_leaves_nothing_behind(install, case):
     expected = names(build_host(external=False))
     expected["scorer"] |= {"before", "after"}
     assert names(host) == expected
+
+
+def test_members_of_its_own_do_not_make_a_component_broken(install):
+    mine = scorer(
+        replicates=lambda self, data, context, rng: None,
+        mean_of=print,
+        scores=print,  # near to `score`, which is there
+        traits=ScorerTraits(difficulty=False),
+    )
+    install(Point("mine", plugin(mine)))
+    assert build_host().broken == []
 
 
 def test_an_unknown_name_points_at_plugins_that_failed(install):

@@ -275,3 +275,50 @@ def test_a_module_that_is_checked_is_watched_while_it_loads(condense_many, tmp_p
     assert (slow.returncode, seeds.returncode) == (1, 1)
     assert "warning: plugin slow_here is still loading after 0.5 s" in slow.stderr
     assert "module seeds_here failed to load: reseeded the global randomness" in seeds.stderr
+
+
+EVALUATOR = """
+    import torch
+    from condense import Options, hookimpl
+    from condense.interfaces import Evaluation
+    class Nearest:
+        "The nearest class mean, and not a word more than the contract asks for."
+        name, version = "nearest", "1"
+        class Options(Options):
+            pass
+        def __init__(self, options):
+            self.options = options
+        def evaluate(self, arm, test, augmentation, context, rng):
+            train = arm.draw(0)
+            means = torch.stack(
+                [flat(train)[train.labels == c].mean(0) for c in range(test.geometry.classes)]
+            )
+            right = torch.cdist(flat(test), means).argmin(1) == test.labels
+            return Evaluation((float(right.double().mean()),))
+
+    def flat(samples):
+        width = samples.inputs.flatten(1).float()
+        return width if samples.normalized else (width / 255 - 0.3) / 0.4
+
+    @hookimpl
+    def condense_register_evaluators(register):
+        register(Nearest)
+"""
+
+
+def test_an_evaluator_that_says_as_little_as_it_may_runs_everywhere(site, condense_many):
+    site("nearest", textwrap.dedent(EVALUATOR))
+    swap = ["--method", "random", "--ipc", "3", "-o", "evaluator=nearest"]
+    planned, ran, evaluated, varied, reported = condense_many(
+        ["run", *swap, "--dry-run"],
+        ["run", *swap, "--out", "r", "--json"],
+        ["evaluate", "r", "--json"],
+        ["ablate", "random", "--vary", "selector=random,hardest", *swap[2:], "--out", "a"],
+        ["report", "r", "--out", "p.html"],
+    )
+    for done in (planned, ran, evaluated, varied, reported):
+        assert done.returncode == 0, done.stderr
+    document = json.loads(ran.stdout)
+    assert document["augmentation"] == dict.fromkeys(("condensed", "random", "whole"), "combined")
+    assert 0.3 < document["accuracy"]["mean"] <= document["baselines"]["whole"]["mean"]
+    assert json.loads(evaluated.stdout)["protocol"]["augmentation"] == "combined"

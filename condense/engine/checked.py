@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Generator, Tensor
 
@@ -230,7 +232,7 @@ def run_evaluator(
     context: Context,
     rng: Generator,
 ) -> Evaluation:
-    """The evaluation of ``arm``, checked.
+    """The evaluation of ``arm``, checked; its protocol says the augmentation, whoever wrote it.
 
     Raises:
         BrokenPlugin: if accuracies are missing or outside 0-1, or as :func:`guarded` does.
@@ -246,12 +248,18 @@ def run_evaluator(
         result.n > 0 and all(0 <= v <= 1 for v in (*result.values, *result.per_class)),
         f"{who} returned {list(result.values)}, expected at least one accuracy, all in 0-1",
     )
+    classes = test.geometry.classes
+    _require(
+        len(result.per_class) in (0, classes),
+        f"{who} returned {len(result.per_class)} accuracies per class for {classes} classes",
+    )
     right = result.right
     _require(
         right is None or (right.dtype == torch.float32 and right.shape == test.labels.shape),
         f"{who} returned right {_described(right)}, expected float32 ({len(test)},) or None",
     )
-    return result
+    own = result.protocol.get("augmentation", augmentation.name)
+    return replace(result, protocol={**result.protocol, "augmentation": own})
 
 
 def _described(value: object) -> str:

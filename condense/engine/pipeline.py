@@ -48,6 +48,7 @@ from condense.options import spec_fields
 from condense.plugin.host import Host
 from condense.recipe import Recipe, Resolved
 from condense.results import Trace
+from condense.traits import advice_of
 
 # Raised by whoever changes a bit of what the engine itself works out in a stage: the training and
 # matching loops, batches, schedules, learned labels, how arms are drawn and repeats averaged.
@@ -203,7 +204,7 @@ class Pipeline:
             distilled = torch.zeros_like(distilled)  # nothing is distilled without matching
         elif not bool(distilled.any()):
             policy = self.recipe["policy"]
-            more = "; for some, raise `ipc` or policy.alpha" * hasattr(policy.options, "alpha")
+            more = advice_of(policy.cls, "nothing-distilled")
             plan = self._labels_asked
             alone = ", so that labels alone may change" * (plan is not None and plan.all_samples)
             self.progress.note(
@@ -263,7 +264,8 @@ class Pipeline:
             done(cached)
         self.partial(key).unlink(missing_ok=True)
         rows = torch.nonzero(initial.role).flatten()
-        for note in divergence_notes(payload.tensors, self.data, self.recipe["policy"].options):
+        classes = self.recipe["matcher"].cls, self.recipe["policy"].cls
+        for note in divergence_notes(payload.tensors, self.data, *classes):
             self.progress.note(note)
         inputs = initial.inputs.index_copy(0, rows, payload.tensors["distilled"])
         step, logits = payload.tensors["step_size"], payload.tensors.get("label_logits")
@@ -314,7 +316,9 @@ class Pipeline:
         )
         if self.label_plan is not None:
             tools = (matcher, self.data.without_test(), self.context, self.rng("prepare"))
-            copy = replace(copy, label_logits=starting_logits(self.label_plan, copy, *tools))
+            advice = advice_of(self.recipe["policy"].cls, "no-teachers")
+            logits = starting_logits(self.label_plan, copy, *tools, advice)
+            copy = replace(copy, label_logits=logits)
         return copy.to(self.device)
 
     def _artefact(self, synthetic: SyntheticSet, payload: Payload) -> CondensedDataset:

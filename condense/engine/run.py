@@ -190,7 +190,7 @@ def evaluate_artefact(
         accuracy=ArmResult.of(evaluation).accuracy,
         artefact=str(folder),
         measure=traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure,
-        per_class=dict(zip(data.classes, evaluation.per_class, strict=True)),
+        per_class=dict(zip(data.classes, evaluation.per_class, strict=False)),
         protocol=evaluation.protocol,
         by_difficulty=_by_difficulty(pipeline, evaluation) if halved else None,
         stages=stage_seconds(timings),

@@ -1,5 +1,6 @@
 """The stages in order, on real digits with tiny settings: reproducible, cached, honest."""
 
+import contextlib
 import json
 import sys
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pydantic import Field
 import condense.data
 import condense.engine.matching.loop
 from condense import Options
-from condense.data import Role
+from condense.data import LabeledData, Normalization, Role
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.pipeline import Pipeline
@@ -306,6 +307,15 @@ class Spy:
                     "changes": lambda: (data.inputs.fill_(0), values)[1],
                     "scores-nan": lambda: Scores(values * float("nan"), data.fingerprint, "x"),
                     "nothing": lambda: None,
+                    "companions": lambda: Scores(
+                        values,
+                        data.fingerprint,
+                        "x",
+                        companions={"aum": values - 1, "half": values / 2},
+                    ),
+                    "short-companion": lambda: Scores(
+                        values, data.fingerprint, "x", companions={"aum": values[1:]}
+                    ),
                 }[self.options.give]()
 
         class SpySelector:
@@ -322,6 +332,7 @@ class Spy:
 
             def select(self, data, scores, budget, context, rng):
                 spy.seen.append(("selector", data.test))
+                spy.given = scores, context
                 first = [data.class_indices(c)[:n] for c, n in enumerate(budget.counts(data))]
                 good = Selection.of_classes(first)
                 return {
@@ -378,6 +389,31 @@ def test_components_get_the_training_split_alone(bare, spy, digits):
     assert spy.seen == [("scorer", None), ("selector", None)]
 
 
+def test_companions_and_the_context_reach_the_selector_from_the_store_too(bare, spy, digits):
+    spy.components[1].needs_scores = True
+    options = {"scorer": "spy", "scorer.give": "companions", "selector": "spy"}
+    first = bare("window", options, digits)
+    other = bare("window", options | {"scorer.give": "good"}, digits)
+    assert first.selection_key() != other.selection_key()
+    again = bare("window", options | {"selector.give": "short"}, digits)
+    for made in (first, again):
+        with contextlib.suppress(BrokenPlugin):
+            made.selection  # noqa: B018
+        scores, context = spy.given
+        assert torch.equal(scores.companions["aum"], scores.values - 1)
+        assert torch.equal(scores.companions["half"], scores.values / 2)
+        assert context is made.context
+    assert [who for who, _ in spy.seen].count("scorer") == 2  # of two options, not of three runs
+
+
+def test_a_context_gives_features(bare, digits):
+    context = bare("random", {}, digits).context
+    rows = LabeledData(
+        torch.randn(6, 4), digits.labels[:6], digits.classes, Normalization((0.0,), (1.0,))
+    )
+    assert torch.equal(context.features(rows, torch.Generator()), rows.inputs)
+
+
 @pytest.mark.parametrize(
     ("give", "parts"),
     [
@@ -388,6 +424,7 @@ def test_components_get_the_training_split_alone(bare, spy, digits):
         ("changes", ["changed the data"]),
         ("scores-nan", ["nan"]),
         ("nothing", ["None"]),
+        ("short-companion", ["companion aum float32 (1436,)"]),
     ],
 )
 def test_a_wrong_scorer_is_named_and_nothing_of_it_is_kept(bare, digits, give, parts):

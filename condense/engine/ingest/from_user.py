@@ -71,6 +71,7 @@ def labeled_data(
     flip: bool | None = None,
     name: str = "data",
     normalization: Normalization | None = None,
+    items: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> LabeledData:
     """Arrays as checked :class:`LabeledData`; memory is shared where no conversion is needed.
 
@@ -83,6 +84,7 @@ def labeled_data(
         flip: whether a mirror image keeps its label; None = for colour images only.
         name: what to call the data.
         normalization: None = measured on ``inputs``; the test split gets the same.
+        items: names of the samples, and of those of the test split.
 
     Raises:
         DataError: naming the offending value, shape, type or length.
@@ -94,14 +96,15 @@ def labeled_data(
     _check_two_classes(encoded, names)
     scale = normalization or channel_statistics(images)
     mirror = images.ndim == 4 and images.shape[-1] == 3 if flip is None else flip
-    train = LabeledData(images, encoded, names, scale, mirror, name)
+    own, tested = (None, None) if items is None else (tuple(items[0]), tuple(items[1]))
+    train = LabeledData(images, encoded, names, scale, mirror, name, items=own)
     if test is None:
         return train
     held = as_inputs(test[0], "test")
     _check_shapes(held, images)
     raw = raw_labels(test[1], "test", len(held))
     found = encode(raw, keys, "test", named=classes is not None)
-    return replace(train, test=replace(train, inputs=held, labels=found))
+    return replace(train, test=replace(train, inputs=held, labels=found, items=tested))
 
 
 def _check_two_classes(labels: Tensor, names: tuple[str, ...]) -> None:

@@ -8,26 +8,26 @@ from torch import Tensor
 
 from condense.data import LabeledData
 from condense.engine.training.batches import largest_magnitude
-from condense.options import Options
+from condense.traits import advice_of
 
 FAR = 100.0  # pixel ranges; distilled images of sound runs stay within a few
 FAR_LOGIT = 1000.0  # logits; those of sound runs stay within some tens
 
 
 def divergence_notes(
-    matched: Mapping[str, Tensor], data: LabeledData, policy: Options
+    matched: Mapping[str, Tensor], data: LabeledData, matcher: object, policy: object
 ) -> Iterator[str]:
     """A note on distilled samples, and one on learned labels, that are far from any sense.
 
     Args:
         matched: what matching gave: ``distilled``, and ``label_logits`` where labels were learned.
         data: that the samples are of.
-        policy: options of the update policy, for what to lower.
+        matcher, policy: components, or their classes, for what they advise.
     """
     logits = matched.get("label_logits")
     most = 0.0 if logits is None else float(logits.abs().max())
     if most > FAR_LOGIT:
-        lower = "; lower policy.label_lr" * hasattr(policy, "label_lr")
+        lower = advice_of(policy, "labels-diverged")
         yield f"note: label logits reach {most:.3g}, as after their learning has diverged{lower}"
     far = (
         largest_magnitude(matched["distilled"], data.normalization)
@@ -37,5 +37,5 @@ def divergence_notes(
     if far > FAR:
         yield (
             f"note: distilled samples reach {far:.3g} times the pixel range, as after matching "
-            "has diverged; lower matcher.image_lr"
+            f"has diverged{advice_of(matcher, 'samples-diverged')}"
         )

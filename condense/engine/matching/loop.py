@@ -27,6 +27,7 @@ from condense.interfaces import (
     Progress,
     SyntheticSet,
 )
+from condense.traits import advice_of
 
 CHECKPOINT_SECONDS = 20.0
 LOG_EVERY = 10  # iterations between looks at the loss; each look waits for the device
@@ -137,7 +138,7 @@ def match(
             if state.iteration in plan.snapshots:
                 state.snapshots[state.iteration] = state.result().cpu()
             if state.iteration % LOG_EVERY == 0 or state.iteration == state.iterations:
-                figures = _look(state)
+                figures = _look(state, matcher)
                 task.advance(state.iteration - shown, **figures)
                 shown = state.iteration
             # Only between iterations is the state whole, so that a continued run agrees to the bit
@@ -152,7 +153,7 @@ def match(
     return state
 
 
-def _look(state: MatchState) -> dict[str, float]:
+def _look(state: MatchState, matcher: Matcher) -> dict[str, float]:
     """Loss and step size for the progress bar; gives up on a run that has gone astray.
 
     Raises:
@@ -161,12 +162,10 @@ def _look(state: MatchState) -> dict[str, float]:
     recent = state.loss[max(0, state.iteration - MAX_SKIPPED) : state.iteration]
     enough = state.iteration >= MAX_SKIPPED or state.iteration == state.iterations
     if enough and not bool(torch.isfinite(recent).any()):
+        labels = "; lower the rate at which labels are learned" if state.labels is not None else ""
         raise CondenseError(
             f"matching diverged: no finite loss in the last {len(recent)} iterations (step size "
-            f"{float(state.synthetic.step_size):.3g}); lower matcher.image_lr, "
-            "matcher.step_size_lr or matcher.step_size"
-            + ", or the rate at which labels are learned"
-            * (state.labels is not None)
+            f"{float(state.synthetic.step_size):.3g}){advice_of(matcher, 'no-finite-loss')}{labels}"
         )
     return {
         "loss": float(state.loss[state.iteration - 1]),

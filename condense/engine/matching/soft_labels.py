@@ -28,6 +28,7 @@ def starting_logits(
     data: LabeledData,
     context: Context,
     rng: Generator,
+    advice: str = "",
 ) -> Tensor:
     """float32 [M, C] on the CPU, the label logits before the first iteration.
 
@@ -37,6 +38,7 @@ def starting_logits(
         matcher: prepared on ``data``.
         data: the training split.
         context, rng: as for ``matcher.prepare``.
+        advice: of the update policy, where the matcher has no teachers: ``"; TEXT"``.
 
     Raises:
         OptionError: if the matcher has no teachers to ask.
@@ -45,6 +47,11 @@ def starting_logits(
     classes = len(data.classes)
     own = one_hot(synthetic.labels, classes).float()
     if plan.init_from_teacher:
+        if not isinstance(matcher, HasTeachers):
+            raise OptionError(
+                f"matcher '{matcher.name}' has no teachers (label_logits) that labels could start "
+                f"from, as this update policy asks; take another matcher or policy{advice}"
+            )
         logits = teacher_logits(matcher, data, synthetic, context, rng)
     else:  # p/(1-p) times as probable as all others together, which have equal parts
         odds = plan.confidence / (1 - plan.confidence) * (classes - 1)
@@ -67,19 +74,17 @@ def label_shares(soft: Tensor, labels: Tensor) -> tuple[float, int, int]:
 
 
 def teacher_logits(
-    matcher: Matcher, data: LabeledData, synthetic: SyntheticSet, context: Context, rng: Generator
+    matcher: HasTeachers,
+    data: LabeledData,
+    synthetic: SyntheticSet,
+    context: Context,
+    rng: Generator,
 ) -> Tensor:
     """float32 [M, C] on the CPU, what the teachers of ``matcher`` say of the source samples.
 
     Raises:
-        OptionError, BrokenPlugin: as :func:`starting_logits` does.
+        BrokenPlugin: if it is not one finite row of logits a sample.
     """
-    if not isinstance(matcher, HasTeachers):
-        raise OptionError(
-            f"matcher '{matcher.name}' has no teachers (label_logits) that labels could start "
-            "from, as this update policy asks; take another matcher or policy, or have labels "
-            "start at the classes (policy.start=class of learned-labels)"
-        )
     with guarded("matcher", matcher, *contents(data)):
         logits = matcher.label_logits(data, synthetic.source_index, context, rng)
     shape = (len(synthetic), len(data.classes))

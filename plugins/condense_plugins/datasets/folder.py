@@ -52,7 +52,8 @@ class Folder:
         self.options = options
 
     def load(self, context: Context) -> LabeledData:
-        """uint8 [N, H, W, C], classes and files in the order of their names."""
+        """uint8 [N, H, W, C], classes and files in the order of their names; ``items`` are paths
+        below the folder."""
         root = existing_folder(self.options.path, _LAYOUT)
         train_root, test_root = _splits(root)
         folders = class_folders(train_root)
@@ -70,6 +71,7 @@ class Folder:
         return labeled_data(
             images,
             labels,
+            items=(_below(root, files), _below(root, held[0] if held is not None else [])),
             test=test,
             classes=classes,
             flip=self.options.flip,
@@ -84,6 +86,10 @@ class Folder:
             "or `data.channels=rgb` to make every image RGB",
             size_hint="set `data.resize=32` (or another side) to make them one size",
         )
+
+
+def _below(root: Path, files: list[Path]) -> list[str]:
+    return [file.relative_to(root).as_posix() for file in files]
 
 
 def _splits(root: Path) -> tuple[Path, Path | None]:

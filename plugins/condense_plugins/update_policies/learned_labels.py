@@ -10,6 +10,7 @@ from torch import Tensor
 
 from condense import hookimpl
 from condense.interfaces import LabelPlan, Selection, UpdatePolicy
+from condense.traits import UpdatePolicyTraits
 from condense_plugins.update_policies._share import ShareOptions, easier_share
 
 
@@ -25,6 +26,13 @@ class LearnedLabelsPolicy:
 
     name: ClassVar[str] = "learned-labels"
     version: ClassVar[str] = "1"
+    traits: ClassVar[UpdatePolicyTraits] = UpdatePolicyTraits(
+        {
+            "nothing-distilled": "for some, raise `ipc` or policy.alpha",
+            "labels-diverged": "lower policy.label_lr",
+            "no-teachers": "or have labels start at the classes (policy.start=class)",
+        }
+    )
 
     class Options(ShareOptions):
         label_lr: float = Field(

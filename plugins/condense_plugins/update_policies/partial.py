@@ -9,6 +9,7 @@ from torch import Tensor
 
 from condense import hookimpl
 from condense.interfaces import Selection, UpdatePolicy
+from condense.traits import UpdatePolicyTraits
 from condense_plugins.update_policies._share import ShareOptions, easier_share
 
 
@@ -17,6 +18,9 @@ class PartialPolicy:
 
     name: ClassVar[str] = "partial"
     version: ClassVar[str] = "1"
+    traits: ClassVar[UpdatePolicyTraits] = UpdatePolicyTraits(
+        {"nothing-distilled": "for some, raise `ipc` or policy.alpha"}
+    )
 
     class Options(ShareOptions):
         """The share, and nothing else."""

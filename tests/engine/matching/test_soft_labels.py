@@ -149,13 +149,14 @@ class Teacher:
         return self.logits
 
 
-def start(plan, matcher, data, context):
+def start(plan, matcher, data, context, *advice):
     indices = torch.stack([data.class_indices(c)[0] for c in (2, 5, 5)])
     roles = torch.tensor([0, 1, 0], dtype=torch.uint8)
     synthetic = SyntheticSet(
         torch.zeros(3, 1, 8, 8), data.labels[indices], roles, indices, torch.tensor(0.1)
     )
-    return starting_logits(plan, synthetic, matcher, data, context, torch.Generator())
+    rng = torch.Generator()
+    return starting_logits(plan, synthetic, matcher, data, context, rng, *advice)
 
 
 def test_start_at_the_class(digits, context):
@@ -178,8 +179,8 @@ def test_start_at_what_the_teachers_say(digits, context):
 
 
 def test_a_matcher_without_teachers_is_refused_with_the_way_out(digits, context):
-    with pytest.raises(OptionError, match=r"matcher 'told' has no teachers.*policy\.start=class"):
-        start(LabelPlan(1.0), Told([]), digits, context)
+    with pytest.raises(OptionError, match=r"'told' has no teachers.*another.*; start afresh$"):
+        start(LabelPlan(1.0), Told([]), digits, context, "; start afresh")
 
 
 @pytest.mark.parametrize(

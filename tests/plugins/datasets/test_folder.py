@@ -58,6 +58,8 @@ def test_classes_and_files_come_in_the_order_of_their_names(root):
     assert data.flip
     assert data.test is not None
     assert data.test.inputs[:, 0, 0, 0].tolist() == [201, 200]
+    assert data.items == tuple(f"train/{c}/{k}.png" for c in ("ant", "cat") for k in range(3))
+    assert data.test.items == ("test/ant/0.png", "test/cat/0.png")
     assert sum(done) == 8
     assert load(root).fingerprint == data.fingerprint
 

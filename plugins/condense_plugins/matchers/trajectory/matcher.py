@@ -45,7 +45,13 @@ class TrajectoryMatcher:
     name: ClassVar[str] = "trajectory"
     version: ClassVar[str] = "1"
     # a loss of 1: the student came no nearer to the expert
-    traits: ClassVar[MatcherTraits] = MatcherTraits(relative_loss=True)
+    traits: ClassVar[MatcherTraits] = MatcherTraits(
+        relative_loss=True,
+        advice={
+            "no-finite-loss": "lower matcher.image_lr, matcher.step_size_lr or matcher.step_size",
+            "samples-diverged": "lower matcher.image_lr",
+        },
+    )
     Options: ClassVar[type[TrajectoryOptions]] = TrajectoryOptions
     toy_options: ClassVar[dict[str, Any]] = {
         "experts": 2,
