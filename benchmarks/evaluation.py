@@ -36,6 +36,7 @@ from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.interfaces import Role, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec
 
+ACCURACY_EPOCHS = 60
 SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
 BATCH = 128
 
@@ -161,7 +162,7 @@ def accuracy_rows(context: EngineContext, seeds: int, width: int) -> list[dict[s
     batcher = Batcher(half_distilled(data.subset(torch.arange(0, len(data), 4))), context.device)
     combined = context.augmentation(AugmentationSpec.of("combined"))
     precision = "bf16" if context.device.type == "cuda" else "fp32"
-    schedule = schedule_of(len(batcher), 60, precision)
+    schedule = schedule_of(len(batcher), ACCURACY_EPOCHS, precision)
     rows = []
     for form in ("ours", "plain"):
         values = []

@@ -192,6 +192,11 @@ class Headline:
         name = f"headline-{a.preset}{part}-s{a.seed}-{self.arms.device.type}.json"
         return Path(a.out or HERE / "results" / name)
 
+    @cached_property
+    def surroundings(self) -> dict[str, Any]:
+        """Hardware, versions and commit, asked for once: git is slower than a tiny network."""
+        return environment(self.arms.device)
+
     def document(self) -> dict[str, Any]:
         """The results file's content."""
         a, request = self.arguments, self.arms.request(ARMS[0])
@@ -204,7 +209,7 @@ class Headline:
         seconds = dict(self.before.get("seconds", {}))
         for stage, spent in self.seconds.items():
             seconds[stage] = round(seconds.get(stage, 0.0) + spent, 2)
-        around = environment(self.arms.device)
+        around = self.surroundings
         command = shlex.join(["python", "benchmarks/headline.py", *a.argv])
         return {
             "benchmark": "headline",
