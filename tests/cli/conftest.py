@@ -18,15 +18,22 @@ from condense.recipe import Method, Preset
 from condense.results import Evaluation
 
 
+def unused(self: Any, *args: Any) -> None:
+    raise AssertionError("the command line must not call components")
+
+
 def component(kind_name: str, options: type[Options] = Options, **members: Any) -> type:
     def init(self: Any, given: Any) -> None:
         self.options = given
 
-    def unused(self: Any, *args: Any) -> None:
-        raise AssertionError("the command line must not call components")
-
-    methods = ("load", "build", "score", "select", "prepare", "step", "split", "draw", "apply")
-    body = {"name": kind_name, "Options": options, "__init__": init, "__doc__": f"{kind_name}."}
+    methods = ("load", "build", "score", "select", "split", "draw", "apply")
+    body = {
+        "name": kind_name,
+        "version": "1",
+        "Options": options,
+        "__init__": init,
+        "__doc__": f"{kind_name}.",
+    }
     body |= dict.fromkeys([*methods, "evaluate"], unused)
     return type(kind_name, (), body | members)
 
@@ -75,7 +82,7 @@ class FakePlugin:
 
     @hookimpl
     def condense_register_matchers(self, register):
-        register(component("match", MatcherOptions))
+        register(component("match", MatcherOptions, prepare=unused, step=unused))
 
     @hookimpl
     def condense_register_update_policies(self, register):
