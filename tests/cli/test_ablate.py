@@ -14,6 +14,7 @@ from condense.errors import CondenseError
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.studies.ablation.design import Cell
+from condense.traits import EvaluatorTraits
 
 VARY = ("--vary", "selector=random,window", "--vary", "policy=full,partial")
 
@@ -187,7 +188,11 @@ def test_on_a_terminal_the_table_stands_above_the_bars():
 
     cells = (Cell("base", {}, None, is_base=True), Cell("selector=random", {}, None))
     rows = (Row(cells[0], (0.25, 0.75)), Row(cells[1], (0.5, None)))
-    base = {"evaluator": SimpleNamespace(cls=SimpleNamespace(measure="coverage"))}
+    base = {
+        "evaluator": SimpleNamespace(
+            cls=SimpleNamespace(traits=EvaluatorTraits(measure="coverage"))
+        )
+    }
     so_far = Ablation(Study(base, (), cells, (0, 1), True), "digits", rows)
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     progress = TerminalProgress(console, delay=0.0)

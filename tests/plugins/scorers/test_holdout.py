@@ -274,7 +274,7 @@ def test_cost_by_hand(few, context, monkeypatch):
     cost = holdout_cost(few, context, options_of(repeats=3, epochs=5))
     assert cost.seconds == 3 * 5 * (2 * 1 + 4 * 2) * 0.5
     assert cost.disk == 3 * 6 * 24
-    assert scorer_of(repeats=3, epochs=5).cost(few, context) == cost
+    assert scorer_of(repeats=3, epochs=5).cost(few, len(few), context) == cost
 
 
 # on data
