@@ -236,7 +236,7 @@ def selector_case(title: str, **options: Any) -> None:
         scores = Scores(noise(24, top=9).float(), data.fingerprint, "toy")  # with ties
         component = tools.create("selector", title.split(",")[0], **options)
         return {
-            name: run_selector(component, data, scores, budget, generator(4)).indices
+            name: run_selector(component, data, scores, budget, tools.context, generator(4)).indices
             for name, budget in (("ipc", Budget(ipc=3)), ("fraction", Budget(fraction=0.3)))
         }
 
