@@ -12,8 +12,8 @@ from _common import environment
 from condense.engine.evaluation import EvaluationPlan, condensed_plan, random_plan
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
-from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.device import pick_device
+from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Store, digest
 from condense.interfaces import LabeledData, Progress
 from condense.options import parse_assignment
@@ -163,7 +163,7 @@ class Arms:
         p = self.pipeline(arm)
         evaluator = p.recipe["evaluator"]
         single = replace(evaluator, options=evaluator.options.model_copy(update={"repeats": 1}))
-        seed = p.recipe.seed if repeat == 0 else rngs.fork_seed(p.recipe.seed, "network", repeat)
+        seed = p.recipe.seed if repeat == 0 else Seed(p.recipe.seed).fork("network", repeat).value
         stages = {**p.recipe.stages, "evaluator": single}
         alone = self._pipeline(replace(p.recipe, seed=seed, stages=stages), self.data)
         drawn = Arm(arm, lambda _: trial.arm.draw(repeat), trial.arm.size)

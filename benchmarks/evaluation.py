@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from condense.api import bind
 from condense.data import LabeledData
 from condense.engine.context import EngineContext
-from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.loop import Training, predict, train
@@ -124,7 +124,7 @@ def rows_of(
 
     def fresh() -> nn.Module:
         spec = NetworkSpec.of("resnet18", width=width)
-        return context.network(spec, data.geometry, rngs.generator(0))
+        return context.network(spec, data.geometry, Seed(0).generator())
 
     def ours(precision: str, at_once: int) -> Any:
         schedule = schedule_of(samples, epochs, precision)
@@ -168,7 +168,7 @@ def accuracy_rows(context: EngineContext, seeds: int, width: int) -> list[dict[s
         values = []
         for seed in range(seeds):
             spec = NetworkSpec.of("resnet18", width=width)
-            network = context.network(spec, data.geometry, rngs.generator(seed))
+            network = context.network(spec, data.geometry, Seed(seed).generator())
             if form == "ours":
                 rng = torch.Generator(context.device).manual_seed(seed)
                 train(network, batcher, schedule, combined, rng)

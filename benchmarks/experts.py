@@ -22,8 +22,8 @@ from torch.nn import functional as F
 
 from condense.data import LabeledData
 from condense.engine.context import EngineContext
-from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.precision import Precision
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.loop import train
@@ -92,7 +92,7 @@ def rows_of(
     spec = GEOMETRIES[geometry][1]
 
     def fresh() -> nn.Module:
-        return context.network(spec, data.geometry, rngs.generator(0))
+        return context.network(spec, data.geometry, Seed(0).generator())
 
     precisions = ("fp32", "tf32", "bf16") if device.type == "cuda" else ("fp32",)
     inputs, labels = Batcher(TrainingSet.of(data), device).batch(torch.arange(samples))
@@ -105,7 +105,7 @@ def rows_of(
 
         def call() -> Tensor:
             """So many experts side by side; the trajectory of the last."""
-            experts = (expert_training(data, context, options, 0, k) for k in range(at_once))
+            experts = (expert_training(data, context, options, Seed(0), k) for k in range(at_once))
             *_, last = (trajectory_of(done) for _, done in train_concurrently(experts, at_once))
             return last
 

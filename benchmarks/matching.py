@@ -37,8 +37,8 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from condense.engine.context import EngineContext
-from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.malloc import retain_freed_memory
+from condense.engine.runtime.rng import Seed
 from condense.interfaces import Role, SyntheticSet
 from condense_plugins.matchers.trajectory.gradient import (
     EagerSteps,
@@ -105,7 +105,7 @@ class Case:
         start = self.matcher("auto").start_vector(self.data, context)
         self.expert = torch.stack([start, start + 0.02 * torch.randn(len(start), generator=rng)])
         used = self.bound("auto", "fp32")
-        self.rollout = used._draw(self.synthetic, rngs.generator(1))
+        self.rollout = used._draw(self.synthetic, Seed(1).generator())
         self.eager = EagerSteps(
             used._student, used._augmentation, self.synthetic.inputs, self.synthetic.labels
         )  # type: ignore[arg-type]
@@ -124,7 +124,7 @@ class Case:
 
     def bound(self, form: str, precision: str) -> TrajectoryMatcher:
         matcher = self.matcher(form, precision)
-        matcher.use([self.expert], self.data, self.context, rngs.generator(0))
+        matcher.use([self.expert], self.data, self.context, Seed(0).generator())
         return matcher
 
     def way(self, form: str, precision: str) -> Callable[[], Tensor]:
@@ -133,7 +133,7 @@ class Case:
 
         def call() -> Tensor:
             with retain_freed_memory():
-                return matcher.step(self.synthetic, rngs.generator(1)).grad_inputs
+                return matcher.step(self.synthetic, Seed(1).generator()).grad_inputs
 
         return call
 

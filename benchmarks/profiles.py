@@ -24,8 +24,8 @@ from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
 from condense.engine.context import EngineContext
-from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.malloc import retain_freed_memory
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import channels_last
 from condense.options import NetworkSpec
 from condense_plugins.matchers.trajectory.tangent import TangentSteps
@@ -51,7 +51,7 @@ def training(
 ) -> Callable[[], object]:
     """One SGD step of a network."""
     shape = GEOMETRIES[geometry][0]
-    network = context.network(spec, shape, rngs.generator(0)).train()
+    network = context.network(spec, shape, Seed(0).generator()).train()
     layout = channels_last if way == "now" else torch.Tensor.contiguous
     if way == "now":
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

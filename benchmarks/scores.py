@@ -29,7 +29,7 @@ from torch import Tensor
 
 from condense.api import bind
 from condense.engine.context import EngineContext
-from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.dynamics import DynamicsOptions
 from condense.engine.training.ranking import end_overlap, rank_correlation, split_half
 from condense.interfaces import LabeledData
@@ -52,10 +52,12 @@ class Scored:
         scorer = cls(cls.Options(**chosen, **options))
         wall, cpu = time.perf_counter(), time.process_time()
         self.name = name
-        self.scores = scorer.score(data, context, rngs.generator(0, "scorer"))
+        self.scores = scorer.score(data, context, Seed(0).fork("scorer").generator())
         self.seconds = time.perf_counter() - wall
         self.cpu_seconds = time.process_time() - cpu
-        self.replicates: Tensor = scorer.replicates(data, context, rngs.generator(0, "scorer"))
+        self.replicates: Tensor = scorer.replicates(
+            data, context, Seed(0).fork("scorer").generator()
+        )
 
     def curve(self) -> dict[str, float]:
         """Raw split-half ρ against the number of networks or repeats."""

@@ -22,10 +22,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from condense.engine.context import EngineContext
-from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
-from condense.engine.training.dynamics import DynamicsOptions, dynamics_schedule, run_dynamics
+from condense.engine.training.dynamics import DynamicsOptions, run_dynamics
 from condense.engine.training.loop import Schedule, batches_per_epoch, train
+from condense.engine.training.sgd import SgdOptions, part_of
 from condense.interfaces import Augmentation, TrainingSet
 from condense.options import NetworkSpec
 
@@ -67,21 +68,24 @@ def rows_of(
     device, data = context.device, made_up(geometry, samples)
     spec = NetworkSpec.of("convnet", width=32)
     options = DynamicsOptions(networks=1, epochs=epochs, network=spec)  # type: ignore[call-arg]
-    schedule = dynamics_schedule(data, options, device)
+    schedule = part_of(SgdOptions, options).schedule(len(data), device)
     augmentation = context.augmentation(options.augmentation)
     batcher = Batcher(TrainingSet.of(data), device)
     seeds = itertools.count()  # a new seed each time: nothing is found in the store
 
     def training() -> None:
-        network = context.network(spec, data.geometry, rngs.generator(0))
+        network = context.network(spec, data.geometry, Seed(0).generator())
         rng = torch.Generator(device).manual_seed(0)
         train(network, batcher, schedule, augmentation, rng)
 
     ways = {
         "training": training,
-        "dynamics": lambda: run_dynamics(data, context, rngs.generator(next(seeds)), options),
+        "dynamics": lambda: run_dynamics(data, context, Seed(next(seeds)).generator(), options),
         "plain": lambda: plain(
-            context.network(spec, data.geometry, rngs.generator(0)), batcher, schedule, augmentation
+            context.network(spec, data.geometry, Seed(0).generator()),
+            batcher,
+            schedule,
+            augmentation,
         ),
     }
     seconds = in_turns(ways, repeats, device)

@@ -131,7 +131,6 @@ class Dynamics:
         eval_error_norm: float32 [K, N], ‖softmax − onehot‖₂ in eval mode after
             ``eval_epoch`` epochs.
         eval_epoch: number of epochs trained before that evaluation pass.
-        seconds: spent on the pass.
         eval_correct: bool [K, E, N], right in eval mode at the end of each epoch, or None where
             it was not asked for.
     """
@@ -142,7 +141,6 @@ class Dynamics:
     correct: Tensor
     eval_error_norm: Tensor
     eval_epoch: int
-    seconds: float = 0.0
     eval_correct: Tensor | None = None
 
 

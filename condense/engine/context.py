@@ -8,9 +8,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from condense.components import resolve_spec
-from condense.engine.feature_space.network import FeatureOptions, penultimate, trained_network
-from condense.engine.runtime import rng as rngs
-from condense.engine.training.batches import Batcher
+from condense.engine.feature_space.features import run_features
+from condense.engine.runtime.rng import global_seed
 from condense.engine.training.dynamics import run_dynamics
 from condense.errors import BrokenPlugin
 from condense.interfaces import (
@@ -20,7 +19,6 @@ from condense.interfaces import (
     Geometry,
     LabeledData,
     Progress,
-    TrainingSet,
 )
 from condense.options import AugmentationSpec, ComponentSpec, NetworkSpec, Options
 from condense.plugin.host import Host
@@ -45,7 +43,7 @@ class EngineContext:
     def network(self, spec: NetworkSpec, geometry: Geometry, rng: Generator) -> nn.Module:
         """A freshly initialised network on the device; ``rng`` gives only its seed."""
         component = resolve_spec(self.host, spec).create()
-        with rngs.global_seed(rng.initial_seed()):
+        with global_seed(rng.initial_seed()):
             network = component.build(geometry)
         if not isinstance(network, nn.Module):
             raise BrokenPlugin(
@@ -71,14 +69,9 @@ class EngineContext:
         return run_dynamics(data, self, rng, options, epoch_eval=epoch_eval)
 
     def features(self, data: LabeledData, rng: Generator, options: Options | None = None) -> Tensor:
-        """Penultimate features of a network trained on ``data``; feature data as they are."""
-        if not data.geometry.is_image:
-            return data.inputs
-        training = TrainingSet.of(data)
-        chosen = FeatureOptions(feature_seed=rng.initial_seed()) if options is None else options
-        assert isinstance(chosen, FeatureOptions)
-        trained = trained_network(training, training, self, chosen)
-        return penultimate(trained.network, Batcher(training, self.device))
+        """Features float32 [N, D]; see
+        :func:`~condense.engine.feature_space.features.run_features`."""
+        return run_features(data, self, rng, options)
 
     def identity(self, spec: ComponentSpec) -> dict[str, Any]:
         """Component, version and every option of ``spec``, for cache keys."""

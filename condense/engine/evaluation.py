@@ -13,7 +13,7 @@ from condense.components import resolve_spec
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.checked import run_evaluator
 from condense.engine.pipeline import Pipeline
-from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Payload
 from condense.interfaces import Evaluation, Evaluator, TrainingSet
 from condense.options import AugmentationSpec
@@ -46,7 +46,7 @@ class EvaluationPlan:
             "content": dict(self.content),
             "size": self.arm.size,
             "test": pipeline.test_split().fingerprint,
-            "seed": rngs.fork_seed(pipeline.recipe.seed, "evaluator"),
+            "seed": Seed(pipeline.recipe.seed).fork("evaluator").value,
         }
         if _needs_training(pipeline):
             shared |= {"training": pipeline.data.fingerprint}
@@ -77,7 +77,7 @@ def random_plan(pipeline: Pipeline) -> EvaluationPlan:
         {
             "random_subset_of": pipeline.data.fingerprint,
             "counts": list(counts),
-            "seed": rngs.fork_seed(pipeline.recipe.seed, "baseline"),
+            "seed": Seed(pipeline.recipe.seed).fork("baseline").value,
         },
         baseline_augmentations(pipeline),
     )
@@ -120,7 +120,7 @@ def baseline_augmentations(pipeline: Pipeline) -> list[Resolved]:
 
 def random_subset(pipeline: Pipeline, counts: Sequence[int], repeat: int) -> TrainingSet:
     """The random subset of one repeat, ``counts[c]`` samples of class c."""
-    rng = rngs.fork(pipeline.rng("baseline"), RANDOM, repeat)
+    rng = Seed.of(pipeline.rng("baseline")).fork(RANDOM, repeat).generator()
     chosen = []
     for label, count in enumerate(counts):
         members = pipeline.data.class_indices(label)

@@ -28,10 +28,10 @@ from condense.engine.matching.divergence import divergence_notes
 from condense.engine.matching.loop import match
 from condense.engine.matching.soft_labels import has_soft_label, starting_logits
 from condense.engine.matching.state import named_snapshots, snapshots_among
-from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.exhaustion import is_out_of_memory
 from condense.engine.runtime.guard import contents, guarded
 from condense.engine.runtime.precision import key_options
+from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Payload, Store
 from condense.engine.training.batches import initial_set
 from condense.errors import CapacityError, DataError
@@ -110,7 +110,7 @@ class Pipeline:
 
     def rng(self, stage: str) -> torch.Generator:
         """The CPU generator of ``stage``; independent of which component serves it."""
-        return rngs.generator(self.seed(stage), stage)
+        return Seed(self.seed(stage)).fork(stage).generator()
 
     def seed(self, stage: str) -> int:
         """The seed that ``stage`` is forked from."""
@@ -122,7 +122,7 @@ class Pipeline:
         """Everything the scores depend on; ``fingerprint`` of other data than its own."""
         return self.component_key("scorer") | {
             "data": fingerprint or self.data.fingerprint,
-            "seed": rngs.fork_seed(self.seed("scorer"), "scorer"),
+            "seed": Seed(self.seed("scorer")).fork("scorer").value,
         }
 
     @cached_property
@@ -167,7 +167,7 @@ class Pipeline:
             "data": self.data.fingerprint,
             "scores": _scores_digest(self.scores) if self.needs_scores else None,
             "budget": [budget.ipc, budget.fraction],
-            "seed": rngs.fork_seed(self.recipe.seed, "selector"),
+            "seed": Seed(self.recipe.seed).fork("selector").value,
         }
 
     @cached_property
@@ -244,11 +244,13 @@ class Pipeline:
             "data": self.data.fingerprint,
             "indices": content_digest(self.initial.source_index),
             "role": content_digest(self.initial.role),
-            "seed": rngs.fork_seed(self.recipe.seed, "matcher"),
+            "seed": Seed(self.recipe.seed).fork("matcher").value,
         }
         key |= {"labels": asdict(self.label_plan)} if self.label_plan is not None else {}
         apart = self.shared_seed != self.recipe.seed  # else it follows from the seed above
-        return key | ({"prepare": rngs.fork_seed(self.seed("prepare"), "prepare")} if apart else {})
+        return key | (
+            {"prepare": Seed(self.seed("prepare")).fork("prepare").value} if apart else {}
+        )
 
     @cached_property
     def condensed(self) -> CondensedDataset:

@@ -22,7 +22,8 @@ from condense.engine.documents import (
     StageSeconds,
 )
 from condense.engine.evaluation import baseline_plans, condensed_plan, evaluate
-from condense.engine.feature_space.network import FeatureOptions, by_difficulty, halves_of_test
+from condense.engine.feature_space.difficulty import by_difficulty, halves_of_test
+from condense.engine.feature_space.network import FeatureOptions
 from condense.engine.pipeline import Pipeline, StageTime, component_key
 from condense.engine.rebind import rebind
 from condense.engine.runtime.files import check_writable, default_path

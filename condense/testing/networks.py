@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from condense.data import Geometry
-from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.rng import global_seed
 from condense.errors import CondenseError
 from condense.options import Options
 from condense.plugin.host import Host
@@ -29,7 +29,7 @@ GEOMETRIES = (
 
 def build(subject: Subject, geometry: Geometry, seed: int = 0) -> nn.Module:
     """A network as the engine makes it: under a seeded global generator, restored afterwards."""
-    with rngs.global_seed(seed):
+    with global_seed(seed):
         module: nn.Module = subject.create().build(geometry)
     subject.require(
         isinstance(module, nn.Module),

@@ -79,11 +79,11 @@ def test_the_table_has_the_figures_of_the_json(printed, call, runs, place):
 
 
 def test_a_second_call_trains_nothing_and_writes_the_same_bytes(printed, call, runs, place):
-    entries = sorted((place / "store" / "features").glob("*/entry.json"))
+    entries = sorted((place / "store" / "coverage").glob("*/entry.json"))
     assert len(entries) == 1
     before = {p.name: p.read_bytes() for p in (place / "out").iterdir()}
     call("coverage", *runs, *OPTIONS, "--out", place / "out")
-    assert sorted((place / "store" / "features").glob("*/entry.json")) == entries
+    assert sorted((place / "store" / "coverage").glob("*/entry.json")) == entries
     assert {p.name: p.read_bytes() for p in (place / "out").iterdir()} == before
 
 

@@ -5,9 +5,9 @@ import torch
 
 from condense.data import TrainingSet
 from condense.engine.context import EngineContext
-from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.precision import numeric_precision
 from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Store
 from condense.engine.training.batches import Batcher, network_inputs
 from condense.engine.training.concurrent import train_concurrently
@@ -42,8 +42,8 @@ def gpu(host, tmp_path):
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_a_captured_step_is_an_sgd_step(gpu, digits, momentum):
-    network = gpu.network(NETWORK, digits.geometry, rngs.generator(0))
-    twin = gpu.network(NETWORK, digits.geometry, rngs.generator(0))
+    network = gpu.network(NETWORK, digits.geometry, Seed(0).generator())
+    twin = gpu.network(NETWORK, digits.geometry, Seed(0).generator())
     batcher = Batcher(TrainingSet.of(digits.without_test()), gpu.device)
     none = gpu.augmentation(AugmentationSpec.of("none"))
     with numeric_precision("fp32", gpu.device):
@@ -62,10 +62,10 @@ def test_a_captured_step_is_an_sgd_step(gpu, digits, momentum):
 
 
 def test_training_on_the_gpu_learns_digits(gpu, digits):
-    network = gpu.network(NETWORK, digits.geometry, rngs.generator(0))
+    network = gpu.network(NETWORK, digits.geometry, Seed(0).generator())
     batcher = Batcher(TrainingSet.of(digits.without_test()), gpu.device)
     combined = gpu.augmentation(AugmentationSpec.of("combined"))
-    rng = rngs.generator(1, device="cuda")
+    rng = Seed(1).generator("cuda")
     train(network, batcher, Schedule(200, 64, 0.1, 0.9, 5e-4, 0.01, "bf16"), combined, rng)
     test = Batcher(TrainingSet.of(digits.test), gpu.device)
     right = predict(network, test, precision="bf16").argmax(1) == test.labels
@@ -80,11 +80,11 @@ class _Waits(torch.nn.Module):
 
 
 def test_a_network_that_waits_for_the_device_is_trained_uncaptured(gpu, digits):
-    network = gpu.network(NETWORK, digits.geometry, rngs.generator(0))
+    network = gpu.network(NETWORK, digits.geometry, Seed(0).generator())
     network = torch.nn.Sequential(_Waits(), network)
     batcher = Batcher(TrainingSet.of(digits.without_test()), gpu.device)
     none = gpu.augmentation(AugmentationSpec.of("none"))
-    rng, schedule = rngs.generator(1, device="cuda"), Schedule(100, 64, 0.1, 0.9)
+    rng, schedule = Seed(1).generator("cuda"), Schedule(100, 64, 0.1, 0.9)
     with pytest.warns(RuntimeWarning, match="could not be recorded"):
         train(network, batcher, schedule, none, rng)
     right = predict(network, batcher).argmax(1) == batcher.labels
@@ -97,8 +97,8 @@ def test_trainings_side_by_side_are_those_one_by_one(gpu, digits, at_once):
     simple = gpu.augmentation(AugmentationSpec.of("simple"))
 
     def training(number):
-        network = gpu.network(NETWORK, digits.geometry, rngs.generator(number))
-        rng = rngs.generator(number, "batches", device="cuda")
+        network = gpu.network(NETWORK, digits.geometry, Seed(number).generator())
+        rng = Seed(number).fork("batches").generator("cuda")
         return Training(network, batcher, Schedule(300, 64, 0.05), simple, rng)
 
     together = dict(train_concurrently((training(k) for k in range(6)), at_once))
@@ -115,12 +115,12 @@ def test_trainings_side_by_side_are_those_one_by_one(gpu, digits, at_once):
 @pytest.mark.parametrize("short", [False, True])
 @pytest.mark.parametrize("way", ["autograd", "tangent rules", "compiled"])
 def test_captured_meta_gradient_is_the_unrolled_one(gpu, digits, short, way, soft):
-    rng = rngs.generator(2)
+    rng = Seed(2).generator()
     chosen = torch.arange(40)
     inputs = network_inputs(digits, chosen).cuda()
     labels = digits.labels[chosen].cuda()
     dsa = gpu.augmentation(AugmentationSpec.of("dsa", per="batch"))
-    network = gpu.network(NETWORK, digits.geometry, rngs.generator(0))
+    network = gpu.network(NETWORK, digits.geometry, Seed(0).generator())
     classes = digits.geometry.classes
     logits = torch.randn(40, classes, generator=rng).cuda() if soft else None
     steps = EagerSteps(Student(network), dsa, inputs, labels, logits)

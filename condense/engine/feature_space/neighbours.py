@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.rng import Seed
 from condense.errors import DataError
 
 CANDIDATES = 3  # nearest ones whose distance is worked out exactly
@@ -71,7 +71,7 @@ def own_distances(samples: Tensor, limit: int, seed: int = 0) -> Tensor:
     """
     if len(samples) < 2:
         raise DataError(f"a radius needs at least 2 training samples, there are {len(samples)}")
-    rng = rngs.generator(seed, "neighbours")
+    rng = Seed(seed).fork("neighbours").generator()
     asked = torch.randperm(len(samples), generator=rng)[:limit]
     return _nearest(samples[asked], samples, skip_self=asked)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from condense.data import LabeledData
-from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.rng import Seed
 from condense.errors import DataError, OptionError
 
 
@@ -18,7 +18,7 @@ def validation_part(data: LabeledData, share: float, seed: int) -> LabeledData:
     Raises:
         OptionError, DataError: as :func:`hold_out` does.
     """
-    return hold_out(data, share, rngs.generator(seed, "validation"))
+    return hold_out(data, share, Seed(seed).fork("validation").generator())
 
 
 def hold_out(data: LabeledData, share: float, rng: Generator) -> LabeledData:

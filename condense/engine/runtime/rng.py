@@ -1,33 +1,37 @@
-"""Randomness as an argument: generators forked by stage name from one seed."""
+"""Randomness as an argument: streams forked by stage name from one seed."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Generator
 
 
-def fork_seed(seed: int, *path: str | int) -> int:
-    """A 63-bit seed for ``path`` (stage, part, repeat …) under ``seed``; equal in, equal out."""
-    digest = hashlib.sha256(repr((seed, *path)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
-def generator(seed: int, *path: str | int, device: torch.device | str = "cpu") -> Generator:
-    """A generator on ``device`` seeded by :func:`fork_seed`."""
-    return Generator(device).manual_seed(fork_seed(seed, *path) if path else seed)
-
-
-def fork(rng: Generator, *path: str | int, device: torch.device | str = "cpu") -> Generator:
-    """A generator derived from the *seed* of ``rng``, not from its state.
-
-    Drawing from ``rng`` before or after makes no difference, so parts of a stage can be cached,
-    resumed or run in any order.
+@dataclass(frozen=True)
+class Seed:
+    """Where streams of random numbers start. Nothing is drawn from it itself, so that the parts of
+    a stage can be cached, resumed or run in any order.
     """
-    return generator(rng.initial_seed(), *path, device=device)
+
+    value: int
+
+    @staticmethod
+    def of(rng: Generator) -> Seed:
+        """The seed of ``rng``, whatever has been drawn from it."""
+        return Seed(rng.initial_seed())
+
+    def fork(self, *path: str | int) -> Seed:
+        """The 63-bit seed of ``path`` (stage, part, repeat …) under this one."""
+        digest = hashlib.sha256(repr((self.value, *path)).encode()).digest()
+        return Seed(int.from_bytes(digest[:8], "big") >> 1)
+
+    def generator(self, device: torch.device | str = "cpu") -> Generator:
+        """A stream to draw from, on ``device``."""
+        return Generator(device).manual_seed(self.value)
 
 
 @contextlib.contextmanager

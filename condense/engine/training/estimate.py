@@ -13,6 +13,7 @@ from condense.engine.runtime.malloc import retain_freed_memory
 from condense.engine.training.batches import Batcher
 from condense.engine.training.loop import train
 from condense.engine.training.schedule import Schedule
+from condense.engine.training.sgd import SgdOptions
 from condense.interfaces import Augmentation, Context, LabeledData, TrainingSet
 from condense.options import NetworkSpec
 
@@ -52,6 +53,13 @@ def training_seconds(
     recording = seconds(TIMED_STEPS)
     step = max(seconds(TIMED_STEPS + TIMED_ON_GPU) - recording, 0.0) / TIMED_ON_GPU
     return recording + step * schedule.steps
+
+
+def sgd_seconds(data: LabeledData, context: Context, options: SgdOptions) -> float:
+    """Estimated seconds of one network trained on ``data`` by ``options``."""
+    schedule = options.schedule(len(data), context.device)
+    augmentation = context.augmentation(options.augmentation)
+    return training_seconds(data, context, options.network, augmentation, schedule)
 
 
 def time_call(call: Callable[[], object], device: torch.device, repeats: int = 3) -> float:

@@ -33,7 +33,7 @@ class TrainingCallback(Protocol):
         """``logits`` [B, C] of the samples at ``indices`` [B], before the step they led to."""
 
     def on_epoch(self, done: int) -> None:
-        """``done`` epochs are complete."""
+        """``done`` whole epochs are complete; a part of one at the end is no epoch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +73,8 @@ class Training:
         for epoch, batches in enumerate(order):
             step.set_lr(self.schedule.lr_at(epoch, epochs))
             for indices, draws in batches:
+                if left == 0:  # in the middle of an epoch
+                    return
                 logits = step(indices, draws)
                 if self.callback is not None:
                     self.callback.on_batch(indices, logits)
@@ -80,8 +82,6 @@ class Training:
                     self.task.advance()
                 left -= 1
                 yield
-                if left == 0:
-                    break
             if self.callback is not None:
                 self.callback.on_epoch(epoch + 1)
             if left == 0:

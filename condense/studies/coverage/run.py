@@ -19,8 +19,8 @@ from torch import Tensor
 from condense.components import resolve_options
 from condense.data import TrainingSet
 from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.feature_space.difficulty import Halves, halves_of_test
 from condense.engine.feature_space.neighbours import area_under, coverage
-from condense.engine.feature_space.network import Halves, halves_of_test
 from condense.engine.feature_space.radius import (
     CoverageOptions,
     CoverageReference,

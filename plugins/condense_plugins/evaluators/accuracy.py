@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 from condense import hookimpl
-from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.precision import PrecisionOption, auto_means, precision_of
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.estimate import training_seconds
@@ -116,13 +116,13 @@ class AccuracyEvaluator:
 
             def trainings() -> Iterator[Training]:
                 for repeat in range(o.repeats):
-                    init = rngs.fork(rng, "init", repeat)
+                    init = Seed.of(rng).fork("init", repeat).generator()
                     yield Training(
                         context.network(o.network, test.geometry, init),
                         Batcher(arm.draw(repeat), context.device),
                         schedule,
                         augmentation,
-                        rngs.fork(rng, "batches", repeat, device=context.device),
+                        Seed.of(rng).fork("batches", repeat).generator(context.device),
                         task=task,
                     )
 

@@ -21,15 +21,16 @@ import torch
 from pydantic import Field, field_validator
 from torch import Generator, Tensor
 
-from condense.engine.runtime import rng as rngs
-from condense.engine.runtime.precision import key_options
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import cached_trainings, missing_from
-from condense.engine.training.dynamics import DynamicsOptions, dynamics_schedule
+from condense.engine.training.dynamics import DynamicsOptions
 from condense.engine.training.estimate import training_seconds
 from condense.engine.training.loop import Training, predict
+from condense.engine.training.passes import sgd_training
 from condense.engine.training.ranking import rank_correlation
 from condense.engine.training.schedule import batches_per_epoch
+from condense.engine.training.sgd import SgdOptions, part_of
 from condense.errors import DataError
 from condense.interfaces import Context, Cost, LabeledData, Task, TrainingSet
 
@@ -148,7 +149,7 @@ def holdout_repeats(
     """float32 [N] of each repeat in turn: 1 − accuracy when left out, averaged over ratios."""
     if len(data) < 2:
         raise DataError(f"the holdout estimator needs at least 2 samples, {data.name} has 1")
-    seed = rngs.fork_seed(rng.initial_seed(), "holdout")
+    seed = Seed.of(rng).fork("holdout")
     for repeat in range(options.repeats):
         subsets = [s for r in options.ratios for s in subsets_of(len(data), r, repeat, seed)]
         keys = [subset_key(data, context, options, seed, subset) for subset in subsets]
@@ -189,9 +190,9 @@ def blocks_of(samples: int, ratio: float) -> list[tuple[int, int]]:
     return [(block * size, size) for block in range(-(-samples // size))]
 
 
-def subsets_of(samples: int, ratio: float, repeat: int, seed: int) -> list[Subset]:
+def subsets_of(samples: int, ratio: float, repeat: int, seed: Seed) -> list[Subset]:
     """The trainings of one repeat at one ratio; independent of every other's."""
-    rng = rngs.generator(seed, "subsets", repr(ratio), repeat)
+    rng = seed.fork("subsets", repr(ratio), repeat).generator()
     circle = torch.randperm(samples, generator=rng)
     return [
         Subset(ratio, repeat, block, circle[(start + torch.arange(size)) % samples].sort().values)
@@ -200,18 +201,14 @@ def subsets_of(samples: int, ratio: float, repeat: int, seed: int) -> list[Subse
 
 
 def subset_key(
-    data: LabeledData, context: Context, options: HoldoutOptions, seed: int, subset: Subset
+    data: LabeledData, context: Context, options: HoldoutOptions, seed: Seed, subset: Subset
 ) -> dict[str, Any]:
     """Cache key of one training; neither the budget nor the other ratios are part of it."""
-    shared = {"epochs", "batch_size", "lr", "momentum", "weight_decay", "precision"}
-    return {
+    return part_of(SgdOptions, options).key(context) | {
         "component": "holdout",
         "version": VERSION,
-        "options": {k: v for k, v in key_options(options, context.device).items() if k in shared},
-        "network": context.identity(options.network),
-        "augmentation": context.identity(options.augmentation),
         "data": data.fingerprint,
-        "seed": seed,
+        "seed": seed.value,
         "subset": [subset.ratio, subset.repeat, subset.block],
     }
 
@@ -219,7 +216,7 @@ def subset_key(
 def _training(
     data: LabeledData,
     context: Context,
-    seed: int,
+    seed: Seed,
     options: HoldoutOptions,
     subsets: Sequence[Subset],
     task: Task,
@@ -228,17 +225,9 @@ def _training(
     """The training that does not see what subset ``number`` leaves out."""
     subset = subsets[number]
     seen = torch.ones(len(data), dtype=torch.bool).index_fill_(0, subset.left_out, False)
-    part = data.subset(seen.nonzero().flatten())
+    part = TrainingSet.of(data.subset(seen.nonzero().flatten()))
     place = (repr(subset.ratio), subset.repeat, subset.block)
-    device = context.device
-    return Training(
-        context.network(options.network, data.geometry, rngs.generator(seed, "init", *place)),
-        Batcher(TrainingSet.of(part), device),
-        dynamics_schedule(part, options, device),
-        context.augmentation(options.augmentation),
-        rngs.generator(seed, "batches", *place, device=device),
-        task=task,
-    )
+    return sgd_training(part, context, part_of(SgdOptions, options), seed, *place, task=task)
 
 
 def _outcome(
@@ -270,7 +259,8 @@ def _mean_over_ratios(ratios: list[float], outcomes: list[Tensor]) -> Tensor:
 
 def holdout_cost(data: LabeledData, context: Context, options: HoldoutOptions) -> Cost:
     """Estimate of all repeats, as if nothing were stored and the ranking never stable."""
-    schedule = replace(dynamics_schedule(data, options, context.device), steps=1)
+    sgd = part_of(SgdOptions, options)
+    schedule = replace(sgd.schedule(len(data), context.device), steps=1)
     augmentation = context.augmentation(options.augmentation)
     step = training_seconds(data, context, options.network, augmentation, schedule)
     sizes = [size for r in options.ratios for _, size in blocks_of(len(data), r)]

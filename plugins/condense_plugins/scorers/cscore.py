@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from condense import hookimpl
-from condense.engine.training.dynamics import dynamics_cost, dynamics_options
+from condense.engine.training.dynamics import dynamics_cost
 from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
 from condense_plugins.scorers._holdout import (
     HoldoutOptions,
@@ -48,7 +48,7 @@ class CScorer:
         """Estimate of the training-dynamics pass it reads, or of all subset trainings."""
         if self.options.estimator == "holdout":
             return holdout_cost(data, context, self.options)
-        return dynamics_cost(data, context, dynamics_options(self.options))
+        return dynamics_cost(data, context, self.options)
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N] in 0–1, with the standard error over networks or repeats."""

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from condense import hookimpl
-from condense.engine.training.dynamics import DynamicsOptions, dynamics_cost, dynamics_options
+from condense.engine.training.dynamics import DynamicsOptions, dynamics_cost
 from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
 from condense_plugins.scorers._replicates import mean_scores
 
@@ -38,7 +38,7 @@ class ForgettingScorer:
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate of the training-dynamics pass it reads."""
         per_epoch = self.options.count == "epoch"
-        return dynamics_cost(data, context, dynamics_options(self.options), per_epoch)
+        return dynamics_cost(data, context, self.options, per_epoch)
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N]: events averaged over networks, with the standard error over networks."""

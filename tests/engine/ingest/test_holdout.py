@@ -9,7 +9,7 @@ import torch
 
 from condense.data import LabeledData, Normalization
 from condense.engine.ingest.holdout import hold_out, validation_part
-from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.rng import Seed
 from condense.errors import DataError, OptionError
 
 SIZES = (10, 25, 3)
@@ -47,7 +47,7 @@ def test_the_draw_is_the_generators(data):
 
 def test_a_seed_means_the_same_part_everywhere(data):
     part = validation_part(data, 0.3, 7)
-    same = hold_out(data, 0.3, rngs.generator(7, "validation"))
+    same = hold_out(data, 0.3, Seed(7).fork("validation").generator())
     assert part.fingerprint == same.fingerprint
     assert part.fingerprint != validation_part(data, 0.3, 8).fingerprint
     assert part.test is not None

@@ -14,6 +14,7 @@ from condense.engine.feature_space.network import FeatureOptions, network_key
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.precision import PrecisionOption, auto_means, key_options, precision_of
 from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Store
 from condense.engine.training.dynamics import DynamicsOptions, dynamics_key
 from condense.resolve import Request, resolve
@@ -51,8 +52,8 @@ def keys(host, tiny, tiny_images, tmp_path):
             "scores": p.scores_key(),
             "matcher": p.component_key("matcher"),
             "evaluation": random_plan(p).keys(p)[0],
-            "dynamics": dynamics_key(tiny_images, context, 0, DynamicsOptions(), 0),
-            "holdout": subset_key(tiny_images, context, HoldoutOptions(), 0, subset),
+            "dynamics": dynamics_key(tiny_images, context, Seed(0), DynamicsOptions(), 0),
+            "holdout": subset_key(tiny_images, context, HoldoutOptions(), Seed(0), subset),
             "features": network_key(whole, whole, context, FeatureOptions(), 0),
         }
 

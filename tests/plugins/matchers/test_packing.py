@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.concurrent import train_concurrently
 from condense.errors import CapacityError
 from condense.options import NetworkSpec
@@ -63,7 +64,7 @@ def test_estimates_are_what_is_stored(tiny_images, context):
     rng = torch.Generator().manual_seed(1)
     for dtype in ("fp32", "bf16"):
         options = SMALL.model_copy(update={"expert_dtype": dtype})
-        training = experts.expert_training(tiny_images, context, options, seed=1, index=0)
+        training = experts.expert_training(tiny_images, context, options, seed=Seed(1), index=0)
         list(train_concurrently([training]))
         trajectory = experts.trajectory_of(training)
         disk, memory = experts.trajectory_bytes(tiny_images, context, options, rng)

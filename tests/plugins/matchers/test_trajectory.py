@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from torch.nn.utils import parameters_to_vector
 
 from condense.engine.matching.loop import match
-from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, initial_set
 from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.loop import train
@@ -114,7 +114,7 @@ def batches_drawn(data, context, rng, batch_size, epochs):
 
 
 def one_expert(data, context, options, seed, index):
-    training = experts_module.expert_training(data, context, options, seed, index)
+    training = experts_module.expert_training(data, context, options, Seed(seed), index)
     list(train_concurrently([training]))
     return experts_module.trajectory_of(training)
 
@@ -125,12 +125,12 @@ def test_expert_is_what_plain_sgd_gives(momentum, tiny_images, context):
     got = one_expert(tiny_images, context, options, seed=3, index=1)
 
     network = context.network(
-        options.network, tiny_images.geometry, rngs.generator(3, "init", 1)
+        options.network, tiny_images.geometry, Seed(3).fork("init", 1).generator()
     ).train()
     parameters = list(network.parameters())
     mean, std = (torch.tensor(v) for v in vars(tiny_images.normalization).values())
     images = ((tiny_images.inputs.float() / 255 - mean) / std).permute(0, 3, 1, 2)
-    epochs = batches_drawn(tiny_images, context, rngs.generator(3, "batches", 1), 40, 4)
+    epochs = batches_drawn(tiny_images, context, Seed(3).fork("batches", 1).generator(), 40, 4)
     assert [len(b) for b in epochs[0]] == [40, 40, 10]
 
     expected = [vector(network)]
@@ -150,7 +150,7 @@ def test_expert_is_what_plain_sgd_gives(momentum, tiny_images, context):
 
 def test_trajectory_has_the_init_and_a_snapshot_per_epoch(tiny_images, context):
     got = one_expert(tiny_images, context, SMALL, seed=3, index=0)
-    init = context.network(SMALL.network, tiny_images.geometry, rngs.generator(3, "init", 0))
+    init = context.network(SMALL.network, tiny_images.geometry, Seed(3).fork("init", 0).generator())
     assert len(got) == SMALL.last_epoch + 1 == 5  # starts 0 … 2, targets two later
     assert torch.equal(got[0], vector(init))
     moves = got.diff(dim=0).norm(dim=1)  # equal snapshots would be aliases of one tensor
@@ -190,7 +190,7 @@ def test_experts_differ_and_more_of_them_reuse_the_first(tiny_images, context, m
 )
 def test_what_changes_an_expert_changes_its_key(change, tiny_images, context):
     def key(options, data=tiny_images, seed=0):
-        return experts_module.expert_key(data, context, options, seed, 0)
+        return experts_module.expert_key(data, context, options, Seed(seed), 0)
 
     assert key(SMALL.model_copy(update=change)) != key(SMALL)
     assert key(SMALL, seed=1) != key(SMALL)

@@ -9,10 +9,10 @@ import torch
 
 from condense.data import LabeledData, TrainingSet
 from condense.engine.checked import run_scorer
-from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
-from condense.engine.training.dynamics import dynamics_schedule
 from condense.engine.training.loop import predict, train
+from condense.engine.training.sgd import SgdOptions, part_of
 from condense.errors import DataError, OptionError
 from condense.options import build_options
 from condense_plugins.scorers import _holdout
@@ -74,7 +74,7 @@ def naive(data, context, options, rng):
 
     Only drawing subsets and training a network on one are the engine's.
     """
-    seed = rngs.fork_seed(rng.initial_seed(), "holdout")
+    seed = Seed.of(rng).fork("holdout")
     device = torch.device("cpu")
     estimates = [[] for _ in range(len(data))]
     for repeat in range(options.repeats):
@@ -84,14 +84,14 @@ def naive(data, context, options, rng):
                 out = set(subset.left_out.tolist())
                 seen = data.subset(torch.tensor([i for i in range(len(data)) if i not in out]))
                 place = (repr(ratio), repeat, subset.block)
-                init = rngs.generator(seed, "init", *place)
+                init = seed.fork("init", *place).generator()
                 network = context.network(options.network, data.geometry, init)
                 train(
                     network,
                     Batcher(TrainingSet.of(seen), device),
-                    dynamics_schedule(seen, options, device),
+                    part_of(SgdOptions, options).schedule(len(seen), device),
                     context.augmentation(options.augmentation),
-                    rngs.generator(seed, "batches", *place),
+                    seed.fork("batches", *place).generator(),
                 )
                 everything = predict(network, Batcher(TrainingSet.of(data), device))
                 for i in out:
@@ -120,7 +120,7 @@ def test_it_is_what_a_naive_loop_gives(few, context):
 @pytest.mark.parametrize("ratio", [0.05, 0.3, 0.5, 0.75, 0.9])
 def test_a_repeat_leaves_every_sample_out_and_trains_on_the_stated_part(ratio):
     for samples in (2, 3, 10, 37, 100):
-        subsets = subsets_of(samples, ratio, 0, 5)
+        subsets = subsets_of(samples, ratio, 0, Seed(5))
         seen = max(1, math.floor(ratio * samples + 1e-9))
         assert {len(s.left_out) for s in subsets} == {samples - seen}
         for subset in subsets:
@@ -141,11 +141,11 @@ def test_blocks_by_hand():
 def test_subsets_are_uniformly_random_and_differ_between_repeats_ratios_and_seeds():
     drawn = torch.zeros(20)
     for repeat in range(2000):
-        drawn[subsets_of(20, 0.5, repeat, 1)[0].left_out] += 1
+        drawn[subsets_of(20, 0.5, repeat, Seed(1))[0].left_out] += 1
     # binomial(2000, ½): standard deviation 22, five of them
     assert bool(((drawn - 1000).abs() < 112).all())
-    base = subsets_of(50, 0.5, 0, 1)[0].left_out
-    for other in ((0.5, 1, 1), (0.5, 0, 2)):
+    base = subsets_of(50, 0.5, 0, Seed(1))[0].left_out
+    for other in ((0.5, 1, Seed(1)), (0.5, 0, Seed(2))):
         assert not torch.equal(subsets_of(50, *other)[0].left_out, base)
 
 

@@ -160,11 +160,11 @@ def test_planted_label_noise_ranks_hardest(options, noisy_digits, context):
 
 
 def test_scorers_of_equal_options_share_one_pass(tiny_images, context, monkeypatch):
-    from condense.engine.training import dynamics
+    from condense.engine.training import passes
 
     trained = []
-    real = dynamics._training
-    monkeypatch.setattr(dynamics, "_training", lambda *a, **k: trained.append(1) or real(*a, **k))
+    real = passes.sgd_training
+    monkeypatch.setattr(passes, "sgd_training", lambda *a, **k: trained.append(1) or real(*a, **k))
     for name in TRAINED:
         scorer_of(name, **TINY).score(tiny_images, context, generator())
     assert len(trained) == 1
@@ -310,20 +310,20 @@ def test_replicates_average_to_the_scores(tiny_images, context):
 def test_el2n_is_the_norm_of_a_network_in_eval_mode_after_so_many_epochs(tiny_images, context):
     """Against a network trained here, by the paper's formula: no augmentation, running norms."""
     from condense.data import TrainingSet
-    from condense.engine.runtime import rng as rngs
+    from condense.engine.runtime.rng import Seed
     from condense.engine.training.batches import Batcher
-    from condense.engine.training.dynamics import dynamics_schedule
     from condense.engine.training.loop import train
+    from condense.engine.training.sgd import SgdOptions, part_of
 
     options = El2nScorer.Options(**{**TINY, "networks": 1, "epochs": 2, "eval_epoch": 2})
     values = El2nScorer(options).replicates(tiny_images, context, generator(6))[0]
-    seed = rngs.fork_seed(6, "dynamics")
-    init = rngs.generator(seed, "init", 0)
+    seed = Seed(6).fork("dynamics").value
+    init = Seed(seed).fork("init", 0).generator()
     network = context.network(options.network, tiny_images.geometry, init)
     batcher = Batcher(TrainingSet.of(tiny_images), context.device)
-    schedule = dynamics_schedule(tiny_images, options, context.device)
+    schedule = part_of(SgdOptions, options).schedule(len(tiny_images), context.device)
     augmentation = context.augmentation(options.augmentation)
-    train(network, batcher, schedule, augmentation, rngs.generator(seed, "batches", 0))
+    train(network, batcher, schedule, augmentation, Seed(seed).fork("batches", 0).generator())
     network.eval()
     with torch.no_grad():
         probabilities = network(batcher.batch(torch.arange(90))[0]).softmax(1)

@@ -9,7 +9,7 @@ from PIL import Image
 from condense.api import bind
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.pipeline import Pipeline
-from condense.engine.training import dynamics
+from condense.engine.training import passes
 from condense.errors import OptionError, OutputError, UnknownComponent
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
@@ -76,8 +76,8 @@ def run(tiny_images):
 
 def test_one_pass_serves_all(run, host, monkeypatch):
     trained = []
-    real = dynamics._training
-    monkeypatch.setattr(dynamics, "_training", lambda *a, **k: trained.append(1) or real(*a, **k))
+    real = passes.sgd_training
+    monkeypatch.setattr(passes, "sgd_training", lambda *a, **k: trained.append(1) or real(*a, **k))
     result = run(host, NAMES, *TINY)
     assert len(trained) == 2
     assert [one.cached for one in result.scorers] == [False] * 3

@@ -9,7 +9,8 @@ import torch
 
 from condense.data import Role, SyntheticSet, TrainingSet
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.feature_space.network import halves_of_test, trained_network
+from condense.engine.feature_space.difficulty import halves_of_test
+from condense.engine.feature_space.network import trained_network
 from condense.engine.feature_space.radius import CoverageOptions
 from condense.engine.training.batches import network_inputs
 from condense.errors import DataError, OptionError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator
 
-from condense.engine.runtime import rng as rngs
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import initial_set
 from condense.engine.training.estimate import time_call, training_seconds
 from condense.interfaces import Context, Cost, LabeledData, Selection
@@ -46,7 +46,7 @@ def trajectory_cost(
         samples: size of the synthetic set.
     """
     o = matcher.options
-    rng = rngs.generator(0)
+    rng = Seed(0).generator()
     memory = trajectory_bytes(data, context, o, rng)[1]
     steps = min(o.steps, TIMED_STEPS)
     # uncompiled: an upper estimate, without a minute of compiling

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Generator, Tensor
 
-from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.memory import available_memory
 from condense.engine.runtime.precision import precision_of
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import cached_trainings, missing_from
 from condense.engine.training.loop import Training
@@ -25,7 +25,7 @@ VERSION = "2"
 
 
 def expert_key(
-    data: LabeledData, context: Context, options: TrajectoryOptions, seed: int, index: int
+    data: LabeledData, context: Context, options: TrajectoryOptions, seed: Seed, index: int
 ) -> dict[str, Any]:
     """Cache key of one expert; more experts later re-use the first ones."""
     names = ("expert_lr", "expert_momentum", "expert_batch_size")
@@ -39,7 +39,7 @@ def expert_key(
         "network": context.identity(options.network),
         "augmentation": context.identity(options.expert_augmentation),
         "data": data.fingerprint,
-        "seed": seed,
+        "seed": seed.value,
         "index": index,
     }
 
@@ -80,9 +80,9 @@ def missing_experts(
 
 def _seed_and_keys(
     data: LabeledData, context: Context, options: TrajectoryOptions, rng: Generator
-) -> tuple[int, list[dict[str, Any]]]:
+) -> tuple[Seed, list[dict[str, Any]]]:
     """The seed of all experts, and the cache key of each; only the seed of ``rng`` is read."""
-    seed = rngs.fork_seed(rng.initial_seed(), "experts")
+    seed = Seed.of(rng).fork("experts")
     return seed, [expert_key(data, context, options, seed, k) for k in range(options.experts)]
 
 
@@ -101,18 +101,19 @@ def expert_training(
     data: LabeledData,
     context: Context,
     options: TrajectoryOptions,
-    seed: int,
+    seed: Seed,
     index: int,
     task: Task | None = None,
 ) -> Training:
     """Expert ``index``, ready to be trained; :func:`trajectory_of` has its way afterwards."""
-    network = context.network(options.network, data.geometry, rngs.generator(seed, "init", index))
+    init = seed.fork("init", index).generator()
+    network = context.network(options.network, data.geometry, init)
     return Training(
         network,
         Batcher(TrainingSet.of(data), context.device),
         expert_schedule(data, context, options),
         context.augmentation(options.expert_augmentation),
-        rngs.generator(seed, "batches", index, device=context.device),
+        seed.fork("batches", index).generator(context.device),
         callback=Snapshots(network, options.last_epoch),
         task=task,
     )

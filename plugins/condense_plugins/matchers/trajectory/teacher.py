@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from condense.engine.runtime import rng as rngs
 from condense.engine.runtime.precision import Precision, numeric_precision
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.interfaces import Context, LabeledData, TrainingSet
 from condense_plugins.matchers.trajectory.student import Student
@@ -51,7 +51,9 @@ def expert_logits(
     ):
         for number, trajectory in enumerate(experts):
             theta = trajectory[-1].to(context.device)
-            order = torch.randperm(len(data), generator=rngs.fork(rng, "ask", number))
+            order = torch.randperm(
+                len(data), generator=Seed.of(rng).fork("ask", number).generator()
+            )
             said = torch.empty(len(data), len(data.classes), device=context.device)
             for chunk in batches(order.to(context.device)):
                 said[chunk] = student.logits(theta, batcher.batch(chunk)[0]).float()

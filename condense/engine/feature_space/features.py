@@ -1,0 +1,162 @@
+"""Where samples lie for a network: what goes into its last linear layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Generator, Tensor, nn
+
+from condense.engine.runtime.rng import Seed
+from condense.engine.training.batches import Batcher, channels_last
+from condense.engine.training.passes import recorded_pass
+from condense.engine.training.sgd import SgdOptions, part_of
+from condense.errors import CondenseError, DataError, OptionError
+from condense.interfaces import Context, LabeledData, TrainingSet
+from condense.options import Options
+
+VERSION = "1"
+
+
+def run_features(
+    data: LabeledData, context: Context, rng: Generator, options: Options | None = None
+) -> Tensor:
+    """Features of all samples, from the store where they are there.
+
+    Of images: what goes into the last linear layer of one network that is trained on ``data`` as
+    in the dynamics pass. Of feature data: the inputs themselves.
+
+    Args:
+        data: training split, N samples; its test split is not looked at.
+        context: device, cache, progress, networks.
+        rng: only its seed is read.
+        options: a :class:`~condense.engine.training.sgd.SgdOptions` or a model that has its
+            fields; None takes the defaults.
+
+    Returns:
+        float32 [N, D] on the CPU, in the order of ``data``.
+
+    Raises:
+        OptionError: for a network without a linear layer, or one that does not suit the data.
+        CondenseError: if training diverges.
+        DataError: if features are not finite.
+    """
+    if not data.geometry.is_image:
+        return data.inputs
+    resolved = part_of(SgdOptions, options)
+    seed = Seed.of(rng).fork("features")
+    key = resolved.key(context) | {
+        "component": "features",
+        "version": VERSION,
+        "data": data.fingerprint,
+        "seed": seed.value,
+    }
+    (stored,) = recorded_pass(
+        TrainingSet.of(data),
+        context,
+        resolved,
+        seed,
+        {0: key},
+        lambda _, network, batcher: FeatureRecorder(network, batcher, resolved),
+        kind="features",
+        title="features",
+    )
+    return stored["features"]
+
+
+class FeatureRecorder:
+    """Keeps the features that a network ends with.
+
+    Args:
+        network: in training.
+        batcher: what it is trained on.
+        options: how, for the message where that diverges.
+    """
+
+    def __init__(self, network: nn.Module, batcher: Batcher, options: SgdOptions) -> None:
+        self.network = network
+        self.batcher = batcher
+        self.options = options
+
+    def on_batch(self, indices: Tensor, logits: Tensor) -> None:
+        """Nothing: features are those of the trained network."""
+
+    def on_epoch(self, done: int) -> None:
+        """Nothing, likewise."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """``features`` float32 [N, D]."""
+        check_converged(self.network, self.options, f"its lr={self.options.lr:g}")
+        return {"features": finite_features(self.network, self.batcher)}
+
+
+def check_converged(network: nn.Module, options: SgdOptions, rate: str) -> None:
+    """That training has left ``network`` finite.
+
+    Args:
+        network: trained.
+        options: how.
+        rate: its learning rate in the words of whoever set it, for the message.
+
+    Raises:
+        CondenseError: if it has not.
+    """
+    if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
+        raise CondenseError(
+            f"the feature network '{options.network.component}' diverged: its parameters are not "
+            f"finite; lower {rate}"
+        )
+
+
+def finite_features(network: nn.Module, data: Batcher) -> Tensor:
+    """:func:`penultimate`, checked.
+
+    Raises:
+        OptionError: for a network without a linear layer.
+        DataError: if they are not finite.
+    """
+    found = penultimate(network, data)
+    if not bool(torch.isfinite(found).all()):
+        raise DataError(
+            "features are not finite for some of the samples, so nothing is near them; are "
+            "there NaN or infinite values in the set?"
+        )
+    return found
+
+
+@torch.no_grad()
+def penultimate(network: nn.Module, data: Batcher, batch_size: int = 1000) -> Tensor:
+    """What goes into ``network``'s last ``nn.Linear``, float32 [N, D] on the CPU, in eval mode.
+
+    Raises:
+        OptionError: if it has none.
+    """
+    was_training = network.training
+    network.eval()
+    parts: list[Tensor] = []
+    try:
+        with _inputs_of_last_linear(network) as seen:
+            for indices in torch.split(torch.arange(len(data), device=data.device), batch_size):
+                network(channels_last(data.batch(indices)[0]))
+                parts.append(seen.pop().flatten(1).float().cpu())
+    finally:
+        network.train(was_training)
+    return torch.cat(parts)
+
+
+@contextmanager
+def _inputs_of_last_linear(network: nn.Module) -> Iterator[list[Tensor]]:
+    """Inside, every forward pass appends the input of the last linear layer to what is yielded."""
+    linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise OptionError(
+            f"the network {type(network).__name__} has no torch.nn.Linear whose input could be "
+            "its features; choose another, for example convnet"
+        )
+    seen: list[Tensor] = []
+    hook = linear[-1].register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    try:
+        yield seen
+    finally:
+        hook.remove()

@@ -1,0 +1,105 @@
+"""A pass over a training split: networks trained on it, and what a recorder kept of each.
+
+The training-dynamics pass and the feature networks differ in the recorder alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.rng import Seed
+from condense.engine.training.batches import Batcher
+from condense.engine.training.concurrent import cached_trainings, missing_from
+from condense.engine.training.loop import Training, TrainingCallback
+from condense.engine.training.sgd import SgdOptions
+from condense.interfaces import Context, Task, TrainingSet
+
+
+class Recorder(TrainingCallback, Protocol):
+    """Looks on while a network trains, and has something to keep at the end."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is stored of the trained network, on the CPU."""
+
+
+def sgd_training(
+    training: TrainingSet,
+    context: Context,
+    options: SgdOptions,
+    seed: Seed,
+    *place: str | int,
+    record: Callable[[nn.Module, Batcher], Recorder] | None = None,
+    task: Task | None = None,
+) -> Training:
+    """One network, ready to be trained.
+
+    Args:
+        training: what on.
+        context: device and networks.
+        options: how.
+        seed: of all networks of the pass.
+        place: of this one among them, by which its initialisation and batches are drawn.
+        record: makes what looks on, given the network and ``training`` on the device.
+        task: advanced by one per step.
+    """
+    device = context.device
+    init = seed.fork("init", *place).generator()
+    network = context.network(options.network, training.geometry, init)
+    batcher = Batcher(training, device)
+    return Training(
+        network,
+        batcher,
+        options.schedule(len(training), device),
+        context.augmentation(options.augmentation),
+        seed.fork("batches", *place).generator(device),
+        callback=record(network, batcher) if record is not None else None,
+        task=task,
+    )
+
+
+def recorded_pass(
+    training: TrainingSet,
+    context: Context,
+    options: SgdOptions,
+    seed: Seed,
+    keys: Mapping[int, Mapping[str, Any]],
+    record: Callable[[int, nn.Module, Batcher], Recorder],
+    *,
+    kind: str,
+    title: str,
+) -> list[dict[str, Tensor]]:
+    """What is kept of each network, from the store where it is there.
+
+    Args:
+        training: what they are trained on.
+        context: device, cache, progress, networks.
+        options: how they are trained.
+        seed: of all of them.
+        keys: cache key of each, by its number.
+        record: makes what looks on, given the number, the network and ``training`` on the device.
+        kind: folder in the store.
+        title: of the progress bar, which is shown if any has to be trained.
+    """
+    numbers, entries = list(keys), list(keys.values())
+    recorders: dict[int, Recorder] = {}
+    missing = sum(1 for _ in missing_from(context.cache, kind, entries))
+    total = missing * options.schedule(len(training), context.device).steps
+    progress = context.progress if missing else SilentProgress()
+    with progress.task(title, total, "step") as task:
+
+        def make(position: int) -> Training:
+            def watched(network: nn.Module, batcher: Batcher) -> Recorder:
+                recorders[position] = record(numbers[position], network, batcher)
+                return recorders[position]
+
+            place = numbers[position]
+            return sgd_training(training, context, options, seed, place, record=watched, task=task)
+
+        def result(position: int, done: Training) -> dict[str, Tensor]:
+            return recorders.pop(position).tensors()
+
+        return list(cached_trainings(context.cache, kind, entries, make, result))
