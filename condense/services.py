@@ -124,10 +124,14 @@ class Context(Protocol):
         Args:
             data: training split.
             rng: the stage's generator; only its seed is read, so that stages share the network.
-            options: how the network is trained; None takes the defaults.
+            options: a :class:`~condense.engine.training.sgd.SgdOptions` or a model that has its
+                fields (further ones are ignored), by which the network is trained; None takes the
+                defaults, those of the dynamics pass.
 
         Raises:
-            OptionError: for a network or augmentation that does not suit the data.
+            OptionError: for a network or augmentation that does not suit the data, or a network
+                without a linear layer.
+            CondenseError: if training diverges.
             DataError: if features are not finite.
         """
 

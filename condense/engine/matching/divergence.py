@@ -1,4 +1,4 @@
-"""What matching has thrown far away trains nothing, finite as it is."""
+"""Notes on a matching that has diverged: finite, but far from any sense, it trains nothing."""
 
 from __future__ import annotations
 

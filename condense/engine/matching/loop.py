@@ -154,7 +154,7 @@ def match(
 
 
 def _look(state: MatchState, matcher: Matcher) -> dict[str, float]:
-    """Loss and step size for the progress bar; gives up on a run that has gone astray.
+    """Loss and step size for the progress bar; gives up on a run that has diverged.
 
     Raises:
         CondenseError: after MAX_SKIPPED iterations in a row, or a whole run, without a finite loss.

@@ -214,12 +214,12 @@ def _check_fingerprint(path: Path, data: LabeledData) -> None:
     if path.suffix != ".safetensors" or not manifest.is_file():
         return
     try:
-        told = json.loads(manifest.read_text()).get("data_fingerprint")
+        recorded = json.loads(manifest.read_text()).get("data_fingerprint")
     except (ValueError, AttributeError):
         raise DataError(f"{manifest} is damaged; score the data again") from None
-    if told is not None and told != data.fingerprint:
+    if recorded is not None and recorded != data.fingerprint:
         raise DataError(
-            f"score file {path} was made for other data (fingerprint {told}, {data.name} has "
+            f"score file {path} was made for other data (fingerprint {recorded}, {data.name} has "
             f"{data.fingerprint}); score this data with `condense score`"
         )
 

@@ -105,7 +105,7 @@ def expert_training(
     index: int,
     task: Task | None = None,
 ) -> Training:
-    """Expert ``index``, ready to be trained; :func:`trajectory_of` has its way afterwards."""
+    """Expert ``index``, ready to be trained; :func:`trajectory_of` has its snapshots afterwards."""
     init = seed.fork("init", index).generator()
     network = context.network(options.network, data.geometry, init)
     return Training(

@@ -1,10 +1,10 @@
 """The exact meta-gradient of trajectory matching, in two forms with equal results.
 
-A student walks θ_{t+1} = θ_t − η g_t with g_t = ∇_θ ℓ(θ_t; X_t), and the loss is
+A student makes steps θ_{t+1} = θ_t − η g_t with g_t = ∇_θ ℓ(θ_t; X_t), and the loss is
 L = ‖θ_T − θ*‖² / ‖θ_0 − θ*‖² (MTT, arXiv 2203.11932, eq. 2). Wanted: dL/dX and dL/dη.
 
 ``unrolled`` keeps the graph of all T steps and lets autograd do the rest. ``constant_memory``
-keeps only θ_0 … θ_T and walks back with the adjoint v_T = 2(θ_T − θ*)/‖θ_0 − θ*‖²:
+keeps only θ_0 … θ_T; its backward pass starts from the adjoint v_T = 2(θ_T − θ*)/‖θ_0 − θ*‖²:
 
     s_t = g_t·v_{t+1};  dL/dX_t = −η ∂s_t/∂X_t;  dL/dη −= s_t;  v_t = v_{t+1} − η ∂s_t/∂θ_t
 
@@ -35,7 +35,7 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Rollout:
-    """One student's way: where it starts, where it should end, and what it sees.
+    """One student's rollout: where it starts, where it should end, and what it sees.
 
     Attributes:
         start: θ_0, float [P].
@@ -51,7 +51,7 @@ class Rollout:
 
 
 class StepGradients(NamedTuple):
-    """What one step back gives of s = g·v.
+    """What the backward pass of one step gives of s = g·v.
 
     Attributes:
         theta: ∂s/∂θ, float [P].
@@ -67,7 +67,7 @@ class StepGradients(NamedTuple):
 
 
 class Steps(Protocol):
-    """One step forward and one step back, run eagerly or replayed from CUDA graphs."""
+    """One step and its backward pass, run eagerly or replayed from CUDA graphs."""
 
     def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
         """θ_{t+1} from θ_t."""
@@ -80,11 +80,11 @@ class Steps(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class EagerSteps:
-    """Steps through plain autograd; the step back is reverse over reverse.
+    """Steps through plain autograd; the backward pass is reverse over reverse.
 
     Attributes:
         student: the network.
-        augmentation: applied to every batch; the step back goes through it to the pixels.
+        augmentation: applied to every batch; the backward pass goes through it to the pixels.
         inputs: the synthetic set, float [M, …].
         labels: int64 [M].
         label_logits: float [M, C] where labels are learned, in the place of ``labels``.
@@ -142,7 +142,7 @@ def constant_memory(steps: Steps, rollout: Rollout, inputs: Tensor) -> MatchStep
     """Loss and gradients with one step's activations alive at a time.
 
     Args:
-        steps: the student's step forward and back.
+        steps: the student's steps and their backward passes.
         rollout: start, target, step size and batches.
         inputs: the synthetic set [M, …]; a sample drawn more than once sums its gradients.
     """

@@ -74,7 +74,7 @@ class CapturedSteps:
     def _record(
         self, theta: Tensor, adjoint: Tensor | None, step_size: Tensor, batch: Batch
     ) -> _Recording:
-        """The step forward, or where an adjoint is given the step back."""
+        """The step, or where an adjoint is given its backward pass."""
         static_theta, static_step = theta.clone(), step_size.clone()
         static_adjoint = torch.zeros_like(theta) if adjoint is None else adjoint.clone()
         static_batch = Batch(batch.indices.clone(), batch.draws.clone())
@@ -93,12 +93,12 @@ class CapturedSteps:
                 return [results[0] - theta]
             return [t for t in results if t is not None]
 
-        way = "forward" if adjoint is None else "back"
+        part = "step" if adjoint is None else "backward pass"
         run = record_checked(
             forward if adjoint is None else backward,
             capture,
             outcome,
             self.precision,
-            f"a student's step {way} recorded for {len(batch.indices)} samples",
+            f"a student's {part} recorded for {len(batch.indices)} samples",
         )
         return _Recording(run, static_theta, static_adjoint, static_step, static_batch, results)

@@ -164,7 +164,7 @@ class TrajectoryMatcher:
         return experts_cost(self.options, data, context, rng)
 
     def _bind(self, synthetic: SyntheticSet, batch: Batch) -> tuple[Steps, str]:
-        """The steps over ``synthetic`` and the gradient's form, settled at the first call."""
+        """The steps over ``synthetic`` and the gradient's form, chosen at the first call."""
         if self._steps is None or self._steps[0] is not synthetic:
             assert self._student is not None
             assert self._augmentation is not None

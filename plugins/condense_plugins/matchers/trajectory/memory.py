@@ -43,7 +43,7 @@ SHARE = 0.25  # of the machine's memory that unrolling may take
 def choose_form(
     options: TrajectoryOptions, steps: EagerSteps, batch: Batch, *, tangent: bool = False
 ) -> Form:
-    """``options.memory``, with ``auto`` settled as the quicker form that fits.
+    """``options.memory``, with ``auto`` resolved to the quicker form that fits.
 
     Args:
         tangent: whether the constant form would go through the tangent rules.

@@ -37,8 +37,8 @@ class TrajectoryOptions(Options):
     expert_batch_size: int = Field(256, ge=1, description="samples per step of an expert")
     expert_dtype: ExpertDtype = Field(
         "fp32",
-        description="how experts are stored: fp32, or bf16 (half the disk; each epoch's way is "
-        "kept to 0.2 %)",
+        description="how experts are stored: fp32, or bf16 (half the disk; each epoch's delta "
+        "is kept to 0.2 %)",
     )
     experts_at_once: int | None = Field(
         None,
@@ -96,8 +96,8 @@ class TrajectoryOptions(Options):
         """Start epochs are drawn below this one after ``iteration`` iterations."""
         if iteration >= self.start_epoch_growth:
             return self.max_start_epoch
-        way = self.max_start_epoch - self.first_max_start_epoch
-        return self.first_max_start_epoch + way * iteration // self.start_epoch_growth
+        growth = self.max_start_epoch - self.first_max_start_epoch
+        return self.first_max_start_epoch + growth * iteration // self.start_epoch_growth
 
     @property
     def last_epoch(self) -> int:

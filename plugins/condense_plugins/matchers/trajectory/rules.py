@@ -1,9 +1,9 @@
 """Layers that carry a tangent: how a value, a gradient and the change of both pass through them.
 
-Every rule sees a value x with its tangent dx (None = zero) on the way forward, and on the way
-back the gradient g of the loss with its tangent dg; p are the layer's parameters and v the
-direction they move in. Only what the rollout back needs is computed: of the parameters' gradients
-the tangents alone, of the first layer the tangent at the input alone.
+In the forward pass every rule sees a value x with its tangent dx (None = zero), in the backward
+pass the gradient g of the loss with its tangent dg; p are the layer's parameters and v the
+direction they move in. Only what the backward pass of a rollout needs is computed: of the
+parameters' gradients the tangents alone, of the first layer the tangent at the input alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ aten = torch.ops.aten
 
 
 class Rule:
-    """One layer; keeps what the way back needs between :meth:`push` and :meth:`pull`.
+    """One layer; keeps what the backward pass needs between :meth:`push` and :meth:`pull`.
 
     Args:
         module: gives the hyperparameters, its weights are not read.
@@ -45,7 +45,7 @@ class Rule:
         raise NotImplementedError
 
     def take(self) -> tuple[Any, ...]:
-        """What :meth:`push` kept, let go of here."""
+        """What :meth:`push` kept, freed here once it is used."""
         saved, self.saved = self.saved, ()
         return saved
 
@@ -89,8 +89,8 @@ class BatchNormRule(Rule):
     """y = γ x̂ + β, x̂ = r(x − m) with the batch's own m and r.
 
     The Jacobian of x̂ is symmetric, J u = r(u − mean u − x̂ mean(u x̂)), so PyTorch's one kernel
-    for the way back also carries tangents forward. With ρ = dr/r = −r mean(x̂ dx), the change of
-    γ J g along dx is (ργ + dγ) J g − rγ (mean(g x̂) dx̂ + mean(g dx̂) x̂) beside γ J dg.
+    for the backward pass also carries tangents forward. With ρ = dr/r = −r mean(x̂ dx), the change
+    of γ J g along dx is (ργ + dγ) J g − rγ (mean(g x̂) dx̂ + mean(g dx̂) x̂) beside γ J dg.
     """
 
     def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:

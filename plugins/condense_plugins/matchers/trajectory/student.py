@@ -16,7 +16,7 @@ class Student:
     """The loss of ``network`` at any flat vector θ (float [P], order of ``parameters()``).
 
     Batch norm always uses the batch's own statistics and keeps none, as students do in MTT's
-    train mode; dropout is off, since the rollout back must see the forward pass again.
+    train mode; dropout is off, since the backward pass must see the forward pass again.
 
     Args:
         network: its weights do not matter, only its shape; it is copied.

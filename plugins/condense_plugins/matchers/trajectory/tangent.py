@@ -1,7 +1,7 @@
-"""The step back as one tangent pass: forward over reverse, layer by layer, without a graph.
+"""The backward pass of a step as one tangent pass: forward over reverse, layer by layer, no graph.
 
-What the rollout back needs of a step (see :mod:`.gradient`) is one directional derivative, that of
-∇ℓ in direction (v, 0). Carried through the layers with :mod:`.rules` it costs 8 convolutions a
+What the backward pass of a rollout needs of a step (see :mod:`.gradient`) is one directional
+derivative, that of ∇ℓ in direction (v, 0). Carried through the layers with :mod:`.rules` it costs 8 convolutions a
 layer instead of the 9 of reverse over reverse: s = g·v is the tangent of the loss itself, so ∇_θ ℓ
 is never formed. A batch norm, whose double backward is some thirty passes over memory in
 autograd, costs eleven.
@@ -26,10 +26,10 @@ TangentPass = Callable[[Tensor, Tensor, Tensor, Tensor], Tangents]
 
 @dataclass(frozen=True, eq=False)
 class TangentSteps:
-    """:class:`EagerSteps` whose step back goes through the rules.
+    """:class:`EagerSteps` whose backward pass goes through the rules.
 
     Attributes:
-        eager: the steps it stands for; its own step forward is used.
+        eager: the steps it stands for; its own forward step is used.
         rules: of the student's network, in order.
     """
 
@@ -91,8 +91,8 @@ class TangentSteps:
 def vjp_step(
     eager: EagerSteps, tangent: TangentPass, theta: Tensor, adjoint: Tensor, batch: Batch
 ) -> StepGradients:
-    """A step back whose network part is ``tangent``; through the augmentation to the pixels, and
-    through the softmax to the label logits."""
+    """A backward pass whose network part is ``tangent``; through the augmentation to the pixels,
+    and through the softmax to the label logits."""
     raw = eager.inputs[batch.indices].requires_grad_()
     with torch.enable_grad():
         augmented = eager.augmentation.apply(raw, batch.draws)

@@ -1,4 +1,4 @@
-"""What experts say of training samples: where learned labels start (DATM, arXiv 2310.05773)."""
+"""Logits that experts give samples: where learned labels start (DATM, arXiv 2310.05773)."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def expert_logits(
             order = torch.randperm(
                 len(data), generator=Seed.of(rng).fork("ask", number).generator()
             )
-            said = torch.empty(len(data), len(data.classes), device=context.device)
+            of_all = torch.empty(len(data), len(data.classes), device=context.device)
             for chunk in batches(order.to(context.device)):
-                said[chunk] = student.logits(theta, batcher.batch(chunk)[0]).float()
-            mine = said[asked]
+                of_all[chunk] = student.logits(theta, batcher.batch(chunk)[0]).float()
+            mine = of_all[asked]
             right = mine.argmax(1) == labels
             total += mine
             right_total += mine * right[:, None]
