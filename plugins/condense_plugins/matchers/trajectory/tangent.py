@@ -1,10 +1,10 @@
 """The backward pass of a step as one tangent pass: forward over reverse, layer by layer, no graph.
 
 What the backward pass of a rollout needs of a step (see :mod:`.gradient`) is one directional
-derivative, that of ∇ℓ in direction (v, 0). Carried through the layers with :mod:`.rules` it costs 8 convolutions a
-layer instead of the 9 of reverse over reverse: s = g·v is the tangent of the loss itself, so ∇_θ ℓ
-is never formed. A batch norm, whose double backward is some thirty passes over memory in
-autograd, costs eleven.
+derivative, that of ∇ℓ in direction (v, 0). Carried through the layers with :mod:`.rules` it costs
+8 convolutions a layer instead of the 9 of reverse over reverse: s = g·v is the tangent of the loss
+itself, so ∇_θ ℓ is never formed. A batch norm, whose double backward is some thirty passes over
+memory in autograd, costs eleven.
 """
 
 from __future__ import annotations
