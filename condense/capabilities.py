@@ -7,6 +7,7 @@ up without running them, so that a property's own error is not taken for its abs
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Generator, Tensor
@@ -14,7 +15,7 @@ from typing_extensions import Protocol, runtime_checkable
 
 from condense.data import LabeledData
 from condense.interfaces import Context
-from condense.results import Cost, LabelPlan
+from condense.results import Budget, Cost, LabelPlan
 
 
 @runtime_checkable
@@ -147,3 +148,26 @@ class CountsSteps(Protocol):
 
     def steps(self, size: int) -> int:
         """Optimiser steps that every arm gets beside a condensed set of ``size`` samples."""
+
+
+@runtime_checkable
+class HasRanges(Protocol):
+    """A selector some of whose options the data limit."""
+
+    def option_ranges(self, data: LabeledData, budget: Budget) -> Mapping[str, tuple[float, float]]:
+        """The lowest and the highest value that ``data`` allow, by the option's name.
+
+        ``condense report`` says where a run lies at an end of one.
+
+        Raises:
+            DataError: for data that the budget asks too much of.
+        """
+
+
+@runtime_checkable
+class MatchesUnder(Protocol):
+    """A matcher that augments distilled samples."""
+
+    @property
+    def matched_under(self) -> str:
+        """Name of the augmentation that they go through in matching."""

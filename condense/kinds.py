@@ -45,7 +45,7 @@ _TABLE = (
         "selector",
         "Selector",
         "-o selector={name}",
-        ("HasCacheToken",),
+        ("HasCacheToken", "HasRanges"),
     ),
     Kind(
         "update-policy",
@@ -67,6 +67,7 @@ _TABLE = (
             "HasCacheToken",
             "HasTeachers",
             "ChangesOverIterations",
+            "MatchesUnder",
         ),
     ),
     Kind("augmentation", "augmentations", "augmentation", "Augmentation", "-o augmentation={name}"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -273,3 +274,41 @@ class Cost:
     seconds: float = 0.0
     memory: int = 0
     disk: int = 0
+
+
+Severity = Literal["problem", "look", "ok"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check of a run found, in plain words.
+
+    Attributes:
+        code: stable name of this outcome of the check, by which components give advice
+            (:attr:`condense.traits.Traits.advice`).
+        check: short name of what was looked at.
+        severity: ``problem``, ``look`` (worth a look) or ``ok``.
+        seen: what was seen, with its figure.
+        means: what that means.
+        advice: what to try, in option keys; empty where all is well or nobody knows.
+    """
+
+    code: str
+    check: str
+    severity: Severity
+    seen: str
+    means: str
+    advice: str = ""
+
+    @property
+    def message(self) -> str:
+        """What was seen and what it means."""
+        return f"{self.seen}; {self.means}"
+
+    def summary(self) -> dict[str, str]:
+        """``code, message, advice`` for JSON."""
+        return {"code": self.code, "message": self.message, "advice": self.advice}
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields."""
+        return asdict(self)

@@ -15,7 +15,8 @@ it has no text for is reported without advice of this component. The engine's ow
 - ``no-finite-loss``: no step of the matcher has had a finite loss for long;
 - ``samples-diverged``: the matcher has moved samples far out of the range of pixels;
 - ``labels-diverged``: the update policy's labels have grown out of all sense;
-- ``no-teachers``: its labels are to start at teachers' that the matcher does not have.
+- ``no-teachers``: its labels are to start at teachers' that the matcher does not have;
+- those of the diagnosis, which docs/report.md lists.
 """
 
 from __future__ import annotations

@@ -104,8 +104,10 @@ def short(value: Any) -> str:
         return ", ".join(f"{k} {short(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
         return f"{len(value)} values" if len(value) > 8 else " ".join(short(v) for v in value)
-    if value is None or isinstance(value, bool):
-        return {None: "–", True: "yes", False: "no"}[value]
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -94,7 +94,8 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
         model = entry.component.Options.model_fields
         rows = [
             (
-                *(o["name"], o["type"] + bounds(model[o["name"]])),
+                o["name"],
+                o["type"] + bounds(model[o["name"]]),
                 "(required)" if model[o["name"]].is_required() else _default_text(o["default"]),
                 o["help"],
             )
@@ -235,14 +236,13 @@ def preset_values(host: Host, preset: Preset) -> list[dict[str, Any]]:
 
 def describe_option(name: str, field: Any) -> dict[str, Any]:
     """Name, type, default (null where it is required) and help of an option field."""
-    from pydantic_core import to_jsonable_python
+    from pydantic import TypeAdapter
 
-    required = field.is_required()
-    default = None if required else field.get_default(call_default_factory=True)
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
     return {
         "name": name,
         "type": type_name(field.annotation),
-        "default": to_jsonable_python(default, inf_nan_mode="null", fallback=str),
+        "default": TypeAdapter(Any).dump_python(default, mode="json", fallback=str),
         "help": field.description or "",
     }
 

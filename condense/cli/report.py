@@ -13,9 +13,10 @@ from condense.cli.flags import FOLDER, device_flag, json_flag
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
-    from condense.report.diagnosis.checks import Finding
+    from condense.report.diagnosis.evidence import RunFacts
     from condense.report.page.page import Report
-    from condense.report.page.sources import Sources
+    from condense.report.page.sources import RunSource, Sources
+    from condense.results import Finding
 
 
 @click.command(
@@ -75,13 +76,10 @@ def report(
     page = default_file(runs) if out is None else out
     check_page(page)
     with open_session(ctx, device) as session:
-        from condense.report.diagnosis.evidence import gather
-
         sources = read_sources(runs)
         covered = _coverage(session, sources, data) if coverage else None
         _note_data(sources, data)
-        facts = partial(gather, host=session.host, data=data, **session.tools)
-        made = report_of(sources, facts, covered)
+        made = report_of(sources, partial(_facts, session, data), covered)
         write_page(made, page)
     if as_json:
         echo_json(made.to_json() | {"out": str(page)})
@@ -104,6 +102,13 @@ def _note_data(sources: Sources, data: str | None) -> None:
             "NAME:PATH the report has the reliability of the scores too",
             err=True,
         )
+
+
+def _facts(session: Session, data: str | None, source: RunSource) -> RunFacts:
+    from condense.report.diagnosis.evidence import collect_from
+
+    given = (source.path, source.condensed, source.evaluations)
+    return collect_from(*given, session.host, data, **session.tools)
 
 
 def _coverage(session: Session, sources: Sources, data: str | None) -> dict[str, Any]:
@@ -134,5 +139,8 @@ def _show(made: Report, page: Path) -> None:
 
 
 def _row(name: str, finding: Finding) -> tuple[str, str, str]:
-    text = f"{finding.seen}; {finding.means}; try: {finding.advice}"
+    from condense.spelling import on_command_line
+
+    advice = f"; try: {on_command_line(finding.advice)}" if finding.advice else ""
+    text = f"{finding.message}{advice}"
     return name, f"{finding.severity}: {finding.check}", text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from condense.published import Difference
     from condense.recipe import Recipe
     from condense.resolve import Request
+    from condense.results import Finding
 
 
 @click.command(
@@ -83,8 +85,9 @@ def run(
             result = plan(pipeline, not no_baselines)
         else:
             from condense.engine.run import run as run_pipeline
+            from condense.report.diagnosis.findings import problems
 
-            result = run_pipeline(pipeline, out, not no_baselines)
+            result = run_pipeline(pipeline, out, not no_baselines, problems)
     if as_json:
         named = {"published": published, "differences": [vars(d) for d in differences]}
         echo_json(result.to_json() | (named if dry_run and published else {}))
@@ -93,6 +96,8 @@ def run(
         _show_differences(published, differences)
     else:
         _show_result(result, recipe)
+    if not dry_run:
+        _warn(result.findings)
 
 
 def headline(recipe: Recipe) -> str:
@@ -183,6 +188,15 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
     click.echo(f'  small = CondensedDataset.load("{result.artefact.as_posix()}")')
     if result.condensed.soft_labels is not None:
         click.echo("its labels are soft: train towards small.targets, not small.labels")
+
+
+def _warn(findings: Sequence[Finding]) -> None:
+    """What is wrong with the run, a line each on stderr."""
+    from condense.spelling import on_command_line
+
+    for finding in findings:
+        advice = f"; try: {on_command_line(finding.advice)}" if finding.advice else ""
+        click.echo(f"warning: {finding.message}{advice}", err=True)
 
 
 def _note(arm: Any, random: Any) -> str:

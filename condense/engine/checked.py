@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
-from condense.capabilities import LearnsLabels
+from condense.capabilities import HasReplicates, LearnsLabels
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import BrokenPlugin, CondenseError
 from condense.interfaces import (
@@ -75,6 +75,20 @@ def _companion(who: str, name: str, tensor: Tensor, count: int) -> Tensor:
         f"({count},)",
     )
     return found
+
+
+def run_replicates(
+    scorer: Scorer, data: LabeledData, context: Context, rng: Generator
+) -> Tensor | None:
+    """The independent estimates [R, N] that scores are the mean of; None for other scorers.
+
+    Raises:
+        BrokenPlugin: as :func:`guarded` does.
+    """
+    if not isinstance(scorer, HasReplicates):
+        return None
+    with guarded("scorer", scorer, *contents(data)):
+        return torch.as_tensor(scorer.replicates(data.without_test(), context, rng))
 
 
 def run_selector(

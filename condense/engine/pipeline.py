@@ -20,6 +20,7 @@ from condense.engine.checked import (
     run_dataset,
     run_label_plan,
     run_policy,
+    run_replicates,
     run_scorer,
     run_selector,
 )
@@ -34,6 +35,7 @@ from condense.engine.runtime.precision import key_options
 from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Payload, Store
 from condense.engine.training.batches import initial_set
+from condense.engine.training.ranking import reliability_of
 from condense.errors import CapacityError, DataError
 from condense.interfaces import (
     LabeledData,
@@ -137,7 +139,10 @@ class Pipeline:
                 if scores.standard_error is not None:
                     tensors["standard_error"] = scores.standard_error.float()
                 tensors |= {COMPANION + name: t for name, t in scores.companions.items()}
-                return Payload(tensors, {"estimator": scores.estimator})
+                given = (scorer, self.data, self.context, self.rng("scorer"))
+                reliability = reliability_of(run_replicates(*given))
+                values = {"estimator": scores.estimator, "split_half": reliability}
+                return Payload(tensors, values)
 
             payload, cached = self.store.fetch("scores", self.scores_key(), compute)
             done(cached)

@@ -33,12 +33,14 @@ class Rebound:
         condensed: the set.
         pipeline: of its recipe, with what was asked for besides.
         renamed: whether other data were named than those of the recipe.
+        unbound: whether there are no data, handed over in Python as they were.
     """
 
     folder: Path
     condensed: CondensedDataset
     pipeline: Pipeline
     renamed: bool
+    unbound: bool
 
     @cached_property
     def data(self) -> LabeledData:
@@ -47,7 +49,7 @@ class Rebound:
         Raises:
             DataError: for data that only lived in memory, or of other classes or shape.
         """
-        if self.in_memory:
+        if self.unbound:
             raise DataError(
                 f"{self.folder} was made of arrays in memory; say what to test on with `data`"
             )
@@ -60,11 +62,6 @@ class Rebound:
                 f"note: {data.name} is not as it was when {self.folder} was made of it"
             )
         return data
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether the data were handed over in Python and nobody names others."""
-        return not self.renamed and _own_data(self.condensed) == MEMORY
 
 
 def rebind(
@@ -83,7 +80,8 @@ def rebind(
     Args:
         folder: that the set was loaded from.
         condensed: the set.
-        request: what goes before the recipe: its data, seed and assignments.
+        request: what goes before the recipe: its data, seed and assignments. With ``in_memory``
+            the data stage is left out.
         host: where components are looked up.
         stages: those of the recipe that matter, so that the components of the others need not be
             there; None takes the whole recipe.
@@ -97,13 +95,13 @@ def rebind(
     own |= {LEFT_OUT: table[LEFT_OUT]} if LEFT_OUT in table else {}
     data = assignments_layer(request.assignments).stages.get("data", {})
     renamed = request.data is not None or COMPONENT in data
-    unbound = not renamed and _own_data(condensed) == MEMORY
+    unbound = request.in_memory or (not renamed and _own_data(condensed) == MEMORY)
     if unbound:
         own.pop("data", None)
     file = RecipeFile(own, folder / "recipe.toml")
     recipe = resolve(host, replace(request, recipe=file, in_memory=unbound))
     pipeline = Pipeline(recipe, host, store=store, device=device, progress=progress)
-    return Rebound(folder, condensed, pipeline, renamed)
+    return Rebound(folder, condensed, pipeline, renamed, unbound)
 
 
 def check_kind(folder: Path, condensed: CondensedDataset, data: LabeledData) -> None:

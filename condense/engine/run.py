@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from condense.engine.documents import (
     OWN,
     ArmResult,
     EvaluateDocument,
+    FindingNote,
     Results,
     RunDocument,
     RunLog,
@@ -34,6 +35,7 @@ from condense.interfaces import Evaluation, Progress, TrainingSet
 from condense.plugin.host import Host
 from condense.recipe import LEFT_OUT, Recipe
 from condense.resolve import Request
+from condense.results import Finding
 from condense.traits import EvaluatorTraits, traits_of
 
 
@@ -50,6 +52,7 @@ class RunResult:
         stages: seconds and cache hits.
         peak_memory_mb: of this process, 2²⁰ bytes.
         device: what it ran on.
+        findings: the signs of failure that were found.
     """
 
     recipe: Recipe
@@ -60,13 +63,20 @@ class RunResult:
     stages: Mapping[str, StageTime]
     peak_memory_mb: float
     device: str
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def evaluations(self) -> dict[str, Evaluation]:
+        """By arm, the set's own called ``condensed``."""
+        own = {OWN: self.accuracy} if self.accuracy else {}
+        return {**own, **self.baselines}
 
     @property
     def results(self) -> Results:
         """The document of ``results.json``."""
-        own = {OWN: self.accuracy} if self.accuracy else {}
-        arms = {name: ArmResult.of(found) for name, found in {**own, **self.baselines}.items()}
-        return Results.of(self.condensed, arms)
+        arms = {name: ArmResult.of(found) for name, found in self.evaluations.items()}
+        notes = [FindingNote.model_validate(finding.summary()) for finding in self.findings]
+        return Results.of(self.condensed, arms, notes)
 
     @property
     def log(self) -> RunLog:
@@ -94,13 +104,27 @@ def stage_seconds(stages: Mapping[str, StageTime]) -> dict[str, StageSeconds]:
     }
 
 
-def run(pipeline: Pipeline, out: Path | None, baselines: bool) -> RunResult:
+# what is wrong with a run, by its pipeline, its set and its evaluations by arm
+Diagnose = Callable[[Pipeline, CondensedDataset, Mapping[str, Evaluation]], tuple[Finding, ...]]
+
+
+def no_findings(
+    pipeline: Pipeline, condensed: CondensedDataset, evaluations: Mapping[str, Evaluation]
+) -> tuple[Finding, ...]:
+    """Nothing is looked at."""
+    return ()
+
+
+def run(
+    pipeline: Pipeline, out: Path | None, baselines: bool, diagnose: Diagnose = no_findings
+) -> RunResult:
     """Every stage of the recipe, the evaluation, and the artefact in ``out``.
 
     Args:
         pipeline: a bound recipe.
         out: the folder to write; None for ``runs/METHOD-DATA-ipcN-sSEED-HASH``.
         baselines: whether to train on random subsets and on the whole set as well.
+        diagnose: finds what is wrong with the result.
 
     Raises:
         CondenseError: before any work for an output that cannot be written or a budget that the
@@ -129,6 +153,7 @@ def run(pipeline: Pipeline, out: Path | None, baselines: bool) -> RunResult:
         peak_memory_mb(),
         device_name(pipeline.device),
     )
+    result = replace(result, findings=diagnose(pipeline, condensed, result.evaluations))
     files = {RESULTS: result.results.text(), LOG: result.log.text()}
     save_artefact(condensed, target, files)
     return result

@@ -159,6 +159,7 @@ class FakeRunResult:
         }
     )
     peak_memory_mb: float = 512.4
+    findings: tuple[Any, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"method": "selmatch", "artefact": self.artefact, "step_size": float("nan")}

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from condense.engine.runtime.store import Payload, Store
-from condense.results import Evaluation
+from condense.report.diagnosis.findings import problems
+from condense.results import Evaluation, Finding
 
 
 def summary(result):
@@ -34,6 +35,19 @@ def test_run_without_a_test_split_says_so(cli, engine):
     assert "not evaluated" in cli("run").stdout
 
 
+def test_run_says_what_is_wrong_with_the_result_a_line_each_on_stderr(cli, engine):
+    found = [
+        Finding("loss-rises", "loss", "problem", "it went up", "updates overshoot", "lower it"),
+        Finding("strange", "strange", "problem", "odd", "nobody knows why"),
+    ]
+    engine.result = cli.run_result(findings=tuple(found))
+    assert cli("run").stderr == (
+        "warning: it went up; updates overshoot; try: lower it\nwarning: odd; nobody knows why\n"
+    )
+    engine.result = cli.run_result()
+    assert cli("run").stderr == ""
+
+
 def test_run_passes_the_flags_on(cli, engine, tmp_path):
     engine.result = cli.run_result()
     recipe = tmp_path / "r.toml"
@@ -42,8 +56,8 @@ def test_run_passes_the_flags_on(cli, engine, tmp_path):
     out = tmp_path / "o"
     result = cli("run", *args, "--no-baselines", "--out", str(out), "--device", "cpu", "--json")
     assert result.exit_code == 0, result.stderr
-    (pipeline, place, baselines), _ = engine.calls[0]
-    assert (place, baselines) == (out, False)
+    (pipeline, place, baselines, diagnose), _ = engine.calls[0]
+    assert (place, baselines, diagnose) == (out, False, problems)
     assert pipeline.recipe.seed == 4
     assert (pipeline.recipe.budget.ipc, pipeline.recipe.budget.fraction) == (None, 0.5)
     assert pipeline.recipe["matcher"].options.steps == 7

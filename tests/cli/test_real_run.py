@@ -109,6 +109,21 @@ def test_the_folder_of_run_has_the_files_of_the_design(document, place):
     assert str(place) not in (out / "manifest.json").read_text()
 
 
+def test_what_is_wrong_with_a_run_is_said_and_kept(call, place, options, document):
+    assert document["findings"] == []
+    out = place / "mismatched"
+    given = ("-o", "augmentation=simple", "--no-baselines", "--out", out, "--json")
+    result = call("run", "--device", "cpu", *options, *given)
+    (finding,) = json.loads(result.stdout)["findings"]
+    assert finding.keys() == {"code", "message", "advice"}
+    assert finding["code"] == "augmentation-mismatch"
+    assert "matched under dsa and evaluated under simple" in finding["message"]
+    assert "`augmentation=dsa`" in finding["advice"]
+    typed = finding["advice"].replace("`augmentation=dsa`", "-o augmentation=dsa")
+    assert result.stderr == f"warning: {finding['message']}; try: {typed}\n"
+    assert json.loads((out / "results.json").read_text())["findings"] == [finding]
+
+
 def test_the_table_of_run_and_the_second_run(call, place, options, document):
     before = {p.name: p.read_bytes() for p in (place / "out").iterdir() if p.is_file()}
     result = call("run", "--device", "cpu", "--out", place / "out", *options)

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 from dataclasses import replace
-from functools import partial
 from html.parser import HTMLParser
 
 import numpy as np
@@ -18,7 +17,7 @@ from condense.api import bind
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError, OutputError
-from condense.report.diagnosis.evidence import gather
+from condense.report.diagnosis.evidence import collect_from
 from condense.report.page.page import (
     MARKER,
     check_page,
@@ -74,8 +73,18 @@ def made(*folders, **more):
 
 
 @pytest.fixture(scope="module")
-def report(plain, full, host, tools):
-    return made(plain, full, gather=partial(gather, host=host, **tools))
+def known(host, tools):
+    """All that is known of a run, as the command finds it out."""
+
+    def collect(source):
+        return collect_from(source.path, source.condensed, source.evaluations, host, **tools)
+
+    return collect
+
+
+@pytest.fixture(scope="module")
+def report(plain, full, known):
+    return made(plain, full, collect=known)
 
 
 @pytest.fixture(scope="module")
@@ -224,8 +233,8 @@ def test_the_recipe_is_there_with_its_command(page, plain, full):
     assert (plain / "recipe.toml").read_text() in blocks
 
 
-def test_equal_inputs_give_equal_bytes(plain, full, text, host, tools):
-    assert render(made(plain, full, gather=partial(gather, host=host, **tools))) == text
+def test_equal_inputs_give_equal_bytes(plain, full, text, known):
+    assert render(made(plain, full, collect=known)) == text
     assert render(made(full, plain)) != text
 
 

@@ -60,3 +60,8 @@ def split_half(replicates: Tensor, size: int | None = None, splits: int = SPLITS
         one, other = replicates[order[:half]], replicates[order[half : 2 * half]]
         found.append(rank_correlation(one.mean(0), other.mean(0)))
     return sum(found) / len(found)
+
+
+def reliability_of(replicates: Tensor | None) -> float | None:
+    """:func:`split_half` of all ``replicates``; None where there are fewer than two."""
+    return None if replicates is None or len(replicates) < 2 else split_half(replicates)

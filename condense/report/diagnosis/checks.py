@@ -1,22 +1,21 @@
 """What the figures of a run say about it, in plain words; pure functions of numbers.
 
 The signs are those under which the SelMatch paper (arXiv 2406.18561) and its users saw the method
-fail. A check returns None where what it needs is not known, never a guess.
+fail. A check returns None where what it needs is not known, never a guess. Which options would help
+is for the components to say (:attr:`condense.traits.Traits.advice`), by the code of a finding; a
+check advises only on what is no component's own.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 from condense.engine.matching.loop import MIN_STEP_SIZE
+from condense.results import Finding
 from condense.studies.statistics import unpaired
-
-Severity = Literal["problem", "look", "ok"]
-SEVERITIES: tuple[Severity, ...] = ("problem", "look", "ok")  # worst first
 
 # A relative loss is 1 where the student ends as far from its target as it began.
 NO_PROGRESS = 0.95
@@ -33,35 +32,6 @@ UNRELIABLE, DOUBTFUL = 0.5, 0.7
 FOREIGN = 0.15  # of labels; sound runs on a part of CIFAR-10 had 0.03 to 0.06
 COVERAGE_FALL = 0.01  # of the hard half; a test half of 5 000 samples has a standard error of 0.007
 EDGE = 1e-9
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        check: short name of what was looked at.
-        severity: ``problem``, ``look`` (worth a look) or ``ok``.
-        seen: what was seen, with its figure.
-        means: what that means.
-        advice: which option to try; empty where all is well.
-    """
-
-    check: str
-    severity: Severity
-    seen: str
-    means: str
-    advice: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields."""
-        return asdict(self)
-
-
-def sorted_findings(findings: Sequence[Finding | None]) -> tuple[Finding, ...]:
-    """Those that are there, worst first, else in their order."""
-    there = [f for f in findings if f is not None]
-    return tuple(sorted(there, key=lambda f: SEVERITIES.index(f.severity)))
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float] | None:
@@ -86,31 +56,14 @@ def check_loss(loss: Sequence[float], relative: bool) -> Finding | None:
     first, last = ends
     seen = f"the loss went from {first:.3g} to {last:.3g} (medians of the first and last tenth)"
     if relative and last >= NO_PROGRESS:
-        return Finding(
-            "loss",
-            "problem",
-            seen,
-            "near 1 the student ends no nearer to the expert than it began: the synthetic step "
-            "size is too small, too large, or the experts have moved too little",
-            "raise matcher.step_size or matcher.steps; check matcher.expert_epochs",
-        )
+        means = "near 1 the student ends no nearer to its target than it began"
+        return Finding("loss-no-progress", "loss", "problem", seen, means)
     if last - first > RISE * abs(first):
-        return Finding(
-            "loss",
-            "problem",
-            seen,
-            "it rises: updates overshoot",
-            "lower matcher.image_lr, then matcher.step_size_lr",
-        )
+        return Finding("loss-rises", "loss", "problem", seen, "it rises: updates overshoot")
     if first - last < FLAT * abs(first):
-        return Finding(
-            "loss",
-            "look",
-            seen,
-            "it is flat: too few samples may move (α too low), or too little at a time",
-            "raise policy.alpha or matcher.image_lr, or give more matcher.iterations",
-        )
-    return Finding("loss", "ok", seen, "matching made progress")
+        means = "it is flat: too few samples may move, or too little at a time"
+        return Finding("loss-flat", "loss", "look", seen, means)
+    return Finding("loss", "loss", "ok", seen, "matching made progress")
 
 
 def check_skipped(loss: Sequence[float]) -> Finding | None:
@@ -119,13 +72,14 @@ def check_skipped(loss: Sequence[float]) -> Finding | None:
         return None
     count = sum(not math.isfinite(v) for v in loss)
     if not count:
-        return Finding("finite", "ok", f"all {len(loss)} iterations were finite", "none was lost")
+        seen = f"all {len(loss)} iterations were finite"
+        return Finding("finite", "finite", "ok", seen, "none was lost")
     return Finding(
+        "not-finite",
         "finite",
         "problem" if count > SKIPPED * len(loss) else "look",
         f"{count} of {len(loss)} iterations were not finite and had no effect",
         "students diverge under the present step size, or half precision overflows",
-        "lower matcher.step_size and matcher.step_size_lr, or set matcher.precision=fp32",
     )
 
 
@@ -143,24 +97,15 @@ def check_step_size(steps: Sequence[float], initial: float | None = None) -> Fin
     first = initial if initial is not None and initial > 0 else finite[0]
     seen = f"the step size went from {first:.3g} to {last:.3g} (× {last / first:.3g})"
     # it is kept as float32, whose nearest to the floor may lie above it
-    if last <= 1.01 * MIN_STEP_SIZE or last / first < 1 / STEP_FACTOR:
-        floor = ", its floor" if last <= 1.01 * MIN_STEP_SIZE else ""
-        return Finding(
-            "step size",
-            "problem",
-            seen + floor,
-            "it collapsed: students hardly train on the set, and the images get no signal",
-            "lower matcher.step_size_lr or start from a smaller matcher.step_size",
-        )
+    at_floor = last <= 1.01 * MIN_STEP_SIZE
+    if at_floor or last / first < 1 / STEP_FACTOR:
+        seen += ", its floor" if at_floor else ""
+        means = "it collapsed: students hardly train on the set, and the images get no signal"
+        return Finding("step-size-collapsed", "step size", "problem", seen, means)
     if last / first > STEP_FACTOR:
-        return Finding(
-            "step size",
-            "problem",
-            seen,
-            "it blew up: students take larger steps than the experts they follow",
-            "lower matcher.step_size_lr, or start from a larger matcher.step_size",
-        )
-    return Finding("step size", "ok", seen, "it stayed within a factor of ten")
+        means = "it blew up: students take larger steps than what they follow"
+        return Finding("step-size-grew", "step size", "problem", seen, means)
+    return Finding("step-size", "step size", "ok", seen, "it stayed within a factor of ten")
 
 
 def check_labels(own: float, others: int, total: int) -> Finding:
@@ -173,15 +118,9 @@ def check_labels(own: float, others: int, total: int) -> Finding:
     """
     seen = f"{own:.2f} of a label is on its own class; another is first in {others} of {total}"
     if others > FOREIGN * total:
-        return Finding(
-            "labels",
-            "look",
-            seen,
-            "labels have moved far, or the experts do not know these samples",
-            "lower policy.label_lr if it is above 0; raise matcher.max_start_epoch, up to which "
-            "experts are trained",
-        )
-    return Finding("labels", "ok", seen, "labels stand for the classes of their samples")
+        means = "labels have moved far, or their teachers do not know these samples"
+        return Finding("labels-foreign", "labels", "look", seen, means)
+    return Finding("labels", "labels", "ok", seen, "labels stand for the classes of their samples")
 
 
 def check_random(values: Sequence[float], random: Sequence[float]) -> Finding | None:
@@ -194,18 +133,15 @@ def check_random(values: Sequence[float], random: Sequence[float]) -> Finding | 
     if gain is None or gain.low is None or gain.high is None or gain.half is None:
         return None
     points = f"{100 * gain.mean:+.2f} ± {100 * gain.half:.2f} points to random (95 % interval)"
-    advice = "look at the other findings; try another selector.beta and policy.alpha"
+    advice = "look at the other findings"
     if gain.high < 0:
-        return Finding("random", "problem", points, "the set is worse than a random one", advice)
+        means = "the set is worse than a random one"
+        return Finding("worse-than-random", "random", "problem", points, means, advice)
     if gain.low <= 0:
-        return Finding(
-            "random",
-            "look",
-            points,
-            "the interval holds 0: on these repeats the set is not told from a random one",
-            f"raise evaluator.repeats; {advice}",
-        )
-    return Finding("random", "ok", points, "the set is better than a random one of its size")
+        means = "the interval holds 0: on these repeats the set is not told from a random one"
+        return Finding("not-told-from-random", "random", "look", points, means, advice)
+    means = "the set is better than a random one of its size"
+    return Finding("random", "random", "ok", points, means)
 
 
 def check_repeats(n: int) -> Finding | None:
@@ -213,14 +149,11 @@ def check_repeats(n: int) -> Finding | None:
     if n < 1:
         return None
     if n == 1:
-        return Finding(
-            "repeats",
-            "look",
-            "the accuracy is that of a single network",
-            "there is no interval, and differences to other arms cannot be judged",
-            "set evaluator.repeats=5",
-        )
-    return Finding("repeats", "ok", f"{n} networks were trained", "the mean has an interval")
+        seen = "the accuracy is that of a single network"
+        means = "there is no interval, and differences to other arms cannot be judged"
+        return Finding("single-repeat", "repeats", "look", seen, means)
+    seen = f"{n} networks were trained"
+    return Finding("repeats", "repeats", "ok", seen, "the mean has an interval")
 
 
 def check_reliability(rho: float | None, scorer: str) -> Finding | None:
@@ -229,47 +162,34 @@ def check_reliability(rho: float | None, scorer: str) -> Finding | None:
         return None
     seen = f"two halves of the {scorer} replicates agree with ρ = {rho:.2f}"
     if rho >= DOUBTFUL:
-        return Finding("scores", "ok", seen, "the scores rank")
+        return Finding("scores", "scores", "ok", seen, "the scores rank")
     return Finding(
+        "scores-unreliable",
         "scores",
         "problem" if rho < UNRELIABLE else "look",
         seen,
-        "which sample is called hard depends much on chance, so the window is blurred",
-        "raise scorer.networks or scorer.epochs, or take another scorer; see `condense score "
-        "--compare`",
+        "which sample is called hard depends much on chance, so the selection is blurred",
+        "average more replicates, or take another scorer; see `condense score --compare`",
     )
 
 
-def check_beta(beta: float | None, highest: float | None) -> Finding | None:
-    """Whether β lies at an end of its range.
+def check_range(key: str, value: float, low: float, high: float) -> Finding:
+    """Whether an option lies at an end of what the data allow it.
 
     Args:
-        beta: share of a class skipped, 0–1.
-        highest: largest share at which the window still ends within every class; None if unknown.
+        key: of the option, as after ``-o``; its last part is the first of the finding's code.
+        value: chosen.
+        low, high: of the allowed range.
     """
-    if beta is None:
-        return None
-    if beta <= EDGE:
-        return Finding(
-            "beta",
-            "look",
-            "selector.beta is 0, the low end of its range",
-            "the window begins at the very hardest samples, noise and mislabelled ones included",
-            "try selector.beta=0.1 and more; `condense tune` finds it",
-        )
-    if highest is None:
-        return None
-    if beta >= highest - EDGE:
-        return Finding(
-            "beta",
-            "look",
-            f"selector.beta is {beta:g}, the high end of its range",
-            "the window holds the easiest samples of a class only",
-            "try a smaller selector.beta; `condense tune` finds it",
-        )
-    return Finding(
-        "beta", "ok", f"selector.beta is {beta:g} of at most {highest:.3g}", "not at an edge"
-    )
+    option = key.rpartition(".")[2]
+    if value <= low + EDGE:
+        seen = f"{key} is {value:g}, the low end of its range"
+        return Finding(f"{option}-lowest", option, "look", seen, "nothing below it can be tried")
+    if value >= high - EDGE:
+        seen = f"{key} is {value:g}, the high end of its range"
+        return Finding(f"{option}-highest", option, "look", seen, "nothing above it can be tried")
+    seen = f"{key} is {value:g} of at most {high:.3g}"
+    return Finding(option, option, "ok", seen, "not at an edge")
 
 
 def check_best(key: str, best: float, tried: Sequence[float]) -> Finding | None:
@@ -284,13 +204,11 @@ def check_best(key: str, best: float, tried: Sequence[float]) -> Finding | None:
         return None
     low, high = min(tried), max(tried)
     if low + EDGE < best < high - EDGE:
-        return Finding(
-            key,
-            "ok",
-            f"its best value, {best:.3g}, lies within the {low:.3g} to {high:.3g} that were tried",
-            "the curve has its top inside",
-        )
+        where = f"within the {low:.3g} to {high:.3g} that were tried"
+        seen = f"its best value, {best:.3g}, lies {where}"
+        return Finding("best", key, "ok", seen, "the curve has its top inside")
     return Finding(
+        "best-at-end",
         key,
         "look",
         f"its best value, {best:.3g}, is an end of what was tried ({low:.3g} to {high:.3g})",
@@ -310,14 +228,14 @@ def check_augmentation(matched: str | None, evaluated: str | None) -> Finding | 
         return None
     seen = f"distilled samples were matched under {matched} and evaluated under {evaluated}"
     if matched == evaluated:
-        return Finding("augmentation", "ok", seen, "the two agree")
+        return Finding("augmentation", "augmentation", "ok", seen, "the two agree")
     return Finding(
+        "augmentation-mismatch",
         "augmentation",
         "problem",
         seen,
         "they are made to work under the one and tried under another, which costs points",
-        f"evaluate with -o augmentation={matched}, or match with -o matcher.augmentation="
-        f"{evaluated}",
+        f"evaluate under the matching's with `augmentation={matched}`",
     )
 
 
@@ -332,14 +250,9 @@ def check_baseline(evaluated: str | None, tried: Sequence[str]) -> Finding | Non
         return None
     seen = f"the set was evaluated under {evaluated}, random subsets under {' and '.join(tried)}"
     if evaluated in tried:
-        return Finding("baseline", "ok", seen, "the baseline had the same chance")
-    return Finding(
-        "baseline",
-        "look",
-        seen,
-        "part of the difference to random may be the augmentation's",
-        f"add {evaluated} to evaluator.baseline_augmentations",
-    )
+        return Finding("baseline", "baseline", "ok", seen, "the baseline had the same chance")
+    means = "part of the difference to random may be the augmentation's"
+    return Finding("baseline-augmentation", "baseline", "look", seen, means)
 
 
 def check_protocols(protocols: Mapping[str, Mapping[str, Any]]) -> Finding | None:
@@ -354,10 +267,10 @@ def check_protocols(protocols: Mapping[str, Mapping[str, Any]]) -> Finding | Non
     keys = dict.fromkeys(key for protocol in every for key in protocol)
     differing = [k for k in keys if any(p.get(k) != every[0].get(k) for p in every)]
     if not differing:
-        return Finding(
-            "protocol", "ok", "all runs were evaluated alike", "their accuracies can be compared"
-        )
+        seen, means = "all runs were evaluated alike", "their accuracies can be compared"
+        return Finding("protocol", "protocol", "ok", seen, means)
     return Finding(
+        "protocols-differ",
         "protocol",
         "look",
         f"the runs were evaluated with different {', '.join(differing)}",
@@ -379,11 +292,6 @@ def check_coverage(hard: Sequence[float]) -> Finding | None:
         f"coverage of the hard half went from {hard[0]:.3f} to {hard[-1]:.3f} over the iterations"
     )
     if change < -COVERAGE_FALL:
-        return Finding(
-            "coverage",
-            "look",
-            seen,
-            "distilled samples drift to what is easy, and too few hard ones are kept (α too high)",
-            "lower policy.alpha, so that more of the window stays real",
-        )
-    return Finding("coverage", "ok", seen, "hard samples are not lost")
+        means = "distilled samples drift to what is easy, and too few hard ones are kept"
+        return Finding("coverage-falls", "coverage", "look", seen, means)
+    return Finding("coverage", "coverage", "ok", seen, "hard samples are not lost")

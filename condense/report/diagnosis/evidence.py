@@ -1,161 +1,171 @@
-"""What a diagnosis needs besides a run's own files: its components, its data, its store."""
+"""What a diagnosis is made from: a run's own figures, and what its components and store know."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import torch
-
-from condense.capabilities import HasReplicates
+from condense.capabilities import HasRanges, MatchesUnder
+from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.context import EngineContext
+from condense.engine.documents import OWN
 from condense.engine.pipeline import Pipeline
+from condense.engine.rebind import Rebound, rebind
 from condense.engine.runtime.guard import contents, guarded
-from condense.engine.runtime.store import Payload, Store
-from condense.engine.training.ranking import split_half
 from condense.errors import CondenseError
-from condense.options import COMPONENT
+from condense.figures.formats import setting
 from condense.plugin.host import Host
-from condense.recipe import LEFT_OUT, Recipe
-from condense.resolve import Request, resolve
-from condense.traits import AugmentationTraits, EvaluatorTraits, MatcherTraits, traits_of
+from condense.resolve import Request
+from condense.results import Evaluation
+from condense.traits import AugmentationTraits, EvaluatorTraits, MatcherTraits, Traits, traits_of
 
-ACCURACY = "accuracy"
+ACCURACY = EvaluatorTraits.measure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunFacts:
-    """What is known of a run; None where it is not.
+    """What is known of a run; None or nothing where it is not.
 
     Attributes:
-        relative_loss: whether a loss of 1 means that the student came no nearer to its target.
+        condensed: the set with its roles, labels and trace.
+        evaluations: by arm, the set's own called ``condensed``.
         measure: what the evaluator's figures are.
-        on_distilled: the augmentation that distilled samples get in the evaluation.
+        relative_loss: whether a loss of 1 means that the student came no nearer to its target.
+        step_size: before matching.
+        matched_under: the augmentation that distilled samples had in matching.
+        evaluated_under: the augmentation that distilled samples had in the evaluation.
+        scorer: its name.
         split_half: raw ρ between two halves of the scorer's replicates.
-        highest_beta: share of a class, 0–1, at which the window still ends within every class.
+        ranges: value, lowest and highest that the data allow, by option key.
+        hard_coverage: of the hard half of the test split in 0–1, by iteration.
+        advice: of the components, by code of a finding.
     """
 
-    relative_loss: bool = False
+    condensed: CondensedDataset
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
     measure: str = ACCURACY
-    on_distilled: str | None = None
+    relative_loss: bool = False
+    step_size: float | None = None
+    matched_under: str | None = None
+    evaluated_under: str | None = None
+    scorer: str = ""
     split_half: float | None = None
-    highest_beta: float | None = None
+    ranges: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    hard_coverage: tuple[float, ...] = ()
+    advice: Mapping[str, str] = field(default_factory=dict)
 
 
-class _NotStored(CondenseError):
-    """Something would have to be computed."""
-
-
-class _StoredOnly(Store):
-    """A store that gives what it has and computes nothing."""
-
-    def fetch(
-        self, kind: str, key: Mapping[str, Any], compute: Callable[[], Payload]
-    ) -> tuple[Payload, bool]:
-        payload = self.get(kind, key)
-        if payload is None:
-            raise _NotStored(f"no entry of kind {kind} in {self.root}")
-        return payload, True
-
-
-def gather(
+def collect(
+    pipeline: Pipeline,
     condensed: CondensedDataset,
-    evaluated: str | None,
+    evaluations: Mapping[str, Evaluation],
+    data: LabeledData | None,
+) -> RunFacts:
+    """What is known of a run; nothing is trained for it.
+
+    Args:
+        pipeline: of its recipe.
+        condensed: its set.
+        evaluations: by arm.
+        data: that it was made of; None where they are not at hand.
+    """
+    recipe = pipeline.recipe
+    matcher = recipe["matcher"].create()
+    measure = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure
+    own = evaluations.get(OWN) if measure == ACCURACY else None
+    return RunFacts(
+        condensed,
+        evaluations,
+        measure=measure,
+        relative_loss=traits_of(matcher, MatcherTraits).relative_loss,
+        step_size=matcher.plan.step_size,
+        matched_under=matcher.matched_under if isinstance(matcher, MatchesUnder) else None,
+        evaluated_under=None if own is None else _on_distilled(pipeline.host, own),
+        scorer=recipe["scorer"].name,
+        split_half=_split_half(pipeline, condensed.data_fingerprint),
+        ranges={} if data is None else _ranges(pipeline, data),
+        advice=_advice(pipeline),
+    )
+
+
+def collect_from(
+    folder: Path,
+    condensed: CondensedDataset,
+    evaluations: Mapping[str, Evaluation],
     host: Host,
     data: str | None = None,
     **tools: Any,
 ) -> RunFacts:
-    """What can be known of a run at no cost: nothing is trained or downloaded for it.
+    """What is known of the run in ``folder``; without its components, what its files say.
 
     Args:
-        condensed: the run's set with its recipe.
-        evaluated: name of the augmentation of its evaluation; None if it was not evaluated.
-        host: of the plugins now installed; without the run's components little is known.
+        folder: that the set was loaded from.
+        condensed: the set.
+        evaluations: by arm.
+        host: of the plugins now installed.
         data: where the data lie, ``NAME:PATH``, in place of what the recipe says.
         tools: store, device and progress, as for :class:`Pipeline`.
     """
-    table = condensed.bound_recipe
-    if not table:
-        return RunFacts()
-    left_out = {key.partition(".")[0] for key in table.get(LEFT_OUT, {})}
-    in_memory = data is None and (
-        "data" in left_out or table.get("data", {}).get(COMPONENT) not in host.registry("data")
-    )
-    for stage in (left_out - {"data"}) | ({"data"} if in_memory else set()):
-        table.pop(stage, None)  # the other stages are known all the same
+    requests = (Request(data=data), Request(in_memory=True)) if condensed.recipe else ()
+    for request in requests:  # where the data are not to be had, the other stages are known still
+        try:
+            bound = rebind(folder, condensed, request, host, **tools)
+        except CondenseError:
+            continue
+        return collect(bound.pipeline, condensed, evaluations, _data_at_hand(bound))
+    return RunFacts(condensed, evaluations)
+
+
+def _data_at_hand(bound: Rebound) -> LabeledData | None:
+    """The data where the store knows them, so that nothing is fetched for a diagnosis."""
+    pipeline, fingerprint = bound.pipeline, bound.condensed.data_fingerprint
+    if bound.unbound or not pipeline.store.has("scores", pipeline.scores_key(fingerprint)):
+        return None
     try:
-        recipe = resolve(host, Request(recipe=table, data=data))
-        found = _of_components(recipe, evaluated, host)
-    except CondenseError:
-        return RunFacts()
-    pipeline = Pipeline(recipe, host, **tools)
-    if in_memory or not _was_scored_here(pipeline, condensed.data_fingerprint):
-        return found
-    try:
-        if pipeline.data.fingerprint != condensed.data_fingerprint:  # others by now
-            return found
-        rho, highest = stored_split_half(pipeline), highest_beta(pipeline)
-    except CondenseError:  # the data are gone
-        return found
-    return replace(found, split_half=rho, highest_beta=highest)
+        data = bound.data
+    except CondenseError:  # they are gone
+        return None
+    return data if data.fingerprint == fingerprint else None
 
 
-def _of_components(recipe: Recipe, evaluated: str | None, host: Host) -> RunFacts:
-    relative = traits_of(recipe["matcher"].cls, MatcherTraits).relative_loss
-    measure = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure
-    known = evaluated is not None and measure == ACCURACY
-    on_distilled = _on_distilled(host, str(evaluated)) if known else None
-    return RunFacts(relative, measure, on_distilled)
-
-
-def _was_scored_here(pipeline: Pipeline, fingerprint: str) -> bool:
-    """Whether the store has scores of those data; asked before data are loaded or fetched."""
-    return pipeline.store.has("scores", pipeline.scores_key(fingerprint))
-
-
-def _on_distilled(host: Host, name: str) -> str | None:
-    """What the augmentation ``name`` does to distilled samples, as the name of an augmentation."""
+def _on_distilled(host: Host, evaluation: Evaluation) -> str | None:
+    """The augmentation that distilled samples get in ``evaluation``; None if that is not known."""
+    if "augmentation" not in evaluation.protocol:
+        return None
+    name = setting(evaluation.protocol["augmentation"])
     traits = traits_of(host.registry("augmentation").get(name), AugmentationTraits)
     return traits.on_distilled or (None if traits.by_role else name)
 
 
-def stored_split_half(pipeline: Pipeline) -> float | None:
-    """Raw split-half ρ of the scores, where the store holds their replicates; else None.
-
-    Raises:
-        CondenseError: if the data cannot be loaded.
-    """
-    scorer = pipeline.recipe["scorer"].create()
-    if not isinstance(scorer, HasReplicates) or not pipeline.needs_scores:
+def _split_half(pipeline: Pipeline, fingerprint: str) -> float | None:
+    """Of the scores that the run reads, as it was stored with them."""
+    if not pipeline.needs_scores:
         return None
-    store = _StoredOnly(pipeline.store.root, pipeline.progress)
-    context = EngineContext(pipeline.host, store, pipeline.device, pipeline.progress)
-    data = pipeline.data.without_test()
+    payload = pipeline.store.get("scores", pipeline.scores_key(fingerprint))
+    return None if payload is None else payload.values.get("split_half")
+
+
+def _ranges(pipeline: Pipeline, data: LabeledData) -> dict[str, tuple[float, float, float]]:
+    """Value and limits of the selector's options that the data limit, by option key."""
+    selector, budget = pipeline.recipe["selector"].create(), pipeline.recipe.budget
+    if not isinstance(selector, HasRanges):
+        return {}
+    values = pipeline.recipe["selector"].options.model_dump()
     try:
-        with guarded("scorer", scorer, *contents(data)):
-            found = scorer.replicates(data, context, pipeline.rng("scorer"))
-            replicates = torch.as_tensor(found)
-    except CondenseError:
-        return None
-    return split_half(replicates) if len(replicates) > 1 else None
+        with guarded("selector", selector, *contents(data)):
+            found = selector.option_ranges(data, budget)
+    except CondenseError as error:  # no reason to lose a run
+        pipeline.progress.note(f"note: {error}")
+        return {}
+    return {f"selector.{key}": (values[key], low, high) for key, (low, high) in found.items()}
 
 
-def highest_beta(pipeline: Pipeline) -> float | None:
-    """Largest share of a class that a window can skip; None where it is no share of a class.
-
-    Raises:
-        CondenseError: if the data cannot be loaded, or are fewer than asked for.
-    """
-    if not _has_class_beta(pipeline.recipe):
-        return None
-    data = pipeline.data
-    sizes = [len(data.class_indices(label)) for label in range(len(data.classes))]
-    counts = pipeline.recipe.budget.counts(data)
-    return min((n - k) / n for n, k in zip(sizes, counts, strict=True))
-
-
-def _has_class_beta(recipe: Recipe) -> bool:
-    table = recipe["selector"].table
-    return table.get("beta") is not None and table.get("unit", "class") == "class"
+def _advice(pipeline: Pipeline) -> dict[str, str]:
+    """What the components advise, in the order of their stages."""
+    found: dict[str, list[str]] = {}
+    for resolved in pipeline.recipe.stages.values():
+        for code, text in traits_of(resolved.cls, Traits).advice.items():
+            found.setdefault(code, []).append(text)
+    return {code: "; ".join(texts) for code, texts in found.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -107,9 +106,11 @@ def _thinned(line: Line) -> tuple[list[float], list[float]]:
 
 
 def running_median(values: Sequence[float], width: int) -> list[float]:
-    """The median of the ``width`` values around each, fewer at the ends."""
-    half = width // 2
-    return [median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))]
+    """The median of the ``width`` (odd) values around each, fewer at the ends."""
+    padded = np.pad(np.asarray(values, dtype=float), width // 2, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width // 2 * 2 + 1)
+    found: list[float] = np.nanmedian(windows, axis=1).tolist()
+    return found
 
 
 def class_figure(runs: Sequence[RunView]) -> FigureView | None:

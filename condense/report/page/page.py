@@ -5,31 +5,30 @@ from __future__ import annotations
 import hashlib
 import string
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.artefact.write import MANIFEST
 from condense.engine.runtime.files import check_writable, write_file
 from condense.errors import OutputError
 from condense.figures import formats
 from condense.figures.plots import FigureView, present
-from condense.report.diagnosis.checks import Finding, sorted_findings
 from condense.report.diagnosis.evidence import RunFacts
+from condense.report.diagnosis.findings import findings_of, shared_findings, sorted_findings
 from condense.report.page import figures, studies, tables
-from condense.report.page.findings import evaluated_under, run_findings, shared_findings
 from condense.report.page.runs import RunView, differences, run_view
-from condense.report.page.sources import STUDIES, Sources
+from condense.report.page.sources import STUDIES, RunSource, Sources
 from condense.report.page.studies import StudyView
 from condense.report.page.tables import TableView
+from condense.results import Finding
 from condense.studies.run_names import run_names
 
 MARKER = '<meta name="generator" content="condense report">'
 LONGEST_LABEL = 40
 ENDINGS = (".html", ".htm")
 
-Gather = Callable[[CondensedDataset, "str | None"], RunFacts]  # (set, evaluated under) → …
+Collect = Callable[[RunSource], RunFacts]
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Report:
                 {
                     "title": study.title,
                     "path": study.path,
-                    "findings": [asdict(finding) for finding in study.findings],
+                    "findings": [finding.to_json() for finding in study.findings],
                     "document": dict(document),
                 }
                 for study, document in zip(self.studies, self.documents, strict=True)
@@ -90,39 +89,36 @@ class Report:
         }
 
 
-def unknown(condensed: CondensedDataset, evaluated: str | None) -> RunFacts:
-    """Nothing besides a run's own files."""
-    return RunFacts()
+def of_files(source: RunSource) -> RunFacts:
+    """What a run's own files say, and nothing besides."""
+    return RunFacts(source.condensed, source.evaluations)
 
 
 def report_of(
-    sources: Sources, gather: Gather = unknown, coverage: Mapping[str, Any] | None = None
+    sources: Sources, collect: Collect = of_files, coverage: Mapping[str, Any] | None = None
 ) -> Report:
     """The view model of a page.
 
     Args:
         sources: what was read from the folders.
-        gather: finds out what else is known of a run, by its set and the augmentation of its
-            evaluation.
+        collect: finds out what is known of a run.
         coverage: a ``coverage.json`` that was worked out for the report.
     """
     letters = [letter(k) for k in range(len(sources.runs))]
     shown = _studies(sources, _by_set(sources, letters), coverage)
-    known = [gather(source.condensed, evaluated_under(source)) for source in sources.runs]
-    found = _findings(sources, known, [d for v, d in shown if v.title == "Coverage"])
+    coverages = [document for view, document in shown if view.title == "Coverage"]
+    known = [_with_studies(collect(source), sources, coverages) for source in sources.runs]
     labels = _labels(sources)
     runs = [
-        run_view(source, name, label, what.measure, own)
-        for source, name, label, what, own in zip(
-            sources.runs, letters, labels, known, found, strict=True
-        )
+        run_view(source, name, label, facts.measure, findings_of(facts))
+        for source, name, label, facts in zip(sources.runs, letters, labels, known, strict=True)
     ]
     differing = differences([source.condensed.recipe for source in sources.runs])
     return Report(
         _title(runs, [view for view, _ in shown]),
         tuple(runs),
         tuple(view for view, _ in shown),
-        shared_findings(dict(zip(letters, sources.runs, strict=True))),
+        shared_findings(dict(zip(letters, known, strict=True))),
         tuple(differing),
         {
             "accuracy": present(figures.accuracy_figure(runs)),
@@ -186,19 +182,19 @@ def _studies(
     return shown
 
 
-def _findings(
-    sources: Sources, evidence: Sequence[RunFacts], coverages: Sequence[Mapping[str, Any]]
-) -> list[tuple[Finding, ...]]:
-    hard: dict[str, list[float]] = {}
+def _with_studies(
+    facts: RunFacts, sources: Sources, coverages: Sequence[Mapping[str, Any]]
+) -> RunFacts:
+    """``facts`` with what the studies among ``sources`` know of the run."""
+    small, hard = facts.condensed, facts.hard_coverage
     for document in coverages:
-        hard |= studies.hard_coverage(document)
-    found, compared = [], sources.of("comparison")
-    for source, known in zip(sources.runs, evidence, strict=True):
-        small = source.condensed
+        hard = studies.hard_coverage(document).get(small.content_fingerprint, hard)
+    rho = facts.split_half
+    if rho is None:  # the store goes before a comparison
+        compared = sources.of("comparison")
         rho = studies.split_half_of(compared, small.recipe, small.data_fingerprint)
-        covered = hard.get(small.content_fingerprint, ())
-        found.append(run_findings(source, known, covered, rho))
-    return found
+    scorer = facts.scorer or str(small.recipe.get("scorer", {}).get("component", ""))
+    return replace(facts, hard_coverage=hard, split_half=rho, scorer=scorer)
 
 
 def _title(runs: Sequence[RunView], shown: Sequence[StudyView]) -> str:
@@ -212,32 +208,18 @@ def _title(runs: Sequence[RunView], shown: Sequence[StudyView]) -> str:
 def render(report: Report) -> str:
     """The page; equal reports give equal text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("condense", "report/page/templates"),
-        autoescape=True,
+        autoescape=True,  # our own figures and style sheet are marked as safe where they stand
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # our own figures and style sheet are markup; everything else is escaped
     environment.filters |= {"percent": formats.percent, "points": formats.points}
-    environment.filters["prose"] = prose
-    environment.filters["drawing"] = lambda figure: Markup(figure.svg)  # noqa: S704
     style = environment.get_template("report.css").render()
     template = environment.get_template("report.html.j2")
-    ours = {"style": Markup(style), "marker": Markup(MARKER)}  # noqa: S704
-    return template.render(report=report, **ours) + "\n"
-
-
-def prose(text: str) -> Any:
-    """``text``, escaped, with what stands between backticks as code."""
-    from markupsafe import Markup, escape
-
-    parts = [escape(part) for part in text.split("`")]
-    wrapped = [Markup("<code>{}</code>").format(p) if k % 2 else p for k, p in enumerate(parts)]
-    return Markup("").join(wrapped)
+    return template.render(report=report, style=style, marker=MARKER) + "\n"
 
 
 def default_file(paths: Sequence[Path]) -> Path:

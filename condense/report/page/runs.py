@@ -14,19 +14,17 @@ from condense.engine.matching.soft_labels import label_shares
 from condense.figures.formats import setting
 from condense.kinds import STAGES
 from condense.recipe import LEFT_OUT, flatten, recipe_toml
-from condense.report.diagnosis.checks import Finding
 from condense.report.page.pictures import GridRow, grid
 from condense.report.page.sources import RunSource
+from condense.results import Evaluation, Finding
 from condense.studies.statistics import Estimate, estimate, unpaired
 
 # Options shown beside a component, where it has them; the recipe below has all of them.
-SHOWN = (
-    *("path", "resize", "channels", "estimator", "mode", "networks", "beta", "unit", "alpha"),
-    *("label_lr", "start"),
-    *("iterations", "steps", "batch_size", "experts", "expert_epochs", "max_start_epoch"),
-    *("image_lr", "step_size", "step_size_lr", "network", "augmentation", "repeats", "epochs"),
-    *("lr", "padding", "flip"),
-)
+SHOWN = """
+    path resize channels estimator mode networks beta unit alpha label_lr start
+    iterations steps batch_size experts expert_epochs max_start_epoch
+    image_lr step_size step_size_lr network augmentation repeats epochs lr padding flip
+""".split()
 MOST = 6  # options shown of a component that has none of these
 
 
@@ -162,7 +160,7 @@ def run_view(
     source: RunSource, letter: str, label: str, measure: str, findings: Sequence[Finding]
 ) -> RunView:
     """``source`` as it is shown under ``letter`` and ``label``."""
-    small, log = source.condensed, source.log or RunLog()
+    small, log = source.condensed, source.log
     recipe = dict(small.recipe)
     return RunView(
         letter=letter,
@@ -176,12 +174,10 @@ def run_view(
         samples=len(small),
         distilled=int(small.distilled.sum()),
         labels=_labels(small),
-        stages=stage_views(recipe, _used(recipe, small, source.log)),
-        arms=arm_views(source.arms, small.method),
-        classes=class_views(source.arms, small.classes),
-        times=tuple(
-            TimeView(name, stage.seconds, stage.cached) for name, stage in log.stages.items()
-        ),
+        stages=stage_views(recipe, _used(recipe, small, log)),
+        arms=arm_views(source.evaluations, small.method),
+        classes=class_views(source.evaluations, small.classes),
+        times=tuple(TimeView(n, t.seconds, t.cached) for n, t in log.stages.items()),
         peak_memory_mb=log.peak_memory_mb,
         device=log.device,
         torch=log.torch,
@@ -219,10 +215,10 @@ def _command(source: RunSource, recipe: Mapping[str, Any]) -> str:
     return f"condense run --recipe {shlex.quote((source.path / 'recipe.toml').as_posix())}{more}"
 
 
-def _used(recipe: Mapping[str, Any], small: CondensedDataset, log: RunLog | None) -> set[str]:
+def _used(recipe: Mapping[str, Any], small: CondensedDataset, log: RunLog) -> set[str]:
     """The stages that had a part in the result, as far as that is known."""
     used = {stage for stage in STAGES if stage in recipe}
-    if log is not None and log.stages and "scorer" not in log.stages:
+    if log.stages and "scorer" not in log.stages:
         used.discard("scorer")
     if not small.matched:
         used.discard("matcher")
@@ -247,20 +243,20 @@ def stage_views(recipe: Mapping[str, Any], used: set[str]) -> tuple[StageView, .
     return tuple(found)
 
 
-def arm_views(arms: Mapping[str, Mapping[str, Any]], method: str) -> tuple[ArmView, ...]:
+def arm_views(evaluations: Mapping[str, Evaluation], method: str) -> tuple[ArmView, ...]:
     """The arms of ``results.json``, in its order."""
-    random = arms.get("random", {}).get("values", ())
+    random = evaluations["random"].values if "random" in evaluations else ()
     return tuple(
         ArmView(
             name=method if name == OWN else name,
             is_own=name == OWN,
-            mean=float(arm["mean"]),
-            half=_half(arm["values"]),
-            values=tuple(arm["values"]),
-            augmentation=setting(arm.get("protocol", {}).get("augmentation", "")),
-            gain=None if name == "random" else unpaired(arm["values"], random),
+            mean=arm.mean,
+            half=_half(arm.values),
+            values=arm.values,
+            augmentation=setting(arm.protocol.get("augmentation", "")),
+            gain=None if name == "random" else unpaired(arm.values, random),
         )
-        for name, arm in arms.items()
+        for name, arm in evaluations.items()
     )
 
 
@@ -270,11 +266,12 @@ def _half(values: Sequence[float]) -> float | None:
 
 
 def class_views(
-    arms: Mapping[str, Mapping[str, Any]], classes: Sequence[str]
+    evaluations: Mapping[str, Evaluation], classes: Sequence[str]
 ) -> tuple[ClassView, ...]:
     """Per-class accuracy of the set; empty where it was not measured."""
-    own = arms.get(OWN, {}).get("per_class") or ()
-    random = arms.get("random", {}).get("per_class") or ()
+    own, random = (
+        evaluations[name].per_class if name in evaluations else () for name in (OWN, "random")
+    )
     if len(own) != len(classes):
         return ()
     others = random if len(random) == len(classes) else [None] * len(classes)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.artefact.write import LOG, MANIFEST, RESULTS, TENSORS
-from condense.engine.documents import Results, RunLog, read_document, read_results
+from condense.engine.documents import RunLog, read_document, read_results
 from condense.errors import DataError
+from condense.results import Evaluation
 
 # the file that marks a study's folder → what the study is called
 STUDIES = {
@@ -29,19 +30,15 @@ class RunSource:
     Attributes:
         path: as it was given.
         condensed: the set with its recipe and trace.
-        results: of ``results.json``; None where it is absent.
-        log: of ``run.log.json``; None where it is absent.
+        evaluations: of ``results.json`` by arm, ``condensed`` and the baselines; empty where
+            nothing was evaluated.
+        log: of ``run.log.json``; empty where it is absent.
     """
 
     path: Path
     condensed: CondensedDataset
-    results: Results | None
-    log: RunLog | None
-
-    @property
-    def arms(self) -> dict[str, dict[str, Any]]:
-        """Evaluated arms by name, ``condensed`` and the baselines."""
-        return {} if self.results is None else self.results.to_json()["arms"]
+    evaluations: Mapping[str, Evaluation]
+    log: RunLog
 
 
 @dataclass(frozen=True)
@@ -98,8 +95,13 @@ def read_sources(paths: Sequence[Path]) -> Sources:
 def _read_run(path: Path) -> RunSource:
     condensed = CondensedDataset.load(path)
     results = read_results(path / RESULTS, condensed)
-    log = read_document(path / LOG, RunLog) if (path / LOG).is_file() else None
-    return RunSource(path, condensed, results, log)
+    arms = {} if results is None else results.arms
+    evaluations = {
+        name: Evaluation(arm.values, dict(arm.protocol), per_class=arm.per_class or ())
+        for name, arm in arms.items()
+    }
+    log = read_document(path / LOG, RunLog) if (path / LOG).is_file() else RunLog()
+    return RunSource(path, condensed, evaluations, log)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from condense.errors import DataError
 from condense.figures.formats import points
 from condense.figures.plots import Dot, FigureView, Line, dots_figure, lines_figure, present
-from condense.report.diagnosis.checks import Finding, check_best, check_reliability, sorted_findings
+from condense.report.diagnosis.checks import check_best, check_reliability
+from condense.report.diagnosis.findings import sorted_findings
 from condense.report.page.sources import StudySource
 from condense.report.page.tables import Cell, TableView, figures
+from condense.results import Finding
 from condense.spelling import on_command_line
 from condense.studies.statistics import estimate
 from condense.studies.tuning.files import curves
@@ -30,7 +32,7 @@ class StudyView:
         path: its folder, as it was given; empty for what was worked out for the report.
         words: what it says, a paragraph each.
         figures, tables: in order.
-        findings: of the diagnosis.
+        findings: of the diagnosis, worst first.
     """
 
     name: str
@@ -43,8 +45,8 @@ class StudyView:
 
     @property
     def pairs(self) -> list[tuple[Finding, tuple[str, ...]]]:
-        """The findings, worst first, each with the letters of its runs: none."""
-        return [(finding, ()) for finding in sorted_findings(self.findings)]
+        """The findings, each with the letters of its runs: none."""
+        return [(finding, ()) for finding in self.findings]
 
 
 def study_view(name: str, study: StudySource, letters: Mapping[str, str]) -> StudyView:
@@ -73,14 +75,14 @@ def study_view(name: str, study: StudySource, letters: Mapping[str, str]) -> Stu
         ) from None
 
 
-def hard_coverage(document: Mapping[str, Any]) -> dict[str, list[float]]:
+def hard_coverage(document: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
     """Coverage of the hard half by iteration, by the fingerprint of each set.
 
     Args:
         document: a ``coverage.json``; sets without a fingerprint are left out.
     """
     return {
-        str(run["fingerprint"]): [float(point["hard"]) for point in run["iterations"]]
+        str(run["fingerprint"]): tuple(float(point["hard"]) for point in run["iterations"])
         for run in document["runs"]
         if "fingerprint" in run
     }
@@ -229,12 +231,8 @@ def comparison_view(name: str, path: str, document: Mapping[str, Any]) -> StudyV
     headers = ("scorer", "split-half ρ", *(f"ρ to {scorer['name']}" for scorer in scorers))
     caption = f"Rank agreement of difficulty scores on {document['data']}"
     table = TableView(f"{name}-table", caption, headers, tuple(rows))
-    findings = (check_reliability(s["split_half"], s["name"]) for s in scorers)
-    return StudyView(name, "Scores", path, (), (), (table,), _there(findings))
-
-
-def _there(findings: Iterable[Finding | None]) -> tuple[Finding, ...]:
-    return tuple(f for f in findings if f is not None)
+    findings = [check_reliability(s["split_half"], s["name"]) for s in scorers]
+    return StudyView(name, "Scores", path, (), (), (table,), sorted_findings(findings))
 
 
 def split_half_of(
@@ -304,5 +302,5 @@ def tuning_view(name: str, path: str, document: TuningDocument) -> StudyView:
         caption += "; at full length where the best was trained so"
     table = TableView(f"{name}-table", caption, headers, tuple(rows), wide=2)
     return StudyView(
-        name, "Tuning", path, tuple(words), present(*drawn), (table,), _there(findings)
+        name, "Tuning", path, tuple(words), present(*drawn), (table,), sorted_findings(findings)
     )

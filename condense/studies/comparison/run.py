@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from condense.capabilities import HasReplicates
+from condense.engine.checked import run_replicates
 from condense.engine.pipeline import Pipeline
-from condense.engine.runtime.guard import contents, guarded
-from condense.engine.training.ranking import end_overlap, rank_correlation, split_half
+from condense.engine.training.ranking import end_overlap, rank_correlation, reliability_of
 from condense.errors import OptionError
 from condense.interfaces import LabeledData
 from condense.options import format_value
@@ -160,14 +158,10 @@ def compare(
 def _scored(pipeline: Pipeline, name: str) -> Compared:
     scores, data = pipeline.scores, pipeline.data
     time, resolved = pipeline.timings["scorer"], pipeline.recipe["scorer"]
-    scorer = resolved.create()
-    count = reliability = None
-    if isinstance(scorer, HasReplicates):
-        with guarded("scorer", scorer, *contents(data)):
-            found = scorer.replicates(data, pipeline.context, pipeline.rng("scorer"))
-            replicates = torch.as_tensor(found)
-        count = len(replicates)
-        reliability = split_half(replicates) if count > 1 else None
+    given = (data, pipeline.context, pipeline.rng("scorer"))
+    replicates = run_replicates(resolved.create(), *given)
+    count = None if replicates is None else len(replicates)
+    reliability = reliability_of(replicates)
     spent = (time.seconds, time.cached)
     return Compared(name, resolved.portable, scores, *spent, count, reliability)
 

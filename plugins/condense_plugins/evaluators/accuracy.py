@@ -30,6 +30,7 @@ from condense.interfaces import (
 )
 from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec
 from condense.options import Options as BaseOptions
+from condense.traits import EvaluatorTraits
 
 
 class AccuracyEvaluator:
@@ -41,6 +42,13 @@ class AccuracyEvaluator:
 
     name: ClassVar[str] = "accuracy"
     version: ClassVar[str] = "2"
+    traits: ClassVar[EvaluatorTraits] = EvaluatorTraits(
+        advice={
+            "single-repeat": "set evaluator.repeats=5",
+            "not-told-from-random": "raise evaluator.repeats",
+            "baseline-augmentation": "add it to evaluator.baseline_augmentations",
+        }
+    )
     toy_options: ClassVar[dict[str, Any]] = {
         "repeats": 2,
         "steps": 20,

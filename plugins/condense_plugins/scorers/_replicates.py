@@ -5,6 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from condense.interfaces import LabeledData, Scores
+from condense.traits import ScorerTraits
+
+DYNAMICS_TRAITS = ScorerTraits({"scores-unreliable": "raise scorer.networks or scorer.epochs"})
 
 
 def mean_scores(replicates: Tensor, data: LabeledData, estimator: str) -> Scores:

@@ -12,13 +12,14 @@ from torch import Generator, Tensor
 from condense import hookimpl
 from condense.engine.training.dynamics import dynamics_cost
 from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
+from condense.traits import ScorerTraits
 from condense_plugins.scorers._holdout import (
     HoldoutOptions,
     holdout,
     holdout_cost,
     holdout_repeats,
 )
-from condense_plugins.scorers._replicates import mean_scores
+from condense_plugins.scorers._replicates import DYNAMICS_TRAITS, mean_scores
 
 
 class CScorer:
@@ -31,6 +32,7 @@ class CScorer:
 
     name: ClassVar[str] = "cscore"
     version: ClassVar[str] = "2"
+    traits: ClassVar[ScorerTraits] = DYNAMICS_TRAITS
     arg: ClassVar[str] = "estimator"  # cscore:holdout
 
     class Options(HoldoutOptions):

@@ -11,7 +11,8 @@ from torch import Generator, Tensor
 from condense import hookimpl
 from condense.engine.training.dynamics import DynamicsOptions, dynamics_cost
 from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
-from condense_plugins.scorers._replicates import mean_scores
+from condense.traits import ScorerTraits
+from condense_plugins.scorers._replicates import DYNAMICS_TRAITS, mean_scores
 
 
 class El2nScorer:
@@ -24,6 +25,7 @@ class El2nScorer:
 
     name: ClassVar[str] = "el2n"
     version: ClassVar[str] = "1"
+    traits: ClassVar[ScorerTraits] = DYNAMICS_TRAITS
     arg: ClassVar[str] = "mode"  # el2n:online
 
     class Options(DynamicsOptions):

@@ -12,7 +12,8 @@ from torch import Generator, Tensor
 from condense import hookimpl
 from condense.engine.training.dynamics import DynamicsOptions, dynamics_cost
 from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
-from condense_plugins.scorers._replicates import mean_scores
+from condense.traits import ScorerTraits
+from condense_plugins.scorers._replicates import DYNAMICS_TRAITS, mean_scores
 
 
 class ForgettingScorer:
@@ -23,6 +24,7 @@ class ForgettingScorer:
 
     name: ClassVar[str] = "forgetting"
     version: ClassVar[str] = "1"
+    traits: ClassVar[ScorerTraits] = DYNAMICS_TRAITS
     arg: ClassVar[str] = "count"  # forgetting:epoch
 
     class Options(DynamicsOptions):

@@ -12,6 +12,7 @@ from condense import hookimpl
 from condense.errors import DataError
 from condense.interfaces import Budget, Context, LabeledData, Scores, Selection, Selector
 from condense.options import Options as BaseOptions
+from condense.traits import SelectorTraits
 from condense_plugins.selectors._common import hardest_first, require
 
 
@@ -21,6 +22,16 @@ class WindowSelector:
     name: ClassVar[str] = "window"
     version: ClassVar[str] = "1"
     needs_scores: ClassVar[bool] = True
+    traits: ClassVar[SelectorTraits] = SelectorTraits(
+        advice={
+            "beta-lowest": "the window begins at the very hardest samples, noise and mislabelled "
+            "ones included: try selector.beta=0.1 and more; `condense tune` finds it",
+            "beta-highest": "the window holds the easiest samples of a class only: try a smaller "
+            "selector.beta; `condense tune` finds it",
+            "worse-than-random": "try another selector.beta",
+            "not-told-from-random": "try another selector.beta",
+        }
+    )
 
     class Options(BaseOptions):
         beta: float = Field(0.5, ge=0, lt=1, description="share of hardest samples skipped, 0-1")
@@ -31,6 +42,15 @@ class WindowSelector:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+
+    def option_ranges(self, data: LabeledData, budget: Budget) -> dict[str, tuple[float, float]]:
+        """β at which the window still ends within every class."""
+        highest = 1.0
+        for label, count in enumerate(budget.counts(data)):
+            size = len(data.class_indices(label))
+            unit = size if self.options.unit == "class" else count
+            highest = min(highest, (size - count) / unit)
+        return {"beta": (0.0, highest)}
 
     def select(
         self,

@@ -18,6 +18,16 @@ class ShareOptions(Options):
     )
 
 
+# what to do about a note or finding of a run, by its code
+ALPHA_ADVICE = {
+    "nothing-distilled": "for some, raise `ipc` or policy.alpha",
+    "loss-flat": "raise policy.alpha",
+    "coverage-falls": "lower policy.alpha, so that more of the selection stays real",
+    "worse-than-random": "try another policy.alpha",
+    "not-told-from-random": "try another policy.alpha",
+}
+
+
 def easier_share(selection: Selection, alpha: float) -> Tensor:
     """bool [M], true for the last ⌊α·count + 1e-9⌋ samples of each class, which are the easier."""
     parts = []

@@ -11,7 +11,7 @@ from torch import Tensor
 from condense import hookimpl
 from condense.interfaces import LabelPlan, Selection, UpdatePolicy
 from condense.traits import UpdatePolicyTraits
-from condense_plugins.update_policies._share import ShareOptions, easier_share
+from condense_plugins.update_policies._share import ALPHA_ADVICE, ShareOptions, easier_share
 
 
 class LearnedLabelsPolicy:
@@ -27,8 +27,9 @@ class LearnedLabelsPolicy:
     name: ClassVar[str] = "learned-labels"
     version: ClassVar[str] = "1"
     traits: ClassVar[UpdatePolicyTraits] = UpdatePolicyTraits(
-        {
-            "nothing-distilled": "for some, raise `ipc` or policy.alpha",
+        ALPHA_ADVICE
+        | {
+            "labels-foreign": "lower policy.label_lr if it is above 0",
             "labels-diverged": "lower policy.label_lr",
             "no-teachers": "or have labels start at the classes (policy.start=class)",
         }

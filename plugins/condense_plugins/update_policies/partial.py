@@ -10,7 +10,7 @@ from torch import Tensor
 from condense import hookimpl
 from condense.interfaces import Selection, UpdatePolicy
 from condense.traits import UpdatePolicyTraits
-from condense_plugins.update_policies._share import ShareOptions, easier_share
+from condense_plugins.update_policies._share import ALPHA_ADVICE, ShareOptions, easier_share
 
 
 class PartialPolicy:
@@ -18,9 +18,7 @@ class PartialPolicy:
 
     name: ClassVar[str] = "partial"
     version: ClassVar[str] = "1"
-    traits: ClassVar[UpdatePolicyTraits] = UpdatePolicyTraits(
-        {"nothing-distilled": "for some, raise `ipc` or policy.alpha"}
-    )
+    traits: ClassVar[UpdatePolicyTraits] = UpdatePolicyTraits(ALPHA_ADVICE)
 
     class Options(ShareOptions):
         """The share, and nothing else."""

@@ -6,12 +6,15 @@ import pytest
 
 from condense.engine.matching.loop import MIN_STEP_SIZE
 from condense.report.diagnosis import checks as diagnosis
-from condense.report.diagnosis.checks import Finding
 from condense.studies.statistics import unpaired
 
 
 def severity(finding):
     return None if finding is None else finding.severity
+
+
+def code(finding):
+    return None if finding is None else finding.code
 
 
 def fall(first, last, n=100):
@@ -45,10 +48,17 @@ def test_loss_names_the_medians_of_its_ends():
     assert severity(diagnosis.check_loss(spiked, True)) == "ok"
 
 
-def test_flat_loss_speaks_of_alpha_and_the_learning_rate():
-    found = diagnosis.check_loss(fall(0.5, 0.49), True)
-    assert "policy.alpha" in found.advice
-    assert "matcher.image_lr" in found.advice
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ((0.5, 0.1), "loss"),
+        ((1.0, 0.97), "loss-no-progress"),
+        ((0.5, 0.49), "loss-flat"),
+        ((0.2, 0.6), "loss-rises"),
+    ],
+)
+def test_each_fate_of_the_loss_has_its_code(ends, expected):
+    assert code(diagnosis.check_loss(fall(*ends), True)) == expected
 
 
 @pytest.mark.parametrize(
@@ -58,7 +68,7 @@ def test_labels(others, expected):
     found = diagnosis.check_labels(0.8, others, 100)
     assert severity(found) == expected
     assert f"0.80 of a label is on its own class; another is first in {others} of 100" in found.seen
-    assert ("policy.label_lr" in found.advice) == (expected == "look")
+    assert (found.code == "labels-foreign") == (expected == "look")
 
 
 @pytest.mark.parametrize(
@@ -149,18 +159,13 @@ def test_reliability(rho, expected):
 
 
 @pytest.mark.parametrize(
-    ("beta", "highest", "expected"),
-    [
-        (None, 0.9, None),  # a selector without it
-        (0.0, None, "look"),
-        (0.0, 0.9, "look"),
-        (0.5, None, None),  # not at the low end; the high one is not known
-        (0.5, 0.9, "ok"),
-        (0.9, 0.9, "look"),
-    ],
+    ("value", "expected"), [(0.0, "beta-lowest"), (0.5, "beta"), (0.9, "beta-highest")]
 )
-def test_beta(beta, highest, expected):
-    assert severity(diagnosis.check_beta(beta, highest)) == expected
+def test_an_option_within_the_range_that_the_data_allow(value, expected):
+    found = diagnosis.check_range("selector.beta", value, 0.0, 0.9)
+    assert found.code == expected
+    assert found.severity == ("ok" if expected == "beta" else "look")
+    assert f"selector.beta is {value:g}" in found.seen
 
 
 @pytest.mark.parametrize(
@@ -225,13 +230,7 @@ def test_coverage_of_the_hard_half(hard, expected):
     assert severity(diagnosis.check_coverage(hard)) == expected
 
 
-def test_worst_first_and_the_unknown_left_out():
-    found = [Finding(str(k), s, "", "") for k, s in enumerate(("ok", "problem", "look", "ok"))]
-    ordered = diagnosis.sorted_findings([None, *found, None])
-    assert [f.check for f in ordered] == ["1", "2", "0", "3"]
-
-
-def test_everything_but_what_is_in_order_comes_with_advice():
+def test_texts_are_parts_of_a_sentence():
     findings = [
         diagnosis.check_loss(fall(1.0, 0.97), True),
         diagnosis.check_skipped([math.nan]),
@@ -239,15 +238,15 @@ def test_everything_but_what_is_in_order_comes_with_advice():
         diagnosis.check_random([0.5, 0.5], [0.9, 0.9]),
         diagnosis.check_repeats(1),
         diagnosis.check_reliability(0.1, "el2n"),
-        diagnosis.check_beta(0.0, None),
+        diagnosis.check_range("selector.beta", 0.0, 0.0, 1.0),
         diagnosis.check_best("policy.alpha", 1.0, [0.5, 1.0]),
         diagnosis.check_augmentation("dsa", "none"),
         diagnosis.check_baseline("dsa", ["none"]),
         diagnosis.check_coverage([0.5, 0.1]),
     ]
+    assert len({finding.code for finding in findings}) == len(findings)
     for finding in findings:
         assert finding.severity != "ok"
-        assert finding.advice
         for text in (finding.seen, finding.means, finding.advice):
             assert text == text.strip()
             assert not text.endswith(".")  # sentences are made where they are shown

@@ -1,18 +1,21 @@
 """What a diagnosis finds out besides a run's own files, and what it leaves alone."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.documents import OWN
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.engine.training.ranking import split_half
 from condense.errors import DataError
-from condense.report.diagnosis.evidence import RunFacts, gather
+from condense.report.diagnosis.evidence import RunFacts, collect, collect_from
 from condense.resolve import Request, resolve
+from condense.results import Evaluation
+from condense.traits import Traits, traits_of
 
 
 @pytest.fixture(scope="module")
@@ -26,57 +29,99 @@ def tools(shared):
     return dict(shared)
 
 
+def asked(values):
+    return tuple((tuple(k.split(".")), v) for k, v in values.items())
+
+
 @pytest.fixture(scope="module")
 def pipeline(host, tiny, shared):
     """Of a tiny run whose scorer has two replicates."""
     values = {**tiny, "scorer.networks": 2, "matcher.iterations": 1}
-    assignments = tuple((tuple(k.split(".")), v) for k, v in values.items())
-    return Pipeline(resolve(host, Request(assignments=assignments)), host, **shared)
+    return Pipeline(resolve(host, Request(assignments=asked(values))), host, **shared)
 
 
-def test_what_is_known_of_a_run(pipeline, host, tools):
+def under(augmentation):
+    return {OWN: Evaluation((0.5, 0.5), {"augmentation": augmentation})}
+
+
+@pytest.fixture
+def back(host, tools):
+    """Facts of a set as if it lay in a folder."""
+
+    def call(small, augmentation="combined"):
+        return collect_from(Path("run"), small, under(augmentation), host, **tools)
+
+    return call
+
+
+def test_what_is_known_of_a_run(pipeline, host, tools, back):
     small = pipeline.condensed
-    known = gather(small, "combined", host, **tools)
+    known = back(small)
     assert known.relative_loss
     assert known.measure == "accuracy"
-    assert known.on_distilled == "dsa"
+    assert (known.matched_under, known.evaluated_under) == ("dsa", "dsa")
+    assert known.step_size == pipeline.recipe["matcher"].options.step_size
     scorer = pipeline.recipe["scorer"].create()
     replicates = scorer.replicates(pipeline.data, pipeline.context, pipeline.rng("scorer"))
     assert known.split_half == pytest.approx(split_half(replicates))
     sizes = torch.bincount(pipeline.data.labels).tolist()
-    assert known.highest_beta == pytest.approx(min((n - 5) / n for n in sizes))
+    value, low, high = known.ranges["selector.beta"]
+    assert (value, low) == (0.5, 0.0)
+    assert high == pytest.approx(min((n - 5) / n for n in sizes))
     # and that is indeed how far a window goes
-    beyond = ((("selector", "beta"), known.highest_beta + 0.01),)
+    beyond = ((("selector", "beta"), high + 0.01),)
     further = resolve(host, Request(recipe=small.recipe, assignments=beyond))
     with pytest.raises(DataError, match="window start"):
         Pipeline(further, host, **tools).selection  # noqa: B018
 
 
-def test_nothing_is_computed(pipeline, host, tools, tmp_path, monkeypatch):
+def test_a_run_at_hand_says_what_its_folder_says(pipeline, back):
+    small = pipeline.condensed
+    at_hand = collect(pipeline, small, under("combined"), pipeline.data)
+    known = replace(back(small), evaluations=at_hand.evaluations)
+    assert vars(at_hand) == vars(known)
+
+
+def test_nothing_is_computed(pipeline, back, tools, tmp_path, monkeypatch):
     small = pipeline.condensed
     tools["store"] = Store(tmp_path / "empty")
     monkeypatch.setattr(Pipeline, "data", property(lambda self: pytest.fail("data were loaded")))
-    known = gather(small, "simple", host, **tools)
-    assert known == RunFacts(True, "accuracy", "simple")
+    known = back(small, "simple")
+    assert (known.relative_loss, known.evaluated_under) == (True, "simple")
+    assert (known.split_half, known.ranges) == (None, {})
     assert not (tmp_path / "empty").exists()
 
 
-def test_data_that_changed_meanwhile_say_nothing(pipeline, host, tools, monkeypatch):
-    small = pipeline.condensed
+def test_data_that_changed_meanwhile_say_nothing_of_its_limits(pipeline, back, monkeypatch):
     changed = pipeline.data.subset(torch.arange(1000))
     monkeypatch.setattr(Pipeline, "data", property(lambda self: changed))
-    known = gather(small, "dsa", host, **tools)
-    assert (known.split_half, known.highest_beta) == (None, None)
-    assert known.on_distilled == "dsa"
+    known = back(pipeline.condensed, "dsa")
+    assert known.ranges == {}
+    assert known.evaluated_under == "dsa"
 
 
-def test_data_in_memory_leave_the_components(pipeline, host, tools):
+def test_data_in_memory_leave_the_components(pipeline, back):
     recipe = {**pipeline.condensed.recipe, "data": {"component": "memory", "fingerprint": "x"}}
-    known = gather(replace(pipeline.condensed, recipe=recipe), None, host, **tools)
-    assert known == RunFacts(True, "accuracy", None)
+    known = back(replace(pipeline.condensed, recipe=recipe))
+    assert (known.relative_loss, known.ranges) == (True, {})
 
 
 @pytest.mark.parametrize("recipe", [{}, {"method": "gone"}, {"matcher": {"component": "gone"}}])
-def test_without_its_components_nothing_is_known(recipe, pipeline, host, tools):
-    small: CondensedDataset = replace(pipeline.condensed, recipe=recipe)
-    assert gather(small, "combined", host, **tools) == RunFacts()
+def test_without_its_components_the_files_alone_are_known(recipe, pipeline, back):
+    small = replace(pipeline.condensed, recipe=recipe)
+    known = back(small)
+    assert vars(known) == vars(RunFacts(small, known.evaluations))
+
+
+@pytest.mark.parametrize("policy", ["partial", "full", "frozen", "learned-labels"])
+@pytest.mark.parametrize("scorer", ["cscore", "el2n", "forgetting"])
+def test_built_in_components_advise_on_every_sign(host, policy, scorer):
+    recipe = resolve(host, Request(assignments=asked({"policy": policy, "scorer": scorer})))
+    advised = {c for r in recipe.stages.values() for c in traits_of(r.cls, Traits).advice}
+    signs = {
+        *("loss-no-progress", "loss-rises", "loss-flat", "not-finite", "step-size-collapsed"),
+        *("step-size-grew", "labels-foreign", "worse-than-random", "not-told-from-random"),
+        *("single-repeat", "scores-unreliable", "beta-lowest", "beta-highest"),
+        *("augmentation-mismatch", "baseline-augmentation"),
+    }
+    assert signs <= advised

@@ -33,7 +33,7 @@ from condense_plugins.matchers.trajectory.gradient import (
 )
 from condense_plugins.matchers.trajectory.graphs import CapturedSteps
 from condense_plugins.matchers.trajectory.memory import choose_form
-from condense_plugins.matchers.trajectory.options import TrajectoryOptions
+from condense_plugins.matchers.trajectory.options import ADVICE, TrajectoryOptions
 from condense_plugins.matchers.trajectory.student import Student, flatten
 from condense_plugins.matchers.trajectory.tangent import TangentSteps
 from condense_plugins.matchers.trajectory.teacher import expert_logits
@@ -45,13 +45,7 @@ class TrajectoryMatcher:
     name: ClassVar[str] = "trajectory"
     version: ClassVar[str] = "1"
     # a loss of 1: the student came no nearer to the expert
-    traits: ClassVar[MatcherTraits] = MatcherTraits(
-        relative_loss=True,
-        advice={
-            "no-finite-loss": "lower matcher.image_lr, matcher.step_size_lr or matcher.step_size",
-            "samples-diverged": "lower matcher.image_lr",
-        },
-    )
+    traits: ClassVar[MatcherTraits] = MatcherTraits(ADVICE, relative_loss=True)
     Options: ClassVar[type[TrajectoryOptions]] = TrajectoryOptions
     toy_options: ClassVar[dict[str, Any]] = {
         "experts": 2,
@@ -84,6 +78,11 @@ class TrajectoryMatcher:
         self._steps: tuple[SyntheticSet, Steps, str] | None = None
         self._role: tuple[SyntheticSet, Tensor] | None = None
         self._iteration = 0
+
+    @property
+    def matched_under(self) -> str:
+        """The augmentation of the student batches."""
+        return self.options.augmentation.component
 
     @property
     def plan(self) -> MatchPlan:

@@ -13,6 +13,21 @@ ExpertDtype = Literal["fp32", "bf16"]
 Memory = Literal["auto", "constant", "unrolled"]
 Compile = Literal["auto", "on", "off"]
 
+# what to do about a note or finding of a run, by its code
+ADVICE = {
+    "no-finite-loss": "lower matcher.image_lr, matcher.step_size_lr or matcher.step_size",
+    "samples-diverged": "lower matcher.image_lr",
+    "loss-no-progress": "the synthetic step size is too small or too large, or the experts have "
+    "moved too little: raise matcher.step_size or matcher.steps; check matcher.expert_epochs",
+    "loss-rises": "lower matcher.image_lr, then matcher.step_size_lr",
+    "loss-flat": "raise matcher.image_lr, or give more matcher.iterations",
+    "not-finite": "lower matcher.step_size and matcher.step_size_lr, or set matcher.precision=fp32",
+    "step-size-collapsed": "lower matcher.step_size_lr or start from a smaller matcher.step_size",
+    "step-size-grew": "lower matcher.step_size_lr, or start from a larger matcher.step_size",
+    "labels-foreign": "raise matcher.max_start_epoch, up to which experts are trained",
+    "augmentation-mismatch": "match under the evaluation's with matcher.augmentation",
+}
+
 
 class TrajectoryOptions(Options):
     """How experts are trained and students are matched to them."""

@@ -1,0 +1,95 @@
+"""What can be said of a run, and of several together: which figures go into which check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.documents import OWN
+from condense.engine.matching.soft_labels import label_shares
+from condense.engine.pipeline import Pipeline
+from condense.report.diagnosis import checks
+from condense.report.diagnosis.evidence import RunFacts, collect
+from condense.results import Evaluation, Finding, Severity
+
+SEVERITIES: tuple[Severity, ...] = ("problem", "look", "ok")  # worst first
+# of an arm's protocol, what follows from the result and is no setting
+OUTCOMES = ("tried",)
+RANDOM = "random"
+
+
+def findings_of(facts: RunFacts) -> tuple[Finding, ...]:
+    """All that can be said of one run, worst first, with the advice of its components."""
+    small, evaluations = facts.condensed, facts.evaluations
+    own = evaluations[OWN].values if OWN in evaluations else ()
+    random = evaluations.get(RANDOM)
+    # a set that is itself made as a baseline is has nothing to gain over it
+    gains = random is not None and small.method not in evaluations
+    distilled, soft = bool(small.distilled.any()), small.soft_labels
+    found = [
+        checks.check_random(own, random.values) if random is not None and gains else None,
+        checks.check_repeats(len(own)),
+        checks.check_loss(small.trace.loss, facts.relative_loss),
+        checks.check_skipped(small.trace.loss),
+        None if soft is None else checks.check_labels(*label_shares(soft, small.labels)),
+        checks.check_step_size(small.trace.step_size, facts.step_size),
+        checks.check_reliability(facts.split_half, facts.scorer),
+        *(checks.check_range(key, *values) for key, values in facts.ranges.items()),
+    ]
+    if distilled:
+        found += [
+            checks.check_augmentation(facts.matched_under, facts.evaluated_under),
+            checks.check_baseline(facts.evaluated_under, _tried(random)),
+            checks.check_coverage(facts.hard_coverage),
+        ]
+    return tuple(_advised(finding, facts.advice) for finding in sorted_findings(found))
+
+
+def _tried(evaluation: Evaluation | None) -> list[str]:
+    """The augmentations of which the best counts."""
+    tried = None if evaluation is None else evaluation.protocol.get("tried")
+    return list(tried) if isinstance(tried, Mapping) else []
+
+
+def problems(
+    pipeline: Pipeline, condensed: CondensedDataset, evaluations: Mapping[str, Evaluation]
+) -> tuple[Finding, ...]:
+    """What is wrong with a run that has just been done; nothing for one without a real sign.
+
+    Args:
+        pipeline: that was run, its data loaded.
+        condensed: the set it made.
+        evaluations: by arm, its own called ``condensed``.
+    """
+    found = findings_of(collect(pipeline, condensed, evaluations, pipeline.data))
+    return tuple(finding for finding in found if finding.severity == "problem")
+
+
+def shared_findings(runs: Mapping[str, RunFacts]) -> tuple[Finding, ...]:
+    """What concerns runs together, by their names; runs on different data apart."""
+    by_data: dict[str, dict[str, dict[str, object]]] = {}
+    for name, facts in runs.items():
+        if OWN in facts.evaluations and facts.evaluations[OWN].protocol:
+            peers = by_data.setdefault(facts.condensed.data_fingerprint, {})
+            peers[name] = dict(facts.evaluations[OWN].protocol)
+    # a set that matching had no part in counts the better of two augmentations, as random does
+    matched = all(facts.condensed.matched for facts in runs.values())
+    ignored = OUTCOMES if matched else (*OUTCOMES, "augmentation")
+    for peers in by_data.values():
+        for protocol in peers.values():
+            for key in ignored:
+                protocol.pop(key, None)
+    return sorted_findings([checks.check_protocols(peers) for peers in by_data.values()])
+
+
+def sorted_findings(findings: Sequence[Finding | None]) -> tuple[Finding, ...]:
+    """Those that are there, worst first, else in their order."""
+    there = [f for f in findings if f is not None]
+    return tuple(sorted(there, key=lambda f: SEVERITIES.index(f.severity)))
+
+
+def _advised(finding: Finding, advice: Mapping[str, str]) -> Finding:
+    """``finding`` with what the components advise before what holds for all of them."""
+    texts = [text for text in (advice.get(finding.code), finding.advice) if text]
+    return replace(finding, advice="; ".join(texts))
