@@ -22,6 +22,7 @@ from condense.interfaces import Context, Progress
 from condense.options import Options as BaseOptions
 from condense.plugin.host import Host, build_host
 from condense.recipe import Recipe, Resolved
+from condense.report.diagnosis.findings import problems
 from condense.resolve import Request, resolve
 from condense.spelling import in_python
 
@@ -53,7 +54,7 @@ def condense(
         seed: all randomness follows from it; on a CPU equal seeds give equal bytes.
         options: what ``-o`` sets, by dotted key: ``{"selector.beta": 0.3, "scorer": "el2n"}``.
         device: ``"cpu"``, ``"cuda"`` …; the first GPU by default.
-        progress: where long stages report; silent by default.
+        progress: where long stages report, and what is wrong with the result; silent by default.
         host: plugins; the installed ones by default.
 
     Returns:
@@ -75,7 +76,10 @@ def condense(
         host=host,
     )
     with _in_python():
-        return pipeline.condensed
+        small = pipeline.condensed
+        for finding in problems(pipeline, small, {}):
+            pipeline.progress.note(f"warning: {finding.line(in_python)}")
+    return small
 
 
 def bind(

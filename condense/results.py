@@ -305,6 +305,10 @@ class Finding:
         """What was seen and what it means."""
         return f"{self.seen}; {self.means}"
 
+    def line(self, spell: Callable[[str], str]) -> str:
+        """Message and advice; ``spell`` writes option keys as :mod:`condense.spelling` does."""
+        return f"{self.message}; try: {spell(self.advice)}" if self.advice else self.message
+
     def summary(self) -> dict[str, str]:
         """``code, message, advice`` for JSON."""
         return {"code": self.code, "message": self.message, "advice": self.advice}

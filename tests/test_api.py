@@ -164,6 +164,21 @@ def test_progress_hears_of_the_stages(call, tiny):
     assert {"training dynamics", "experts", "matching"} <= titles
 
 
+def test_progress_hears_what_is_wrong_with_the_result(call, tiny):
+    notes = []
+
+    class Notes(SilentProgress):
+        def note(self, message):
+            notes.append(message)
+
+    # steps so small that a student stays where it is: the relative loss remains at 1
+    stuck = {"matcher.iterations": 20, "matcher.step_size": 1e-7, "matcher.step_size_lr": 0.0}
+    call("digits", options=tiny | stuck, progress=Notes())
+    (note,) = notes
+    assert note.startswith("warning: the loss went from 1 to 1 ")
+    assert "raise matcher.step_size" in note
+
+
 def test_nothing_is_printed(call, tiny, capfd):
     call("digits", options=tiny)
     assert capfd.readouterr() == ("", "")

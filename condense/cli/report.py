@@ -78,30 +78,12 @@ def report(
     with open_session(ctx, device) as session:
         sources = read_sources(runs)
         covered = _coverage(session, sources, data) if coverage else None
-        _note_data(sources, data)
         made = report_of(sources, partial(_facts, session, data), covered)
         write_page(made, page)
     if as_json:
         echo_json(made.to_json() | {"out": str(page)})
     else:
         _show(made, page)
-
-
-def _note_data(sources: Sources, data: str | None) -> None:
-    """One line on the runs whose recipes do not say where their data lie."""
-    from condense.recipe import LEFT_OUT
-
-    unknown = [
-        str(source.path)
-        for source in sources.runs
-        if any(key.startswith("data.") for key in source.condensed.recipe.get(LEFT_OUT, {}))
-    ]
-    if unknown and data is None:
-        click.echo(
-            f"note: {', '.join(unknown)}: where the data lie is not in the recipe; with --data "
-            "NAME:PATH the report has the reliability of the scores too",
-            err=True,
-        )
 
 
 def _facts(session: Session, data: str | None, source: RunSource) -> RunFacts:
@@ -141,6 +123,4 @@ def _show(made: Report, page: Path) -> None:
 def _row(name: str, finding: Finding) -> tuple[str, str, str]:
     from condense.spelling import on_command_line
 
-    advice = f"; try: {on_command_line(finding.advice)}" if finding.advice else ""
-    text = f"{finding.message}{advice}"
-    return name, f"{finding.severity}: {finding.check}", text
+    return name, f"{finding.severity}: {finding.check}", finding.line(on_command_line)

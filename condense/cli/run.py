@@ -195,8 +195,7 @@ def _warn(findings: Sequence[Finding]) -> None:
     from condense.spelling import on_command_line
 
     for finding in findings:
-        advice = f"; try: {on_command_line(finding.advice)}" if finding.advice else ""
-        click.echo(f"warning: {finding.message}{advice}", err=True)
+        click.echo(f"warning: {finding.line(on_command_line)}", err=True)
 
 
 def _note(arm: Any, random: Any) -> str:
