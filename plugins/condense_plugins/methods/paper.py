@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from condense import Preset, hookimpl
+from condense_plugins.methods.presets import WRITTEN_FOR
 
 TABLE = "paper: its table of hyper-parameters"
 PROTOCOL = "paper: its description of experts, matching and evaluation"
@@ -69,12 +70,6 @@ SCORER: dict[str, Any] = {
     "batch_size": 128,
     "lr": 0.1,
     "network": {"component": "resnet18"},
-}
-WRITTEN_FOR = {
-    "selector": "window",
-    "policy": "partial",
-    "matcher": "trajectory",
-    "evaluator": "accuracy",
 }
 SOURCES = {
     "ipc": TABLE,

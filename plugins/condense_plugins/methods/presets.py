@@ -7,6 +7,7 @@ from collections.abc import Callable
 from condense import Preset, hookimpl
 
 SMALL_NET = {"component": "convnet", "width": 32}
+# what the values of all built-in presets are for, where they choose no component themselves
 WRITTEN_FOR = {
     "scorer": "cscore",
     "selector": "window",
