@@ -9,12 +9,13 @@ from typing import Any
 
 from _common import environment
 
-from condense.engine.evaluation import EvaluationPlan, condensed_plan, random_plan
+from condense.engine.evaluation import condensed_plan, random_plan
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Store, digest
+from condense.engine.stages.evaluation import EvaluationPlan, EvaluationStage
 from condense.interfaces import LabeledData, Progress
 from condense.options import parse_assignment
 from condense.plugin.host import build_host
@@ -135,12 +136,12 @@ class Arms:
 
     def matches(self, arm: str) -> bool:
         """Whether ``arm`` has samples to distil, or labels to learn."""
-        return arm != RANDOM and self.pipeline(arm).changes
+        return arm != RANDOM and self.pipeline(arm).matching.needed
 
     def matched(self, arm: str) -> bool:
         """Whether ``arm``'s set is ready to be trained on."""
         p = self.pipeline(arm)
-        return not self.matches(arm) or self.store.has("matching", p.matching_key())
+        return not self.matches(arm) or self.store.has("matching", p.matching.key())
 
     def may_match(self, arm: str) -> bool:
         return bool(self.pipeline(arm).recipe["matcher"].create().plan.iterations > 0)
@@ -154,9 +155,7 @@ class Arms:
         p = self.pipeline(arm)
         return random_plan(p) if arm == RANDOM else condensed_plan(p, p.condensed)
 
-    def networks(
-        self, arm: str, trial: EvaluationPlan, repeat: int
-    ) -> list[tuple[Pipeline, EvaluationPlan]]:
+    def networks(self, arm: str, trial: EvaluationPlan, repeat: int) -> list[EvaluationStage]:
         """Network ``repeat`` of ``trial`` under each of its augmentations, each alone."""
         if repeat >= self.repeats(arm):
             return []
@@ -168,22 +167,23 @@ class Arms:
         alone = self._pipeline(replace(p.recipe, seed=seed, stages=stages), self.data)
         drawn = Arm(arm, lambda _: trial.arm.draw(repeat), trial.arm.size)
         content = {**trial.content, "repeat": repeat}
+        single_arm = replace(trial, arm=drawn, content=content)
         return [
-            (alone, replace(trial, arm=drawn, content=content, augmentations=[augmentation]))
+            EvaluationStage(alone, replace(single_arm, augmentations=[augmentation]))
             for augmentation in trial.augmentations
         ]
 
     def figures(self, arm: str) -> dict[str, Any] | None:
         """Accuracy of ``arm`` over the networks trained so far; None before the first."""
         p = self.pipeline(arm)
-        scored = arm == RANDOM or not p.needs_scores or self.store.has("scores", p.scores_key())
+        scored = arm == RANDOM or not p.scoring.needed or p.scoring.stored
         if not scored or not self.matched(arm):
             return None
         trial = self.trial(arm)
         tried: dict[str, list[float]] = {a.name: [] for a in trial.augmentations}
         for repeat in range(self.repeats(arm)):
-            for alone, one in self.networks(arm, trial, repeat):
-                payload = self.store.get("evaluations", one.keys(alone)[0])
+            for one in self.networks(arm, trial, repeat):
+                payload = self.store.get(one.kind, one.keys()[0])
                 if payload is not None:
                     tried[one.augmentations[0].name] += payload.values["values"]
         done = min(len(values) for values in tried.values())

@@ -145,7 +145,7 @@ class Keep:
 
     def save_checkpoint(self, arm: str, pipeline: Pipeline) -> None:
         """Keep ``arm``'s unfinished matching, if there is more of it than is kept."""
-        path = pipeline.partial(pipeline.matching_key())
+        path = pipeline.matching.checkpoint
         if not path.exists():
             return
         with safetensors.safe_open(str(path), "pt") as file:
@@ -157,13 +157,13 @@ class Keep:
 
     def has_result(self, arm: str, pipeline: Pipeline) -> bool:
         """Whether ``arm``'s finished matching is kept."""
-        key = json.dumps(pipeline.matching_key(), sort_keys=True)
+        key = json.dumps(pipeline.matching.key(), sort_keys=True)
         heads = [_header(f) for f in self._files(arm)]
         return any(h["final"] and h["key"] == key for h in heads)
 
     def save_result(self, arm: str, pipeline: Pipeline) -> None:
         """Keep ``arm``'s finished matching, and leave its rounded form in the store."""
-        key = pipeline.matching_key()
+        key = pipeline.matching.key()
         payload = self.store.get("matching", key)
         assert payload is not None
         head = {"key": json.dumps(key, sort_keys=True), "iteration": "0", "final": "yes"}
@@ -174,7 +174,7 @@ class Keep:
 
     def restore(self, arm: str, pipeline: Pipeline) -> None:
         """Put what is kept of ``arm``'s matching where the engine looks for it."""
-        key = pipeline.matching_key()
+        key = pipeline.matching.key()
         text = json.dumps(key, sort_keys=True)
         found = self._read(arm, text)
         if found is None or self.store.has("matching", key):
@@ -186,7 +186,7 @@ class Keep:
         if head["final"]:
             self.store.put("matching", key, Payload(tensors))
             return
-        path = pipeline.partial(key)
+        path = pipeline.matching.checkpoint
         if path.exists():  # saved by this machine: newer, and exact
             return
         # momentum was left out where there was no room
@@ -256,7 +256,7 @@ def _copied(source: Path, target: Path) -> None:
 
 def _sources(pipeline: Pipeline) -> Tensor:
     """int32 positions of the distilled samples' sources in the training split."""
-    initial = pipeline.initial
+    initial = pipeline.matching.initial
     return initial.source_index[initial.role.bool()].int()
 
 

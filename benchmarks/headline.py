@@ -41,11 +41,10 @@ from _flags import parse
 from _keep import Keep
 
 from condense.cli.progress import make_progress
-from condense.engine.evaluation import EvaluationPlan, evaluate
-from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import write_atomic
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.store import Store
+from condense.engine.stages.evaluation import EvaluationStage
 from condense.errors import CondenseError
 from condense.published import named_preset, preset_differences
 from condense.resolve import resolve
@@ -70,7 +69,7 @@ class Headline:
     def run(self) -> None:
         """All that ``--only`` and ``--arms`` name, until it is done or interrupted."""
         only, arms = self.arguments.only, self.arguments.arms
-        scored = [arm for arm in arms if arm != RANDOM and self.arms.pipeline(arm).needs_scores]
+        scored = [arm for arm in arms if arm != RANDOM and self.arms.pipeline(arm).scoring.needed]
         if scored:
             self.scores(scored[0])
         matching = [arm for arm in arms if arm != RANDOM and self.arms.may_match(arm)]
@@ -101,11 +100,11 @@ class Headline:
         """Difficulty scores; the other stages need them, so ``--only`` does not leave them out."""
         p = self.arms.pipeline(arm)
         if self.keep is not None:
-            self.keep.give("scores", p.scores_key())
+            self.keep.give("scores", p.scoring.key())
         with self.unit("scores"):
             _ = p.scores
             if self.keep is not None:
-                self.keep.take("scores", p.scores_key())
+                self.keep.take("scores", p.scoring.key())
 
     def experts(self, arm: str) -> None:
         """Expert trajectories, those in the store only read."""
@@ -147,13 +146,13 @@ class Headline:
         trials = {arm: self.arms.trial(arm) for arm in arms}
         for repeat in range(max((self.arms.repeats(arm) for arm in arms), default=0)):
             for arm, trial in trials.items():
-                for alone, one in self.arms.networks(arm, trial, repeat):
-                    self.network(arm, alone, one)
+                for one in self.arms.networks(arm, trial, repeat):
+                    self.network(arm, one)
         self.write()
 
-    def network(self, arm: str, alone: Pipeline, trial: EvaluationPlan) -> None:
+    def network(self, arm: str, one: EvaluationStage) -> None:
         """One network of ``arm``, trained unless it is stored or kept."""
-        (key,) = trial.keys(alone)
+        (key,) = one.keys()
         if self.keep is not None:
             self.keep.give("evaluations", key)
         if self.store.has("evaluations", key):
@@ -162,7 +161,7 @@ class Headline:
         self.clock.end_before(self.network_seconds)
         start = time.perf_counter()
         with self.unit(f"evaluate {arm}"):
-            evaluate(alone, trial)
+            _ = one.result
             self.network_seconds = max(self.network_seconds, time.perf_counter() - start)
             if self.keep is not None:
                 self.keep.take("evaluations", key)

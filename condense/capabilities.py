@@ -7,15 +7,16 @@ up without running them, so that a property's own error is not taken for its abs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Generator as Steps
+from typing import Any, ClassVar
 
 from torch import Generator, Tensor
 from typing_extensions import Protocol, runtime_checkable
 
-from condense.data import LabeledData
-from condense.interfaces import Context
-from condense.results import Budget, Cost, LabelPlan
+from condense.data import LabeledData, TrainingSet
+from condense.interfaces import Augmentation, Context
+from condense.results import Arm, Budget, Cost, Evaluation, LabelPlan
 
 
 @runtime_checkable
@@ -171,3 +172,57 @@ class MatchesUnder(Protocol):
     @property
     def matched_under(self) -> str:
         """Name of the augmentation that they go through in matching."""
+
+
+@runtime_checkable
+class WorksInPieces(Protocol):
+    """A scorer or matcher that leaves parts of its work in the store, each by itself."""
+
+    def pieces(
+        self, data: LabeledData, context: Context, rng: Generator
+    ) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Folder in the store and key of each piece, in order; nothing is computed.
+
+        Arguments are those of ``score`` or ``prepare``, which then find in the store what is
+        there.
+        """
+
+    def run_piece(self, number: int, data: LabeledData, context: Context, rng: Generator) -> None:
+        """Leave piece ``number`` in the store, by itself; at once if it is there.
+
+        Raises:
+            CondenseError: as ``score`` or ``prepare`` does.
+        """
+
+
+@runtime_checkable
+class EvaluatesRepeats(Protocol):
+    """An evaluator whose repeats do not depend on each other, nor on how many there are.
+
+    That number is its option ``repeats``; more of them later re-use those that are stored.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def repeats(self) -> int:
+        """How many there are."""
+
+    def evaluate_repeats(
+        self,
+        arm: Arm,
+        test: TrainingSet,
+        augmentation: Augmentation,
+        context: Context,
+        rng: Generator,
+        repeats: Collection[int],
+    ) -> Steps[tuple[int, Evaluation], None, None]:
+        """Number and evaluation (of one value) of each of ``repeats``, as it is done.
+
+        ``evaluate`` is :meth:`Evaluation.of_repeats` of all of them, equal to the bit.
+
+        Args:
+            arm, test, augmentation, context, rng: as for ``evaluate``.
+            repeats: their numbers, from 0; each is looked at only when its turn comes, as another
+                process may have been there meanwhile.
+        """

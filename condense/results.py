@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -244,6 +244,19 @@ class Evaluation:
     seconds: float = 0.0
     per_class: tuple[float, ...] = ()
     right: Tensor | None = field(default=None, compare=False, repr=False)
+
+    @staticmethod
+    def of_repeats(parts: Sequence[Evaluation]) -> Evaluation:
+        """The evaluation whose repeats are ``parts``, in order, all by one protocol."""
+        rates = torch.tensor([part.per_class for part in parts], dtype=torch.float64)
+        right = [part.right for part in parts if part.right is not None]
+        return Evaluation(
+            tuple(value for part in parts for value in part.values),
+            parts[0].protocol,
+            sum(part.seconds for part in parts),
+            tuple(rates.mean(0).tolist()),
+            torch.stack(right).sum(0) / len(parts) if len(right) == len(parts) else None,
+        )
 
     @property
     def n(self) -> int:

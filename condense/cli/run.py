@@ -12,7 +12,7 @@ import click
 from condense.cli.flags import FOLDER, device_flag, json_flag, recipe_flags
 
 if TYPE_CHECKING:
-    from condense.engine.plan import Plan
+    from condense.engine.graph import Plan
     from condense.engine.run import RunResult
     from condense.plugin.host import Host
     from condense.published import Difference
@@ -80,7 +80,7 @@ def run(
         pipeline = session.pipeline(recipe)
         result: Any
         if dry_run:
-            from condense.engine.plan import plan
+            from condense.engine.graph import plan
 
             result = plan(pipeline, not no_baselines)
         else:

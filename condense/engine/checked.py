@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from collections.abc import Generator as Steps
+from contextlib import closing
 from dataclasses import replace
 
 import torch
 from torch import Generator, Tensor
 
-from condense.capabilities import HasReplicates, LearnsLabels
+from condense.capabilities import EvaluatesRepeats, HasReplicates, LearnsLabels
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import BrokenPlugin, CondenseError
 from condense.interfaces import (
@@ -253,11 +256,49 @@ def run_evaluator(
     """
     with guarded("evaluator", evaluator, test.inputs, test.labels):
         result = evaluator.evaluate(arm, test, augmentation, context, rng)
+    return _checked_evaluation(f"evaluator '{evaluator.name}'", result, test, augmentation)
+
+
+def run_repeats(
+    evaluator: EvaluatesRepeats,
+    arm: Arm,
+    test: TrainingSet,
+    augmentation: Augmentation,
+    context: Context,
+    rng: Generator,
+    repeats: Collection[int],
+) -> Steps[tuple[int, Evaluation], None, None]:
+    """Number and evaluation of each of ``repeats`` as it is done, checked.
+
+    Raises:
+        BrokenPlugin: if one is of another number or not of one value, or as
+            :func:`run_evaluator` does.
+    """
     who = f"evaluator '{evaluator.name}'"
-    _require(
-        isinstance(result, Evaluation),
-        f"{who} returned {_kind(result)}, expected a condense.data.Evaluation",
-    )
+    under_way = evaluator.evaluate_repeats(arm, test, augmentation, context, rng, repeats)
+    with closing(under_way):
+        while True:
+            with guarded("evaluator", evaluator, test.inputs, test.labels):
+                found = next(under_way, None)
+            if found is None:
+                return
+            number, result = found
+            result = _checked_evaluation(who, result, test, augmentation)
+            _require(
+                0 <= number < evaluator.repeats and result.n == 1,
+                f"{who} gave repeat {number} with {result.n} accuracies, expected one of each of "
+                f"0…{evaluator.repeats - 1}",
+            )
+            yield number, result
+
+
+def _checked_evaluation(
+    who: str, result: object, test: TrainingSet, augmentation: Augmentation
+) -> Evaluation:
+    if not isinstance(result, Evaluation):
+        raise BrokenPlugin(
+            f"{who} returned {_kind(result)}, expected a condense.results.Evaluation"
+        )
     _require(
         result.n > 0 and all(0 <= v <= 1 for v in (*result.values, *result.per_class)),
         f"{who} returned {list(result.values)}, expected at least one accuracy, all in 0-1",

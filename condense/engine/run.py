@@ -22,10 +22,11 @@ from condense.engine.documents import (
     RunLog,
     StageSeconds,
 )
-from condense.engine.evaluation import baseline_plans, condensed_plan, evaluate
+from condense.engine.evaluation import condensed_plan, evaluate
 from condense.engine.feature_space.difficulty import by_difficulty, halves_of_test
 from condense.engine.feature_space.network import FeatureOptions
-from condense.engine.pipeline import Pipeline, StageTime, component_key
+from condense.engine.graph import evaluations
+from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.rebind import rebind
 from condense.engine.runtime.files import check_writable, default_path
 from condense.engine.runtime.memory import peak_memory_mb
@@ -138,16 +139,12 @@ def run(
             f"note: {pipeline.data.name} has no test split; nothing will be evaluated"
         )
     condensed = pipeline.condensed
-    accuracy, arms = None, {}
-    if pipeline.data.test is not None:
-        accuracy = evaluate(pipeline, condensed_plan(pipeline, condensed))
-        if baselines:
-            arms = {t.arm.name: evaluate(pipeline, t) for t in baseline_plans(pipeline)}
+    arms = {s.name: s.result for s in evaluations(pipeline, baselines)}
     result = RunResult(
         pipeline.recipe,
         target,
         condensed,
-        accuracy,
+        arms.pop(pipeline.evaluating.name, None),
         arms,
         dict(pipeline.timings),
         peak_memory_mb(),
@@ -169,12 +166,8 @@ def default_folder(pipeline: Pipeline) -> Path:
     recipe = pipeline.recipe
     budget = recipe.budget
     size = f"ipc{budget.ipc}" if budget.ipc is not None else f"fraction{budget.fraction:g}"
-    unused = () if pipeline.needs_scores else ("scorer",)
-    keys = [
-        component_key(r, pipeline.host, pipeline.device)
-        for s, r in recipe.stages.items()
-        if s not in unused
-    ]
+    unused = () if pipeline.scoring.needed else ("scorer",)
+    keys = [pipeline.component_key(stage) for stage in recipe.stages if stage not in unused]
     tokens = [key["token"] for key in keys if "token" in key]  # files that components read
     stages = {k: v for k, v in recipe.portable().items() if k != LEFT_OUT}
     parts = [stages, pipeline.data.fingerprint, *tokens]

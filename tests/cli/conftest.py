@@ -183,7 +183,7 @@ def engine(monkeypatch, tmp_path):
     monkeypatch.setenv("CONDENSE_STORE", str(tmp_path / "store"))
     stubs = {
         "pipeline": {"Pipeline": FakePipeline},
-        "plan": {"plan": fake.call},
+        "graph": {"plan": fake.call},
         "run": {"run": fake.call, "evaluate_artefact": fake.call},
         "outputs": {"write_scores": fake.call, "write_selection": fake.call},
         "artefact.dataset": {"CondensedDataset": types.SimpleNamespace(load=fake.call)},

@@ -8,7 +8,8 @@ steps, batches and draws that it would get alone.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -120,9 +121,22 @@ def _has_room(running: Sequence[_Running], max_concurrent: int | None) -> bool:
     return one < torch.cuda.mem_get_info(device)[0]
 
 
-def missing_from(cache: Cache, kind: str, keys: Sequence[Mapping[str, Any]]) -> Iterator[int]:
-    """Positions of those ``keys`` that are not in the store when their turn comes."""
-    return (k for k, key in enumerate(keys) if not cache.has(kind, key))
+@dataclass(frozen=True)
+class MissingFrom(Collection[int]):
+    """Positions of those ``keys`` that are not in the store, each looked up when its turn comes."""
+
+    cache: Cache
+    kind: str
+    keys: Sequence[Mapping[str, Any]]
+
+    def __contains__(self, position: object) -> bool:
+        return any(position == missing for missing in self)
+
+    def __iter__(self) -> Iterator[int]:
+        return (k for k, key in enumerate(self.keys) if not self.cache.has(self.kind, key))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def cached_trainings(
@@ -148,7 +162,7 @@ def cached_trainings(
 
     def missing() -> Iterator[Training]:
         # a key is looked up only when its turn comes: another process may have been there
-        for position in missing_from(cache, kind, keys):
+        for position in MissingFrom(cache, kind, keys):
             begun.append(position)
             yield make(position)
 

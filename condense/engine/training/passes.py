@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
-from condense.engine.training.concurrent import cached_trainings, missing_from
+from condense.engine.training.concurrent import MissingFrom, cached_trainings
 from condense.engine.training.loop import Training, TrainingCallback
 from condense.engine.training.sgd import SgdOptions
 from condense.interfaces import Context, Task, TrainingSet
@@ -86,7 +86,7 @@ def recorded_pass(
     """
     numbers, entries = list(keys), list(keys.values())
     recorders: dict[int, Recorder] = {}
-    missing = sum(1 for _ in missing_from(context.cache, kind, entries))
+    missing = len(MissingFrom(context.cache, kind, entries))
     total = missing * options.schedule(len(training), context.device).steps
     progress = context.progress if missing else SilentProgress()
     with progress.task(title, total, "step") as task:

@@ -121,7 +121,7 @@ def collect_from(
 def _data_at_hand(bound: Rebound) -> LabeledData | None:
     """The data where the store knows them, so that nothing is fetched for a diagnosis."""
     pipeline, fingerprint = bound.pipeline, bound.condensed.data_fingerprint
-    if bound.unbound or not pipeline.store.has("scores", pipeline.scores_key(fingerprint)):
+    if bound.unbound or not pipeline.store.has("scores", pipeline.scoring.key_of(fingerprint)):
         return None
     try:
         data = bound.data
@@ -141,9 +141,9 @@ def _on_distilled(host: Host, evaluation: Evaluation) -> str | None:
 
 def _split_half(pipeline: Pipeline, fingerprint: str) -> float | None:
     """Of the scores that the run reads, as it was stored with them."""
-    if not pipeline.needs_scores:
+    if not pipeline.scoring.needed:
         return None
-    payload = pipeline.store.get("scores", pipeline.scores_key(fingerprint))
+    payload = pipeline.store.get("scores", pipeline.scoring.key_of(fingerprint))
     return None if payload is None else payload.values.get("split_half")
 
 

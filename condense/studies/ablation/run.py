@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from condense.data import LabeledData
-from condense.engine.evaluation import condensed_plan, evaluate
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
 from condense.errors import CondenseError
@@ -285,7 +284,7 @@ class _Runner:
             shared_seed=study.base.seed,
             data=self.data_of(recipe),
         )
-        return evaluate(pipeline, condensed_plan(pipeline, pipeline.condensed)).mean
+        return pipeline.evaluation.mean
 
 
 class _Unresolved(Exception):

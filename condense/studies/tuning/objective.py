@@ -13,8 +13,9 @@ from torch import Tensor
 from condense.capabilities import CountsSteps
 from condense.data import LabeledData, TrainingSet, content_digest
 from condense.engine.checked import run_selector
-from condense.engine.evaluation import EvaluationPlan, condensed_plan, evaluate, own_augmentations
+from condense.engine.evaluation import own_augmentations
 from condense.engine.pipeline import Pipeline
+from condense.engine.stages.evaluation import EvaluationPlan, EvaluationStage
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import STAGES
 from condense.plugin.host import Host
@@ -63,16 +64,17 @@ class Objective:
         """Accuracy, 0–1, at ``values`` under seed ``number``."""
         pipeline = self.pipeline(values, number)
         if self.matched:
-            plan = condensed_plan(pipeline, pipeline.condensed)
+            stage: EvaluationStage = pipeline.evaluating
         else:
-            plan = selection_plan(pipeline)
-        found = evaluate(pipeline, plan)
-        trainings = found.n * len(plan.augmentations)
+            stage = EvaluationStage(pipeline, selection_plan(pipeline))
+        found = stage.result
+        ways = len(stage.augmentations)
+        trainings = found.n * ways
         self.spent.matchings += self.matched
         self.spent.trainings += trainings
         steps = found.protocol.get("steps")
         self.spent.steps += trainings * steps if isinstance(steps, int) else 0
-        self.spent.seconds += found.seconds * len(plan.augmentations)
+        self.spent.seconds += found.seconds * ways
         return found.mean
 
     def select(self, values: Values) -> Tensor:
@@ -82,10 +84,9 @@ class Objective:
             CondenseError: if the selector cannot.
         """
         pipeline = self.pipeline(values)
-        scores = pipeline.scores if pipeline.needs_scores else None
         selector = pipeline.recipe["selector"].create()
         budget, rng = pipeline.recipe.budget, pipeline.rng("selector")
-        context = pipeline.context
+        scores, context = pipeline.selecting.scores, pipeline.context
         return run_selector(selector, self.data, scores, budget, context, rng).indices
 
     def range_of(self, asked: tuple[float, float] | None = None) -> tuple[float, float]:

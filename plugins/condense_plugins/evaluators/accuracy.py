@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from collections.abc import Generator as Steps
 from typing import Any, ClassVar
 
 import torch
@@ -105,6 +106,11 @@ class AccuracyEvaluator:
         o = self.options
         return o.steps or (o.epochs + 1) * batches_per_epoch(size, o.batch_size)
 
+    @property
+    def repeats(self) -> int:
+        """Networks trained, each with its own seed."""
+        return self.options.repeats
+
     def evaluate(
         self,
         arm: Arm,
@@ -114,19 +120,34 @@ class AccuracyEvaluator:
         rng: Generator,
     ) -> Evaluation:
         """Accuracy in 0-1 of every repeat, the test split read once for each."""
-        o = self.options
+        given = (arm, test, augmentation, context, rng)
+        parts = dict(self.evaluate_repeats(*given, range(self.repeats)))
+        return Evaluation.of_repeats([parts[repeat] for repeat in range(self.repeats)])
+
+    def evaluate_repeats(
+        self,
+        arm: Arm,
+        test: TrainingSet,
+        augmentation: Augmentation,
+        context: Context,
+        rng: Generator,
+        repeats: Collection[int],
+    ) -> Steps[tuple[int, Evaluation], None, None]:
+        """Accuracy in 0-1 of each of ``repeats`` as it is done."""
         start = time.perf_counter()
         schedule = self._schedule(arm.size, context)
+        protocol = self._protocol(schedule, context, augmentation)
         tests = Batcher(test, context.device)
-        right = torch.zeros(o.repeats, len(test), dtype=torch.bool)
+        order: list[int] = []
         title = f"evaluate {arm.name} ({augmentation.name})"
-        with context.progress.task(title, o.repeats * schedule.steps, "step") as task:
+        with context.progress.task(title, len(repeats) * schedule.steps, "step") as task:
 
             def trainings() -> Iterator[Training]:
-                for repeat in range(o.repeats):
+                for repeat in repeats:
+                    order.append(repeat)
                     init = Seed.of(rng).fork("init", repeat).generator()
                     yield Training(
-                        context.network(o.network, test.geometry, init),
+                        context.network(self.options.network, test.geometry, init),
                         Batcher(arm.draw(repeat), context.device),
                         schedule,
                         augmentation,
@@ -134,17 +155,14 @@ class AccuracyEvaluator:
                         task=task,
                     )
 
-            for repeat, done in train_concurrently(trainings(), o.at_once):
+            for place, done in train_concurrently(trainings(), self.options.at_once):
                 guess = predict(done.network, tests, precision=schedule.precision).argmax(1)
-                right[repeat] = (guess == tests.labels).cpu()
-        rates = [_per_class(row, test.labels, test.geometry.classes) for row in right]
-        return Evaluation(
-            tuple(int(row.sum()) / len(row) for row in right),
-            self._protocol(schedule, context, augmentation),
-            time.perf_counter() - start,
-            tuple(torch.stack(rates).mean(0).tolist()),
-            right.float().sum(0) / o.repeats,
-        )
+                right = (guess == tests.labels).cpu()
+                seconds = time.perf_counter() - start
+                rates = _per_class(right, test.labels, test.geometry.classes)
+                value, each = int(right.sum()) / len(right), tuple(rates.tolist())
+                yield order[place], Evaluation((value,), protocol, seconds, each, right.float())
+                start = time.perf_counter()
 
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate for one arm beside a condensed set of ``samples`` samples."""

@@ -23,7 +23,7 @@ from torch import Generator, Tensor
 
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
-from condense.engine.training.concurrent import cached_trainings, missing_from
+from condense.engine.training.concurrent import MissingFrom, cached_trainings
 from condense.engine.training.dynamics import DynamicsOptions
 from condense.engine.training.estimate import training_seconds
 from condense.engine.training.loop import Training, predict
@@ -156,7 +156,7 @@ def holdout_repeats(
         steps = [
             batches_per_epoch(len(data) - len(subsets[k].left_out), options.batch_size)
             * options.epochs
-            for k in missing_from(context.cache, "holdout", keys)
+            for k in MissingFrom(context.cache, "holdout", keys)
         ]
         title = f"holdout, repeat {repeat + 1} of at most {options.repeats}"
         with context.progress.task(title, sum(steps) or 1, "step") as task:

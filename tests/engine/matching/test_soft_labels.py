@@ -318,9 +318,9 @@ def test_fixed_labels_have_no_soft_labels_and_another_key(pipeline):
     assert hard.condensed.soft_labels is None
     assert torch.equal(hard.condensed.targets, hard.condensed.labels)
     assert hard.condensed[3][1] == int(hard.condensed.labels[3])
-    assert soft.matching_key() != hard.matching_key()
+    assert soft.matching.key() != hard.matching.key()
     rate = pipeline(**{"policy.label_lr": 1.0})
-    assert rate.matching_key() != soft.matching_key()
+    assert rate.matching.key() != soft.matching.key()
 
 
 def test_with_labels_that_stay_as_experts_say_and_nothing_distilled_no_iteration_is_run(pipeline):
@@ -333,7 +333,7 @@ def test_with_labels_that_stay_as_experts_say_and_nothing_distilled_no_iteration
 
 def test_with_no_sample_to_have_one_there_are_no_soft_labels(pipeline, said):
     p = pipeline(**{"policy.alpha": 0.0, "policy.all_samples": False})
-    assert not p.changes
+    assert not p.matching.needed
     assert p.condensed.soft_labels is None
     assert not p.condensed.matched
     assert any("leaves 0 of 50 samples to distil" in text for text in said)

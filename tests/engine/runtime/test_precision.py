@@ -16,6 +16,7 @@ from condense.engine.runtime.precision import PrecisionOption, auto_means, key_o
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Store
+from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.training.dynamics import DynamicsOptions, dynamics_key
 from condense.resolve import Request, resolve
 from condense_plugins.scorers._holdout import HoldoutOptions, Subset, subset_key
@@ -49,9 +50,9 @@ def keys(host, tiny, tiny_images, tmp_path):
         whole = TrainingSet.of(tiny_images)
         subset = Subset(0.5, 0, 0, torch.arange(3))
         return {
-            "scores": p.scores_key(),
+            "scores": p.scoring.key(),
             "matcher": p.component_key("matcher"),
-            "evaluation": random_plan(p).keys(p)[0],
+            "evaluation": EvaluationStage(p, random_plan(p)).keys()[0],
             "dynamics": dynamics_key(tiny_images, context, Seed(0), DynamicsOptions(), 0),
             "holdout": subset_key(tiny_images, context, HoldoutOptions(), Seed(0), subset),
             "features": network_key(whole, whole, context, FeatureOptions(), 0),

@@ -11,6 +11,7 @@ from condense.engine.evaluation import evaluate, random_plan, whole_plan
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
+from condense.engine.stages.evaluation import EvaluationStage
 from condense.errors import BrokenPlugin, DataError
 from condense.options import parse_assignment
 from condense.resolve import Request, resolve
@@ -100,11 +101,12 @@ def test_the_engine_lends_the_training_split_to_every_trial(pipeline, tiny_image
 def test_the_cache_key_has_the_training_split_only_where_it_is_needed(pipeline, tiny_images):
     other = replace(tiny_images, inputs=255 - tiny_images.inputs)
     trial = whole_plan(pipeline(tiny_images))
-    one, two = (trial.keys(pipeline(data)) for data in (tiny_images, other))
+    one, two = (EvaluationStage(pipeline(data), trial).keys() for data in (tiny_images, other))
     assert one != two
     assert "training" in one[0]
     same, again = (
-        trial.keys(pipeline(data, "evaluator=accuracy")) for data in (tiny_images, other)
+        EvaluationStage(pipeline(data, "evaluator=accuracy"), trial).keys()
+        for data in (tiny_images, other)
     )
     assert same == again
     assert "training" not in same[0]

@@ -13,7 +13,7 @@ from condense.engine.runtime.memory import available_memory
 from condense.engine.runtime.precision import precision_of
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
-from condense.engine.training.concurrent import cached_trainings, missing_from
+from condense.engine.training.concurrent import MissingFrom, cached_trainings
 from condense.engine.training.loop import Training
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.errors import CapacityError
@@ -54,7 +54,7 @@ def load_experts(
     """
     _check_memory(data, context, options, rng)
     seed, keys = _seed_and_keys(data, context, options, rng)
-    missing = sum(1 for _ in missing_from(context.cache, "experts", keys))
+    missing = len(MissingFrom(context.cache, "experts", keys))
     if missing:
         _check_disk(data, context, options, missing, rng)
     steps = options.last_epoch * batches_per_epoch(len(data), options.expert_batch_size)
@@ -75,7 +75,7 @@ def missing_experts(
 ) -> int:
     """How many of the experts are not in the store."""
     _, keys = _seed_and_keys(data, context, options, rng)
-    return sum(1 for _ in missing_from(context.cache, "experts", keys))
+    return len(MissingFrom(context.cache, "experts", keys))
 
 
 def _seed_and_keys(

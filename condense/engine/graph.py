@@ -1,0 +1,110 @@
+"""Which stages a recipe has, in order, which are stored, and what the others would take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from condense.engine.evaluation import random_plan, whole_plan
+from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.memory import peak_memory_mb
+from condense.engine.stages.evaluation import EvaluationStage
+from condense.engine.stages.stage import Stage
+from condense.interfaces import Cost
+
+MIB = 2**20
+
+
+def stages(pipeline: Pipeline, baselines: bool) -> list[Stage[Any]]:
+    """The stages that a run has, in the order in which it comes to them.
+
+    No scorer for a selector that looks at no scores, no experts and no matching where nothing is
+    distilled and no label learned, no evaluation without a test split.
+
+    Args:
+        pipeline: a bound recipe; its data are loaded, and nothing is computed.
+        baselines: whether random subsets and the whole training split are evaluated as well.
+    """
+    p = pipeline
+    found: list[Stage[Any]] = [p.scoring, p.selecting, p.matching.preparing, p.matching]
+    found += evaluations(p, baselines)
+    return [stage for stage in found if stage.needed]
+
+
+def evaluations(pipeline: Pipeline, baselines: bool) -> list[EvaluationStage]:
+    """The arms: the condensed set, and what it is compared with; none without a test split."""
+    plans = [random_plan(pipeline), whole_plan(pipeline)] if baselines else []
+    found = [pipeline.evaluating, *(EvaluationStage(pipeline, plan) for plan in plans)]
+    return [stage for stage in found if stage.needed]
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One stage: what would serve it, and its estimated cost unless it is cached."""
+
+    stage: str
+    component: str
+    cached: bool
+    seconds: float
+    memory_mb: float
+    disk_mb: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All stages of a run with their totals."""
+
+    stages: list[PlannedStage]
+    recipe: dict[str, Any]
+
+    @property
+    def seconds(self) -> float:
+        """Of all stages."""
+        return sum(s.seconds for s in self.stages)
+
+    @property
+    def memory_mb(self) -> float:
+        """The largest stage; they run one after another."""
+        return max((s.memory_mb for s in self.stages), default=0.0)
+
+    @property
+    def disk_mb(self) -> float:
+        """Of all stages."""
+        return sum(s.disk_mb for s in self.stages)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``run --dry-run --json``."""
+        return {
+            "dry_run": True,
+            "stages": [vars(s) for s in self.stages],
+            "seconds": self.seconds,
+            "memory_mb": self.memory_mb,
+            "disk_mb": self.disk_mb,
+            "recipe": self.recipe,
+        }
+
+
+def plan(pipeline: Pipeline, baselines: bool) -> Plan:
+    """``--dry-run``: the stages of ``pipeline`` with estimates from a few timed steps.
+
+    Nothing is stored. A stage is looked up only if all that it needs are cached, since its key
+    depends on their results.
+
+    Raises:
+        CondenseError: for what a run would refuse before it starts.
+    """
+    pipeline.recipe.budget.counts(pipeline.data)
+    found = [_planned(stage) for stage in stages(pipeline, baselines)]
+    return Plan(found, pipeline.recipe.to_dict())
+
+
+def _planned(stage: Stage[Any]) -> PlannedStage:
+    cached = stage.stored
+    cost = Cost()
+    if not cached:
+        estimate = stage.cost()
+        # and what this process takes: its timed steps took what a run's steps take
+        cost = replace(estimate, memory=int(peak_memory_mb() * MIB) + estimate.memory)
+    name = stage.bound.recipe[stage.component].name
+    sizes = (cost.memory / MIB, cost.disk / MIB)
+    return PlannedStage(stage.name, name, cached, cost.seconds, *sizes)

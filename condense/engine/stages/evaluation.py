@@ -1,0 +1,192 @@
+"""Evaluation: an arm under each of its augmentations, every repeat stored by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Generator as Steps
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+from condense.capabilities import EvaluatesRepeats
+from condense.engine.checked import run_evaluator, run_repeats
+from condense.engine.runtime.store import Payload
+from condense.engine.stages.stage import Bound, Key, Piece, Stage
+from condense.engine.training.concurrent import MissingFrom
+from condense.interfaces import Cost, Evaluation, Evaluator, TrainingSet
+from condense.recipe import Resolved
+from condense.results import Arm
+from condense.traits import EvaluatorTraits, traits_of
+
+Found = Steps[tuple[int, Evaluation], None, None]  # numbers of repeats, and what they gave
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationPlan:
+    """An arm with the augmentations it is tried under; the better one counts.
+
+    Attributes:
+        stage: name its time is recorded under.
+        arm: what is trained on.
+        content: what its training sets depend on, for the cache.
+        augmentations: one or more.
+    """
+
+    stage: str
+    arm: Arm
+    content: Mapping[str, Any]
+    augmentations: Sequence[Resolved]
+
+
+class EvaluationStage(Stage[Evaluation]):
+    """What ``plan`` comes to: the evaluation with the highest mean over its augmentations.
+
+    ``protocol["tried"]`` of the result holds all means.
+    """
+
+    component = "evaluator"
+    kind = "evaluations"
+
+    def __init__(self, bound: Bound, plan: EvaluationPlan) -> None:
+        super().__init__(bound)
+        self.name = plan.stage
+        self._given = plan
+
+    @property
+    def plan(self) -> EvaluationPlan:
+        """What is evaluated, and how."""
+        return self._given
+
+    @property
+    def augmentations(self) -> Sequence[Resolved]:
+        """Those of the plan, known before there is anything to evaluate."""
+        return self._given.augmentations
+
+    @property
+    def needed(self) -> bool:
+        """Only with a test split."""
+        return self.bound.data.test is not None
+
+    @property
+    def stored(self) -> bool:
+        """Whether every piece is."""
+        here = self.bound.store
+        before = all(stage.stored for stage in self.needs)
+        return before and all(here.has(self.kind, key) for key in self.keys())
+
+    def cost(self) -> Cost:
+        """As often as there are augmentations."""
+        one = super().cost()
+        return replace(one, seconds=one.seconds * len(self.augmentations))
+
+    def keys(self) -> list[Key]:
+        """Of all that is stored: by augmentation, and by repeat where those are stored singly."""
+        return [key for augmentation in self.augmentations for key in self._keys(augmentation)]
+
+    def pieces(self) -> list[Piece]:
+        """One a repeat where those are stored singly, else one an augmentation."""
+        return Piece.all_of(self.name, [(self.kind, key) for key in self.keys()])
+
+    def _keys(self, augmentation: Resolved) -> list[Key]:
+        """Everything the accuracy under ``augmentation`` depends on, or that of each repeat."""
+        bound, plan, evaluator = self.bound, self.plan, self._evaluator()
+        key = bound.component_key("evaluator") | {
+            "content": dict(plan.content),
+            "size": plan.arm.size,
+            "test": bound.test_split().fingerprint,
+            "seed": bound.forked_seed("evaluator"),
+            "augmentation": augmentation.identity,
+        }
+        if self._needs_training:
+            key["training"] = bound.data.fingerprint
+        if not isinstance(evaluator, EvaluatesRepeats):
+            return [key]
+        key["options"] = {k: v for k, v in key["options"].items() if k != "repeats"}
+        return [key | {"repeat": repeat} for repeat in range(evaluator.repeats)]
+
+    @cached_property
+    def result(self) -> Evaluation:
+        """The better of the augmentations."""
+        for stage in self.needs:
+            _ = stage.result
+        tried = []
+        for augmentation in self.augmentations:
+            with self.bound.timed(self.name) as lap:
+                misses = self.bound.store.misses
+                tried.append(self._under(augmentation))
+                lap.cached = self.bound.store.misses == misses
+        best = max(tried, key=lambda e: e.mean)
+        means = {str(e.protocol["augmentation"]): e.mean for e in tried}
+        return replace(best, protocol={**best.protocol, "tried": means})
+
+    def _under(self, augmentation: Resolved) -> Evaluation:
+        bound, evaluator, keys = self.bound, self._evaluator(), self._keys(augmentation)
+        whole = TrainingSet.of(bound.data) if self._needs_training else None
+        arm = replace(self.plan.arm, training=whole)
+        given = (arm, TrainingSet.of(bound.test_split()), augmentation.create(), bound.context)
+
+        def start(repeats: Collection[int]) -> Found:
+            assert isinstance(evaluator, EvaluatesRepeats)
+            return run_repeats(evaluator, *given, bound.rng("evaluator"), repeats)
+
+        if not isinstance(evaluator, EvaluatesRepeats):
+            return self._stored(
+                keys[0], lambda: run_evaluator(evaluator, *given, bound.rng("evaluator"))
+            )
+        with closing(_Repeats(start, MissingFrom(bound.store, self.kind, keys))) as repeats:
+            parts = [self._stored(key, partial(repeats.take, r)) for r, key in enumerate(keys)]
+        return Evaluation.of_repeats(parts)
+
+    def _stored(self, key: Key, evaluate: Callable[[], Evaluation]) -> Evaluation:
+        return _unpacked(self.bound.store.fetch(self.kind, key, lambda: _packed(evaluate()))[0])
+
+    def _evaluator(self) -> Evaluator:
+        evaluator: Evaluator = self.bound.recipe["evaluator"].create()
+        return evaluator
+
+    @property
+    def _needs_training(self) -> bool:
+        return traits_of(self.bound.recipe["evaluator"].cls, EvaluatorTraits).needs_training
+
+
+class _Repeats:
+    """Repeats, each done when it is asked for; those that follow may be trained beside it."""
+
+    def __init__(
+        self,
+        start: Callable[[Collection[int]], Found],
+        missing: Collection[int],
+    ) -> None:
+        self._start = start
+        self._under_way = start(missing)
+        self._done: dict[int, Evaluation] = {}
+
+    def take(self, repeat: int) -> Evaluation:
+        """Repeat number ``repeat``."""
+        while repeat not in self._done:
+            # where nothing is left it was not thought to be missing: it was stored, but damaged
+            number, found = next(self._under_way, None) or next(self._start([repeat]))
+            self._done[number] = found
+        return self._done.pop(repeat)
+
+    def close(self) -> None:
+        self._under_way.close()
+
+
+def _packed(evaluation: Evaluation) -> Payload:
+    return Payload(
+        {} if evaluation.right is None else {"right": evaluation.right},
+        {
+            "values": list(evaluation.values),
+            "per_class": list(evaluation.per_class),
+            "protocol": evaluation.protocol,
+            "seconds": evaluation.seconds,
+        },
+    )
+
+
+def _unpacked(payload: Payload) -> Evaluation:
+    v = payload.values
+    right = payload.tensors.get("right")
+    return Evaluation(tuple(v["values"]), v["protocol"], v["seconds"], tuple(v["per_class"]), right)

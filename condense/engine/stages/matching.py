@@ -1,0 +1,270 @@
+"""Matching: distilled samples and learned labels, after what the matcher prepares for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from condense.capabilities import EstimatesPreparation, WorksInPieces
+from condense.data import content_digest
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.checked import check_frozen, run_label_plan, run_policy
+from condense.engine.matching.divergence import divergence_notes
+from condense.engine.matching.loop import match
+from condense.engine.matching.soft_labels import has_soft_label, starting_logits
+from condense.engine.matching.state import named_snapshots, snapshots_among
+from condense.engine.runtime.guard import contents, guarded
+from condense.engine.runtime.store import Payload
+from condense.engine.stages.selection import SelectionStage
+from condense.engine.stages.stage import Bound, Key, Piece, Stage, StageTime, StoredStage
+from condense.engine.training.batches import initial_set
+from condense.interfaces import Cost, LabelPlan, Matcher, Selection, SyntheticSet
+from condense.results import Trace
+from condense.traits import advice_of
+
+
+class MatchingStage(StoredStage[CondensedDataset]):
+    """The condensed set: selected, split by the update policy, and matched where that is needed."""
+
+    name = component = "matcher"
+    kind = "matching"
+
+    def __init__(self, bound: Bound, selecting: SelectionStage) -> None:
+        super().__init__(bound, [selecting])
+        self.selecting = selecting
+        self.preparing = PreparationStage(self)
+        self._matcher: Matcher = bound.recipe["matcher"].create()  # asked for its plan alone
+
+    # ---- what there is to do ------------------------------------------------------------------
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to match: samples to distil, or labels to learn."""
+        return self._changes(self._distilled(self.selecting.likely()))
+
+    def _changes(self, distilled: Tensor) -> bool:
+        return bool(distilled.any()) or self._plan_for(distilled) is not None
+
+    def _distilled(self, selection: Selection) -> Tensor:
+        """bool [M] of the samples to distil; none without matching."""
+        if self._matcher.plan.iterations == 0:
+            return torch.zeros(len(selection.indices), dtype=torch.bool)
+        return run_policy(self.bound.recipe["policy"].create(), selection)
+
+    @cached_property
+    def _labels_asked(self) -> LabelPlan | None:
+        """What the policy wants done with labels, whether there is matching or not."""
+        return run_label_plan(self.bound.recipe["policy"].create())
+
+    def _plan_for(self, distilled: Tensor) -> LabelPlan | None:
+        plan = self._labels_asked
+        if plan is None or self._matcher.plan.iterations == 0:
+            return None
+        return plan if bool(has_soft_label(plan, distilled).any()) else None
+
+    @cached_property
+    def initial(self) -> SyntheticSet:
+        """The set before matching, with the policy's roles."""
+        selection = self.selecting.result
+        step_size = self._matcher.plan.step_size
+        return initial_set(self.bound.data, selection, self._distilled(selection), step_size)
+
+    @cached_property
+    def label_plan(self) -> LabelPlan | None:
+        """How labels are learned; None where they stay what they are.
+
+        As they do under most policies, without matching, and where no sample is to have one.
+        """
+        return self._plan_for(self.initial.role)
+
+    # ---- as a stage ---------------------------------------------------------------------------
+
+    def key(self) -> Key:
+        """Everything the distilled samples and learned labels depend on."""
+        bound, initial = self.bound, self.initial
+        key = bound.component_key("matcher") | {
+            "data": bound.data.fingerprint,
+            "indices": content_digest(initial.source_index),
+            "role": content_digest(initial.role),
+            "seed": bound.forked_seed("matcher"),
+        }
+        if self.label_plan is not None:
+            key["labels"] = asdict(self.label_plan)
+        if bound.shared_seed != bound.recipe.seed:  # else it follows from the seed above
+            key["prepare"] = bound.forked_seed("prepare")
+        return key
+
+    @property
+    def stored(self) -> bool:
+        """Where there is nothing to match, the selection is all of it."""
+        return super().stored if self.needed else self.selecting.stored
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the matching is kept while it is unfinished."""
+        return self.bound.store.path(self.kind, self.key()).with_suffix(".partial")
+
+    @cached_property
+    def result(self) -> CondensedDataset:
+        """The condensed set; what a user should know of it is said here, once."""
+        initial = self.initial
+        for note in self._notes():
+            self.bound.progress.note(note)
+        if not self._changes(initial.role):
+            return self._artefact(initial, Payload())
+        if self.bound.store.has(self.kind, self.key()):
+            # then what was prepared for it is not even looked up
+            self.bound.timings.setdefault("prepare", StageTime(0.0, True))
+        payload = self.fetch()
+        self.checkpoint.unlink(missing_ok=True)
+        components = [self.bound.recipe[stage].cls for stage in ("matcher", "policy")]
+        for note in divergence_notes(payload.tensors, self.bound.data, *components):
+            self.bound.progress.note(note)
+        return self.unpack(payload)
+
+    def _notes(self) -> Iterator[str]:
+        """That labels, or samples, stay what they are although the recipe asks for more."""
+        if self._matcher.plan.iterations == 0:
+            if self._labels_asked is not None:
+                yield "note: labels stay what they are, as matching alone learns them"
+        elif not bool(self.initial.role.any()):
+            policy = self.bound.recipe["policy"]
+            alone = self._labels_asked is not None and self._labels_asked.all_samples
+            yield (
+                f"note: policy '{policy.name}' leaves 0 of {len(self.initial)} samples to distil"
+                f"{', so that labels alone may change' if alone else ''}"
+                f"{advice_of(policy.cls, 'nothing-distilled')}"
+            )
+
+    def compute(self) -> Payload:
+        """The moved samples and labels, the trace and the snapshots."""
+        matcher = self.preparing.result
+        moving = self._moving(matcher)
+        rows = torch.nonzero(moving.role).flatten()
+        with guarded("matcher", matcher):
+            state = match(
+                matcher,
+                moving,
+                self.bound.rng("matcher"),
+                self.bound.progress,
+                checkpoint=self.checkpoint,
+                key=self.key(),
+                labels=self.label_plan,
+            )
+        matched = moving.to(torch.device("cpu"))
+        check_frozen(matched, self.initial)
+        tensors = {
+            "distilled": matched.inputs[rows.cpu()],
+            "step_size": matched.step_size,
+            "loss": state.loss,
+            "step_sizes": state.step_size,
+        }
+        if matched.label_logits is not None:
+            tensors["label_logits"] = matched.label_logits
+        return Payload(tensors | named_snapshots(state.snapshots))
+
+    def _moving(self, matcher: Matcher) -> SyntheticSet:
+        """The initial set as matching may write to it, on the device; ``matcher`` is prepared."""
+        bound = self.bound
+        # a copy: on the CPU .to() would hand over the initial set itself
+        copy = replace(
+            self.initial,
+            inputs=self.initial.inputs.clone(),
+            step_size=self.initial.step_size.clone(),
+        )
+        if self.label_plan is not None:
+            tools = (matcher, bound.data.without_test(), bound.context, bound.rng("prepare"))
+            advice = advice_of(bound.recipe["policy"].cls, "no-teachers")
+            logits = starting_logits(self.label_plan, copy, *tools, advice)
+            copy = replace(copy, label_logits=logits)
+        return copy.to(bound.device)
+
+    def unpack(self, payload: Payload) -> CondensedDataset:
+        """The initial set with what was moved in its place."""
+        tensors = payload.tensors
+        rows = torch.nonzero(self.initial.role).flatten()
+        inputs = self.initial.inputs.index_copy(0, rows, tensors["distilled"])
+        step, logits = tensors["step_size"], tensors.get("label_logits")
+        final = replace(self.initial, inputs=inputs, step_size=step, label_logits=logits)
+        return self._artefact(final, payload)
+
+    def _artefact(self, synthetic: SyntheticSet, payload: Payload) -> CondensedDataset:
+        rows = torch.nonzero(synthetic.role).flatten()
+        trace = Trace(
+            tuple(payload.tensors.get("loss", torch.empty(0)).tolist()),
+            tuple(payload.tensors.get("step_sizes", torch.empty(0)).tolist()),
+        )
+        snapshots = {
+            iteration: synthetic.inputs.index_copy(0, rows, moved)
+            for iteration, moved in snapshots_among(payload.tensors).items()
+        }
+        recipe, data = self.bound.recipe, self.bound.data
+        return CondensedDataset.of(
+            data,
+            synthetic,
+            method=recipe.method,
+            seed=recipe.seed,
+            recipe=recipe.portable(f"{data.name}, fingerprint {data.fingerprint}"),
+            paths=recipe.paths,
+            trace=trace,
+            snapshots=snapshots,
+        )
+
+
+class PreparationStage(Stage[Matcher]):
+    """The matcher with all that does not depend on the set, such as experts; they outlive it."""
+
+    name = "prepare"
+    component = "matcher"
+
+    def __init__(self, matching: MatchingStage) -> None:
+        super().__init__(matching.bound)
+        self.matching = matching
+
+    @property
+    def needed(self) -> bool:
+        """As the matching is."""
+        return self.matching.needed
+
+    @property
+    def stored(self) -> bool:
+        """Also where the matching that it would be for is stored: then nothing is prepared."""
+        return self.matching.stored or (self._estimate is not None and not self._estimate.seconds)
+
+    def cost(self) -> Cost:
+        """The matcher's own estimate of what is not stored yet."""
+        return self._estimate or Cost()
+
+    @cached_property
+    def _estimate(self) -> Cost | None:
+        bound = self.bound
+        matcher = bound.recipe["matcher"].create()
+        if not isinstance(matcher, EstimatesPreparation):
+            return None
+        return matcher.prepare_cost(bound.data, bound.context, bound.rng("prepare"))
+
+    @property
+    def result(self) -> Matcher:
+        """A matcher ready for its first step."""
+        bound = self.bound
+        matcher: Matcher = bound.recipe["matcher"].create()
+        hits, misses = bound.store.hits, bound.store.misses
+        with bound.timed(self.name) as lap:
+            with guarded("matcher", matcher, *contents(bound.data)):
+                matcher.prepare(bound.data.without_test(), bound.context, bound.rng("prepare"))
+            lap.cached = bound.store.hits > hits and bound.store.misses == misses
+        return matcher
+
+    def pieces(self) -> list[Piece]:
+        """Those of a matcher that works in pieces, such as one an expert; else none."""
+        bound = self.bound
+        matcher = bound.recipe["matcher"].create()
+        if not isinstance(matcher, WorksInPieces):
+            return []
+        entries = matcher.pieces(bound.data.without_test(), bound.context, bound.rng("prepare"))
+        return Piece.all_of(self.name, entries)

@@ -1,0 +1,60 @@
+"""Scores: how hard every training sample is."""
+
+from __future__ import annotations
+
+from condense.engine.checked import run_replicates, run_scorer
+from condense.engine.runtime.store import Payload
+from condense.engine.stages.stage import Key, StoredStage
+from condense.engine.training.ranking import reliability_of
+from condense.interfaces import Scores
+
+COMPANION = "companion."  # before the names of further figures among the tensors
+
+
+class ScoresStage(StoredStage[Scores]):
+    """Difficulty of every training sample; needed only where the selector looks at it."""
+
+    name = component = "scorer"
+    kind = "scores"
+
+    @property
+    def needed(self) -> bool:
+        """Whether the selector looks at scores; if not, no scorer is trained."""
+        return bool(self.bound.recipe["selector"].cls.needs_scores)
+
+    def key(self) -> Key:
+        """Everything the scores depend on."""
+        return self.key_of(self.bound.data.fingerprint)
+
+    def key_of(self, fingerprint: str) -> Key:
+        """The key for data of that fingerprint, which need not be loaded."""
+        own = {"data": fingerprint, "seed": self.bound.forked_seed("scorer")}
+        return self.bound.component_key("scorer") | own
+
+    def compute(self) -> Payload:
+        """The values, and what the scorer gave beside them."""
+        bound = self.bound
+        scorer = bound.recipe["scorer"].create()
+        scores = run_scorer(scorer, bound.data, bound.context, bound.rng("scorer"))
+        tensors = {"scores": scores.values}
+        if scores.standard_error is not None:
+            tensors["standard_error"] = scores.standard_error.float()
+        tensors |= {COMPANION + name: t for name, t in scores.companions.items()}
+        reliability = reliability_of(
+            run_replicates(scorer, bound.data, bound.context, bound.rng("scorer"))
+        )
+        return Payload(tensors, {"estimator": scores.estimator, "split_half": reliability})
+
+    def unpack(self, payload: Payload) -> Scores:
+        """The scores, of this data."""
+        return Scores(
+            payload.tensors["scores"],
+            self.bound.data.fingerprint,
+            payload.values["estimator"],
+            payload.tensors.get("standard_error"),
+            {
+                name.removeprefix(COMPANION): tensor
+                for name, tensor in payload.tensors.items()
+                if name.startswith(COMPANION)
+            },
+        )

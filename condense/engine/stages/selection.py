@@ -1,0 +1,69 @@
+"""Selection: the real samples that the small set is made of."""
+
+from __future__ import annotations
+
+from condense.data import content_digest
+from condense.engine.checked import run_selector
+from condense.engine.runtime.store import Payload
+from condense.engine.stages.scores import ScoresStage
+from condense.engine.stages.stage import Bound, Key, StoredStage
+from condense.interfaces import Scores, Selection
+
+
+class SelectionStage(StoredStage[Selection]):
+    """The samples chosen."""
+
+    name = component = "selector"
+    kind = "selections"
+
+    def __init__(self, bound: Bound, scoring: ScoresStage) -> None:
+        super().__init__(bound, [scoring] if scoring.needed else [])
+        self.scoring = scoring
+
+    @property
+    def scores(self) -> Scores | None:
+        """What the selector is given."""
+        return self.scoring.result if self.scoring.needed else None
+
+    def key(self) -> Key:
+        """Everything the selection depends on; asks for the scores where they matter."""
+        budget, scores = self.bound.recipe.budget, self.scores
+        return self.bound.component_key("selector") | {
+            "data": self.bound.data.fingerprint,
+            "scores": None if scores is None else _digest(scores),
+            "budget": [budget.ipc, budget.fraction],
+            "seed": self.bound.forked_seed("selector"),
+        }
+
+    def compute(self) -> Payload:
+        """Positions, and how many a class."""
+        bound = self.bound
+        chosen = run_selector(
+            bound.recipe["selector"].create(),
+            bound.data,
+            self.scores,
+            bound.recipe.budget,
+            bound.context,
+            bound.rng("selector"),
+        )
+        return Payload({"indices": chosen.indices}, {"counts": list(chosen.counts)})
+
+    def unpack(self, payload: Payload) -> Selection:
+        """The selection, with the labels of its samples."""
+        indices = payload.tensors["indices"]
+        counts = tuple(payload.values["counts"])
+        return Selection(indices, self.bound.data.labels[indices], counts)
+
+    def likely(self) -> Selection:
+        """The selection if it is known, else one of its size, to see what would become of it."""
+        if self.stored:
+            return self.result
+        data = self.bound.data
+        counts = self.bound.recipe.budget.counts(data)
+        return Selection.of_classes([data.class_indices(c)[:n] for c, n in enumerate(counts)])
+
+
+def _digest(scores: Scores) -> str:
+    """Of all that a selector sees of ``scores``."""
+    names = tuple(sorted(scores.companions))
+    return content_digest(scores.values, *(scores.companions[n] for n in names), extra=names)

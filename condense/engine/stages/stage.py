@@ -1,0 +1,273 @@
+"""What all stages have in common: the recipe and tools they are bound to, and the store."""
+
+from __future__ import annotations
+
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+
+from condense.capabilities import EstimatesCost, HasCacheToken
+from condense.components import resolve_spec
+from condense.engine.context import EngineContext
+from condense.engine.runtime.precision import key_options
+from condense.engine.runtime.rng import Seed
+from condense.engine.runtime.store import Payload, Store
+from condense.engine.stages.data import load_data
+from condense.errors import DataError
+from condense.interfaces import Cost, LabeledData, Progress
+from condense.options import spec_fields
+from condense.plugin.host import Host
+from condense.recipe import Recipe
+
+# Raised by whoever changes a bit of what the engine itself works out in a stage: the training and
+# matching loops, batches, schedules, learned labels, how arms are drawn and repeats averaged.
+ENGINE_VERSION = "1"
+SHARED = ("scorer", "prepare")  # stages that the cells of a study have in common
+
+Key = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """Seconds a stage took, and whether its result came from the store."""
+
+    seconds: float
+    cached: bool
+
+
+@dataclass
+class Lap:
+    """What is still to be said of a stage while it runs."""
+
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a stage's heavy work that needs no other part, as plain data: no tensor in it.
+
+    Whoever has the recipe can look it up in the store, or compute it and leave it there.
+
+    Attributes:
+        stage: name of the stage.
+        number: which of its pieces, from 0.
+        kind: folder in the store.
+        key: of the entry in it, as JSON.
+    """
+
+    stage: str
+    number: int
+    kind: str
+    key: str
+
+    @staticmethod
+    def all_of(stage: str, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Piece]:
+        """The pieces of ``stage``, whose results lie under ``entries`` (folder, key)."""
+        texts = [(kind, json.dumps(key, sort_keys=True)) for kind, key in entries]
+        return [Piece(stage, number, *entry) for number, entry in enumerate(texts)]
+
+
+class Bound:
+    """A recipe bound to a host, a store, a device and data: what stages work with.
+
+    Args:
+        recipe: what to do.
+        host: the plugins the recipe's nested components are looked up in.
+        store: the stage cache.
+        device: where tensors are worked on.
+        progress: where long stages report.
+        data: used instead of the recipe's data stage.
+        shared_seed: seed of the stages :data:`SHARED` (scores, experts), so that runs of several
+            seeds have them in common; the recipe's by default, else it does not repeat the run.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        host: Host,
+        *,
+        store: Store,
+        device: torch.device,
+        progress: Progress,
+        data: LabeledData | None = None,
+        shared_seed: int | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.shared_seed = recipe.seed if shared_seed is None else shared_seed
+        self.host = host
+        self.store = store
+        self.device = device
+        self.progress = progress
+        self.context = EngineContext(host, store, device, progress)
+        self.timings: dict[str, StageTime] = {}
+        self._data = data
+        self._costs: dict[str, Cost] = {}
+
+    @cached_property
+    def data(self) -> LabeledData:
+        """The training split, its test split attached."""
+        if self._data is not None:
+            return self._data
+        return load_data(self.recipe["data"], self.context)
+
+    def test_split(self) -> LabeledData:
+        """The test split.
+
+        Raises:
+            DataError: if there is none.
+        """
+        if self.data.test is None:
+            raise DataError(
+                f"{self.data.name} has no test split, so nothing can be evaluated on it; "
+                "give test_images and test_labels (npz) or a test folder"
+            )
+        return self.data.test
+
+    def rng(self, stage: str) -> torch.Generator:
+        """The CPU generator of ``stage``; independent of which component serves it."""
+        return Seed(self.seed(stage)).fork(stage).generator()
+
+    def seed(self, stage: str) -> int:
+        """The seed that ``stage`` is forked from."""
+        return self.shared_seed if stage in SHARED else self.recipe.seed
+
+    def forked_seed(self, stage: str) -> int:
+        """The seed of :meth:`rng`, for keys."""
+        return Seed(self.seed(stage)).fork(stage).value
+
+    def component_key(self, stage: str) -> Key:
+        """Engine, component, version, and options as they are on the device.
+
+        Also those of the networks and augmentations named in the options; and the component's
+        ``cache_token`` where it has one.
+        """
+        resolved = self.recipe[stage]
+        component = resolved.create()
+        names = spec_fields(type(resolved.options))
+        nested = {
+            name: resolve_spec(self.host, getattr(resolved.options, name)).identity
+            for name in names
+        }
+        return (
+            resolved.identity
+            | {"engine": ENGINE_VERSION, "options": key_options(resolved.options, self.device)}
+            | ({"nested": nested} if nested else {})
+            | ({"token": component.cache_token()} if isinstance(component, HasCacheToken) else {})
+        )
+
+    def cost(self, stage: str) -> Cost:
+        """The component's own estimate from a few timed steps; without one it counts as free."""
+        if stage not in self._costs:
+            component = self.recipe[stage].create()
+            samples = sum(self.recipe.budget.counts(self.data))
+            known = isinstance(component, EstimatesCost)
+            self._costs[stage] = (
+                component.cost(self.data, samples, self.context) if known else Cost()
+            )
+        return self._costs[stage]
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[Lap]:
+        """Record the stage's own seconds; the body says on what is yielded if it was cached."""
+        start = time.perf_counter()
+        before = sum(t.seconds for t in self.timings.values())
+        lap = Lap()
+        yield lap
+        inner = sum(t.seconds for t in self.timings.values()) - before
+        past = self.timings.get(stage, StageTime(0.0, True))
+        seconds = past.seconds + time.perf_counter() - start - inner
+        self.timings[stage] = StageTime(seconds, past.cached and lap.cached)
+
+
+class Stage(ABC, Generic[T]):
+    """A stage of a bound recipe; it runs when its :attr:`result` is first asked for.
+
+    Attributes:
+        name: under which its time is recorded.
+        component: stage of the recipe whose component serves it.
+    """
+
+    name: str
+    component: ClassVar[str]
+
+    def __init__(self, bound: Bound, needs: Sequence[Stage[Any]] = ()) -> None:
+        """``needs`` are the stages whose results it reads."""
+        self.bound = bound
+        self.needs = needs
+
+    @property
+    def needed(self) -> bool:
+        """Whether a run has this stage at all."""
+        return True
+
+    @property
+    @abstractmethod
+    def stored(self) -> bool:
+        """Whether its result can be had without work; nothing is computed to find out."""
+
+    @property
+    @abstractmethod
+    def result(self) -> T:
+        """What it gives, worked out once."""
+
+    @abstractmethod
+    def pieces(self) -> list[Piece]:
+        """What its heavy work falls into; empty where only the component knows."""
+
+    def cost(self) -> Cost:
+        """What it would take."""
+        return self.bound.cost(self.component)
+
+
+class StoredStage(Stage[T]):
+    """A stage whose result is one entry of the store.
+
+    Attributes:
+        kind: folder in the store.
+    """
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def key(self) -> Key:
+        """Everything the result depends on; reads the results of :attr:`needs`."""
+
+    @abstractmethod
+    def compute(self) -> Payload:
+        """The result, packed."""
+
+    @abstractmethod
+    def unpack(self, payload: Payload) -> T:
+        """The result."""
+
+    @property
+    def stored(self) -> bool:
+        """Looked up only if all that it needs are stored, as the key depends on their results."""
+        here = self.bound.store
+        return all(stage.stored for stage in self.needs) and here.has(self.kind, self.key())
+
+    def fetch(self) -> Payload:
+        """The packed result, from the store or computed now; the stages it needs come first."""
+        for stage in self.needs:
+            _ = stage.result
+        key = self.key()
+        with self.bound.timed(self.name) as lap:
+            payload, lap.cached = self.bound.store.fetch(self.kind, key, self.compute)
+        return payload
+
+    @cached_property
+    def result(self) -> T:
+        """What it gives, worked out or read once."""
+        return self.unpack(self.fetch())
+
+    def pieces(self) -> list[Piece]:
+        """The stage as a whole."""
+        return Piece.all_of(self.name, [(self.kind, self.key())])

@@ -1,0 +1,116 @@
+"""Which stages a recipe has, which are stored, and that a dry run says what a run then does."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from condense.cli.main import main
+from condense.engine.graph import plan, stages
+from condense.engine.pipeline import Pipeline
+from condense.engine.run import run
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import Store
+from condense.resolve import Request, resolve
+
+CHAIN = ["scorer", "selector", "prepare", "matcher", "evaluator"]
+
+
+class Notes(SilentProgress):
+    def __init__(self):
+        self.lines = []
+
+    def note(self, message):
+        self.lines.append(message)
+
+
+@pytest.fixture
+def pipeline(tmp_path, host, tiny, digits):
+    """Makes a pipeline with tiny options on one store."""
+
+    def make(data=digits, progress=None, **more):
+        options = tiny | {key.replace("__", "."): value for key, value in more.items()}
+        if options.get("matcher") == "none":
+            options = {k: v for k, v in options.items() if not k.startswith("matcher.")}
+        if options.get("policy") == "frozen":
+            options.pop("policy.alpha", None)
+        assignments = tuple((tuple(k.split(".")), v) for k, v in options.items())
+        tools = {"store": Store(tmp_path / "store"), "progress": progress or SilentProgress()}
+        recipe = resolve(host, Request(assignments=assignments))
+        return Pipeline(recipe, host, device=torch.device("cpu"), data=data, **tools)
+
+    return make
+
+
+NEEDED = {
+    "all": ({}, CHAIN),
+    "frozen": ({"policy": "frozen"}, ["scorer", "selector", "evaluator"]),
+    "alpha 0": ({"policy__alpha": 0.0}, ["scorer", "selector", "evaluator"]),
+    "alpha too small": ({"policy__alpha": 0.1}, ["scorer", "selector", "evaluator"]),
+    "no matcher": ({"matcher": "none"}, ["scorer", "selector", "evaluator"]),
+    "no iterations": ({"matcher__iterations": 0}, ["scorer", "selector", "evaluator"]),
+    "labels alone": ({"policy": "learned-labels", "policy__alpha": 0.0}, CHAIN),
+    "no scores": ({"selector": "random"}, CHAIN[1:]),
+}
+
+
+@pytest.mark.parametrize("case", NEEDED)
+@pytest.mark.parametrize("known", [False, True], ids=["cold", "stored"])
+def test_a_dry_run_announces_the_stages_that_a_run_has(pipeline, tmp_path, case, known):
+    options, expected = NEEDED[case]
+    if known:
+        result = run(pipeline(**options), tmp_path / "out", False)
+        assert list(result.stages) == expected
+    planned = plan(pipeline(**options), baselines=False)
+    assert [s.stage for s in planned.stages] == expected
+    assert [s.cached for s in planned.stages] == [known] * len(expected)
+    assert (planned.seconds > 0) == (not known)
+
+
+def test_baselines_are_stages_and_need_a_test_split(pipeline, digits):
+    names = [s.name for s in stages(pipeline(), baselines=True)]
+    assert names == [*CHAIN, "random", "whole"]
+    untested = pipeline(replace(digits, test=None))
+    assert [s.name for s in stages(untested, baselines=True)] == CHAIN[:-1]
+
+
+def test_a_dry_run_says_nothing_and_leaves_nothing(pipeline, tmp_path):
+    progress = Notes()
+    plan(pipeline(progress=progress, policy="frozen"), baselines=True)
+    assert progress.lines == []
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_note_is_given_once_by_the_stage_when_it_runs(pipeline):
+    progress = Notes()
+    p = pipeline(progress=progress, policy__alpha=0.1)
+    assert not p.matching.needed
+    assert p.matching.initial.role.sum() == 0
+    assert progress.lines == []
+    for _ in range(2):
+        assert len(p.condensed) == 50
+    assert len(progress.lines) == 1
+    assert "leaves 0 of 50 samples to distil" in progress.lines[0]
+
+
+@pytest.mark.parametrize("words", [["policy=frozen"], ["policy.alpha=0"]])
+def test_the_command_line_announces_no_experts_where_nothing_is_distilled(
+    words, tmp_path, monkeypatch, capsys, tiny
+):
+    monkeypatch.setenv("CONDENSE_STORE", str(tmp_path / "store"))
+    skipped = ("policy.", "matcher.")
+    given = {k: v for k, v in tiny.items() if not k.startswith(skipped)}
+    options = [f"{key}={json.dumps(value)}" for key, value in given.items()] + words
+    flags = [part for text in options for part in ("-o", text)]
+
+    def call(*more):
+        main(["run", "--json", "--no-baselines", *flags, *more], standalone_mode=False)
+        return json.loads(capsys.readouterr().out)
+
+    before = call("--dry-run")
+    assert [s["stage"] for s in before["stages"]] == ["scorer", "selector", "evaluator"]
+    assert not any(s["cached"] for s in before["stages"])
+    call("--out", str(tmp_path / "out"))
+    after = call("--dry-run")
+    assert [s["cached"] for s in after["stages"]] == [True] * 3
