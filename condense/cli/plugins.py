@@ -155,8 +155,9 @@ Examples:
 def check(ctx: click.Context, target: str, strict: bool, as_json: bool) -> None:
     """Run the conformance kit on the components of a plugin.
 
-    They run on tiny made-up data with their `toy_options`, else with their defaults. Exits with 1
-    if any check fails or the plugin cannot be loaded, with 2 if there is none of that name.
+    They run on tiny made-up data with the options of the plugin's CONFORMANCE, else with their
+    defaults. Exits with 1 if any check fails or the plugin cannot be loaded, with 2 if there is
+    none of that name.
     """
     from condense.cli.output import echo_json, echo_table
     from condense.cli.session import get_host, kept_off_stdout

@@ -301,7 +301,8 @@ def _checked_evaluation(
         )
     _require(
         result.n > 0 and all(0 <= v <= 1 for v in (*result.values, *result.per_class)),
-        f"{who} returned {list(result.values)}, expected at least one accuracy, all in 0-1",
+        f"{who} returned {list(result.values)}, expected at least one accuracy, all in 0-1 (not "
+        "per cent)",
     )
     classes = test.geometry.classes
     _require(

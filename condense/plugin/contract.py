@@ -26,6 +26,11 @@ _NEAR = 0.85  # of difflib's ratio: one letter more, less or elsewhere in a word
 _RECORDS = {"method": ("summary", "stages"), "preset": ("summary", "stages", "for_data", "ipc")}
 
 
+def label_of(component: Any) -> str:
+    """The component's name, or its class's where it has none."""
+    return str(getattr(component, "name", getattr(component, "__name__", component)))
+
+
 def check_component(component: Any, kind: str) -> None:
     """That ``component`` has the outer form of its kind, and no member that looks like a slip.
 

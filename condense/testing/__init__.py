@@ -9,34 +9,32 @@ The whole test of a plugin::
     def test_conforms(component, check):
         check(component)
 
-or, without pytest, ``check_scorer(MarginScorer)``, which runs every check of the kind and raises
-one :class:`ConformanceError` that lists what broke, with which input, and what was expected.
+or, without pytest, ``check_component("scorer", MarginScorer)``, which runs every check of the kind
+and raises one :class:`ConformanceError` that lists what broke, with which input, and what was
+expected.
 
-Each check is a free function of one :class:`Subject`; ``checks_of(kind)`` lists them. A component
-may declare, as class attributes:
+Each check is a free function of one :class:`Subject`; ``checks_of(kind)`` lists them. How the kit
+is to run a component that its defaults do not suit is a :class:`Setup`, given to these functions
+or, for ``condense plugins check`` too, declared by the plugin as plain data in its package's
+module ``conformance`` (or the component's own module)::
 
-- ``toy_options``: option values under which it runs on toy data in a second or so, for example
-  ``{"networks": 1, "epochs": 2}``; used where the caller gives none;
-- ``exact_options``, of a matcher: option values under which a student of the training data
-  themselves ends at the target, so that loss and gradient are 0;
-- ``tags``: a frozenset of properties that it does not claim (:data:`TAGS`). A tag excuses the
-  checks of that property and no other.
+    CONFORMANCE = {"scorer:margin": {"options": {"networks": 1, "epochs": 2}}}
+
+A tag (:data:`TAGS`) names a property that a component does not claim, and excuses the checks of
+that property and no other.
 """
 
-from condense.testing.augmentations import check_augmentation
-from condense.testing.datasets import check_dataset
-from condense.testing.evaluators import check_evaluator
-from condense.testing.matchers import check_matcher
-from condense.testing.methods import check_method
-from condense.testing.networks import check_network
-from condense.testing.parametrize import parametrize_with_checks
-from condense.testing.report import ConformanceError, Outcome, Report
-from condense.testing.run import checks_of, run_checks
-from condense.testing.scorers import check_scorer
-from condense.testing.selectors import check_selector
-from condense.testing.subject import TAGS, CheckFailed, Subject
+from condense.testing.run import (
+    ConformanceError,
+    Outcome,
+    Report,
+    check_component,
+    checks_of,
+    parametrize_with_checks,
+    run_checks,
+)
+from condense.testing.subject import TAGS, CheckFailed, Setup, Subject
 from condense.testing.toys import GuardedData, TestSplitRead, toy_data, toy_features
-from condense.testing.update_policies import check_update_policy
 
 __all__ = [
     "TAGS",
@@ -45,17 +43,10 @@ __all__ = [
     "GuardedData",
     "Outcome",
     "Report",
+    "Setup",
     "Subject",
     "TestSplitRead",
-    "check_augmentation",
-    "check_dataset",
-    "check_evaluator",
-    "check_matcher",
-    "check_method",
-    "check_network",
-    "check_scorer",
-    "check_selector",
-    "check_update_policy",
+    "check_component",
     "checks_of",
     "parametrize_with_checks",
     "run_checks",

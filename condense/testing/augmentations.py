@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from condense.data import Geometry
-from condense.options import Options
-from condense.plugin.host import Host
-from condense.testing.common import COMMON
-from condense.testing.report import Check, run_all
-from condense.testing.subject import Subject, Work, make_subject
+from condense.testing.observation import Work
+from condense.testing.subject import Subject
 from condense.testing.toys import generator
 
 BATCH = 6
@@ -157,31 +151,3 @@ def check_draws_come_from_the_generator(subject: Subject) -> None:
         first.shape[-1] == 0 or any(not torch.equal(first, other) for other in others),
         "draws the same from every generator; is the rng used?",
     )
-
-
-CHECKS: tuple[Check, ...] = (
-    *COMMON,
-    check_draws_have_one_row_per_sample,
-    check_shape_and_type_are_kept,
-    check_features_pass_unchanged,
-    check_equal_draws_give_equal_changes,
-    check_samples_are_changed_one_by_one,
-    check_gradient_passes_through,
-    check_draws_come_from_the_generator,
-)
-
-
-def check_augmentation(
-    augmentation: Any,
-    options: Options | Mapping[str, Any] | None = None,
-    *,
-    expected_failures: Mapping[str, str] | None = None,
-    host: Host | None = None,
-) -> None:
-    """Hold an augmentation against all of :data:`CHECKS`; arguments as of ``check_scorer``.
-
-    Raises:
-        ConformanceError: with every failure.
-    """
-    subject = make_subject("augmentation", augmentation, work, options, host)
-    run_all(subject, CHECKS, expected_failures).raise_failures()

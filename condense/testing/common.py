@@ -15,12 +15,13 @@ from unittest import mock
 import numpy as np
 import torch
 
+from condense.capabilities import argument_name
 from condense.errors import BrokenPlugin, OptionError
 from condense.options import build_options, format_value
-from condense.plugin.contract import check_component
+from condense.plugin import contract
 from condense.randomness import GlobalRandomness
-from condense.testing.report import Check
-from condense.testing.subject import Subject, describe, first_difference, observe
+from condense.testing.observation import describe, first_difference, observe
+from condense.testing.subject import Subject
 
 UNKNOWN = "no_such_option"
 
@@ -28,7 +29,7 @@ UNKNOWN = "no_such_option"
 def check_has_the_form_of_its_kind(subject: Subject) -> None:
     """A kebab-case name, a nested Options, the methods of the Protocol."""
     try:
-        check_component(subject.cls, subject.kind)
+        contract.check_component(subject.cls, subject.kind)
     except BrokenPlugin as error:
         raise subject.failed(f"cannot be registered: {error}") from None
 
@@ -58,7 +59,7 @@ def check_options_have_help_and_default(subject: Subject) -> None:
             f"has an option '{name}' without help; write Field(default, description=…)",
         )
         subject.require(
-            not field.is_required() or name == getattr(subject.cls, "arg", None),
+            not field.is_required() or name == argument_name(subject.cls),
             f"has an option '{name}' without a default; only the one named by `arg` may lack it",
         )
 
@@ -237,26 +238,3 @@ def check_does_not_depend_on_global_seed(subject: Subject) -> None:
         f"depends on the global seed: under torch.manual_seed(987654321) {place}, with the same "
         "rng; draw from the rng it is given",
     )
-
-
-FORM: tuple[Check, ...] = (
-    check_has_the_form_of_its_kind,
-    check_class_has_a_docstring,
-    check_options_are_frozen,
-    check_options_have_help_and_default,
-    check_options_survive_json,
-    check_bad_option_is_named,
-    check_constructor_does_no_work,
-)
-BEHAVIOUR: tuple[Check, ...] = (
-    check_works_on_toy_data,
-    check_global_randomness_untouched,
-    check_global_settings_untouched,
-    check_inputs_not_modified,
-    check_network_modes_are_restored,
-    check_prints_nothing,
-    check_result_is_on_the_cpu,
-    check_same_seed_same_result,
-    check_does_not_depend_on_global_seed,
-)
-COMMON = FORM + BEHAVIOUR

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from condense.data import LabeledData
-from condense.options import Options
-from condense.plugin.host import Host
-from condense.testing.common import COMMON
-from condense.testing.report import Check, run_all
-from condense.testing.subject import Subject, Work, make_subject
+from condense.testing.observation import Work
+from condense.testing.subject import Subject
 
 
 def load(subject: Subject) -> LabeledData:
@@ -129,29 +123,3 @@ def check_test_split_is_not_the_training_split(subject: Subject) -> None:
         copies <= 0.1 * len(data.test),
         f"has {copies} of {len(data.test)} test samples in its training split as well",
     )
-
-
-CHECKS: tuple[Check, ...] = (
-    *COMMON,
-    check_inputs_are_images_or_features,
-    check_labels_name_classes,
-    check_normalization_fits,
-    check_test_split_has_the_same_classes,
-    check_test_split_is_not_the_training_split,
-)
-
-
-def check_dataset(
-    dataset: Any,
-    options: Options | Mapping[str, Any] | None = None,
-    *,
-    expected_failures: Mapping[str, str] | None = None,
-    host: Host | None = None,
-) -> None:
-    """Hold a data set against all of :data:`CHECKS`; arguments as of ``check_scorer``.
-
-    Raises:
-        ConformanceError: with every failure.
-    """
-    subject = make_subject("data", dataset, work, options, host)
-    run_all(subject, CHECKS, expected_failures).raise_failures()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -11,13 +10,12 @@ import torch
 from torch import Generator, Tensor
 
 from condense.data import Geometry, LabeledData, TrainingSet
-from condense.interfaces import Augmentation
+from condense.engine.checked import run_evaluator
+from condense.interfaces import Augmentation, Context
 from condense.options import AugmentationSpec, Options
-from condense.plugin.host import Host
 from condense.results import Arm, Evaluation
-from condense.testing.common import COMMON
-from condense.testing.report import Check, excused_by, run_all
-from condense.testing.subject import Subject, Work, make_subject
+from condense.testing.observation import Work
+from condense.testing.subject import Subject, excused_by
 from condense.testing.toys import generator, toy_data
 
 
@@ -30,16 +28,28 @@ def evaluate(
     seed: int = 0,
 ) -> Evaluation:
     """The evaluation of all of ``data`` as one arm, half of it marked as distilled."""
+    result: Evaluation = subject.create().evaluate(
+        *arguments(subject, data, augmentation, test, train, seed)
+    )
+    return result
+
+
+def arguments(
+    subject: Subject,
+    data: LabeledData,
+    augmentation: Augmentation | None = None,
+    test: TrainingSet | None = None,
+    train: TrainingSet | None = None,
+    seed: int = 0,
+) -> tuple[Arm, TrainingSet, Augmentation, Context, Generator]:
+    """What an evaluator is given."""
     train = train if train is not None else training_set(data)
     assert data.test is not None
     test = test if test is not None else TrainingSet.of(data.test)
     context = subject.context()
     augmentation = augmentation or context.augmentation(AugmentationSpec.of("none"))
     arm = Arm("toy", lambda repeat: train, len(train), TrainingSet.of(data))
-    result: Evaluation = subject.create().evaluate(
-        arm, test, augmentation, context, generator(seed)
-    )
-    return result
+    return arm, test, augmentation, context, generator(seed)
 
 
 def training_set(data: LabeledData) -> TrainingSet:
@@ -68,20 +78,8 @@ def work(subject: Subject, seed: int) -> Work:
 
 def check_values_are_shares(subject: Subject) -> None:
     """At least one repeat; every figure a finite number in 0–1, per class too."""
-    data = toy_data()
-    result = evaluate(subject, data)
-    subject.require(
-        isinstance(result, Evaluation), f"returned a {type(result).__name__}, not an Evaluation"
-    )
-    figures = [*result.values, *result.per_class]
-    subject.require(
-        len(result.values) > 0 and all(0 <= v <= 1 for v in figures),
-        f"returned {figures}, expected at least one value, all in 0-1 (not per cent)",
-    )
-    subject.require(
-        len(result.per_class) in (0, len(data.classes)),
-        f"returned {len(result.per_class)} accuracies per class for {len(data.classes)} classes",
-    )
+    with subject.held_to_the_engine():
+        run_evaluator(subject.create(), *arguments(subject, toy_data()))
 
 
 def check_protocol_is_json(subject: Subject) -> None:
@@ -165,29 +163,3 @@ class _RoleSpy:
         self.seen += len(mark)
         self.wrong += int((mark != draws[:, 0]).sum())
         return inputs
-
-
-CHECKS: tuple[Check, ...] = (
-    *COMMON,
-    check_values_are_shares,
-    check_protocol_is_json,
-    check_augmentation_follows_the_role,
-    check_test_split_chooses_nothing,
-    check_accuracy_is_that_of_the_test_split,
-)
-
-
-def check_evaluator(
-    evaluator: Any,
-    options: Options | Mapping[str, Any] | None = None,
-    *,
-    expected_failures: Mapping[str, str] | None = None,
-    host: Host | None = None,
-) -> None:
-    """Hold an evaluator against all of :data:`CHECKS`; arguments as of ``check_scorer``.
-
-    Raises:
-        ConformanceError: with every failure.
-    """
-    subject = make_subject("evaluator", evaluator, work, options, host)
-    run_all(subject, CHECKS, expected_failures).raise_failures()

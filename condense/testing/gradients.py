@@ -2,26 +2,72 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from condense.data import SyntheticSet
+from condense.data import LabeledData, SyntheticSet
+from condense.engine.training.batches import initial_set
 from condense.options import NetworkSpec, spec_fields
 from condense.results import MatchStep
-from condense.testing.prepared import Prepared, in_float64, prepare, whole_set
-from condense.testing.report import excused_by
-from condense.testing.subject import Subject, describe
-from condense.testing.toys import generator, toy_data
+from condense.testing.observation import describe
+from condense.testing.subject import Subject, excused_by
+from condense.testing.toys import generator, toy_data, toy_selection
 
 # of an error, as a share of the gradient's length; central differences are good to about 1e-9
 TOLERANCE, LOOSE = 1e-6, 0.05
 DIFFERENCE_STEP = 1e-5  # how far the differences go to either side, as a share of what they move
 STUDENTS = {"linear": NetworkSpec.of("mlp", depth=0), "mlp": NetworkSpec.of("mlp", depth=1)}
 SEED = 3
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A matcher after ``prepare``, with a set that its step size suits."""
+
+    matcher: Any
+    synthetic: SyntheticSet
+
+
+def start_set(subject: Subject, data: LabeledData) -> SyntheticSet:
+    """Five samples a class, every other one distilled."""
+    chosen = toy_selection((5, 5, 5))
+    mask = torch.arange(len(chosen.indices)) % 2 == 0
+    return initial_set(data, chosen, mask, usual_step_size(subject.create()))
+
+
+def whole_set(matcher: Any, data: LabeledData) -> SyntheticSet:
+    """All samples of ``data``, each of them distilled."""
+    chosen = toy_selection(tuple(torch.bincount(data.labels).tolist()))
+    mask = torch.ones(len(data), dtype=torch.bool)
+    return initial_set(data, chosen, mask, usual_step_size(matcher))
+
+
+def usual_step_size(matcher: Any) -> float:
+    """The plan's, or some number where it has none."""
+    size = float(matcher.plan.step_size)
+    return size if math.isfinite(size) else 0.01
+
+
+def in_float64(synthetic: SyntheticSet) -> SyntheticSet:
+    """The same set, its samples and step size in float64."""
+    return replace(
+        synthetic, inputs=synthetic.inputs.double(), step_size=synthetic.step_size.double()
+    )
+
+
+def prepare(
+    subject: Subject, context: Any = None, options: Mapping[str, Any] | None = None
+) -> Prepared:
+    """Prepared on the toy data, from an empty cache unless a context is given."""
+    data = toy_data().without_test()
+    matcher = subject.create(**(options or {}))
+    matcher.prepare(data, context or subject.context(), generator(1))
+    return Prepared(matcher, start_set(subject, data))
 
 
 @excused_by("no-gradient")
@@ -171,12 +217,12 @@ def _check_roughly(subject: Subject, ready: Prepared, student: str) -> None:
 
 @excused_by("no-gradient")
 def check_student_at_the_target_has_no_loss(subject: Subject) -> None:
-    """Where the component has ``exact_options``: loss and gradient are 0 at the training data.
+    """Where the kit is given ``exact_options``: loss and gradient are 0 at the training data.
 
     ``exact_options`` are option values under which a student that is trained on the training data
     themselves ends at the target. Nearly 0, that is, beside those of a set with noise on it.
     """
-    options = getattr(subject.cls, "exact_options", None)
+    options = subject.setup.exact_options
     if options is None:
         return
     data = toy_data().without_test()

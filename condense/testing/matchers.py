@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from condense.capabilities import HasTeachers
 from condense.engine.matching.soft_labels import teacher_logits
-from condense.errors import BrokenPlugin
-from condense.options import Options
-from condense.plugin.host import Host
 from condense.results import MatchPlan, MatchStep
-from condense.testing.common import COMMON
-from condense.testing.gradients import (
-    check_gradient_is_that_of_the_loss,
-    check_label_gradient_is_that_of_the_loss,
-    check_student_at_the_target_has_no_loss,
-)
-from condense.testing.prepared import prepare, start_set
-from condense.testing.report import Check, excused_by, run_all
-from condense.testing.subject import Subject, Work, make_subject
+from condense.testing import gradients
+from condense.testing.gradients import prepare, start_set
+from condense.testing.observation import Work
+from condense.testing.subject import Subject, excused_by
 from condense.testing.toys import TEST_READ, generator, reads_test, toy_data
+
+FURTHER = (gradients,)  # checks of this kind in files of their own
 
 
 def work(subject: Subject, seed: int) -> Work:
@@ -120,18 +113,14 @@ def check_teachers_give_one_row_of_logits_a_sample(subject: Subject) -> None:
     none that depend on or change global randomness.
     """
     ready, data = prepare(subject), toy_data().without_test()
-    if not hasattr(ready.matcher, "label_logits"):
+    if not isinstance(ready.matcher, HasTeachers):
         return
     answers = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        try:
-            logits = teacher_logits(
-                ready.matcher, data, ready.synthetic, subject.context(), generator(1)
-            )
-        except BrokenPlugin as error:
-            raise subject.failed(f"has no sound label_logits: {error}") from None
-        answers.append(logits)
+        tools = (data, ready.synthetic, subject.context(), generator(1))
+        with subject.held_to_the_engine():
+            answers.append(teacher_logits(ready.matcher, *tools))
     subject.require(
         torch.equal(*answers), "returned other label_logits for the same samples and rng"
     )
@@ -194,36 +183,3 @@ def check_test_split_is_not_read(subject: Subject) -> None:
         lambda data: subject.create().prepare(data, subject.context(), generator(1)), toy_data()
     )
     subject.require(not read, f"{TEST_READ}; prepare on the training split only")
-
-
-CHECKS: tuple[Check, ...] = (
-    *COMMON,
-    check_plan_is_sound,
-    check_loss_is_one_finite_number,
-    check_gradients_have_the_shape_of_their_targets,
-    check_gradient_reaches_the_samples,
-    check_gradient_is_that_of_the_loss,
-    check_label_gradient_is_that_of_the_loss,
-    check_student_at_the_target_has_no_loss,
-    check_teachers_give_one_row_of_logits_a_sample,
-    check_step_carries_nothing_over,
-    check_cached_preparation_makes_no_difference,
-    check_memory_is_flat,
-    check_test_split_is_not_read,
-)
-
-
-def check_matcher(
-    matcher: Any,
-    options: Options | Mapping[str, Any] | None = None,
-    *,
-    expected_failures: Mapping[str, str] | None = None,
-    host: Host | None = None,
-) -> None:
-    """Hold a matcher against all of :data:`CHECKS`; arguments as of ``check_scorer``.
-
-    Raises:
-        ConformanceError: with every failure.
-    """
-    subject = make_subject("matcher", matcher, work, options, host)
-    run_all(subject, CHECKS, expected_failures).raise_failures()

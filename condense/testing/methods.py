@@ -11,12 +11,12 @@ from torch import Tensor
 from condense.errors import BrokenPlugin, CondenseError
 from condense.kinds import STAGES
 from condense.plugin.contract import check_component
-from condense.plugin.host import Host, build_host
+from condense.plugin.host import build_host
 from condense.plugin.registry import Entry, Registry
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
-from condense.testing.report import Check, run_all
-from condense.testing.subject import Subject, Work, make_subject
+from condense.testing.observation import Work
+from condense.testing.subject import Subject
 
 
 def resolved(subject: Subject, **request: Any) -> Recipe:
@@ -86,32 +86,3 @@ def check_recipe_repeats_it(subject: Subject) -> None:
         if first[stage].table != again[stage].table
     ]
     subject.require(not tables, f"is changed by its own recipe: {tables[:1]}")
-
-
-CHECKS: tuple[Check, ...] = (
-    check_has_the_form_of_its_kind,
-    check_summary_says_what_it_is,
-    check_stages_exist,
-    check_resolves,
-    check_recipe_repeats_it,
-)
-
-
-def check_method(
-    method: Any,
-    *,
-    expected_failures: Mapping[str, str] | None = None,
-    host: Host | None = None,
-) -> None:
-    """Hold a method, a :class:`condense.recipe.Method`, against all of :data:`CHECKS`.
-
-    Args:
-        method: the record.
-        expected_failures: reason by name of a check that is known to fail; it must fail.
-        host: with the components it names; by default the built-in ones.
-
-    Raises:
-        ConformanceError: with every failure.
-    """
-    subject = make_subject("method", method, work, None, host)
-    run_all(subject, CHECKS, expected_failures).raise_failures()

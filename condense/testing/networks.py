@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +10,8 @@ from torch import Tensor, nn
 from condense.data import Geometry
 from condense.engine.runtime.rng import global_seed
 from condense.errors import CondenseError
-from condense.options import Options
-from condense.plugin.host import Host
-from condense.testing.common import COMMON
-from condense.testing.report import Check, run_all
-from condense.testing.subject import Subject, Work, describe, make_subject
+from condense.testing.observation import Work, describe
+from condense.testing.subject import Subject
 from condense.testing.toys import generator, modes
 
 BATCH = 4
@@ -150,29 +146,3 @@ def check_forward_keeps_the_mode(subject: Subject) -> None:
                 f"is put in {'train' if training else 'eval'} mode, and after a forward pass of "
                 f"samples {geometry.shape} not all of it is ({', '.join(moved)})",
             )
-
-
-CHECKS: tuple[Check, ...] = (
-    *COMMON,
-    check_logits_have_one_column_per_class,
-    check_seed_settles_the_start,
-    check_every_parameter_learns,
-    check_evaluation_looks_at_one_sample_at_a_time,
-    check_forward_keeps_the_mode,
-)
-
-
-def check_network(
-    network: Any,
-    options: Options | Mapping[str, Any] | None = None,
-    *,
-    expected_failures: Mapping[str, str] | None = None,
-    host: Host | None = None,
-) -> None:
-    """Hold a network against all of :data:`CHECKS`; arguments as of ``check_scorer``.
-
-    Raises:
-        ConformanceError: with every failure.
-    """
-    subject = make_subject("network", network, work, options, host)
-    run_all(subject, CHECKS, expected_failures).raise_failures()

@@ -11,12 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from condense.capabilities import argument_name
 from condense.errors import BrokenPlugin, OptionError, closest
 from condense.plugin.host import Host, build_host
 from condense.plugin.watch import Report, watched
-from condense.testing.report import Report as KitReport
-from condense.testing.run import checks_of, run_checks
-from condense.testing.subject import CheckFailed
+from condense.testing.run import CHECKED, run_checks
+from condense.testing.run import Report as KitReport
+from condense.testing.subject import CheckFailed, declared
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,9 @@ def check_plugin(host: Host, target: str, report: Report | None = None) -> Plugi
     reports, skipped = [], {}
     for kind, name in found:
         component = host.registry(kind).get(name)
-        argument = getattr(component, "arg", None)
-        given = getattr(component, "toy_options", {})
-        if argument and argument not in given and _required(component, argument):
+        argument = argument_name(component)
+        asks = argument is not None and _required(component, argument)
+        if asks and declared(kind, component).options is None:
             skipped[kind, name] = f"needs a {argument}; check it in a test, with options for it"
             continue
         try:
@@ -121,12 +122,9 @@ def _registered(host: Host, target: str) -> list[tuple[str, str]]:
     found = []
     plugin = host.manager.get_plugin(target)
     modules = {getattr(plugin, "__name__", None), target} - {None}
-    for kind, registry in host.registries.items():
-        if kind == "preset":
-            continue
-        checks_of(kind)
-        for name, entry in registry.items():
-            home = str(getattr(entry.component, "__module__", ""))
+    for kind in CHECKED:
+        for name, entry in host.registry(kind).items():
+            home = str(entry.component.__module__)
             inside = any(home == m or home.startswith(f"{m}.") for m in modules)
             if target in (name, f"{kind}:{name}", entry.package) or inside:
                 found.append((kind, name))

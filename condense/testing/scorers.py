@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from condense.data import LabeledData
 from condense.errors import CondenseError
-from condense.options import Options
-from condense.plugin.host import Host
 from condense.results import Scores
-from condense.testing.common import COMMON
-from condense.testing.report import Check, excused_by, run_all
-from condense.testing.subject import Subject, Work, describe, make_subject
+from condense.testing.observation import Work, describe
+from condense.testing.subject import Subject, excused_by
 from condense.testing.toys import TEST_READ, generator, planted, reads_test
 
 LEAST_AREA = 0.6  # of the ROC curve: wrong labels against right ones; 0.5 is chance
@@ -161,38 +156,3 @@ def _rank_correlation(one: Tensor, other: Tensor) -> float:
     a, b = a - a.mean(), b - b.mean()
     scale = float(a.norm() * b.norm())
     return float(a @ b) / scale if scale else 0.0
-
-
-CHECKS: tuple[Check, ...] = (
-    *COMMON,
-    check_scores_are_one_per_sample,
-    check_scores_are_finite,
-    check_harder_is_higher,
-    check_scores_follow_their_samples,
-    check_test_split_is_not_read,
-    check_other_length_is_followed,
-    check_small_classes_work,
-)
-
-
-def check_scorer(
-    scorer: Any,
-    options: Options | Mapping[str, Any] | None = None,
-    *,
-    expected_failures: Mapping[str, str] | None = None,
-    host: Host | None = None,
-) -> None:
-    """Hold a scorer against all of :data:`CHECKS`.
-
-    Args:
-        scorer: the class, or an instance whose options are used.
-        options: values under which it is quick on 60 images of 8×8; see
-            :func:`condense.testing.subject.make_subject` for the defaults.
-        expected_failures: reason by name of a check that is known to fail; it must fail.
-        host: where nested components are looked up; by default the built-in ones.
-
-    Raises:
-        ConformanceError: with every failure.
-    """
-    subject = make_subject("scorer", scorer, work, options, host)
-    run_all(subject, CHECKS, expected_failures).raise_failures()

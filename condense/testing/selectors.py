@@ -9,13 +9,11 @@ from typing import Any
 import torch
 
 from condense.data import LabeledData
+from condense.engine.checked import run_selector
 from condense.errors import CondenseError, DataError
-from condense.options import Options
-from condense.plugin.host import Host
 from condense.results import Budget, Scores, Selection
-from condense.testing.common import COMMON
-from condense.testing.report import Check, run_all
-from condense.testing.subject import Subject, Work, describe, make_subject
+from condense.testing.observation import Work, describe
+from condense.testing.subject import Subject
 from condense.testing.toys import (
     PER_CLASS,
     TEST_READ,
@@ -37,18 +35,33 @@ def select(
     options: Mapping[str, Any] | None = None,
 ) -> Selection:
     """A selection with seed 0; scores are made up where the selector needs some."""
-    if scores is None and getattr(subject.cls, "needs_scores", True):
-        scores = distinct_scores(data)
-    selector = subject.create(**(options or {}))
-    result: Selection = selector.select(data, scores, budget, subject.context(), generator())
+    result: Selection = subject.create(**(options or {})).select(
+        data, scores or _scores(subject, data), budget, subject.context(), generator()
+    )
     return result
+
+
+def select_checked(
+    subject: Subject,
+    data: LabeledData,
+    budget: Budget,
+    case: str,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """A selection that the engine's own check must pass."""
+    selector, scores = subject.create(**(options or {})), _scores(subject, data)
+    with subject.held_to_the_engine(case):
+        run_selector(selector, data, scores, budget, subject.context(), generator())
+
+
+def _scores(subject: Subject, data: LabeledData) -> Scores | None:
+    return distinct_scores(data) if subject.cls.needs_scores else None
 
 
 def work(subject: Subject, seed: int) -> Work:
     """Selecting four samples a class of the toy data."""
     data = toy_data()
-    needed = getattr(subject.cls, "needs_scores", True)
-    scores = distinct_scores(data) if needed else None
+    scores = _scores(subject, data)
     given = {"data.inputs": data.inputs, "data.labels": data.labels}
     if scores is not None:
         given["scores.values"] = scores.values
@@ -63,7 +76,7 @@ def work(subject: Subject, seed: int) -> Work:
 
 def check_needs_scores_is_declared(subject: Subject) -> None:
     """A class attribute tells the engine whether to train a scorer at all."""
-    value = getattr(subject.cls, "needs_scores", None)
+    value = subject.cls.needs_scores
     subject.require(
         isinstance(value, bool), f"has needs_scores = {value!r}, expected True or False"
     )
@@ -73,7 +86,7 @@ def check_selects_exactly_the_budget(subject: Subject) -> None:
     """For an ipc and for a fraction: the count of every class, no sample twice, by class."""
     data = toy_data()
     for budget in (Budget(ipc=IPC), Budget(ipc=1), Budget(fraction=0.25)):
-        _check_selection(subject, data, budget, select(subject, data, budget), str(budget))
+        select_checked(subject, data, budget, str(budget))
 
 
 def check_selects_by_class_of_unequal_size(subject: Subject) -> None:
@@ -82,12 +95,12 @@ def check_selects_by_class_of_unequal_size(subject: Subject) -> None:
     parts = [data.class_indices(c)[:n] for c, n in enumerate((PER_CLASS, 9, 3))]
     uneven = data.subset(torch.cat(parts).sort().values)
     budget = Budget(fraction=0.3)
-    _check_selection(subject, uneven, budget, select(subject, uneven, budget), "20, 9 and 3")
+    select_checked(subject, uneven, budget, "classes of 20, 9 and 3 samples")
 
 
 def check_scored_samples_come_hardest_first(subject: Subject) -> None:
     """Within a class scores never rise; equal ones keep the data's order."""
-    if not getattr(subject.cls, "needs_scores", True):
+    if not subject.cls.needs_scores:
         return
     data = toy_data()
     for scores, what in ((distinct_scores(data), "distinct"), (tied_scores(data), "tied")):
@@ -148,14 +161,12 @@ def check_edge_options_keep_the_budget(subject: Subject) -> None:
     for name, value in _edges(subject):
         case = f"{name}={value}"
         try:
-            chosen = select(subject, data, budget, options={name: value})
+            select_checked(subject, data, budget, case, {name: value})
         except CondenseError as error:
             subject.require(
                 any(c in str(error) for c in data.classes),
                 f"refuses {case} with '{error}', which names no class",
             )
-        else:
-            _check_selection(subject, data, budget, chosen, case)
 
 
 def check_larger_beta_is_never_harder(subject: Subject) -> None:
@@ -181,7 +192,7 @@ def check_missing_scores_are_an_error(subject: Subject) -> None:
     try:
         subject.create().select(data, None, Budget(ipc=IPC), subject.context(), generator())
     except CondenseError as error:
-        needs = getattr(subject.cls, "needs_scores", True)
+        needs = subject.cls.needs_scores
         subject.require(needs, f"declares needs_scores = False, yet says '{error}' without")
     except Exception as error:
         raise subject.failed(
@@ -204,67 +215,3 @@ def _edges(subject: Subject) -> Iterator[tuple[str, float]]:
                 edge = getattr(rule, bound, None)
                 if edge is not None and (field.annotation is float or not gap):
                     yield name, edge + gap
-
-
-def _check_selection(
-    subject: Subject, data: LabeledData, budget: Budget, chosen: Selection, case: str
-) -> None:
-    """That ``chosen`` is what ``budget`` asks of ``data``."""
-    subject.require(
-        isinstance(chosen, Selection), f"returned a {type(chosen).__name__}, expected a Selection"
-    )
-    indices, counts = chosen.indices, budget.counts(data)
-    subject.require(
-        indices.dtype == torch.int64 and indices.dim() == 1,
-        f"returned indices {indices.dtype} {tuple(indices.shape)} ({case}), expected int64 [M]",
-    )
-    subject.require(
-        not len(indices) or (int(indices.min()) >= 0 and int(indices.max()) < len(data)),
-        f"returned positions outside 0…{len(data) - 1} ({case})",
-    )
-    subject.require(len(torch.unique(indices)) == len(indices), f"chose a sample twice ({case})")
-    labels = data.labels[indices]
-    got = torch.bincount(labels, minlength=len(counts)).tolist()
-    subject.require(
-        tuple(got) == counts,
-        f"chose {got} samples per class ({case}), expected {list(counts)}",
-    )
-    subject.require(
-        tuple(chosen.counts) == counts and torch.equal(chosen.labels, labels),
-        f"returned counts {list(chosen.counts)} or labels that do not belong to its indices "
-        f"({case})",
-    )
-    subject.require(
-        bool((labels.diff() >= 0).all()), f"did not group its samples by class ({case})"
-    )
-
-
-CHECKS: tuple[Check, ...] = (
-    *COMMON,
-    check_needs_scores_is_declared,
-    check_selects_exactly_the_budget,
-    check_selects_by_class_of_unequal_size,
-    check_scored_samples_come_hardest_first,
-    check_short_class_is_an_error,
-    check_whole_class_is_selected,
-    check_edge_options_keep_the_budget,
-    check_larger_beta_is_never_harder,
-    check_missing_scores_are_an_error,
-    check_test_split_is_not_read,
-)
-
-
-def check_selector(
-    selector: Any,
-    options: Options | Mapping[str, Any] | None = None,
-    *,
-    expected_failures: Mapping[str, str] | None = None,
-    host: Host | None = None,
-) -> None:
-    """Hold a selector against all of :data:`CHECKS`; arguments as of ``check_scorer``.
-
-    Raises:
-        ConformanceError: with every failure.
-    """
-    subject = make_subject("selector", selector, work, options, host)
-    run_all(subject, CHECKS, expected_failures).raise_failures()

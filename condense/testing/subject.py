@@ -1,27 +1,26 @@
-"""A component under test, what it did when it was run once, and how a check says what broke."""
+"""A component under test with its options and surroundings, and how a check says what broke."""
 
 from __future__ import annotations
 
 import contextlib
-import io
-import random
-import warnings
+import importlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
-import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from condense.data import content_digest
 from condense.engine.training.dynamics import DynamicsOptions
+from condense.errors import BrokenPlugin
 from condense.options import Options
+from condense.plugin.contract import label_of
 from condense.plugin.host import Host, build_host
-from condense.randomness import GlobalRandomness
+from condense.testing.observation import Observation, Work, describe, observe
 from condense.testing.toys import Given, WatchedContext, modes, toy_context
+from condense.traits import ScorerTraits, traits_of
 
 TAGS = {
     "no-hardness": "a scorer that makes no claim about difficulty (random ones)",
@@ -40,34 +39,39 @@ TOY_DYNAMICS: dict[str, Any] = {
 }
 
 
+Check = Callable[["Subject"], None]
+C = TypeVar("C", bound=Check)
+
+
 class CheckFailed(AssertionError):
     """What broke, with which input, and what was expected, in one line."""
 
 
+def excused_by(tag: str) -> Callable[[C], C]:
+    """Mark a check that components with ``tag`` need not pass."""
+    assert tag in TAGS
+
+    def mark(check: C) -> C:
+        check.excused_by = tag  # type: ignore[attr-defined]
+        return check
+
+    return mark
+
+
 @dataclass(frozen=True)
-class Work:
-    """One use of a component, repeatable: what it is given, and a call that returns its results.
+class Setup:
+    """What the kit needs to know of a component to run it, and its kind has no word for.
 
     Attributes:
-        given: tensors that it must leave as they are, by name.
-        call: runs it; returns its results as tensors by name.
+        options: values under which it runs on toy data in a second or so; None for its defaults.
+        exact_options: of a matcher, values under which a student that is trained on the training
+            data themselves ends at the target, so that loss and gradient are 0.
+        tags: of :data:`TAGS`, what it does not claim.
     """
 
-    given: Mapping[str, Tensor]
-    call: Callable[[], dict[str, Tensor]]
-
-
-@dataclass(frozen=True)
-class Observation:
-    """Everything noticed while a component ran once."""
-
-    results: dict[str, Tensor]
-    error: BaseException | None
-    changed_inputs: list[str]
-    changed_randomness: list[str]
-    changed_settings: list[str]
-    printed: str
-    changed_modes: list[str] = field(default_factory=list)
+    options: Options | Mapping[str, Any] | None = None
+    exact_options: Mapping[str, Any] | None = None
+    tags: frozenset[str] = frozenset()
 
 
 @dataclass(eq=False)
@@ -78,6 +82,7 @@ class Subject:
         kind: as on the command line.
         cls: the component's class (for a method, the record).
         options: what it is made with.
+        setup: how the kit is to run it.
         host: where nested components (networks, augmentations) are looked up.
         work: makes a fresh :class:`Work` from (subject, seed); set by the kind.
     """
@@ -85,6 +90,7 @@ class Subject:
     kind: str
     cls: Any
     options: Any
+    setup: Setup
     host: Host
     work: Callable[[Subject, int], Work]
     _memory: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -93,12 +99,13 @@ class Subject:
     @property
     def name(self) -> str:
         """The component's name, or its class's where it has none."""
-        return str(getattr(self.cls, "name", getattr(self.cls, "__name__", self.cls)))
+        return label_of(self.cls)
 
     @property
     def tags(self) -> frozenset[str]:
         """Properties it does not claim."""
-        return frozenset(getattr(self.cls, "tags", ()))
+        easy = self.kind == "scorer" and not traits_of(self.cls, ScorerTraits).difficulty
+        return self.setup.tags | ({"no-hardness"} if easy else set())
 
     def create(self, **changes: Any) -> Any:
         """A fresh instance, with options ``changes``."""
@@ -141,6 +148,14 @@ class Subject:
         """The error that says so of this component."""
         return CheckFailed(f"{self.kind} '{self.name}' {message}")
 
+    @contextlib.contextmanager
+    def held_to_the_engine(self, case: str = "") -> Iterator[None]:
+        """What the engine's own check refuses inside has failed, with the ``case`` it was in."""
+        try:
+            yield
+        except BrokenPlugin as error:
+            raise CheckFailed(f"{error}{case and f' ({case})'}") from None
+
     def require(self, condition: bool, message: str) -> None:
         """Fail with ``message`` unless ``condition``."""
         if not condition:
@@ -156,7 +171,7 @@ def make_subject(
     kind: str,
     thing: Any,
     work: Callable[[Subject, int], Work],
-    options: Options | Mapping[str, Any] | None = None,
+    setup: Setup | None = None,
     host: Host | None = None,
 ) -> Subject:
     """The subject of ``thing``: a component class, or an instance whose ``options`` are used.
@@ -165,123 +180,58 @@ def make_subject(
         kind: as on the command line.
         thing: what to check.
         work: of the kind.
-        options: option values; by default those of the instance, else ``toy_options`` of the
-            class, else its defaults (for one derived from ``DynamicsOptions``
-            :data:`TOY_DYNAMICS`).
+        setup: how to run it; what it leaves open is as :func:`declared`. Options that neither has
+            are those of the instance, else the defaults (for a class derived from
+            ``DynamicsOptions`` :data:`TOY_DYNAMICS`).
         host: for nested components; by default the built-in ones.
 
     Raises:
         CheckFailed: if the options cannot be made.
     """
-    cls: Any = thing if isinstance(thing, type) else type(thing)
+    host, setup = host or _built_ins(), setup or Setup()
     if kind == "method":
-        return Subject(kind, thing, None, host or _built_ins(), work)
-    if options is None:
-        options = getattr(thing, "options", None) if thing is not cls else None
-    if options is None:
-        options = getattr(cls, "toy_options", _toy_options(cls))
-    if isinstance(options, Mapping):
-        try:
-            options = cls.Options(**options)
-        except AttributeError:
-            raise CheckFailed(f"{kind} {cls.__name__} has no nested class Options") from None
-        except ValidationError as error:
-            raise CheckFailed(
-                f"{kind} {cls.__name__} cannot be made with options {dict(options)}: give values "
-                f"for the kit's toy data ({error.errors()[0]['loc']}: {error.errors()[0]['msg']})"
-            ) from None
-    return Subject(kind, cls, options, host or _built_ins(), work)
-
-
-def _toy_options(cls: Any) -> Mapping[str, Any]:
-    model = getattr(cls, "Options", None)
-    derived = isinstance(model, type) and issubclass(model, DynamicsOptions)
-    return TOY_DYNAMICS if derived else {}
-
-
-def observe(work: Work) -> Observation:
-    """Run ``work`` once and look at everything it could have disturbed; randomness is put back."""
-    before = {name: content_digest(t.detach()) for name, t in work.given.items()}
-    settings, randomness = torch_settings(), GlobalRandomness()
-    printed, results, error = io.StringIO(), {}, None
-    with quiet(printed):
-        try:
-            results = work.call()
-        except Exception as raised:  # noqa: BLE001 – of the component
-            error = raised
-    after = torch_settings()
-    return Observation(
-        results,
-        error,
-        [n for n, t in work.given.items() if content_digest(t.detach()) != before[n]],
-        randomness.restore(),
-        [f"{n} {v} → {after[n]}" for n, v in settings.items() if after[n] != v],
-        printed.getvalue(),
+        return Subject(kind, thing, None, setup, host, work)
+    cls: Any = thing if isinstance(thing, type) else type(thing)
+    found = declared(kind, cls)
+    setup = Setup(
+        setup.options if setup.options is not None else found.options,
+        setup.exact_options if setup.exact_options is not None else found.exact_options,
+        setup.tags | found.tags,
     )
-
-
-@contextlib.contextmanager
-def quiet(sink: io.StringIO) -> Iterator[None]:
-    """What is printed inside goes to ``sink``; warnings are dropped."""
-    out, err = contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink)
-    with out, err, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextlib.contextmanager
-def isolated() -> Iterator[None]:
-    """Global randomness inside is of a seed that nobody else uses; it and torch's settings are
-    put back afterwards, whatever a component did to them."""
-    settings, randomness = torch_settings(), GlobalRandomness()
+    own = None if thing is cls else vars(thing).get("options")
+    options = own if own is not None else setup.options
     try:
-        torch.manual_seed(_SEED)
-        np.random.seed(_SEED)
-        random.seed(_SEED)
-        torch.set_num_threads(1)  # toy tensors: further threads only wait for each other
-        yield
-    finally:
-        randomness.restore()
-        for name, value in settings.items():
-            _SETTINGS[name][1](value)
+        if options is None:
+            options = TOY_DYNAMICS if issubclass(cls.Options, DynamicsOptions) else {}
+        if isinstance(options, Mapping):
+            options = cls.Options(**options)
+    except AttributeError:
+        raise CheckFailed(f"{kind} {cls.__name__} has no nested class Options") from None
+    except ValidationError as error:
+        raise CheckFailed(
+            f"{kind} {cls.__name__} cannot be made with options {options}: give values "
+            f"for the kit's toy data ({error.errors()[0]['loc']}: {error.errors()[0]['msg']})"
+        ) from None
+    return Subject(kind, cls, options, setup, host, work)
 
 
-_SEED = 271828182
+def declared(kind: str, cls: type[Any]) -> Setup:
+    """What the class's package says of it in ``CONFORMANCE``, a table by ``kind:name``.
 
+    It stands in the module ``conformance`` of the package, or in the class's own module. A value
+    is a table with the fields of :class:`Setup`.
 
-_SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
-    "grad mode": (torch.is_grad_enabled, torch.set_grad_enabled),
-    "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
-    "number of threads": (torch.get_num_threads, torch.set_num_threads),
-    "deterministic algorithms": (
-        torch.are_deterministic_algorithms_enabled,
-        torch.use_deterministic_algorithms,
-    ),
-    "matmul precision": (
-        torch.get_float32_matmul_precision,
-        torch.set_float32_matmul_precision,
-    ),
-}
-
-
-def torch_settings() -> dict[str, Any]:
-    """Global settings of torch that a component must leave as they are."""
-    return {name: get() for name, (get, _) in _SETTINGS.items()}
-
-
-def describe(error: BaseException) -> str:
-    """``ErrorType: message`` on one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-def first_difference(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> str | None:
-    """Name and place of the first value that differs between two results; None if none does."""
-    for name, tensor in one.items():
-        twin = other.get(name)
-        if twin is None or twin.shape != tensor.shape:
-            return f"{name} has another shape"
-        same = (twin == tensor) | ((twin != twin) & (tensor != tensor))  # NaN equals NaN here
-        if not bool(same.all()):
-            place = tuple(torch.nonzero(~same)[0].tolist()) if tensor.dim() else ()
-            return f"{name}{list(place)} is {tensor[place].item()!r} and {twin[place].item()!r}"
-    return None
+    Raises:
+        CheckFailed: for a field that there is not.
+    """
+    place = f"{cls.__module__.partition('.')[0]}.conformance"
+    try:
+        module = importlib.import_module(place)
+    except ModuleNotFoundError:
+        module = sys.modules.get(cls.__module__, sys)
+    table = dict(vars(module).get("CONFORMANCE", {}).get(f"{kind}:{label_of(cls)}", {}))
+    table["tags"] = frozenset(table.get("tags", ()))
+    try:
+        return Setup(**table)
+    except TypeError as error:
+        raise CheckFailed(f"CONFORMANCE of {kind} {label_of(cls)} is no Setup: {error}") from None

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Generator, Tensor
 
 from condense.data import LabeledData, SyntheticSet
-from condense.engine.checked import run_label_plan
+from condense.engine.checked import run_label_plan, run_policy
 from condense.engine.matching.loop import match
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.training.batches import initial_set
-from condense.errors import BrokenPlugin
 from condense.interfaces import Context
 from condense.options import Options
-from condense.plugin.host import Host
 from condense.results import MatchPlan, MatchStep, Selection
-from condense.testing.common import COMMON
-from condense.testing.report import Check, run_all
-from condense.testing.subject import Subject, Work, make_subject
+from condense.testing.observation import Work
+from condense.testing.subject import Subject
 from condense.testing.toys import generator, toy_data, toy_selection
 
 STEPS = 5
@@ -42,15 +38,8 @@ def work(subject: Subject, seed: int) -> Work:
 def check_mask_is_one_bool_per_sample(subject: Subject) -> None:
     """A bool tensor as long as the selection, whatever the sizes of its classes."""
     for counts in ((7, 10, 5), (1, 1, 1), (4, 0, 6)):
-        chosen = toy_selection(counts)
-        mask = split(subject, chosen)
-        good = isinstance(mask, Tensor) and mask.dtype == torch.bool
-        subject.require(
-            good and mask.shape == chosen.indices.shape,
-            f"returned {getattr(mask, 'dtype', type(mask).__name__)} "
-            f"{tuple(getattr(mask, 'shape', ()))} for a selection of {counts} samples a class, "
-            f"expected torch.bool ({sum(counts)},)",
-        )
+        with subject.held_to_the_engine(f"{counts} samples a class"):
+            run_policy(subject.create(), toy_selection(counts))
 
 
 def check_alpha_counts_by_class(subject: Subject) -> None:
@@ -71,10 +60,8 @@ def check_alpha_counts_by_class(subject: Subject) -> None:
 
 def check_label_plan_is_sound(subject: Subject) -> None:
     """Where there is a ``label_plan``: a LabelPlan with rates and shares in their range."""
-    try:
+    with subject.held_to_the_engine():
         run_label_plan(subject.create())
-    except BrokenPlugin as error:
-        raise subject.failed(f"has no sound label_plan: {error}") from None
 
 
 def check_frozen_samples_never_move(subject: Subject) -> None:
@@ -117,28 +104,3 @@ class _Push:
         """Loss 1 and a random gradient."""
         push = torch.randn(synthetic.inputs.shape, generator=rng) + 3.0
         return MatchStep(torch.ones(()), push)
-
-
-CHECKS: tuple[Check, ...] = (
-    *COMMON,
-    check_mask_is_one_bool_per_sample,
-    check_alpha_counts_by_class,
-    check_label_plan_is_sound,
-    check_frozen_samples_never_move,
-)
-
-
-def check_update_policy(
-    update_policy: Any,
-    options: Options | Mapping[str, Any] | None = None,
-    *,
-    expected_failures: Mapping[str, str] | None = None,
-    host: Host | None = None,
-) -> None:
-    """Hold an update policy against all of :data:`CHECKS`; arguments as of ``check_scorer``.
-
-    Raises:
-        ConformanceError: with every failure.
-    """
-    subject = make_subject("update-policy", update_policy, work, options, host)
-    run_all(subject, CHECKS, expected_failures).raise_failures()

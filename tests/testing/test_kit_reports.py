@@ -13,8 +13,9 @@ from condense.testing import (
     CheckFailed,
     ConformanceError,
     GuardedData,
+    Setup,
     TestSplitRead,
-    check_scorer,
+    check_component,
     checks_of,
     parametrize_with_checks,
     run_checks,
@@ -52,7 +53,7 @@ NAN = {"check_scores_are_finite", "check_harder_is_higher", "check_small_classes
 
 def test_one_report_lists_every_failure():
     with pytest.raises(ConformanceError) as caught:
-        check_scorer(Late)
+        check_component("scorer", Late)
     lines = str(caught.value).splitlines()
     assert lines[0] == f"scorer 'late' fails 4 of {len(checks_of('scorer'))} checks:"
     assert any(
@@ -64,10 +65,10 @@ def test_one_report_lists_every_failure():
 
 def test_expected_failures_are_strict():
     reasons = dict.fromkeys(NAN, "sample 5 is being looked into")
-    check_scorer(Late, expected_failures=reasons)
+    check_component("scorer", Late, expected_failures=reasons)
     reasons["check_prints_nothing"] = "prints"
     with pytest.raises(ConformanceError, match=r"was expected to fail \(prints\) but passes"):
-        check_scorer(Late, expected_failures=reasons)
+        check_component("scorer", Late, expected_failures=reasons)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_expected_failures_are_strict():
 )
 def test_expected_failures_are_checked_themselves(failures, told):
     with pytest.raises(OptionError, match=told):
-        check_scorer(Late, expected_failures=failures)
+        check_component("scorer", Late, expected_failures=failures)
     with pytest.raises(OptionError, match=told):
         parametrize_with_checks("scorer", [Late], expected_failures=failures)
 
@@ -116,8 +117,6 @@ def test_options_come_from_class_instance_or_caller():
     class Choosy(Late):
         """Takes options."""
 
-        toy_options = {"last": 2}  # noqa: RUF012
-
         class Options(Options):
             last: int = 1
 
@@ -130,8 +129,8 @@ def test_options_come_from_class_instance_or_caller():
     ):
         from condense.testing.run import subject_of
 
-        seen.append(subject_of("scorer", thing, given).options.last)
-    assert seen == [2, 5, 7, 8]
+        seen.append(subject_of("scorer", thing, Setup(given)).options.last)
+    assert seen == [1, 5, 7, 8]
     with pytest.raises(CheckFailed, match="cannot be made with options"):
         run_checks("scorer", Choosy, {"nope": 1})
 
@@ -156,8 +155,8 @@ def test_the_kit_does_not_need_pytest():
     code = (
         "import sys\n"
         "from condense import build_host\n"
-        "from condense.testing import check_selector\n"
-        "check_selector(build_host(external=False).selectors.get('window'))\n"
+        "from condense.testing import check_component\n"
+        "check_component('selector', build_host(external=False).selectors.get('window'))\n"
         "assert 'pytest' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

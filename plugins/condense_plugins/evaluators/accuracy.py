@@ -50,12 +50,6 @@ class AccuracyEvaluator:
             "baseline-augmentation": "add it to evaluator.baseline_augmentations",
         }
     )
-    toy_options: ClassVar[dict[str, Any]] = {
-        "repeats": 2,
-        "steps": 20,
-        "batch_size": 20,
-        "network": {"component": "convnet", "width": 8},
-    }
 
     class Options(BaseOptions):
         network: NetworkSpec = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -38,12 +38,6 @@ class CoverageEvaluator:
     name: ClassVar[str] = "coverage"
     version: ClassVar[str] = "1"
     traits: ClassVar[EvaluatorTraits] = EvaluatorTraits(measure="coverage", needs_training=True)
-    tags: ClassVar[tuple[str, ...]] = ("not-accuracy",)
-    toy_options: ClassVar[dict[str, Any]] = {
-        "feature_epochs": 2,
-        "feature_batch_size": 20,
-        "feature_network": {"component": "convnet", "width": 8},
-    }
 
     class Options(CoverageOptions):
         """The feature space, and the radius in it."""

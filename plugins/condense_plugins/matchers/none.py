@@ -18,7 +18,6 @@ class NoMatcher:
 
     name: ClassVar[str] = "none"
     version: ClassVar[str] = "1"
-    tags: ClassVar[frozenset[str]] = frozenset({"no-gradient"})
 
     class Options(BaseOptions):
         pass

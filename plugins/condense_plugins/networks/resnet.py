@@ -23,7 +23,6 @@ class ResNet18:
 
     name: ClassVar[str] = "resnet18"
     version: ClassVar[str] = "1"
-    toy_options: ClassVar[dict[str, int]] = {"width": 8}
 
     class Options(BaseOptions):
         width: int = Field(64, ge=1, description="channels of the first stage; each next doubles")

@@ -27,7 +27,6 @@ class Vgg11:
 
     name: ClassVar[str] = "vgg11"
     version: ClassVar[str] = "1"
-    toy_options: ClassVar[dict[str, int]] = {"width": 8}
 
     class Options(BaseOptions):
         width: int = Field(64, ge=1, description="channels of the first stage; up to 8 times later")

@@ -30,8 +30,6 @@ class FileScorer:
     name: ClassVar[str] = "file"
     version: ClassVar[str] = "1"
     arg: ClassVar[str] = "path"
-    # what a file says of which sample is for its maker to answer for
-    tags: ClassVar[frozenset[str]] = frozenset({"no-hardness", "order-sensitive"})
 
     class Options(BaseOptions):
         path: PathOption = Field(

@@ -20,7 +20,6 @@ class RandomScorer:
     name: ClassVar[str] = "random"
     version: ClassVar[str] = "1"
     traits: ClassVar[ScorerTraits] = ScorerTraits(difficulty=False)
-    tags: ClassVar[frozenset[str]] = frozenset({"no-hardness", "order-sensitive"})
 
     class Options(BaseOptions):
         pass

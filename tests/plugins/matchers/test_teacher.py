@@ -6,6 +6,7 @@ from torch.nn.utils import parameters_to_vector
 
 from condense.engine.training.batches import network_inputs
 from condense.options import NetworkSpec, build_options
+from condense_plugins.conformance import CONFORMANCE
 from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.student import Student
@@ -65,7 +66,9 @@ def test_the_matcher_answers_alike_from_experts_it_trained_and_experts_it_found(
     tiny_images, context
 ):
     data = tiny_images.without_test()
-    options = build_options(TrajectoryOptions, TrajectoryMatcher.toy_options, "matcher")
+    options = build_options(
+        TrajectoryOptions, CONFORMANCE["matcher:trajectory"]["options"], "matcher"
+    )
     said = []
     for _ in range(2):
         matcher = TrajectoryMatcher(options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -47,27 +47,6 @@ class TrajectoryMatcher:
     # a loss of 1: the student came no nearer to the expert
     traits: ClassVar[MatcherTraits] = MatcherTraits(ADVICE, relative_loss=True)
     Options: ClassVar[type[TrajectoryOptions]] = TrajectoryOptions
-    toy_options: ClassVar[dict[str, Any]] = {
-        "experts": 2,
-        "max_start_epoch": 3,
-        "steps": 3,
-        "batch_size": 8,
-        "expert_batch_size": 20,
-        "network": {"component": "convnet", "width": 8},
-    }
-    # expert and student take the same two steps on all 60 samples of the kit's toy data
-    exact_options: ClassVar[dict[str, Any]] = {
-        "experts": 1,
-        "max_start_epoch": 1,
-        "expert_epochs": 2,
-        "expert_lr": 0.05,
-        "expert_batch_size": 60,
-        "steps": 2,
-        "batch_size": 60,
-        "step_size": 0.05,
-        "network": {"component": "mlp", "width": 8},
-        "augmentation": "none",
-    }
 
     def __init__(self, options: TrajectoryOptions) -> None:
         self.options = options

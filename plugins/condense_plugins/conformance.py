@@ -1,0 +1,51 @@
+"""How the conformance kit is to run built-in components; read by it alone (condense.testing)."""
+
+from typing import Any
+
+CONFORMANCE: dict[str, dict[str, Any]] = {
+    "network:resnet18": {"options": {"width": 8}},
+    "network:vgg11": {"options": {"width": 8}},
+    "scorer:random": {"tags": ["order-sensitive"]},
+    # what a file says of which sample is for its maker to answer for
+    "scorer:file": {"tags": ["no-hardness", "order-sensitive"]},
+    "matcher:none": {"tags": ["no-gradient"]},
+    "matcher:trajectory": {
+        "options": {
+            "experts": 2,
+            "max_start_epoch": 3,
+            "steps": 3,
+            "batch_size": 8,
+            "expert_batch_size": 20,
+            "network": {"component": "convnet", "width": 8},
+        },
+        # expert and student take the same two steps on all 60 samples of the kit's toy data
+        "exact_options": {
+            "experts": 1,
+            "max_start_epoch": 1,
+            "expert_epochs": 2,
+            "expert_lr": 0.05,
+            "expert_batch_size": 60,
+            "steps": 2,
+            "batch_size": 60,
+            "step_size": 0.05,
+            "network": {"component": "mlp", "width": 8},
+            "augmentation": "none",
+        },
+    },
+    "evaluator:accuracy": {
+        "options": {
+            "repeats": 2,
+            "steps": 20,
+            "batch_size": 20,
+            "network": {"component": "convnet", "width": 8},
+        }
+    },
+    "evaluator:coverage": {
+        "options": {
+            "feature_epochs": 2,
+            "feature_batch_size": 20,
+            "feature_network": {"component": "convnet", "width": 8},
+        },
+        "tags": ["not-accuracy"],
+    },
+}
