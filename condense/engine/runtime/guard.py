@@ -30,7 +30,7 @@ def guarded(kind: str, component: Any, *tensors: Tensor) -> Iterator[None]:
             raised something that is no :class:`CondenseError` and is not of this package. Nothing
             of the stage enters the store then.
     """
-    who = f"{kind} '{getattr(component, 'name', type(component).__name__)}'"
+    who = f"{kind} '{component.name}'"
     before = _state(component, tensors)
     states = GlobalRandomness()
     try:
