@@ -64,7 +64,6 @@ class Scores:
 
     Attributes:
         values: float32 [N], finite.
-        fingerprint: of the :class:`LabeledData` they were computed on.
         estimator: what they are, in a few words, for example ``"cscore (learning-speed)"``.
         standard_error: float32 [N] of the estimate, or None where there is none.
         companions: further figures of every sample, float32 [N] each, finite, that the scorer read
@@ -72,7 +71,6 @@ class Scores:
     """
 
     values: Tensor
-    fingerprint: str
     estimator: str
     standard_error: Tensor | None = None
     companions: Mapping[str, Tensor] = field(default_factory=dict)
@@ -174,7 +172,6 @@ class MatchPlan:
         step_size: initial synthetic step size.
         step_size_lr: its learning rate.
         step_size_momentum: its momentum.
-        image_weight_decay: weight decay of the distilled samples.
         snapshots: iterations after which the set is saved beside the result.
         image_ema: share of the running average of the distilled samples that an iteration keeps,
             in [0, 1). The result and its snapshots are then the average, which starts at the
@@ -188,7 +185,6 @@ class MatchPlan:
     step_size: float = float("nan")
     step_size_lr: float = 0.0
     step_size_momentum: float = 0.0
-    image_weight_decay: float = 0.0
     snapshots: tuple[int, ...] = ()
     image_ema: float = 0.0
 

@@ -17,7 +17,7 @@ def data():
 
 
 def scores(*values):
-    return Scores(torch.tensor(values), "", "by hand")
+    return Scores(torch.tensor(values), "by hand")
 
 
 def test_classes_in_order_hardest_first_and_ties_as_in_the_data(data):

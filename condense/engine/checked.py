@@ -51,7 +51,7 @@ def run_scorer(scorer: Scorer, data: LabeledData, context: Context, rng: Generat
                 f"scorer '{scorer.name}' returned {_kind(result)}, expected a float tensor "
                 f"({len(data)},)"
             ) from None
-        result = Scores(plain, data.fingerprint, scorer.name)
+        result = Scores(plain, scorer.name)
     values = result.values.detach().to("cpu", torch.float32)
     _require(
         values.shape == (len(data),),
@@ -67,7 +67,7 @@ def run_scorer(scorer: Scorer, data: LabeledData, context: Context, rng: Generat
         name: _companion(f"scorer '{scorer.name}'", name, tensor, len(data))
         for name, tensor in result.companions.items()
     }
-    return Scores(values, data.fingerprint, result.estimator, result.standard_error, companions)
+    return Scores(values, result.estimator, result.standard_error, companions)
 
 
 def _companion(who: str, name: str, tensor: Tensor, count: int) -> Tensor:

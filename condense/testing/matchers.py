@@ -59,7 +59,7 @@ def check_plan_is_sound(subject: Subject) -> None:
         isinstance(plan.iterations, int) and plan.iterations >= 0,
         f"plans {plan.iterations!r} iterations, expected a whole number of at least 0",
     )
-    rates = {k: getattr(plan, k) for k in ("image_lr", "step_size_lr", "image_weight_decay")}
+    rates = {k: getattr(plan, k) for k in ("image_lr", "step_size_lr")}
     subject.require(
         all(math.isfinite(v) and v >= 0 for v in rates.values()),
         f"plans {rates}, expected finite numbers of at least 0",

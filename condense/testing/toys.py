@@ -174,13 +174,13 @@ def planted() -> tuple[LabeledData, Tensor]:
 def tied_scores(data: LabeledData, levels: int = 5) -> Scores:
     """Scores with only ``levels`` different values, so that there are many ties."""
     values = torch.randint(levels, (len(data),), generator=generator(3)).float() / levels
-    return Scores(values, data.fingerprint, "toy")
+    return Scores(values, "toy")
 
 
 def distinct_scores(data: LabeledData) -> Scores:
     """A different score for every sample."""
     order = torch.randperm(len(data), generator=generator(4))
-    return Scores(order.float() / len(data), data.fingerprint, "toy")
+    return Scores(order.float() / len(data), "toy")
 
 
 def toy_selection(counts: tuple[int, ...] = (7, 10, 5)) -> Selection:

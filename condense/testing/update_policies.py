@@ -95,7 +95,7 @@ class _Push:
 
     @property
     def plan(self) -> MatchPlan:
-        return MatchPlan(STEPS, image_lr=0.1, image_momentum=0.9, image_weight_decay=0.01)
+        return MatchPlan(STEPS, image_lr=0.1, image_momentum=0.9)
 
     def prepare(self, data: LabeledData, context: Context, rng: Generator) -> None:
         """Nothing to prepare."""

@@ -305,17 +305,14 @@ class Spy:
                     "nan": lambda: values.index_fill(0, torch.tensor([7]), float("nan")),
                     "infinite": lambda: values.index_fill(0, torch.tensor([7]), float("-inf")),
                     "changes": lambda: (data.inputs.fill_(0), values)[1],
-                    "scores-nan": lambda: Scores(values * float("nan"), data.fingerprint, "x"),
+                    "scores-nan": lambda: Scores(values * float("nan"), "x"),
                     "nothing": lambda: None,
                     "companions": lambda: Scores(
                         values,
-                        data.fingerprint,
                         "x",
                         companions={"aum": values - 1, "half": values / 2},
                     ),
-                    "short-companion": lambda: Scores(
-                        values, data.fingerprint, "x", companions={"aum": values[1:]}
-                    ),
+                    "short-companion": lambda: Scores(values, "x", companions={"aum": values[1:]}),
                 }[self.options.give]()
 
         class SpySelector:

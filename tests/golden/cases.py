@@ -233,7 +233,7 @@ def selector_case(title: str, **options: Any) -> None:
     @case(f"selector {title}")
     def selector(tools: Tools) -> Tensors:
         data = toy()
-        scores = Scores(noise(24, top=9).float(), data.fingerprint, "toy")  # with ties
+        scores = Scores(noise(24, top=9).float(), "toy")  # with ties
         component = tools.create("selector", title.split(",")[0], **options)
         return {
             name: run_selector(component, data, scores, budget, tools.context, generator(4)).indices

@@ -53,8 +53,6 @@ def update(state: MatchState, plan: MatchPlan, step: MatchStep) -> None:
     if state.labels is not None:
         of_labels = _label_gradient(state.labels, step)
         finite &= torch.isfinite(of_labels.sum())
-    if plan.image_weight_decay:
-        gradient = gradient + plan.image_weight_decay * synthetic.inputs[state.rows]
     change = _momentum(state.image_momentum, plan.image_momentum, gradient, finite)
     synthetic.inputs.index_add_(0, state.rows, change, alpha=-plan.image_lr)
     if state.average is not None:

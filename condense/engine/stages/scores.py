@@ -49,7 +49,6 @@ class ScoresStage(StoredStage[Scores]):
         """The scores, of this data."""
         return Scores(
             payload.tensors["scores"],
-            self.bound.data.fingerprint,
             payload.values["estimator"],
             payload.tensors.get("standard_error"),
             {

@@ -56,7 +56,7 @@ class CScorer:
         """float32 [N] in 0–1, with the standard error over networks or repeats."""
         if self.options.estimator == "learning-speed":
             speed = self.replicates(data, context, rng)
-            return mean_scores(speed, data, "cscore (learning-speed)")
+            return mean_scores(speed, "cscore (learning-speed)")
         found = holdout(data, context, rng, self.options)
         stable = found.agreement is not None and found.agreement >= self.options.stable_at
         agreement = "unknown" if found.agreement is None else f"{found.agreement:.3f}"
@@ -68,7 +68,7 @@ class CScorer:
         )
         ratios = ", ".join(f"{r:g}" for r in self.options.ratios)
         name = f"cscore (holdout, ratios {ratios}, {done}, {found.trainings} trainings)"
-        return Scores(found.mean, data.fingerprint, name, found.standard_error)
+        return Scores(found.mean, name, found.standard_error)
 
     def replicates(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
         """float32 [R, N]: the estimate of each network, or of each repeat that was made."""

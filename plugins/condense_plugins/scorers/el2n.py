@@ -46,7 +46,7 @@ class El2nScorer:
         """float32 [N], averaged over networks, with the standard error over networks."""
         epoch = min(self.options.eval_epoch, self.options.epochs)
         name = f"el2n ({self.options.mode}, epoch {epoch})"
-        return mean_scores(self.replicates(data, context, rng), data, name)
+        return mean_scores(self.replicates(data, context, rng), name)
 
     def replicates(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
         """float32 [K, N]: the norm, or the sum of norms, of each network."""

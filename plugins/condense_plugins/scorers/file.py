@@ -69,9 +69,7 @@ class FileScorer:
         _check_labels(arrays.get("labels"), data, path)
         _check_fingerprint(path, data)
         sign = 1.0 if self.options.direction == "higher-harder" else -1.0
-        return Scores(
-            torch.from_numpy(values * sign).float(), data.fingerprint, f"file {path.name}"
-        )
+        return Scores(torch.from_numpy(values * sign).float(), f"file {path.name}")
 
     def _path(self) -> Path:
         path = Path(self.options.path)

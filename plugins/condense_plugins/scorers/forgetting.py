@@ -45,7 +45,7 @@ class ForgettingScorer:
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N]: events averaged over networks, with the standard error over networks."""
         events = self.replicates(data, context, rng)
-        return mean_scores(events, data, f"forgetting (per {self.options.count})")
+        return mean_scores(events, f"forgetting (per {self.options.count})")
 
     def replicates(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
         """float32 [K, N]: events in the training of each network."""

@@ -29,7 +29,7 @@ class RandomScorer:
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N], uniform in 0–1."""
-        return Scores(torch.rand(len(data), generator=rng), data.fingerprint, "random")
+        return Scores(torch.rand(len(data), generator=rng), "random")
 
 
 @hookimpl

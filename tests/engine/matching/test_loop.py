@@ -100,16 +100,7 @@ def test_update_by_hand_with_momentum():
     assert state.loss.tolist() == [1.0, 1.0, 1.0]
 
 
-def test_update_by_hand_with_weight_decay():
-    synthetic = synthetic_set([[1.0], [2.0]], [Role.REAL, Role.DISTILLED])
-    plan = replace(PLAN, image_lr=0.5, image_weight_decay=0.1)
-    run(Told(told([[[0.0], [1.0]], [[0.0], [0.0]]]), plan), synthetic)
-    # v₁ = 1 + .1·2 = 1.2, x₁ = 2 − .5·1.2 = 1.4; v₂ = .6 + .1·1.4 = .74, x₂ = 1.4 − .37 = 1.03
-    assert synthetic.inputs.flatten().tolist() == pytest.approx([1.0, 1.03])
-
-
-@pytest.mark.parametrize("decay", [0.0, 0.05])
-def test_update_is_that_of_torch_sgd(decay):
+def test_update_is_that_of_torch_sgd():
     rng = torch.Generator().manual_seed(0)
     start = torch.randn(6, 4, generator=rng)
     gradients = [torch.randn(6, 4, generator=rng) for _ in range(8)]
@@ -118,17 +109,14 @@ def test_update_is_that_of_torch_sgd(decay):
     distilled = torch.tensor(roles).bool()
 
     synthetic = synthetic_set(start.clone(), roles, step_size=1.0)
-    plan = replace(PLAN, image_lr=0.3, image_weight_decay=decay)
+    plan = replace(PLAN, image_lr=0.3)
     steps = told([g.tolist() for g in gradients], slopes)
     run(Told(steps, plan), synthetic)
 
     images = start[distilled].clone().requires_grad_()
     eta = torch.tensor(1.0, requires_grad=True)
     optimizer = torch.optim.SGD(
-        [
-            {"params": [images], "lr": 0.3, "weight_decay": decay},
-            {"params": [eta], "lr": 0.01, "weight_decay": 0.0},
-        ],
+        [{"params": [images], "lr": 0.3}, {"params": [eta], "lr": 0.01}],
         momentum=0.5,
     )
     for gradient, slope in zip(gradients, slopes, strict=True):
@@ -197,13 +185,12 @@ def test_without_an_average_a_checkpoint_holds_none():
 # what must not move
 
 
-def test_frozen_samples_are_bit_identical_after_momentum_and_weight_decay():
+def test_frozen_samples_are_bit_identical_after_momentum():
     rng = torch.Generator().manual_seed(1)
     start = torch.randn(10, 3, 4, 4, generator=rng)
     synthetic = synthetic_set(start.clone(), [0, 1] * 5)
     plan = replace(
-        PLAN, iterations=50, image_lr=0.1, image_momentum=0.9, image_weight_decay=0.1,
-        step_size_lr=1e-4,
+        PLAN, iterations=50, image_lr=0.1, image_momentum=0.9, step_size_lr=1e-4
     )  # fmt: skip
     run(Noisy(plan), synthetic)
     assert torch.equal(synthetic.inputs[0::2], start[0::2])
@@ -323,7 +310,7 @@ def fresh():
     return synthetic_set(start, [0, 1, 1, 0, 1, 1])
 
 
-LONG = replace(PLAN, iterations=57, image_lr=0.01, step_size_lr=1e-4, image_weight_decay=0.01)
+LONG = replace(PLAN, iterations=57, image_lr=0.01, step_size_lr=1e-4)
 KEY = {"run": "this one", "seed": 3}
 
 

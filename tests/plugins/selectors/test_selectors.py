@@ -24,7 +24,7 @@ def data_of(labels, classes=None):
 
 
 def scores_of(values):
-    return Scores(torch.as_tensor(values, dtype=torch.float32), "", "by hand")
+    return Scores(torch.as_tensor(values, dtype=torch.float32), "by hand")
 
 
 def select(selector, data, scores, seed=0, **budget):

@@ -32,7 +32,7 @@ class MarginScorer:
         margin = context.dynamics(data, rng, self.options).margin  # [networks, epochs, N]
         values = -margin[:, int(self.options.skip * margin.shape[1]) :].mean(1)  # [networks, N]
         error = values.std(0) / len(values) ** 0.5 if len(values) > 1 else None
-        return Scores(values.mean(0), data.fingerprint, "margin (area under)", error)
+        return Scores(values.mean(0), "margin (area under)", error)
 
 
 @hookimpl
