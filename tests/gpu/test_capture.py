@@ -72,6 +72,16 @@ def test_training_on_the_gpu_learns_digits(gpu, digits):
     assert float(right.float().mean()) > 0.9
 
 
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_recordings_agree_with_the_plain_step(gpu, digits, precision, recwarn):
+    network = gpu.network(NETWORK, digits.geometry, Seed(0).generator())
+    batcher = Batcher(TrainingSet.of(digits.without_test()), gpu.device)
+    simple = gpu.augmentation(AugmentationSpec.of("simple"))
+    schedule = Schedule(len(batcher) // 64 + 2, 64, 0.05, 0.9, 5e-4, precision=precision)
+    train(network, batcher, schedule, simple, Seed(1).generator("cuda"))  # a short batch as well
+    assert not [w for w in recwarn if "differs from the plain one" in str(w.message)]
+
+
 class _Waits(torch.nn.Module):
     """Reads a number back from the device, which no graph can hold."""
 

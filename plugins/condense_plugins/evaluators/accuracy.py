@@ -7,18 +7,24 @@ from collections.abc import Callable, Collection, Iterator
 from collections.abc import Generator as Steps
 from typing import Any, ClassVar
 
-import torch
 from pydantic import Field, model_validator
-from torch import Generator, Tensor
+from torch import Generator
 
 from condense import hookimpl
-from condense.engine.runtime.precision import PrecisionOption, auto_means, precision_of
+from condense.engine.runtime.precision import precision_of
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.estimate import training_seconds
 from condense.engine.training.loop import Training, predict
 from condense.engine.training.schedule import Schedule, batches_per_epoch
+from condense.engine.training.sgd import (
+    BatchSize,
+    LearningRate,
+    Momentum,
+    PrecisionBf16,
+    WeightDecay,
+)
 from condense.interfaces import (
     Arm,
     Augmentation,
@@ -32,6 +38,7 @@ from condense.interfaces import (
 from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec
 from condense.options import Options as BaseOptions
 from condense.traits import EvaluatorTraits
+from condense_plugins.evaluators._per_class import per_class
 
 
 class AccuracyEvaluator:
@@ -58,15 +65,11 @@ class AccuracyEvaluator:
         repeats: int = Field(5, ge=1, description="networks trained, each with its own seed")
         epochs: int = Field(500, ge=1, description="epochs of the condensed set, plus one")
         steps: int | None = Field(None, ge=1, description="optimiser steps; replaces epochs")
-        batch_size: int = Field(128, ge=1, description="samples per step")
-        lr: float = Field(0.1, gt=0, description="initial learning rate, cosine to 1 %")
-        momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum")
-        weight_decay: float = Field(5e-4, ge=0, description="SGD weight decay")
-        precision: PrecisionOption = Field(
-            "auto",
-            description="auto (bf16 on GPUs) | fp32 | tf32 | bf16",
-            json_schema_extra=auto_means("bf16"),
-        )
+        batch_size: BatchSize = 128
+        lr: LearningRate = 0.1
+        momentum: Momentum = 0.9
+        weight_decay: WeightDecay = 5e-4
+        precision: PrecisionBf16 = "auto"
         baseline_augmentations: tuple[str, ...] = Field(
             ("simple", "dsa"),
             description="an arm that nothing was matched for is trained under each; the better "
@@ -153,7 +156,7 @@ class AccuracyEvaluator:
                 guess = predict(done.network, tests, precision=schedule.precision).argmax(1)
                 right = (guess == tests.labels).cpu()
                 seconds = time.perf_counter() - start
-                rates = _per_class(right, test.labels, test.geometry.classes)
+                rates = per_class(right, test.labels, test.geometry.classes)
                 value, each = int(right.sum()) / len(right), tuple(rates.tolist())
                 yield order[place], Evaluation((value,), protocol, seconds, each, right.float())
                 start = time.perf_counter()
@@ -192,12 +195,6 @@ class AccuracyEvaluator:
             "augmentation": augmentation.name,
             "counted": "last epoch",
         }
-
-
-def _per_class(right: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """float [classes] share of right answers in each class; 0 where it has no test sample."""
-    hits = torch.bincount(labels, weights=right.double(), minlength=classes)
-    return (hits / torch.bincount(labels, minlength=classes).clamp(min=1)).cpu()
 
 
 @hookimpl

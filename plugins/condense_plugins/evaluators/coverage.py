@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
 from condense import hookimpl
 from condense.engine.feature_space.neighbours import area_under
@@ -25,6 +25,7 @@ from condense.interfaces import (
     TrainingSet,
 )
 from condense.traits import EvaluatorTraits
+from condense_plugins.evaluators._per_class import per_class
 
 
 class CoverageEvaluator:
@@ -74,7 +75,7 @@ class CoverageEvaluator:
             distances = reference.distances(arm.draw(repeat))
             within = distances <= reference.radius
             values.append(float(within.double().mean()))
-            rates.append(_per_class(within, test.labels, test.geometry.classes))
+            rates.append(per_class(within, test.labels, test.geometry.classes))
             areas.append(area_under(distances, reference.max_radius))
             radii.append(reference.radius)
         return Evaluation(
@@ -101,12 +102,6 @@ class CoverageEvaluator:
             "area": areas,
             "augmentation": "none",
         }
-
-
-def _per_class(within: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """float64 [classes] share of covered samples in each class; 0 where it has no test sample."""
-    hits = torch.bincount(labels, weights=within.double(), minlength=classes)
-    return hits / torch.bincount(labels, minlength=classes).clamp(min=1)
 
 
 @hookimpl
