@@ -79,6 +79,24 @@ def dynamics_key(
     return key | {"epoch_eval": True} if epoch_eval else key
 
 
+def _serving_key(
+    data: LabeledData,
+    context: Context,
+    seed: Seed,
+    options: DynamicsOptions,
+    network: int,
+    epoch_eval: bool,
+) -> dict[str, Any]:
+    """The key under which a pass is read or kept.
+
+    Evaluating draws nothing and changes no network, so a pass with it serves one without.
+    """
+    rich = dynamics_key(data, context, seed, options, network, epoch_eval=True)
+    if epoch_eval or context.cache.has("dynamics", rich):
+        return rich
+    return dynamics_key(data, context, seed, options, network)
+
+
 def run_dynamics(
     data: LabeledData,
     context: Context,
@@ -98,13 +116,10 @@ def run_dynamics(
     """
     resolved = part_of(DynamicsOptions, options)
     seed = Seed.of(rng).fork("dynamics")
-    keys, rich = {}, {}
-    for k in range(resolved.networks):
-        keys[k] = dynamics_key(data, context, seed, resolved, k, epoch_eval=True)
-        # evaluating draws nothing and changes no network, so a pass with it serves one without
-        rich[k] = epoch_eval or context.cache.has("dynamics", keys[k])
-        if not rich[k]:
-            keys[k] = dynamics_key(data, context, seed, resolved, k)
+    keys = {
+        k: _serving_key(data, context, seed, resolved, k, epoch_eval)
+        for k in range(resolved.networks)
+    }
     early = min(resolved.eval_epoch, resolved.epochs)
     passes = recorded_pass(
         TrainingSet.of(data),
@@ -112,10 +127,17 @@ def run_dynamics(
         part_of(SgdOptions, resolved),
         seed,
         keys,
-        lambda k, network, batcher: DynamicsRecorder(network, batcher, early, rich[k]),
+        lambda k, network, batcher: DynamicsRecorder(
+            network, batcher, early, epoch_eval="epoch_eval" in keys[k]
+        ),
         kind="dynamics",
         title="training dynamics",
     )
+    return _combined(passes, early, epoch_eval)
+
+
+def _combined(passes: list[dict[str, Tensor]], eval_epoch: int, epoch_eval: bool) -> Dynamics:
+    """The stored figures of all networks as one."""
 
     def stack(name: str) -> Tensor:
         return torch.stack([p[name].float() for p in passes])
@@ -124,12 +146,10 @@ def run_dynamics(
         margin=stack("margin"),
         probability=stack("probability"),
         error_norm=stack("error_norm"),
-        correct=torch.stack([p["correct"].bool() for p in passes]),
-        eval_correct=(
-            torch.stack([p["eval_correct"].bool() for p in passes]) if epoch_eval else None
-        ),
+        correct=stack("correct").bool(),
+        eval_correct=stack("eval_correct").bool() if epoch_eval else None,
         eval_error_norm=stack("eval_error_norm"),
-        eval_epoch=early,
+        eval_epoch=eval_epoch,
     )
 
 
