@@ -211,6 +211,16 @@ def run_dataset(dataset: Dataset, context: Context) -> LabeledData:
     """
     with guarded("data", dataset):
         data = dataset.load(context)
+    check_data(dataset, data)
+    return data
+
+
+def check_data(dataset: Dataset, data: LabeledData) -> None:
+    """That ``data``, which ``dataset`` has loaded, and their test split are of the form.
+
+    Raises:
+        BrokenPlugin: if not.
+    """
     who = f"data '{dataset.name}'"
     _require(
         isinstance(data, LabeledData),
@@ -219,7 +229,6 @@ def run_dataset(dataset: Dataset, context: Context) -> LabeledData:
     for split, part in (("train", data), ("test", data.test)):
         if part is not None:
             _check_split(f"{who} ({split})", part)
-    return data
 
 
 def _check_split(who: str, data: LabeledData) -> None:

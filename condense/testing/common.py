@@ -14,6 +14,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+from pydantic.fields import FieldInfo
 
 from condense.capabilities import argument_name
 from condense.errors import BrokenPlugin, OptionError
@@ -103,16 +104,18 @@ def _bad_values(subject: Subject) -> Iterator[tuple[str, Any]]:
         if get_origin(field.annotation) is Literal:
             yield name, f"not-{get_args(field.annotation)[0]}"
         step = 1 if field.annotation is int else 0.5
-        for rule in field.metadata:
-            for bound, sign, gap in (
-                ("ge", -1, step),
-                ("le", 1, step),
-                ("gt", -1, 0),
-                ("lt", 1, 0),
-            ):
-                edge = getattr(rule, bound, None)
-                if edge is not None:
-                    yield name, edge + sign * gap
+        for sign, inclusive, edge in edges_of(field):
+            yield name, edge + (sign * step if inclusive else 0)
+
+
+def edges_of(field: FieldInfo) -> Iterator[tuple[int, bool, float]]:
+    """(−1 or 1, whether it is allowed, value) of the low and the high end of a field's range."""
+    ends = {"ge": (-1, True), "le": (1, True), "gt": (-1, False), "lt": (1, False)}
+    for rule in field.metadata:
+        for bound, end in ends.items():
+            edge = getattr(rule, bound, None)
+            if edge is not None:
+                yield *end, edge
 
 
 def check_constructor_does_no_work(subject: Subject) -> None:

@@ -19,18 +19,9 @@ from condense.testing.subject import Subject, excused_by
 from condense.testing.toys import generator, toy_data
 
 
-def evaluate(
-    subject: Subject,
-    data: LabeledData,
-    augmentation: Augmentation | None = None,
-    test: TrainingSet | None = None,
-    train: TrainingSet | None = None,
-    seed: int = 0,
-) -> Evaluation:
-    """The evaluation of all of ``data`` as one arm, half of it marked as distilled."""
-    result: Evaluation = subject.create().evaluate(
-        *arguments(subject, data, augmentation, test, train, seed)
-    )
+def evaluate(subject: Subject, data: LabeledData, **given: Any) -> Evaluation:
+    """The evaluation of all of ``data`` as one arm; ``given`` as for :func:`arguments`."""
+    result: Evaluation = subject.create().evaluate(*arguments(subject, data, **given))
     return result
 
 
@@ -42,7 +33,7 @@ def arguments(
     train: TrainingSet | None = None,
     seed: int = 0,
 ) -> tuple[Arm, TrainingSet, Augmentation, Context, Generator]:
-    """What an evaluator is given."""
+    """What an evaluator is given; half of the arm is marked as distilled."""
     train = train if train is not None else training_set(data)
     assert data.test is not None
     test = test if test is not None else TrainingSet.of(data.test)
@@ -99,7 +90,7 @@ def check_augmentation_follows_the_role(subject: Subject) -> None:
     train = training_set(data)
     marked = train.inputs.clone()
     marked[:, 0, 0, 0] = torch.where(train.role == 1, 255, 0).to(torch.uint8)
-    evaluate(subject, data, spy, train=replace(train, inputs=marked))
+    evaluate(subject, data, augmentation=spy, train=replace(train, inputs=marked))
     subject.require(
         spy.wrong == 0,
         f"augmented {spy.wrong} of {spy.seen} samples by the role of another sample; index the "

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -60,10 +60,7 @@ class PluginReport:
                 "kind": report.kind,
                 "name": report.name,
                 "passed": not report.failures,
-                "checks": [
-                    {"check": o.check, "result": o.result, "message": o.message}
-                    for o in report.outcomes
-                ],
+                "checks": [asdict(outcome) for outcome in report.outcomes],
             }
             for report in self.reports
         ]

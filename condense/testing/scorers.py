@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from condense.data import LabeledData
+from condense.engine.training.ranking import rank_correlation
 from condense.errors import CondenseError
 from condense.results import Scores
 from condense.testing.observation import Work, describe
@@ -78,7 +79,7 @@ def check_scores_follow_their_samples(subject: Subject) -> None:
     moved = replace(data, inputs=data.inputs[order], labels=data.labels[order])
     first = _usable(subject, subject.results()["scores"], len(data))
     again = _usable(subject, score(subject, moved), len(data))
-    agreement = _rank_correlation(first[order], again)
+    agreement = rank_correlation(first[order], again)
     subject.require(
         agreement >= LEAST_AGREEMENT,
         f"gives unrelated scores when the data come in another order (rank correlation "
@@ -143,16 +144,3 @@ def _area(values: Tensor, positive: Tensor) -> float:
     """Chance that a positive sample outranks another one, ties half."""
     high, low = values[positive][:, None], values[~positive][None, :]
     return float(((high > low).double() + 0.5 * (high == low).double()).mean())
-
-
-def _rank_correlation(one: Tensor, other: Tensor) -> float:
-    """Spearman's, with the mean rank for ties."""
-
-    def ranks(values: Tensor) -> Tensor:
-        below = (values[None, :] < values[:, None]).sum(1).double()
-        return below + 0.5 * (values[None, :] == values[:, None]).sum(1).double()
-
-    a, b = ranks(one), ranks(other)
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(a.norm() * b.norm())
-    return float(a @ b) / scale if scale else 0.0

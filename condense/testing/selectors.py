@@ -12,6 +12,7 @@ from condense.data import LabeledData
 from condense.engine.checked import run_selector
 from condense.errors import CondenseError, DataError
 from condense.results import Budget, Scores, Selection
+from condense.testing.common import edges_of
 from condense.testing.observation import Work, describe
 from condense.testing.subject import Subject
 from condense.testing.toys import (
@@ -210,8 +211,6 @@ def _edges(subject: Subject) -> Iterator[tuple[str, float]]:
     for name, field in type(subject.options).model_fields.items():
         if field.annotation not in (int, float):
             continue
-        for rule in field.metadata:
-            for bound, gap in (("ge", 0.0), ("le", 0.0), ("gt", 1e-6), ("lt", -1e-6)):
-                edge = getattr(rule, bound, None)
-                if edge is not None and (field.annotation is float or not gap):
-                    yield name, edge + gap
+        for sign, inclusive, edge in edges_of(field):
+            if inclusive or field.annotation is float:
+                yield name, edge - (0.0 if inclusive else sign * 1e-6)

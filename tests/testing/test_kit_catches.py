@@ -586,7 +586,7 @@ OTHERS = {
     "float-images": (
         wrong("data", lambda self, right, c: floats(right(c))),
         "check_inputs_are_images_or_features",
-        r"torch.float32 \(60, 8, 8, 1\)",
+        r"inputs float32 \(60, 8, 8, 1\), expected uint8",
     ),
     "blank-channel": (
         wrong("data", lambda self, right, c: blank(right(c))),
