@@ -9,7 +9,8 @@ from condense.engine.evaluation import random_plan, whole_plan
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.stages.evaluation import EvaluationStage
-from condense.engine.stages.stage import Stage
+from condense.engine.stages.stage import Piece, Stage
+from condense.errors import CondenseError
 from condense.interfaces import Cost
 
 MIB = 2**20
@@ -36,6 +37,31 @@ def evaluations(pipeline: Pipeline, baselines: bool) -> list[EvaluationStage]:
     plans = [random_plan(pipeline), whole_plan(pipeline)] if baselines else []
     found = [pipeline.evaluating, *(EvaluationStage(pipeline, plan) for plan in plans)]
     return [stage for stage in found if stage.needed]
+
+
+def pieces(pipeline: Pipeline, baselines: bool) -> list[Piece]:
+    """The independent pieces of all work whose inputs are stored, in order.
+
+    Those of a stage that needs another one, which is not stored yet, are not known before that.
+    """
+    found = [s for s in stages(pipeline, baselines) if all(need.stored for need in s.needs)]
+    return [piece for stage in found for piece in stage.pieces()]
+
+
+def run_piece(pipeline: Pipeline, piece: Piece) -> None:
+    """Leave ``piece`` of another process's pipeline of the same recipe in this one's store.
+
+    Raises:
+        CondenseError: if this recipe has no such piece, as after a change of versions or data.
+    """
+    for stage in stages(pipeline, baselines=True):
+        if stage.name == piece.stage and piece in stage.pieces():
+            stage.run_piece(piece.number)
+            return
+    raise CondenseError(
+        f"piece {piece.number} of stage {piece.stage} is none of this recipe here; are versions "
+        "and data the same in both places?"
+    )
 
 
 @dataclass(frozen=True)

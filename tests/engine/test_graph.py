@@ -1,17 +1,20 @@
 """Which stages a recipe has, which are stored, and that a dry run says what a run then does."""
 
 import json
-from dataclasses import replace
+import shutil
+from dataclasses import astuple, replace
 
 import pytest
 import torch
 
 from condense.cli.main import main
-from condense.engine.graph import plan, stages
+from condense.engine.graph import pieces, plan, run_piece, stages
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import run
 from condense.engine.runtime.progress import SilentProgress
-from condense.engine.runtime.store import Store
+from condense.engine.runtime.store import Store, digest
+from condense.engine.stages.stage import Piece
+from condense.errors import CondenseError
 from condense.resolve import Request, resolve
 
 CHAIN = ["scorer", "selector", "prepare", "matcher", "evaluator"]
@@ -114,3 +117,51 @@ def test_the_command_line_announces_no_experts_where_nothing_is_distilled(
     call("--out", str(tmp_path / "out"))
     after = call("--dry-run")
     assert [s["cached"] for s in after["stages"]] == [True] * 3
+
+
+def entries(p):
+    return {(e.kind, e.key) for e in p.store.entries()}
+
+
+def test_pieces_run_one_by_one_elsewhere_are_the_whole_run(pipeline, tmp_path):
+    """Each by a pipeline of its own, in no order; names and keys are all that travels."""
+    options = {"scorer__networks": 2, "matcher__experts": 2}
+    alone = run(pipeline(**options), tmp_path / "alone", True)
+    wanted = entries(pipeline(**options))
+    shutil.rmtree(tmp_path / "store")
+    numbers = set()
+    while True:
+        missing = [
+            piece
+            for piece in [Piece(*astuple(p)) for p in pieces(pipeline(**options), True)]
+            if not pipeline().store.has(piece.kind, json.loads(piece.key))
+        ]
+        if not missing:
+            break
+        for piece in reversed(missing):
+            before = entries(pipeline())
+            run_piece(pipeline(**options), piece)
+            made = entries(pipeline()) - before
+            assert (piece.kind, digest(piece.kind, json.loads(piece.key))) in made
+            assert piece.kind == "matching" or len(made) == 1
+            numbers.add((piece.stage, piece.number))
+        for stage in ("scoring", "selecting"):  # what is quick is done by whoever asks
+            _ = getattr(pipeline(**options), stage).result
+    repeats = {("evaluator", k) for k in range(2)} | {("whole", k) for k in range(2)}
+    repeats |= {("random", k) for k in range(4)}  # under two augmentations
+    assert numbers >= repeats | {(s, k) for s in ("scorer", "prepare") for k in range(2)}
+    together = run(pipeline(**options), tmp_path / "together", True)
+    assert all(stage.cached for stage in together.stages.values())
+    assert entries(pipeline()) == wanted
+    files = ("condensed.safetensors", "results.json", "trace.csv")
+    for name in files:
+        assert (tmp_path / "alone" / name).read_bytes() == (
+            tmp_path / "together" / name
+        ).read_bytes()
+    assert alone.accuracy.values == together.accuracy.values
+
+
+def test_a_piece_of_another_recipe_is_refused(pipeline):
+    (piece, *_) = pieces(pipeline(), False)
+    with pytest.raises(CondenseError, match=r"piece 0 of stage scorer is none of this recipe"):
+        run_piece(pipeline(scorer__lr=0.123), piece)

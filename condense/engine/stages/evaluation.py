@@ -88,6 +88,11 @@ class EvaluationStage(Stage[Evaluation]):
         """One a repeat where those are stored singly, else one an augmentation."""
         return Piece.all_of(self.name, [(self.kind, key) for key in self.keys()])
 
+    def run_piece(self, number: int) -> None:
+        """One repeat under one augmentation, where repeats are stored singly."""
+        each = len(self.keys()) // len(self.augmentations)
+        self._under(self.augmentations[number // each], [number % each])
+
     def _keys(self, augmentation: Resolved) -> list[Key]:
         """Everything the accuracy under ``augmentation`` depends on, or that of each repeat."""
         bound, plan, evaluator = self.bound, self.plan, self._evaluator()
@@ -120,7 +125,8 @@ class EvaluationStage(Stage[Evaluation]):
         means = {str(e.protocol["augmentation"]): e.mean for e in tried}
         return replace(best, protocol={**best.protocol, "tried": means})
 
-    def _under(self, augmentation: Resolved) -> Evaluation:
+    def _under(self, augmentation: Resolved, wanted: Sequence[int] | None = None) -> Evaluation:
+        """The evaluation under ``augmentation``, of its ``wanted`` repeats or of all."""
         bound, evaluator, keys = self.bound, self._evaluator(), self._keys(augmentation)
         whole = TrainingSet.of(bound.data) if self._needs_training else None
         arm = replace(self.plan.arm, training=whole)
@@ -134,8 +140,12 @@ class EvaluationStage(Stage[Evaluation]):
             return self._stored(
                 keys[0], lambda: run_evaluator(evaluator, *given, bound.rng("evaluator"))
             )
-        with closing(_Repeats(start, MissingFrom(bound.store, self.kind, keys))) as repeats:
-            parts = [self._stored(key, partial(repeats.take, r)) for r, key in enumerate(keys)]
+        missing = wanted or MissingFrom(bound.store, self.kind, keys)
+        with closing(_Repeats(start, missing)) as repeats:
+            parts = [
+                self._stored(keys[repeat], partial(repeats.take, repeat))
+                for repeat in wanted or range(len(keys))
+            ]
         return Evaluation.of_repeats(parts)
 
     def _stored(self, key: Key, evaluate: Callable[[], Evaluation]) -> Evaluation:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from condense.capabilities import EstimatesPreparation, WorksInPieces
+from condense.capabilities import EstimatesPreparation
 from condense.data import content_digest
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.checked import check_frozen, run_label_plan, run_policy
@@ -21,7 +21,7 @@ from condense.engine.matching.state import named_snapshots, snapshots_among
 from condense.engine.runtime.guard import contents, guarded
 from condense.engine.runtime.store import Payload
 from condense.engine.stages.selection import SelectionStage
-from condense.engine.stages.stage import Bound, Key, Piece, Stage, StageTime, StoredStage
+from condense.engine.stages.stage import Bound, Key, StageInPieces, StageTime, StoredStage
 from condense.engine.training.batches import initial_set
 from condense.interfaces import Cost, LabelPlan, Matcher, Selection, SyntheticSet
 from condense.results import Trace
@@ -216,7 +216,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
         )
 
 
-class PreparationStage(Stage[Matcher]):
+class PreparationStage(StageInPieces[Matcher]):
     """The matcher with all that does not depend on the set, such as experts; they outlive it."""
 
     name = "prepare"
@@ -259,12 +259,3 @@ class PreparationStage(Stage[Matcher]):
                 matcher.prepare(bound.data.without_test(), bound.context, bound.rng("prepare"))
             lap.cached = bound.store.hits > hits and bound.store.misses == misses
         return matcher
-
-    def pieces(self) -> list[Piece]:
-        """Those of a matcher that works in pieces, such as one an expert; else none."""
-        bound = self.bound
-        matcher = bound.recipe["matcher"].create()
-        if not isinstance(matcher, WorksInPieces):
-            return []
-        entries = matcher.pieces(bound.data.without_test(), bound.context, bound.rng("prepare"))
-        return Piece.all_of(self.name, entries)

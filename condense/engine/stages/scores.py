@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from condense.engine.checked import run_replicates, run_scorer
 from condense.engine.runtime.store import Payload
-from condense.engine.stages.stage import Key, StoredStage
+from condense.engine.stages.stage import Key, Piece, StageInPieces, StoredStage
 from condense.engine.training.ranking import reliability_of
 from condense.interfaces import Scores
 
 COMPANION = "companion."  # before the names of further figures among the tensors
 
 
-class ScoresStage(StoredStage[Scores]):
+class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
     """Difficulty of every training sample; needed only where the selector looks at it."""
 
     name = component = "scorer"
@@ -57,3 +57,14 @@ class ScoresStage(StoredStage[Scores]):
                 if name.startswith(COMPANION)
             },
         )
+
+    def pieces(self) -> list[Piece]:
+        """Those of the scorer, such as one a network; else the scores as a whole."""
+        return StageInPieces.pieces(self) or super().pieces()
+
+    def run_piece(self, number: int) -> None:
+        """Piece ``number``, and no score yet where the scorer works in pieces."""
+        if StageInPieces.pieces(self):
+            StageInPieces.run_piece(self, number)
+        else:
+            _ = self.result

@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 
-from condense.capabilities import EstimatesCost, HasCacheToken
+from condense.capabilities import EstimatesCost, HasCacheToken, WorksInPieces
 from condense.components import resolve_spec
 from condense.engine.context import EngineContext
+from condense.engine.runtime.guard import contents, guarded
 from condense.engine.runtime.precision import key_options
 from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Payload, Store
@@ -220,7 +221,11 @@ class Stage(ABC, Generic[T]):
 
     @abstractmethod
     def pieces(self) -> list[Piece]:
-        """What its heavy work falls into; empty where only the component knows."""
+        """What its heavy work falls into, in order."""
+
+    def run_piece(self, number: int) -> None:
+        """Leave piece ``number`` in the store, by itself; at once if it is there."""
+        _ = self.result
 
     def cost(self) -> Cost:
         """What it would take."""
@@ -271,3 +276,23 @@ class StoredStage(Stage[T]):
     def pieces(self) -> list[Piece]:
         """The stage as a whole."""
         return Piece.all_of(self.name, [(self.kind, self.key())])
+
+
+class StageInPieces(Stage[T]):
+    """A stage whose component may work in pieces, on the training split."""
+
+    @property
+    def _given(self) -> tuple[LabeledData, EngineContext, torch.Generator]:
+        return self.bound.data.without_test(), self.bound.context, self.bound.rng(self.name)
+
+    def pieces(self) -> list[Piece]:
+        """Those of the component."""
+        component = self.bound.recipe[self.component].create()
+        works = isinstance(component, WorksInPieces)
+        return Piece.all_of(self.name, component.pieces(*self._given) if works else [])
+
+    def run_piece(self, number: int) -> None:
+        """Piece ``number`` of the component."""
+        component = self.bound.recipe[self.component].create()
+        with guarded(self.component, component, *contents(self.bound.data)):
+            component.run_piece(number, *self._given)

@@ -7,6 +7,7 @@ correctness in eval mode after every epoch was asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -79,24 +80,6 @@ def dynamics_key(
     return key | {"epoch_eval": True} if epoch_eval else key
 
 
-def _serving_key(
-    data: LabeledData,
-    context: Context,
-    seed: Seed,
-    options: DynamicsOptions,
-    network: int,
-    epoch_eval: bool,
-) -> dict[str, Any]:
-    """The key under which a pass is read or kept.
-
-    Evaluating draws nothing and changes no network, so a pass with it serves one without.
-    """
-    rich = dynamics_key(data, context, seed, options, network, epoch_eval=True)
-    if epoch_eval or context.cache.has("dynamics", rich):
-        return rich
-    return dynamics_key(data, context, seed, options, network)
-
-
 def run_dynamics(
     data: LabeledData,
     context: Context,
@@ -104,6 +87,7 @@ def run_dynamics(
     options: Options | None = None,
     *,
     epoch_eval: bool = False,
+    numbers: Sequence[int] | None = None,
 ) -> Dynamics:
     """The pass over ``data`` (training split only), from the store where it is there.
 
@@ -113,13 +97,12 @@ def run_dynamics(
         rng: only its seed is read.
         options: a :class:`DynamicsOptions` or a model that has its fields.
         epoch_eval: whether to evaluate all samples at the end of every epoch as well.
+        numbers: of the networks that are wanted; all by default.
     """
     resolved = part_of(DynamicsOptions, options)
     seed = Seed.of(rng).fork("dynamics")
-    keys = {
-        k: _serving_key(data, context, seed, resolved, k, epoch_eval)
-        for k in range(resolved.networks)
-    }
+    every = pass_keys(data, context, rng, resolved, epoch_eval)
+    keys = {k: every[k] for k in (range(len(every)) if numbers is None else numbers)}
     early = min(resolved.eval_epoch, resolved.epochs)
     passes = recorded_pass(
         TrainingSet.of(data),
@@ -151,6 +134,25 @@ def _combined(passes: list[dict[str, Tensor]], eval_epoch: int, epoch_eval: bool
         eval_error_norm=stack("eval_error_norm"),
         eval_epoch=eval_epoch,
     )
+
+
+def pass_keys(
+    data: LabeledData,
+    context: Context,
+    rng: Generator,
+    options: Options | None = None,
+    epoch_eval: bool = False,
+) -> list[dict[str, Any]]:
+    """The key under which each network is read or kept; arguments are those of :func:`run_dynamics`."""
+    resolved, seed = part_of(DynamicsOptions, options), Seed.of(rng).fork("dynamics")
+    keys = []
+    for k in range(resolved.networks):
+        key = dynamics_key(data, context, seed, resolved, k, epoch_eval=True)
+        # evaluating draws nothing and changes no network, so a pass with it serves one without
+        if not epoch_eval and not context.cache.has("dynamics", key):
+            key = dynamics_key(data, context, seed, resolved, k)
+        keys.append(key)
+    return keys
 
 
 def dynamics_cost(

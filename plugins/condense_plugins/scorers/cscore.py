@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
 from condense import hookimpl
-from condense.engine.training.dynamics import dynamics_cost
 from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
 from condense.traits import ScorerTraits
+from condense_plugins.scorers._dynamics import ReadsDynamics
 from condense_plugins.scorers._holdout import (
     HoldoutOptions,
     holdout,
@@ -22,7 +22,7 @@ from condense_plugins.scorers._holdout import (
 from condense_plugins.scorers._replicates import DYNAMICS_TRAITS, mean_scores
 
 
-class CScorer:
+class CScorer(ReadsDynamics):
     """How irregular a sample is: 1 − the expected accuracy on it when it is held out.
 
     ``estimator="holdout"`` measures that. ``"learning-speed"`` (the paper's section 5) replaces it
@@ -43,6 +43,8 @@ class CScorer:
             "and stable_at",
         )
 
+    options: Options
+
     def __init__(self, options: Options) -> None:
         self.options = options
 
@@ -50,7 +52,15 @@ class CScorer:
         """Estimate of the training-dynamics pass it reads, or of all subset trainings."""
         if self.options.estimator == "holdout":
             return holdout_cost(data, context, self.options)
-        return dynamics_cost(data, context, self.options)
+        return super().cost(data, samples, context)
+
+    def pieces(
+        self, data: LabeledData, context: Context, rng: Generator
+    ) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """The networks of the pass; none for repeats, whose number shows only as they are made."""
+        if self.options.estimator == "holdout":
+            return []
+        return super().pieces(data, context, rng)
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N] in 0–1, with the standard error over networks or repeats."""

@@ -9,13 +9,14 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from condense import hookimpl
-from condense.engine.training.dynamics import DynamicsOptions, dynamics_cost
-from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
+from condense.engine.training.dynamics import DynamicsOptions
+from condense.interfaces import Context, LabeledData, Scorer, Scores
 from condense.traits import ScorerTraits
+from condense_plugins.scorers._dynamics import ReadsDynamics
 from condense_plugins.scorers._replicates import DYNAMICS_TRAITS, mean_scores
 
 
-class El2nScorer:
+class El2nScorer(ReadsDynamics):
     """‖softmax − onehot‖₂ after a few epochs, averaged over networks.
 
     The paper's mode looks at networks in evaluation mode on unaugmented samples, after a small
@@ -35,12 +36,10 @@ class El2nScorer:
             "first eval_epoch epochs as seen in training",
         )
 
+    options: Options
+
     def __init__(self, options: Options) -> None:
         self.options = options
-
-    def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
-        """Estimate of the training-dynamics pass it reads."""
-        return dynamics_cost(data, context, self.options)
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N], averaged over networks, with the standard error over networks."""

@@ -10,13 +10,14 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from condense import hookimpl
-from condense.engine.training.dynamics import DynamicsOptions, dynamics_cost
-from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
+from condense.engine.training.dynamics import DynamicsOptions
+from condense.interfaces import Context, LabeledData, Scorer, Scores
 from condense.traits import ScorerTraits
+from condense_plugins.scorers._dynamics import ReadsDynamics
 from condense_plugins.scorers._replicates import DYNAMICS_TRAITS, mean_scores
 
 
-class ForgettingScorer:
+class ForgettingScorer(ReadsDynamics):
     """How often a sample that was classified right is wrong the next time it is seen.
 
     Samples that no network ever classifies right rank hardest, as in the paper.
@@ -34,13 +35,11 @@ class ForgettingScorer:
             "epoch: in evaluation mode at the end of each epoch",
         )
 
+    options: Options
+
     def __init__(self, options: Options) -> None:
         self.options = options
-
-    def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
-        """Estimate of the training-dynamics pass it reads."""
-        per_epoch = self.options.count == "epoch"
-        return dynamics_cost(data, context, self.options, per_epoch)
+        self.epoch_eval = options.count == "epoch"
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N]: events averaged over networks, with the standard error over networks."""
@@ -49,8 +48,7 @@ class ForgettingScorer:
 
     def replicates(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
         """float32 [K, N]: events in the training of each network."""
-        per_epoch = self.options.count == "epoch"
-        dynamics = context.dynamics(data, rng, self.options, epoch_eval=per_epoch)
+        dynamics = context.dynamics(data, rng, self.options, epoch_eval=self.epoch_eval)
         correct = dynamics.eval_correct if dynamics.eval_correct is not None else dynamics.correct
         return forgetting_events(correct)
 

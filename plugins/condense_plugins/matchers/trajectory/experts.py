@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +45,25 @@ def expert_key(
 
 
 def load_experts(
-    data: LabeledData, context: Context, options: TrajectoryOptions, rng: Generator
+    data: LabeledData,
+    context: Context,
+    options: TrajectoryOptions,
+    rng: Generator,
+    numbers: Sequence[int] | None = None,
 ) -> list[Tensor]:
     """One float32 [last_epoch + 1, P] trajectory per expert, trained where not in the store.
+
+    Args:
+        numbers: of those that are wanted; all by default.
 
     Raises:
         CapacityError: if the missing ones would not fit the disk, or all of them the memory.
     """
     _check_memory(data, context, options, rng)
-    seed, keys = _seed_and_keys(data, context, options, rng)
+    every = expert_keys(data, context, options, rng)
+    seed = Seed.of(rng).fork("experts")
+    wanted = range(len(every)) if numbers is None else numbers
+    keys = [every[k] for k in wanted]
     missing = len(MissingFrom(context.cache, "experts", keys))
     if missing:
         _check_disk(data, context, options, missing, rng)
@@ -63,7 +73,7 @@ def load_experts(
             context.cache,
             "experts",
             keys,
-            partial(expert_training, data, context, options, seed, task=task),
+            lambda place: expert_training(data, context, options, seed, wanted[place], task),
             lambda _, expert: packed(trajectory_of(expert), options.expert_dtype),
             options.experts_at_once,
         )
@@ -74,16 +84,15 @@ def missing_experts(
     data: LabeledData, context: Context, options: TrajectoryOptions, rng: Generator
 ) -> int:
     """How many of the experts are not in the store."""
-    _, keys = _seed_and_keys(data, context, options, rng)
-    return len(MissingFrom(context.cache, "experts", keys))
+    return len(MissingFrom(context.cache, "experts", expert_keys(data, context, options, rng)))
 
 
-def _seed_and_keys(
+def expert_keys(
     data: LabeledData, context: Context, options: TrajectoryOptions, rng: Generator
-) -> tuple[Seed, list[dict[str, Any]]]:
-    """The seed of all experts, and the cache key of each; only the seed of ``rng`` is read."""
+) -> list[dict[str, Any]]:
+    """The cache key of each expert; only the seed of ``rng`` is read."""
     seed = Seed.of(rng).fork("experts")
-    return seed, [expert_key(data, context, options, seed, k) for k in range(options.experts)]
+    return [expert_key(data, context, options, seed, k) for k in range(options.experts)]
 
 
 def expert_schedule(data: LabeledData, context: Context, options: TrajectoryOptions) -> Schedule:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -22,7 +23,7 @@ from condense.interfaces import (
 from condense.traits import MatcherTraits
 from condense_plugins.matchers.trajectory.compiled import CompiledSteps, compiles
 from condense_plugins.matchers.trajectory.cost import experts_cost, trajectory_cost
-from condense_plugins.matchers.trajectory.experts import load_experts
+from condense_plugins.matchers.trajectory.experts import expert_keys, load_experts
 from condense_plugins.matchers.trajectory.gradient import (
     Batch,
     EagerSteps,
@@ -85,6 +86,16 @@ class TrajectoryMatcher:
             CapacityError: if they would not fit the disk.
         """
         self.use(load_experts(data, context, self.options, rng), data, context, rng)
+
+    def pieces(
+        self, data: LabeledData, context: Context, rng: Generator
+    ) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Where each expert is kept."""
+        return [("experts", key) for key in expert_keys(data, context, self.options, rng)]
+
+    def run_piece(self, number: int, data: LabeledData, context: Context, rng: Generator) -> None:
+        """Train expert ``number``, unless it is stored."""
+        load_experts(data, context, self.options, rng, [number])
 
     def use(
         self, experts: list[Tensor], data: LabeledData, context: Context, rng: Generator
