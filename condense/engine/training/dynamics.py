@@ -143,7 +143,7 @@ def pass_keys(
     options: Options | None = None,
     epoch_eval: bool = False,
 ) -> list[dict[str, Any]]:
-    """The key under which each network is read or kept; arguments are those of :func:`run_dynamics`."""
+    """Where :func:`run_dynamics`, with these arguments, reads or keeps each network."""
     resolved, seed = part_of(DynamicsOptions, options), Seed.of(rng).fork("dynamics")
     keys = []
     for k in range(resolved.networks):
