@@ -266,6 +266,35 @@ def test_plugins_check(site, condense_many, tmp_path):
     assert "not checked: needs a path" in file.stdout
 
 
+def test_plugins_check_reads_how_the_kit_is_to_run_a_component(site, condense_many):
+    body = "return data.labels.float().mul(0).add(len(data) / (len(data) - 60 + self.options.n))"
+    code = scorer("tuned", body=body).replace(
+        "    pass\n", "    n: int = Field(0, description='n')\n"
+    )
+    code = "from pydantic import Field\n" + code
+    for name, says in {
+        "told": "{'scorer:tuned': {'options': {'n': 1}, 'tags': ['no-hardness', 'order-sensitive']}}",
+        "untold": "{}",
+        "typo": "{'scorer:tuned': {'tags': ['no-hardnes']}}",
+        "field": "{'scorer:tuned': {'option': {'n': 1}}}",
+    }.items():
+        (site.folder / f"kit_{name}.py").write_text(f"{code}\nCONFORMANCE = {says}\n")
+    package = site.folder / "kit_package"
+    package.mkdir()
+    (package / "__init__.py").write_text(code)
+    (package / "conformance.py").write_text((site.folder / "kit_told.py").read_text()[len(code) :])
+    names = ("told", "untold", "typo", "field", "package")
+    told, untold, typo, field, apart = condense_many(
+        *(["plugins", "check", f"kit_{name}"] for name in names)
+    )
+    for done in (told, apart):
+        assert (done.returncode, "2 excused" in done.stdout) == (0, True), done.stdout
+    assert untold.returncode == 1
+    assert "ZeroDivisionError" in untold.stdout
+    assert "unknown tag 'no-hardnes'; did you mean 'no-hardness'?" in typo.stderr
+    assert "CONFORMANCE of scorer tuned" in field.stderr
+
+
 def test_a_module_that_is_checked_is_watched_while_it_loads(condense_many, tmp_path):
     (tmp_path / "slow_here.py").write_text("import time; time.sleep(1)\n")
     (tmp_path / "seeds_here.py").write_text("import torch; torch.manual_seed(1)\n" + scorer("s"))

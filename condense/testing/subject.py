@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from condense.engine.training.dynamics import DynamicsOptions
-from condense.errors import BrokenPlugin
+from condense.errors import BrokenPlugin, OptionError, closest
 from condense.options import Options
 from condense.plugin.contract import label_of
 from condense.plugin.host import Host, build_host
@@ -67,11 +67,21 @@ class Setup:
         exact_options: of a matcher, values under which a student that is trained on the training
             data themselves ends at the target, so that loss and gradient are 0.
         tags: of :data:`TAGS`, what it does not claim.
+
+    Raises:
+        OptionError: for a tag that there is not.
     """
 
     options: Options | Mapping[str, Any] | None = None
     exact_options: Mapping[str, Any] | None = None
     tags: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for tag in self.tags:
+            if tag not in TAGS:
+                raise OptionError(
+                    f"unknown tag '{tag}'{closest(tag, TAGS)} (tags: {', '.join(TAGS)})"
+                )
 
 
 @dataclass(eq=False)
@@ -227,7 +237,9 @@ def declared(kind: str, cls: type[Any]) -> Setup:
     place = f"{cls.__module__.partition('.')[0]}.conformance"
     try:
         module = importlib.import_module(place)
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if error.name is None or not place.startswith(error.name):
+            raise  # it is there, and imports something that is not
         module = sys.modules.get(cls.__module__, sys)
     table = dict(vars(module).get("CONFORMANCE", {}).get(f"{kind}:{label_of(cls)}", {}))
     table["tags"] = frozenset(table.get("tags", ()))
