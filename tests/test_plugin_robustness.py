@@ -271,14 +271,16 @@ def test_plugins_check_reads_how_the_kit_is_to_run_a_component(site, condense_ma
     code = scorer("tuned", body=body).replace(
         "    pass\n", "    n: int = Field(0, description='n')\n"
     )
-    code = "from pydantic import Field\n" + code
+    code = f"from pydantic import Field\n{code}"
+    tags = ["no-hardness", "order-sensitive"]
     for name, says in {
-        "told": "{'scorer:tuned': {'options': {'n': 1}, 'tags': ['no-hardness', 'order-sensitive']}}",
-        "untold": "{}",
-        "typo": "{'scorer:tuned': {'tags': ['no-hardnes']}}",
-        "field": "{'scorer:tuned': {'option': {'n': 1}}}",
+        "told": {"options": {"n": 1}, "tags": tags},
+        "untold": {},
+        "typo": {"tags": ["no-hardnes"]},
+        "field": {"option": {"n": 1}},
     }.items():
-        (site.folder / f"kit_{name}.py").write_text(f"{code}\nCONFORMANCE = {says}\n")
+        table = {"scorer:tuned": says}
+        (site.folder / f"kit_{name}.py").write_text(f"{code}\nCONFORMANCE = {table}\n")
     package = site.folder / "kit_package"
     package.mkdir()
     (package / "__init__.py").write_text(code)
