@@ -5,15 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from condense.engine.evaluation import random_plan, whole_plan
+from condense.engine.evaluation import RANDOM, WHOLE, OwnEvaluation, random_plan, whole_plan
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.stages.evaluation import EvaluationStage
+from condense.engine.stages.matching import MatchingStage, PreparationStage
+from condense.engine.stages.scores import ScoresStage
+from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Piece, Stage
 from condense.errors import CondenseError
 from condense.interfaces import Cost
 
 MIB = 2**20
+# stage by the name its time is recorded under → stage of the recipe whose component serves it
+SERVED_BY = {
+    **{s.name: s.component for s in (ScoresStage, SelectionStage, PreparationStage, MatchingStage)},
+    **dict.fromkeys((OwnEvaluation.name, RANDOM, WHOLE), OwnEvaluation.component),
+}
 
 
 def stages(pipeline: Pipeline, baselines: bool) -> list[Stage[Any]]:

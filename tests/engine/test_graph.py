@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from condense.cli.main import main
-from condense.engine.graph import pieces, plan, run_piece, stages
+from condense.engine.graph import SERVED_BY, pieces, plan, run_piece, stages
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import run
 from condense.engine.runtime.progress import SilentProgress
@@ -95,6 +95,11 @@ def test_a_note_is_given_once_by_the_stage_when_it_runs(pipeline):
         assert len(p.condensed) == 50
     assert len(progress.lines) == 1
     assert "leaves 0 of 50 samples to distil" in progress.lines[0]
+
+
+def test_every_stage_of_a_run_is_served_by_a_component(pipeline):
+    found = stages(pipeline(), baselines=True)
+    assert {s.name: s.component for s in found} == SERVED_BY
 
 
 @pytest.mark.parametrize("words", [["policy=frozen"], ["policy.alpha=0"]])

@@ -10,6 +10,7 @@ from typing import Any
 
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import OWN, RunLog
+from condense.engine.graph import SERVED_BY
 from condense.engine.matching.soft_labels import label_shares
 from condense.figures.formats import setting
 from condense.kinds import STAGES
@@ -218,8 +219,8 @@ def _command(source: RunSource, recipe: Mapping[str, Any]) -> str:
 def _used(recipe: Mapping[str, Any], small: CondensedDataset, log: RunLog) -> set[str]:
     """The stages that had a part in the result, as far as that is known."""
     used = {stage for stage in STAGES if stage in recipe}
-    if log.stages and "scorer" not in log.stages:
-        used.discard("scorer")
+    if log.stages:
+        used -= set(SERVED_BY.values()) - {SERVED_BY.get(name) for name in log.stages}
     if not small.matched:
         used.discard("matcher")
     return used
