@@ -12,6 +12,7 @@ import click
 from condense.cli.flags import FOLDER, device_flag, json_flag, recipe_flags
 
 if TYPE_CHECKING:
+    from condense.cli.session import Session
     from condense.engine.graph import Plan
     from condense.engine.run import RunResult
     from condense.plugin.host import Host
@@ -27,6 +28,7 @@ Examples:
   condense run --method selmatch
   condense run --data npz:cifar10.npz --ipc 50 --json
   condense run --data folder:photos --fraction 0.1 -o data.resize=32 --out small
+  condense run --seeds 3 --ipc 10 --out three
   condense run -o selector.beta=0.3 -o matcher.network.width=32 --dry-run
 """
 )
@@ -37,6 +39,18 @@ Examples:
     type=FOLDER,
     metavar="DIR",
     help="Where the result goes.  [default: runs/METHOD-DATA-ipcN-sSEED-HASH]",
+)
+@click.option(
+    "--seeds",
+    type=int,
+    metavar="N",
+    help="Run on --seed, --seed + 1 … and give the mean with its 95 % interval; every run gets a "
+    "folder of its own in DIR.",
+)
+@click.option(
+    "--shared",
+    is_flag=True,
+    help="With --seeds: make scores and experts once, with --seed, for all of them.",
 )
 @click.option(
     "--no-baselines",
@@ -55,6 +69,8 @@ def run(
     request: Request,
     device: str | None,
     out: Path | None,
+    seeds: int | None,
+    shared: bool,
     no_baselines: bool,
     dry_run: bool,
     as_json: bool,
@@ -66,9 +82,11 @@ def run(
     repeats only what it must.
     """
     from condense.cli.output import echo_json
+    from condense.cli.run_seeds import show_seeds
     from condense.cli.session import open_session
     from condense.published import named_preset, preset_differences
 
+    _check_seeds(seeds, shared, dry_run)
     with open_session(ctx, device) as session:
         recipe = session.recipe(request)
         differences = preset_differences(session.host, request)
@@ -77,27 +95,61 @@ def run(
             click.echo(headline(recipe), err=True)
         if not dry_run and request.preset is not None:
             _note_preset(session.host, request, differences)
-        pipeline = session.pipeline(recipe)
-        result: Any
-        if dry_run:
-            from condense.engine.graph import plan
-
-            result = plan(pipeline, not no_baselines)
-        else:
-            from condense.engine.run import run as run_pipeline
-            from condense.report.diagnosis.findings import problems
-
-            result = run_pipeline(pipeline, out, not no_baselines, problems)
+        result = _result(session, recipe, out, not no_baselines, dry_run, seeds, shared)
     if as_json:
         named = {"published": published, "differences": [vars(d) for d in differences]}
         echo_json(result.to_json() | (named if dry_run and published else {}))
     elif dry_run:
         _show_plan(result, recipe)
         _show_differences(published, differences)
+    elif seeds is not None:
+        show_seeds(result, recipe)
     else:
         _show_result(result, recipe)
-    if not dry_run:
+    if seeds is not None:
+        for one in result.runs:
+            _warn(one.findings, f"seed {one.recipe.seed}: ")
+    elif not dry_run:
         _warn(result.findings)
+
+
+def _check_seeds(seeds: int | None, shared: bool, dry_run: bool) -> None:
+    """That flags about several seeds make sense together.
+
+    Raises:
+        OptionError: if they do not.
+    """
+    from condense.errors import OptionError
+
+    if shared and seeds is None:
+        raise OptionError("--shared says what several seeds share; give --seeds N as well")
+    if dry_run and seeds is not None:
+        raise OptionError("--dry-run plans one run; leave --seeds out")
+
+
+def _result(
+    session: Session,
+    recipe: Recipe,
+    out: Path | None,
+    baselines: bool,
+    dry_run: bool,
+    seeds: int | None,
+    shared: bool,
+) -> Any:
+    """A plan, a run, or runs of several seeds."""
+    if dry_run:
+        from condense.engine.graph import plan
+
+        return plan(session.pipeline(recipe), baselines)
+    from condense.report.diagnosis.findings import problems
+
+    if seeds is None:
+        from condense.engine.run import run as run_pipeline
+
+        return run_pipeline(session.pipeline(recipe), out, baselines, problems)
+    from condense.studies.seeds import run_seeds
+
+    return run_seeds(recipe, seeds, session.pipeline, out, baselines, shared, problems)
 
 
 def headline(recipe: Recipe) -> str:
@@ -190,12 +242,12 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         click.echo("its labels are soft: train towards small.targets, not small.labels")
 
 
-def _warn(findings: Sequence[Finding]) -> None:
+def _warn(findings: Sequence[Finding], where: str = "") -> None:
     """What is wrong with the run, a line each on stderr."""
     from condense.spelling import on_command_line
 
     for finding in findings:
-        click.echo(f"warning: {finding.line(on_command_line)}", err=True)
+        click.echo(f"warning: {where}{finding.line(on_command_line)}", err=True)
 
 
 def _note(arm: Any, random: Any) -> str:

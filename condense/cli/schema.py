@@ -15,11 +15,13 @@ from condense.engine.documents import (
     RunDocument,
     RunLog,
 )
+from condense.studies.seeds import SeedsDocument
 
 FOLDER = Path(__file__).parent.parent / "schema"
 DOCUMENTS: dict[str, type[Document]] = {
     "results.json": Results,
     "run.json": RunDocument,
+    "run-seeds.json": SeedsDocument,
     "run.log.json": RunLog,
     "evaluate.json": EvaluateDocument,
 }

@@ -91,10 +91,15 @@ class RunResult:
             paths=self.recipe.all_paths(),
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """The document of ``run --json``."""
+    @property
+    def document(self) -> RunDocument:
+        """The document of ``run --json``: both together, but for what only files hold."""
         document = self.results.to_json() | self.log.to_json()
-        return RunDocument.model_validate_json(json.dumps(document)).to_json()
+        return RunDocument.model_validate_json(json.dumps(document))
+
+    def to_json(self) -> dict[str, Any]:
+        """:attr:`document`, JSON-ready."""
+        return self.document.to_json()
 
 
 def stage_seconds(stages: Mapping[str, StageTime]) -> dict[str, StageSeconds]:

@@ -75,7 +75,7 @@ def read_sources(paths: Sequence[Path]) -> Sources:
         DataError: naming a folder that holds neither a run nor a study, or a damaged file.
     """
     runs, studies = [], []
-    for path in dict.fromkeys(paths):
+    for path in dict.fromkeys(run for given in paths for run in _seeds_of(given)):
         found = [name for name in STUDIES if (path / name).is_file()]
         is_run = (path / TENSORS).is_file() or (path / MANIFEST).is_file()
         if not path.is_dir():
@@ -90,6 +90,14 @@ def read_sources(paths: Sequence[Path]) -> Sources:
             runs.append(_read_run(path))
         studies += [StudySource(STUDIES[name], path, _read_json(path / name)) for name in found]
     return Sources(tuple(runs), tuple(studies))
+
+
+def _seeds_of(path: Path) -> list[Path]:
+    """The runs of ``condense run --seeds`` in ``path``, by seed; else ``path`` itself."""
+    if (path / MANIFEST).is_file():
+        return [path]
+    runs = [p for p in path.glob("s*") if p.name[1:].isdigit() and (p / MANIFEST).is_file()]
+    return sorted(runs, key=lambda run: int(run.name[1:])) or [path]
 
 
 def _read_run(path: Path) -> RunSource:

@@ -1,0 +1,129 @@
+"""One recipe under several seeds: how well its result repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import stdev
+from typing import Any
+
+from pydantic import Field, FiniteFloat
+
+from condense.engine.artefact.write import ARTEFACT
+from condense.engine.documents import Document, RunDocument
+from condense.engine.pipeline import Pipeline
+from condense.engine.run import Diagnose, RunResult, default_folder, no_findings, run
+from condense.engine.runtime.files import check_writable
+from condense.errors import OptionError
+from condense.recipe import Recipe
+from condense.studies.statistics import LEVEL, estimate
+
+
+class SeedsAccuracy(Document):
+    """The mean over the networks of each seed, over the seeds; 0–1."""
+
+    mean: FiniteFloat
+    std: FiniteFloat = Field(description="sample standard deviation (ddof 1), 0 for one seed")
+    n: int = Field(description="seeds", ge=1)
+    low: FiniteFloat | None = Field(description="end of the interval by Student's t; null for one")
+    high: FiniteFloat | None
+
+
+class SeedsDocument(Document):
+    """``condense run --seeds N --json``."""
+
+    runs: tuple[RunDocument, ...] = Field(description="one a seed, as `condense run` has it")
+    accuracy: SeedsAccuracy | None = Field(description="null where nothing was evaluated")
+    baselines: dict[str, SeedsAccuracy]
+    level: FiniteFloat = Field(description="of the intervals")
+    shared_seed: int | None = Field(description="of scores and experts; null if anew a seed")
+    out: str = Field(description="the folder of the runs")
+
+
+@dataclass(frozen=True, eq=False)
+class SeedRuns:
+    """Runs that differ in their seed.
+
+    Attributes:
+        runs: one a seed, from the base's seed up.
+        folder: holds a folder ``sSEED`` a run.
+        shared_seed: of scores and experts where the runs share them; else None.
+    """
+
+    runs: tuple[RunResult, ...]
+    folder: Path
+    shared_seed: int | None
+
+    @property
+    def document(self) -> SeedsDocument:
+        """The document of ``run --seeds --json``."""
+        own = [r.accuracy.mean for r in self.runs if r.accuracy is not None]
+        names = self.runs[0].baselines
+        baselines = {name: [r.baselines[name].mean for r in self.runs] for name in names}
+        return SeedsDocument(
+            runs=tuple(r.document for r in self.runs),
+            accuracy=over_seeds(own) if own else None,
+            baselines={name: over_seeds(means) for name, means in baselines.items()},
+            level=LEVEL,
+            shared_seed=self.shared_seed,
+            out=str(self.folder),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """:attr:`document`, JSON-ready."""
+        return self.document.to_json()
+
+
+def over_seeds(means: Sequence[float]) -> SeedsAccuracy:
+    """Mean, spread and t interval of ``means``, one or more."""
+    found = estimate(means)
+    assert found is not None
+    std = stdev(means) if len(means) > 1 else 0.0
+    return SeedsAccuracy(mean=found.mean, std=std, n=found.n, low=found.low, high=found.high)
+
+
+def run_seeds(
+    base: Recipe,
+    count: int,
+    bind: Callable[..., Pipeline],
+    out: Path | None,
+    baselines: bool,
+    shared: bool,
+    diagnose: Diagnose = no_findings,
+) -> SeedRuns:
+    """``base`` run under its own seed and the ones after it.
+
+    Args:
+        base: resolved.
+        count: how many seeds.
+        bind: makes a pipeline of a recipe and, by keyword, its ``data`` and ``shared_seed``.
+        out: holds a folder a seed; None for that of a run of the base, ``-seedsN`` (and
+            ``-shared``) added.
+        baselines: as for a run.
+        shared: whether scores and experts are made once, with the base's seed, for all; they are
+            made anew a seed otherwise, so that the interval says how well the whole repeats.
+        diagnose: finds what is wrong with a run.
+
+    Raises:
+        OptionError: for fewer than one seed.
+        CondenseError: before any work for a folder that cannot be written, else as a run does.
+    """
+    if count < 1:
+        raise OptionError(f"--seeds must be at least 1, got {count}; try --seeds 3")
+    first = bind(base)
+    data, shared_seed = first.data, base.seed if shared else None
+    if out is None:
+        own = default_folder(first)
+        out = own.with_name(f"{own.name}-seeds{count}{'-shared' if shared else ''}")
+    recipes = [replace(base, seed=base.seed + number) for number in range(count)]
+    folders = [out / f"s{recipe.seed}" for recipe in recipes]
+    for folder in folders:
+        check_writable(folder, ARTEFACT)
+    found = []
+    with first.progress.task("seeds", count, "run") as task:
+        for recipe, folder in zip(recipes, folders, strict=True):
+            pipeline = bind(recipe, data=data, shared_seed=shared_seed)
+            found.append(run(pipeline, folder, baselines, diagnose))
+            task.advance(1)
+    return SeedRuns(tuple(found), out, shared_seed)
