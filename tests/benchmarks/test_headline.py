@@ -167,16 +167,16 @@ def test_a_run_that_its_budget_ended_goes_on_to_the_same_result(
 def test_a_network_that_the_budget_would_cut_off_is_not_begun(run, load, monkeypatch):
     module = load("headline")
     clocks = []
-    real = module.evaluate
+    real = module.EvaluationStage.result.func
 
-    def slow(alone, trial):
-        clocks.append(alone.progress)
-        found = real(alone, trial)
+    def slow(stage):
+        clocks.append(stage.bound.progress)
+        found = real(stage)
         time.sleep(1.5)
         clocks[-1].deadline = time.monotonic() + 1.4  # less is left than this one took
         return found
 
-    monkeypatch.setattr(module, "evaluate", slow)
+    monkeypatch.setattr(module.EvaluationStage, "result", property(slow))
     document = run("--arms", "selmatch")
     assert [clock.deadline for clock in clocks] == [-math.inf]
     assert document["arms"]["selmatch"]["accuracy"]["n"] == 1
