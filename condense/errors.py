@@ -56,6 +56,18 @@ class CapacityError(CondenseError):
     """A job that does not fit the memory or disk there is."""
 
 
+def describe(error: BaseException) -> str:
+    """``ErrorType: message`` on one line that can be printed.
+
+    Of any exception: one of a stranger's may raise when it is asked for its message.
+    """
+    try:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return text.encode("utf-8", "backslashreplace").decode()
+    except BaseException:  # noqa: BLE001 – whatever its `__str__` raises
+        return f"{type.__getattribute__(type(error), '__name__')}: (its message cannot be read)"
+
+
 def closest(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the known word nearest to ``word``, else an empty string."""
     near = difflib.get_close_matches(word, list(known), n=1)

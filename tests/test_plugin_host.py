@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import random
+import signal
 import sys
 import types
 
@@ -320,9 +321,13 @@ def test_an_unknown_name_points_at_plugins_that_failed(install):
 
 
 def test_an_interrupt_while_loading_is_not_swallowed(install):
-    install(Point("slow", KeyboardInterrupt()))
+    point = Point("slow", None)
+    point.load = lambda: signal.raise_signal(signal.SIGINT)
+    install(point)
     with pytest.raises(KeyboardInterrupt):
         build_host()
+    install(Point("its-own", KeyboardInterrupt()))
+    assert [broken.name for broken in build_host().broken] == ["its-own"]
 
 
 def test_a_name_that_a_built_in_has_names_both_packages(install):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -63,21 +64,37 @@ def site(tmp_path):
 
 
 @pytest.fixture
-def condense(site, tmp_path):
-    def run(*arguments, timeout=60, code=COMMAND, stdin=""):
+def condense_started(site, tmp_path):
+    """Starts a command in a process of its own."""
+    started = []
+
+    def start(*arguments, code=COMMAND):
         environment = {k: v for k, v in os.environ.items() if k != "CONDENSE_PLUGINS"}
         environment["PYTHONPATH"] = os.pathsep.join([str(site.folder), os.getcwd(), *sys.path])
-        command = (sys.executable, "-c", code, *arguments)
-        return subprocess.run(
-            command,
-            input=stdin,
+        process = subprocess.Popen(
+            (sys.executable, "-c", code, *arguments),
             cwd=tmp_path,
             env=environment,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=timeout,
-            check=False,
         )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def condense(condense_started):
+    def run(*arguments, timeout=60, code=COMMAND, stdin=""):
+        process = condense_started(*arguments, code=code)
+        out, err = process.communicate(stdin, timeout=timeout)
+        return types.SimpleNamespace(returncode=process.returncode, stdout=out, stderr=err)
 
     return run
 
@@ -144,6 +161,20 @@ LOADING = {
         "reseeded the global randomness of numpy",
     ),
     "exits": ("raise SystemExit(3)", "SystemExit: 3"),
+    "interrupts": ("raise KeyboardInterrupt('mine')", "KeyboardInterrupt: mine"),
+    "closes": ("raise GeneratorExit", "GeneratorExit"),
+    "stops": (scorer("stops", after="raise StopIteration"), "StopIteration"),
+    "of_its_own": ("class Mine(BaseException): pass\nraise Mine('x')", "Mine: x"),
+    "mute": (
+        "class Mute(Exception):\n def __str__(self): raise self\nraise Mute",
+        "Mute: (its message cannot be read)",
+    ),
+    "mutest": (
+        "class Mute(BaseException):\n def __str__(self): raise KeyboardInterrupt\n"
+        " __repr__ = __str__\nraise Mute",
+        "Mute: (its message cannot be read)",
+    ),
+    "surrogate": ("raise ValueError('\\udc80')", "ValueError: \\udc80"),
     "syntax": ("def (", "SyntaxError"),
 }
 
@@ -156,7 +187,12 @@ def test_strangers_that_fail_to_load_are_named_and_alone(site, condense_many):
     # as scikit-learn does while it is imported: put back, and nobody is accused
     site("draws", scorer("draws", before="import random; random.random()"))
     site("loud", scorer("loud", before="print('hello')"))
-    done, debug = condense_many(["plugins", "--json", "--strict"], ["--debug", "plugins"])
+    done, debug, checked, mute = condense_many(
+        ["plugins", "--json", "--strict"],
+        ["--debug", "plugins"],
+        ["plugins", "check", "stranger_interrupts"],
+        ["plugins", "check", "stranger_mutest"],
+    )
     assert done.returncode == 1
     document = json.loads(done.stdout)
     broken = {b["name"]: b for b in document["broken"]}
@@ -174,6 +210,37 @@ def test_strangers_that_fail_to_load_are_named_and_alone(site, condense_many):
     assert "plugin loud (pkg-loud) printed 'hello' while loading" in done.stderr
     assert debug.returncode == 0
     assert 'stranger_raises.py", line 1, in <module>' in debug.stderr
+
+    for one, told in ((checked, "KeyboardInterrupt: mine"), (mute, "Mute: (its message")):
+        assert one.returncode == 1
+        assert re.search(f"module stranger_.* failed to load: {re.escape(told)}", one.stderr)
+
+
+def test_a_real_interrupt_ends_the_loading_of_a_plugin_that_swallows_it(site, condense):
+    kill = "import os, signal\ntry: os.kill(os.getpid(), signal.SIGINT)\nexcept {}"
+    site("swallows", kill.format("BaseException: pass"))
+    done = condense("plugins")
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "interrupted; the same command continues where it stopped\n"
+    site("swallows2", kill.format("BaseException: raise RuntimeError from None"))
+    info = site.folder / "stranger_swallows-1.0.dist-info" / "entry_points.txt"
+    info.write_text("")
+    assert condense("plugins").returncode == 130
+
+
+def test_a_second_interrupt_ends_a_plugin_that_hangs(site, condense_started, tmp_path):
+    site(
+        "hangs",
+        "import pathlib, time\npathlib.Path('up').touch()\nwhile True:\n"
+        " try: time.sleep(0.1)\n except BaseException: pathlib.Path('once').touch()\n",
+    )
+    process = condense_started("plugins")
+    for mark in ("up", "once"):
+        while not (tmp_path / mark).exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+    assert process.wait(20) == -signal.SIGINT
 
 
 def test_a_stranger_is_named_after_five_seconds():
@@ -199,6 +266,8 @@ RUNNING = {
     ),
     "none": ("return None", "returned None"),
     "raises": ("return {}['key']", "of stranger_raises failed with KeyError: 'key'"),
+    "exits": ("raise SystemExit(0)", "failed with SystemExit: 0"),
+    "of-its-own": ("raise type('Mine', (BaseException,), {})('x')", "failed with Mine: x"),
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
-from condense.errors import CondenseError
+from condense.errors import CondenseError, describe
 from condense.figures.formats import seconds as seconds
 from condense.spelling import on_command_line
 
@@ -36,7 +36,7 @@ def report_error(error: BaseException, debug: bool = False) -> int:
     if debug or expected is None:
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         click.echo(trace.rstrip(), err=True)
-    message, code = expected or (f"{type(error).__name__}: {one_line(error)}; {BUG}", 1)
+    message, code = expected or (f"{describe(error)}; {BUG}", 1)
     click.echo(f"error: {message}", err=True)
     return code
 

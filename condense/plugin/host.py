@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from condense.errors import BrokenPlugin, DuplicateComponent, OptionError, closest
+from condense.errors import BrokenPlugin, OptionError, closest, describe
 from condense.kinds import KINDS, STAGES
 from condense.plugin import NAME, spec
 from condense.plugin.contract import check_component
 from condense.plugin.registry import Entry, Registry
-from condense.plugin.watch import Report, watched
+from condense.plugin.watch import Report, contained, watched
 
 if TYPE_CHECKING:
     from condense.interfaces import (
@@ -49,7 +49,7 @@ class Broken:
     @property
     def reason(self) -> str:
         """``ErrorType: message`` on one line."""
-        return " ".join(f"{type(self.error).__name__}: {self.error}".split())
+        return describe(self.error)
 
 
 @dataclass
@@ -149,7 +149,7 @@ def _external() -> Iterator[tuple[str, str, str, Callable[[], Any]]]:
 
 
 def _package(point: metadata.EntryPoint) -> str:
-    return point.dist.name if point.dist else point.value
+    return (point.dist and point.dist.name) or point.value
 
 
 def _given(plugin: object) -> object:
@@ -165,16 +165,15 @@ def _load_isolated(
     watch: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Load one third-party plugin; whatever it raises is recorded, and nothing of it stays."""
-    try:
-        with watch():
-            staged = _stage(host, name, load)
-        _commit(host, staged, package, version)
-    except DuplicateComponent:
-        raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 – a stranger's code
+    staged: list[tuple[str, Any]] = []
+    with contained() as caught, watch():
+        staged = _stage(host, name, load)
+    if caught:
         if host.manager.has_plugin(name):
             host.manager.unregister(name=name)
-        host.broken.append(Broken(name, package, error))
+        host.broken.append(Broken(name, package, caught[0]))
+    else:
+        _commit(host, staged, package, version)
 
 
 def _load(host: Host, name: str, package: str, version: str, load: Callable[[], Any]) -> None:

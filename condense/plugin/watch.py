@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import signal
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
 
 from condense.errors import BrokenPlugin
 from condense.randomness import GlobalRandomness
@@ -13,6 +16,51 @@ from condense.randomness import GlobalRandomness
 Report = Callable[[str], None]
 
 SLOW_SECONDS = 5.0  # after which a loading plugin is named
+
+
+@contextlib.contextmanager
+def contained() -> Iterator[list[BaseException]]:
+    """Whatever code inside raises lands in the yielded list, a KeyboardInterrupt of its own too.
+
+    What a real signal raises (Ctrl-C) goes on, also where that code swallows it or raises something
+    else instead; a second signal then ends the process.
+    """
+    caught: list[BaseException] = []
+    with _signals() as raised:
+        try:
+            yield caught
+        except BaseException as error:  # noqa: BLE001 – a stranger's code
+            caught.append(error)
+    if raised:
+        raise raised[0]
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[BaseException]]:
+    """What the handlers of SIGINT and SIGTERM raise inside; they are put back at the end."""
+    raised: list[BaseException] = []
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: handler for number, handler in handlers.items() if callable(handler)}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if raised:  # it swallowed the first
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        try:
+            before[number](number, frame)
+        except BaseException as error:
+            raised.append(error)
+            raise
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield raised
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

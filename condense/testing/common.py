@@ -17,11 +17,11 @@ import torch
 from pydantic.fields import FieldInfo
 
 from condense.capabilities import argument_name
-from condense.errors import BrokenPlugin, OptionError
+from condense.errors import BrokenPlugin, OptionError, describe
 from condense.options import build_options, format_value
 from condense.plugin import contract
 from condense.randomness import GlobalRandomness
-from condense.testing.observation import describe, first_difference, observe
+from condense.testing.observation import first_difference, observe
 from condense.testing.subject import Subject
 
 UNKNOWN = "no_such_option"

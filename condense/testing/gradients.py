@@ -12,9 +12,9 @@ from torch import Tensor
 
 from condense.data import LabeledData, SyntheticSet
 from condense.engine.training.batches import initial_set
+from condense.errors import describe
 from condense.options import NetworkSpec, spec_fields
 from condense.results import MatchStep
-from condense.testing.observation import describe
 from condense.testing.subject import Subject, excused_by
 from condense.testing.toys import generator, toy_data, toy_selection
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from condense.data import Geometry
 from condense.engine.runtime.rng import global_seed
-from condense.errors import CondenseError
-from condense.testing.observation import Work, describe
+from condense.errors import CondenseError, describe
+from condense.testing.observation import Work
 from condense.testing.subject import Subject
 from condense.testing.toys import generator, modes
 

@@ -114,11 +114,6 @@ def torch_settings() -> dict[str, Any]:
     return {name: get() for name, (get, _) in _SETTINGS.items()}
 
 
-def describe(error: BaseException) -> str:
-    """``ErrorType: message`` on one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
-
-
 def first_difference(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> str | None:
     """Name and place of the first value that differs between two results; None if none does."""
     for name, tensor in one.items():

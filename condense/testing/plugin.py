@@ -12,9 +12,9 @@ from types import ModuleType
 from typing import Any
 
 from condense.capabilities import argument_name
-from condense.errors import BrokenPlugin, OptionError, closest
+from condense.errors import BrokenPlugin, OptionError, closest, describe
 from condense.plugin.host import Host, build_host
-from condense.plugin.watch import Report, watched
+from condense.plugin.watch import Report, contained, watched
 from condense.testing.run import CHECKED, run_checks
 from condense.testing.run import Report as KitReport
 from condense.testing.subject import CheckFailed, declared
@@ -153,22 +153,20 @@ def _import(host: Host, target: str, report: Report | None) -> ModuleType:
     if added:
         sys.path.insert(0, here)  # as `python -m` does, so that a file beside you is found
     try:
-        if _missing(target):
+        with contained() as caught, watched(target, report):
+            if not _missing(target):
+                return importlib.import_module(target)
+        if not caught:
             names = {n for r in host.registries.values() for n in r.names()}
             raise OptionError(
                 f"no plugin, component or module '{target}'{closest(target, names)}; see "
                 "`condense plugins`"
             )
-        with watched(target, report):
-            return importlib.import_module(target)
-    except OptionError:
-        raise
-    except (Exception, SystemExit) as error:
-        told = str(error) if isinstance(error, BrokenPlugin) else f"{type(error).__name__}: {error}"
-        reason = " ".join(told.split())
+        error = caught[0]
+        reason = str(error) if isinstance(error, BrokenPlugin) else describe(error)
         raise BrokenPlugin(f"module {target} failed to load: {reason}") from error
     finally:
-        if added:
+        if added and here in sys.path:
             sys.path.remove(here)
 
 

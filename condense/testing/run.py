@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
-from condense.errors import OptionError, closest
+from condense.errors import OptionError, closest, describe
 from condense.kinds import KINDS
 from condense.options import Options
 from condense.plugin.host import Host
 from condense.testing import common
-from condense.testing.observation import describe, isolated, quiet
+from condense.testing.observation import isolated, quiet
 from condense.testing.subject import TAGS, Check, CheckFailed, Setup, Subject, make_subject
 
 CHECKED = {name: kind for name, kind in KINDS.items() if kind.use}

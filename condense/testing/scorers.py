@@ -9,9 +9,9 @@ from torch import Tensor
 
 from condense.data import LabeledData
 from condense.engine.training.ranking import rank_correlation
-from condense.errors import CondenseError
+from condense.errors import CondenseError, describe
 from condense.results import Scores
-from condense.testing.observation import Work, describe
+from condense.testing.observation import Work
 from condense.testing.subject import Subject, excused_by
 from condense.testing.toys import TEST_READ, generator, planted, reads_test
 

@@ -10,10 +10,10 @@ import torch
 
 from condense.data import LabeledData
 from condense.engine.checked import run_selector
-from condense.errors import CondenseError, DataError
+from condense.errors import CondenseError, DataError, describe
 from condense.results import Budget, Scores, Selection
 from condense.testing.common import edges_of
-from condense.testing.observation import Work, describe
+from condense.testing.observation import Work
 from condense.testing.subject import Subject
 from condense.testing.toys import (
     PER_CLASS,

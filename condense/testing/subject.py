@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from condense.engine.training.dynamics import DynamicsOptions
-from condense.errors import BrokenPlugin, OptionError, closest
+from condense.errors import BrokenPlugin, OptionError, closest, describe
 from condense.options import Options
 from condense.plugin.contract import label_of
 from condense.plugin.host import Host, build_host
-from condense.testing.observation import Observation, Work, describe, observe
+from condense.testing.observation import Observation, Work, observe
 from condense.testing.toys import Given, WatchedContext, modes, toy_context
 from condense.traits import ScorerTraits, traits_of
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from condense.errors import describe
+
 OUT_OF_MEMORY = (
     "out of memory; lower one of `matcher.memory=constant`, `matcher.batch_size=…`, "
     "`evaluator.batch_size=…`, or give fewer or smaller images"
@@ -15,4 +17,4 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and "allocate memory" in describe(error)

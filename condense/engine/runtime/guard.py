@@ -10,7 +10,7 @@ from torch import Tensor
 
 from condense.data import LabeledData, content_digest
 from condense.engine.runtime.exhaustion import is_out_of_memory
-from condense.errors import BrokenPlugin, CondenseError
+from condense.errors import BrokenPlugin, CondenseError, describe
 from condense.randomness import GlobalRandomness
 
 OURS = ("condense", "condense_plugins")  # whose bugs keep their traceback
@@ -38,14 +38,14 @@ def guarded(kind: str, component: Any, *tensors: Tensor) -> Iterator[None]:
     except CondenseError:
         states.restore()
         raise
-    except Exception as error:
+    except BaseException as error:
         states.restore()
-        if _is_ours(component) or is_out_of_memory(error):
+        interrupted = isinstance(error, KeyboardInterrupt)
+        if interrupted or _is_ours(component) or is_out_of_memory(error):
             raise
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise BrokenPlugin(
-            f"{who} of {type(component).__module__} failed with {reason}; condense --debug shows "
-            "where"
+            f"{who} of {type(component).__module__} failed with {describe(error)}; condense "
+            "--debug shows where"
         ) from error
     changed = states.restore()
     if changed:
