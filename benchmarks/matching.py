@@ -80,7 +80,7 @@ def plain(eager: EagerSteps, rollout: Rollout, dtype: torch.dtype = torch.float3
 
 
 class Reverse(TrajectoryMatcher):
-    """The matcher without its tangent rules: the step back is reverse over reverse."""
+    """The matcher without its tangent rules: the backward step is reverse over reverse."""
 
     def _quick_steps(self, eager: EagerSteps) -> Steps:
         return CapturedSteps(eager) if eager.inputs.device.type == "cuda" else eager

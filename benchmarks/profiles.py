@@ -2,7 +2,7 @@
 
     python benchmarks/profiles.py --geometry cifar --threads 1
 
-Ways: ``before`` (channels first, memory from the system, the step back reverse over reverse),
+Ways: ``before`` (channels first, memory from the system, the backward step reverse over reverse),
 ``heap`` (freed memory is kept), ``now`` (and channels-last, and the tangent rules). ``seconds`` is
 processor time, which a busy neighbour disturbs less than the clock.
 """
@@ -34,7 +34,7 @@ WAYS = ("before", "heap", "now")
 
 
 def step_back(context: EngineContext, geometry: str, way: str) -> Callable[[], object]:
-    """One step of the walk and its step back."""
+    """One step of the rollout and its backward step."""
     case = Case(context, geometry, 1, 10)
     steps: Any = TangentSteps.of(case.eager) if way == "now" else case.eager
     walk = case.rollout

@@ -1,4 +1,4 @@
-"""The Python door: ``condense(data, method="selmatch", ipc=5)``."""
+"""The Python API: ``condense(data, method="selmatch", ipc=5)``."""
 
 from __future__ import annotations
 

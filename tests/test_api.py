@@ -1,4 +1,4 @@
-"""The Python door: ``condense(data, method=…, ipc=…)``."""
+"""The Python API: ``condense(data, method=…, ipc=…)``."""
 
 import re
 
