@@ -37,11 +37,11 @@ def step_back(context: EngineContext, geometry: str, way: str) -> Callable[[], o
     """One step of the rollout and its backward step."""
     case = Case(context, geometry, 1, 10)
     steps: Any = TangentSteps.of(case.eager) if way == "now" else case.eager
-    walk = case.rollout
+    rollout = case.rollout
 
     def call() -> None:
-        steps.forward(walk.start, walk.step_size, walk.batches[0])
-        steps.backward(walk.start, walk.target - walk.start, walk.step_size, walk.batches[0])
+        steps.forward(rollout.start, rollout.step_size, rollout.batches[0])
+        steps.backward(rollout.start, rollout.target - rollout.start, rollout.step_size, rollout.batches[0])
 
     return call
 
