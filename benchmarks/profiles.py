@@ -41,7 +41,9 @@ def step_back(context: EngineContext, geometry: str, way: str) -> Callable[[], o
 
     def call() -> None:
         steps.forward(rollout.start, rollout.step_size, rollout.batches[0])
-        steps.backward(rollout.start, rollout.target - rollout.start, rollout.step_size, rollout.batches[0])
+        steps.backward(
+            rollout.start, rollout.target - rollout.start, rollout.step_size, rollout.batches[0]
+        )
 
     return call
 
