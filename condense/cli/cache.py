@@ -12,7 +12,8 @@ from condense.cli.flags import json_flag
 from condense.errors import OptionError, closest
 
 if TYPE_CHECKING:
-    from condense.engine.runtime.store import Entry, Store
+    from condense.engine.runtime.housekeeping import Entry
+    from condense.engine.runtime.store import Store
 
 
 @click.group(
@@ -59,24 +60,38 @@ def list_entries(as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_flag
 def clean(kind: str | None, yes: bool, as_json: bool) -> None:
-    """Remove stored results; later runs compute them anew. Finished runs are not touched."""
+    """Remove stored results; later runs compute them anew. Finished runs are not touched.
+
+    Goes for entries, and for what unfinished runs left: checkpoints, drafts, locks. What a living
+    process works on stays, and so does whatever else lies in the folder.
+    """
     from condense.cli.output import echo_json, megabytes
 
     store = _open()
-    kinds = {k["kind"]: k["count"] for k in _by_kind(store.entries())}
+    count = {k["kind"]: k["count"] for k in _by_kind(store.entries())}
+    left = store.leftovers()
+    kinds = [k for k in left if count.get(k) or left[k]]
     if kind is not None and kind not in kinds:
         known = ", ".join(kinds) or "none"
         raise OptionError(f"nothing of kind '{kind}' is stored{closest(kind, kinds)} ({known})")
-    count = sum(kinds.values()) if kind is None else kinds[kind]
-    if count and not yes and not sys.stdin.isatty():
-        raise OptionError(f"would remove {count} entries from {store.root}; add --yes to do it")
-    question = f"remove {count} entries from {store.root}?"
-    agreed = count == 0 or yes or click.confirm(question, err=True)
-    removed, size = store.clean(kind) if agreed else (0, 0)
+    chosen = [k for k in kinds if kind in (None, k)]
+    what = _words(sum(count.get(k, 0) for k in chosen), sum(left[k] for k in chosen))
+    if chosen and not yes and not sys.stdin.isatty():
+        raise OptionError(f"would remove {what} from {store.root}; add --yes to do it")
+    question = f"remove {what} from {store.root}?"
+    if chosen and not yes and not click.confirm(question, err=True):
+        chosen = []
+    gone = store.clean(kind) if chosen else (0, 0, 0)
     if as_json:
-        echo_json({"store": str(store.root), "removed": removed, "bytes": size})
+        keys = ("removed", "bytes", "leftovers")
+        echo_json({"store": str(store.root)} | dict(zip(keys, gone, strict=True)))
     else:
-        click.echo(f"removed {removed} entries, {megabytes(size)}, from {store.root}")
+        click.echo(f"removed {_words(gone[0], gone[2])}, {megabytes(gone[1])}, from {store.root}")
+
+
+def _words(entries: int, leftovers: int) -> str:
+    more = f" and {leftovers} leftovers of unfinished runs" if leftovers else ""
+    return f"{entries} entries{more}"
 
 
 def _open() -> Store:

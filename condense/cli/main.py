@@ -75,6 +75,7 @@ class LazyGroup(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         from condense.cli.output import report_error
+        from condense.engine.runtime.interrupt import terminable
 
         kwargs["prog_name"] = kwargs.get("prog_name") or "condense"
         alone = kwargs.get("standalone_mode", True)
@@ -82,9 +83,11 @@ class LazyGroup(click.Group):
         if not alone:
             return super().main(*args, **kwargs)
         try:
-            code = super().main(*args, **kwargs)
+            with terminable():
+                code = super().main(*args, **kwargs)
         except (click.ClickException, click.Abort) as error:  # in the group's own flags
-            code = report_error(error)
+            signalled = isinstance(error.__cause__, KeyboardInterrupt)
+            code = report_error(error.__cause__ if signalled and error.__cause__ else error)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -108,7 +111,7 @@ def main(ctx: click.Context, debug: bool) -> None:
 
     Select real samples, distil synthetic ones, or do both (SelMatch). Results go to stdout,
     progress to stderr; --json makes any command print one JSON document instead. An error is one
-    line on stderr; exit codes are 0 done, 1 failed, 2 wrong usage.
+    line on stderr; exit codes are 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -14,11 +14,12 @@ from typing import Any
 import click
 
 from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
+from condense.engine.runtime.interrupt import Terminated
 from condense.errors import CondenseError, describe
 from condense.figures.formats import seconds as seconds
 from condense.spelling import on_command_line
 
-INTERRUPTED = "interrupted; the same command continues where it stopped"
+CONTINUES = "the same command continues where it stopped"
 BUG = "this is a bug in condense or a plugin; please report it with the lines above"
 
 
@@ -30,8 +31,9 @@ def one_line(text: object) -> str:
 def report_error(error: BaseException, debug: bool = False) -> int:
     """Print what ``error`` means to the user on stderr; returns the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        click.echo(INTERRUPTED, err=True)
-        return 130
+        word, code = ("terminated", 143) if isinstance(error, Terminated) else ("interrupted", 130)
+        click.echo(f"{word}; {CONTINUES}", err=True)
+        return code
     expected = _expected(error)
     if debug or expected is None:
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))

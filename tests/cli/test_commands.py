@@ -202,3 +202,37 @@ def test_cache_lists_by_kind_and_cleans_only_when_told(cli, engine):
     assert [e.kind for e in store.entries()] == ["experts"]
     assert cli("cache", "clean", "--yes").exit_code == 0
     assert cli("cache", "clean").stdout.startswith("removed 0 entries")
+
+
+def test_cache_clean_asks_before_leftovers_go_too(cli, engine, tmp_path):
+    store = Store.default()
+    fill(store, "scores", 1)
+    store.clean()
+    (store.root / "scores" / f"{'0a' * 16}.partial").write_text("x")
+    refused = cli("cache", "clean")
+    assert refused.exit_code == 2
+    assert "would remove 0 entries and 1 leftovers of unfinished runs" in refused.stderr
+    assert store.leftovers() == {"scores": 1}
+    gone = summary(cli("cache", "clean", "--kind", "scores", "--yes", "--json"))
+    assert (gone["removed"], gone["leftovers"]) == (0, 1)
+
+
+def test_cache_clean_leaves_alone_what_is_not_ours(cli, engine, monkeypatch, tmp_path):
+    own = {"proj/poetry.lock", "proj/f.partial", "notes/.draft-x/t", "x/y/entry.json"}
+    for name in own:
+        (tmp_path / "w" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "w" / name).write_text("mine")
+    monkeypatch.setenv("CONDENSE_STORE", str(tmp_path / "w"))
+    fill(Store.default(), "scores", 1)
+    assert summary(cli("cache", "list", "--json"))["count"] == 1
+    for _ in range(2):
+        assert cli("cache", "clean", "--yes").exit_code == 0
+    assert all((tmp_path / "w" / name).read_text() == "mine" for name in own)
+
+
+def test_a_store_in_the_home_of_nobody_is_a_plain_error(cli, engine, monkeypatch):
+    monkeypatch.setenv("CONDENSE_STORE", "~nosuchuser/x")
+    refused = cli("cache", "list")
+    assert refused.exit_code == 2
+    assert "~nosuchuser/x" in refused.stderr
+    assert refused.stderr.count("\n") == 1

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from condense.cli.main import COMMANDS
+from condense.engine.runtime.interrupt import Terminated
 from condense.errors import DataError, OptionError
 
 ROOT = Path(__file__).parents[2]
@@ -150,6 +151,13 @@ def test_out_of_memory_names_the_options_to_lower(cli, engine, error):
     assert result.stderr.count("\n") == 1
     for option in ("matcher.memory=constant", "matcher.batch_size", "evaluator.batch_size"):
         assert f"-o {option}" in result.stderr
+
+
+def test_sigterm_is_one_line_and_143(cli, engine):
+    engine.error = Terminated()
+    result = cli("run")
+    assert result.exit_code == 143
+    assert result.stderr.endswith("terminated; the same command continues where it stopped\n")
 
 
 def test_interrupt_is_one_line_and_130(cli, engine):

@@ -122,7 +122,9 @@ def match(
     plan = matcher.plan
     state, key = MatchState.start(synthetic, plan, labels), key or {}
     if checkpoint is not None:
-        state.load(checkpoint, key, rng)
+        damage = state.load(checkpoint, key, rng, plan.snapshots)
+        if damage is not None:
+            progress.note(f"warning: checkpoint {checkpoint} is damaged ({damage}); starting anew")
     saved = time.monotonic()
     bar = progress.task("matching", state.iterations, "it")
     with retain_freed_memory(), deferred_interrupt() as interrupted, bar as task:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from torch import Generator, Tensor
 
 from condense.engine.matching.soft_labels import has_soft_label
-from condense.engine.runtime.files import write_atomic
+from condense.engine.runtime.expected import Expected, check_tensors, is_finite
+from condense.engine.runtime.files import discard, in_one_line, read_sealed, write_sealed
 from condense.interfaces import LabelPlan, MatchPlan, Role, SyntheticSet
 
 SNAPSHOT = "snapshot-"
@@ -144,22 +147,33 @@ class MatchState:
         return {"label_logits": logits.cpu(), "label_momentum": self.labels.momentum.cpu()}
 
     def save(self, path: Path, key: dict[str, Any], rng: Generator) -> None:
-        """Write a checkpoint to ``path``, all or nothing."""
-        metadata = {"key": json.dumps(key, sort_keys=True), "iteration": str(self.iteration)}
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Write a checkpoint to ``path``, all or nothing, with a checksum over all of it."""
         tensors = {k: v.contiguous() for k, v in self.tensors(rng).items()}
-        write_atomic(path, safetensors.torch.save(tensors, metadata))
+        head = _Head(key=json.dumps(key, sort_keys=True), iteration=self.iteration)
+        blob = safetensors.torch.save(tensors)
+        write_sealed(path, head.model_dump_json().encode() + b"\n" + blob)
 
-    def load(self, path: Path, key: dict[str, Any], rng: Generator) -> None:
-        """Continue from the checkpoint at ``path``, unless it is absent, damaged or another's."""
+    def load(
+        self, path: Path, key: dict[str, Any], rng: Generator, snapshots: Collection[int] = ()
+    ) -> str | None:
+        """Continue from the checkpoint at ``path``, if it is there and all of it is as it must be.
+
+        Args:
+            path: written by :meth:`save`.
+            key: of this matching.
+            rng: set to where it stood.
+            snapshots: iterations of which they are kept.
+
+        Returns:
+            what is wrong with the checkpoint, which is removed then; else None.
+        """
+        if not os.path.lexists(path):
+            return None
         try:
-            with safetensors.safe_open(str(path), "pt") as file:
-                metadata = file.metadata()
-                if metadata.get("key") != json.dumps(key, sort_keys=True):
-                    return
-                saved = {name: file.get_tensor(name) for name in file.keys()}
-        except (OSError, SafetensorError):
-            return
+            iteration, saved = self._read(path, key, rng, snapshots)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            discard(path)
+            return in_one_line(error)
         self.synthetic.inputs[self.rows] = saved["inputs"].to(self.synthetic.inputs.device)
         self.synthetic.step_size.copy_(saved["synthetic_step_size"])
         self.image_momentum.copy_(saved["image_momentum"])
@@ -173,4 +187,46 @@ class MatchState:
         self.step_size.copy_(saved["step_size"])
         rng.set_state(saved["rng"])
         self.snapshots = snapshots_among(saved)
-        self.iteration = int(metadata["iteration"])
+        self.iteration = iteration
+        return None
+
+    def _read(
+        self, path: Path, key: dict[str, Any], rng: Generator, snapshots: Collection[int]
+    ) -> tuple[int, dict[str, Tensor]]:
+        """Iteration and tensors of a checkpoint that fits; nothing of the state is touched.
+
+        Raises:
+            OSError, ValueError, RuntimeError, SafetensorError: for any other.
+        """
+        text, _, blob = read_sealed(path).partition(b"\n")
+        head = _Head.model_validate_json(text)
+        if head.key != json.dumps(key, sort_keys=True):
+            raise ValueError("it was written by another run")
+        if not 0 <= head.iteration <= self.iterations:
+            raise ValueError(f"iteration {head.iteration} of {self.iterations} in it")
+        saved = safetensors.torch.load(blob)
+        done = [self.result().cpu()] * sum(i <= head.iteration for i in set(snapshots))
+        kept = dict(zip(sorted(set(snapshots)), done, strict=False))
+        now = self.tensors(rng) | named_snapshots(kept)
+        check_tensors(
+            saved,
+            {
+                name: Expected(t.dtype, tuple(t.shape), finite=name != "loss" and is_finite(t))
+                for name, t in now.items()
+            },
+        )
+        if is_finite(self.synthetic.step_size) and not is_finite(
+            saved["step_size"][: head.iteration]
+        ):
+            raise ValueError("step_size has values that are not finite")
+        Generator(rng.device).set_state(saved["rng"])  # refuses what is no state
+        return head.iteration, saved
+
+
+class _Head(BaseModel):
+    """First line of a checkpoint; the tensors follow."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    key: str
+    iteration: int

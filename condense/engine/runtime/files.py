@@ -2,32 +2,109 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from condense.errors import OutputError
+
+TRIES = 5  # at what another process may tidy away in the middle of it
+SEAL = hashlib.sha256().digest_size
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write ``data`` so that ``path`` holds all of it or what it held before."""
     draft = draft_beside(path)
     try:
-        with draft.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_synced(draft, data)
         os.replace(draft, path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, which is not there yet, down to the disk."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_sealed(path: Path, data: bytes) -> None:
+    """As :func:`write_atomic`, with a checksum at the end; its folder is made."""
+    for left in reversed(range(TRIES)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write_atomic(path, data + hashlib.sha256(data).digest())
+            break
+        except FileNotFoundError:  # tidied away by someone: once more
+            if not left:
+                raise
+
+
+def read_sealed(path: Path) -> bytes:
+    """What :func:`write_sealed` was given.
+
+    Raises:
+        OSError: if it cannot be read; FileNotFoundError if there is nothing, not even a link.
+        ValueError: if it is not as it was written.
+    """
+    stored = read_regular(path)
+    data, seal = stored[:-SEAL], stored[-SEAL:]
+    if hashlib.sha256(data).digest() != seal:
+        raise ValueError("its checksum does not match")
+    return data
+
+
+def read_regular(path: Path, limit: int | None = None) -> bytes:
+    """The bytes of a file; what is no file, as a pipe, is not waited for.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is none, or larger than ``limit`` bytes.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path.name} is not a file")
+    if limit is not None and status.st_size > limit:
+        raise ValueError(f"{path.name} has {status.st_size} bytes, expected {limit} at most")
+    return path.read_bytes()
+
+
+def in_one_line(error: Exception) -> str:
+    """What an error says, of a document only the first that is wrong with it."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return ".".join(map(str, first["loc"])) + ": " * bool(first["loc"]) + first["msg"]
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return " ".join(str(error).split())
+
+
+def discard(path: Path) -> None:
+    """Remove what lies at ``path``, if it can be: a file, a link (not what it leads to), a folder.
+
+    A folder goes under another name first, so that nobody reads half of it.
+    """
+    with contextlib.suppress(OSError):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink()
+            return
+        moved = draft_beside(path)
+        path.rename(moved)
+        shutil.rmtree(moved, ignore_errors=True)
 
 
 def draft_beside(path: Path) -> Path:

@@ -2,7 +2,8 @@
 
 An entry is a folder ``ROOT/KIND/HASH/`` with ``tensors.safetensors`` and ``entry.json`` (the full
 key, a checksum, JSON values). It appears by one rename, so a reader sees all of it or nothing; a
-damaged one is recomputed with one warning line. Nothing is ever unpickled.
+damaged one, or one that is not what its stage expects, is recomputed with one warning line. Nothing
+is ever unpickled. What else lies in the store: :mod:`condense.engine.runtime.housekeeping`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import stat
 import time
@@ -22,16 +22,28 @@ from typing import Any
 
 import filelock
 import safetensors.torch
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from torch import Tensor
 
+from condense.engine.runtime import housekeeping
+from condense.engine.runtime.expected import Expected, check_tensors
+from condense.engine.runtime.files import (
+    TRIES,
+    discard,
+    draft_beside,
+    in_one_line,
+    read_regular,
+    write_synced,
+)
+from condense.engine.runtime.housekeeping import ENTRY, MAX_ENTRY, TENSORS, Cleaned, Entry, digest
 from condense.engine.runtime.progress import SilentProgress
-from condense.errors import OutputError
+from condense.errors import OptionError, OutputError
 from condense.interfaces import Progress
 
 ENVIRONMENT = "CONDENSE_STORE"
-TENSORS = "tensors.safetensors"
-ENTRY = "entry.json"
+# what reading an entry can come to that is not as it was written; RuntimeError: by torch
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, SafetensorError, RuntimeError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,22 +54,11 @@ class Payload:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One stored result, for listings."""
-
-    kind: str
-    key: str
-    bytes: int
-    created: float
-    path: Path
-    label: str
+Check = Callable[[Payload], object]
 
 
-def digest(kind: str, key: Mapping[str, Any]) -> str:
-    """32 hex digits for a JSON-ready key; equal keys, equal digits, on every machine."""
-    text = json.dumps([kind, key], sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def _accept(payload: Payload) -> None:
+    """Whatever it is."""
 
 
 class Store:
@@ -73,13 +74,25 @@ class Store:
         self.progress = progress or SilentProgress()
         self.hits = 0  # entries this object read
         self.misses = 0  # entries it had to compute
+        self._tidied: set[str] = set()  # kinds whose folder it has looked after
 
     @staticmethod
     def default(progress: Progress | None = None) -> Store:
-        """$CONDENSE_STORE, else $XDG_CACHE_HOME/condense, else ~/.cache/condense."""
+        """$CONDENSE_STORE, else $XDG_CACHE_HOME/condense, else ~/.cache/condense.
+
+        Raises:
+            OptionError: for ``~NAME`` where there is no user NAME.
+        """
         named = os.environ.get(ENVIRONMENT)
         cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        return Store(Path(named or f"{cache}/condense").expanduser(), progress)
+        place = Path(named or f"{cache}/condense")
+        try:
+            return Store(place.expanduser(), progress)
+        except RuntimeError:
+            raise OptionError(
+                f"store {place} is in the home folder of a user that does not exist; set "
+                f"{ENVIRONMENT} to a folder"
+            ) from None
 
     def path(self, kind: str, key: Mapping[str, Any]) -> Path:
         """Where the entry lies, or would lie."""
@@ -89,21 +102,31 @@ class Store:
         """Whether an entry is there (not whether it is intact)."""
         return (self.path(kind, key) / ENTRY).is_file()
 
-    def get(self, kind: str, key: Mapping[str, Any]) -> Payload | None:
-        """The entry's payload, or None if it is absent or damaged (then it is removed)."""
+    def get(self, kind: str, key: Mapping[str, Any], check: Check = _accept) -> Payload | None:
+        """The entry's payload, or None if it is absent or damaged (then it is removed).
+
+        Args:
+            kind: folder in the store.
+            key: of the entry.
+            check: raises ValueError for a payload that is not what it must be.
+        """
         path = self.path(kind, key)
+        if not os.path.lexists(path):
+            return None
         try:
-            return _read(path, kind, key) if path.exists() else None
+            payload = _read(path, kind, key)
+            check(payload)
+            return payload
         except PermissionError:  # another user's, who shares nothing
             self.progress.note(f"warning: cache entry {path} may not be read; computing it anew")
-            return None
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            if not path.exists():  # another process cleaned it meanwhile
-                return None
-            reason = " ".join(str(error).split())
-            self.progress.note(f"warning: cache entry {path} is damaged ({reason}); recomputing it")
-            shutil.rmtree(path, ignore_errors=True)
-            return None
+        except _DAMAGE as error:
+            if os.path.lexists(path):  # else another process cleaned it meanwhile
+                why = f"{error} is missing" if isinstance(error, KeyError) else in_one_line(error)
+                self.progress.note(
+                    f"warning: cache entry {path} is damaged ({why}); recomputing it"
+                )
+                discard(path)
+        return None
 
     def put(self, kind: str, key: Mapping[str, Any], payload: Payload) -> None:
         """Keep ``payload``; the first of two writers wins.
@@ -111,114 +134,142 @@ class Store:
         Raises:
             OutputError: if the store cannot be written.
         """
+        with self.lock(kind, key):
+            self._put(kind, key, payload)
+
+    def _put(self, kind: str, key: Mapping[str, Any], payload: Payload) -> None:
+        """As :meth:`put`, under the entry's lock, by which others see that the draft is in use."""
         path = self.path(kind, key)
-        try:
-            self._folder_of(path)
-            draft = path.with_name(f".draft-{secrets.token_hex(8)}")
-            draft.mkdir()
-            try:
-                _write(draft, kind, key, payload)
+        with self._writing():
+            for left in reversed(range(TRIES)):
+                self._folder_of(kind)
+                draft = draft_beside(path)
                 try:
+                    draft.mkdir()
+                    _write(draft, kind, key, payload)
                     draft.rename(path)
-                except OSError:
-                    if not path.exists():  # else another writer was first
+                    return
+                except FileNotFoundError:  # tidied away by someone: once more
+                    if not left:
                         raise
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
-        except OSError as error:
-            raise OutputError(
-                f"store {self.root} cannot be written ({error.strerror or error}); "
-                f"set {ENVIRONMENT} to a folder that can"
-            ) from None
+                except OSError:
+                    if not os.path.lexists(path):
+                        raise
+                    if path.is_dir() and not path.is_symlink():  # another writer was first
+                        return
+                    discard(path)
+                finally:
+                    shutil.rmtree(draft, ignore_errors=True)
 
     def fetch(
-        self, kind: str, key: Mapping[str, Any], compute: Callable[[], Payload]
+        self,
+        kind: str,
+        key: Mapping[str, Any],
+        compute: Callable[[], Payload],
+        check: Check = _accept,
     ) -> tuple[Payload, bool]:
-        """The payload under ``key`` and whether it was there already.
+        """The payload under ``key`` and whether it was there already; ``check`` as for :meth:`get`.
 
         A second process that wants the same entry waits for the first and reads its result.
         """
-        payload = self.get(kind, key)
+        payload = self.get(kind, key, check)
         if payload is not None:
             self.hits += 1
             return payload, True
         with self.lock(kind, key):
-            payload = self.get(kind, key)
+            payload = self.get(kind, key, check)
             if payload is not None:
                 self.hits += 1
                 return payload, True
             self.misses += 1
             payload = compute()
-            self.put(kind, key, payload)
+            self._put(kind, key, payload)
             return payload, False
 
     def tensors(
-        self, kind: str, key: Mapping[str, Any], compute: Callable[[], dict[str, Tensor]]
+        self,
+        kind: str,
+        key: Mapping[str, Any],
+        compute: Callable[[], dict[str, Tensor]],
+        expected: Mapping[str, Expected] | None = None,
     ) -> dict[str, Tensor]:
-        """As :meth:`fetch`, for results that are tensors only."""
-        return self.fetch(kind, key, lambda: Payload(compute()))[0].tensors
+        """As :meth:`fetch`, for results that are tensors only, those ``expected`` if given."""
 
-    def _folder_of(self, path: Path) -> Path:
+        def check(payload: Payload) -> None:
+            if expected is not None:
+                check_tensors(payload.tensors, expected)
+
+        return self.fetch(kind, key, lambda: Payload(compute()), check)[0].tensors
+
+    def _folder_of(self, kind: str) -> Path:
         """The folder that holds the entries of a kind, made where it is missing.
 
         Who may write to the store may write to it, whatever the umask of the user who makes it.
         """
         self.root.mkdir(parents=True, exist_ok=True)
+        folder = self.root / kind
         with contextlib.suppress(FileExistsError):
-            path.parent.mkdir()
-            path.parent.chmod(stat.S_IMODE(self.root.stat().st_mode))
-        return path.parent
+            folder.mkdir()
+            folder.chmod(stat.S_IMODE(self.root.stat().st_mode))
+        if kind not in self._tidied:
+            self._tidied.add(kind)
+            housekeeping.register(self.root, kind)
+            housekeeping.sweep(folder)
+        return folder
 
     @contextlib.contextmanager
     def lock(self, kind: str, key: Mapping[str, Any]) -> Iterator[None]:
         """Hold the entry's lock, so that two processes do not compute it at once."""
-        path = self.path(kind, key)
-        try:
-            folder = self._folder_of(path)
+        with self._writing():
+            folder = self._folder_of(kind)
             mode = stat.S_IMODE(folder.stat().st_mode) & 0o666
-            lock = filelock.FileLock(path.with_suffix(".lock"), mode=mode)
+            lock = filelock.FileLock(self.path(kind, key).with_suffix(".lock"), mode=mode)
             lock.acquire()
-        except OSError as error:
-            raise OutputError(
-                f"store {self.root} cannot be written ({error.strerror or error}); "
-                f"set {ENVIRONMENT} to a folder that can"
-            ) from None
         try:
             yield
         finally:
             lock.release()
 
+    def kinds(self) -> list[str]:
+        """Those that the store has, sorted; of an older store its marker is written."""
+        kinds = housekeeping.kinds_in(self.root)
+        if kinds:
+            housekeeping.register(self.root, *kinds)
+        return kinds
+
     def entries(self) -> list[Entry]:
         """All entries, by kind and age; damaged ones are listed with what can be read."""
-        found = []
-        for path in sorted(self.root.glob(f"*/*/{ENTRY}")):
-            folder = path.parent
-            if folder.name.startswith(".draft-"):
-                continue
-            size = sum(f.stat().st_size for f in folder.iterdir())
-            try:
-                label = str(json.loads(path.read_text())["key"].get("component", ""))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                label = "(damaged)"
-            found.append(
-                Entry(folder.parent.name, folder.name, size, path.stat().st_mtime, folder, label)
-            )
-        return sorted(found, key=lambda e: (e.kind, e.created))
+        return [e for kind in self.kinds() for e in housekeeping.entries_in(self.root, kind)]
 
-    def clean(self, kind: str | None = None) -> tuple[int, int]:
-        """Remove all entries (of ``kind``); returns how many, and their bytes."""
-        gone = [e for e in self.entries() if kind in (None, e.kind)]
-        for entry in gone:
-            shutil.rmtree(entry.path, ignore_errors=True)
-        for folder in [self.root / kind] if kind else list(self.root.glob("*")):
-            for leftover in folder.glob("*.partial"):
-                leftover.unlink(missing_ok=True)
-            for path in folder.glob("*.lock"):  # but not one that is held right now
-                with contextlib.suppress(OSError), filelock.FileLock(path, timeout=0):
-                    path.unlink(missing_ok=True)
-            for draft in folder.glob(".draft-*"):  # of a process that was killed
-                shutil.rmtree(draft, ignore_errors=True)
-        return len(gone), sum(e.bytes for e in gone)
+    def leftovers(self) -> dict[str, int]:
+        """How many files and folders of unfinished runs there are, by kind."""
+        return {kind: housekeeping.leftovers_in(self.root, kind) for kind in self.kinds()}
+
+    def clean(self, kind: str | None = None) -> Cleaned:
+        """Remove all (of ``kind``) but what living processes work on."""
+        return housekeeping.clean(self.root, [k for k in self.kinds() if kind in (None, k)])
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"store {self.root} cannot be written ({error.strerror or error}); "
+                f"set {ENVIRONMENT} to a folder that can"
+            ) from None
+
+
+class _EntryFile(BaseModel):
+    """``entry.json``."""
+
+    model_config = ConfigDict(strict=True)
+
+    kind: str
+    key: dict[str, Any]
+    sha256: str
+    values: dict[str, Any]
+    values_sha256: str
 
 
 def _write(folder: Path, kind: str, key: Mapping[str, Any], payload: Payload) -> None:
@@ -232,23 +283,20 @@ def _write(folder: Path, kind: str, key: Mapping[str, Any], payload: Payload) ->
         "values_sha256": _values_digest(payload.values),
         "created": time.time(),
     }
-    for name, data in ((TENSORS, blob), (ENTRY, json.dumps(entry, indent=1).encode())):
-        with (folder / name).open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    write_synced(folder / TENSORS, blob)
+    write_synced(folder / ENTRY, json.dumps(entry, indent=1).encode())
 
 
 def _read(folder: Path, kind: str, key: Mapping[str, Any]) -> Payload:
-    entry = json.loads((folder / ENTRY).read_text())
-    blob = (folder / TENSORS).read_bytes()
-    if hashlib.sha256(blob).hexdigest() != entry["sha256"]:
+    entry = _EntryFile.model_validate_json(read_regular(folder / ENTRY, MAX_ENTRY))
+    blob = read_regular(folder / TENSORS)
+    if hashlib.sha256(blob).hexdigest() != entry.sha256:
         raise ValueError("checksum of its tensors does not match")
-    if _values_digest(entry["values"]) != entry["values_sha256"]:
+    if _values_digest(entry.values) != entry.values_sha256:
         raise ValueError("checksum of its values does not match")
-    if digest(kind, entry["key"]) != digest(kind, key):
+    if digest(kind, entry.key) != digest(kind, key):
         raise ValueError("it was written for another key")
-    return Payload(safetensors.torch.load(blob), entry["values"])
+    return Payload(safetensors.torch.load(blob), entry.values)
 
 
 def _values_digest(values: Mapping[str, Any]) -> str:

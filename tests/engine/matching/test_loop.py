@@ -1,10 +1,13 @@
 """The matching loop: what it moves, what it must not move, and how it survives."""
 
 import contextlib
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from condense.data import Role, SyntheticSet
@@ -12,6 +15,7 @@ from condense.engine.checked import check_frozen
 from condense.engine.matching import loop as match_module
 from condense.engine.matching.loop import match, update
 from condense.engine.matching.state import MatchState
+from condense.engine.runtime.files import read_sealed, write_sealed
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import CondenseError
 from condense.results import MatchPlan, MatchStep
@@ -370,23 +374,90 @@ def test_a_long_iteration_is_kept_at_once(tmp_path, monkeypatch):
     assert matcher.calls <= 57 - 3
 
 
-@pytest.mark.parametrize("damage", ["other key", "garbage", "truncated", "empty"])
+def resealed(change):
+    """Damage that its checksum does not tell: ``change`` of the head and the tensors."""
+
+    def ruin(path):
+        head, _, blob = read_sealed(path).partition(b"\n")
+        head, tensors = json.loads(head), safetensors.torch.load(blob)
+        change(head, tensors)
+        text = json.dumps(head).encode()
+        write_sealed(path, text + b"\n" + safetensors.torch.save(tensors))
+
+    return ruin
+
+
+def flip(at):
+    def ruin(path):
+        data = bytearray(path.read_bytes())
+        data[int(at * len(data))] ^= 1
+        path.write_bytes(data)
+
+    return ruin
+
+
+def zero_page(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 64] = bytes(64)
+    path.write_bytes(data)
+
+
+def instead(make):
+    def ruin(path):
+        path.unlink()
+        make(path)
+
+    return ruin
+
+
+RUINS = {
+    "garbage": lambda p: p.write_bytes(b"x" * 500),
+    "truncated": lambda p: p.write_bytes(p.read_bytes()[: p.stat().st_size // 2]),
+    "empty": lambda p: p.write_bytes(b""),
+    "zeroed": zero_page,
+    **{f"flip-{at}": flip(at) for at in (0.001, 0.3, 0.6, 0.9, 0.9999)},
+    "folder": instead(Path.mkdir),
+    "loop": instead(lambda p: p.symlink_to(p)),
+    "other-run": resealed(lambda h, t: h.update(key="{}")),
+    "no-iteration": resealed(lambda h, t: h.pop("iteration")),
+    "iteration-text": resealed(lambda h, t: h.update(iteration="7")),
+    "iteration-negative": resealed(lambda h, t: h.update(iteration=-1)),
+    "iteration-beyond": resealed(lambda h, t: h.update(iteration=58)),
+    "tensor-gone": resealed(lambda h, t: t.pop("inputs")),
+    "tensor-more": resealed(lambda h, t: t.update(more=torch.ones(1))),
+    "shape": resealed(lambda h, t: t.update(inputs=t["inputs"][:1].clone())),
+    "dtype": resealed(lambda h, t: t.update(image_momentum=t["image_momentum"].double())),
+    "nan": resealed(lambda h, t: t["inputs"].fill_(float("nan"))),
+    "loss-short": resealed(lambda h, t: t.update(loss=t["loss"][:3].clone())),
+    "step-nan": resealed(lambda h, t: t["step_size"].fill_(float("nan"))),
+    "rng": resealed(lambda h, t: t["rng"].fill_(255)),
+    "rng-short": resealed(lambda h, t: t.update(rng=t["rng"][:9].clone())),
+}
+
+
+@pytest.mark.parametrize("damage", RUINS)
 def test_a_checkpoint_that_does_not_fit_is_not_used(damage, tmp_path, monkeypatch):
+    class Notes(SilentProgress):
+        def note(self, message):
+            lines.append(message)
+
+    lines = []
     monkeypatch.setattr(match_module, "CHECKPOINT_SECONDS", 0.0)
     file = tmp_path / "matching.partial"
     with pytest.raises(KeyboardInterrupt):
         run(Noisy(LONG, 25), fresh(), checkpoint=file, key=KEY)
-    bytes_then = file.read_bytes()
-    if damage != "other key":
-        ruins = {"garbage": b"x" * 500, "truncated": bytes_then[: len(bytes_then) // 2]}
-        file.write_bytes(ruins.get(damage, b""))
-    key = {**KEY, "seed": 4} if damage == "other key" else KEY
+    RUINS[damage](file)
     matcher, synthetic = Noisy(LONG), fresh()
-    run(matcher, synthetic, checkpoint=file, key=key)
+    rng = torch.Generator().manual_seed(0)
+    match(matcher, synthetic, rng, Notes(), checkpoint=file, key=KEY)
     assert matcher.calls == 57
     whole = fresh()
     run(Noisy(LONG), whole)
     assert torch.equal(synthetic.inputs, whole.inputs)
+    (line,) = lines
+    assert line.startswith(f"warning: checkpoint {file} is damaged (")
+    assert line.endswith("); starting anew")
+    assert "\n" not in line
 
 
 def test_no_checkpoint_is_written_before_it_is_time(tmp_path):

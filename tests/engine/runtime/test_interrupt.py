@@ -1,14 +1,22 @@
 """A real SIGINT in the middle of an iteration is answered after it, with a checkpoint."""
 
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 
 from condense.data import SyntheticSet
 from condense.engine.matching.loop import match
-from condense.engine.runtime.interrupt import deferred_interrupt
+from condense.engine.runtime.interrupt import (
+    SIGNALS,
+    Terminated,
+    deferred_interrupt,
+    terminable,
+)
 from condense.engine.runtime.progress import SilentProgress
 from condense.results import MatchPlan, MatchStep
 
@@ -18,7 +26,8 @@ class Interrupted:
 
     name = "interrupted"
 
-    def __init__(self, at=None):
+    def __init__(self, at=None, number=signal.SIGINT):
+        self.number = number
         self.plan = MatchPlan(iterations=12, image_lr=0.1, image_momentum=0.5)
         self.at = at
         self.calls = 0
@@ -27,7 +36,7 @@ class Interrupted:
         self.calls += 1
         noise = torch.randn(synthetic.inputs.shape, generator=rng)
         if self.calls == self.at:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self.number)
         return MatchStep(noise.square().sum(), noise)
 
 
@@ -86,3 +95,65 @@ def test_outside_the_main_thread_nothing_is_changed():
     thread.start()
     thread.join()
     assert seen == [False]
+
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="nobody sends SIGTERM on Windows")
+
+
+@pytest.fixture
+def handler():
+    """Sets handlers, and puts those of before back."""
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    yield signal.signal
+    for number, old in before.items():
+        signal.signal(number, old)
+
+
+@POSIX
+def test_sigterm_leaves_a_checkpoint_and_is_told_from_an_interrupt(tmp_path, handler):
+    file = tmp_path / "matching.partial"
+    rng = torch.Generator().manual_seed(3)
+    stopped = Interrupted(at=5, number=signal.SIGTERM)
+    more = {"checkpoint": file, "key": {"run": 1}}
+    with pytest.raises(Terminated), terminable():
+        match(stopped, fresh(), rng, SilentProgress(), **more)
+    assert stopped.calls == 5
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    rest = Interrupted()
+    match(rest, fresh(), torch.Generator().manual_seed(3), SilentProgress(), **more)
+    assert rest.calls == 12 - 5
+
+
+@POSIX
+def test_a_program_of_the_users_dies_of_sigterm_with_a_checkpoint(tmp_path):
+    program = """
+import signal, sys, torch
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_interrupt import Interrupted, fresh, match, SilentProgress
+stopped, rng = Interrupted(at=5, number=signal.SIGTERM), torch.Generator().manual_seed(3)
+match(stopped, fresh(), rng, SilentProgress(), checkpoint=Path(sys.argv[1]), key={})
+"""
+    file = tmp_path / "matching.partial"
+    command = [sys.executable, "-c", program, str(file), str(Path(__file__).parent)]
+    assert subprocess.run(command, timeout=60).returncode == -signal.SIGTERM
+    assert file.exists()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_is_ignored_stays_so(number, handler):
+    handler(number, signal.SIG_IGN)
+    stopped = Interrupted(at=5, number=number)
+    with terminable():
+        match(stopped, fresh(), torch.Generator().manual_seed(3), SilentProgress())
+    assert stopped.calls == 12
+    assert signal.getsignal(number) is signal.SIG_IGN
+
+
+@POSIX
+def test_who_has_a_use_for_sigterm_keeps_it(handler):
+    seen = []
+    handler(signal.SIGTERM, lambda *args: seen.append(1))
+    with terminable():
+        signal.raise_signal(signal.SIGTERM)
+    assert seen == [1]

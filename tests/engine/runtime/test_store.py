@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from condense.engine.runtime.files import write_atomic
+from condense.engine.runtime.expected import Expected, is_finite
+from condense.engine.runtime.files import draft_beside, write_atomic
+from condense.engine.runtime.housekeeping import ENTRY, MARKER, TENSORS, digest
 from condense.engine.runtime.progress import SilentProgress
-from condense.engine.runtime.store import ENTRY, TENSORS, Payload, Store, digest
+from condense.engine.runtime.store import Payload, Store
 from condense.errors import OutputError
 
 KEY = {"component": "el2n", "options": {"epochs": 3, "lr": 0.1}, "seed": 7}
@@ -55,7 +58,7 @@ def refuse():
 
 
 def drafts(store):
-    return [p for p in store.root.rglob("*") if p.name.startswith(".")]
+    return [p for p in store.root.rglob("*") if p.name.startswith(".") and p.is_dir()]
 
 
 def test_an_entry_comes_back_to_the_bit(store):
@@ -164,6 +167,12 @@ DAMAGE = {
     "values-changed": (ENTRY, change_values),
     "key-changed": (ENTRY, other_key),
     "checksum-gone": (ENTRY, no_checksum),
+    "entry-nested": (ENTRY, lambda p: p.write_text('{"key":' + "[" * 100_000)),
+    "entry-surrogate": (ENTRY, lambda p: p.write_text(p.read_text().replace("el2n", "\\ud800"))),
+    "entry-nan": (ENTRY, lambda p: p.write_text(p.read_text().replace("0.1", "NaN"))),
+    "entry-a-folder": (ENTRY, lambda p: (p.unlink(), p.mkdir())),
+    "entry-a-pipe": (ENTRY, lambda p: (p.unlink(), os.mkfifo(p))),
+    "tensors-a-folder": (TENSORS, lambda p: (p.unlink(), p.mkdir())),
 }
 
 
@@ -267,18 +276,151 @@ def test_clean_removes_one_kind_or_all(store):
     for kind, seeds in {"scores": 2, "experts": 3}.items():
         for seed in range(seeds):
             store.fetch(kind, {"component": "c", "seed": seed}, payload)
-    (store.root / "experts" / "0123.partial").write_bytes(b"x")
-    (store.root / "experts" / ".draft-of-a-killed-run").mkdir()
-    (store.root / "experts" / ".draft-of-a-killed-run" / ENTRY).write_text("{")
+    left = "0123456789abcdef" * 2
+    (store.root / "experts" / f"{left}.partial").write_bytes(b"x")
+    draft = store.root / "experts" / f".{left}-{left[:16]}"
+    draft.mkdir()
+    (draft / ENTRY).write_text("{")
     listed = store.entries()
     assert [(e.kind, e.label) for e in listed] == [("experts", "c")] * 3 + [("scores", "c")] * 2
+    assert store.leftovers() == {"experts": 2, "scores": 0}
     on_disk = sum(f.stat().st_size for e in listed if e.kind == "scores" for f in e.path.iterdir())
-    assert store.clean("scores") == (2, on_disk)
+    assert store.clean("scores") == (2, on_disk, 0)
     assert [e.kind for e in store.entries()] == ["experts"] * 3
-    assert (store.root / "experts" / "0123.partial").exists()
-    assert store.clean()[0] == 3
-    assert [p for p in store.root.rglob("*") if p.is_file()] == []
-    assert store.clean() == (0, 0)
+    assert draft.exists()
+    assert store.clean()[::2] == (3, 2)
+    assert [p.name for p in store.root.rglob("*") if p.is_file()] == [MARKER]
+    assert store.clean() == (0, 0, 0)
+
+
+def foreign(root):
+    """Files that look a little like ours, in a folder that is shared with a store."""
+    own = {
+        "proj/poetry.lock": "a",
+        "proj/f.partial": "b",
+        "notes/.draft-x/t": "c",
+        "scores/poetry.lock": "d",
+        "scores/data/entry.json": "e",
+        f"scores/{'ab' * 16}/{ENTRY}": "{}",
+        f"scores/{'ab' * 16}/mine": "f",
+        f"other/{'cd' * 16}/{ENTRY}": json.dumps({"kind": "other", "key": {}}),
+        f"other/{'cd' * 16}.lock": "g",
+    }
+    for name, text in own.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return own
+
+
+def test_what_is_not_ours_is_neither_listed_nor_removed(store):
+    own = foreign(store.root)
+    assert (store.kinds(), store.entries(), store.clean()) == ([], [], (0, 0, 0))
+    assert not (store.root / MARKER).exists()
+    store.put("scores", KEY, payload())
+    assert (store.kinds(), len(store.entries())) == (["scores"], 1)
+    assert store.clean().entries == 1
+    assert {name: (store.root / name).read_text() for name in own} == own
+
+
+@pytest.mark.parametrize("marker", [None, "[", '{"format": 2, "kinds": []}'])
+def test_a_store_without_its_marker_is_known_by_its_entries(store, marker):
+    for kind in ("scores", "experts"):
+        store.put(kind, KEY, payload())
+    foreign(store.root)
+    (store.root / MARKER).unlink()
+    if marker is not None:
+        (store.root / MARKER).write_text(marker)
+    assert len(Store(store.root).entries()) == 2
+    told = json.loads((store.root / MARKER).read_text())
+    assert told == {"format": 1, "kinds": ["experts", "scores"]}
+
+
+def test_what_a_living_process_works_on_is_spared(store):
+    draft = draft_beside(store.path("scores", KEY))
+    old = store.root / "scores" / f".draft-{'0' * 16}"
+    partial = store.path("scores", KEY).with_suffix(".partial")
+    with store.lock("scores", KEY):
+        draft.mkdir()
+        old.mkdir()
+        partial.write_text("x")
+        assert Store(store.root).clean() == (0, 0, 0)
+        Store(store.root).put("scores", {"seed": 1}, payload())  # the next run looks after drafts
+        assert draft.exists()
+        assert partial.exists()
+    Store(store.root).put("scores", {"seed": 2}, payload())
+    assert not draft.exists()
+    assert partial.exists()  # a run goes on from it
+    os.utime(old, (0, 0))
+    assert Store(store.root).clean().leftovers == 2
+    assert not old.exists()
+
+
+def test_a_writer_whose_draft_vanished_tries_again(store, monkeypatch):
+    sync, times = os.fsync, []
+
+    def tidied(handle):
+        sync(handle)
+        times.append(1)
+        if len(times) == 1:
+            for path in drafts(store):
+                shutil.rmtree(path)
+
+    monkeypatch.setattr(os, "fsync", tidied)
+    store.put("scores", KEY, payload())
+    assert store.get("scores", KEY).values == payload().values
+    assert len(times) > 2
+    assert drafts(store) == []
+
+
+PLACED = {
+    "file": lambda path, other: path.write_text("mine"),
+    "dangling": lambda path, other: path.symlink_to(other / "nothing"),
+    "loop": lambda path, other: path.symlink_to(path),
+    "folder": lambda path, other: path.symlink_to(other),
+}
+
+
+@pytest.mark.parametrize("what", PLACED)
+def test_what_lies_in_an_entrys_place_is_replaced_once(store, notes, tmp_path, what):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine").write_text("x")
+    store.put("scores", KEY, payload())
+    path = store.path("scores", KEY)
+    shutil.rmtree(path)
+    PLACED[what](path, other)
+    assert not store.fetch("scores", KEY, payload)[1]
+    assert len(notes.lines) == 1
+    assert store.fetch("scores", KEY, refuse)[1]
+    assert (other / "mine").read_text() == "x"
+
+
+def test_an_entry_that_its_stage_does_not_expect_is_recomputed(store, notes):
+    expected = {"x": Expected(torch.float32, (2, None), low=0.0)}
+    good = {"x": torch.ones(2, 5)}
+    for bad in (
+        {"x": torch.ones(3, 5)},
+        {"x": torch.ones(2)},
+        {"x": torch.ones(2, 5).double()},
+        {"x": torch.tensor([[1.0, float("nan")]] * 2)},
+        {"x": -torch.ones(2, 5)},
+        {"y": torch.ones(2, 5)},
+        {**good, "z": torch.ones(1)},
+    ):
+        store.clean()
+        store.put("scores", KEY, Payload(bad))
+        got = store.tensors("scores", KEY, lambda: good, expected)
+        assert torch.equal(got["x"], good["x"])
+        assert len(notes.lines) == 1, bad
+        assert "\n" not in notes.lines.pop()
+        store.tensors("scores", KEY, refuse, expected)
+
+
+def test_large_finite_values_are_finite():
+    assert is_finite(torch.full((4,), 3e38))
+    assert is_finite(torch.empty(0))
+    assert not is_finite(torch.tensor([float("inf"), float("-inf")]))
+    assert not is_finite(torch.tensor([1.0, float("nan")]).half())
 
 
 def test_the_default_place_follows_the_environment(monkeypatch, tmp_path):
