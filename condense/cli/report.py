@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from condense.report.page.page import Report
     from condense.report.page.sources import RunSource, Sources
     from condense.results import Finding
+    from condense.studies.documents import CoverageDocument
 
 
 @click.command(
@@ -93,7 +94,7 @@ def _facts(session: Session, data: str | None, source: RunSource) -> RunFacts:
     return collect_from(*given, session.host, data, **session.tools)
 
 
-def _coverage(session: Session, sources: Sources, data: str | None) -> dict[str, Any]:
+def _coverage(session: Session, sources: Sources, data: str | None) -> CoverageDocument:
     from condense.errors import OptionError
     from condense.resolve import Request
     from condense.studies.coverage.run import coverage_of_runs
@@ -101,7 +102,7 @@ def _coverage(session: Session, sources: Sources, data: str | None) -> dict[str,
     folders = [source.path for source in sources.runs]
     if not folders:
         raise OptionError("--coverage needs a run among the folders; give one or leave it out")
-    return coverage_of_runs(folders, Request(data=data), session.host, **session.tools).to_json()
+    return coverage_of_runs(folders, Request(data=data), session.host, **session.tools).document
 
 
 def _show(made: Report, page: Path) -> None:

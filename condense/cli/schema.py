@@ -15,6 +15,7 @@ from condense.engine.documents import (
     RunDocument,
     RunLog,
 )
+from condense.studies.documents import AblationDocument, ComparisonDocument, CoverageDocument
 from condense.studies.seeds import SeedsDocument
 
 FOLDER = Path(__file__).parent.parent / "schema"
@@ -24,6 +25,9 @@ DOCUMENTS: dict[str, type[Document]] = {
     "run-seeds.json": SeedsDocument,
     "run.log.json": RunLog,
     "evaluate.json": EvaluateDocument,
+    "ablation.json": AblationDocument,
+    "comparison.json": ComparisonDocument,
+    "coverage.json": CoverageDocument,
 }
 
 

@@ -51,11 +51,15 @@ def read_document(path: Path, model: type[D], what_next: str = "run the recipe a
         reason = (error.strerror or str(error)).lower()
         raise DataError(f"{path} cannot be read: {reason}; may you read it?") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = first["msg"][:1].lower() + first["msg"][1:]
-        place = f"{where}: " if where else ""
-        raise DataError(f"{path} is damaged: {place}{what}; {what_next}") from None
+        raise DataError(f"{path} is damaged: {damage(error)}; {what_next}") from None
+
+
+def damage(error: ValidationError) -> str:
+    """The first thing that is wrong, by its place."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    what = first["msg"][:1].lower() + first["msg"][1:]
+    return f"{where}: {what}" if where else what
 
 
 class Accuracy(Document):

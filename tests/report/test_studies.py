@@ -11,6 +11,7 @@ from condense.report.page.sources import read_sources
 from condense.report.page.studies import split_half_of
 from condense.resolve import Request
 from condense.studies.comparison.run import compared_recipes
+from condense.studies.documents import CoverageDocument, study_document
 from condense.studies.statistics import estimate
 
 
@@ -220,7 +221,9 @@ def test_coverage_names_its_runs_and_tells_the_diagnosis(folder, plain):
 
 
 def test_coverage_worked_out_for_the_report(plain):
-    report = shown(plain, coverage=coverage(plain, [0.5, 0.6], set_of(plain)))
+    document = coverage(plain, [0.5, 0.6], set_of(plain))
+    covered = study_document(CoverageDocument, document, plain, "coverage")
+    report = shown(plain, coverage=covered)
     assert [f.severity for f in report.runs[0].findings if f.check == "coverage"] == ["ok"]
     assert report.to_json()["studies"][0]["document"]["radius"] == 1.0
 

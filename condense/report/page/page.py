@@ -22,6 +22,7 @@ from condense.report.page.sources import STUDIES, RunSource, Sources
 from condense.report.page.studies import StudyView
 from condense.report.page.tables import TableView
 from condense.results import Finding
+from condense.studies.documents import CoverageDocument
 from condense.studies.run_names import run_names
 
 MARKER = '<meta name="generator" content="condense report">'
@@ -95,7 +96,7 @@ def of_files(source: RunSource) -> RunFacts:
 
 
 def report_of(
-    sources: Sources, collect: Collect = of_files, coverage: Mapping[str, Any] | None = None
+    sources: Sources, collect: Collect = of_files, coverage: CoverageDocument | None = None
 ) -> Report:
     """The view model of a page.
 
@@ -170,12 +171,13 @@ def _tables(
 
 
 def _studies(
-    sources: Sources, letters: Mapping[str, str], coverage: Mapping[str, Any] | None
+    sources: Sources, letters: Mapping[str, str], coverage: CoverageDocument | None
 ) -> list[tuple[StudyView, Mapping[str, Any]]]:
     """Views with their documents."""
     shown: list[tuple[StudyView, Mapping[str, Any]]] = []
     if coverage is not None:
-        shown.append((studies.coverage_view("coverage", "", coverage, letters), coverage))
+        view = studies.coverage_view("coverage", "", coverage, letters)
+        shown.append((view, coverage.to_json()))
     for number, study in enumerate(sources.studies, 1):
         view = studies.study_view(f"{study.kind}-{number}", study, letters)
         shown.append((view, study.document))

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from condense.errors import DataError
 from condense.figures.formats import points
 from condense.figures.plots import Dot, FigureView, Line, dots_figure, lines_figure, present
 from condense.report.diagnosis.checks import check_best, check_reliability
@@ -15,6 +14,15 @@ from condense.report.page.sources import StudySource
 from condense.report.page.tables import Cell, TableView, figures
 from condense.results import Finding
 from condense.spelling import on_command_line
+from condense.studies.documents import (
+    AblationDocument,
+    CellOutcome,
+    ComparisonDocument,
+    CoverageDocument,
+    Interval,
+    RunCovered,
+    study_document,
+)
 from condense.studies.statistics import estimate
 from condense.studies.tuning.files import curves
 from condense.studies.tuning.result import TuningDocument, read_tuning
@@ -63,16 +71,14 @@ def study_view(name: str, study: StudySource, letters: Mapping[str, str]) -> Stu
     path = study.path.as_posix()
     if study.kind == "tuning":
         return tuning_view(name, path, read_tuning(study.document, study.path))
-    try:
-        if study.kind == "coverage":
-            return coverage_view(name, path, study.document, letters)
-        makers = {"ablation": ablation_view, "comparison": comparison_view}
-        return makers[study.kind](name, path, study.document)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise DataError(
-            f"the {study.kind} in {path} is damaged ({type(error).__name__}: {error}); "
-            "make it again"
-        ) from None
+    if study.kind == "coverage":
+        covered = study_document(CoverageDocument, study.document, study.path, study.kind)
+        return coverage_view(name, path, covered, letters)
+    if study.kind == "ablation":
+        ablated = study_document(AblationDocument, study.document, study.path, study.kind)
+        return ablation_view(name, path, ablated)
+    compared = study_document(ComparisonDocument, study.document, study.path, study.kind)
+    return comparison_view(name, path, compared)
 
 
 def hard_coverage(document: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
@@ -89,30 +95,33 @@ def hard_coverage(document: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
 
 
 def coverage_view(
-    name: str, path: str, document: Mapping[str, Any], letters: Mapping[str, str]
+    name: str, path: str, document: CoverageDocument, letters: Mapping[str, str]
 ) -> StudyView:
     """Of a ``coverage.json``: over the iterations where several were saved, and by radius.
 
     Args:
         letters: of the report's own runs, by the fingerprint of their set.
     """
-    runs = [run | {"label": _letter(run, letters)} for run in document["runs"]]
+    runs = [
+        run.model_copy(update={"label": letters.get(str(run.fingerprint), run.label)})
+        for run in document.runs
+    ]
     over = [
         Line(
             f"{_label(run, runs)}{part}",
-            tuple(float(p["iteration"]) for p in run["iterations"]),
-            tuple(float(p[part]) for p in run["iterations"]),
+            tuple(float(p.iteration) for p in run.iterations),
+            tuple(getattr(p, part) for p in run.iterations),
             look=(place, dash),
         )
         for place, run in enumerate(runs)
-        if len(run["iterations"]) > 1
+        if len(run.iterations) > 1
         for dash, part in enumerate(HALVES)
     ]
     radial = [
         Line(
             f"{_label(run, runs)}{part}",
-            tuple(run["curve"]["radii"]),
-            tuple(run["curve"][part]),
+            run.curve.radii,
+            getattr(run.curve, part),
             look=(place, dash),
         )
         for place, run in enumerate(runs)
@@ -125,113 +134,107 @@ def coverage_view(
         lines_figure(f"{name}-radius", "Coverage by radius", ("radius", labels[1]), radial),
     )
     words = (
-        f"The share of test samples of {document['data']} that have a sample of the set within "
-        f"{document['radius']:.4g} in the feature space of a network trained on the whole set; "
-        f"that is the {document['quantile']:g} quantile of the training samples' own distances"
-        + (", among samples of the same class." if document.get("same_class") else "."),
+        f"The share of test samples of {document.data} that have a sample of the set within "
+        f"{document.radius:.4g} in the feature space of a network trained on the whole set; "
+        f"that is the {document.quantile:g} quantile of the training samples' own distances"
+        + (", among samples of the same class." if document.same_class else "."),
     )
     return StudyView(name, "Coverage", path, words, drawn, (_coverage_table(name, runs),))
 
 
-def _letter(run: Mapping[str, Any], letters: Mapping[str, str]) -> str:
-    return letters.get(str(run.get("fingerprint")), str(run["label"]))
+def _label(run: RunCovered, runs: Sequence[RunCovered]) -> str:
+    return f"{run.label} " if len(runs) > 1 else ""
 
 
-def _label(run: Mapping[str, Any], runs: Sequence[Any]) -> str:
-    return f"{run['label']} " if len(runs) > 1 else ""
-
-
-def _coverage_table(name: str, runs: Sequence[Mapping[str, Any]]) -> TableView:
+def _coverage_table(name: str, runs: Sequence[RunCovered]) -> TableView:
     rows = []
     for run in runs:
-        last = run["iterations"][-1]
-        shares = [Cell(f"{last[part]:.4f}", last[part]) for part in PARTS]
-        areas = [Cell(f"{last['area'][part]:.4f}", last["area"][part]) for part in PARTS]
-        rows.append((Cell(str(run["label"])), *shares, *areas))
+        last = run.iterations[-1]
+        values = [getattr(shares, part) for shares in (last, last.area) for part in PARTS]
+        rows.append((Cell(run.label), *(Cell(f"{value:.4f}", value) for value in values)))
     headers = ("run", *PARTS, *(f"area, {part}" for part in PARTS))
     return TableView(f"{name}-table", "Coverage of the final sets, 0–1", headers, tuple(rows))
 
 
-def ablation_view(name: str, path: str, document: Mapping[str, Any]) -> StudyView:
+def ablation_view(name: str, path: str, document: AblationDocument) -> StudyView:
     """Of an ``ablation.json``: its cells and main effects."""
-    cells, measure = [], str(document.get("measure", "accuracy"))
-    held_out = document.get("validation")
-    split = "test" if held_out is None else "validation"
-    for cell in document["cells"]:
-        accuracy, gap = cell["accuracy"], cell["difference"]
-        note = (
-            "base"
-            if cell["base"]
-            else f"failed: {on_command_line(cell['error'])}"
-            if cell["error"]
-            else ""
-        )
-        row = (Cell(cell["name"], marked=cell["base"]), _mean(accuracy), _gap(gap), Cell(note))
-        cells.append(row)
-    headers = ("cell", f"{measure}, %", "to base, points", "note")
-    caption = (
-        f"{split.capitalize()} {measure} of every cell, mean ± half of its 95 % interval over seeds"
+    measured = f"{document.split} {document.measure}"
+    rows = tuple(
+        (Cell(c.name, marked=c.base), _mean(c.accuracy), _gap(c.difference), Cell(_remark(c)))
+        for c in document.cells
     )
-    tables = [TableView(f"{name}-cells", caption, headers, tuple(cells), remarks=True)]
-    effects = [
-        (Cell(f"{e['key']}={e['value']}"), _gap(e["effect"]), Cell(str(e["cells"]), e["cells"]))
-        for e in document["main_effects"]
-    ]
+    headers = ("cell", f"{document.measure}, %", "to base, points", "note")
+    caption = f"{measured.capitalize()} of every cell, mean ± half of its 95 % interval over seeds"
+    tables = [TableView(f"{name}-cells", caption, headers, rows, remarks=True)]
+    effects = tuple(
+        (Cell(f"{e.key}={e.value}"), _gap(e.effect), Cell(str(e.cells), e.cells))
+        for e in document.main_effects
+    )
     if effects:
         columns = ("main effect of", "points", "cells")
-        tables.append(TableView(f"{name}-effects", "Main effects", columns, tuple(effects)))
-    count = len(document["seeds"])
-    words = [
-        f"{document['method']} on {document['data']}, {count} seed{'s' * (count != 1)}; scores and "
-        f"experts are shared, seed {document['shared_seed']}.",
-    ]
-    if held_out is not None:
-        words.append(
-            f"Cells were validated on {held_out['held_out']} training samples held out of "
-            f"{held_out['fit'] + held_out['held_out']}; the test split was not read."
-        )
-    grid = [cell for cell in document["cells"] if cell.get("in_grid", True)]
-    holes = sum(cell["error"] is not None for cell in grid)
-    if effects and holes:
-        words.append(f"{holes} of {len(grid)} cells are incomplete and left out of main effects.")
+        tables.append(TableView(f"{name}-effects", "Main effects", columns, effects))
     dots = [
-        Dot(cell["name"], 100 * mean["mean"], _percent(mean["half"]), 0 if cell["base"] else None)
-        for cell in document["cells"]
-        if (mean := cell["accuracy"]) is not None
+        Dot(c.name, 100 * c.accuracy.mean, _percent(c.accuracy.half), 0 if c.base else None)
+        for c in document.cells
+        if c.accuracy is not None
     ]
-    drawn = dots_figure(f"{name}-dots", "Cells with 95 % intervals", f"{split} {measure}, %", dots)
-    return StudyView(name, "Ablation", path, tuple(words), present(drawn), tuple(tables))
+    drawn = dots_figure(f"{name}-dots", "Cells with 95 % intervals", f"{measured}, %", dots)
+    return StudyView(name, "Ablation", path, _about(document), present(drawn), tuple(tables))
+
+
+def _about(document: AblationDocument) -> tuple[str, ...]:
+    """What was run, on what it was tested, and what is missing."""
+    count = len(document.seeds)
+    seeds = "1 seed" if count == 1 else f"{count} seeds"
+    words = [
+        f"{document.method} on {document.data}, {seeds}; scores and experts are shared, seed "
+        f"{document.shared_seed}.",
+    ]
+    part = document.validation
+    if part is not None:
+        words.append(
+            f"Cells were validated on {part.held_out} training samples held out of "
+            f"{part.fit + part.held_out}; the test split was not read."
+        )
+    grid = [cell for cell in document.cells if cell.in_grid]
+    holes = sum(cell.error is not None for cell in grid)
+    if document.main_effects and holes:
+        words.append(f"{holes} of {len(grid)} cells are incomplete and left out of main effects.")
+    return tuple(words)
+
+
+def _remark(cell: CellOutcome) -> str:
+    if cell.base:
+        return "base"
+    return f"failed: {on_command_line(cell.error)}" if cell.error else ""
 
 
 def _percent(value: float | None) -> float | None:
     return None if value is None else 100 * value
 
 
-def _mean(value: Mapping[str, Any] | None) -> Cell:
-    return (
-        Cell("–") if value is None else Cell(figures(value["mean"], value["half"]), value["mean"])
-    )
+def _mean(value: Interval | None) -> Cell:
+    return Cell("–") if value is None else Cell(figures(value.mean, value.half), value.mean)
 
 
-def _gap(value: Mapping[str, Any] | None) -> Cell:
+def _gap(value: Interval | None) -> Cell:
     if value is None:
         return Cell("–")
-    half = "" if value["half"] is None else f" ± {100 * value['half']:.2f}"
-    return Cell(points(value["mean"]) + half, value["mean"])
+    half = "" if value.half is None else f" ± {100 * value.half:.2f}"
+    return Cell(points(value.mean) + half, value.mean)
 
 
-def comparison_view(name: str, path: str, document: Mapping[str, Any]) -> StudyView:
+def comparison_view(name: str, path: str, document: ComparisonDocument) -> StudyView:
     """Of a ``comparison.json``: how far scorers agree with themselves and one another."""
-    scorers = document["scorers"]
     rows = []
-    for scorer, correlations in zip(scorers, document["rank_correlation"], strict=True):
-        rho = scorer["split_half"]
+    for scorer, correlations in zip(document.scorers, document.rank_correlation, strict=True):
+        rho = scorer.split_half
         own = Cell("–") if rho is None else Cell(f"{rho:.3f}", rho)
-        rows.append((Cell(scorer["name"]), own, *(Cell(f"{r:.3f}", r) for r in correlations)))
-    headers = ("scorer", "split-half ρ", *(f"ρ to {scorer['name']}" for scorer in scorers))
-    caption = f"Rank agreement of difficulty scores on {document['data']}"
+        rows.append((Cell(scorer.name), own, *(Cell(f"{r:.3f}", r) for r in correlations)))
+    headers = ("scorer", "split-half ρ", *(f"ρ to {one.name}" for one in document.scorers))
+    caption = f"Rank agreement of difficulty scores on {document.data}"
     table = TableView(f"{name}-table", caption, headers, tuple(rows))
-    findings = [check_reliability(s["split_half"], s["name"]) for s in scorers]
+    findings = [check_reliability(one.split_half, one.name) for one in document.scorers]
     return StudyView(name, "Scores", path, (), (), (table,), sorted_findings(findings))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,8 +48,7 @@ def write_ablation(result: Ablation, folder: Path) -> Path:
     """
 
     def fill(draft: Path) -> None:
-        text = json.dumps(result.to_json(), indent=2, allow_nan=False)
-        (draft / JSON).write_text(text + "\n", encoding="utf-8")
+        (draft / JSON).write_text(result.document.text(), encoding="utf-8")
         (draft / "ablation.csv").write_text(to_csv(result), encoding="utf-8")
         draw(result, draft / "ablation.png")
 

@@ -13,7 +13,15 @@ from condense.errors import CondenseError
 from condense.interfaces import Progress
 from condense.recipe import Recipe
 from condense.studies.ablation.design import Cell, Study
-from condense.studies.statistics import LEVEL, Estimate, difference, estimate, main_effect
+from condense.studies.documents import (
+    AblationDocument,
+    CellOutcome,
+    FactorVaried,
+    HeldOutPart,
+    Interval,
+    MainEffect,
+)
+from condense.studies.statistics import Estimate, difference, estimate, main_effect
 from condense.traits import EvaluatorTraits, traits_of
 
 Bind = Callable[..., Pipeline]  # (recipe, *, shared_seed, data) → the stages of that recipe
@@ -98,12 +106,12 @@ class Ablation:
         return traits_of(self.study.base["evaluator"].cls, EvaluatorTraits).measure
 
     @property
-    def held_out(self) -> dict[str, Any] | None:
+    def held_out(self) -> HeldOutPart | None:
         """The held-out part that stands in the test split's place; None on the test split."""
         if self.study.validation is None:
             return None
         fit, held_out = self.samples
-        return {"share": self.study.validation, "fit": fit, "held_out": held_out}
+        return HeldOutPart(share=self.study.validation, fit=fit, held_out=held_out)
 
     @property
     def failures(self) -> int:
@@ -150,49 +158,45 @@ class Ablation:
                 found.append(Effect(factor.key, value, effect, len(having)))
         return found
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def document(self) -> AblationDocument:
         """``ablation.json``: free of the clock; accuracies and differences in 0–1."""
-        study = self.study
-        return {
-            "method": study.base.method,
-            "data": self.data,
-            "measure": self.measure,
-            "validation": self.held_out,
-            "ipc": study.base.budget.ipc,
-            "fraction": study.base.budget.fraction,
-            "seeds": list(study.seeds),
-            "shared_seed": study.base.seed,
-            "design": "one-at-a-time" if study.one_at_a_time else "grid",
-            "level": LEVEL,
-            "factors": [{"key": f.key, "values": list(f.values)} for f in study.factors],
-            "cells": [self._cell(row) for row in self.rows],
-            "main_effects": [
-                {"key": e.key, "value": e.value, "cells": e.cells, "effect": _summary(e.effect)}
+        study, budget = self.study, self.study.base.budget
+        return AblationDocument(
+            method=study.base.method,
+            data=self.data,
+            measure=self.measure,
+            validation=self.held_out,
+            ipc=budget.ipc,
+            fraction=budget.fraction,
+            seeds=study.seeds,
+            shared_seed=study.base.seed,
+            design="one-at-a-time" if study.one_at_a_time else "grid",
+            factors=tuple(FactorVaried(key=f.key, values=f.values) for f in study.factors),
+            cells=tuple(self._outcome(row) for row in self.rows),
+            main_effects=tuple(
+                MainEffect(key=e.key, value=e.value, cells=e.cells, effect=Interval.of(e.effect))
                 for e in self.effects()
-            ],
-            "recipe": study.base.portable(),
-        }
+            ),
+            recipe=study.base.portable(),
+        )
 
-    def _cell(self, row: Row) -> dict[str, Any]:
-        return {
-            "name": row.cell.name,
-            "values": dict(row.cell.values),
-            "base": row.cell.is_base,
-            "in_grid": row.cell.in_grid,
-            "accuracies": list(row.accuracies),
-            "accuracy": _summary(row.mean),
-            "difference": _summary(self.difference(row)),
-            "error": row.error,
-            "errors": {str(seed): text for seed, text in row.errors.items()},
-        }
+    def to_json(self) -> dict[str, Any]:
+        """:attr:`document`, JSON-ready."""
+        return self.document.to_json()
 
-
-def _summary(value: Estimate | None) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    return {"mean": value.mean, "half": value.half, "low": value.low, "high": value.high} | {
-        "n": value.n
-    }
+    def _outcome(self, row: Row) -> CellOutcome:
+        return CellOutcome(
+            name=row.cell.name,
+            values=dict(row.cell.values),
+            base=row.cell.is_base,
+            in_grid=row.cell.in_grid,
+            accuracies=row.accuracies,
+            accuracy=Interval.of(row.mean),
+            difference=Interval.of(self.difference(row)),
+            error=row.error,
+            errors={str(seed): text for seed, text in row.errors.items()},
+        )
 
 
 def ablate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -31,8 +30,7 @@ def write_comparison(result: Comparison, folder: Path) -> Path:
     """
 
     def fill(draft: Path) -> None:
-        text = json.dumps(result.to_json(), indent=2, allow_nan=False)
-        (draft / JSON).write_text(text + "\n", encoding="utf-8")
+        (draft / JSON).write_text(result.document.text(), encoding="utf-8")
         if result.data.geometry.is_image:
             for name, one in zip(sheet_names(result), result.scorers, strict=True):
                 sheet = draw_extremes(result.data, one.scores.values, one.name)

@@ -18,6 +18,7 @@ from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
 from condense.results import Scores
+from condense.studies.documents import ComparisonDocument, ScorerCompared
 
 END = 0.1  # share of the samples called hardest, and easiest
 
@@ -65,31 +66,36 @@ class Comparison:
     easiest: list[list[float]]
     seed: int
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def document(self) -> ComparisonDocument:
         """``comparison.json``: free of the clock."""
-        return {
-            "data": self.data.name,
-            "data_fingerprint": self.data.fingerprint,
-            "samples": len(self.data),
-            "seed": self.seed,
-            "scorers": [_entry(one) for one in self.scorers],
-            "rank_correlation": self.correlation,
-            "overlap_share": END,
-            "overlap_hardest": self.hardest,
-            "overlap_easiest": self.easiest,
-        }
+        return ComparisonDocument(
+            data=self.data.name,
+            data_fingerprint=self.data.fingerprint,
+            samples=len(self.data),
+            seed=self.seed,
+            scorers=tuple(_entry(one) for one in self.scorers),
+            rank_correlation=tuple(map(tuple, self.correlation)),
+            overlap_share=END,
+            overlap_hardest=tuple(map(tuple, self.hardest)),
+            overlap_easiest=tuple(map(tuple, self.easiest)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """:attr:`document`, JSON-ready."""
+        return self.document.to_json()
 
 
-def _entry(one: Compared) -> dict[str, Any]:
+def _entry(one: Compared) -> ScorerCompared:
     error = one.scores.standard_error
-    return {
-        "name": one.name,
-        "scorer": dict(one.table),
-        "estimator": one.scores.estimator,
-        "replicates": one.replicates,
-        "split_half": one.split_half,
-        "mean_standard_error": None if error is None else float(error.mean()),
-    }
+    return ScorerCompared(
+        name=one.name,
+        scorer=dict(one.table),
+        estimator=one.scores.estimator,
+        replicates=one.replicates,
+        split_half=one.split_half,
+        mean_standard_error=None if error is None else float(error.mean()),
+    )
 
 
 def compared_recipes(host: Host, request: Request, names: Sequence[str]) -> list[Recipe]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,8 +42,7 @@ def write_coverage(result: Coverage, folder: Path) -> Path:
     """
 
     def fill(draft: Path) -> None:
-        text = json.dumps(result.to_json(), indent=2, allow_nan=False)
-        (draft / JSON).write_text(text + "\n", encoding="utf-8")
+        (draft / JSON).write_text(result.document.text(), encoding="utf-8")
         (draft / "coverage.csv").write_text(to_csv(result), encoding="utf-8")
         draw(result, draft / "coverage.png")
 

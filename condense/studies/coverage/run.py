@@ -35,8 +35,16 @@ from condense.layers import assignments_layer
 from condense.options import COMPONENT
 from condense.plugin.host import Host
 from condense.resolve import Request
+from condense.studies.documents import (
+    CoverageDocument,
+    CurveCovered,
+    IterationCovered,
+    RunCovered,
+    SharesCovered,
+)
 from condense.studies.run_names import run_names
 
+PARTS = ("all", "easy", "hard")  # of the test split
 CURVE_POINTS = 101  # radii of the curve, 0 included
 
 
@@ -108,36 +116,41 @@ class Coverage:
     runs: tuple[RunCoverage, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def document(self) -> CoverageDocument:
         """``coverage.json``, free of the clock."""
-        return {
-            "data": self.data,
-            "radius": self.radius,
-            "quantile": self.quantile,
-            "same_class": self.same_class,
-            "runs": [self._run(run) for run in self.runs],
-            "options": dict(self.options),
-        }
+        return CoverageDocument(
+            data=self.data,
+            radius=self.radius,
+            quantile=self.quantile,
+            same_class=self.same_class,
+            runs=tuple(self._covered(run) for run in self.runs),
+            options=dict(self.options),
+        )
 
-    def _run(self, run: RunCoverage) -> dict[str, Any]:
-        return {
-            "artefact": run.artefact,
-            "fingerprint": run.fingerprint,
-            "method": run.method,
-            "label": run.label,
-            "samples": run.samples,
-            "iterations": [
-                {"iteration": p.iteration, **asdict(p.coverage), "area": asdict(p.area)}
+    def to_json(self) -> dict[str, Any]:
+        """:attr:`document`, JSON-ready."""
+        return self.document.to_json()
+
+    def _covered(self, run: RunCoverage) -> RunCovered:
+        parts = {part: tuple(getattr(share, part) for share in run.curve) for part in PARTS}
+        return RunCovered(
+            artefact=run.artefact,
+            fingerprint=run.fingerprint,
+            method=run.method,
+            label=run.label,
+            samples=run.samples,
+            iterations=tuple(
+                IterationCovered(
+                    iteration=p.iteration,
+                    **asdict(p.coverage),
+                    area=SharesCovered(**asdict(p.area)),
+                )
                 for p in run.points
-            ],
-            "curve": {
-                "radii": list(self.radii),
-                "all": [share.all for share in run.curve],
-                "easy": [share.easy for share in run.curve],
-                "hard": [share.hard for share in run.curve],
-            },
-            "area": asdict(run.points[-1].area),
-        }
+            ),
+            curve=CurveCovered(radii=self.radii, **parts),
+            area=SharesCovered(**asdict(run.points[-1].area)),
+        )
 
 
 def coverage_of_runs(
