@@ -93,7 +93,7 @@ class Arms:
     def _options(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Every option of the preset as it is, and of this run."""
         preset = self.arguments.preset
-        data = str(self.host.presets.get(preset).stages["data"]["component"])
+        data = str(self.host.registry("preset").get(preset).stages["data"]["component"])
         if getattr(self.host.registry("data").get(data), "arg", None):
             data += ":anywhere"  # tiny-imagenet:PATH; a place is no departure
         plain, request = Request(ARMS[0], preset, data=data), self.request(ARMS[0])

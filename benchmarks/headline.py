@@ -46,8 +46,8 @@ from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.store import Store
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.errors import CondenseError
-from condense.published import named_preset, preset_differences
-from condense.resolve import resolve
+from condense.published import preset_differences
+from condense.resolve import chosen, resolve
 
 
 class Headline:
@@ -216,7 +216,7 @@ class Headline:
             "commands": self._stays("command", command),
             "run": self.arms.identity,
             "preset": a.preset,
-            "published": named_preset(self.arms.host, request).published,
+            "published": chosen(self.arms.host, request, "preset").published,
             "differences": [vars(d) for d in preset_differences(self.arms.host, request)],
             "departures": self.arms.departures,
             "data": self.arms.data.name,

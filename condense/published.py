@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from condense.plugin.host import Host
-from condense.recipe import Preset, Recipe
-from condense.resolve import DEFAULT_METHOD, DEFAULT_PRESET, Request, first_said, resolve
+from condense.recipe import Recipe, flatten
+from condense.resolve import Request, chosen, resolve
 
 
 @dataclass(frozen=True)
@@ -18,13 +17,6 @@ class Difference:
     option: str
     published: Any
     here: Any
-
-
-def named_preset(host: Host, request: Request) -> Preset:
-    """The preset that ``request`` is resolved with."""
-    return host.presets.get(
-        first_said(request.preset, request.recipe.get("preset"), DEFAULT_PRESET)
-    )
 
 
 def preset_differences(host: Host, request: Request) -> list[Difference]:
@@ -37,10 +29,10 @@ def preset_differences(host: Host, request: Request) -> list[Difference]:
     Raises:
         UnknownComponent, OptionError: as :func:`resolve` does.
     """
-    name = named_preset(host, request).published
+    name = chosen(host, request, "preset").published
     if name is None:
         return []
-    method = first_said(request.method, request.recipe.get("method"), DEFAULT_METHOD)
+    method = chosen(host, request, "method").name
     published = resolve(host, Request(method=method, preset=name, in_memory=True))
     there, here = flat(published), flat(resolve(host, request))
     options = [o for o in dict.fromkeys([*there, *here]) if not o.startswith("data.")]
@@ -50,16 +42,5 @@ def preset_differences(host: Host, request: Request) -> list[Difference]:
 
 def flat(recipe: Recipe) -> dict[str, Any]:
     """``ipc`` or ``fraction``, and every option by its dotted key, nested components included."""
-    found: dict[str, Any] = {}
-
-    def walk(path: str, value: Any) -> None:
-        if isinstance(value, Mapping):
-            for key, inner in value.items():
-                walk(f"{path}.{key}", inner)
-        else:
-            found[path] = value
-
-    for key, value in recipe.to_dict().items():
-        if key not in ("method", "seed"):
-            walk(key, value)
-    return found
+    table = {k: v for k, v in recipe.to_dict().items() if k not in ("method", "seed")}
+    return flatten(table, main="")  # "selector.component", as sources name it

@@ -251,14 +251,14 @@ def read_recipe(path: Path) -> RecipeFile:
     return RecipeFile(tables, path)
 
 
-def flatten(table: Table, head: str = "") -> dict[str, Any]:
+def flatten(table: Table, head: str = "", main: str = COMPONENT) -> dict[str, Any]:
     """``{"a": {"component": "x", "b": 1}}`` as ``{"a": "x", "a.b": 1}``: dotted keys, a component
-    under the key of what it serves."""
+    (the key ``main``) under the key of what it serves."""
     found: dict[str, Any] = {}
     for key, value in table.items():
-        path = head if key == COMPONENT else f"{head}.{key}" if head else key
+        path = head if key == main else f"{head}.{key}" if head else key
         if isinstance(value, Mapping):
-            found |= flatten(value, path)
+            found |= flatten(value, path, main)
         else:
             found[path] = value
     return found

@@ -153,8 +153,7 @@ class Request:
     assignments: tuple[tuple[tuple[str, ...], Any], ...] = ()
 
 
-DEFAULT_METHOD = "selmatch"
-DEFAULT_PRESET = "quick"
+DEFAULTS = {"method": "selmatch", "preset": "quick"}
 
 
 def resolve(host: Host, request: Request) -> Recipe:
@@ -164,7 +163,8 @@ def resolve(host: Host, request: Request) -> Recipe:
         UnknownComponent, OptionError: naming what is wrong, the value and what is allowed, and the
             recipe file where it is from there.
     """
-    method, preset = _method_and_preset(host, request)
+    method: Method = chosen(host, request, "method")
+    preset: Preset = chosen(host, request, "preset")
     stages_in_file = {k: v for k, v in request.recipe.items() if k in STAGES}
     # A method named only in the recipe file lies under that file's own stages.
     method_layer = Layer(_yielding(method, preset))
@@ -230,13 +230,11 @@ def _file(request: Request, flag: object = None) -> Path | None:
     return recipe.path if isinstance(recipe, RecipeFile) and flag is None else None
 
 
-def _method_and_preset(host: Host, request: Request) -> tuple[Method, Preset]:
-    said = request.recipe
-    with naming_the_file(_file(request, request.method)):
-        method = host.methods.get(first_said(request.method, said.get("method"), DEFAULT_METHOD))
-    with naming_the_file(_file(request, request.preset)):
-        preset = host.presets.get(first_said(request.preset, said.get("preset"), DEFAULT_PRESET))
-    return method, preset
+def chosen(host: Host, request: Request, kind: str) -> Any:
+    """The method or preset (``kind``) that ``request`` is resolved with."""
+    flag = vars(request)[kind]
+    with naming_the_file(_file(request, flag)):
+        return host.registry(kind).get(first_said(flag, request.recipe.get(kind), DEFAULTS[kind]))
 
 
 def _yielding(method: Method, preset: Preset) -> dict[str, Table]:

@@ -164,10 +164,10 @@ def test_components_that_options_name_by_default_exist(host):
 def test_no_preset_sets_an_option_that_nothing_has(host):
     # presets are soft, so that a misspelt key would be ignored without a word
     dead = []
-    for name, entry in host.presets.items():
+    for name, entry in host.registry("preset").items():
         preset = entry.component
         tables = [preset.stages, *preset.for_data.values()]
-        assert set(preset.for_data) <= set(host.data.names())
+        assert set(preset.for_data) <= set(host.registry("data").names())
         for stage, table in ((s, t) for stages in tables for s, t in stages.items()):
             kind = host.registries[STAGES[stage]]
             has = {k for _, e in kind.items() for k in e.component.Options.model_fields}
@@ -188,7 +188,7 @@ def test_hosts_share_nothing():
 def test_a_stranger_comes_in_through_an_entry_point(install):
     install(Point("mine", plugin(scorer()), package="condense-margin", version="0.3"))
     host = build_host()
-    entry = host.scorers.entry("margin")
+    entry = host.registry("scorer").entry("margin")
     assert (entry.package, entry.version) == ("condense-margin", "0.3")
     recipe = resolve(host, Request(assignments=((("scorer",), "margin"),)))
     assert recipe["scorer"].options.epoch == 3
@@ -314,9 +314,9 @@ def test_members_of_its_own_do_not_make_a_component_broken(install):
 def test_an_unknown_name_points_at_plugins_that_failed(install):
     install(Point("bad", ImportError("x")))
     with pytest.raises(UnknownComponent, match=r"1 plugin\(s\) failed to load"):
-        build_host().scorers.get("nope")
+        build_host().registry("scorer").get("nope")
     with pytest.raises(UnknownComponent) as caught:
-        build_host(external=False).scorers.get("nope")
+        build_host(external=False).registry("scorer").get("nope")
     assert "failed" not in str(caught.value)
 
 
@@ -348,9 +348,9 @@ def test_a_name_that_two_strangers_share_names_both(install):
 
 
 def test_equal_names_of_different_kinds_do_not_clash(host):
-    assert "random" in host.scorers
-    assert "random" in host.selectors
-    assert "random" in host.methods
+    assert "random" in host.registry("scorer")
+    assert "random" in host.registry("selector")
+    assert "random" in host.registry("method")
 
 
 def test_two_packages_may_call_their_entry_points_the_same(install):
@@ -360,8 +360,8 @@ def test_two_packages_may_call_their_entry_points_the_same(install):
     )
     host = build_host()
     assert host.broken == []
-    assert host.scorers.entry("margin").package == "package-one"
-    assert host.scorers.entry("aum").package == "package-two"
+    assert host.registry("scorer").entry("margin").package == "package-one"
+    assert host.registry("scorer").entry("aum").package == "package-two"
 
 
 def three(install):
@@ -384,7 +384,7 @@ def test_condense_plugins_says_which_strangers_load(install, monkeypatch, value,
     if value is not None:
         monkeypatch.setenv("CONDENSE_PLUGINS", value)
     host = build_host()
-    assert set(host.scorers.names()) - BUILT_INS["scorer"] == loaded
+    assert set(host.registry("scorer").names()) - BUILT_INS["scorer"] == loaded
     assert host.broken == []
 
 

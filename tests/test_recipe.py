@@ -137,7 +137,7 @@ def network(host, *assignments):
 
 
 def test_replacing_a_nested_network_drops_its_width(host):
-    own = host.networks.get("mlp").Options()
+    own = host.registry("network").get("mlp").Options()
     assert network(host, "matcher.network=mlp").options == own
     assert network(host, "matcher.network=mlp", "matcher.network.width=7").options.width == 7
 
@@ -167,7 +167,9 @@ def test_a_preset_sets_only_what_the_component_has(layered):
 
 
 def test_the_recipes_of_the_methods_are_those_of_the_design(host):
-    recipes = {name: resolve(host, request(method=name)) for name in host.methods.names()}
+    recipes = {
+        name: resolve(host, request(method=name)) for name in host.registry("method").names()
+    }
     table = {
         name: tuple(recipe[stage].name for stage in ("selector", "policy", "matcher"))
         for name, recipe in recipes.items()

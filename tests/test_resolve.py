@@ -130,8 +130,8 @@ def test_under_a_preset_all_scorers_share_one_pass(extended, tmp_path, monkeypat
 
 def test_every_value_of_a_builtin_preset_reaches_the_builtin_methods(host):
     """Between built-in components options of one name are one option."""
-    for preset in (host.presets.get(name) for name in host.presets.names()):
-        for method in host.methods.names():
+    for preset in (host.registry("preset").get(name) for name in host.registry("preset").names()):
+        for method in host.registry("method").names():
             for data in (None, "digits", "cifar10", "npz:/x.npz", "tiny-imagenet:/x"):
                 if data is None and preset.intended("data") == "tiny-imagenet":
                     continue

@@ -84,13 +84,14 @@ def run(
     from condense.cli.output import echo_json
     from condense.cli.run_seeds import show_seeds
     from condense.cli.session import open_session
-    from condense.published import named_preset, preset_differences
+    from condense.published import preset_differences
+    from condense.resolve import chosen
 
     _check_seeds(seeds, shared, dry_run)
     with open_session(ctx, device) as session:
         recipe = session.recipe(request)
         differences = preset_differences(session.host, request)
-        published = named_preset(session.host, request).published
+        published = chosen(session.host, request, "preset").published
         if not dry_run and sys.stderr.isatty():
             click.echo(headline(recipe), err=True)
         if not dry_run and request.preset is not None:
@@ -168,9 +169,9 @@ def headline(recipe: Recipe) -> str:
 
 def _note_preset(host: Host, request: Request, differences: list[Difference]) -> None:
     """One line on stderr: what a named preset has in common with what was published."""
-    from condense.published import named_preset
+    from condense.resolve import chosen
 
-    preset = named_preset(host, request)
+    preset = chosen(host, request, "preset")
     if preset.published is None:
         text = f"{preset.name} settings, not a paper's; see condense plugins show preset"
         click.echo(f"note: {text} {preset.name}", err=True)

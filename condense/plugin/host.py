@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pluggy
 
@@ -20,19 +20,6 @@ from condense.plugin import NAME, spec
 from condense.plugin.contract import check_component
 from condense.plugin.registry import Entry, Registry
 from condense.plugin.watch import Report, contained, watched
-
-if TYPE_CHECKING:
-    from condense.interfaces import (
-        Augmentation,
-        Dataset,
-        Evaluator,
-        Matcher,
-        Network,
-        Scorer,
-        Selector,
-        UpdatePolicy,
-    )
-    from condense.recipe import Method, Preset
 
 ENVIRONMENT = "CONDENSE_PLUGINS"
 BUILTINS = "condense_plugins"
@@ -59,23 +46,6 @@ class Host:
     manager: pluggy.PluginManager
     registries: dict[str, Registry[Any]]
     broken: list[Broken] = field(default_factory=list)
-
-    data: Registry[type[Dataset]] = field(init=False)
-    networks: Registry[type[Network]] = field(init=False)
-    scorers: Registry[type[Scorer]] = field(init=False)
-    selectors: Registry[type[Selector]] = field(init=False)
-    matchers: Registry[type[Matcher]] = field(init=False)
-    update_policies: Registry[type[UpdatePolicy]] = field(init=False)
-    augmentations: Registry[type[Augmentation]] = field(init=False)
-    evaluators: Registry[type[Evaluator]] = field(init=False)
-    methods: Registry[Method] = field(init=False)
-    presets: Registry[Preset] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.data = self.registries["data"]
-        for name, kind in KINDS.items():
-            if name != "data":
-                setattr(self, kind.suffix, self.registries[name])
 
     def registry(self, kind: str) -> Registry[Any]:
         """The registry of ``kind``.

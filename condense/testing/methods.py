@@ -23,11 +23,11 @@ def resolved(subject: Subject, **request: Any) -> Recipe:
     """The recipe of the method on digits, among the components of the subject's host."""
     host = build_host(external=False)
     host.registries.update(subject.host.registries)
-    host.methods = host.registries["method"] = Registry("method")
-    for name, entry in subject.host.methods.items():
+    host.registries["method"] = Registry("method")
+    for name, entry in subject.host.registry("method").items():
         if name != subject.name:
-            host.methods.add(name, entry)
-    host.methods.add(subject.name, Entry(subject.cls, "kit", "0"))
+            host.registry("method").add(name, entry)
+    host.registry("method").add(subject.name, Entry(subject.cls, "kit", "0"))
     return resolve(host, Request(method=subject.name, **request))
 
 

@@ -1,41 +1,13 @@
-"""The built-in components, registered through the same hooks as anyone's."""
+"""The built-in components, registered through the same hooks as anyone's: a folder a kind."""
 
-MODULES = tuple(
-    f"condense_plugins.{module}"
-    for module in (
-        "datasets.digits",
-        "datasets.cifar",
-        "datasets.tiny_imagenet",
-        "datasets.folder",
-        "datasets.npz",
-        "networks.convnet",
-        "networks.resnet",
-        "networks.vgg",
-        "networks.mlp",
-        "scorers.cscore",
-        "scorers.forgetting",
-        "scorers.el2n",
-        "scorers.random",
-        "scorers.file",
-        "selectors.window",
-        "selectors.random",
-        "selectors.hardest",
-        "selectors.easiest",
-        "matchers.trajectory",
-        "matchers.none",
-        "update_policies.partial",
-        "update_policies.full",
-        "update_policies.frozen",
-        "update_policies.learned_labels",
-        "augmentations.dsa",
-        "augmentations.simple",
-        "augmentations.combined",
-        "augmentations.none",
-        "evaluators.accuracy",
-        "evaluators.coverage",
-        "methods.methods",
-        "methods.presets",
-        "methods.paper",
-        "methods.fast",
-    )
+MODULES = (
+    "condense_plugins.datasets",
+    "condense_plugins.networks",
+    "condense_plugins.scorers",
+    "condense_plugins.selectors",
+    "condense_plugins.matchers",
+    "condense_plugins.update_policies",
+    "condense_plugins.augmentations",
+    "condense_plugins.evaluators",
+    "condense_plugins.methods",
 )

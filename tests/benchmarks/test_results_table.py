@@ -175,7 +175,7 @@ def test_the_preset_itself_comes_before_what_departs_from_it(tables, tmp_path):
 
 def test_published_figures_cover_every_published_preset(tables, host):
     published = json.loads((FOLDER / "published.json").read_text())
-    presets = [n for n in host.presets.names() if n.startswith("paper-")]
+    presets = [n for n in host.registry("preset").names() if n.startswith("paper-")]
     assert sorted(f"paper-{cell}" for cell in published["cells"]) == sorted(presets)
     for arm, figures in published["arms"].items():
         assert len(figures) == len(published["cells"]), arm

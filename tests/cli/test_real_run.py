@@ -29,7 +29,7 @@ def real_host():
 @pytest.fixture(scope="module")
 def labels(real_host):
     """Classes of the digits' training samples."""
-    component = real_host.data.get("digits")
+    component = real_host.registry("data").get("digits")
     return component(component.Options()).load(None).labels
 
 

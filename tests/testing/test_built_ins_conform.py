@@ -73,13 +73,13 @@ def test_full_distils_all_and_frozen_nothing(host):
 
     chosen = toy_selection()
     for name, expected in (("full", True), ("frozen", False)):
-        cls = host.update_policies.get(name)
+        cls = host.registry("update-policy").get(name)
         assert set(cls(cls.Options()).split(chosen).tolist()) == {expected}
 
 
 def test_only_downloads_are_left_out():
-    assert set(DOWNLOADS) | DRAWN <= set(HOST.data.names())
-    assert ARGUMENT <= set(HOST.scorers.names())
+    assert set(DOWNLOADS) | DRAWN <= set(HOST.registry("data").names())
+    assert ARGUMENT <= set(HOST.registry("scorer").names())
     checked = sum(len(of(kind)) for kind in HOST.registries if kind != "preset")
     everything = sum(len(HOST.registry(k).names()) for k in HOST.registries if k != "preset")
     assert checked == everything - len(DOWNLOADS) - len(DRAWN) - len(ARGUMENT)
@@ -108,7 +108,7 @@ def test_npz_on_drawn_arrays(toy, tmp_path):
         test_labels=test.labels.numpy(),
         classes=np.array(train.classes),
     )
-    run_checks("data", HOST.data.get("npz"), {"path": str(path)}).raise_failures()
+    run_checks("data", HOST.registry("data").get("npz"), {"path": str(path)}).raise_failures()
 
 
 def test_folder_on_drawn_images(toy, tmp_path):
@@ -116,7 +116,9 @@ def test_folder_on_drawn_images(toy, tmp_path):
         for label, name in enumerate(data.classes):
             images = data.inputs[data.labels == label].numpy()
             draw(tmp_path / split / name, images, [f"{i}.png" for i in range(len(images))])
-    run_checks("data", HOST.data.get("folder"), {"path": str(tmp_path)}).raise_failures()
+    run_checks(
+        "data", HOST.registry("data").get("folder"), {"path": str(tmp_path)}
+    ).raise_failures()
 
 
 def test_file_scores_on_a_drawn_file(tmp_path):
@@ -125,7 +127,7 @@ def test_file_scores_on_a_drawn_file(tmp_path):
     data, wrong = planted()
     path = tmp_path / "scores.npy"
     np.save(path, wrong.numpy() + np.linspace(0, 0.5, len(data)))
-    report = run_checks("scorer", HOST.scorers.get("file"), {"path": str(path)})
+    report = run_checks("scorer", HOST.registry("scorer").get("file"), {"path": str(path)})
     report.raise_failures()
     excused = {o.check for o in report.outcomes if o.result == "excused"}
     assert excused == {"check_harder_is_higher", "check_scores_follow_their_samples"}
@@ -134,7 +136,7 @@ def test_file_scores_on_a_drawn_file(tmp_path):
 def test_checking_leaves_global_randomness_alone():
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    run_checks("selector", HOST.selectors.get("random")).raise_failures()
+    run_checks("selector", HOST.registry("selector").get("random")).raise_failures()
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -150,4 +152,4 @@ def test_tiny_imagenet_on_drawn_images(toy, tmp_path):
     lines = [f"{file}\t{train.classes[label]}\t0\t0\t7\t7\n" for file, label in answers]
     (tmp_path / "val" / "val_annotations.txt").write_text("".join(lines))
     options = {"path": str(tmp_path)}
-    run_checks("data", HOST.data.get("tiny-imagenet"), options).raise_failures()
+    run_checks("data", HOST.registry("data").get("tiny-imagenet"), options).raise_failures()

@@ -445,7 +445,7 @@ def test_methods_with_a_bad_summary_or_an_option_that_does_not_repeat():
             register(scorer)
 
     host = build_host(external=False, extra=[Plugin()])
-    stages = dict(host.methods.get("selmatch").stages)
+    stages = dict(host.registry("method").get("selmatch").stages)
     method = Method("odd", "An odd one.", {**stages, "scorer": {"component": "doubling"}})
     told = {o.check: o.message for o in run_checks("method", method, host=host).failures}
     assert set(told) == {"check_summary_says_what_it_is", "check_recipe_repeats_it"}

@@ -86,7 +86,7 @@ def test_expected_failures_are_checked_themselves(failures, told):
 
 
 def test_parametrize_gives_ids_and_strict_marks():
-    random = build_host(external=False).scorers.get("random")
+    random = build_host(external=False).registry("scorer").get("random")
     reason = {"check_prints_nothing": "it does"}
     cases = parametrize_with_checks("scorer", [Late, random], expected_failures=reason).args[1]
     assert len(cases) == 2 * len(checks_of("scorer"))
@@ -156,7 +156,7 @@ def test_the_kit_does_not_need_pytest():
         "import sys\n"
         "from condense import build_host\n"
         "from condense.testing import check_component\n"
-        "check_component('selector', build_host(external=False).selectors.get('window'))\n"
+        "check_component('selector', build_host(external=False).registry('selector').get('window'))\n"
         "assert 'pytest' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -24,6 +24,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from condense_plugins._built_in import BuiltIn
+
 A11, A12, TX, A21, A22, TY = range(6)
 BRIGHTNESS, SATURATION, CONTRAST = range(6, 9)
 X0, X1, Y0, Y1 = range(9, 13)
@@ -92,6 +94,14 @@ def apply(inputs: Tensor, draws: Tensor) -> Tensor:
     if not eager or bool(cut.any()):
         inputs = inputs.masked_fill(_box(inputs, values)[:, None], 0.0)
     return inputs
+
+
+class Warps(BuiltIn):
+    """An augmentation whose draws are those of :func:`apply`, or of width 0."""
+
+    def apply(self, inputs: Tensor, draws: Tensor) -> Tensor:
+        """``inputs`` [B, C, H, W] or [B, D] changed by ``draws`` [B, 13]; differentiable."""
+        return apply(inputs, draws)
 
 
 def _differs(draws: Tensor, column: int, identity: float) -> Tensor:

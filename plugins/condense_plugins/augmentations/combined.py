@@ -5,15 +5,13 @@ Lee and Chung, SelMatch, ICML 2024 (arXiv 2406.18561).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from condense import hookimpl
-from condense.interfaces import Augmentation, Geometry, Role
+from condense.interfaces import Geometry, Role
 from condense.options import Options as BaseOptions
 from condense.traits import AugmentationTraits
 from condense_plugins.augmentations import _warp
@@ -21,7 +19,7 @@ from condense_plugins.augmentations.dsa import DsaAugmentation
 from condense_plugins.augmentations.simple import SimpleAugmentation
 
 
-class CombinedAugmentation:
+class CombinedAugmentation(_warp.Warps):
     """``dsa`` per sample (published strengths) where distilled, ``simple`` where real."""
 
     name: ClassVar[str] = "combined"
@@ -59,12 +57,3 @@ class CombinedAugmentation:
         dsa = self._dsa.draw(role, geometry, rng)
         simple = self._simple.draw(role, geometry, rng)
         return torch.where((role == int(Role.DISTILLED))[..., None], dsa, simple)
-
-    def apply(self, inputs: Tensor, draws: Tensor) -> Tensor:
-        """``inputs`` [B, C, H, W] or [B, D] changed by ``draws`` [B, 13]; differentiable."""
-        return _warp.apply(inputs, draws)
-
-
-@hookimpl
-def condense_register_augmentations(register: Callable[[type[Augmentation]], None]) -> None:
-    register(CombinedAugmentation)

@@ -14,9 +14,8 @@ import torch
 from pydantic import Field, field_validator
 from torch import Generator, Tensor
 
-from condense import hookimpl
 from condense.errors import OptionError, closest
-from condense.interfaces import Augmentation, Geometry
+from condense.interfaces import Geometry
 from condense.options import Options as BaseOptions
 from condense_plugins.augmentations import _warp
 
@@ -26,7 +25,7 @@ _CHOICE, _FLIP, _CROP_X, _CROP_Y, _SCALE_X, _SCALE_Y, _ANGLE = range(7)
 _BRIGHTNESS, _SATURATION, _CONTRAST, _CUT_X, _CUT_Y, _UNIFORMS = range(7, 13)
 
 
-class DsaAugmentation:
+class DsaAugmentation(_warp.Warps):
     """One of colour, crop, cutout, flip, scale and rotation, with random strength."""
 
     name: ClassVar[str] = "dsa"
@@ -73,8 +72,7 @@ class DsaAugmentation:
                     raise ValueError(f"operation '{part}' is named twice")
             return value
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def draw(self, role: Tensor, geometry: Geometry, rng: Generator) -> Tensor:
         """Random operations and strengths, whatever the roles.
@@ -100,10 +98,6 @@ class DsaAugmentation:
             for column, value in strengths.items():
                 columns[column] = torch.where(choice == number, value, columns[column])
         return torch.stack(columns, -1)
-
-    def apply(self, inputs: Tensor, draws: Tensor) -> Tensor:
-        """``inputs`` [B, C, H, W] or [B, D] changed by ``draws`` [B, 13]; differentiable."""
-        return _warp.apply(inputs, draws)
 
     def operations(self, geometry: Geometry) -> tuple[str, ...]:
         """The operations to choose from for ``geometry``: without flip where labels forbid it.
@@ -186,8 +180,3 @@ _OPERATIONS: dict[str, _Operation] = {
     "scale": _scale,
     "rotate": _rotate,
 }
-
-
-@hookimpl
-def condense_register_augmentations(register: Callable[[type[Augmentation]], None]) -> None:
-    register(DsaAugmentation)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from condense import hookimpl
-from condense.interfaces import Augmentation, Geometry
+from condense.interfaces import Geometry
 from condense.options import Options as BaseOptions
 from condense_plugins.augmentations import _warp
 
 
-class SimpleAugmentation:
+class SimpleAugmentation(_warp.Warps):
     """Pad, crop to the old size at a random place, mirror half of the time."""
 
     name: ClassVar[str] = "simple"
@@ -29,8 +27,7 @@ class SimpleAugmentation:
             None, description="whether to mirror half of the samples; unset = as the data allow"
         )
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def draw(self, role: Tensor, geometry: Geometry, rng: Generator) -> Tensor:
         """Random shifts and flips, whatever the roles.
@@ -54,12 +51,3 @@ class SimpleAugmentation:
         if geometry.flip if self.options.flip is None else self.options.flip:
             columns[_warp.A11] = _warp.mirror(mirror)
         return torch.stack(columns, -1)
-
-    def apply(self, inputs: Tensor, draws: Tensor) -> Tensor:
-        """``inputs`` [B, C, H, W] or [B, D] changed by ``draws`` [B, 13]; differentiable."""
-        return _warp.apply(inputs, draws)
-
-
-@hookimpl
-def condense_register_augmentations(register: Callable[[type[Augmentation]], None]) -> None:
-    register(SimpleAugmentation)

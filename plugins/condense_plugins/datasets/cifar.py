@@ -5,35 +5,25 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from condense import hookimpl
 from condense.data import LabeledData
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import PathOption
+from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._norms import NormOptions, normalization
 
 if TYPE_CHECKING:
-    from condense.interfaces import Context, Dataset
+    from condense.interfaces import Context
 
 ROOT_VARIABLE = "CONDENSE_DATA"
 
 
-class CifarOptions(NormOptions):
-    """Where the files are and how they are normalised."""
-
-    root: PathOption | None = Field(
-        None, description="folder of the files; none = $CONDENSE_DATA or ~/.cache/condense-data"
-    )
-    download: bool = Field(True, description="download the files if they are not there")
-
-
-class _Cifar:
+class _Cifar(BuiltIn):
     """What both have in common."""
 
     name: ClassVar[str]
@@ -41,8 +31,15 @@ class _Cifar:
     source: ClassVar[str]  # class in torchvision.datasets
     folder: ClassVar[str]  # where the unpacked files lie in the root
 
-    def __init__(self, options: CifarOptions) -> None:
-        self.options = options
+    class Options(NormOptions):
+        """Where the files are and how they are normalised."""
+
+        root: PathOption | None = Field(
+            None, description="folder of the files; none = $CONDENSE_DATA or ~/.cache/condense-data"
+        )
+        download: bool = Field(True, description="download the files if they are not there")
+
+    options: Options
 
     @property
     def root(self) -> Path:
@@ -94,9 +91,6 @@ class Cifar10(_Cifar):
     source: ClassVar[str] = "CIFAR10"
     folder: ClassVar[str] = "cifar-10-batches-py"
 
-    class Options(CifarOptions):
-        """As for both."""
-
 
 class Cifar100(_Cifar):
     """A hundred classes of 500 colour images each."""
@@ -104,12 +98,3 @@ class Cifar100(_Cifar):
     name: ClassVar[str] = "cifar100"
     source: ClassVar[str] = "CIFAR100"
     folder: ClassVar[str] = "cifar-100-python"
-
-    class Options(CifarOptions):
-        """As for both."""
-
-
-@hookimpl
-def condense_register_datasets(register: Callable[[type[Dataset]], None]) -> None:
-    register(Cifar10)
-    register(Cifar100)

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from condense import hookimpl
 from condense.data import LabeledData
 from condense.engine.ingest.from_user import labeled_data
-from condense.options import Options as BaseOptions
+from condense_plugins._built_in import BuiltIn
 
 if TYPE_CHECKING:
-    from condense.interfaces import Context, Dataset
+    from condense.interfaces import Context
 
 _SPLIT_SEED = 0  # part of the data set's definition, not of a run
 
 
-class Digits:
+class Digits(BuiltIn):
     """1797 grey images of the digits 0–9, split 80/20 with every class in proportion."""
 
     name: ClassVar[str] = "digits"
     version: ClassVar[str] = "1"
-
-    class Options(BaseOptions):
-        """None: the data set is fixed."""
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
 
     def load(self, context: Context) -> LabeledData:
         """1437 training and 360 test images, uint8 [N, 8, 8, 1]."""
@@ -49,8 +41,3 @@ class Digits:
             flip=False,
             name=self.name,
         )
-
-
-@hookimpl
-def condense_register_datasets(register: Callable[[type[Dataset]], None]) -> None:
-    register(Digits)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from condense import hookimpl
 from condense.data import LabeledData
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import Options as BaseOptions
 from condense.options import PathOption
+from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._images import (
     Decoding,
     class_files,
@@ -23,12 +22,12 @@ from condense_plugins.datasets._images import (
 )
 
 if TYPE_CHECKING:
-    from condense.interfaces import Context, Dataset
+    from condense.interfaces import Context
 
 _LAYOUT = "train/CLASS/*.png (and test/CLASS/*.png), or CLASS/*.png"
 
 
-class Folder:
+class Folder(BuiltIn):
     """PATH/train/CLASS/* with PATH/test/CLASS/* (or val) as the test split, or PATH/CLASS/*."""
 
     name: ClassVar[str] = "folder"
@@ -48,8 +47,7 @@ class Folder:
         )
         flip: bool = Field(True, description="whether a mirror image keeps its class")
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def load(self, context: Context) -> LabeledData:
         """uint8 [N, H, W, C], classes and files in the order of their names; ``items`` are paths
@@ -125,8 +123,3 @@ def _listing(folders: list[Path], classes: list[str]) -> tuple[list[Path], list[
         files += found
         labels += [number[folder.name]] * len(found)
     return files, labels
-
-
-@hookimpl
-def condense_register_datasets(register: Callable[[type[Dataset]], None]) -> None:
-    register(Folder)

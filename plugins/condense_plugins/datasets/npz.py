@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from condense import hookimpl
 from condense.data import LabeledData, Normalization
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import PathOption
+from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._norms import Norm, NormOptions, normalization
 
 if TYPE_CHECKING:
-    from condense.interfaces import Context, Dataset
+    from condense.interfaces import Context
 
 _NEEDED = "train_images and train_labels (and test_images, test_labels, classes if there are any)"
 
 
-class Npz:
+class Npz(BuiltIn):
     """Arrays train_images, train_labels and optionally test_images, test_labels, classes."""
 
     name: ClassVar[str] = "npz"
@@ -39,8 +38,7 @@ class Npz:
             None, description="whether a mirror image keeps its class; none = for colour images"
         )
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def load(self, context: Context) -> LabeledData:
         """uint8 [N, H, W, C] images or float32 [N, D] features; nothing is unpickled."""
@@ -128,8 +126,3 @@ def _classes(array: np.ndarray[Any, Any] | None) -> list[str] | None:
     if array.ndim != 1:
         raise DataError(f"classes has shape {array.shape}, expected one name for each class")
     return [c.decode() if isinstance(c, bytes) else str(c) for c in array.tolist()]
-
-
-@hookimpl
-def condense_register_datasets(register: Callable[[type[Dataset]], None]) -> None:
-    register(Npz)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from condense import hookimpl
 from condense.data import LabeledData
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import Options as BaseOptions
 from condense.options import PathOption
+from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._images import (
     Decoding,
     class_files,
@@ -23,7 +22,7 @@ from condense_plugins.datasets._images import (
 )
 
 if TYPE_CHECKING:
-    from condense.interfaces import Context, Dataset
+    from condense.interfaces import Context
 
 _LAYOUT = "train/WNID/images/*.JPEG and val/images/*.JPEG with val/val_annotations.txt"
 _DECODING = Decoding(
@@ -32,7 +31,7 @@ _DECODING = Decoding(
 )
 
 
-class TinyImageNet:
+class TinyImageNet(BuiltIn):
     """The training split with the labelled validation split as its test split."""
 
     name: ClassVar[str] = "tiny-imagenet"
@@ -44,8 +43,7 @@ class TinyImageNet:
 
         path: PathOption = Field(description=f"folder with {_LAYOUT}")
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def load(self, context: Context) -> LabeledData:
         """uint8 [N, 64, 64, 3]; class names are the sorted WNIDs."""
@@ -118,8 +116,3 @@ def _annotated(annotations: Path, images: Path) -> list[tuple[Path, str]]:
                 "by tabs; unpack the archive again"
             )
     return sorted(pairs)
-
-
-@hookimpl
-def condense_register_datasets(register: Callable[[type[Dataset]], None]) -> None:
-    register(TinyImageNet)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from collections.abc import Generator as Steps
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 from torch import Generator
 
-from condense import hookimpl
-from condense.engine.runtime.precision import precision_of
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import train_concurrently
@@ -23,7 +22,9 @@ from condense.engine.training.sgd import (
     LearningRate,
     Momentum,
     PrecisionBf16,
+    SgdOptions,
     WeightDecay,
+    part_of,
 )
 from condense.interfaces import (
     Arm,
@@ -31,17 +32,17 @@ from condense.interfaces import (
     Context,
     Cost,
     Evaluation,
-    Evaluator,
     LabeledData,
     TrainingSet,
 )
 from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec
 from condense.options import Options as BaseOptions
 from condense.traits import EvaluatorTraits
+from condense_plugins._built_in import BuiltIn
 from condense_plugins.evaluators._per_class import per_class
 
 
-class AccuracyEvaluator:
+class AccuracyEvaluator(BuiltIn):
     """Trains ``repeats`` networks by SGD with a cosine schedule and tests each of them once.
 
     Every arm gets the same number of optimiser steps: ``steps``, or what ``epochs`` + 1 epochs of
@@ -90,8 +91,7 @@ class AccuracyEvaluator:
                 raise ValueError("baseline_augmentations must name at least one augmentation")
             return self
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     @property
     def baseline_augmentations(self) -> tuple[str, ...]:
@@ -170,33 +170,16 @@ class AccuracyEvaluator:
         return Cost(seconds=self.options.repeats * one)
 
     def _schedule(self, size: int, context: Context) -> Schedule:
-        o = self.options
-        return Schedule(
-            steps=self.steps(size),
-            batch_size=o.batch_size,
-            lr=o.lr,
-            momentum=o.momentum,
-            weight_decay=o.weight_decay,
-            cosine_to=0.01,
-            precision=precision_of(o, context.device),
-        )
+        sgd = part_of(SgdOptions, self.options)
+        return replace(sgd.schedule(size, context.device), steps=self.steps(size))
 
     def _protocol(
         self, schedule: Schedule, context: Context, augmentation: Augmentation
     ) -> dict[str, object]:
+        budget = {name: value for name, value in asdict(schedule).items() if name != "cosine_to"}
         return {
             "network": context.identity(self.options.network),
-            "steps": schedule.steps,
-            "batch_size": schedule.batch_size,
-            "lr": schedule.lr,
-            "momentum": schedule.momentum,
-            "weight_decay": schedule.weight_decay,
-            "precision": schedule.precision,
+            **budget,
             "augmentation": augmentation.name,
             "counted": "last epoch",
         }
-
-
-@hookimpl
-def condense_register_evaluators(register: Callable[[type[Evaluator]], None]) -> None:
-    register(AccuracyEvaluator)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 from torch import Generator
 
-from condense import hookimpl
 from condense.engine.feature_space.neighbours import area_under
 from condense.engine.feature_space.network import features_cost
 from condense.engine.feature_space.radius import CoverageOptions, coverage_reference
@@ -20,15 +18,15 @@ from condense.interfaces import (
     Context,
     Cost,
     Evaluation,
-    Evaluator,
     LabeledData,
     TrainingSet,
 )
 from condense.traits import EvaluatorTraits
+from condense_plugins._built_in import BuiltIn
 from condense_plugins.evaluators._per_class import per_class
 
 
-class CoverageEvaluator:
+class CoverageEvaluator(BuiltIn):
     """Share of test samples within a radius of a sample of the set, in a trained feature space.
 
     One value for each of ``networks`` networks, which are trained on the whole training split
@@ -43,8 +41,7 @@ class CoverageEvaluator:
     class Options(CoverageOptions):
         """The feature space, and the radius in it."""
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def evaluate(
         self,
@@ -102,8 +99,3 @@ class CoverageEvaluator:
             "area": areas,
             "augmentation": "none",
         }
-
-
-@hookimpl
-def condense_register_evaluators(register: Callable[[type[Evaluator]], None]) -> None:
-    register(CoverageEvaluator)

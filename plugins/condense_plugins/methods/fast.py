@@ -23,11 +23,10 @@ epoch 41 (256 s) and 1 300 iterations (507 s): 1 715 s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from condense import Preset, hookimpl
+from condense import Preset
 from condense_plugins.methods.paper import PAPER
 
 # seconds on an H100: an expert epoch of 50 000 images, an iteration of 55 steps of 125, an
@@ -62,9 +61,3 @@ def _shortened(paper: Preset) -> Preset:
 
 
 FAST = tuple(_shortened(paper) for paper in PAPER)
-
-
-@hookimpl
-def condense_register_presets(register: Callable[[Preset], None]) -> None:
-    for preset in FAST:
-        register(preset)

@@ -7,10 +7,9 @@ released code does where the paper is silent, or us where neither can be followe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from condense import Preset, hookimpl
+from condense import Preset
 from condense_plugins.methods.presets import WRITTEN_FOR
 
 TABLE = "paper: its table of hyper-parameters"
@@ -189,9 +188,3 @@ PAPER = (
     _tiny(50, 0.6, 0.8, 1e3, epochs=500),
     _tiny(100, 0.5, 0.7, 1e3, epochs=250),
 )
-
-
-@hookimpl
-def condense_register_presets(register: Callable[[Preset], None]) -> None:
-    for preset in PAPER:
-        register(preset)

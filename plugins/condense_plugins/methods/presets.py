@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from condense import Preset, hookimpl
+from condense import Preset
 
 SMALL_NET = {"component": "convnet", "width": 32}
 # what the values of all built-in presets are for, where they choose no component themselves
@@ -117,9 +115,3 @@ CPU_CIFAR10 = Preset(
 )
 
 PRESETS = (QUICK, CPU_CIFAR10)
-
-
-@hookimpl
-def condense_register_presets(register: Callable[[Preset], None]) -> None:
-    for preset in PRESETS:
-        register(preset)

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
 
-from condense import hookimpl
 from condense.errors import OptionError
-from condense.interfaces import Geometry, Network
+from condense.interfaces import Geometry
 from condense.options import Options as BaseOptions
+from condense_plugins._built_in import BuiltIn
 from condense_plugins.networks._layers import image_shape, norm_layer
 
 
-class ConvNet:
+class ConvNet(BuiltIn):
     """Blocks of 3×3 convolution, norm, ReLU and 2×2 average pooling, then a linear layer."""
 
     name: ClassVar[str] = "convnet"
@@ -39,8 +38,7 @@ class ConvNet:
             "batch", description="normalisation layer of the blocks"
         )
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def build(self, geometry: Geometry) -> nn.Module:
         """A module from [B, C, H, W] to logits [B, classes]; parts ``features``, ``classifier``.
@@ -85,8 +83,3 @@ def default_depth(side: int) -> int:
     """
     leaves_two = side.bit_length() - 2
     return max(1, min(leaves_two, max(2, round(math.log2(side)) - 2)))
-
-
-@hookimpl
-def condense_register_networks(register: Callable[[type[Network]], None]) -> None:
-    register(ConvNet)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
 
-from condense import hookimpl
-from condense.interfaces import Geometry, Network
+from condense.interfaces import Geometry
 from condense.options import Options as BaseOptions
+from condense_plugins._built_in import BuiltIn
 
 
-class Mlp:
+class Mlp(BuiltIn):
     """Hidden layers of linear map, norm and ReLU, then a linear layer."""
 
     name: ClassVar[str] = "mlp"
@@ -26,8 +25,7 @@ class Mlp:
         depth: int = Field(2, ge=0, description="number of hidden layers; 0 is a linear model")
         norm: Literal["none", "batch"] = Field("none", description="normalisation layer")
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def build(self, geometry: Geometry) -> nn.Module:
         """A module from [B, D] or [B, C, H, W] to logits [B, classes]."""
@@ -42,8 +40,3 @@ class Mlp:
         parts = OrderedDict[str, nn.Module](features=nn.Sequential(*layers))
         parts["classifier"] = nn.Linear(size, geometry.classes)
         return nn.Sequential(parts)
-
-
-@hookimpl
-def condense_register_networks(register: Callable[[type[Network]], None]) -> None:
-    register(Mlp)

@@ -6,19 +6,18 @@ He et al., Deep Residual Learning for Image Recognition, CVPR 2016.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from condense import hookimpl
-from condense.interfaces import Geometry, Network
+from condense.interfaces import Geometry
 from condense.options import Options as BaseOptions
+from condense_plugins._built_in import BuiltIn
 from condense_plugins.networks._layers import image_shape, norm_layer
 
 
-class ResNet18:
+class ResNet18(BuiltIn):
     """Four stages of two basic blocks, global average pooling, a linear layer."""
 
     name: ClassVar[str] = "resnet18"
@@ -34,8 +33,7 @@ class ResNet18:
             "at most 32 pixels, else 2",
         )
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def build(self, geometry: Geometry) -> nn.Module:
         """A module from [B, C, H, W] to logits [B, classes].
@@ -91,8 +89,3 @@ class _BasicBlock(nn.Module):
         """[B, channels, H, W] to [B, out, ⌈H/stride⌉, ⌈W/stride⌉]."""
         result: Tensor = self.relu(self.body(inputs) + self.shortcut(inputs))
         return result
-
-
-@hookimpl
-def condense_register_networks(register: Callable[[type[Network]], None]) -> None:
-    register(ResNet18)

@@ -7,22 +7,21 @@ ICLR 2015 (configuration A).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
 
-from condense import hookimpl
-from condense.interfaces import Geometry, Network
+from condense.interfaces import Geometry
 from condense.options import Options as BaseOptions
+from condense_plugins._built_in import BuiltIn
 from condense_plugins.networks._layers import image_shape, norm_layer
 
 # channels of each convolution in units of the width; a max-pool follows each inner tuple
 _STAGES = ((1,), (2,), (4, 4), (8, 8), (8, 8))
 
 
-class Vgg11:
+class Vgg11(BuiltIn):
     """Eight 3×3 convolutions with norm and ReLU in five stages, then a linear layer."""
 
     name: ClassVar[str] = "vgg11"
@@ -34,8 +33,7 @@ class Vgg11:
             "batch", description="normalisation layer"
         )
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def build(self, geometry: Geometry) -> nn.Module:
         """A module from [B, C, H, W] to logits [B, classes]; parts ``features``, ``classifier``.
@@ -66,8 +64,3 @@ class Vgg11:
         parts = OrderedDict[str, nn.Module](features=nn.Sequential(*layers), flatten=nn.Flatten())
         parts["classifier"] = nn.Linear(channels, geometry.classes)
         return nn.Sequential(parts)
-
-
-@hookimpl
-def condense_register_networks(register: Callable[[type[Network]], None]) -> None:
-    register(Vgg11)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from condense import hookimpl
-from condense.interfaces import Context, Cost, LabeledData, Scorer, Scores
-from condense.traits import ScorerTraits
+from condense.interfaces import Context, Cost, LabeledData, Scores
 from condense_plugins.scorers._dynamics import ReadsDynamics
 from condense_plugins.scorers._holdout import (
     HoldoutOptions,
@@ -19,7 +17,6 @@ from condense_plugins.scorers._holdout import (
     holdout_cost,
     holdout_repeats,
 )
-from condense_plugins.scorers._replicates import DYNAMICS_TRAITS, mean_scores
 
 
 class CScorer(ReadsDynamics):
@@ -32,7 +29,6 @@ class CScorer(ReadsDynamics):
 
     name: ClassVar[str] = "cscore"
     version: ClassVar[str] = "2"
-    traits: ClassVar[ScorerTraits] = DYNAMICS_TRAITS
     arg: ClassVar[str] = "estimator"  # cscore:holdout
 
     class Options(HoldoutOptions):
@@ -45,8 +41,10 @@ class CScorer(ReadsDynamics):
 
     options: Options
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    @property
+    def estimator(self) -> str:
+        """Of the form that reads the pass."""
+        return "cscore (learning-speed)"
 
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate of the training-dynamics pass it reads, or of all subset trainings."""
@@ -65,8 +63,7 @@ class CScorer(ReadsDynamics):
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N] in 0–1, with the standard error over networks or repeats."""
         if self.options.estimator == "learning-speed":
-            speed = self.replicates(data, context, rng)
-            return mean_scores(speed, "cscore (learning-speed)")
+            return super().score(data, context, rng)
         found = holdout(data, context, rng, self.options)
         stable = found.agreement is not None and found.agreement >= self.options.stable_at
         agreement = "unknown" if found.agreement is None else f"{found.agreement:.3f}"
@@ -88,8 +85,3 @@ class CScorer(ReadsDynamics):
         made = holdout(data, context, rng, self.options).repeats
         repeats = holdout_repeats(data, context, rng, self.options)
         return torch.stack([values for _, values in zip(range(made), repeats, strict=False)])
-
-
-@hookimpl
-def condense_register_scorers(register: Callable[[type[Scorer]], None]) -> None:
-    register(CScorer)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Generator, Tensor
 
-from condense import hookimpl
 from condense.engine.training.dynamics import DynamicsOptions
-from condense.interfaces import Context, LabeledData, Scorer, Scores
-from condense.traits import ScorerTraits
+from condense.interfaces import Context, LabeledData
 from condense_plugins.scorers._dynamics import ReadsDynamics
-from condense_plugins.scorers._replicates import DYNAMICS_TRAITS, mean_scores
 
 
 class El2nScorer(ReadsDynamics):
@@ -26,7 +22,6 @@ class El2nScorer(ReadsDynamics):
 
     name: ClassVar[str] = "el2n"
     version: ClassVar[str] = "1"
-    traits: ClassVar[ScorerTraits] = DYNAMICS_TRAITS
     arg: ClassVar[str] = "mode"  # el2n:online
 
     class Options(DynamicsOptions):
@@ -38,14 +33,11 @@ class El2nScorer(ReadsDynamics):
 
     options: Options
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
-
-    def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
-        """float32 [N], averaged over networks, with the standard error over networks."""
+    @property
+    def estimator(self) -> str:
+        """With the form, and the epoch it looks at."""
         epoch = min(self.options.eval_epoch, self.options.epochs)
-        name = f"el2n ({self.options.mode}, epoch {epoch})"
-        return mean_scores(self.replicates(data, context, rng), name)
+        return f"el2n ({self.options.mode}, epoch {epoch})"
 
     def replicates(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
         """float32 [K, N]: the norm, or the sum of norms, of each network."""
@@ -53,8 +45,3 @@ class El2nScorer(ReadsDynamics):
         if self.options.mode == "paper":
             return dynamics.eval_error_norm
         return dynamics.error_norm[:, : dynamics.eval_epoch].sum(dim=1)  # [K, E, N] → [K, N]
-
-
-@hookimpl
-def condense_register_scorers(register: Callable[[type[Scorer]], None]) -> None:
-    register(El2nScorer)

@@ -15,16 +15,16 @@ import torch
 from pydantic import Field
 from torch import Generator
 
-from condense import hookimpl
 from condense.errors import DataError
-from condense.interfaces import Context, LabeledData, Scorer, Scores
+from condense.interfaces import Context, LabeledData, Scores
 from condense.options import Options as BaseOptions
 from condense.options import PathOption
+from condense_plugins._built_in import BuiltIn
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-class FileScorer:
+class FileScorer(BuiltIn):
     """Reads one score per training sample, in the data's order."""
 
     name: ClassVar[str] = "file"
@@ -40,8 +40,7 @@ class FileScorer:
             "higher-harder", description="what a high value means in the file"
         )
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def cache_token(self) -> str:
         """SHA-256 of the file, so that a changed file is read again."""
@@ -218,8 +217,3 @@ def _check_fingerprint(path: Path, data: LabeledData) -> None:
             f"score file {path} was made for other data (fingerprint {recorded}, {data.name} has "
             f"{data.fingerprint}); score this data with `condense score`"
         )
-
-
-@hookimpl
-def condense_register_scorers(register: Callable[[type[Scorer]], None]) -> None:
-    register(FileScorer)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from condense import hookimpl
 from condense.engine.training.dynamics import DynamicsOptions
-from condense.interfaces import Context, LabeledData, Scorer, Scores
-from condense.traits import ScorerTraits
+from condense.interfaces import Context, LabeledData
 from condense_plugins.scorers._dynamics import ReadsDynamics
-from condense_plugins.scorers._replicates import DYNAMICS_TRAITS, mean_scores
 
 
 class ForgettingScorer(ReadsDynamics):
@@ -25,7 +21,6 @@ class ForgettingScorer(ReadsDynamics):
 
     name: ClassVar[str] = "forgetting"
     version: ClassVar[str] = "1"
-    traits: ClassVar[ScorerTraits] = DYNAMICS_TRAITS
     arg: ClassVar[str] = "count"  # forgetting:epoch
 
     class Options(DynamicsOptions):
@@ -37,14 +32,15 @@ class ForgettingScorer(ReadsDynamics):
 
     options: Options
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
-        self.epoch_eval = options.count == "epoch"
+    @property
+    def epoch_eval(self) -> bool:
+        """Whether events are counted in eval mode."""
+        return self.options.count == "epoch"
 
-    def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
-        """float32 [N]: events averaged over networks, with the standard error over networks."""
-        events = self.replicates(data, context, rng)
-        return mean_scores(events, f"forgetting (per {self.options.count})")
+    @property
+    def estimator(self) -> str:
+        """With what events are counted by."""
+        return f"forgetting (per {self.options.count})"
 
     def replicates(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
         """float32 [K, N]: events in the training of each network."""
@@ -62,8 +58,3 @@ def forgetting_events(correct: Tensor) -> Tensor:
     forgotten = (correct[:, :-1] & ~correct[:, 1:]).sum(dim=1).float()
     never = ~correct.any(dim=1)
     return torch.where(never, float(correct.shape[1]), forgotten)
-
-
-@hookimpl
-def condense_register_scorers(register: Callable[[type[Scorer]], None]) -> None:
-    register(ForgettingScorer)

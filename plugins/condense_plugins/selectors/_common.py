@@ -1,20 +1,34 @@
-"""What the built-in selectors share."""
+"""Selectors that take one end of each class's ranking."""
 
 from __future__ import annotations
 
-from condense.interfaces import Budget, LabeledData, Scores, Selection
-from condense.selection import hardest_first, ranked_classes, require
+from typing import ClassVar
 
-__all__ = ["hardest_first", "require", "take_ranks"]
+from torch import Generator, Tensor
+
+from condense.interfaces import Budget, Context, LabeledData, Scores, Selection
+from condense.selection import ranked_classes
+from condense_plugins._built_in import BuiltIn
 
 
-def take_ranks(
-    data: LabeledData, scores: Scores | None, budget: Budget, name: str, *, easiest: bool
-) -> Selection:
-    """The hardest (or easiest) samples of every class, hardest first, for selector ``name``."""
-    return Selection.of_classes(
-        [
-            ranked[len(ranked) - count :] if easiest else ranked[:count]
-            for ranked, count in ranked_classes(data, scores, budget, name)
-        ]
-    )
+class TakesAnEnd(BuiltIn):
+    """Takes the samples at one end of each class's ranking, listed hardest first."""
+
+    name: ClassVar[str]
+    needs_scores: ClassVar[bool] = True
+
+    def select(
+        self,
+        data: LabeledData,
+        scores: Scores | None,
+        budget: Budget,
+        context: Context,
+        rng: Generator,
+    ) -> Selection:
+        """The ``count`` samples of every class at the end; ties keep the data's order."""
+        classes = ranked_classes(data, scores, budget, self.name)
+        return Selection.of_classes([self.end(ranked, count) for ranked, count in classes])
+
+    def end(self, ranked: Tensor, count: int) -> Tensor:
+        """``count`` of a class's samples ``ranked`` (int64 [n]), hardest first."""
+        raise NotImplementedError

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 from torch import Generator
 
-from condense import hookimpl
-from condense.interfaces import Budget, Context, LabeledData, Scores, Selection, Selector
-from condense.options import Options as BaseOptions
+from condense.interfaces import Budget, Context, LabeledData, Scores, Selection
+from condense_plugins._built_in import BuiltIn
 
 
-class RandomSelector:
+class RandomSelector(BuiltIn):
     """Draws each class's samples uniformly without replacement, in random order."""
 
     name: ClassVar[str] = "random"
     version: ClassVar[str] = "1"
     needs_scores: ClassVar[bool] = False
-
-    class Options(BaseOptions):
-        pass
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
 
     def select(
         self,
@@ -40,8 +32,3 @@ class RandomSelector:
             members = data.class_indices(label)
             chosen.append(members[torch.randperm(len(members), generator=rng)[:count]])
         return Selection.of_classes(chosen)
-
-
-@hookimpl
-def condense_register_selectors(register: Callable[[type[Selector]], None]) -> None:
-    register(RandomSelector)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Generator
 
-from condense import hookimpl
 from condense.errors import DataError
-from condense.interfaces import Budget, Context, LabeledData, Scores, Selection, Selector
+from condense.interfaces import Budget, Context, LabeledData, Scores, Selection
 from condense.options import Options as BaseOptions
+from condense.selection import ranked_classes
 from condense.traits import SelectorTraits
-from condense_plugins.selectors._common import hardest_first, require
+from condense_plugins._built_in import BuiltIn
 
 
-class WindowSelector:
+class WindowSelector(BuiltIn):
     """Skips the hardest β of each class and takes the samples that come next."""
 
     name: ClassVar[str] = "window"
@@ -40,8 +39,7 @@ class WindowSelector:
             description="what beta is a share of: the class's size, or ipc (the released code)",
         )
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def option_ranges(self, data: LabeledData, budget: Budget) -> dict[str, tuple[float, float]]:
         """β at which the window still ends within every class."""
@@ -65,14 +63,13 @@ class WindowSelector:
         Raises:
             DataError: if the window runs past the end of a class.
         """
-        values = require(scores, self.name).values
         chosen = []
-        for label, count in enumerate(budget.counts(data)):
-            ranked = hardest_first(values, data.class_indices(label))
+        classes = ranked_classes(data, scores, budget, self.name)
+        for label, (ranked, count) in zip(data.classes, classes, strict=True):
             start = window_start(self.options.beta, len(ranked), count, self.options.unit)
             if start + count > len(ranked):
                 raise DataError(
-                    f"class {data.classes[label]} has {len(ranked)} images, window start {start} "
+                    f"class {label} has {len(ranked)} images, window start {start} "
                     f"(selector.beta={self.options.beta}) + ipc {count} needs {start + count}; "
                     f"lower selector.beta to at most {(len(ranked) - count) / len(ranked):.3g}, "
                     "or `ipc` (`fraction`)"
@@ -85,8 +82,3 @@ def window_start(beta: float, size: int, count: int, unit: str) -> int:
     """Samples skipped in a class of ``size`` of which ``count`` are kept."""
     # 1e-9: 0.29 · 100 must be 29 although the float product is 28.999…
     return int(beta * (size if unit == "class" else count) + 1e-9)
-
-
-@hookimpl
-def condense_register_selectors(register: Callable[[type[Selector]], None]) -> None:
-    register(WindowSelector)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
 
-from condense import hookimpl
-from condense.interfaces import LabelPlan, Selection, UpdatePolicy
+from condense.interfaces import LabelPlan, Selection
 from condense.traits import UpdatePolicyTraits
+from condense_plugins._built_in import BuiltIn
 from condense_plugins.update_policies._share import ALPHA_ADVICE, ShareOptions, easier_share
 
 
-class LearnedLabelsPolicy:
+class LearnedLabelsPolicy(BuiltIn):
     """A partial update with soft labels that are learned too (arXiv 2310.05773).
 
     It distils the easier share α of each class. A label is the softmax of logits that start at
@@ -49,8 +48,7 @@ class LearnedLabelsPolicy:
             True, description="whether samples that are not distilled have such labels too"
         )
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def split(self, selection: Selection) -> Tensor:
         """bool [M]: the last ⌊α·count⌋ of each class are distilled."""
@@ -66,8 +64,3 @@ class LearnedLabelsPolicy:
             init_from_teacher=o.start == "experts",
             all_samples=o.all_samples,
         )
-
-
-@hookimpl
-def condense_register_update_policies(register: Callable[[type[UpdatePolicy]], None]) -> None:
-    register(LearnedLabelsPolicy)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 from torch import Tensor
 
-from condense import hookimpl
-from condense.interfaces import Selection, UpdatePolicy
+from condense.interfaces import Selection
 from condense.traits import UpdatePolicyTraits
+from condense_plugins._built_in import BuiltIn
 from condense_plugins.update_policies._share import ALPHA_ADVICE, ShareOptions, easier_share
 
 
-class PartialPolicy:
+class PartialPolicy(BuiltIn):
     """Distils the easier share α of each class; the harder rest stays real and frozen."""
 
     name: ClassVar[str] = "partial"
@@ -23,14 +22,8 @@ class PartialPolicy:
     class Options(ShareOptions):
         """The share, and nothing else."""
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def split(self, selection: Selection) -> Tensor:
         """bool [M]: the last ⌊α·count⌋ of each class are distilled."""
         return easier_share(selection, self.options.alpha)
-
-
-@hookimpl
-def condense_register_update_policies(register: Callable[[type[UpdatePolicy]], None]) -> None:
-    register(PartialPolicy)

@@ -67,8 +67,8 @@ def test_a_published_preset_is_the_papers_table(host, data, ipc):
 
 
 def test_every_value_says_where_it_is_from(host):
-    for name in host.presets.names():
-        preset = host.presets.get(name)
+    for name in host.registry("preset").names():
+        preset = host.registry("preset").get(name)
         if preset.published is not None:
             there = list(options(host, name))
             assert [option for option in there if not preset.source(option)] == [], name
@@ -80,7 +80,7 @@ def test_every_value_says_where_it_is_from(host):
 @CELLS
 def test_a_fast_twin_trains_less_and_evaluates_alike(host, data, ipc):
     request = Request(preset=f"fast-{data}-ipc{ipc}", in_memory=True)
-    assert host.presets.get(request.preset).published == f"paper-{data}-ipc{ipc}"
+    assert host.registry("preset").get(request.preset).published == f"paper-{data}-ipc{ipc}"
     differences = {d.option: (d.published, d.here) for d in preset_differences(host, request)}
     for option in ("matcher.experts", "matcher.iterations", "scorer.epochs"):
         published, here = differences.pop(option)

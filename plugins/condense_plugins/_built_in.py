@@ -1,0 +1,17 @@
+"""What the classes of built-in components have in common."""
+
+from __future__ import annotations
+
+from condense.options import Options as BaseOptions
+
+
+class BuiltIn:
+    """A component that keeps its options, of which it has none unless it declares some."""
+
+    class Options(BaseOptions):
+        """None."""
+
+    options: BaseOptions
+
+    def __init__(self, options: BaseOptions) -> None:
+        self.options = options
