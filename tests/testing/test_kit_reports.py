@@ -156,7 +156,8 @@ def test_the_kit_does_not_need_pytest():
         "import sys\n"
         "from condense import build_host\n"
         "from condense.testing import check_component\n"
-        "check_component('selector', build_host(external=False).registry('selector').get('window'))\n"
+        "host = build_host(external=False)\n"
+        "check_component('selector', host.registry('selector').get('window'))\n"
         "assert 'pytest' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
