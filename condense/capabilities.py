@@ -7,8 +7,7 @@ up without running them, so that a property's own error is not taken for its abs
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from collections.abc import Generator as Steps
+from collections.abc import Collection, Generator as Steps, Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Generator, Tensor

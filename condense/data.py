@@ -167,15 +167,8 @@ class SyntheticSet:
 
     def to(self, device: torch.device) -> SyntheticSet:
         """The same set on ``device``."""
-        logits = self.label_logits
-        return SyntheticSet(
-            self.inputs.to(device),
-            self.labels.to(device),
-            self.role.to(device),
-            self.source_index.to(device),
-            self.step_size.to(device),
-            None if logits is None else logits.to(device),
-        )
+        moved = {name: t.to(device) for name, t in vars(self).items() if t is not None}
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,13 +176,12 @@ class TrainingSet:
     """What a network is trained or tested on: real data, a subset of it, or a condensed set.
 
     Attributes:
-        inputs: uint8 [N, H, W, C], float32 features [N, D], or — where ``normalized`` —
+        inputs: uint8 [N, H, W, C], float32 features [N, D], or — where they are normalised —
             float32 [N, C, H, W] / [N, D] that are normalised already.
         labels: int64 [N].
         role: uint8 [N] of :class:`Role`.
-        normalization: applied on the fly unless ``normalized``.
+        normalization: applied on the fly; None where ``inputs`` are normalised already.
         geometry: of one sample.
-        normalized: whether ``inputs`` are normalised already.
         soft_labels: float32 [N, C], a distribution over the classes for each sample that a network
             is trained towards in the place of ``labels``; None where labels are what they are.
     """
@@ -197,9 +189,8 @@ class TrainingSet:
     inputs: Tensor
     labels: Tensor
     role: Tensor
-    normalization: Normalization
+    normalization: Normalization | None
     geometry: Geometry
-    normalized: bool = False
     soft_labels: Tensor | None = None
 
     def __len__(self) -> int:

@@ -13,53 +13,28 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Generator, Tensor, nn
 
-from condense.data import Geometry, LabeledData, Normalization, Role, SyntheticSet, TrainingSet
+from condense.data import (
+    Geometry as Geometry,
+    LabeledData as LabeledData,
+    Normalization as Normalization,
+    Role as Role,
+    SyntheticSet as SyntheticSet,
+    TrainingSet as TrainingSet,
+)
 from condense.options import Options as BaseOptions
 from condense.results import (
-    Arm,
-    Budget,
-    Cost,
-    Dynamics,
-    Evaluation,
-    LabelPlan,
-    MatchPlan,
-    MatchStep,
-    Scores,
-    Selection,
+    Arm as Arm,
+    Budget as Budget,
+    Cost as Cost,
+    Dynamics as Dynamics,
+    Evaluation as Evaluation,
+    LabelPlan as LabelPlan,
+    MatchPlan as MatchPlan,
+    MatchStep as MatchStep,
+    Scores as Scores,
+    Selection as Selection,
 )
-from condense.services import Cache, Context, Progress, Task
-
-__all__ = [
-    "Arm",
-    "Augmentation",
-    "Budget",
-    "Cache",
-    "Component",
-    "Context",
-    "Cost",
-    "Dataset",
-    "Dynamics",
-    "Evaluation",
-    "Evaluator",
-    "Geometry",
-    "LabelPlan",
-    "LabeledData",
-    "MatchPlan",
-    "MatchStep",
-    "Matcher",
-    "Network",
-    "Normalization",
-    "Progress",
-    "Role",
-    "Scorer",
-    "Scores",
-    "Selection",
-    "Selector",
-    "SyntheticSet",
-    "Task",
-    "TrainingSet",
-    "UpdatePolicy",
-]
+from condense.services import Cache as Cache, Context as Context, Progress as Progress, Task as Task
 
 
 @runtime_checkable

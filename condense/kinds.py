@@ -15,52 +15,41 @@ class Kind:
         stage: of a recipe that it serves; None for one that options or flags name.
         protocol: of :mod:`condense.interfaces`, and how a generated class's name ends; its traits
             are ``PROTOCOLTraits``. Empty for a record, which is no class.
-        use: what ``condense run`` is given to use the component {name}; empty for a kind that
-            ``condense plugins new`` does not write.
         capabilities: Protocols of :mod:`condense.capabilities` that its components may have.
+        flag: what ``condense run`` is given to use the component {name}, for a kind that serves no
+            stage or has a flag of its own.
     """
 
     name: str
     suffix: str
     stage: str | None = None
     protocol: str = ""
-    use: str = ""
     capabilities: tuple[str, ...] = ()
+    flag: str = ""
+
+    @property
+    def use(self) -> str:
+        """What uses {name}; empty for a kind that ``condense plugins new`` does not write."""
+        return self.flag or (f"-o {self.stage}={{name}}" if self.stage else "")
 
 
 _TABLE = (
-    Kind("data", "datasets", "data", "Dataset", "--data {name}", ("HasCacheToken",)),
-    Kind("network", "networks", None, "Network", "-o evaluator.network={name}"),
+    Kind("data", "datasets", "data", "Dataset", ("HasCacheToken",), "--data {name}"),
+    Kind("network", "networks", None, "Network", (), "-o evaluator.network={name}"),
     Kind(
         "scorer",
         "scorers",
         "scorer",
         "Scorer",
-        "-o scorer={name}",
         ("EstimatesCost", "HasCacheToken", "HasReplicates", "WorksInPieces"),
     ),
-    Kind(
-        "selector",
-        "selectors",
-        "selector",
-        "Selector",
-        "-o selector={name}",
-        ("HasCacheToken", "HasRanges"),
-    ),
-    Kind(
-        "update-policy",
-        "update_policies",
-        "policy",
-        "UpdatePolicy",
-        "-o policy={name}",
-        ("LearnsLabels",),
-    ),
+    Kind("selector", "selectors", "selector", "Selector", ("HasCacheToken", "HasRanges")),
+    Kind("update-policy", "update_policies", "policy", "UpdatePolicy", ("LearnsLabels",)),
     Kind(
         "matcher",
         "matchers",
         "matcher",
         "Matcher",
-        "-o matcher={name}",
         (
             "EstimatesCost",
             "EstimatesPreparation",
@@ -71,13 +60,12 @@ _TABLE = (
             "WorksInPieces",
         ),
     ),
-    Kind("augmentation", "augmentations", "augmentation", "Augmentation", "-o augmentation={name}"),
+    Kind("augmentation", "augmentations", "augmentation", "Augmentation"),
     Kind(
         "evaluator",
         "evaluators",
         "evaluator",
         "Evaluator",
-        "-o evaluator={name}",
         (
             "EstimatesCost",
             "HasCacheToken",
@@ -86,9 +74,8 @@ _TABLE = (
             "EvaluatesRepeats",
         ),
     ),
-    Kind("method", "methods", use="--method {name}"),
+    Kind("method", "methods", flag="--method {name}"),
     Kind("preset", "presets"),
 )
-
 KINDS = {kind.name: kind for kind in _TABLE}
 STAGES = {kind.stage: kind.name for kind in _TABLE if kind.stage is not None}  # stage → kind

@@ -398,7 +398,7 @@ EVALUATOR = """
 
     def flat(samples):
         width = samples.inputs.flatten(1).float()
-        return width if samples.normalized else (width / 255 - 0.3) / 0.4
+        return width if samples.normalization is None else (width / 255 - 0.3) / 0.4
 
     @hookimpl
     def condense_register_evaluators(register):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from collections.abc import Generator as Steps
+from collections.abc import Collection, Generator as Steps
 from contextlib import closing
 from dataclasses import replace
 

@@ -15,8 +15,7 @@ from condense.capabilities import argument_name
 from condense.errors import BrokenPlugin, OptionError, closest, describe
 from condense.plugin.host import Host, build_host
 from condense.plugin.watch import Report, contained, watched
-from condense.testing.run import CHECKED, run_checks
-from condense.testing.run import Report as KitReport
+from condense.testing.run import CHECKED, Report as KitReport, run_checks
 from condense.testing.subject import CheckFailed, declared
 
 

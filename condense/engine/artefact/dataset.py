@@ -196,9 +196,8 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             self.inputs,
             self.labels,
             self.role,
-            self.normalization,
+            None,
             self.geometry,
-            normalized=True,
             soft_labels=self.soft_labels,
         )
 

@@ -32,8 +32,8 @@ class Batcher:
         self.role = data.role.to(device)
         self.geometry = data.geometry
         self.device = device
-        self._normalized = data.normalized
-        self._mean, self._scale = affine(data.normalization, data.inputs, device)
+        scale = data.normalization
+        self._affine = None if scale is None else affine(scale, data.inputs, device)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,9 +45,7 @@ class Batcher:
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Stored samples [B, …] as a network sees them."""
-        if self._normalized:
-            return inputs
-        return normalise(inputs, self._mean, self._scale)
+        return inputs if self._affine is None else normalise(inputs, *self._affine)
 
 
 def affine(

@@ -16,20 +16,12 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from condense.engine.runtime.rng import Seed
+from condense.engine.training import sgd
 from condense.engine.training.batches import Batcher
 from condense.engine.training.estimate import sgd_seconds
 from condense.engine.training.loop import predict
 from condense.engine.training.passes import recorded_pass
-from condense.engine.training.sgd import (
-    BatchSize,
-    Epochs,
-    LearningRate,
-    Momentum,
-    PrecisionBf16,
-    SgdOptions,
-    WeightDecay,
-    part_of,
-)
+from condense.engine.training.sgd import SgdOptions, part_of
 from condense.interfaces import Context, Cost, Dynamics, LabeledData, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, Options
 
@@ -42,21 +34,21 @@ class DynamicsOptions(Options):
     """How the networks of the pass are trained; scorers derive their options from it."""
 
     networks: int = Field(6, ge=1, description="networks trained, each with its own seed")
-    epochs: Epochs = 40
+    epochs: sgd.Epochs = 40
     eval_epoch: int = Field(
         5, ge=1, description="epochs trained before the evaluation-mode pass that EL2N reads"
     )
-    batch_size: BatchSize = 64
-    lr: LearningRate = 0.05
-    momentum: Momentum = 0.9
-    weight_decay: WeightDecay = 5e-4
+    batch_size: sgd.BatchSize = 64
+    lr: sgd.LearningRate = 0.05
+    momentum: sgd.Momentum = 0.9
+    weight_decay: sgd.WeightDecay = 5e-4
     network: NetworkSpec = Field(
         NetworkSpec.of("convnet", width=32), description="network trained for the scores"
     )
     augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("simple"), description="augmentation while training for the scores"
     )
-    precision: PrecisionBf16 = "auto"
+    precision: sgd.PrecisionBf16 = "auto"
 
 
 def dynamics_key(

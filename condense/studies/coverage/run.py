@@ -234,7 +234,7 @@ def stages_of(condensed: CondensedDataset) -> dict[int, TrainingSet]:
     A set of which nothing was distilled has the one entry 0.
     """
     final = condensed.training_set()
-    start = replace(final, inputs=condensed.source_inputs, normalized=False)
+    start = replace(final, inputs=condensed.source_inputs, normalization=condensed.normalization)
     found = {0: start}
     for iteration, inputs in sorted(condensed.snapshots.items()):
         found[iteration] = replace(final, inputs=inputs)

@@ -10,8 +10,7 @@ from pydantic import Field
 from condense.data import LabeledData
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
-from condense.options import Options as BaseOptions
-from condense.options import PathOption
+from condense.options import Options as BaseOptions, PathOption
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._images import (
     Decoding,

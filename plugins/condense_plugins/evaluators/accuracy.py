@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
-from collections.abc import Generator as Steps
+from collections.abc import Collection, Generator as Steps, Iterator
 from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
@@ -12,20 +11,13 @@ from pydantic import Field, model_validator
 from torch import Generator
 
 from condense.engine.runtime.rng import Seed
+from condense.engine.training import sgd
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.estimate import training_seconds
 from condense.engine.training.loop import Training, predict
 from condense.engine.training.schedule import Schedule, batches_per_epoch
-from condense.engine.training.sgd import (
-    BatchSize,
-    LearningRate,
-    Momentum,
-    PrecisionBf16,
-    SgdOptions,
-    WeightDecay,
-    part_of,
-)
+from condense.engine.training.sgd import SgdOptions, part_of
 from condense.interfaces import (
     Arm,
     Augmentation,
@@ -35,8 +27,7 @@ from condense.interfaces import (
     LabeledData,
     TrainingSet,
 )
-from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec
-from condense.options import Options as BaseOptions
+from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec, Options as BaseOptions
 from condense.traits import EvaluatorTraits
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.evaluators._per_class import per_class
@@ -66,11 +57,11 @@ class AccuracyEvaluator(BuiltIn):
         repeats: int = Field(5, ge=1, description="networks trained, each with its own seed")
         epochs: int = Field(500, ge=1, description="epochs of the condensed set, plus one")
         steps: int | None = Field(None, ge=1, description="optimiser steps; replaces epochs")
-        batch_size: BatchSize = 128
-        lr: LearningRate = 0.1
-        momentum: Momentum = 0.9
-        weight_decay: WeightDecay = 5e-4
-        precision: PrecisionBf16 = "auto"
+        batch_size: sgd.BatchSize = 128
+        lr: sgd.LearningRate = 0.1
+        momentum: sgd.Momentum = 0.9
+        weight_decay: sgd.WeightDecay = 5e-4
+        precision: sgd.PrecisionBf16 = "auto"
         baseline_augmentations: tuple[str, ...] = Field(
             ("simple", "dsa"),
             description="an arm that nothing was matched for is trained under each; the better "

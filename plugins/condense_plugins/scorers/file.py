@@ -17,8 +17,7 @@ from torch import Generator
 
 from condense.errors import DataError
 from condense.interfaces import Context, LabeledData, Scores
-from condense.options import Options as BaseOptions
-from condense.options import PathOption
+from condense.options import Options as BaseOptions, PathOption
 from condense_plugins._built_in import BuiltIn
 
 Arrays = dict[str, npt.NDArray[Any]]

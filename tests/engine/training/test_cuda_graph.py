@@ -14,8 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from condense.data import TrainingSet
-from condense.engine.training import cuda_graph as module
-from condense.engine.training import loop
+from condense.engine.training import cuda_graph as module, loop
 from condense.engine.training.batches import Batcher
 from condense.engine.training.cuda_graph import WARMUP, CapturedStep, capture
 from condense.engine.training.schedule import Schedule

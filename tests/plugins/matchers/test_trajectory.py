@@ -18,8 +18,10 @@ from condense.engine.training.schedule import Schedule
 from condense.errors import CapacityError, OptionError
 from condense.interfaces import Role, Selection, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, build_options
-from condense_plugins.matchers.trajectory import experts as experts_module
-from condense_plugins.matchers.trajectory import matcher as matcher_module
+from condense_plugins.matchers.trajectory import (
+    experts as experts_module,
+    matcher as matcher_module,
+)
 from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher, draw_batches
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 
