@@ -30,7 +30,7 @@ from condense.engine.training.loop import train
 from condense.engine.training.schedule import Schedule
 from condense.interfaces import TrainingSet
 from condense.options import AugmentationSpec
-from condense_plugins.matchers.trajectory.experts import expert_training, trajectory_of
+from condense_plugins.matchers.trajectory.experts import Experts, trajectory_of
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.snapshots import packed, unpacked
 from condense_plugins.matchers.trajectory.student import flatten
@@ -105,7 +105,8 @@ def rows_of(
 
         def call() -> Tensor:
             """So many experts side by side; the trajectory of the last."""
-            experts = (expert_training(data, context, options, Seed(0), k) for k in range(at_once))
+            every = Experts(data, context, options, Seed(0))
+            experts = (every.training(k) for k in range(at_once))
             *_, last = (trajectory_of(done) for _, done in train_concurrently(experts, at_once))
             return last
 

@@ -57,6 +57,9 @@ class Cache(Protocol):
     def has(self, kind: str, key: Mapping[str, Any]) -> bool:
         """Whether an entry is there (not whether it is intact)."""
 
+    def free_disk(self) -> tuple[str, int]:
+        """The place where entries are kept, and the bytes that are free there."""
+
 
 class Context(Protocol):
     """What the engine lends a component while its stage runs."""

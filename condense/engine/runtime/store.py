@@ -102,6 +102,11 @@ class Store:
         """Whether an entry is there (not whether it is intact)."""
         return (self.path(kind, key) / ENTRY).is_file()
 
+    def free_disk(self) -> tuple[str, int]:
+        """The store's folder, or the one above it that is there, and the bytes free in it."""
+        place = next(p for p in (self.root, *self.root.parents) if p.exists())
+        return str(place), shutil.disk_usage(place).free
+
     def get(self, kind: str, key: Mapping[str, Any], check: Check = _accept) -> Payload | None:
         """The entry's payload, or None if it is absent or damaged (then it is removed).
 

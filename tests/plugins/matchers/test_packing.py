@@ -49,9 +49,9 @@ def test_bf16_keeps_every_epochs_way_and_errors_do_not_add_up():
 def test_an_expert_comes_back_from_the_store_as_it_was_trained(tiny_images, context):
     options = SMALL.model_copy(update={"expert_dtype": "bf16"})
     rng = torch.Generator().manual_seed(1)
-    first = experts.load_experts(tiny_images, context, options, rng)
-    again = experts.load_experts(tiny_images, context, options, rng)
-    exact = experts.load_experts(tiny_images, context, SMALL, rng)  # another key
+    first = experts.Experts.of(tiny_images, context, options, rng).load()
+    again = experts.Experts.of(tiny_images, context, options, rng).load()
+    exact = experts.Experts.of(tiny_images, context, SMALL, rng).load()  # another key
     for one, two, truth in zip(first, again, exact, strict=True):
         assert torch.equal(one, two)
         assert one.dtype == torch.float32
@@ -61,19 +61,19 @@ def test_an_expert_comes_back_from_the_store_as_it_was_trained(tiny_images, cont
 
 
 def test_estimates_are_what_is_stored(tiny_images, context):
-    rng = torch.Generator().manual_seed(1)
     for dtype in ("fp32", "bf16"):
         options = SMALL.model_copy(update={"expert_dtype": dtype})
-        training = experts.expert_training(tiny_images, context, options, seed=Seed(1), index=0)
+        subject = experts.Experts(tiny_images, context, options, Seed(1))
+        training = subject.training(0)
         list(train_concurrently([training]))
         trajectory = experts.trajectory_of(training)
-        disk, memory = experts.trajectory_bytes(tiny_images, context, options, rng)
+        disk, memory = subject.bytes_of_one()
         assert memory == trajectory.nbytes
         assert disk == sum(t.nbytes for t in experts.packed(trajectory, dtype).values())
 
 
 def test_more_than_memory_holds_is_refused_before_training(tiny_images, context, monkeypatch):
     monkeypatch.setattr(experts, "available_memory", lambda: 30_000)
-    monkeypatch.setattr(experts, "expert_training", None)
+    monkeypatch.setattr(experts.Experts, "training", None)
     with pytest.raises(CapacityError, match=r"2 experts take .* lower matcher\.experts"):
-        experts.load_experts(tiny_images, context, SMALL, torch.Generator().manual_seed(1))
+        experts.Experts.of(tiny_images, context, SMALL, torch.Generator().manual_seed(1)).load()

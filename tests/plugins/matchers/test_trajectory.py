@@ -1,7 +1,9 @@
 """The trajectory matcher around its gradient: batches, experts, what a step draws."""
 
+import shutil
 import signal
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,9 +21,9 @@ from condense.errors import CapacityError, OptionError
 from condense.interfaces import Role, Selection, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, build_options
 from condense_plugins.matchers.trajectory import (
-    experts as experts_module,
     matcher as matcher_module,
 )
+from condense_plugins.matchers.trajectory.experts import Experts, trajectory_of
 from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher, draw_batches
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 
@@ -116,9 +118,9 @@ def batches_drawn(data, context, rng, batch_size, epochs):
 
 
 def one_expert(data, context, options, seed, index):
-    training = experts_module.expert_training(data, context, options, Seed(seed), index)
+    training = Experts(data, context, options, Seed(seed)).training(index)
     list(train_concurrently([training]))
-    return experts_module.trajectory_of(training)
+    return trajectory_of(training)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
@@ -161,16 +163,16 @@ def test_trajectory_has_the_init_and_a_snapshot_per_epoch(tiny_images, context):
 
 def test_experts_differ_and_more_of_them_reuse_the_first(tiny_images, context, monkeypatch):
     trained = []
-    real = experts_module.expert_training
+    real = Experts.training
 
-    def spy(data, context, options, seed, index, task=None):
+    def spy(self, index, task=None):
         trained.append(index)
-        return real(data, context, options, seed, index, task)
+        return real(self, index, task)
 
-    monkeypatch.setattr(experts_module, "expert_training", spy)
-    two = experts_module.load_experts(tiny_images, context, SMALL, generator())
+    monkeypatch.setattr(Experts, "training", spy)
+    two = Experts.of(tiny_images, context, SMALL, generator()).load()
     more = SMALL.model_copy(update={"experts": 3})
-    three = experts_module.load_experts(tiny_images, context, more, generator())
+    three = Experts.of(tiny_images, context, more, generator()).load()
     assert trained == [0, 1, 2]
     assert torch.equal(two[0], three[0])
     assert torch.equal(two[1], three[1])
@@ -192,7 +194,7 @@ def test_experts_differ_and_more_of_them_reuse_the_first(tiny_images, context, m
 )
 def test_what_changes_an_expert_changes_its_key(change, tiny_images, context):
     def key(options, data=tiny_images, seed=0):
-        return experts_module.expert_key(data, context, options, Seed(seed), 0)
+        return Experts(data, context, options, Seed(seed)).key(0)
 
     assert key(SMALL.model_copy(update=change)) != key(SMALL)
     assert key(SMALL, seed=1) != key(SMALL)
@@ -203,12 +205,9 @@ def test_what_changes_an_expert_changes_its_key(change, tiny_images, context):
 
 
 def test_experts_that_do_not_fit_the_disk_are_refused(tiny_images, context, monkeypatch):
-    class Usage:
-        free = 1000
-
-    monkeypatch.setattr(experts_module.shutil, "disk_usage", lambda root: Usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda root: SimpleNamespace(free=1000))
     with pytest.raises(CapacityError, match=r"2 experts need .* lower matcher\.experts"):
-        experts_module.load_experts(tiny_images, context, SMALL, generator())
+        Experts.of(tiny_images, context, SMALL, generator()).load()
 
 
 # steps
@@ -271,7 +270,7 @@ def test_step_draws_starts_targets_and_batches_as_told(tiny_images, context, mon
     monkeypatch.setattr(matcher_module, "constant_memory", spy)
     options = SMALL.model_copy(update={"memory": "constant", "steps": 2, "expert_epochs": 1})
     matcher = prepared(tiny_images, context, options)
-    known = experts_module.load_experts(tiny_images, context, options, generator())
+    known = Experts.of(tiny_images, context, options, generator()).load()
     synthetic, rng = small_set(tiny_images), generator(1)
     for _ in range(60):
         matcher.step(synthetic, rng)

@@ -5,36 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Generator
 
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import initial_set
-from condense.engine.training.estimate import time_call, training_seconds
+from condense.engine.training.estimate import time_call
 from condense.interfaces import Context, Cost, LabeledData, Selection
-from condense_plugins.matchers.trajectory.experts import (
-    expert_schedule,
-    missing_experts,
-    trajectory_bytes,
-)
-from condense_plugins.matchers.trajectory.options import TrajectoryOptions
+from condense_plugins.matchers.trajectory.experts import Experts
 
 if TYPE_CHECKING:
     from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
 
 TIMED_STEPS = 4
-
-
-def experts_cost(
-    options: TrajectoryOptions, data: LabeledData, context: Context, rng: Generator
-) -> Cost:
-    """Seconds and disk of the experts that are not in the store; ``rng`` as for ``prepare``."""
-    missing = missing_experts(data, context, options, rng)
-    if not missing:
-        return Cost()
-    augmentation = context.augmentation(options.expert_augmentation)
-    schedule = expert_schedule(data, context, options)
-    one = training_seconds(data, context, options.network, augmentation, schedule)
-    return Cost(missing * one, disk=missing * trajectory_bytes(data, context, options, rng)[0])
 
 
 def trajectory_cost(
@@ -47,7 +28,7 @@ def trajectory_cost(
     """
     o = matcher.options
     rng = Seed(0).generator()
-    memory = trajectory_bytes(data, context, o, rng)[1]
+    memory = Experts.of(data, context, o, rng).bytes_of_one()[1]
     steps = min(o.steps, TIMED_STEPS)
     # uncompiled: an upper estimate, without a minute of compiling
     short = {"steps": steps, "max_start_epoch": 1, "start_epoch_growth": 0, "compile": "off"}

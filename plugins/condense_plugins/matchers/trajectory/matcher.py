@@ -22,8 +22,8 @@ from condense.interfaces import (
 )
 from condense.traits import MatcherTraits
 from condense_plugins.matchers.trajectory.compiled import CompiledSteps, compiles
-from condense_plugins.matchers.trajectory.cost import experts_cost, trajectory_cost
-from condense_plugins.matchers.trajectory.experts import expert_keys, load_experts
+from condense_plugins.matchers.trajectory.cost import trajectory_cost
+from condense_plugins.matchers.trajectory.experts import Experts
 from condense_plugins.matchers.trajectory.gradient import (
     Batch,
     EagerSteps,
@@ -85,17 +85,18 @@ class TrajectoryMatcher:
         Raises:
             CapacityError: if they would not fit the disk.
         """
-        self.use(load_experts(data, context, self.options, rng), data, context, rng)
+        self.use(Experts.of(data, context, self.options, rng).load(), data, context, rng)
 
     def pieces(
         self, data: LabeledData, context: Context, rng: Generator
     ) -> Sequence[tuple[str, Mapping[str, Any]]]:
         """Where each expert is kept."""
-        return [("experts", key) for key in expert_keys(data, context, self.options, rng)]
+        keys = Experts.of(data, context, self.options, rng).keys()
+        return [("experts", key) for key in keys]
 
     def run_piece(self, number: int, data: LabeledData, context: Context, rng: Generator) -> None:
         """Train expert ``number``, unless it is stored."""
-        load_experts(data, context, self.options, rng, [number])
+        Experts.of(data, context, self.options, rng).load([number])
 
     def use(
         self, experts: list[Tensor], data: LabeledData, context: Context, rng: Generator
@@ -150,7 +151,7 @@ class TrajectoryMatcher:
 
     def prepare_cost(self, data: LabeledData, context: Context, rng: Generator) -> Cost:
         """Estimate of the experts that are not stored yet; ``rng`` as for :meth:`prepare`."""
-        return experts_cost(self.options, data, context, rng)
+        return Experts.of(data, context, self.options, rng).cost()
 
     def _bind(self, synthetic: SyntheticSet, batch: Batch) -> tuple[Steps, str]:
         """The steps over ``synthetic`` and the gradient's form, chosen at the first call."""
