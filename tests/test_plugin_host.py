@@ -192,7 +192,7 @@ def test_a_stranger_comes_in_through_an_entry_point(install):
     assert (entry.package, entry.version) == ("condense-margin", "0.3")
     recipe = resolve(host, Request(assignments=((("scorer",), "margin"),)))
     assert recipe["scorer"].options.epoch == 3
-    assert "margin" not in build_host(external=False).scorers
+    assert "margin" not in build_host(external=False).registry("scorer")
 
 
 def half_shaped(**members):
