@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from condense.data import LabeledData
+from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _GREY = ("1", "L", "LA", "La", "I", "F")  # and I;16 in its byte orders
 _THREADS = 8
+
+Labelled = tuple[Path, str]  # an image file with the name of its class
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,38 @@ def class_files(folder: Path) -> list[Path]:
             f"class folder {folder} has no image file ({kinds}); add images or remove the folder"
         )
     return found
+
+
+def listed(folders: Sequence[Path]) -> list[Labelled]:
+    """The image files of each class folder, labelled with its name."""
+    return [(file, folder.name) for folder in folders for file in class_files(folder)]
+
+
+def read_splits(
+    train: Sequence[Labelled],
+    held: Sequence[Labelled] | None,
+    decoding: Decoding,
+    context: Context,
+    **rest: Any,
+) -> LabeledData:
+    """The images of both splits with the names of their classes, ``held`` as the test split.
+
+    Args:
+        train: at least one.
+        held: of the size of those; None without a test split.
+        decoding: conversion of each.
+        context: for the progress bar.
+        rest: for :func:`~condense.engine.ingest.from_user.labeled_data`.
+
+    Raises:
+        DataError: as that and :func:`decode_images` do.
+    """
+    images = decode_images([file for file, _ in train], decoding, context)
+    test = None
+    if held is not None:
+        decoded = decode_images([file for file, _ in held], decoding, context, like=images)
+        test = (decoded, [name for _, name in held])
+    return labeled_data(images, [name for _, name in train], test=test, **rest)
 
 
 def decode_images(

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from condense.data import LabeledData
-from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import Options as BaseOptions, PathOption
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._images import (
     Decoding,
-    class_files,
+    Labelled,
     class_folders,
-    decode_images,
     existing_folder,
+    listed,
+    read_splits,
 )
 
 if TYPE_CHECKING:
@@ -58,18 +58,14 @@ class Folder(BuiltIn):
         if len(classes) < 2:
             found = f"only the class folder '{classes[0]}'" if classes else "no class folder"
             raise DataError(f"{train_root} has {found}, at least two are needed: {_LAYOUT}")
-        files, labels = _listing(folders, classes)
-        held = _listing(_test_folders(test_root, classes), classes) if test_root else None
-        decoding = self._decoding()
-        images = decode_images(files, decoding, context)
-        test = None
-        if held is not None:
-            test = (decode_images(held[0], decoding, context, like=images), held[1])
-        return labeled_data(
-            images,
-            labels,
-            items=(_below(root, files), _below(root, held[0] if held is not None else [])),
-            test=test,
+        train = listed(folders)
+        held = listed(_test_folders(test_root, classes)) if test_root else None
+        return read_splits(
+            train,
+            held,
+            self._decoding(),
+            context,
+            items=(_below(root, train), _below(root, held or [])),
             classes=classes,
             flip=self.options.flip,
             name=root.resolve().name or self.name,
@@ -85,8 +81,8 @@ class Folder(BuiltIn):
         )
 
 
-def _below(root: Path, files: list[Path]) -> list[str]:
-    return [file.relative_to(root).as_posix() for file in files]
+def _below(root: Path, files: list[Labelled]) -> list[str]:
+    return [file.relative_to(root).as_posix() for file, _ in files]
 
 
 def _splits(root: Path) -> tuple[Path, Path | None]:
@@ -110,15 +106,3 @@ def _test_folders(test_root: Path, classes: list[str]) -> list[Path]:
                 f"{', …' * (len(classes) > 10)}; remove it or add train/{folder.name}"
             )
     return folders
-
-
-def _listing(folders: list[Path], classes: list[str]) -> tuple[list[Path], list[int]]:
-    """All image files with their class numbers."""
-    number = {name: position for position, name in enumerate(classes)}
-    files: list[Path] = []
-    labels: list[int] = []
-    for folder in folders:
-        found = class_files(folder)
-        files += found
-        labels += [number[folder.name]] * len(found)
-    return files, labels

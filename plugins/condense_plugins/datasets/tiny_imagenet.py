@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from condense.data import LabeledData
-from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import Options as BaseOptions, PathOption
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._images import (
     Decoding,
+    Labelled,
     class_files,
     class_folders,
-    decode_images,
     existing_folder,
+    read_splits,
 )
 
 if TYPE_CHECKING:
@@ -58,18 +58,8 @@ class TinyImageNet(BuiltIn):
             )
         train = [(file, folder.name) for folder in folders for file in _files(folder)]
         held = _validation(root / "val", classes) if (root / "val").is_dir() else None
-        images = decode_images([file for file, _ in train], _DECODING, context)
-        test = None
-        if held is not None:
-            decoded = decode_images([f for f, _ in held], _DECODING, context, like=images)
-            test = (decoded, [wnid for _, wnid in held])
-        return labeled_data(
-            images,
-            [wnid for _, wnid in train],
-            test=test,
-            classes=classes,
-            flip=True,
-            name=self.name,
+        return read_splits(
+            train, held, _DECODING, context, classes=classes, flip=True, name=self.name
         )
 
 
@@ -79,7 +69,7 @@ def _files(folder: Path) -> list[Path]:
     return class_files(nested if nested.is_dir() else folder)
 
 
-def _validation(root: Path, classes: list[str]) -> list[tuple[Path, str]]:
+def _validation(root: Path, classes: list[str]) -> list[Labelled]:
     """(file, WNID) of the validation split, in the order of file names within a folder."""
     annotations = root / "val_annotations.txt"
     if annotations.is_file():
@@ -102,7 +92,7 @@ def _validation(root: Path, classes: list[str]) -> list[tuple[Path, str]]:
     return pairs
 
 
-def _annotated(annotations: Path, images: Path) -> list[tuple[Path, str]]:
+def _annotated(annotations: Path, images: Path) -> list[Labelled]:
     pairs = []
     text = annotations.read_text(encoding="utf-8", errors="replace")
     for number, line in enumerate(text.splitlines(), start=1):
