@@ -14,6 +14,7 @@ from typing import Any
 
 import pluggy
 
+from condense import __version__
 from condense.errors import BrokenPlugin, OptionError, closest, describe
 from condense.kinds import KINDS, STAGES
 from condense.plugin import NAME, spec
@@ -80,7 +81,8 @@ def build_host(
     manager.add_hookspecs(spec)
     host = Host(manager, {kind: Registry(kind) for kind in KINDS})
     for module in importlib.import_module(BUILTINS).MODULES:
-        _load(host, module, BUILTINS, _builtin_version(), partial(importlib.import_module, module))
+        staged = _stage(host, module, partial(importlib.import_module, module))
+        _commit(host, staged, BUILTINS, __version__)
     for name, package, version, load in _external() if external else ():
         with_label = partial(watched, f"{name} ({package})", report)
         _load_isolated(host, name, package, version, load, with_label)
@@ -90,12 +92,6 @@ def build_host(
     for registry in host.registries.values():
         registry.unavailable = len(host.broken)
     return host
-
-
-def _builtin_version() -> str:
-    from condense import __version__
-
-    return __version__
 
 
 def _external() -> Iterator[tuple[str, str, str, Callable[[], Any]]]:
@@ -144,11 +140,6 @@ def _load_isolated(
         host.broken.append(Broken(name, package, caught[0]))
     else:
         _commit(host, staged, package, version)
-
-
-def _load(host: Host, name: str, package: str, version: str, load: Callable[[], Any]) -> None:
-    """Register a plugin and commit its components, all or nothing."""
-    _commit(host, _stage(host, name, load), package, version)
 
 
 def _stage(host: Host, name: str, load: Callable[[], Any]) -> list[tuple[str, Any]]:

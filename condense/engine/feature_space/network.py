@@ -18,13 +18,19 @@ from torch.nn import functional as F
 from condense.data import content_digest
 from condense.engine.feature_space.features import check_converged, finite_features
 from condense.engine.runtime.rng import Seed
-from condense.engine.training import sgd
 from condense.engine.training.batches import Batcher
 from condense.engine.training.dynamics import EVAL_SHARE, sample_figures
 from condense.engine.training.estimate import sgd_seconds
 from condense.engine.training.loop import predict
 from condense.engine.training.passes import recorded_pass
-from condense.engine.training.sgd import SgdOptions
+from condense.engine.training.sgd import (
+    BatchSize,
+    Epochs,
+    LearningRate,
+    Momentum,
+    SgdOptions,
+    WeightDecay,
+)
 from condense.interfaces import Context, Cost, LabeledData, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, Options
 
@@ -47,11 +53,11 @@ class FeatureOptions(Options):
         NetworkSpec.of("convnet", width=32),
         description="network whose last but one layer is the feature space",
     )
-    feature_epochs: sgd.Epochs = 20
-    feature_batch_size: sgd.BatchSize = 64
-    feature_lr: sgd.LearningRate = 0.05
-    feature_momentum: sgd.Momentum = 0.9
-    feature_weight_decay: sgd.WeightDecay = 5e-4
+    feature_epochs: Epochs = 20
+    feature_batch_size: BatchSize = 64
+    feature_lr: LearningRate = 0.05
+    feature_momentum: Momentum = 0.9
+    feature_weight_decay: WeightDecay = 5e-4
     feature_augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("simple"), description="augmentation while they are trained"
     )

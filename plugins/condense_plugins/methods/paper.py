@@ -123,28 +123,20 @@ SOURCES = {
 }
 
 
-def _paper(
-    name: str,
-    data: str,
-    ipc: int,
-    alpha: float,
-    beta: float,
-    image_lr: float,
-    epochs: int,
-    *,
-    scorer: str = "cscore",
-    changes: Stages | None = None,
-) -> Preset:
+DEEPER = {"steps": 20, "network": {**MATCHER["network"], "depth": 4}}
+
+
+def _paper(data: str, ipc: int, alpha: float, beta: float, image_lr: float, epochs: int) -> Preset:
+    tiny = data == "tiny-imagenet"
+    name = f"paper-{'tiny' if tiny else data}-ipc{ipc}"
     stages: Stages = {
-        "data": {"component": data},
-        "scorer": {"component": scorer, **SCORER},
+        "data": {"component": data, **({} if tiny else {"norm": "selmatch"})},
+        "scorer": {"component": "forgetting" if tiny else "cscore", **SCORER},
         "selector": {"beta": beta, "unit": "class"},
         "policy": {"alpha": alpha},
-        "matcher": {**MATCHER, "image_lr": image_lr},
+        "matcher": {**MATCHER, **(DEEPER if tiny else {}), "image_lr": image_lr},
         "evaluator": {**EVALUATOR, "epochs": epochs},
     }
-    for stage, table in (changes or {}).items():
-        stages[stage] = stages[stage] | table
     return Preset(
         name,
         f"SelMatch as published: {data}, {ipc} images a class",
@@ -156,35 +148,16 @@ def _paper(
     )
 
 
-def _cifar(classes: int, ipc: int, *values: float, epochs: int) -> Preset:
-    alpha, beta, image_lr = values
-    data = f"cifar{classes}"
-    norm: Stages = {"data": {"norm": "selmatch"}}
-    name = f"paper-{data}-ipc{ipc}"
-    return _paper(name, data, ipc, alpha, beta, image_lr, epochs, changes=norm)
-
-
-def _tiny(ipc: int, *values: float, epochs: int) -> Preset:
-    alpha, beta, image_lr = values
-    deeper = {"steps": 20, "network": {**MATCHER["network"], "depth": 4}}
-    return _paper(
-        f"paper-tiny-ipc{ipc}",
-        *("tiny-imagenet", ipc, alpha, beta, image_lr, epochs),
-        scorer="forgetting",
-        changes={"matcher": deeper},
-    )
-
-
-# alpha, beta, learning rate of the images; epochs of the evaluation (E, of which E + 1 are run)
+# alpha, beta, learning rate of the images, epochs of the evaluation (E, of which E + 1 are run)
 PAPER = (
-    _cifar(10, 250, 0.6, 0.5, 1e3, epochs=1000),
-    _cifar(10, 500, 0.2, 0.3, 1e3, epochs=500),
-    _cifar(10, 1000, 0.1, 0.2, 1e4, epochs=250),
-    _cifar(10, 1500, 0.1, 0.2, 1e4, epochs=167),
-    _cifar(100, 25, 0.8, 0.8, 1e3, epochs=1000),
-    _cifar(100, 50, 0.6, 0.7, 1e3, epochs=500),
-    _cifar(100, 100, 0.3, 0.6, 1e3, epochs=250),
-    _cifar(100, 150, 0.2, 0.4, 1e3, epochs=167),
-    _tiny(50, 0.6, 0.8, 1e3, epochs=500),
-    _tiny(100, 0.5, 0.7, 1e3, epochs=250),
+    _paper("cifar10", 250, 0.6, 0.5, 1e3, 1000),
+    _paper("cifar10", 500, 0.2, 0.3, 1e3, 500),
+    _paper("cifar10", 1000, 0.1, 0.2, 1e4, 250),
+    _paper("cifar10", 1500, 0.1, 0.2, 1e4, 167),
+    _paper("cifar100", 25, 0.8, 0.8, 1e3, 1000),
+    _paper("cifar100", 50, 0.6, 0.7, 1e3, 500),
+    _paper("cifar100", 100, 0.3, 0.6, 1e3, 250),
+    _paper("cifar100", 150, 0.2, 0.4, 1e3, 167),
+    _paper("tiny-imagenet", 50, 0.6, 0.8, 1e3, 500),
+    _paper("tiny-imagenet", 100, 0.5, 0.7, 1e3, 250),
 )
