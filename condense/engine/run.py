@@ -24,7 +24,7 @@ from condense.engine.documents import (
 )
 from condense.engine.evaluation import condensed_plan, evaluate
 from condense.engine.feature_space.difficulty import by_difficulty, halves_of_test
-from condense.engine.feature_space.network import FeatureOptions
+from condense.engine.feature_space.network import FeatureNetworks, FeatureOptions
 from condense.engine.graph import evaluations
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.rebind import rebind
@@ -229,5 +229,5 @@ def _by_difficulty(pipeline: Pipeline, evaluation: Evaluation) -> dict[str, floa
             "were right, so its result cannot be split by difficulty; try `evaluator=accuracy`"
         )
     training, test = TrainingSet.of(pipeline.data), TrainingSet.of(pipeline.test_split())
-    parts = halves_of_test(training, test, pipeline.context, FeatureOptions())
-    return by_difficulty(evaluation.right, parts)
+    networks = FeatureNetworks(training, test, pipeline.context, FeatureOptions())
+    return by_difficulty(evaluation.right, halves_of_test(networks))

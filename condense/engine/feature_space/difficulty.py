@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from condense.engine.feature_space.network import FeatureOptions, trained_network
-from condense.interfaces import Context, TrainingSet
+from condense.engine.feature_space.network import FeatureNetworks
 
 _LARGEST_ERROR = 2**0.5  # of ‖softmax − onehot‖₂
 
@@ -24,16 +23,14 @@ class Halves:
     hard: Tensor
 
 
-def difficulty_of_test(
-    training: TrainingSet, test: TrainingSet, context: Context, options: FeatureOptions
-) -> Tensor:
+def difficulty_of_test(networks: FeatureNetworks) -> Tensor:
     """How late each test sample was learned, float32 [N_test] in 0–1, higher = harder.
 
     The share of epochs, over all networks, after which the sample was wrong: the learning speed
     of Jiang et al. (arXiv 2002.03206) on held-out samples. Ties are broken by the mean
     ‖softmax − onehot‖₂, which counts for less than one epoch.
     """
-    every = [trained_network(training, test, context, options, k) for k in range(options.networks)]
+    every = [networks.trained(k) for k in range(networks.options.networks)]
     wrong = torch.cat([one.wrong for one in every])  # [K·E, N_test]
     error = torch.stack([one.error_norm for one in every]).double().mean(0) / _LARGEST_ERROR
     return ((wrong.double().sum(0) + error.clamp(max=1 - 1e-6)) / (len(wrong) + 1)).float()
@@ -62,11 +59,9 @@ def halves(difficulty: Tensor, labels: Tensor) -> Halves:
     return Halves(torch.cat(easy).sort().values, torch.cat(hard).sort().values)
 
 
-def halves_of_test(
-    training: TrainingSet, test: TrainingSet, context: Context, options: FeatureOptions
-) -> Halves:
+def halves_of_test(networks: FeatureNetworks) -> Halves:
     """:func:`halves` by :func:`difficulty_of_test`."""
-    return halves(difficulty_of_test(training, test, context, options), test.labels)
+    return halves(difficulty_of_test(networks), networks.test.labels)
 
 
 def by_difficulty(right: Tensor, parts: Halves) -> dict[str, float]:

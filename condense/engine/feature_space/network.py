@@ -97,60 +97,55 @@ class TrainedNetwork:
         return F.normalize(finite_features(self.network, Batcher(samples, device)), dim=1)
 
 
-def trained_network(
-    training: TrainingSet,
-    test: TrainingSet,
-    context: Context,
-    options: FeatureOptions,
-    index: int = 0,
-) -> TrainedNetwork:
-    """Network ``index`` of the data set, from the store where it is there.
+@dataclass(frozen=True, eq=False)
+class FeatureNetworks:
+    """The feature networks of a data set.
 
-    Args:
+    Attributes:
         training: the whole training split.
-        test: rated after every epoch, which changes nothing about the network.
+        test: rated after every epoch, which changes nothing about the networks.
         context: device, cache, networks.
-        options: how to train it.
-        index: which of the networks.
+        options: how to train them.
     """
-    seed, sgd = _seed(options), options.sgd
-    (tensors,) = recorded_pass(
-        training,
-        context,
-        sgd,
-        seed,
-        {index: network_key(training, test, context, options, index)},
-        lambda _, network, batcher: _TestRecorder(network, Batcher(test, context.device), sgd),
-        kind="coverage",
-        title=f"feature network {index + 1}",
-    )
-    init = seed.fork("init", index).generator()
-    network = context.network(sgd.network, training.geometry, init)
-    state = {k.removeprefix(_STATE): v for k, v in tensors.items() if k.startswith(_STATE)}
-    network.load_state_dict(state)
-    return TrainedNetwork(network, tensors["wrong"], tensors["error_norm"])
 
+    training: TrainingSet
+    test: TrainingSet
+    context: Context
+    options: FeatureOptions
 
-def _seed(options: FeatureOptions) -> Seed:
-    return Seed(options.feature_seed).fork("features")
+    def trained(self, index: int = 0) -> TrainedNetwork:
+        """Network ``index``, from the store where it is there."""
+        sgd, tests = self.options.sgd, Batcher(self.test, self.context.device)
+        (tensors,) = recorded_pass(
+            self.training,
+            self.context,
+            sgd,
+            self._seed,
+            {index: self.key(index)},
+            lambda _, network, batcher: _TestRecorder(network, tests, sgd),
+            kind="coverage",
+            title=f"feature network {index + 1}",
+        )
+        init = self._seed.fork("init", index).generator()
+        network = self.context.network(sgd.network, self.training.geometry, init)
+        state = {k.removeprefix(_STATE): v for k, v in tensors.items() if k.startswith(_STATE)}
+        network.load_state_dict(state)
+        return TrainedNetwork(network, tensors["wrong"], tensors["error_norm"])
 
+    @property
+    def _seed(self) -> Seed:
+        return Seed(self.options.feature_seed).fork("features")
 
-def network_key(
-    training: TrainingSet,
-    test: TrainingSet,
-    context: Context,
-    options: FeatureOptions,
-    index: int,
-) -> dict[str, Any]:
-    """Everything network ``index`` and its figures depend on."""
-    return options.sgd.key(context) | {
-        "component": "coverage",
-        "version": VERSION,
-        "seed": _seed(options).value,
-        "training": samples_digest(training),
-        "test": samples_digest(test),
-        "index": index,
-    }
+    def key(self, index: int) -> dict[str, Any]:
+        """Everything network ``index`` and its figures depend on."""
+        return self.options.sgd.key(self.context) | {
+            "component": "coverage",
+            "version": VERSION,
+            "seed": self._seed.value,
+            "training": samples_digest(self.training),
+            "test": samples_digest(self.test),
+            "index": index,
+        }
 
 
 def samples_digest(samples: TrainingSet) -> str:

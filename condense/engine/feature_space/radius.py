@@ -10,8 +10,7 @@ from torch import Tensor
 
 from condense.data import TrainingSet
 from condense.engine.feature_space.neighbours import nearest_distances, own_distances, radius_at
-from condense.engine.feature_space.network import FeatureOptions, TrainedNetwork, trained_network
-from condense.interfaces import Context
+from condense.engine.feature_space.network import FeatureNetworks, FeatureOptions, TrainedNetwork
 
 MAX_RADIUS_FACTOR = 2  # the curve ends at this multiple of the radius
 
@@ -66,29 +65,18 @@ class CoverageReference:
 
 
 def coverage_reference(
-    training: TrainingSet,
-    test: TrainingSet,
-    context: Context,
-    options: CoverageOptions,
-    index: int = 0,
+    networks: FeatureNetworks, options: CoverageOptions, index: int = 0
 ) -> CoverageReference:
-    """The reference of feature network ``index``.
-
-    Args:
-        training: the whole training split.
-        test: the test split.
-        context: device, cache, networks.
-        options: how to train the network, and the radius.
-    """
-    network = trained_network(training, test, context, options, index)
-    own = own_distances(
-        network.features(training, context.device), options.radius_samples, options.feature_seed
-    )
+    """The reference of feature network ``index``; the radius as ``options`` have it."""
+    device = networks.context.device
+    network = networks.trained(index)
+    features = network.features(networks.training, device)
+    own = own_distances(features, options.radius_samples, options.feature_seed)
     return CoverageReference(
         network,
-        network.features(test, context.device),
-        test.labels,
+        network.features(networks.test, device),
+        networks.test.labels,
         radius_at(own, options.radius_quantile),
         options.same_class,
-        context.device,
+        device,
     )

@@ -21,6 +21,7 @@ from condense.data import TrainingSet
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.feature_space.difficulty import Halves, halves_of_test
 from condense.engine.feature_space.neighbours import area_under, coverage
+from condense.engine.feature_space.network import FeatureNetworks
 from condense.engine.feature_space.radius import (
     CoverageOptions,
     CoverageReference,
@@ -178,10 +179,10 @@ def coverage_of_runs(
     given = assignments_layer(request.assignments).stages
     options = _options(host, given.get("evaluator", {}))
     pipeline = _bound(sets, request, host, store=store, device=device, progress=progress)
-    context, data = pipeline.context, pipeline.data
+    data = pipeline.data
     training, test = TrainingSet.of(data), TrainingSet.of(pipeline.test_split())
-    reference = coverage_reference(training, test, context, options)
-    parts = halves_of_test(training, test, context, options)
+    networks = FeatureNetworks(training, test, pipeline.context, options)
+    reference, parts = coverage_reference(networks, options), halves_of_test(networks)
     radii = torch.linspace(0, reference.max_radius, CURVE_POINTS, dtype=torch.float64).tolist()
     labels = run_names([(one.method, one.recipe) for one in sets.values()])
     runs = []

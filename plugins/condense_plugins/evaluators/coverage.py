@@ -9,7 +9,7 @@ import torch
 from torch import Generator
 
 from condense.engine.feature_space.neighbours import area_under
-from condense.engine.feature_space.network import features_cost
+from condense.engine.feature_space.network import FeatureNetworks, features_cost
 from condense.engine.feature_space.radius import CoverageOptions, coverage_reference
 from condense.errors import DataError
 from condense.interfaces import (
@@ -67,8 +67,9 @@ class CoverageEvaluator(BuiltIn):
             )
         start = time.perf_counter()
         values, rates, areas, radii = [], [], [], []
+        networks = FeatureNetworks(arm.training, test, context, self.options)
         for repeat in range(self.options.networks):
-            reference = coverage_reference(arm.training, test, context, self.options, repeat)
+            reference = coverage_reference(networks, self.options, repeat)
             distances = reference.distances(arm.draw(repeat))
             within = distances <= reference.radius
             values.append(float(within.double().mean()))

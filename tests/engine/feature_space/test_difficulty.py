@@ -5,15 +5,15 @@ import torch
 
 from condense.data import TrainingSet
 from condense.engine.feature_space.difficulty import by_difficulty, difficulty_of_test, halves
-from condense.engine.feature_space.network import FeatureOptions, trained_network
+from condense.engine.feature_space.network import FeatureNetworks, FeatureOptions
 
 
 def test_difficulty_counts_epochs_and_breaks_ties_by_the_error(context, tiny_images):
     sets = TrainingSet.of(tiny_images), TrainingSet.of(tiny_images.test)
     small = {"component": "convnet", "width": 8}
     o = FeatureOptions(networks=2, feature_network=small, feature_epochs=3, feature_batch_size=15)
-    found = difficulty_of_test(*sets, context, o)
-    passes = [trained_network(*sets, context, o, k) for k in range(2)]
+    found = difficulty_of_test(FeatureNetworks(*sets, context, o))
+    passes = [FeatureNetworks(*sets, context, o).trained(k) for k in range(2)]
     wrong = sum(p.wrong.sum(0).int() for p in passes)
     error = sum(p.error_norm for p in passes)
     assert found.dtype == torch.float32

@@ -8,7 +8,7 @@ from torch import nn
 
 from condense.data import TrainingSet
 from condense.engine.feature_space.features import penultimate
-from condense.engine.feature_space.network import FeatureOptions, network_key, trained_network
+from condense.engine.feature_space.network import FeatureNetworks, FeatureOptions
 from condense.engine.training.batches import Batcher
 from condense.engine.training.loop import predict
 from condense.errors import OptionError
@@ -29,20 +29,20 @@ def sets(tiny_images):
 
 def test_features_are_what_the_last_linear_layer_turns_into_logits(context, sets):
     training, test = sets
-    network = trained_network(training, test, context, options()).network
+    network = FeatureNetworks(training, test, context, options()).trained().network
     found = penultimate(network, Batcher(test, CPU), batch_size=7)
     logits = found @ network.classifier.weight.T + network.classifier.bias
     assert torch.allclose(logits, predict(network, Batcher(test, CPU)), atol=1e-4)
 
 
 def test_rows_have_length_one(context, sets):
-    features = trained_network(*sets, context, options()).features(sets[1], CPU)
+    features = FeatureNetworks(*sets, context, options()).trained().features(sets[1], CPU)
     assert features.shape[0] == len(sets[1])
     assert torch.allclose(features.norm(dim=1), torch.ones(len(features)))
 
 
 def test_the_network_keeps_its_mode_and_no_hook_is_left(context, sets):
-    network = trained_network(*sets, context, options()).network
+    network = FeatureNetworks(*sets, context, options()).trained().network
     before = network.training
     penultimate(network, Batcher(sets[1], CPU))
     assert network.training is before
@@ -56,9 +56,9 @@ def test_a_network_without_a_linear_layer_is_an_error(sets):
 
 
 def test_it_is_trained_once_and_read_the_same(context, sets):
-    first = trained_network(*sets, context, options())
+    first = FeatureNetworks(*sets, context, options()).trained()
     misses = context.cache.misses
-    again = trained_network(*sets, context, options())
+    again = FeatureNetworks(*sets, context, options()).trained()
     assert context.cache.misses == misses
     for name, value in first.network.state_dict().items():
         assert torch.equal(value, again.network.state_dict()[name]), name
@@ -69,14 +69,14 @@ def test_the_test_split_leaves_the_network_as_it_is(context, sets):
     """Rated on other test samples, the same network comes out."""
     training, test = sets
     other = replace(test, inputs=255 - test.inputs)
-    one = trained_network(training, test, context, options())
-    two = trained_network(training, other, context, options())
+    one = FeatureNetworks(training, test, context, options()).trained()
+    two = FeatureNetworks(training, other, context, options()).trained()
     assert torch.equal(one.features(test, CPU), two.features(test, CPU))
     assert not torch.equal(one.error_norm, two.error_norm)
 
 
 def test_it_rates_the_test_samples_after_the_last_epoch_as_the_network_does(context, sets):
-    one = trained_network(*sets, context, options(feature_epochs=1))
+    one = FeatureNetworks(*sets, context, options(feature_epochs=1)).trained()
     logits = predict(one.network, Batcher(sets[1], CPU))
     error = (logits.softmax(1) - torch.eye(3)[sets[1].labels]).norm(dim=1)
     assert torch.equal(one.wrong[0].bool(), logits.argmax(1) != sets[1].labels)
@@ -85,7 +85,7 @@ def test_it_rates_the_test_samples_after_the_last_epoch_as_the_network_does(cont
 
 def test_the_key_follows_data_and_options_but_not_the_number_of_networks(context, sets):
     def key(training=sets[0], index=0, **changes):
-        return network_key(training, sets[1], context, options(**changes), index)
+        return FeatureNetworks(training, sets[1], context, options(**changes)).key(index)
 
     assert key() == key(networks=7)
     changed = [

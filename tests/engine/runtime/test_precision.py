@@ -10,7 +10,7 @@ from condense import Options
 from condense.data import TrainingSet
 from condense.engine.context import EngineContext
 from condense.engine.evaluation import random_plan
-from condense.engine.feature_space.network import FeatureOptions, network_key
+from condense.engine.feature_space.network import FeatureNetworks, FeatureOptions
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.precision import PrecisionOption, auto_means, key_options, precision_of
 from condense.engine.runtime.progress import SilentProgress
@@ -55,7 +55,7 @@ def keys(host, tiny, tiny_images, tmp_path):
             "evaluation": EvaluationStage(p, random_plan(p)).keys()[0],
             "dynamics": dynamics_key(tiny_images, context, Seed(0), DynamicsOptions(), 0),
             "holdout": subset_key(tiny_images, context, HoldoutOptions(), Seed(0), subset),
-            "features": network_key(whole, whole, context, FeatureOptions(), 0),
+            "features": FeatureNetworks(whole, whole, context, FeatureOptions()).key(0),
         }
 
     return of

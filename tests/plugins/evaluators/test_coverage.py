@@ -46,7 +46,7 @@ def test_the_test_split_covers_itself(evaluator, context, tiny_images):
 
 
 def test_a_value_for_each_network_by_plain_distances(evaluator, context, tiny_images):
-    from condense.engine.feature_space.network import trained_network
+    from condense.engine.feature_space.network import FeatureNetworks
 
     training, tests = TrainingSet.of(tiny_images), TrainingSet.of(tiny_images.test)
     small = TrainingSet.of(tiny_images.subset(torch.arange(0, 90, 11)))
@@ -54,7 +54,7 @@ def test_a_value_for_each_network_by_plain_distances(evaluator, context, tiny_im
     result = run(subject, context, small, tests, training)
     expected = []
     for k in range(3):
-        network = trained_network(training, tests, context, subject.options, k)
+        network = FeatureNetworks(training, tests, context, subject.options).trained(k)
         every, held, few = (
             network.features(s, context.device).double() for s in (training, tests, small)
         )

@@ -10,7 +10,7 @@ import torch
 from condense.data import Role, SyntheticSet, TrainingSet
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.feature_space.difficulty import halves_of_test
-from condense.engine.feature_space.network import trained_network
+from condense.engine.feature_space.network import FeatureNetworks
 from condense.engine.feature_space.radius import CoverageOptions
 from condense.engine.training.batches import network_inputs
 from condense.errors import DataError, OptionError
@@ -81,8 +81,8 @@ def two(digits, tmp_path):
 def by_hand(samples, digits, context):
     """Plain distances of the test samples to the nearest of ``samples``, and the halves."""
     training, test = TrainingSet.of(digits), TrainingSet.of(digits.test)
-    network = trained_network(training, test, context, OPTIONS)
-    parts = halves_of_test(training, test, context, OPTIONS)
+    network = FeatureNetworks(training, test, context, OPTIONS).trained()
+    parts = halves_of_test(FeatureNetworks(training, test, context, OPTIONS))
     held, small = (network.features(s, context.device).double() for s in (test, samples))
     nearest = torch.stack([(small - one).norm(dim=1).min() for one in held])
     return nearest, parts
