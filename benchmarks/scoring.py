@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from condense.engine.context import EngineContext
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
-from condense.engine.training.dynamics import DynamicsOptions, run_dynamics
+from condense.engine.training.dynamics import DynamicsOptions, dynamics_pass
 from condense.engine.training.loop import Schedule, batches_per_epoch, train
 from condense.engine.training.sgd import SgdOptions, part_of
 from condense.interfaces import Augmentation, TrainingSet
@@ -80,7 +80,9 @@ def rows_of(
 
     ways = {
         "training": training,
-        "dynamics": lambda: run_dynamics(data, context, Seed(next(seeds)).generator(), options),
+        "dynamics": lambda: dynamics_pass(
+            data, context, Seed(next(seeds)).generator(), options
+        ).run(),
         "plain": lambda: plain(
             context.network(spec, data.geometry, Seed(0).generator()),
             batcher,

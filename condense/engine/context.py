@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from condense.components import resolve_spec
 from condense.engine.feature_space.features import run_features
 from condense.engine.runtime.rng import global_seed
-from condense.engine.training.dynamics import run_dynamics
+from condense.engine.training.dynamics import dynamics_pass
 from condense.errors import BrokenPlugin
 from condense.interfaces import (
     Augmentation,
@@ -65,8 +65,8 @@ class EngineContext:
         *,
         epoch_eval: bool = False,
     ) -> Dynamics:
-        """The dynamics pass; see :func:`~condense.engine.training.dynamics.run_dynamics`."""
-        return run_dynamics(data, self, rng, options, epoch_eval=epoch_eval)
+        """The dynamics pass; see :class:`~condense.engine.training.dynamics.DynamicsPass`."""
+        return dynamics_pass(data, self, rng, options, epoch_eval).run()
 
     def features(self, data: LabeledData, rng: Generator, options: Options | None = None) -> Tensor:
         """Features float32 [N, D]; see

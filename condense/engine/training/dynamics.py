@@ -8,6 +8,7 @@ correctness in eval mode after every epoch was asked for.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -51,64 +52,77 @@ class DynamicsOptions(Options):
     precision: sgd.PrecisionBf16 = "auto"
 
 
-def dynamics_key(
-    data: LabeledData,
-    context: Context,
-    seed: Seed,
-    options: DynamicsOptions,
-    network: int,
-    epoch_eval: bool = False,
-) -> dict[str, Any]:
-    """Cache key of one network's pass; more networks later re-use the first ones."""
-    key = part_of(SgdOptions, options).key(context)
-    key["options"] |= {"eval_epoch": options.eval_epoch}
-    key |= {
-        "component": "dynamics",
-        "version": VERSION,
-        "data": data.fingerprint,
-        "seed": seed.value,
-        "index": network,
-    }
-    return key | {"epoch_eval": True} if epoch_eval else key
+@dataclass(frozen=True, eq=False)
+class DynamicsPass:
+    """The pass over a training split.
+
+    Attributes:
+        data: training split, N samples.
+        context: device, cache, progress, networks.
+        seed: of the pass.
+        options: how networks are trained.
+        epoch_eval: whether to evaluate all samples at the end of every epoch as well.
+    """
+
+    data: LabeledData
+    context: Context
+    seed: Seed
+    options: DynamicsOptions
+    epoch_eval: bool = False
+
+    def run(self, numbers: Sequence[int] | None = None) -> Dynamics:
+        """Figures of all networks or those of ``numbers``, from the store where they are there."""
+        every, o = self.keys(), self.options
+        keys = {k: every[k] for k in (range(len(every)) if numbers is None else numbers)}
+        early = min(o.eval_epoch, o.epochs)
+        passes = recorded_pass(
+            TrainingSet.of(self.data),
+            self.context,
+            part_of(SgdOptions, o),
+            self.seed,
+            keys,
+            lambda k, network, batcher: DynamicsRecorder(
+                network, batcher, early, epoch_eval="epoch_eval" in keys[k]
+            ),
+            kind="dynamics",
+            title="training dynamics",
+        )
+        return _combined(passes, early, self.epoch_eval)
+
+    def keys(self) -> list[dict[str, Any]]:
+        """Where each network is read or kept."""
+        return [self._key(k) for k in range(self.options.networks)]
+
+    def _key(self, network: int) -> dict[str, Any]:
+        """Of one network; more networks later re-use the first ones."""
+        key = part_of(SgdOptions, self.options).key(self.context)
+        key["options"] |= {"eval_epoch": self.options.eval_epoch}
+        key |= {
+            "component": "dynamics",
+            "version": VERSION,
+            "data": self.data.fingerprint,
+            "seed": self.seed.value,
+            "index": network,
+        }
+        evaluated = key | {"epoch_eval": True}
+        # evaluating draws nothing and changes no network, so a pass with it serves one without
+        serves = self.epoch_eval or self.context.cache.has("dynamics", evaluated)
+        return evaluated if serves else key
 
 
-def run_dynamics(
+def dynamics_pass(
     data: LabeledData,
     context: Context,
     rng: Generator,
     options: Options | None = None,
-    *,
     epoch_eval: bool = False,
-    numbers: Sequence[int] | None = None,
-) -> Dynamics:
-    """The pass over ``data`` (training split only), from the store where it is there.
+) -> DynamicsPass:
+    """The pass of a stage whose generator is ``rng``, of which only the seed is read.
 
-    Args:
-        data: training split, N samples.
-        context: device, cache, progress, networks.
-        rng: only its seed is read.
-        options: a :class:`DynamicsOptions` or a model that has its fields.
-        epoch_eval: whether to evaluate all samples at the end of every epoch as well.
-        numbers: of the networks that are wanted; all by default.
+    ``options`` are :class:`DynamicsOptions` or a model that has its fields.
     """
-    resolved = part_of(DynamicsOptions, options)
-    seed = Seed.of(rng).fork("dynamics")
-    every = pass_keys(data, context, rng, resolved, epoch_eval)
-    keys = {k: every[k] for k in (range(len(every)) if numbers is None else numbers)}
-    early = min(resolved.eval_epoch, resolved.epochs)
-    passes = recorded_pass(
-        TrainingSet.of(data),
-        context,
-        part_of(SgdOptions, resolved),
-        seed,
-        keys,
-        lambda k, network, batcher: DynamicsRecorder(
-            network, batcher, early, epoch_eval="epoch_eval" in keys[k]
-        ),
-        kind="dynamics",
-        title="training dynamics",
-    )
-    return _combined(passes, early, epoch_eval)
+    resolved, seed = part_of(DynamicsOptions, options), Seed.of(rng).fork("dynamics")
+    return DynamicsPass(data, context, seed, resolved, epoch_eval)
 
 
 def _combined(passes: list[dict[str, Tensor]], eval_epoch: int, epoch_eval: bool) -> Dynamics:
@@ -126,25 +140,6 @@ def _combined(passes: list[dict[str, Tensor]], eval_epoch: int, epoch_eval: bool
         eval_error_norm=stack("eval_error_norm"),
         eval_epoch=eval_epoch,
     )
-
-
-def pass_keys(
-    data: LabeledData,
-    context: Context,
-    rng: Generator,
-    options: Options | None = None,
-    epoch_eval: bool = False,
-) -> list[dict[str, Any]]:
-    """Where :func:`run_dynamics`, with these arguments, reads or keeps each network."""
-    resolved, seed = part_of(DynamicsOptions, options), Seed.of(rng).fork("dynamics")
-    keys = []
-    for k in range(resolved.networks):
-        key = dynamics_key(data, context, seed, resolved, k, epoch_eval=True)
-        # evaluating draws nothing and changes no network, so a pass with it serves one without
-        if not epoch_eval and not context.cache.has("dynamics", key):
-            key = dynamics_key(data, context, seed, resolved, k)
-        keys.append(key)
-    return keys
 
 
 def dynamics_cost(

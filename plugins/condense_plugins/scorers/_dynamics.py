@@ -9,9 +9,9 @@ from torch import Generator, Tensor
 
 from condense.engine.training.dynamics import (
     DynamicsOptions,
+    DynamicsPass,
     dynamics_cost,
-    pass_keys,
-    run_dynamics,
+    dynamics_pass,
 )
 from condense.interfaces import Context, Cost, LabeledData, Scores
 from condense.traits import ScorerTraits
@@ -59,10 +59,11 @@ class ReadsDynamics(BuiltIn):
         self, data: LabeledData, context: Context, rng: Generator
     ) -> Sequence[tuple[str, Mapping[str, Any]]]:
         """Where each network of the pass is kept."""
-        keys = pass_keys(data, context, rng, self.options, self.epoch_eval)
-        return [("dynamics", key) for key in keys]
+        return [("dynamics", key) for key in self._pass(data, context, rng).keys()]
 
     def run_piece(self, number: int, data: LabeledData, context: Context, rng: Generator) -> None:
         """Train network ``number`` of the pass, unless it is stored."""
-        given = (data, context, rng, self.options)
-        run_dynamics(*given, epoch_eval=self.epoch_eval, numbers=[number])
+        self._pass(data, context, rng).run([number])
+
+    def _pass(self, data: LabeledData, context: Context, rng: Generator) -> DynamicsPass:
+        return dynamics_pass(data, context, rng, self.options, self.epoch_eval)

@@ -17,7 +17,7 @@ from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Store
 from condense.engine.stages.evaluation import EvaluationStage
-from condense.engine.training.dynamics import DynamicsOptions, dynamics_key
+from condense.engine.training.dynamics import DynamicsOptions, DynamicsPass
 from condense.resolve import Request, resolve
 from condense_plugins.scorers._holdout import HoldoutOptions, Subset, subset_key
 
@@ -53,7 +53,7 @@ def keys(host, tiny, tiny_images, tmp_path):
             "scores": p.scoring.key(),
             "matcher": p.component_key("matcher"),
             "evaluation": EvaluationStage(p, random_plan(p)).keys()[0],
-            "dynamics": dynamics_key(tiny_images, context, Seed(0), DynamicsOptions(), 0),
+            "dynamics": DynamicsPass(tiny_images, context, Seed(0), DynamicsOptions()).keys()[0],
             "holdout": subset_key(tiny_images, context, HoldoutOptions(), Seed(0), subset),
             "features": FeatureNetworks(whole, whole, context, FeatureOptions()).key(0),
         }

@@ -10,7 +10,7 @@ import torch
 
 from condense.data import LabeledData
 from condense.engine.checked import run_scorer
-from condense.engine.training.dynamics import run_dynamics, sample_figures
+from condense.engine.training.dynamics import dynamics_pass, sample_figures
 from condense.results import Dynamics
 from condense_plugins.scorers.cscore import CScorer
 from condense_plugins.scorers.el2n import El2nScorer
@@ -231,7 +231,7 @@ def test_the_test_split_is_out_of_reach(name, tiny_images, context):
 
 def test_the_pass_sees_every_sample_once_an_epoch(tiny_images, context):
     """Shapes, ranges and consistency of what all three read."""
-    dynamics = run_dynamics(tiny_images, context, generator(), CScorer.Options(**QUICK))
+    dynamics = dynamics_pass(tiny_images, context, generator(), CScorer.Options(**QUICK)).run()
     assert dynamics.correct.shape == dynamics.margin.shape == (2, 10, 90)
     assert dynamics.eval_error_norm.shape == (2, 90)
     assert torch.equal(dynamics.correct, dynamics.margin > 0)
@@ -284,7 +284,7 @@ def test_forgetting_counts_epochs_or_presentations(context, tiny_images):
 
 
 def test_the_pass_takes_at_most_16_bytes_a_sample_epoch_and_network(tiny_images, context):
-    run_dynamics(tiny_images, context, generator(), CScorer.Options(**QUICK), epoch_eval=True)
+    dynamics_pass(tiny_images, context, generator(), CScorer.Options(**QUICK), True).run()
     files = list(context.cache.root.glob("dynamics/*/tensors.safetensors"))
     assert len(files) == QUICK["networks"]
     assert all(f.stat().st_size <= 16 * 90 * QUICK["epochs"] for f in files)
