@@ -12,14 +12,13 @@ them is that of the mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field, field_validator
-from torch import Generator, Tensor
+from torch import Tensor
 
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
@@ -110,65 +109,100 @@ class Estimate:
     trainings: int
 
 
-def holdout(
-    data: LabeledData, context: Context, rng: Generator, options: HoldoutOptions
-) -> Estimate:
-    """Repeats until the ranking is stable or the budget is spent.
+@dataclass(frozen=True, eq=False)
+class Holdout:
+    """The estimator on one training split.
 
-    Args:
+    Attributes:
         data: training split, N samples.
         context: device, cache, progress, networks.
-        rng: only its seed is read.
+        seed: of its subsets and trainings.
         options: subsets, budget, training.
-
-    Raises:
-        DataError: for fewer than two samples.
     """
-    whole, halves = RunningMean(len(data)), (RunningMean(len(data)), RunningMean(len(data)))
-    agreement = None
-    for repeat, values in enumerate(holdout_repeats(data, context, rng, options)):
-        whole.add(values)
-        halves[repeat % 2].add(values)
-        if repeat > 0:
-            agreement = rank_correlation(halves[0].mean, halves[1].mean)
-            if agreement >= options.stable_at:
-                break
-    error = whole.standard_error
-    return Estimate(
-        whole.mean.float(),
-        None if error is None else error.float(),
-        whole.count,
-        agreement,
-        whole.count * sum(len(blocks_of(len(data), r)) for r in options.ratios),
-    )
 
+    data: LabeledData
+    context: Context
+    seed: Seed
+    options: HoldoutOptions
 
-def holdout_repeats(
-    data: LabeledData, context: Context, rng: Generator, options: HoldoutOptions
-) -> Iterator[Tensor]:
-    """float32 [N] of each repeat in turn: 1 − accuracy when left out, averaged over ratios."""
-    if len(data) < 2:
-        raise DataError(f"the holdout estimator needs at least 2 samples, {data.name} has 1")
-    seed = Seed.of(rng).fork("holdout")
-    for repeat in range(options.repeats):
-        subsets = [s for r in options.ratios for s in subsets_of(len(data), r, repeat, seed)]
-        keys = [subset_key(data, context, options, seed, subset) for subset in subsets]
+    def estimate(self) -> Estimate:
+        """Repeats until the ranking is stable or the budget is spent.
+
+        Raises:
+            DataError: for fewer than two samples.
+        """
+        size = len(self.data)
+        whole, halves = RunningMean(size), (RunningMean(size), RunningMean(size))
+        agreement = None
+        for repeat, values in enumerate(self.repeats()):
+            whole.add(values)
+            halves[repeat % 2].add(values)
+            if repeat > 0:
+                agreement = rank_correlation(halves[0].mean, halves[1].mean)
+                if agreement >= self.options.stable_at:
+                    break
+        error = whole.standard_error
+        return Estimate(
+            whole.mean.float(),
+            None if error is None else error.float(),
+            whole.count,
+            agreement,
+            whole.count * sum(len(blocks_of(size, r)) for r in self.options.ratios),
+        )
+
+    def repeats(self) -> Iterator[Tensor]:
+        """float32 [N] of each repeat in turn: 1 − accuracy when left out, averaged over ratios."""
+        if len(self.data) < 2:
+            name = self.data.name
+            raise DataError(f"the holdout estimator needs at least 2 samples, {name} has 1")
+        return map(self._repeat, range(self.options.repeats))
+
+    def _repeat(self, repeat: int) -> Tensor:
+        o, cache, size = self.options, self.context.cache, len(self.data)
+        subsets = [s for r in o.ratios for s in subsets_of(size, r, repeat, self.seed)]
+        keys = [self.key(subset) for subset in subsets]
         steps = [
-            batches_per_epoch(len(data) - len(subsets[k].left_out), options.batch_size)
-            * options.epochs
-            for k in MissingFrom(context.cache, "holdout", keys)
+            batches_per_epoch(size - len(subsets[k].left_out), o.batch_size) * o.epochs
+            for k in MissingFrom(cache, "holdout", keys)
         ]
-        title = f"holdout, repeat {repeat + 1} of at most {options.repeats}"
-        with context.progress.task(title, sum(steps) or 1, "step") as task:
+        title = f"holdout, repeat {repeat + 1} of at most {o.repeats}"
+        with self.context.progress.task(title, sum(steps) or 1, "step") as task:
             stored = cached_trainings(
-                context.cache,
+                cache,
                 "holdout",
                 keys,
-                partial(_training, data, context, seed, options, subsets, task),
-                partial(_outcome, data, subsets),
+                lambda number: self.training(subsets[number], task),
+                lambda number, done: self.outcome(subsets[number], done),
             )
             outcomes = [tensors["outcome"] for tensors in stored]
-        yield 1 - _mean_over_ratios([s.ratio for s in subsets], outcomes)
+        return 1 - _mean_over_ratios([s.ratio for s in subsets], outcomes)
+
+    def key(self, subset: Subset) -> dict[str, Any]:
+        """Cache key of one training; neither the budget nor the other ratios are part of it."""
+        return part_of(SgdOptions, self.options).key(self.context) | {
+            "component": "holdout",
+            "version": VERSION,
+            "data": self.data.fingerprint,
+            "seed": self.seed.value,
+            "subset": [subset.ratio, subset.repeat, subset.block],
+        }
+
+    def training(self, subset: Subset, task: Task) -> Training:
+        """The training that does not see what ``subset`` leaves out."""
+        seen = torch.ones(len(self.data), dtype=torch.bool)
+        seen[subset.left_out] = False
+        part = TrainingSet.of(self.data.subset(seen.nonzero().flatten()))
+        place = (repr(subset.ratio), subset.repeat, subset.block)
+        sgd = part_of(SgdOptions, self.options)
+        return sgd_training(part, self.context, sgd, self.seed, *place, task=task)
+
+    def outcome(self, subset: Subset, training: Training) -> dict[str, Tensor]:
+        """uint8 [N]: whether each sample left out is classified right, in eval mode at the end."""
+        outcome = torch.full((len(self.data),), TRAINED_ON, dtype=torch.uint8)
+        rest = Batcher(TrainingSet.of(self.data.subset(subset.left_out)), training.data.device)
+        right = predict(training.network, rest).argmax(1) == rest.labels
+        outcome[subset.left_out] = torch.where(right, RIGHT, WRONG).to("cpu", torch.uint8)
+        return {"outcome": outcome}
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,48 +232,6 @@ def subsets_of(samples: int, ratio: float, repeat: int, seed: Seed) -> list[Subs
         Subset(ratio, repeat, block, circle[(start + torch.arange(size)) % samples].sort().values)
         for block, (start, size) in enumerate(blocks_of(samples, ratio))
     ]
-
-
-def subset_key(
-    data: LabeledData, context: Context, options: HoldoutOptions, seed: Seed, subset: Subset
-) -> dict[str, Any]:
-    """Cache key of one training; neither the budget nor the other ratios are part of it."""
-    return part_of(SgdOptions, options).key(context) | {
-        "component": "holdout",
-        "version": VERSION,
-        "data": data.fingerprint,
-        "seed": seed.value,
-        "subset": [subset.ratio, subset.repeat, subset.block],
-    }
-
-
-def _training(
-    data: LabeledData,
-    context: Context,
-    seed: Seed,
-    options: HoldoutOptions,
-    subsets: Sequence[Subset],
-    task: Task,
-    number: int,
-) -> Training:
-    """The training that does not see what subset ``number`` leaves out."""
-    subset = subsets[number]
-    seen = torch.ones(len(data), dtype=torch.bool).index_fill_(0, subset.left_out, False)
-    part = TrainingSet.of(data.subset(seen.nonzero().flatten()))
-    place = (repr(subset.ratio), subset.repeat, subset.block)
-    return sgd_training(part, context, part_of(SgdOptions, options), seed, *place, task=task)
-
-
-def _outcome(
-    data: LabeledData, subsets: Sequence[Subset], number: int, training: Training
-) -> dict[str, Tensor]:
-    """uint8 [N]: whether each sample left out is classified right, in eval mode at the end."""
-    subset = subsets[number]
-    outcome = torch.full((len(data),), TRAINED_ON, dtype=torch.uint8)
-    rest = Batcher(TrainingSet.of(data.subset(subset.left_out)), training.data.device)
-    right = predict(training.network, rest).argmax(1) == rest.labels
-    outcome[subset.left_out] = torch.where(right, RIGHT, WRONG).to("cpu", torch.uint8)
-    return {"outcome": outcome}
 
 
 def _mean_over_ratios(ratios: list[float], outcomes: list[Tensor]) -> Tensor:

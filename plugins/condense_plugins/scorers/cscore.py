@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from condense.engine.runtime.rng import Seed
 from condense.interfaces import Context, Cost, LabeledData, Scores
 from condense_plugins.scorers._dynamics import ReadsDynamics
-from condense_plugins.scorers._holdout import (
-    HoldoutOptions,
-    holdout,
-    holdout_cost,
-    holdout_repeats,
-)
+from condense_plugins.scorers._holdout import Holdout, HoldoutOptions, holdout_cost
 
 
 class CScorer(ReadsDynamics):
@@ -64,7 +61,7 @@ class CScorer(ReadsDynamics):
         """float32 [N] in 0–1, with the standard error over networks or repeats."""
         if self.options.estimator == "learning-speed":
             return super().score(data, context, rng)
-        found = holdout(data, context, rng, self.options)
+        found = self._holdout(data, context, rng).estimate()
         stable = found.agreement is not None and found.agreement >= self.options.stable_at
         agreement = "unknown" if found.agreement is None else f"{found.agreement:.3f}"
         done = f"{found.repeats} of at most {self.options.repeats} repeats"
@@ -82,6 +79,9 @@ class CScorer(ReadsDynamics):
         if self.options.estimator == "learning-speed":
             correct = context.dynamics(data, rng, self.options).correct  # [K, E, N]
             return 1 - correct.float().mean(dim=1)
-        made = holdout(data, context, rng, self.options).repeats
-        repeats = holdout_repeats(data, context, rng, self.options)
-        return torch.stack([values for _, values in zip(range(made), repeats, strict=False)])
+        holdout = self._holdout(data, context, rng)
+        made = holdout.estimate().repeats
+        return torch.stack(list(islice(holdout.repeats(), made)))
+
+    def _holdout(self, data: LabeledData, context: Context, rng: Generator) -> Holdout:
+        return Holdout(data, context, Seed.of(rng).fork("holdout"), self.options)

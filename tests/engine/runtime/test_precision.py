@@ -19,7 +19,7 @@ from condense.engine.runtime.store import Store
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.training.dynamics import DynamicsOptions, DynamicsPass
 from condense.resolve import Request, resolve
-from condense_plugins.scorers._holdout import HoldoutOptions, Subset, subset_key
+from condense_plugins.scorers._holdout import Holdout, HoldoutOptions, Subset
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -54,7 +54,7 @@ def keys(host, tiny, tiny_images, tmp_path):
             "matcher": p.component_key("matcher"),
             "evaluation": EvaluationStage(p, random_plan(p)).keys()[0],
             "dynamics": DynamicsPass(tiny_images, context, Seed(0), DynamicsOptions()).keys()[0],
-            "holdout": subset_key(tiny_images, context, HoldoutOptions(), Seed(0), subset),
+            "holdout": Holdout(tiny_images, context, Seed(0), HoldoutOptions()).key(subset),
             "features": FeatureNetworks(whole, whole, context, FeatureOptions()).key(0),
         }
 

@@ -17,11 +17,10 @@ from condense.errors import DataError, OptionError
 from condense.options import build_options
 from condense_plugins.scorers import _holdout
 from condense_plugins.scorers._holdout import (
+    Holdout,
     RunningMean,
     blocks_of,
-    holdout,
     holdout_cost,
-    holdout_repeats,
     subsets_of,
 )
 from condense_plugins.scorers.cscore import CScorer
@@ -44,6 +43,10 @@ def options_of(**changes):
     return CScorer.Options(**{**TINY, **changes})
 
 
+def holdout(data, context, rng, options):
+    return Holdout(data, context, Seed.of(rng).fork("holdout"), options)
+
+
 def scorer_of(**changes):
     return CScorer(options_of(**changes))
 
@@ -52,14 +55,14 @@ def scorer_of(**changes):
 def trained(monkeypatch):
     """Sizes of the sets that networks were trained on."""
     sizes = []
-    real = _holdout._training
+    real = Holdout.training
 
     def counted(*args):
         training = real(*args)
         sizes.append(len(training.data))
         return training
 
-    monkeypatch.setattr(_holdout, "_training", counted)
+    monkeypatch.setattr(Holdout, "training", counted)
     return sizes
 
 
@@ -173,21 +176,19 @@ def test_running_standard_error_is_the_formula_on_many_values():
 
 def scripted(monkeypatch, *repeats):
     """The repeats' values are known beforehand."""
-    monkeypatch.setattr(
-        _holdout, "holdout_repeats", lambda *args: (torch.tensor(r) for r in repeats)
-    )
+    monkeypatch.setattr(Holdout, "repeats", lambda self: (torch.tensor(r) for r in repeats))
 
 
 def test_it_stops_once_two_halves_rank_alike(monkeypatch, few, context):
     data = few.subset(torch.arange(4))
     up, down = [0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1]
     scripted(monkeypatch, up, up, down)
-    found = holdout(data, context, generator(), options_of(repeats=3, stable_at=0.99))
+    found = holdout(data, context, generator(), options_of(repeats=3, stable_at=0.99)).estimate()
     assert (found.repeats, found.agreement) == (2, pytest.approx(1.0))
     # second: ρ −1; third: (up + up)/2 against down, ρ −1; fourth: up against (down + 2·up)/2
     steep = [0.2, 0.4, 0.6, 0.8]
     scripted(monkeypatch, up, down, up, steep, down)
-    found = holdout(data, context, generator(), options_of(repeats=5, stable_at=0.9))
+    found = holdout(data, context, generator(), options_of(repeats=5, stable_at=0.9)).estimate()
     assert found.repeats == 4
     torch.testing.assert_close(found.mean, torch.tensor([0.2, 0.275, 0.35, 0.425]))
     assert found.trainings == 4 * (2 + 4)
@@ -196,12 +197,12 @@ def test_it_stops_once_two_halves_rank_alike(monkeypatch, few, context):
 def test_without_agreement_the_budget_is_spent(monkeypatch, few, context):
     data = few.subset(torch.arange(4))
     scripted(monkeypatch, [0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1])
-    found = holdout(data, context, generator(), options_of(stable_at=0.5))
+    found = holdout(data, context, generator(), options_of(stable_at=0.5)).estimate()
     assert (found.repeats, found.agreement) == (2, pytest.approx(-1.0))
 
 
 def test_one_repeat_has_neither_agreement_nor_error(few, context):
-    found = holdout(few, context, generator(), options_of(repeats=1))
+    found = holdout(few, context, generator(), options_of(repeats=1)).estimate()
     assert (found.repeats, found.agreement, found.standard_error) == (1, None, None)
 
 
@@ -218,39 +219,41 @@ def test_the_user_reads_what_was_spent(few, context, monkeypatch):
 
 
 def test_an_interrupted_estimate_goes_on_where_it_stopped(few, context, trained, monkeypatch):
-    counted, stop_at = _holdout._training, [5]
+    counted, stop_at = Holdout.training, [5]
 
     def interrupted(*args):
         if len(trained) == stop_at[0]:
             raise KeyboardInterrupt
         return counted(*args)
 
-    monkeypatch.setattr(_holdout, "_training", interrupted)
+    monkeypatch.setattr(Holdout, "training", interrupted)
     options = options_of(stable_at=1.0)
     with pytest.raises(KeyboardInterrupt):
-        holdout(few, context, generator(), options)
+        holdout(few, context, generator(), options).estimate()
     stop_at[0] = None
-    resumed = holdout(few, context, generator(), options)
+    resumed = holdout(few, context, generator(), options).estimate()
     assert len(trained) == 12  # 2 repeats × (2 + 4), none twice
     context.cache.clean()
-    afresh = holdout(few, context, generator(), options)
+    afresh = holdout(few, context, generator(), options).estimate()
     assert len(trained) == 24
     assert torch.equal(resumed.mean, afresh.mean)
 
 
 def test_more_repeats_and_other_ratios_reuse_what_is_there(few, context, trained):
-    holdout(few, context, generator(), options_of(ratios=(0.5,), stable_at=1.0))
+    holdout(few, context, generator(), options_of(ratios=(0.5,), stable_at=1.0)).estimate()
     assert trained == [12] * 4
-    holdout(few, context, generator(), options_of(ratios=(0.5,), repeats=3, stable_at=1.0))
+    holdout(
+        few, context, generator(), options_of(ratios=(0.5,), repeats=3, stable_at=1.0)
+    ).estimate()
     assert trained == [12] * 6
-    holdout(few, context, generator(), options_of(ratios=(0.75, 0.5), repeats=1))
+    holdout(few, context, generator(), options_of(ratios=(0.75, 0.5), repeats=1)).estimate()
     assert trained == [12] * 6 + [18] * 4
-    holdout(few, context, generator(), options_of(ratios=(0.5,), repeats=1, epochs=1))
+    holdout(few, context, generator(), options_of(ratios=(0.5,), repeats=1, epochs=1)).estimate()
     assert trained == [12] * 6 + [18] * 4 + [12] * 2
 
 
 def test_a_stored_training_takes_a_byte_a_sample(tiny_images, context):
-    holdout(tiny_images, context, generator(), options_of(ratios=(0.5,), repeats=1))
+    holdout(tiny_images, context, generator(), options_of(ratios=(0.5,), repeats=1)).estimate()
     files = list(context.cache.root.glob("holdout/*/tensors.safetensors"))
     assert len(files) == 2
     assert all(f.stat().st_size < 90 + 200 for f in files)
@@ -264,7 +267,7 @@ def test_replicates_are_the_repeats_that_were_made(few, context, trained):
     assert len(trained) == made
     assert len(replicates) == made // 6
     torch.testing.assert_close(replicates.mean(0), scores.values)
-    all_of_them = list(holdout_repeats(few, context, generator(), options_of(repeats=4)))
+    all_of_them = list(holdout(few, context, generator(), options_of(repeats=4)).repeats())
     assert len(all_of_them) == 4
 
 
