@@ -31,7 +31,7 @@ from condense.engine.context import EngineContext
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import train_concurrently
-from condense.engine.training.loop import Training, predict, train
+from condense.engine.training.loop import Training, predict
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.interfaces import Role, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec
@@ -171,7 +171,7 @@ def accuracy_rows(context: EngineContext, seeds: int, width: int) -> list[dict[s
             network = context.network(spec, data.geometry, Seed(seed).generator())
             if form == "ours":
                 rng = torch.Generator(context.device).manual_seed(seed)
-                train(network, batcher, schedule, combined, rng)
+                Training(network, batcher, schedule, combined, rng).run()
             else:
                 plain(network, batcher, schedule, False, seed)
             right = predict(network, tests, precision=schedule.precision).argmax(1) == tests.labels

@@ -26,7 +26,7 @@ from condense.engine.runtime.precision import Precision
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import train_concurrently
-from condense.engine.training.loop import train
+from condense.engine.training.loop import Training
 from condense.engine.training.schedule import Schedule
 from condense.interfaces import TrainingSet
 from condense.options import AugmentationSpec
@@ -71,7 +71,7 @@ def gradient_error(
     none = context.augmentation(AugmentationSpec.of("none"))
     schedule = Schedule(steps=1, batch_size=BATCH, lr=1.0, precision=precision)
     rng = torch.Generator(context.device).manual_seed(0)
-    train(network, batcher, schedule, none, rng, callback=seen)
+    Training(network, batcher, schedule, none, rng, callback=seen).run()
     inputs, labels = batcher.batch(seen.indices)
     F.cross_entropy(exact(inputs.double()), labels).backward()
     truth = torch.cat([p.grad.flatten() for p in exact.parameters()])  # type: ignore[union-attr]

@@ -25,7 +25,7 @@ from condense.engine.context import EngineContext
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.dynamics import DynamicsOptions, dynamics_pass
-from condense.engine.training.loop import Schedule, batches_per_epoch, train
+from condense.engine.training.loop import Schedule, Training, batches_per_epoch
 from condense.engine.training.sgd import SgdOptions, part_of
 from condense.interfaces import Augmentation, TrainingSet
 from condense.options import NetworkSpec
@@ -76,7 +76,7 @@ def rows_of(
     def training() -> None:
         network = context.network(spec, data.geometry, Seed(0).generator())
         rng = torch.Generator(device).manual_seed(0)
-        train(network, batcher, schedule, augmentation, rng)
+        Training(network, batcher, schedule, augmentation, rng).run()
 
     ways = {
         "training": training,

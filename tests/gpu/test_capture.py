@@ -12,7 +12,7 @@ from condense.engine.runtime.store import Store
 from condense.engine.training.batches import Batcher, network_inputs
 from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.cuda_graph import CapturedStep
-from condense.engine.training.loop import Training, predict, train
+from condense.engine.training.loop import Training, predict
 from condense.engine.training.schedule import Schedule
 from condense.engine.training.step import EagerStep
 from condense.options import AugmentationSpec, NetworkSpec
@@ -66,7 +66,7 @@ def test_training_on_the_gpu_learns_digits(gpu, digits):
     batcher = Batcher(TrainingSet.of(digits.without_test()), gpu.device)
     combined = gpu.augmentation(AugmentationSpec.of("combined"))
     rng = Seed(1).generator("cuda")
-    train(network, batcher, Schedule(200, 64, 0.1, 0.9, 5e-4, 0.01, "bf16"), combined, rng)
+    Training(network, batcher, Schedule(200, 64, 0.1, 0.9, 5e-4, 0.01, "bf16"), combined, rng).run()
     test = Batcher(TrainingSet.of(digits.test), gpu.device)
     right = predict(network, test, precision="bf16").argmax(1) == test.labels
     assert float(right.float().mean()) > 0.9
@@ -78,7 +78,9 @@ def test_recordings_agree_with_the_plain_step(gpu, digits, precision, recwarn):
     batcher = Batcher(TrainingSet.of(digits.without_test()), gpu.device)
     simple = gpu.augmentation(AugmentationSpec.of("simple"))
     schedule = Schedule(len(batcher) // 64 + 2, 64, 0.05, 0.9, 5e-4, precision=precision)
-    train(network, batcher, schedule, simple, Seed(1).generator("cuda"))  # a short batch as well
+    Training(
+        network, batcher, schedule, simple, Seed(1).generator("cuda")
+    ).run()  # a short batch as well
     assert not [w for w in recwarn if "differs from the plain one" in str(w.message)]
 
 
@@ -96,7 +98,7 @@ def test_a_network_that_waits_for_the_device_is_trained_uncaptured(gpu, digits):
     none = gpu.augmentation(AugmentationSpec.of("none"))
     rng, schedule = Seed(1).generator("cuda"), Schedule(100, 64, 0.1, 0.9)
     with pytest.warns(RuntimeWarning, match="could not be recorded"):
-        train(network, batcher, schedule, none, rng)
+        Training(network, batcher, schedule, none, rng).run()
     right = predict(network, batcher).argmax(1) == batcher.labels
     assert float(right.float().mean()) > 0.9
 
@@ -114,7 +116,7 @@ def test_trainings_side_by_side_are_those_one_by_one(gpu, digits, at_once):
     together = dict(train_concurrently((training(k) for k in range(6)), at_once))
     for k in range(6):
         alone = training(k)
-        train(alone.network, alone.data, alone.schedule, alone.augmentation, alone.rng)
+        Training(alone.network, alone.data, alone.schedule, alone.augmentation, alone.rng).run()
         ours, theirs = flatten(together[k].network), flatten(alone.network)
         moved = (theirs - flatten(training(k).network)).norm()
         # cuDNN adds up in no fixed order, and training magnifies that

@@ -11,7 +11,7 @@ import torch
 
 from condense.engine.runtime.malloc import retain_freed_memory
 from condense.engine.training.batches import Batcher
-from condense.engine.training.loop import train
+from condense.engine.training.loop import Training
 from condense.engine.training.schedule import Schedule
 from condense.engine.training.sgd import SgdOptions
 from condense.interfaces import Augmentation, Context, LabeledData, TrainingSet
@@ -44,7 +44,7 @@ def training_seconds(
     def seconds(steps: int) -> float:
         short = replace(schedule, steps=steps)
         return time_call(
-            lambda: train(module, batcher, short, augmentation, generator), context.device
+            lambda: Training(module, batcher, short, augmentation, generator).run(), context.device
         )
 
     if context.device.type != "cuda":

@@ -63,6 +63,12 @@ class Training:
         """Steps of an epoch, the last one possibly on a shorter batch."""
         return batches_per_epoch(len(self.data), self.schedule.batch_size)
 
+    def run(self) -> None:
+        """Do the training, at the precision of its schedule."""
+        with numeric_precision(self.schedule.precision, self.data.device), retain_freed_memory():
+            for _ in self.steps():
+                pass
+
     def steps(self) -> Iterator[None]:
         """Do the training, one step each time the next item is asked for."""
         self.network.train()
@@ -86,23 +92,6 @@ class Training:
                 self.callback.on_epoch(epoch + 1)
             if left == 0:
                 return
-
-
-def train(
-    network: nn.Module,
-    data: Batcher,
-    schedule: Schedule,
-    augmentation: Augmentation,
-    rng: Generator,
-    *,
-    callback: TrainingCallback | None = None,
-    task: Task | None = None,
-) -> None:
-    """Train ``network`` in place for ``schedule.steps`` steps; see :class:`Training`."""
-    training = Training(network, data, schedule, augmentation, rng, callback, task)
-    with numeric_precision(schedule.precision, data.device), retain_freed_memory():
-        for _ in training.steps():
-            pass
 
 
 def _epochs(

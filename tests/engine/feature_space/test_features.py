@@ -10,7 +10,7 @@ from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Store
 from condense.engine.training.batches import Batcher, network_inputs
 from condense.engine.training.dynamics import DynamicsOptions
-from condense.engine.training.loop import train
+from condense.engine.training.loop import Training
 from condense.engine.training.sgd import SgdOptions, part_of
 from condense.errors import CondenseError, DataError
 from condense.options import NetworkSpec
@@ -28,13 +28,13 @@ def test_they_are_what_a_hook_sees_of_a_network_trained_by_hand(context, tiny_im
     found = context.features(tiny_images, stream(3), SMALL)
     seed = Seed(3).fork("features")
     network = context.network(SMALL.network, tiny_images.geometry, seed.fork("init", 0).generator())
-    train(
+    Training(
         network,
         Batcher(TrainingSet.of(tiny_images), CPU),
         SMALL.schedule(len(tiny_images), CPU),
         context.augmentation(SMALL.augmentation),
         seed.fork("batches", 0).generator(),
-    )
+    ).run()
     seen = []
     network.classifier.register_forward_hook(lambda module, given, logits: seen.append(given[0]))
     with torch.no_grad():

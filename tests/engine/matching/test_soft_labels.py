@@ -19,7 +19,7 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.engine.training.batches import Batcher
-from condense.engine.training.loop import train
+from condense.engine.training.loop import Training
 from condense.engine.training.schedule import Schedule
 from condense.errors import BrokenPlugin, CondenseError, DataError, OptionError
 from condense.interfaces import LabelPlan
@@ -243,7 +243,7 @@ def trained(data, context, rng_seed=0):
     network = context.network(NetworkSpec.of("mlp", width=8), data.geometry, rng)
     batches = Batcher(data, context.device)
     none = context.augmentation(AugmentationSpec.of("none"))
-    train(network, batches, Schedule(steps=30, batch_size=16, lr=0.1), none, rng)
+    Training(network, batches, Schedule(steps=30, batch_size=16, lr=0.1), none, rng).run()
     return torch.cat([p.detach().flatten() for p in network.parameters()])
 
 

@@ -9,7 +9,7 @@ from condense.data import TrainingSet
 from condense.engine.training import concurrent as active
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import MAX_ON_GPU, _has_room, train_concurrently
-from condense.engine.training.loop import Training, train
+from condense.engine.training.loop import Training
 from condense.engine.training.schedule import Schedule
 from condense.options import AugmentationSpec, NetworkSpec
 
@@ -40,7 +40,7 @@ def weights(training):
 def test_each_is_trained_as_it_would_be_alone(make, max_concurrent):
     alone = [make(k) for k in range(4)]
     for t in alone:
-        train(t.network, t.data, t.schedule, t.augmentation, t.rng)
+        Training(t.network, t.data, t.schedule, t.augmentation, t.rng).run()
     done = dict(train_concurrently((make(k) for k in range(4)), max_concurrent))
     assert sorted(done) == [0, 1, 2, 3]
     for k, training in done.items():

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from condense.data import Role, TrainingSet
 from condense.engine.training.batches import Batcher
-from condense.engine.training.loop import BATCHES_DRAWN_AHEAD, predict, train
+from condense.engine.training.loop import BATCHES_DRAWN_AHEAD, Training, predict
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.options import AugmentationSpec, NetworkSpec
 
@@ -102,7 +102,7 @@ def test_equal_to_a_plain_loop(count, cosine, tiny_images, make_network):
     schedule = Schedule(23, 10, lr=0.05, momentum=0.9, weight_decay=5e-3, cosine_to=cosine)
     data, augmentation, recorder = some(tiny_images, count), Scaling(), Recorder()
     network = make_network()
-    train(network, data, schedule, augmentation, generator(1), callback=recorder)
+    Training(network, data, schedule, augmentation, generator(1), callback=recorder).run()
 
     plain = make_network().train()
     images, size = images_of(tiny_images, data), math.ceil(count / 10)
@@ -136,14 +136,14 @@ def test_every_epoch_is_a_permutation_with_its_partial_batch(
     recorder = Recorder()
     network = make_network("mlp", depth=0)
     data = some(tiny_images, count)
-    train(
+    Training(
         network,
         data,
         Schedule(epochs * per_epoch, size, 0.01),
         none,
         generator(),
         callback=recorder,
-    )
+    ).run()
     assert batches_per_epoch(count, size) == per_epoch
     assert recorder.ends == [(e + 1, (e + 1) * per_epoch) for e in range(epochs)]
     orders = []
@@ -159,24 +159,24 @@ def test_every_epoch_is_a_permutation_with_its_partial_batch(
 
 def test_steps_may_end_within_an_epoch(tiny_images, make_network, none):
     recorder, task = Recorder(), Count()
-    train(
+    Training(
         make_network("mlp"), some(tiny_images, 45), Schedule(13, 10, 0.01), none, generator(),
         callback=recorder, task=task,
-    )  # fmt: skip
+    ).run()  # fmt: skip
     assert len(recorder.batches) == task.done == 13
     assert recorder.ends == [(1, 5), (2, 10)]  # whole epochs only
 
 
 def test_augmentation_is_told_the_roles_of_the_batch(tiny_images, make_network):
     data, augmentation, recorder = some(tiny_images, 45), Scaling(), Recorder()
-    train(
+    Training(
         make_network("mlp"),
         data,
         Schedule(10, 10, 0.01),
         augmentation,
         generator(),
         callback=recorder,
-    )
+    ).run()
     for index, draws in zip(recorder.batches, augmentation.applied, strict=True):
         assert torch.equal(draws.flatten() > 1.5, data.role[index] == Role.DISTILLED)
 
@@ -213,7 +213,9 @@ def test_the_last_epoch_runs_at_one_percent(steps, tiny_images, make_network, no
 
     network = make_network("mlp", depth=0)
     seen, data = Weights(network), some(tiny_images, 20)
-    train(network, data, Schedule(steps, 5, 0.1, cosine_to=0.01), none, generator(), callback=seen)
+    Training(
+        network, data, Schedule(steps, 5, 0.1, cosine_to=0.01), none, generator(), callback=seen
+    ).run()
     images, rates = images_of(tiny_images, data), []
     for index, before, after in zip(seen.batches, seen.kept, seen.kept[1:], strict=False):
         weight, bias = before[:-3].view(3, -1).clone().requires_grad_(), before[-3:]
@@ -234,7 +236,7 @@ def test_same_generator_same_bits(tiny_images, make_network, context):
     for seed in (1, 1, 2):
         network = make_network()
         schedule = Schedule(20, 10, 0.05, 0.9, 5e-4, 0.01)
-        train(network, some(tiny_images, 45), schedule, augmentation, generator(seed))
+        Training(network, some(tiny_images, 45), schedule, augmentation, generator(seed)).run()
         results.append(weights(network))
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
@@ -244,7 +246,7 @@ def test_same_generator_same_bits(tiny_images, make_network, context):
 def test_training_does_not_touch_the_data(tiny_images, make_network, none):
     data = some(tiny_images, 45)
     before = [t.clone() for t in (data.inputs, data.labels, data.role)]
-    train(make_network(), data, Schedule(10, 10, 0.05), none, generator())
+    Training(make_network(), data, Schedule(10, 10, 0.05), none, generator()).run()
     for tensor, copy in zip((data.inputs, data.labels, data.role), before, strict=True):
         assert torch.equal(tensor, copy)
 
@@ -253,7 +255,7 @@ def test_training_learns(tiny_images, make_network, none):
     test = Batcher(TrainingSet.of(tiny_images.test), CPU)
     network = make_network()
     data = Batcher(TrainingSet.of(tiny_images), CPU)
-    train(network, data, Schedule(60, 30, 0.1, 0.9), none, generator())
+    Training(network, data, Schedule(60, 30, 0.1, 0.9), none, generator()).run()
     assert float((predict(network, test).argmax(1) == test.labels).float().mean()) > 0.9
 
 

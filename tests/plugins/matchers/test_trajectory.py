@@ -15,7 +15,7 @@ from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, initial_set
 from condense.engine.training.concurrent import train_concurrently
-from condense.engine.training.loop import train
+from condense.engine.training.loop import Training
 from condense.engine.training.schedule import Schedule
 from condense.errors import CapacityError, OptionError
 from condense.interfaces import Role, Selection, TrainingSet
@@ -113,7 +113,9 @@ def batches_drawn(data, context, rng, batch_size, epochs):
     steps = epochs * -(-len(data) // batch_size)
     batcher = Batcher(TrainingSet.of(data), context.device)
     none = context.augmentation(AugmentationSpec.of("none"))
-    train(network, batcher, Schedule(steps, batch_size, 0.01), none, rng, callback=recorder)
+    Training(
+        network, batcher, Schedule(steps, batch_size, 0.01), none, rng, callback=recorder
+    ).run()
     return recorder.epochs[:-1]
 
 

@@ -11,7 +11,7 @@ from condense.data import LabeledData, TrainingSet
 from condense.engine.checked import run_scorer
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
-from condense.engine.training.loop import predict, train
+from condense.engine.training.loop import Training, predict
 from condense.engine.training.sgd import SgdOptions, part_of
 from condense.errors import DataError, OptionError
 from condense.options import build_options
@@ -89,13 +89,13 @@ def naive(data, context, options, rng):
                 place = (repr(ratio), repeat, subset.block)
                 init = seed.fork("init", *place).generator()
                 network = context.network(options.network, data.geometry, init)
-                train(
+                Training(
                     network,
                     Batcher(TrainingSet.of(seen), device),
                     part_of(SgdOptions, options).schedule(len(seen), device),
                     context.augmentation(options.augmentation),
                     seed.fork("batches", *place).generator(),
-                )
+                ).run()
                 everything = predict(network, Batcher(TrainingSet.of(data), device))
                 for i in out:
                     right = int(everything[i].argmax()) == int(data.labels[i])

@@ -311,7 +311,7 @@ def test_el2n_is_the_norm_of_a_network_in_eval_mode_after_so_many_epochs(tiny_im
     from condense.data import TrainingSet
     from condense.engine.runtime.rng import Seed
     from condense.engine.training.batches import Batcher
-    from condense.engine.training.loop import train
+    from condense.engine.training.loop import Training
     from condense.engine.training.sgd import SgdOptions, part_of
 
     options = El2nScorer.Options(**{**TINY, "networks": 1, "epochs": 2, "eval_epoch": 2})
@@ -322,7 +322,9 @@ def test_el2n_is_the_norm_of_a_network_in_eval_mode_after_so_many_epochs(tiny_im
     batcher = Batcher(TrainingSet.of(tiny_images), context.device)
     schedule = part_of(SgdOptions, options).schedule(len(tiny_images), context.device)
     augmentation = context.augmentation(options.augmentation)
-    train(network, batcher, schedule, augmentation, Seed(seed).fork("batches", 0).generator())
+    Training(
+        network, batcher, schedule, augmentation, Seed(seed).fork("batches", 0).generator()
+    ).run()
     network.eval()
     with torch.no_grad():
         probabilities = network(batcher.batch(torch.arange(90))[0]).softmax(1)
