@@ -179,9 +179,9 @@ def test_hosts_share_nothing():
     first, second = build_host(external=False), build_host(external=False)
     assert first.manager is not second.manager
     third = build_host(external=False, extra=[plugin(scorer())])
-    assert "margin" in third.scorers
-    assert "margin" not in first.scorers
-    assert "margin" not in second.scorers
+    assert "margin" in third.registry("scorer")
+    assert "margin" not in first.registry("scorer")
+    assert "margin" not in second.registry("scorer")
     assert names(first) == names(second)
 
 

@@ -86,7 +86,7 @@ def extended():
 
 
 def test_a_preset_leaves_options_that_only_share_a_name(extended):
-    for preset in extended.presets.names():
+    for preset in extended.registry("preset").names():
         asked = Request(preset=preset, in_memory=True, assignments=((("matcher",), "strange"),))
         options = resolve(extended, asked)["matcher"].options
         assert (options.steps, options.batch_size) == (7, 3), preset
