@@ -24,6 +24,7 @@ from condense.plugin.host import Host, build_host
 from condense.recipe import Recipe, Resolved
 from condense.report.diagnosis.findings import problems
 from condense.resolve import Request, resolve
+from condense.results import with_advice
 from condense.spelling import in_python
 
 
@@ -78,7 +79,9 @@ def condense(
     with _in_python():
         small = pipeline.condensed
         for finding in problems(pipeline, small, {}):
-            pipeline.progress.note(f"warning: {finding.line(in_python)}")
+            pipeline.progress.note(
+                f"warning: {in_python(with_advice(finding.message, finding.advice))}"
+            )
     return small
 
 

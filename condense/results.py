@@ -314,10 +314,6 @@ class Finding:
         """What was seen and what it means."""
         return f"{self.seen}; {self.means}"
 
-    def line(self, spell: Callable[[str], str]) -> str:
-        """Message and advice; ``spell`` writes option keys as :mod:`condense.spelling` does."""
-        return f"{self.message}; try: {spell(self.advice)}" if self.advice else self.message
-
     def summary(self) -> dict[str, str]:
         """``code, message, advice`` for JSON."""
         return {"code": self.code, "message": self.message, "advice": self.advice}
@@ -325,3 +321,8 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """The fields."""
         return asdict(self)
+
+
+def with_advice(message: str, advice: str) -> str:
+    """A finding's ``message`` in one line with its ``advice``, where it has one."""
+    return f"{message}; try: {advice}" if advice else message

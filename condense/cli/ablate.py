@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.resolve import Request
     from condense.studies.ablation.design import Study
-    from condense.studies.ablation.run import Ablation
+    from condense.studies.ablation.result import Ablation
     from condense.studies.statistics import Estimate
 
 EVERY = 30.0  # seconds between two lines on a stderr that is no terminal
@@ -66,7 +66,7 @@ Examples:
     "--out",
     type=FOLDER,
     metavar="DIR",
-    help="Where ablation.csv, .json and .png go.  [default: runs/ablate-METHOD-DATA-HASH]",
+    help="Where ablation.csv, .json, .png and .svg go.  [default: runs/ablate-METHOD-DATA-HASH]",
 )
 @json_flag
 @click.pass_context
@@ -101,14 +101,14 @@ def ablate(
 def _run(session: Session, study: Study, out: Path | None) -> tuple[Ablation, Path]:
     """The study run and written."""
     from condense.engine.runtime.files import check_writable
-    from condense.studies.ablation.files import JSON, ablation_folder, write_ablation
+    from condense.studies.ablation.files import OWNED, ablation_folder, write_ablation
     from condense.studies.ablation.run import ablate as run_study
 
     folder = ablation_folder(study) if out is None else out
-    check_writable(folder, (JSON, "ablation.*"))
+    check_writable(folder, OWNED)
     progress = session.tools["progress"]
     result = run_study(study, session.pipeline, progress, _live(progress))
-    return result, write_ablation(result, folder)
+    return result, write_ablation(result.document, folder)
 
 
 def _live(progress: Any) -> Callable[[Ablation], None]:
@@ -145,7 +145,7 @@ def _show(result: Ablation, folder: Path, as_json: bool) -> None:
 
     if as_json:
         counts = {"runs": result.runs, "computed": result.computed, "failed": result.failures}
-        echo_json(result.to_json() | counts | {"out": str(folder)})
+        echo_json(result.document.to_json() | counts | {"out": str(folder)})
         return
     echo_table(_headers(result), _rows(result))
     effects = [(f"{e.key}={e.value}", str(e.cells), points(e.effect)) for e in result.effects()]

@@ -16,7 +16,7 @@ from condense.cli.flags import (
 )
 
 if TYPE_CHECKING:
-    from condense.studies.coverage.run import Coverage
+    from condense.studies.coverage.result import Coverage
 
 STAGES = ("data", "evaluator")  # what -o may set here
 HEADERS = ("run", "iteration", "all, %", "easy, %", "hard, %", "area, %")
@@ -59,7 +59,7 @@ Examples:
     "--out",
     type=FOLDER,
     metavar="DIR",
-    help="Where coverage.csv, .json and .png go.  [default: runs/coverage-DATA-HASH]",
+    help="Where coverage.csv, .json, .png and .svg go.  [default: runs/coverage-DATA-HASH]",
 )
 @json_flag
 @click.pass_context
@@ -109,8 +109,8 @@ def _show(result: Coverage, folder: Path, as_json: bool) -> None:
         return
     rows = []
     for run in result.runs:
-        for point in run.points:
-            shares = (point.coverage.all, point.coverage.easy, point.coverage.hard, point.area.all)
+        for point in run.iterations:
+            shares = (point.all, point.easy, point.hard, point.area.all)
             rows.append((run.label, point.iteration, *(f"{100 * s:.2f}" for s in shares)))
     echo_table(HEADERS, rows)
     click.echo(

@@ -65,15 +65,17 @@ def evaluate(
     evaluator. The artefact itself is not changed, and without a test split there is nothing to
     test on.
     """
-    from condense.cli.output import echo_json, echo_table, percent, seconds
+    from condense.cli.output import echo_json, echo_table, percent, seconds, warn
     from condense.cli.session import open_session
     from condense.engine.run import evaluate_artefact
+    from condense.report.diagnosis.findings import problems
 
     request = make_request(stages=STAGES, **flags)
     with open_session(ctx, device) as session:
         result, document = evaluate_artefact(
-            artefact, request, session.host, **session.tools, halved=halved
+            artefact, request, session.host, **session.tools, halved=halved, diagnose=problems
         )
+    warn(document.findings)
     if as_json:
         echo_json(document.to_json())
         return

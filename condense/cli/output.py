@@ -8,8 +8,8 @@ import shutil
 import sys
 import textwrap
 import traceback
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,10 @@ from condense.engine.runtime.interrupt import Terminated
 from condense.errors import CondenseError, describe
 from condense.figures.formats import seconds as seconds
 from condense.spelling import on_command_line
+
+if TYPE_CHECKING:
+    from condense.engine.documents import FindingNote
+    from condense.results import Finding
 
 CONTINUES = "the same command continues where it stopped"
 BUG = "this is a bug in condense or a plugin; please report it with the lines above"
@@ -111,6 +115,19 @@ def short(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def in_words(finding: Finding | FindingNote) -> str:
+    """Message and advice of ``finding``, options spelt as they are typed."""
+    from condense.results import with_advice
+
+    return on_command_line(with_advice(finding.message, finding.advice))
+
+
+def warn(findings: Iterable[Finding | FindingNote], where: str = "") -> None:
+    """Print what is wrong with a set, a line each on stderr."""
+    for finding in findings:
+        click.echo(f"warning: {where}{in_words(finding)}", err=True)
 
 
 def percent(evaluation: Any) -> str:

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from condense.report.diagnosis.evidence import RunFacts
     from condense.report.page.page import Report
     from condense.report.page.sources import RunSource, Sources
-    from condense.results import Finding
-    from condense.studies.documents import CoverageDocument
+    from condense.studies.coverage.result import Coverage
 
 
 @click.command(
@@ -94,7 +93,7 @@ def _facts(session: Session, data: str | None, source: RunSource) -> RunFacts:
     return collect_from(*given, session.host, data, **session.tools)
 
 
-def _coverage(session: Session, sources: Sources, data: str | None) -> CoverageDocument:
+def _coverage(session: Session, sources: Sources, data: str | None) -> Coverage:
     from condense.errors import OptionError
     from condense.resolve import Request
     from condense.studies.coverage.run import coverage_of_runs
@@ -102,11 +101,11 @@ def _coverage(session: Session, sources: Sources, data: str | None) -> CoverageD
     folders = [source.path for source in sources.runs]
     if not folders:
         raise OptionError("--coverage needs a run among the folders; give one or leave it out")
-    return coverage_of_runs(folders, Request(data=data), session.host, **session.tools).document
+    return coverage_of_runs(folders, Request(data=data), session.host, **session.tools)
 
 
 def _show(made: Report, page: Path) -> None:
-    from condense.cli.output import echo_table
+    from condense.cli.output import echo_table, in_words
 
     several = len(made.runs) > 1
     rows = [("runs", f) for f in made.findings]
@@ -114,14 +113,9 @@ def _show(made: Report, page: Path) -> None:
     rows += [(study.title.lower(), f) for study in made.studies for f in study.findings]
     open_rows = [(name, f) for name, f in rows if f.severity != "ok"]
     if open_rows:
-        echo_table(("of", "what", "finding"), [_row(name, f) for name, f in open_rows])
+        cells = [(name, f"{f.severity}: {f.check}", in_words(f)) for name, f in open_rows]
+        echo_table(("of", "what", "finding"), cells)
     elif rows:
         checks = "1 check" if len(rows) == 1 else f"{len(rows)} checks"
         click.echo(f"{checks}, none of the known failure signs was found")
     click.echo(f"\nthe report lies in\n  {page}")
-
-
-def _row(name: str, finding: Finding) -> tuple[str, str, str]:
-    from condense.spelling import on_command_line
-
-    return name, f"{finding.severity}: {finding.check}", finding.line(on_command_line)

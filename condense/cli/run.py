@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from condense.published import Difference
     from condense.recipe import Recipe
     from condense.resolve import Request
-    from condense.results import Finding
 
 
 @click.command(
@@ -81,7 +79,7 @@ def run(
     a minute on two cores. Stages are cached, so a second run, another option or an interrupted run
     repeats only what it must.
     """
-    from condense.cli.output import echo_json
+    from condense.cli.output import echo_json, warn
     from condense.cli.run_seeds import show_seeds
     from condense.cli.session import open_session
     from condense.published import preset_differences
@@ -109,9 +107,9 @@ def run(
         _show_result(result, recipe)
     if seeds is not None:
         for one in result.runs:
-            _warn(one.findings, f"seed {one.recipe.seed}: ")
+            warn(one.findings, f"seed {one.recipe.seed}: ")
     elif not dry_run:
-        _warn(result.findings)
+        warn(result.findings)
 
 
 def _check_seeds(seeds: int | None, shared: bool, dry_run: bool) -> None:
@@ -241,14 +239,6 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
     click.echo(f'  small = CondensedDataset.load("{result.artefact.as_posix()}")')
     if result.condensed.soft_labels is not None:
         click.echo("its labels are soft: train towards small.targets, not small.labels")
-
-
-def _warn(findings: Sequence[Finding], where: str = "") -> None:
-    """What is wrong with the run, a line each on stderr."""
-    from condense.spelling import on_command_line
-
-    for finding in findings:
-        click.echo(f"warning: {where}{finding.line(on_command_line)}", err=True)
 
 
 def _note(arm: Any, random: Any) -> str:

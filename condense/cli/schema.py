@@ -15,7 +15,9 @@ from condense.engine.documents import (
     RunDocument,
     RunLog,
 )
-from condense.studies.documents import AblationDocument, ComparisonDocument, CoverageDocument
+from condense.studies.ablation.result import AblationDocument
+from condense.studies.comparison.run import ComparisonDocument
+from condense.studies.coverage.result import Coverage
 from condense.studies.seeds import SeedsDocument
 
 FOLDER = Path(__file__).parent.parent / "schema"
@@ -27,7 +29,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "evaluate.json": EvaluateDocument,
     "ablation.json": AblationDocument,
     "comparison.json": ComparisonDocument,
-    "coverage.json": CoverageDocument,
+    "coverage.json": Coverage,
 }
 
 

@@ -92,23 +92,23 @@ def _show(result: Comparison, folder: Path, as_json: bool) -> None:
     from condense.cli.output import echo_json, echo_table, seconds
     from condense.studies.comparison.files import sheet_names
 
-    sheets = sheet_names(result)
+    document, sheets = result.document, sheet_names(result)
     if as_json:
-        times = {one.name: round(one.seconds, 3) for one in result.scorers}
-        cached = {one.name: one.cached for one in result.scorers}
+        times = {one.name: round(one.seconds, 3) for one in document.scorers}
+        cached = {one.name: one.cached for one in document.scorers}
         more = {"seconds": times, "cached": cached, "out": str(folder), "sheets": sheets}
-        echo_json(result.to_json() | more)
+        echo_json(document.to_json() | more)
         return
     rows = []
-    for one in result.scorers:
+    for one in document.scorers:
         half = "–" if one.split_half is None else f"{one.split_half:.3f} of {one.replicates}"
         time = seconds(one.seconds) + (", from the store" if one.cached else "")
-        rows.append((one.name, half, time, one.scores.estimator))
+        rows.append((one.name, half, time, one.estimator))
     echo_table(("scorer", "split half", "time", "estimator"), rows)
-    names = [one.name for one in result.scorers]
-    _matrix("rank correlation", names, result.correlation)
-    _matrix("hardest 10 % shared", names, result.hardest)
-    _matrix("easiest 10 % shared", names, result.easiest)
+    names = [one.name for one in document.scorers]
+    _matrix("rank correlation", names, document.rank_correlation)
+    _matrix("hardest 10 % shared", names, document.overlap_hardest)
+    _matrix("easiest 10 % shared", names, document.overlap_easiest)
     click.echo(
         "\nsplit half: rank correlation of two halves of the networks or repeats; time: a training "
         "pass\nthat several read counts for the first; 10 % shared: 0.10 is chance"

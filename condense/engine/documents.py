@@ -27,7 +27,10 @@ class Document(BaseModel):
     """A document or a part of one. Read strictly; a key that it does not know is left out."""
 
     model_config = ConfigDict(
-        frozen=True, strict=True, json_schema_serialization_defaults_required=True
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        json_schema_serialization_defaults_required=True,
     )
 
     def to_json(self) -> dict[str, Any]:
@@ -228,6 +231,7 @@ class EvaluateDocument(Document):
     measure: str = Field(description="what the figures are, accuracy as a rule")
     per_class: dict[str, FiniteFloat]
     protocol: dict[str, Any]
+    findings: tuple[FindingNote, ...]
     by_difficulty: dict[str, FiniteFloat] | None = Field(
         None, description="over all, easy and hard test samples, where it was asked for"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,7 @@ class RunResult:
     def results(self) -> Results:
         """The document of ``results.json``."""
         arms = {name: ArmResult.of(found) for name, found in self.evaluations.items()}
-        notes = [FindingNote.model_validate(finding.summary()) for finding in self.findings]
-        return Results.of(self.condensed, arms, notes)
+        return Results.of(self.condensed, arms, notes_of(self.findings))
 
     @property
     def log(self) -> RunLog:
@@ -100,6 +99,11 @@ class RunResult:
     def to_json(self) -> dict[str, Any]:
         """:attr:`document`, JSON-ready."""
         return self.document.to_json()
+
+
+def notes_of(findings: Sequence[Finding]) -> tuple[FindingNote, ...]:
+    """``findings`` as documents have them."""
+    return tuple(FindingNote.model_validate(finding.summary()) for finding in findings)
 
 
 def stage_seconds(stages: Mapping[str, StageTime]) -> dict[str, StageSeconds]:
@@ -188,6 +192,7 @@ def evaluate_artefact(
     device: torch.device,
     progress: Progress,
     halved: bool = False,
+    diagnose: Diagnose = no_findings,
 ) -> tuple[Evaluation, EvaluateDocument]:
     """Test accuracy of the artefact in ``folder``, under its own recipe unless told otherwise.
 
@@ -195,6 +200,7 @@ def evaluate_artefact(
         folder: written by ``run`` or ``CondensedDataset.save``.
         request: overrides; its data is what is tested on.
         halved: whether to give it for the easier and the harder half of the test split, too.
+        diagnose: finds what is wrong with the set under this evaluation.
 
     Raises:
         DataError: if there is no artefact, or its classes or shape differ from the data's.
@@ -216,6 +222,7 @@ def evaluate_artefact(
         measure=traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure,
         per_class=dict(zip(data.classes, evaluation.per_class, strict=False)),
         protocol=evaluation.protocol,
+        findings=notes_of(diagnose(pipeline, condensed, {OWN: evaluation})),
         by_difficulty=_by_difficulty(pipeline, evaluation) if halved else None,
         stages=stage_seconds(timings),
     )

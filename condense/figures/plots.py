@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -34,10 +35,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Dot:
-    """A figure with half its interval, and the place of its colour; None for what is beside it."""
+    """A figure with half its interval, and the place of its colour; None for what is beside it.
+
+    Without a mean its line says that it failed.
+    """
 
     name: str
-    mean: float
+    mean: float | None
     half: float | None
     place: int | None = None
 
@@ -60,7 +64,7 @@ class FigureView:
 
 
 def dots_figure(name: str, title: str, label: str, dots: Sequence[Dot]) -> FigureView | None:
-    """``dots`` with their intervals, from the top down.
+    """``dots`` as :func:`paint_dots` draws them; None without any.
 
     Args:
         name: unique on the page.
@@ -70,25 +74,31 @@ def dots_figure(name: str, title: str, label: str, dots: Sequence[Dot]) -> Figur
     """
     if not dots:
         return None
-
-    def paint(axes: Axes) -> None:
-        for row, dot in enumerate(dots):
-            shade = MUTED if dot.place is None else colour(dot.place)
-            face = "none" if dot.place is None else shade
-            look: dict[str, Any] = {"color": shade, "mfc": face, "ms": 5, "lw": 1.2}
-            half = None if dot.half is None else [dot.half]
-            axes.errorbar([dot.mean], [row], xerr=half, fmt="o", capsize=3, **look)
-        span_at_least(axes, 1.0)
-        axes.set_yticks(range(len(dots)), [dot.name for dot in dots])
-        axes.set_ylim(len(dots) - 0.5, -0.5)
-        axes.grid(visible=False, axis="y")
-        axes.set_xlabel(label)
-
     longest = max(len(dot.name) for dot in dots)
     width = 4.6 + 0.05 * max(0, longest - 16)
+    paint = partial(paint_dots, label, dots)
     svg = draw(name, paint, width=width, height=0.75 + 0.27 * len(dots))
-    alt = "; ".join(f"{dot.name} {dot.mean:.2f}" for dot in dots)
-    return FigureView(name, svg, title, alt)
+    told = ((dot.name, "failed" if dot.mean is None else f"{dot.mean:.2f}") for dot in dots)
+    return FigureView(name, svg, title, "; ".join(map(" ".join, told)))
+
+
+def paint_dots(label: str, dots: Sequence[Dot], axes: Axes) -> None:
+    """``dots`` with their intervals, from the top down, over an axis called ``label``."""
+    for row, dot in enumerate(dots):
+        shade = MUTED if dot.place is None else colour(dot.place)
+        if dot.mean is None:
+            place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center"}
+            axes.text(0.02, row, "failed", color=shade, **place)
+            continue
+        face = "none" if dot.place is None else shade
+        look: dict[str, Any] = {"color": shade, "mfc": face, "ms": 5, "lw": 1.2}
+        half = None if dot.half is None else [dot.half]
+        axes.errorbar([dot.mean], [row], xerr=half, fmt="o", capsize=3, **look)
+    span_at_least(axes, 1.0)
+    axes.set_yticks(range(len(dots)), [dot.name for dot in dots])
+    axes.set_ylim(len(dots) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(label)
 
 
 def lines_figure(
@@ -110,14 +120,12 @@ def lines_figure(
     if not there:
         return None
 
-    def paint(axes: Axes) -> None:
-        paint_lines(axes, labels, there, marker)
-
     alt = "; ".join(f"{line.name}: {_ends(line)}" for line in there)
-    return FigureView(name, draw(name, paint), title, alt)
+    svg = draw(name, partial(paint_lines, labels, there, marker))
+    return FigureView(name, svg, title, alt)
 
 
-def paint_lines(axes: Axes, labels: tuple[str, str], lines: Sequence[Line], marker: str) -> None:
+def paint_lines(labels: tuple[str, str], lines: Sequence[Line], marker: str, axes: Axes) -> None:
     """``lines`` with their intervals, in the colours of the style; a legend of two or more.
 
     Args:
@@ -140,7 +148,7 @@ def paint_lines(axes: Axes, labels: tuple[str, str], lines: Sequence[Line], mark
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     if len(lines) > 1:
-        legend_above(axes, len(lines))
+        legend_above(axes)
 
 
 def _ends(line: Line) -> str:
@@ -151,9 +159,10 @@ def _ends(line: Line) -> str:
     )
 
 
-def legend_above(axes: Axes, entries: int) -> None:
-    """The legend over the axes, where it hides nothing."""
-    columns = min(max(entries, 2), 4)
+def legend_above(axes: Axes) -> None:
+    """The legend over the axes, where it hides nothing; fewer columns for longer names."""
+    names = axes.get_legend_handles_labels()[1]
+    columns = min(max(len(names), 2), 4, max(1, 80 // (8 + max(map(len, names)))))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderpad=0.2)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean, stdev, variance
+
+from pydantic import computed_field
+
+from condense.engine.documents import Document
 
 LEVEL = 0.95  # of every interval
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(Document):
     """A mean with its interval, in the unit of the values.
 
     Attributes:
@@ -24,11 +26,13 @@ class Estimate:
     half: float | None
     n: int
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def low(self) -> float | None:
         """Lower end of the interval."""
         return None if self.half is None else self.mean - self.half
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def high(self) -> float | None:
         """Upper end of the interval."""
@@ -44,8 +48,9 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     if n == 0:
         return None
     if n == 1:
-        return Estimate(values[0], None, 1)
-    return Estimate(fmean(values), t_quantile(n - 1) * stdev(values) / math.sqrt(n), n)
+        return Estimate(mean=values[0], half=None, n=1)
+    half = t_quantile(n - 1) * stdev(values) / math.sqrt(n)
+    return Estimate(mean=fmean(values), half=half, n=n)
 
 
 def t_quantile(freedom: float, level: float = LEVEL) -> float:
@@ -95,11 +100,11 @@ def unpaired(values: Sequence[float], base: Sequence[float]) -> Estimate | None:
         return None
     n, mean = min(one.n, other.n), one.mean - other.mean
     if n < 2:
-        return Estimate(mean, None, n)
+        return Estimate(mean=mean, half=None, n=n)
     squares = [variance(group) / len(group) for group in (values, base)]  # of standard errors
     total = sum(squares)
     if total == 0:
-        return Estimate(mean, 0.0, n)
+        return Estimate(mean=mean, half=0.0, n=n)
     parts = zip(squares, (one.n, other.n), strict=True)
     freedom = total**2 / sum(square**2 / (size - 1) for square, size in parts)
-    return Estimate(mean, t_quantile(freedom) * math.sqrt(total), n)
+    return Estimate(mean=mean, half=t_quantile(freedom) * math.sqrt(total), n=n)

@@ -130,7 +130,7 @@ def test_select_writes_npz_or_json_only(cli, engine):
 
 def test_evaluate_takes_only_stages_that_matter_then(cli, engine):
     document = types.SimpleNamespace(
-        measure="accuracy", by_difficulty=None, to_json=lambda: {"accuracy": 0.5}
+        measure="accuracy", by_difficulty=None, findings=(), to_json=lambda: {"accuracy": 0.5}
     )
     engine.result = (Evaluation((0.5, 0.5), seconds=3.0), document)
     result = cli("evaluate", "d", "--data", "toy", "--seed", "3", "-o", "evaluator.x=1")
@@ -138,7 +138,7 @@ def test_evaluate_takes_only_stages_that_matter_then(cli, engine):
     (place, request, _), tools = engine.calls[0]
     assert (place, request.data, request.seed) == (Path("d"), "toy", 3)
     assert request.assignments == ((("evaluator", "x"), "1"),)
-    assert set(tools) == {"store", "device", "progress", "halved"}
+    assert set(tools) == {"store", "device", "progress", "halved", "diagnose"}
     assert tools["halved"] is False
     assert summary(cli("evaluate", "d", "--json")) == {"accuracy": 0.5}
     wrong = cli("evaluate", "d", "-o", "matcher.steps=2")

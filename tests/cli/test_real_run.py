@@ -122,6 +122,10 @@ def test_what_is_wrong_with_a_run_is_said_and_kept(call, place, options, documen
     typed = finding["advice"].replace("`augmentation=dsa`", "-o augmentation=dsa")
     assert result.stderr == f"warning: {finding['message']}; try: {typed}\n"
     assert json.loads((out / "results.json").read_text())["findings"] == [finding]
+    evaluated = call("evaluate", place / "out", "-o", "augmentation=simple", "--json")
+    assert json.loads(evaluated.stdout)["findings"] == [finding]
+    assert evaluated.stderr == result.stderr
+    assert json.loads(call("evaluate", place / "out", "--json").stdout)["findings"] == []
 
 
 def test_the_table_of_run_and_the_second_run(call, place, options, document):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 
 import pytest
 
@@ -11,7 +10,7 @@ from condense.report.page.sources import read_sources
 from condense.report.page.studies import split_half_of
 from condense.resolve import Request
 from condense.studies.comparison.run import compared_recipes
-from condense.studies.documents import CoverageDocument, study_document
+from condense.studies.coverage.result import Coverage
 from condense.studies.statistics import estimate
 
 
@@ -221,8 +220,7 @@ def test_coverage_names_its_runs_and_tells_the_diagnosis(folder, plain):
 
 
 def test_coverage_worked_out_for_the_report(plain):
-    document = coverage(plain, [0.5, 0.6], set_of(plain))
-    covered = study_document(CoverageDocument, document, plain, "coverage")
+    covered = Coverage.model_validate_json(json.dumps(coverage(plain, [0.5, 0.6], set_of(plain))))
     report = shown(plain, coverage=covered)
     assert [f.severity for f in report.runs[0].findings if f.check == "coverage"] == ["ok"]
     assert report.to_json()["studies"][0]["document"]["radius"] == 1.0
@@ -283,8 +281,13 @@ def test_a_comparison_tells_how_far_scores_rank(folder, plain, scored):
 def test_a_comparison_of_other_scores_does_not(folder, plain, scored, change):
     run = read_sources([plain]).runs[0].condensed
     document = comparison(run.data_fingerprint, scored(), run.seed)
-    studies = read_sources([folder("comparison.json", document)]).of("comparison")
-    assert split_half_of(studies, run.recipe, run.data_fingerprint) == 0.3
+    place = folder("comparison.json", document)
+
+    def found():
+        studies = [study.document for study in read_sources([place]).studies]
+        return split_half_of(studies, run.recipe, run.data_fingerprint)
+
+    assert found() == 0.3
     if change == "data":
         document["data_fingerprint"] = "other"
     elif change == "seed":
@@ -295,10 +298,9 @@ def test_a_comparison_of_other_scores_does_not(folder, plain, scored, change):
         del document["scorers"][0]["scorer"]
     else:
         del document["seed"]
-    other = replace(studies[0], document=document)
-    assert split_half_of([other], run.recipe, run.data_fingerprint) is None
-    (studies[0].path / "comparison.json").write_text(json.dumps(document))
-    assert "scores" not in [f.check for f in shown(plain, studies[0].path).runs[0].findings]
+    (place / "comparison.json").write_text(json.dumps(document))
+    assert found() is None
+    assert "scores" not in [f.check for f in shown(plain, place).runs[0].findings]
 
 
 def test_studies_alone_make_a_page(folder):

@@ -90,7 +90,7 @@ def _traces(
         axes.set_xlabel("iteration")
         axes.set_ylabel(label)
         if len(there) > 1:
-            legend_above(axes, len(there))
+            legend_above(axes)
 
     alt = "; ".join(
         f"{line.name}: {line.y[0]:.3g} at first, {line.y[-1]:.3g} at the end" for _, line in there
@@ -139,7 +139,7 @@ def class_figure(runs: Sequence[RunView]) -> FigureView | None:
             axes.set_ylabel("classes")
         axes.set_xlabel(f"test {measure(runs)} of a class, %")
         if len(there) > 1 or (by_class and any(c.random is not None for c in there[0].classes)):
-            legend_above(axes, len(there))
+            legend_above(axes)
 
     height = 0.9 + 0.24 * len(there[0].classes) if by_class else 2.7
     svg = draw("classes", paint, height=height)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from condense.engine.artefact.write import MANIFEST
+from condense.engine.documents import Document
 from condense.engine.runtime.files import check_writable, write_file
 from condense.errors import OutputError
 from condense.figures import formats
@@ -18,11 +19,12 @@ from condense.report.diagnosis.evidence import RunFacts
 from condense.report.diagnosis.findings import findings_of, shared_findings, sorted_findings
 from condense.report.page import figures, studies, tables
 from condense.report.page.runs import RunView, differences, run_view
-from condense.report.page.sources import STUDIES, RunSource, Sources
-from condense.report.page.studies import StudyView
+from condense.report.page.sources import STUDIES, RunSource, Sources, StudySource
+from condense.report.page.studies import StudyView, study_view
 from condense.report.page.tables import TableView
 from condense.results import Finding
-from condense.studies.documents import CoverageDocument
+from condense.studies.comparison.run import ComparisonDocument
+from condense.studies.coverage.result import Coverage
 from condense.studies.run_names import run_names
 
 MARKER = '<meta name="generator" content="condense report">'
@@ -54,7 +56,7 @@ class Report:
     differing: tuple[tuple[str, tuple[str, ...]], ...]
     figures: Mapping[str, tuple[FigureView, ...]]
     tables: Mapping[str, TableView]
-    documents: tuple[Mapping[str, Any], ...]
+    documents: tuple[Document, ...]
 
     @property
     def measure(self) -> str:
@@ -83,7 +85,7 @@ class Report:
                     "title": study.title,
                     "path": study.path,
                     "findings": [finding.to_json() for finding in study.findings],
-                    "document": dict(document),
+                    "document": document.to_json(),
                 }
                 for study, document in zip(self.studies, self.documents, strict=True)
             ],
@@ -96,19 +98,23 @@ def of_files(source: RunSource) -> RunFacts:
 
 
 def report_of(
-    sources: Sources, collect: Collect = of_files, coverage: CoverageDocument | None = None
+    sources: Sources, collect: Collect = of_files, coverage: Coverage | None = None
 ) -> Report:
     """The view model of a page.
 
     Args:
         sources: what was read from the folders.
         collect: finds out what is known of a run.
-        coverage: a ``coverage.json`` that was worked out for the report.
+        coverage: that was worked out for the report.
     """
     letters = [letter(k) for k in range(len(sources.runs))]
-    shown = _studies(sources, _by_set(sources, letters), coverage)
-    coverages = [document for view, document in shown if view.title == "Coverage"]
-    known = [_with_studies(collect(source), sources, coverages) for source in sources.runs]
+    given = sources.studies
+    if coverage is not None:
+        given = (StudySource("coverage", "", coverage), *given)
+    by_set = _by_set(sources, letters)
+    shown = [study_view(study, number, by_set) for number, study in enumerate(given, 1)]
+    documents = tuple(study.document for study in given)
+    known = [_with_studies(collect(source), documents) for source in sources.runs]
     labels = _labels(sources)
     runs = [
         run_view(source, name, label, facts.measure, findings_of(facts))
@@ -116,9 +122,9 @@ def report_of(
     ]
     differing = differences([source.condensed.recipe for source in sources.runs])
     return Report(
-        _title(runs, [view for view, _ in shown]),
+        _title(runs, shown),
         tuple(runs),
-        tuple(view for view, _ in shown),
+        tuple(shown),
         shared_findings(dict(zip(letters, known, strict=True))),
         tuple(differing),
         {
@@ -127,7 +133,7 @@ def report_of(
             "classes": present(figures.class_figure(runs)),
         },
         _tables(runs, differing),
-        tuple(document for _, document in shown),
+        documents,
     )
 
 
@@ -170,30 +176,15 @@ def _tables(
     return {name: table for name, table in every.items() if table is not None}
 
 
-def _studies(
-    sources: Sources, letters: Mapping[str, str], coverage: CoverageDocument | None
-) -> list[tuple[StudyView, Mapping[str, Any]]]:
-    """Views with their documents."""
-    shown: list[tuple[StudyView, Mapping[str, Any]]] = []
-    if coverage is not None:
-        view = studies.coverage_view("coverage", "", coverage, letters)
-        shown.append((view, coverage.to_json()))
-    for number, study in enumerate(sources.studies, 1):
-        view = studies.study_view(f"{study.kind}-{number}", study, letters)
-        shown.append((view, study.document))
-    return shown
-
-
-def _with_studies(
-    facts: RunFacts, sources: Sources, coverages: Sequence[Mapping[str, Any]]
-) -> RunFacts:
-    """``facts`` with what the studies among ``sources`` know of the run."""
+def _with_studies(facts: RunFacts, documents: Sequence[Document]) -> RunFacts:
+    """``facts`` with what ``documents`` of studies know of the run."""
     small, hard = facts.condensed, facts.hard_coverage
-    for document in coverages:
-        hard = studies.hard_coverage(document).get(small.content_fingerprint, hard)
+    for document in documents:
+        if isinstance(document, Coverage):
+            hard = studies.hard_coverage(document).get(small.content_fingerprint, hard)
     rho = facts.split_half
     if rho is None:  # the store goes before a comparison
-        compared = sources.of("comparison")
+        compared = [d for d in documents if isinstance(d, ComparisonDocument)]
         rho = studies.split_half_of(compared, small.recipe, small.data_fingerprint)
     scorer = facts.scorer or str(small.recipe.get("scorer", {}).get("component", ""))
     return replace(facts, hard_coverage=hard, split_half=rho, scorer=scorer)

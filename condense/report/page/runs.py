@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from math import isfinite
+from dataclasses import dataclass
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import OWN, RunLog
@@ -14,24 +16,19 @@ from condense.engine.graph import SERVED_BY
 from condense.engine.matching.soft_labels import label_shares
 from condense.figures.formats import setting
 from condense.kinds import STAGES
+from condense.options import COMPONENT
 from condense.recipe import LEFT_OUT, flatten, recipe_toml
 from condense.report.page.pictures import GridRow, grid
 from condense.report.page.sources import RunSource
 from condense.results import Evaluation, Finding
 from condense.studies.statistics import Estimate, estimate, unpaired
 
-# Options shown beside a component, where it has them; the recipe below has all of them.
-SHOWN = """
-    path resize channels estimator mode networks beta unit alpha label_lr start
-    iterations steps batch_size experts expert_epochs max_start_epoch
-    image_lr step_size step_size_lr network augmentation repeats epochs lr padding flip
-""".split()
-MOST = 6  # options shown of a component that has none of these
+MOST = 6  # options shown of a component, in its own order; the recipe below has all of them
 
 
 @dataclass(frozen=True)
 class StageView:
-    """A stage: its component and the options that matter most, as text."""
+    """A stage: its component and the first of its options, as text."""
 
     stage: str
     component: str
@@ -142,14 +139,9 @@ class RunView:
 
     def to_json(self) -> dict[str, Any]:
         """All but the pictures, JSON-ready; a loss that was not finite is None."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        views = ("stages", "arms", "classes", "times", "findings")
-        plain |= {key: [asdict(view) for view in plain[key]] for key in views}
-        plain |= {
-            key: [v if isfinite(v) else None for v in plain[key]] for key in ("loss", "steps")
-        }
-        del plain["grid"]
-        return plain
+        text = TypeAdapter(RunView).dump_json(self, exclude={"grid"})  # NaN as null
+        found: dict[str, Any] = json.loads(text)
+        return found
 
     @property
     def own(self) -> ArmView | None:
@@ -236,11 +228,8 @@ def stage_views(recipe: Mapping[str, Any], used: set[str]) -> tuple[StageView, .
         if stage not in used:
             found.append(StageView(stage, "not used", ()))
             continue
-        keys = [key for key in SHOWN if table.get(key) is not None]
-        others = [k for k, v in table.items() if k != "component" and v is not None]
-        chosen = keys or others[:MOST]
-        options = tuple((key, setting(table[key])) for key in chosen)
-        found.append(StageView(stage, str(table["component"]), options))
+        given = [(k, setting(v)) for k, v in table.items() if k != COMPONENT and v is not None]
+        found.append(StageView(stage, str(table[COMPONENT]), tuple(given[:MOST])))
     return tuple(found)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +9,20 @@ from typing import Any
 
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.artefact.write import LOG, MANIFEST, RESULTS, TENSORS
-from condense.engine.documents import RunLog, read_document, read_results
+from condense.engine.documents import Document, RunLog, read_document, read_results
 from condense.errors import DataError
 from condense.results import Evaluation
+from condense.studies.ablation.result import AblationDocument
+from condense.studies.comparison.run import ComparisonDocument
+from condense.studies.coverage.result import Coverage
+from condense.studies.tuning.result import TuningDocument
 
-# the file that marks a study's folder → what the study is called
-STUDIES = {
-    "ablation.json": "ablation",
-    "tune.json": "tuning",
-    "coverage.json": "coverage",
-    "comparison.json": "comparison",
+# the file that marks a study's folder → what the study is called, and what the file holds
+STUDIES: dict[str, tuple[str, type[Document]]] = {
+    "ablation.json": ("ablation", AblationDocument),
+    "tune.json": ("tuning", TuningDocument),
+    "coverage.json": ("coverage", Coverage),
+    "comparison.json": ("comparison", ComparisonDocument),
 }
 
 
@@ -47,13 +50,13 @@ class StudySource:
 
     Attributes:
         kind: ablation, tuning, coverage or comparison.
-        path: its folder, as it was given.
+        path: its folder, as it was given; empty for what was worked out for the report.
         document: contents of its JSON file.
     """
 
     kind: str
-    path: Path
-    document: dict[str, Any]
+    path: str
+    document: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +65,6 @@ class Sources:
 
     runs: tuple[RunSource, ...]
     studies: tuple[StudySource, ...]
-
-    def of(self, kind: str) -> list[StudySource]:
-        """The studies of one kind."""
-        return [study for study in self.studies if study.kind == kind]
 
 
 def read_sources(paths: Sequence[Path]) -> Sources:
@@ -88,7 +87,13 @@ def read_sources(paths: Sequence[Path]) -> Sources:
             )
         if is_run:
             runs.append(_read_run(path))
-        studies += [StudySource(STUDIES[name], path, _read_json(path / name)) for name in found]
+        for name in found:
+            kind, model = STUDIES[name]
+            studies.append(
+                StudySource(
+                    kind, path.as_posix(), read_document(path / name, model, "make it again")
+                )
+            )
     return Sources(tuple(runs), tuple(studies))
 
 
@@ -110,18 +115,3 @@ def _read_run(path: Path) -> RunSource:
     }
     log = read_document(path / LOG, RunLog) if (path / LOG).is_file() else RunLog()
     return RunSource(path, condensed, evaluations, log)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The object in ``path``.
-
-    Raises:
-        DataError: if it is not one.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}; make it again") from None
-    if not isinstance(document, dict):
-        raise DataError(f"{path} holds no JSON object; make it again")
-    return document

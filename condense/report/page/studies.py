@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from condense.figures.formats import points
-from condense.figures.plots import Dot, FigureView, Line, dots_figure, lines_figure, present
+from condense.figures.plots import FigureView, dots_figure, lines_figure, present
 from condense.report.diagnosis.checks import check_best, check_reliability
 from condense.report.diagnosis.findings import sorted_findings
 from condense.report.page.sources import StudySource
-from condense.report.page.tables import Cell, TableView, figures
+from condense.report.page.tables import Cell, TableView, cell, differing, mean
 from condense.results import Finding
 from condense.spelling import on_command_line
-from condense.studies.documents import (
-    AblationDocument,
-    CellOutcome,
-    ComparisonDocument,
-    CoverageDocument,
-    Interval,
-    RunCovered,
-    study_document,
-)
+from condense.studies.ablation.files import cell_dots, figure_label
+from condense.studies.ablation.result import AblationCell, AblationDocument
+from condense.studies.comparison.run import ComparisonDocument
+from condense.studies.coverage.files import lines_over_iterations, lines_over_radii
+from condense.studies.coverage.result import PARTS, Coverage
 from condense.studies.statistics import estimate
 from condense.studies.tuning.files import curves
-from condense.studies.tuning.result import TuningDocument, read_tuning
-
-PARTS, HALVES = ("all", "easy", "hard"), ("hard", "easy")
+from condense.studies.tuning.result import TuningDocument
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,7 @@ class StudyView:
     name: str
     title: str
     path: str
-    words: tuple[str, ...]
+    words: tuple[str, ...] = ()
     figures: tuple[FigureView, ...] = ()
     tables: tuple[TableView, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -57,81 +50,53 @@ class StudyView:
         return [(finding, ()) for finding in self.findings]
 
 
-def study_view(name: str, study: StudySource, letters: Mapping[str, str]) -> StudyView:
+def study_view(study: StudySource, number: int, letters: Mapping[str, str]) -> StudyView:
     """``study`` as it is shown.
 
     Args:
-        name: unique on the page.
         study: what was read.
+        number: of the study on the page, from 1.
         letters: of the report's own runs, by the fingerprint of their set.
-
-    Raises:
-        DataError: if its file lacks something.
     """
-    path = study.path.as_posix()
-    if study.kind == "tuning":
-        return tuning_view(name, path, read_tuning(study.document, study.path))
+    name = f"{study.kind}-{number}"
     if study.kind == "coverage":
-        covered = study_document(CoverageDocument, study.document, study.path, study.kind)
-        return coverage_view(name, path, covered, letters)
-    if study.kind == "ablation":
-        ablated = study_document(AblationDocument, study.document, study.path, study.kind)
-        return ablation_view(name, path, ablated)
-    compared = study_document(ComparisonDocument, study.document, study.path, study.kind)
-    return comparison_view(name, path, compared)
+        return coverage_view(name, study.path, study.document, letters)
+    views: dict[str, Callable[[str, str, Any], StudyView]] = {
+        "ablation": ablation_view,
+        "tuning": tuning_view,
+        "comparison": comparison_view,
+    }
+    return views[study.kind](name, study.path, study.document)
 
 
-def hard_coverage(document: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
-    """Coverage of the hard half by iteration, by the fingerprint of each set.
-
-    Args:
-        document: a ``coverage.json``; sets without a fingerprint are left out.
-    """
+def hard_coverage(document: Coverage) -> dict[str, tuple[float, ...]]:
+    """Coverage of the hard half by iteration, by the fingerprint of each set that has one."""
     return {
-        str(run["fingerprint"]): tuple(float(point["hard"]) for point in run["iterations"])
-        for run in document["runs"]
-        if "fingerprint" in run
+        run.fingerprint: tuple(point.hard for point in run.iterations)
+        for run in document.runs
+        if run.fingerprint
     }
 
 
 def coverage_view(
-    name: str, path: str, document: CoverageDocument, letters: Mapping[str, str]
+    name: str, path: str, document: Coverage, letters: Mapping[str, str]
 ) -> StudyView:
-    """Of a ``coverage.json``: over the iterations where several were saved, and by radius.
+    """Over the iterations where several were saved, and by radius.
 
     Args:
         letters: of the report's own runs, by the fingerprint of their set.
     """
     runs = [
-        run.model_copy(update={"label": letters.get(str(run.fingerprint), run.label)})
+        run.model_copy(update={"label": letters.get(run.fingerprint, run.label)})
         for run in document.runs
     ]
-    over = [
-        Line(
-            f"{_label(run, runs)}{part}",
-            tuple(float(p.iteration) for p in run.iterations),
-            tuple(getattr(p, part) for p in run.iterations),
-            look=(place, dash),
-        )
-        for place, run in enumerate(runs)
-        if len(run.iterations) > 1
-        for dash, part in enumerate(HALVES)
-    ]
-    radial = [
-        Line(
-            f"{_label(run, runs)}{part}",
-            run.curve.radii,
-            getattr(run.curve, part),
-            look=(place, dash),
-        )
-        for place, run in enumerate(runs)
-        for dash, part in enumerate(HALVES)
-    ]
-    title = "Coverage over iterations"
-    labels = ("iteration", "share of test samples covered")
+    document = document.model_copy(update={"runs": tuple(runs)})
+    over = lines_over_iterations(document) if any(len(r.iterations) > 1 for r in runs) else []
+    title, share = "Coverage over iterations", "share of test samples covered"
+    labels = ("radius", share)
     drawn = present(
-        lines_figure(f"{name}-iterations", title, labels, over, marker="o"),
-        lines_figure(f"{name}-radius", "Coverage by radius", ("radius", labels[1]), radial),
+        lines_figure(f"{name}-iterations", title, ("iteration", share), over, marker="o"),
+        lines_figure(f"{name}-radius", "Coverage by radius", labels, lines_over_radii(document)),
     )
     words = (
         f"The share of test samples of {document.data} that have a sample of the set within "
@@ -139,112 +104,98 @@ def coverage_view(
         f"that is the {document.quantile:g} quantile of the training samples' own distances"
         + (", among samples of the same class." if document.same_class else "."),
     )
-    return StudyView(name, "Coverage", path, words, drawn, (_coverage_table(name, runs),))
-
-
-def _label(run: RunCovered, runs: Sequence[RunCovered]) -> str:
-    return f"{run.label} " if len(runs) > 1 else ""
-
-
-def _coverage_table(name: str, runs: Sequence[RunCovered]) -> TableView:
-    rows = []
-    for run in runs:
-        last = run.iterations[-1]
-        values = [getattr(shares, part) for shares in (last, last.area) for part in PARTS]
-        rows.append((Cell(run.label), *(Cell(f"{value:.4f}", value) for value in values)))
+    rows = [
+        (
+            Cell(run.label),
+            *(
+                cell(getattr(shares, part), "{:.4f}")
+                for shares in (run.iterations[-1], run.iterations[-1].area)
+                for part in PARTS
+            ),
+        )
+        for run in runs
+    ]
     headers = ("run", *PARTS, *(f"area, {part}" for part in PARTS))
-    return TableView(f"{name}-table", "Coverage of the final sets, 0–1", headers, tuple(rows))
+    caption = "Coverage of the final sets, 0–1"
+    table = TableView(f"{name}-table", caption, headers, tuple(rows))
+    return StudyView(name, "Coverage", path, words, drawn, (table,))
 
 
 def ablation_view(name: str, path: str, document: AblationDocument) -> StudyView:
-    """Of an ``ablation.json``: its cells and main effects."""
-    measured = f"{document.split} {document.measure}"
-    rows = tuple(
-        (Cell(c.name, marked=c.base), _mean(c.accuracy), _gap(c.difference), Cell(_remark(c)))
-        for c in document.cells
+    """Its cells and main effects."""
+    split, measure, effects = document.split, document.measure, document.main_effects
+    rows = [
+        (
+            Cell(one.name, marked=one.base),
+            mean(one.accuracy),
+            differing(one.difference),
+            Cell(_note(one)),
+        )
+        for one in document.cells
+    ]
+    headers = ("cell", f"{measure}, %", "to base, points", "note")
+    caption = (
+        f"{split.capitalize()} {measure} of every cell, mean ± half of its 95 % interval over seeds"
     )
-    headers = ("cell", f"{document.measure}, %", "to base, points", "note")
-    caption = f"{measured.capitalize()} of every cell, mean ± half of its 95 % interval over seeds"
-    tables = [TableView(f"{name}-cells", caption, headers, rows, remarks=True)]
-    effects = tuple(
-        (Cell(f"{e.key}={e.value}"), _gap(e.effect), Cell(str(e.cells), e.cells))
-        for e in document.main_effects
-    )
+    tables = [TableView(f"{name}-cells", caption, headers, tuple(rows), remarks=True)]
     if effects:
         columns = ("main effect of", "points", "cells")
-        tables.append(TableView(f"{name}-effects", "Main effects", columns, effects))
-    dots = [
-        Dot(c.name, 100 * c.accuracy.mean, _percent(c.accuracy.half), 0 if c.base else None)
-        for c in document.cells
-        if c.accuracy is not None
-    ]
-    drawn = dots_figure(f"{name}-dots", "Cells with 95 % intervals", f"{measured}, %", dots)
-    return StudyView(name, "Ablation", path, _about(document), present(drawn), tuple(tables))
+        body = tuple(
+            (Cell(f"{e.key}={e.value}"), differing(e.effect), cell(e.cells)) for e in effects
+        )
+        tables.append(TableView(f"{name}-effects", "Main effects", columns, body))
+    dots = [dot for dot in cell_dots(document) if dot.mean is not None]
+    title = "Cells with 95 % intervals"
+    drawn = present(dots_figure(f"{name}-dots", title, figure_label(document), dots))
+    return StudyView(name, "Ablation", path, tuple(_told(document)), drawn, tuple(tables))
 
 
-def _about(document: AblationDocument) -> tuple[str, ...]:
-    """What was run, on what it was tested, and what is missing."""
+def _note(one: AblationCell) -> str:
+    if one.base:
+        return "base"
+    return f"failed: {on_command_line(one.error)}" if one.error else ""
+
+
+def _told(document: AblationDocument) -> Iterable[str]:
+    """What was done, a paragraph each."""
     count = len(document.seeds)
     seeds = "1 seed" if count == 1 else f"{count} seeds"
-    words = [
+    yield (
         f"{document.method} on {document.data}, {seeds}; scores and experts are shared, seed "
-        f"{document.shared_seed}.",
-    ]
+        f"{document.shared_seed}."
+    )
     part = document.validation
     if part is not None:
-        words.append(
+        yield (
             f"Cells were validated on {part.held_out} training samples held out of "
             f"{part.fit + part.held_out}; the test split was not read."
         )
-    grid = [cell for cell in document.cells if cell.in_grid]
-    holes = sum(cell.error is not None for cell in grid)
+    grid = [one for one in document.cells if one.in_grid]
+    holes = sum(one.error is not None for one in grid)
     if document.main_effects and holes:
-        words.append(f"{holes} of {len(grid)} cells are incomplete and left out of main effects.")
-    return tuple(words)
-
-
-def _remark(cell: CellOutcome) -> str:
-    if cell.base:
-        return "base"
-    return f"failed: {on_command_line(cell.error)}" if cell.error else ""
-
-
-def _percent(value: float | None) -> float | None:
-    return None if value is None else 100 * value
-
-
-def _mean(value: Interval | None) -> Cell:
-    return Cell("–") if value is None else Cell(figures(value.mean, value.half), value.mean)
-
-
-def _gap(value: Interval | None) -> Cell:
-    if value is None:
-        return Cell("–")
-    half = "" if value.half is None else f" ± {100 * value.half:.2f}"
-    return Cell(points(value.mean) + half, value.mean)
+        yield f"{holes} of {len(grid)} cells are incomplete and left out of main effects."
 
 
 def comparison_view(name: str, path: str, document: ComparisonDocument) -> StudyView:
-    """Of a ``comparison.json``: how far scorers agree with themselves and one another."""
-    rows = []
-    for scorer, correlations in zip(document.scorers, document.rank_correlation, strict=True):
-        rho = scorer.split_half
-        own = Cell("–") if rho is None else Cell(f"{rho:.3f}", rho)
-        rows.append((Cell(scorer.name), own, *(Cell(f"{r:.3f}", r) for r in correlations)))
-    headers = ("scorer", "split-half ρ", *(f"ρ to {one.name}" for one in document.scorers))
+    """How far scorers agree with themselves and one another."""
+    scorers = document.scorers
+    rows = [
+        (Cell(one.name), cell(one.split_half, "{:.3f}"), *(cell(r, "{:.3f}") for r in correlations))
+        for one, correlations in zip(scorers, document.rank_correlation, strict=True)
+    ]
+    headers = ("scorer", "split-half ρ", *(f"ρ to {one.name}" for one in scorers))
     caption = f"Rank agreement of difficulty scores on {document.data}"
     table = TableView(f"{name}-table", caption, headers, tuple(rows))
-    findings = [check_reliability(one.split_half, one.name) for one in document.scorers]
-    return StudyView(name, "Scores", path, (), (), (table,), sorted_findings(findings))
+    findings = [check_reliability(one.split_half, one.name) for one in scorers]
+    return StudyView(name, "Scores", path, tables=(table,), findings=sorted_findings(findings))
 
 
 def split_half_of(
-    studies: Sequence[StudySource], recipe: Mapping[str, Any], fingerprint: str
+    comparisons: Iterable[ComparisonDocument], recipe: Mapping[str, Any], fingerprint: str
 ) -> float | None:
     """Split-half ρ of the very scores that ``recipe`` reads.
 
     Args:
-        studies: comparisons.
         recipe: of a run, as in its manifest.
         fingerprint: of the data that the run was made of.
 
@@ -252,23 +203,17 @@ def split_half_of(
         None unless a comparison on those data, under the recipe's seed, has its scorer with all
         options alike.
     """
-    return next(
-        (
-            float(scorer["split_half"])
-            for study in studies
-            if study.document.get("data_fingerprint") == fingerprint
-            and "seed" in recipe
-            and study.document.get("seed") == recipe["seed"]
-            for scorer in study.document.get("scorers", ())
-            if scorer.get("split_half") is not None
-            and scorer.get("scorer", {}) == recipe.get("scorer")
-        ),
-        None,
-    )
+    asked = (fingerprint, recipe.get("seed"), recipe.get("scorer"))
+    for document in comparisons:
+        for one in document.scorers:
+            if None not in asked and one.split_half is not None:
+                if (document.data_fingerprint, document.seed, one.scorer) == asked:
+                    return one.split_half
+    return None
 
 
 def tuning_view(name: str, path: str, document: TuningDocument) -> StudyView:
-    """Of a ``tune.json``: accuracy over every option searched, and the best places."""
+    """Accuracy over every option searched, and the best places."""
     drawn = [
         lines_figure(
             f"{name}-{key.replace('.', '-')}",
@@ -281,12 +226,10 @@ def tuning_view(name: str, path: str, document: TuningDocument) -> StudyView:
     ]
     rows, findings = [], []
     for arm, search in document.searches:
-        found = estimate(search.top.accuracies)
-        accuracy = Cell("–") if found is None else Cell(figures(found.mean, found.half), found.mean)
+        accuracy = mean(estimate(search.top.accuracies))
         values = ", ".join(f"{k} = {v:g}" for k, v in search.found.items())
-        count = len(search.points)
         head = Cell(arm.name or document.method)
-        rows.append((head, Cell(values), accuracy, Cell(str(count), count)))
+        rows.append((head, Cell(values), accuracy, cell(len(search.points))))
         if len(search.keys) == 1:
             tried = [place.values[0] for place in search.points]
             finding = check_best(search.keys[0], search.best[0], tried)

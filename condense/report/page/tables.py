@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from condense.figures.formats import percent, points, seconds
@@ -59,17 +59,28 @@ class TableView:
         return "remark" if self.remarks and column == len(self.headers) else "figure"
 
 
-def figures(value: float, half: float | None) -> str:
+def cell(value: float | None, form: str | Callable[[float], str] = "{}") -> Cell:
+    """``value`` as ``form`` writes it; ``"–"`` for what is not known."""
+    if value is None:
+        return Cell("–")
+    return Cell(form.format(value) if isinstance(form, str) else form(value), value)
+
+
+def mean(value: Estimate | None) -> Cell:
     """``"97.58 ± 0.31"`` in %; the interval of a single value is not known."""
-    return percent(value) + ("" if half is None else f" ± {percent(half)}")
+    return _with_interval(value, percent)
 
 
 def differing(value: Estimate | None) -> Cell:
     """A difference in points."""
+    return _with_interval(value, points)
+
+
+def _with_interval(value: Estimate | None, form: Callable[[float], str]) -> Cell:
     if value is None:
         return Cell("–")
     half = "" if value.half is None else f" ± {percent(value.half)}"
-    return Cell(points(value.mean) + half, value.mean)
+    return Cell(form(value.mean) + half, value.mean)
 
 
 def heads(runs: Sequence[RunView]) -> list[str]:
@@ -100,9 +111,9 @@ def accuracy_table(runs: Sequence[RunView]) -> TableView | None:
                 (
                     Cell(name, marked=arm.is_own),
                     Cell(arm.augmentation),
-                    Cell(figures(arm.mean, arm.half), arm.mean),
+                    mean(Estimate(mean=arm.mean, half=arm.half, n=arm.n)),
                     differing(arm.gain),
-                    Cell(str(arm.n), arm.n),
+                    cell(arm.n),
                 )
             )
     headers = ("set", "augmentation", f"{measure(runs)}, %", "to random, points", "networks")

@@ -84,11 +84,6 @@ class Study:
     one_at_a_time: bool
     validation: float | None = None
 
-    @property
-    def split(self) -> str:
-        """What cells are tested on: ``"test"``, or ``"validation"`` for a held-out part."""
-        return "test" if self.validation is None else "validation"
-
 
 def parse_factor(text: str, flag: str = "--vary") -> Factor:
     """``"selector=random,window"`` as a factor; commas in brackets or quotes do not separate.

@@ -1,27 +1,22 @@
-"""The files of an ablation: ``ablation.json``, ``ablation.csv`` and ``ablation.png``."""
+"""The files of an ablation: ``ablation.json``, ``.csv``, ``.png`` and ``.svg``."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-import matplotlib.style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from condense.engine.runtime.files import default_path, replace_folder
-from condense.figures.axes import PLAIN, span_at_least
+from condense.engine.runtime.files import default_path
+from condense.figures.plots import Dot, paint_dots
 from condense.studies.ablation.design import Study
-from condense.studies.ablation.run import Ablation
+from condense.studies.ablation.result import AblationCell, AblationDocument
+from condense.studies.files import csv_text, write_study
 from condense.studies.statistics import Estimate
 
-JSON = "ablation.json"
-INK, BASE, BELOW, ABOVE = "#333333", "#c44e52", "#8c8c8c", "#4271ae"
+OWNED = ("ablation.json", "ablation.*")  # what the folder of an ablation may hold
 
 
 def ablation_folder(study: Study) -> Path:
@@ -36,102 +31,73 @@ def ablation_folder(study: Study) -> Path:
     return default_path(f"ablate-{study.base.method}", study.base["data"].name, parts)
 
 
-def write_ablation(result: Ablation, folder: Path) -> Path:
-    """The three files in ``folder``, all or nothing; equal results give equal bytes.
-
-    Args:
-        result: what was measured.
-        folder: replaced if it holds an ablation already.
-
-    Raises:
-        OutputError: if it cannot be written or holds something else.
-    """
-
-    def fill(draft: Path) -> None:
-        (draft / JSON).write_text(result.document.text(), encoding="utf-8")
-        (draft / "ablation.csv").write_text(to_csv(result), encoding="utf-8")
-        draw(result, draft / "ablation.png")
-
-    return replace_folder(folder, fill, (JSON, "ablation.*"))
+def write_ablation(document: AblationDocument, folder: Path) -> Path:
+    """The files in ``folder``, as :func:`~condense.studies.files.write_study` writes them."""
+    panels: list[Callable[[Axes], None]] = [partial(_paint_cells, document)]
+    effects = [
+        dot_of(f"{e.key}={e.value}", e.effect)
+        for e in document.main_effects
+        if e.effect is not None
+    ]
+    if effects:
+        panels.append(partial(_paint_effects, effects))
+    height = 1.4 + 0.3 * max(len(document.cells), len(effects))
+    files = {"ablation.csv": to_csv(document)}
+    return write_study(folder, OWNED, document.to_json(), files, panels, height)
 
 
-def to_csv(result: Ablation) -> str:
+def to_csv(document: AblationDocument) -> str:
     """One line a cell: its values, accuracy and difference with their intervals, every seed."""
-    keys = [factor.key for factor in result.study.factors]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        [
-            *("cell", "base", *keys, "n", "accuracy", "low", "high"),
-            *("difference", "difference_low", "difference_high"),
-            *(f"seed_{seed}" for seed in result.study.seeds),
-            "error",
-        ]
-    )
-    for row in result.rows:
-        values = [row.cell.values.get(key, "") for key in keys]
-        figures = [*_ends(row.mean), *_ends(result.difference(row))]
-        head = [row.cell.name, int(row.cell.is_base), *values, len(row.values)]
-        writer.writerow([*head, *figures, *row.accuracies, row.error])
-    return out.getvalue()
+    return csv_text([_line(document, cell) for cell in document.cells])
 
 
-def _ends(value: Estimate | None) -> tuple[float | None, float | None, float | None]:
-    return (None, None, None) if value is None else (value.mean, value.low, value.high)
+def _line(document: AblationDocument, cell: AblationCell) -> dict[str, Any]:
+    return {
+        "cell": cell.name,
+        "base": int(cell.base),
+        **{f["key"]: cell.values.get(f["key"], "") for f in document.factors},
+        "n": len(cell.accuracies) - cell.accuracies.count(None),
+        **_ends(("accuracy", "low", "high"), cell.accuracy),
+        **_ends(("difference", "difference_low", "difference_high"), cell.difference),
+        **{f"seed_{s}": a for s, a in zip(document.seeds, cell.accuracies, strict=True)},
+        "error": cell.error,
+    }
 
 
-def draw(result: Ablation, path: Path) -> Path:
-    """A PNG at ``path``: accuracy of every cell and, for a grid, the main effects."""
-    with matplotlib.style.context(["default", PLAIN]):
-        effects = [e for e in result.effects() if e.effect is not None]
-        rows = max(len(result.rows), len(effects))
-        size = (6.2 + 4.2 * bool(effects), 1.4 + 0.3 * rows)
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots(1, 2 if effects else 1, squeeze=False)[0]
-        _draw_cells(axes[0], result)
-        if effects:
-            names = [f"{e.key}={e.value}" for e in effects]
-            _draw_points(axes[1], names, [e.effect for e in effects])
-            axes[1].axvline(0, color=BELOW, lw=1, ls="--", zorder=0)
-            axes[1].set_xlabel("main effect, points (95 % interval)")
-        figure.savefig(path, dpi=150, metadata={"Software": None})
-    return path
+def _ends(columns: tuple[str, str, str], value: Estimate | None) -> dict[str, float | None]:
+    """Mean, lower and upper end of ``value`` under ``columns``."""
+    if value is None:
+        return dict.fromkeys(columns)
+    return dict(zip(columns, (value.mean, value.low, value.high), strict=True))
 
 
-def _draw_cells(axes: Axes, result: Ablation) -> None:
-    names = [row.cell.name for row in result.rows]
-    base = result.base
-    marked = [i for i, row in enumerate(result.rows) if row is base]
-    _draw_points(axes, names, [row.mean for row in result.rows], marked)
-    if base.mean is not None:
-        axes.axvline(100 * base.mean.mean, color=BASE, lw=1, ls="--", zorder=0, label="base")
-        axes.legend(loc="best", frameon=False)
-    seeds = len(result.study.seeds)
-    axes.set_xlabel(f"{result.study.split} {result.measure}, % (95 % interval, {seeds} seeds)")
-    axes.set_title(f"{result.study.base.method} on {result.data}", loc="left")
+def cell_dots(document: AblationDocument) -> list[Dot]:
+    """Every cell with its interval in %, the base in a colour of its own."""
+    return [dot_of(cell.name, cell.accuracy, 0 if cell.base else None) for cell in document.cells]
 
 
-def _draw_points(
-    axes: Axes,
-    names: Sequence[str],
-    values: Sequence[Estimate | None],
-    marked: Sequence[int] = (),
-) -> None:
-    """One dot with its interval a name, from the top down; a cross where there is no value."""
-    for place, value in enumerate(values):
-        colour = BASE if place in marked else ABOVE
-        if value is None:
-            style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "color": BELOW}
-            axes.text(0.02, place, "failed", va="center", fontsize=8, **style)
-            continue
-        half = None if value.half is None else [100 * value.half]
-        axes.errorbar(
-            [100 * value.mean], [place], xerr=half, fmt="o", color=colour, ms=4, capsize=3, lw=1.2
-        )
-    span_at_least(axes, 1.0)
-    axes.set_yticks(range(len(names)), names, color=INK, fontsize=8)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.grid(axis="x", color="#e5e5e5", lw=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+def dot_of(name: str, value: Estimate | None, place: int | None = None) -> Dot:
+    """``value``, in 0–1, as a dot in %."""
+    if value is None:
+        return Dot(name, None, None, place)
+    half = None if value.half is None else 100 * value.half
+    return Dot(name, 100 * value.mean, half, place)
+
+
+def figure_label(document: AblationDocument) -> str:
+    """Of the axis of accuracies."""
+    return f"{document.split} {document.measure}, %"
+
+
+def _paint_cells(document: AblationDocument, axes: Axes) -> None:
+    label = f"{figure_label(document)} (95 % interval, {len(document.seeds)} seeds)"
+    paint_dots(label, cell_dots(document), axes)
+    for cell in document.cells:
+        if cell.base and cell.accuracy is not None:
+            axes.axvline(100 * cell.accuracy.mean, lw=1, ls="--", zorder=0)
+    axes.set_title(f"{document.method} on {document.data}", loc="left")
+
+
+def _paint_effects(effects: Sequence[Dot], axes: Axes) -> None:
+    paint_dots("main effect, points (95 % interval)", effects, axes)
+    axes.axvline(0, color="grey", lw=1, ls="--", zorder=0)

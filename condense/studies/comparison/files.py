@@ -8,12 +8,11 @@ from pathlib import Path
 import torch
 
 from condense.engine.artefact.preview import CELL, GAP, INK, Tile, contact_sheet, name_width
-from condense.engine.runtime.files import replace_folder
 from condense.interfaces import LabeledData
 from condense.studies.comparison.run import Comparison, extremes
+from condense.studies.files import write_study
 
-JSON = "comparison.json"
-OWNED = (JSON, "*.png")  # what a folder of a comparison may hold
+OWNED = ("comparison.json", "*.png")  # what a folder of a comparison may hold
 EACH = 8  # images drawn at each end of a class
 CLASSES = 100  # classes drawn at most, evenly spread
 
@@ -28,22 +27,20 @@ def write_comparison(result: Comparison, folder: Path) -> Path:
     Raises:
         OutputError: if it cannot be written or holds something else.
     """
-
-    def fill(draft: Path) -> None:
-        (draft / JSON).write_text(result.document.text(), encoding="utf-8")
-        if result.data.geometry.is_image:
-            for name, one in zip(sheet_names(result), result.scorers, strict=True):
-                sheet = draw_extremes(result.data, one.scores.values, one.name)
-                (draft / name).write_bytes(sheet)
-
-    return replace_folder(folder, fill, OWNED)
+    files = {
+        sheet: draw_extremes(result.data, scores.values, one.name)
+        for sheet, scores, one in zip(
+            sheet_names(result), result.scores, result.document.scorers, strict=False
+        )
+    }
+    return write_study(folder, OWNED, result.document.to_json(), files)
 
 
 def sheet_names(result: Comparison) -> list[str]:
     """File names of the contact sheets; none for data that are no images."""
     if not result.data.geometry.is_image:
         return []
-    stems = [re.sub(r"[^\w.]+", "-", one.name).strip("-")[-60:] for one in result.scorers]
+    stems = [re.sub(r"[^\w.]+", "-", one.name).strip("-")[-60:] for one in result.document.scorers]
     again = [stems[:i].count(stem) for i, stem in enumerate(stems)]
     return [f"{s}-{n + 1}.png" if n else f"{s}.png" for s, n in zip(stems, again, strict=True)]
 

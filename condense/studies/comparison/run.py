@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import Field
 from torch import Tensor
 
 from condense.engine.checked import run_replicates
+from condense.engine.documents import Document
 from condense.engine.pipeline import Pipeline
 from condense.engine.training.ranking import end_overlap, rank_correlation, reliability_of
 from condense.errors import OptionError
@@ -18,84 +20,72 @@ from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
 from condense.results import Scores
-from condense.studies.documents import ComparisonDocument, ScorerCompared
 
+Matrix = tuple[tuple[float, ...], ...]
 END = 0.1  # share of the samples called hardest, and easiest
 
 
-@dataclass(frozen=True, eq=False)
-class Compared:
+class Compared(Document):
     """One scorer's part.
 
     Attributes:
         name: as it was asked for.
-        table: the scorer with all its options, as in a recipe.
-        scores: higher = harder.
-        seconds: spent on its scores in this call; a pass that several read counts for the first.
-        cached: whether nothing of it had to be computed.
+        scorer: the component with all its options, as in a recipe; None in an old file.
+        estimator: what its scores are.
         replicates: independent estimates it averages (networks, repeats); None if it gives none.
         split_half: raw ρ of the means of two halves of them; None where that is not known.
+        mean_standard_error: of its scores, where they have one.
+        seconds: spent on its scores in this call; a pass that several read counts for the first.
+        cached: whether nothing of it had to be computed.
     """
 
     name: str
-    table: Mapping[str, Any]
-    scores: Scores
-    seconds: float
-    cached: bool
-    replicates: int | None
+    scorer: dict[str, Any] | None = None
+    estimator: str = ""
+    replicates: int | None = None
     split_half: float | None
+    mean_standard_error: float | None = None
+    seconds: float = Field(0.0, exclude=True)
+    cached: bool = Field(False, exclude=True)
+
+
+class ComparisonDocument(Document):
+    """``comparison.json``, free of the clock; matrices are S × S, in the order of ``scorers``.
+
+    Attributes:
+        data, data_fingerprint, samples: what was scored.
+        seed: of the run.
+        scorers: one entry each.
+        rank_correlation: Spearman's ρ, ties at their mean rank.
+        overlap_share: of the samples, so many are called hardest, and easiest.
+        overlap_hardest: part of the hardest that two have in common; chance is the share.
+        overlap_easiest: likewise for the easiest.
+    """
+
+    data: str
+    data_fingerprint: str = ""
+    samples: int | None = None
+    seed: int | None = None
+    scorers: tuple[Compared, ...]
+    rank_correlation: Matrix
+    overlap_share: float = END
+    overlap_hardest: Matrix = ()
+    overlap_easiest: Matrix = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Scorers side by side; matrices are S × S, in the order of ``scorers``.
+    """Scorers side by side.
 
     Attributes:
+        document: how they agree.
         data: what was scored, without its test split.
-        scorers: one entry each.
-        correlation: Spearman's ρ, ties at their mean rank.
-        hardest: part of the hardest tenth that two have in common; chance is a tenth.
-        easiest: likewise for the easiest tenth.
-        seed: of the run.
+        scores: of every scorer, higher = harder.
     """
 
+    document: ComparisonDocument
     data: LabeledData
-    scorers: tuple[Compared, ...]
-    correlation: list[list[float]]
-    hardest: list[list[float]]
-    easiest: list[list[float]]
-    seed: int
-
-    @property
-    def document(self) -> ComparisonDocument:
-        """``comparison.json``: free of the clock."""
-        return ComparisonDocument(
-            data=self.data.name,
-            data_fingerprint=self.data.fingerprint,
-            samples=len(self.data),
-            seed=self.seed,
-            scorers=tuple(_entry(one) for one in self.scorers),
-            rank_correlation=tuple(map(tuple, self.correlation)),
-            overlap_share=END,
-            overlap_hardest=tuple(map(tuple, self.hardest)),
-            overlap_easiest=tuple(map(tuple, self.easiest)),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """:attr:`document`, JSON-ready."""
-        return self.document.to_json()
-
-
-def _entry(one: Compared) -> ScorerCompared:
-    error = one.scores.standard_error
-    return ScorerCompared(
-        name=one.name,
-        scorer=dict(one.table),
-        estimator=one.scores.estimator,
-        replicates=one.replicates,
-        split_half=one.split_half,
-        mean_standard_error=None if error is None else float(error.mean()),
-    )
+    scores: tuple[Scores, ...]
 
 
 def compared_recipes(host: Host, request: Request, names: Sequence[str]) -> list[Recipe]:
@@ -141,35 +131,46 @@ def compare(
         pipeline: makes a :class:`Pipeline` of a recipe and, by keyword, its data.
     """
     data = pipeline(recipes[0]).data.without_test()
-    scorers = tuple(
-        _scored(pipeline(recipe, data=data), name)
-        for recipe, name in zip(recipes, names, strict=True)
-    )
-    values = [one.scores.values for one in scorers]
+    scorers, scores = [], []
+    for recipe, name in zip(recipes, names, strict=True):
+        bound = pipeline(recipe, data=data)
+        scores.append(bound.scores)
+        scorers.append(_compared(bound, name))
+    values = [one.values for one in scores]
 
-    def matrix(measure: Callable[[Tensor, Tensor], float]) -> list[list[float]]:
+    def matrix(measure: Callable[[Tensor, Tensor], float]) -> Matrix:
         # on the diagonal 1, although tied samples make even the expected overlap less
-        return [[1.0 if a is b else measure(a, b) for b in values] for a in values]
+        return tuple(tuple(1.0 if a is b else measure(a, b) for b in values) for a in values)
 
-    return Comparison(
-        data,
-        scorers,
-        matrix(rank_correlation),
-        matrix(lambda a, b: end_overlap(a, b, END, hardest=True)),
-        matrix(lambda a, b: end_overlap(a, b, END, hardest=False)),
-        recipes[0].seed,
+    document = ComparisonDocument(
+        data=data.name,
+        data_fingerprint=data.fingerprint,
+        samples=len(data),
+        seed=recipes[0].seed,
+        scorers=tuple(scorers),
+        rank_correlation=matrix(rank_correlation),
+        overlap_hardest=matrix(lambda a, b: end_overlap(a, b, END, hardest=True)),
+        overlap_easiest=matrix(lambda a, b: end_overlap(a, b, END, hardest=False)),
     )
+    return Comparison(document, data, tuple(scores))
 
 
-def _scored(pipeline: Pipeline, name: str) -> Compared:
-    scores, data = pipeline.scores, pipeline.data
+def _compared(pipeline: Pipeline, name: str) -> Compared:
     time, resolved = pipeline.timings["scorer"], pipeline.recipe["scorer"]
-    given = (data, pipeline.context, pipeline.rng("scorer"))
-    replicates = run_replicates(resolved.create(), *given)
-    count = None if replicates is None else len(replicates)
-    reliability = reliability_of(replicates)
-    spent = (time.seconds, time.cached)
-    return Compared(name, resolved.portable, scores, *spent, count, reliability)
+    replicates = run_replicates(
+        resolved.create(), pipeline.data, pipeline.context, pipeline.rng("scorer")
+    )
+    error = pipeline.scores.standard_error
+    return Compared(
+        name=name,
+        scorer=dict(resolved.portable),
+        estimator=pipeline.scores.estimator,
+        replicates=None if replicates is None else len(replicates),
+        split_half=reliability_of(replicates),
+        mean_standard_error=None if error is None else float(error.mean()),
+        seconds=time.seconds,
+        cached=time.cached,
+    )
 
 
 def extremes(

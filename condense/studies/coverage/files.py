@@ -1,27 +1,22 @@
-"""The files of ``condense coverage``: ``coverage.json``, ``coverage.csv`` and ``coverage.png``."""
+"""The files of a coverage: ``coverage.json``, ``.csv``, ``.png`` and ``.svg``."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import matplotlib
-import matplotlib.style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from condense.engine.runtime.files import default_path, replace_folder
-from condense.figures.axes import PLAIN
-from condense.figures.palette import SERIES
-from condense.studies.coverage.run import Coverage
+from condense.engine.runtime.files import default_path
+from condense.figures.plots import Line, paint_lines
+from condense.studies.coverage.result import PARTS, Coverage, RunCoverage
+from condense.studies.files import csv_text, write_study
 
-JSON = "coverage.json"
-OWNED = (JSON, "coverage.*")  # what a folder of ours may hold
-HALVES = (("hard", "-"), ("easy", "--"))
-GREY = "#8c8c8c"
+OWNED = ("coverage.json", "coverage.*")  # what a folder of ours may hold
+Points = Sequence[float]
+HALVES = ("hard", "easy")  # solid, dashed
 
 
 def coverage_folder(result: Coverage) -> Path:
@@ -31,117 +26,71 @@ def coverage_folder(result: Coverage) -> Path:
 
 
 def write_coverage(result: Coverage, folder: Path) -> Path:
-    """The three files in ``folder``, all or nothing; equal results give equal bytes.
-
-    Args:
-        result: what was measured.
-        folder: replaced if it holds these files already.
-
-    Raises:
-        OutputError: if it cannot be written or holds something else.
-    """
-
-    def fill(draft: Path) -> None:
-        (draft / JSON).write_text(result.document.text(), encoding="utf-8")
-        (draft / "coverage.csv").write_text(to_csv(result), encoding="utf-8")
-        draw(result, draft / "coverage.png")
-
-    return replace_folder(folder, fill, OWNED)
+    """The files in ``folder``, as :func:`~condense.studies.files.write_study` writes them."""
+    files = {"coverage.csv": to_csv(result)}
+    panels = (partial(_paint_iterations, result), partial(_paint_radii, result))
+    return write_study(folder, OWNED, result.to_json(), files, panels)
 
 
 def to_csv(result: Coverage) -> str:
     """One line a run and iteration: coverage at the radius and area, over all, easy and hard."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    figures = [f"{name}{part}" for name in ("", "area_") for part in ("all", "easy", "hard")]
-    writer.writerow(["run", "artefact", "method", "samples", "iteration", "radius", *figures])
-    for run in result.runs:
-        head = [run.label, run.artefact, run.method, run.samples]
-        for point in run.points:
-            shares = (point.coverage, point.area)
-            values = [value for s in shares for value in (s.all, s.easy, s.hard)]
-            writer.writerow([*head, point.iteration, result.radius, *values])
-    return out.getvalue()
+    rows: list[Mapping[str, Any]] = [
+        {
+            "run": run.label,
+            "artefact": run.artefact,
+            "method": run.method,
+            "samples": run.samples,
+            "iteration": point.iteration,
+            "radius": result.radius,
+            **{part: getattr(point, part) for part in PARTS},
+            **{f"area_{part}": getattr(point.area, part) for part in PARTS},
+        }
+        for run in result.runs
+        for point in run.iterations
+    ]
+    return csv_text(rows)
 
 
-def draw(result: Coverage, path: Path) -> Path:
-    """A PNG at ``path``: coverage over the iterations, and over the radius for the final sets.
+def lines_over_iterations(result: Coverage) -> list[Line]:
+    """Coverage by iteration; a set of which one state is known is level from first to last."""
+    last = max(point.iteration for run in result.runs for point in run.iterations)
 
-    Hard test samples solid, easy ones dashed, a colour a run.
-    """
-    with matplotlib.style.context(["default", PLAIN]):
-        height = 3.8 + 0.2 * len(result.runs)  # the legend has a line a run
-        figure = Figure(figsize=(10.4, height), layout="constrained")
-        FigureCanvasAgg(figure)
-        left, right = figure.subplots(1, 2)
-        over_iterations(left, result)
-        over_radius(right, result)
-        handles, names = left.get_legend_handles_labels()
-        order = [*range(0, len(names), 2), *range(1, len(names), 2)]  # hard | easy
-        figure.legend(
-            [handles[i] for i in order],
-            [names[i] for i in order],
-            loc="outside lower center",
-            frameon=False,
-            ncols=2,
-        )
-        figure.savefig(path, dpi=150, metadata={"Software": None})
-    return path
+    def line(run: RunCoverage, part: str) -> tuple[list[float], list[float]]:
+        x = [float(point.iteration) for point in run.iterations]
+        y = [float(getattr(point, part)) for point in run.iterations]
+        return (x, y) if len(x) > 1 else ([0.0, float(max(last, 1))], 2 * y)
+
+    return _lines(result, line)
 
 
-def over_iterations(axes: Axes, result: Coverage) -> None:
-    """Coverage at the radius by iteration; a run without distilled samples is a level line."""
-    last = max(point.iteration for run in result.runs for point in run.points)
-    for place, run in enumerate(result.runs):
-        xs = [point.iteration for point in run.points]
-        for half, style in HALVES:
-            ys = [getattr(point.coverage, half) for point in run.points]
-            still = len(xs) == 1
-            _line(
-                axes,
-                [0, max(last, 1)] if still else xs,
-                ys * 2 if still else ys,
-                place,
-                style,
-                "" if still else "o",
-                f"{run.label}, {half}",
-            )
-    axes.set_xlabel("matching iteration (0: the real samples it starts from)")
-    axes.set_ylabel("share of test samples covered")
-    axes.set_title(f"{result.data}: coverage at radius {result.radius:.3g}", loc="left")
-    _tidy(axes)
-
-
-def over_radius(axes: Axes, result: Coverage) -> None:
+def lines_over_radii(result: Coverage) -> list[Line]:
     """Coverage of the final sets by radius."""
+    return _lines(result, lambda run, part: (run.curve.radii, getattr(run.curve, part)))
+
+
+def _lines(
+    result: Coverage, line: Callable[[RunCoverage, str], tuple[Points, Points]]
+) -> list[Line]:
+    """A line a run and half of the test split: a colour a run, a dash a half."""
+    several = len(result.runs) > 1
+    found = []
     for place, run in enumerate(result.runs):
-        for half, style in HALVES:
-            ys = [getattr(share, half) for share in run.curve]
-            _line(axes, result.radii, ys, place, style, "", f"{run.label}, {half}")
-    axes.axvline(result.radius, color=GREY, lw=1, ls=":", zorder=0)
-    axes.set_xlim(0, result.radii[-1])
-    axes.set_ylim(0, 1)
-    axes.set_xlabel(
-        f"radius (dotted: {100 * result.quantile:g} % of training samples have another within)"
-    )
-    axes.set_title("final sets", loc="left")
-    _tidy(axes)
+        for dash, part in enumerate(HALVES):
+            x, y = line(run, part)
+            name = f"{run.label} {part}" if several else part
+            found.append(Line(name, tuple(x), tuple(y), look=(place, dash)))
+    return found
 
 
-def _line(
-    axes: Axes,
-    xs: Sequence[float],
-    ys: Sequence[float],
-    place: int,
-    style: str,
-    marker: str,
-    label: str,
-) -> None:
-    colour = SERIES[place % len(SERIES)]
-    axes.plot(xs, ys, color=colour, ls=style, marker=marker, ms=4, lw=1.5, label=label)
+def _paint_iterations(result: Coverage, axes: Axes) -> None:
+    share = f"share of {result.data} test samples within {result.radius:.3g}"
+    labels = ("matching iteration (0: the real samples it starts from)", share)
+    paint_lines(labels, lines_over_iterations(result), "o", axes)
 
 
-def _tidy(axes: Axes) -> None:
-    axes.grid(color="#e5e5e5", lw=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+def _paint_radii(result: Coverage, axes: Axes) -> None:
+    share = f"{100 * result.quantile:g} % of training samples have another within"
+    labels = (f"radius (dotted: {share})", "share covered by the final sets")
+    paint_lines(labels, lines_over_radii(result), "", axes)
+    axes.axvline(result.radius, color="grey", lw=1, ls=":", zorder=0)
+    axes.set(xlim=(0, None), ylim=(0, 1))

@@ -8,7 +8,7 @@ distances (:mod:`condense.engine.feature_space.radius`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,122 +36,17 @@ from condense.layers import assignments_layer
 from condense.options import COMPONENT
 from condense.plugin.host import Host
 from condense.resolve import Request
-from condense.studies.documents import (
-    CoverageDocument,
-    CurveCovered,
-    IterationCovered,
-    RunCovered,
-    SharesCovered,
+from condense.studies.coverage.result import (
+    PARTS,
+    Coverage,
+    CoveragePoint,
+    Curve,
+    RunCoverage,
+    Shares,
 )
 from condense.studies.run_names import run_names
 
-PARTS = ("all", "easy", "hard")  # of the test split
 CURVE_POINTS = 101  # radii of the curve, 0 included
-
-
-@dataclass(frozen=True)
-class Shares:
-    """A figure in 0–1 over all test samples, over the easy half and over the hard half."""
-
-    all: float
-    easy: float
-    hard: float
-
-    @staticmethod
-    def of(figure: Callable[[Tensor], float], values: Tensor, parts: Halves) -> Shares:
-        """``figure`` of ``values`` [N_test] and of both halves of it."""
-        return Shares(figure(values), figure(values[parts.easy]), figure(values[parts.hard]))
-
-
-@dataclass(frozen=True)
-class CoveragePoint:
-    """The set after some iterations of matching; 0 is the real samples it started from."""
-
-    iteration: int
-    coverage: Shares
-    area: Shares
-
-
-@dataclass(frozen=True)
-class RunCoverage:
-    """One run.
-
-    Attributes:
-        artefact: its folder.
-        fingerprint: of the set, see ``CondensedDataset.content_fingerprint``.
-        method: of its recipe.
-        label: method, and what sets it apart from the other runs of that method.
-        samples: in the set.
-        points: by iteration, the last being the final set.
-        curve: coverage of the final set at each of ``Coverage.radii``.
-    """
-
-    artefact: str
-    fingerprint: str
-    method: str
-    label: str
-    samples: int
-    points: tuple[CoveragePoint, ...]
-    curve: tuple[Shares, ...]
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """Several runs of one data set.
-
-    Attributes:
-        data: its name.
-        radius: at which ``CoveragePoint.coverage`` holds.
-        quantile: of the training set's own nearest-neighbour distances that ``radius`` is.
-        same_class: whether only samples of a test sample's own class counted.
-        radii: of the curves, 0 … 2·radius.
-        runs: in the order given.
-        options: of :class:`CoverageOptions`, JSON-ready.
-    """
-
-    data: str
-    radius: float
-    quantile: float
-    same_class: bool
-    radii: tuple[float, ...]
-    runs: tuple[RunCoverage, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def document(self) -> CoverageDocument:
-        """``coverage.json``, free of the clock."""
-        return CoverageDocument(
-            data=self.data,
-            radius=self.radius,
-            quantile=self.quantile,
-            same_class=self.same_class,
-            runs=tuple(self._covered(run) for run in self.runs),
-            options=dict(self.options),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """:attr:`document`, JSON-ready."""
-        return self.document.to_json()
-
-    def _covered(self, run: RunCoverage) -> RunCovered:
-        parts = {part: tuple(getattr(share, part) for share in run.curve) for part in PARTS}
-        return RunCovered(
-            artefact=run.artefact,
-            fingerprint=run.fingerprint,
-            method=run.method,
-            label=run.label,
-            samples=run.samples,
-            iterations=tuple(
-                IterationCovered(
-                    iteration=p.iteration,
-                    **asdict(p.coverage),
-                    area=SharesCovered(**asdict(p.area)),
-                )
-                for p in run.points
-            ),
-            curve=CurveCovered(radii=self.radii, **parts),
-            area=SharesCovered(**asdict(run.points[-1].area)),
-        )
 
 
 def coverage_of_runs(
@@ -191,13 +86,12 @@ def coverage_of_runs(
             runs.append(_measure(str(folder), label, condensed, reference, parts, radii))
             task.advance()
     return Coverage(
-        data.name,
-        reference.radius,
-        options.radius_quantile,
-        options.same_class,
-        tuple(radii),
-        tuple(runs),
-        options.model_dump(mode="json"),
+        data=data.name,
+        radius=reference.radius,
+        quantile=options.radius_quantile,
+        same_class=options.same_class,
+        runs=tuple(runs),
+        options=options.model_dump(mode="json"),
     )
 
 
@@ -221,12 +115,27 @@ def _measure(
     points = []
     for iteration, samples in stages_of(condensed).items():
         distances = reference.distances(samples)
-        covered = Shares.of(partial(coverage, radius=reference.radius), distances, parts)
-        area = Shares.of(partial(area_under, largest=reference.max_radius), distances, parts)
-        points.append(CoveragePoint(iteration, covered, area))
-    curve = [Shares.of(partial(coverage, radius=r), distances, parts) for r in radii]
-    head = (folder, condensed.content_fingerprint, condensed.method, label, len(condensed))
-    return RunCoverage(*head, tuple(points), tuple(curve))
+        covered = shares(partial(coverage, radius=reference.radius), distances, parts)
+        area = Shares(**shares(partial(area_under, largest=reference.max_radius), distances, parts))
+        points.append(CoveragePoint(iteration=iteration, **covered, area=area))
+    curve = [shares(partial(coverage, radius=r), distances, parts) for r in radii]
+    by_part = {part: tuple(share[part] for share in curve) for part in PARTS}
+    return RunCoverage(
+        artefact=folder,
+        fingerprint=condensed.content_fingerprint,
+        method=condensed.method,
+        label=label,
+        samples=len(condensed),
+        iterations=tuple(points),
+        curve=Curve(radii=tuple(radii), **by_part),
+        area=area,
+    )
+
+
+def shares(figure: Callable[[Tensor], float], values: Tensor, parts: Halves) -> dict[str, float]:
+    """``figure`` of ``values`` [N_test] and of both halves of it, by :data:`PARTS`."""
+    halves = (values, values[parts.easy], values[parts.hard])
+    return dict(zip(PARTS, map(figure, halves), strict=True))
 
 
 def stages_of(condensed: CondensedDataset) -> dict[int, TrainingSet]:

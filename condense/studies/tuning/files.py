@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 
-from condense.engine.runtime.files import default_path, replace_folder
-from condense.figures.files import save_figure
+from condense.engine.runtime.files import default_path
 from condense.figures.plots import Line, paint_lines
 from condense.recipe import Recipe, recipe_toml, relative_paths, with_paths
+from condense.studies.files import csv_text, write_study
 from condense.studies.tuning.result import OptionSearch, Place, Tuning, TuningDocument
 from condense.studies.tuning.search import NARROW, NOISE
 from condense.studies.tuning.settings import Settings
 
-JSON = "tune.json"
 LABEL = "validation accuracy, % (± standard error)"
-OWNED = (JSON, "tune.*", "recipe.toml")
+OWNED = ("tune.json", "tune.*", "recipe.toml")
 WHY = {
     NARROW: "The search zoomed in to the end.",
     NOISE: "The search stopped where noise hides the optimum.",
@@ -45,19 +41,16 @@ def write_tuning(result: Tuning, folder: Path) -> Path:
     Raises:
         OutputError: if it cannot be written or holds something else.
     """
-    document = result.document
-
-    def fill(draft: Path) -> None:
-        text = json.dumps(document.model_dump(mode="json"), indent=2, allow_nan=False)
-        (draft / JSON).write_text(text + "\n", encoding="utf-8")
-        if result.recipe is not None:
-            (draft / "tune.csv").write_text(to_csv(document), encoding="utf-8")
-            save_figure(draft / "tune", [partial(_paint, document, k) for k in document.keys])
-            paths = relative_paths(result.recipe.paths, folder)
-            recipe = recipe_toml(with_paths(result.recipe.portable(), paths))
-            (draft / "recipe.toml").write_text(recipe, encoding="utf-8")
-
-    return replace_folder(folder, fill, OWNED)
+    document, files = result.document, {}
+    panels: list[Callable[[Axes], None]] = []
+    if result.recipe is not None:
+        paths = relative_paths(result.recipe.paths, folder)
+        recipe = recipe_toml(with_paths(result.recipe.portable(), paths))
+        files = {"tune.csv": to_csv(document), "recipe.toml": recipe}
+        panels = [
+            partial(paint_lines, (key, LABEL), curves(document, key), "o") for key in document.keys
+        ]
+    return write_study(folder, OWNED, document.model_dump(mode="json"), files, panels)
 
 
 def to_csv(document: TuningDocument) -> str:
@@ -81,11 +74,7 @@ def to_csv(document: TuningDocument) -> str:
                     **seeds,
                 }
             )
-    out = io.StringIO()
-    writer = csv.DictWriter(out, dict.fromkeys(k for row in rows for k in row), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    return csv_text(rows)
 
 
 def in_words(search: OptionSearch) -> list[str]:
@@ -137,7 +126,3 @@ def _line(name: str, points: Sequence[Place], place: int, colour: int, joined: b
         look=(colour, 0),
         joined=joined,
     )
-
-
-def _paint(document: TuningDocument, key: str, axes: Axes) -> None:
-    paint_lines(axes, (key, LABEL), curves(document, key), "o")

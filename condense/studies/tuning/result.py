@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
+from pydantic import BaseModel, Field, computed_field
 
-from condense.errors import DataError
+from condense.engine.documents import Document
 from condense.recipe import Recipe
+from condense.studies.ablation.result import HeldOut
 from condense.studies.tuning.settings import Settings
 
 Values = tuple[float, ...]  # one a tuned option
@@ -23,13 +23,7 @@ def standard_error(values: Sequence[float]) -> float | None:
     return None if len(values) < 2 else stdev(values) / math.sqrt(len(values))
 
 
-class _Model(BaseModel):
-    """Frozen, and tolerant of keys that other versions write."""
-
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
-
-
-class MeanAccuracy(_Model):
+class MeanAccuracy(Document):
     """A mean over seeds, 0–1, with its standard error; None for one seed."""
 
     mean: float
@@ -37,7 +31,7 @@ class MeanAccuracy(_Model):
     n: int
 
 
-class Place(_Model):
+class Place(Document):
     """What was measured for one value of every option.
 
     Attributes:
@@ -61,7 +55,7 @@ class Place(_Model):
         return fmean(self.accuracies)
 
 
-class OptionSearch(_Model):
+class OptionSearch(Document):
     """A search over one option, or over several jointly.
 
     Attributes:
@@ -120,18 +114,17 @@ class Spent(BaseModel):
     seconds: float = Field(0.0, exclude=True)
 
 
-class TunedRecipe(_Model):
+class TunedRecipe(Document):
     """One recipe tuned.
 
     Attributes:
-        values: what ``--over`` set.
         error: why there is no result.
         steps, whole_steps: optimiser steps of a training, as shortened and as in the recipe.
         stages: its search; none where it failed.
         cost: what it took.
     """
 
-    values: dict[str, str] = {}
+    values: dict[str, str] = Field({}, description="what `--over` set")
     error: str | None = None
     steps: int | None = None
     whole_steps: int | None = None
@@ -156,15 +149,7 @@ class TunedRecipe(_Model):
         return self.stages[-1].top
 
 
-class HeldOut(_Model):
-    """The share of the training split that was held out, and samples on either side."""
-
-    share: float
-    fit: int
-    held_out: int
-
-
-class BestFound(_Model):
+class BestFound(Document):
     """The recipe that reached the highest mean: its name, values, best options and accuracy."""
 
     name: str
@@ -227,19 +212,3 @@ class Tuning:
     document: TuningDocument
     recipe: Recipe | None
     computed: int
-
-
-def read_tuning(document: Mapping[str, Any], path: Path) -> TuningDocument:
-    """``document``, the contents of a ``tune.json`` in the folder ``path``, checked.
-
-    Raises:
-        DataError: naming the first entry that is missing or wrong.
-    """
-    try:
-        return TuningDocument.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise DataError(
-            f"the tuning in {path} is damaged ({place}: {first['msg'].lower()}); make it again"
-        ) from None

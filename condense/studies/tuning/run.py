@@ -12,9 +12,10 @@ from condense.errors import CondenseError
 from condense.interfaces import Progress
 from condense.plugin.host import Host
 from condense.recipe import Recipe
+from condense.studies.ablation.result import HeldOut
 from condense.studies.ablation.run import Bind
 from condense.studies.tuning import objective as objectives
-from condense.studies.tuning.result import HeldOut, Spent, TunedRecipe, Tuning, TuningDocument
+from condense.studies.tuning.result import Spent, TunedRecipe, Tuning, TuningDocument
 from condense.studies.tuning.search import search
 from condense.studies.tuning.settings import Settings
 

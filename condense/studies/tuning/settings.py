@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator
 
+from condense.engine.documents import Document
 from condense.errors import OptionError
 from condense.studies.tuning.sampling import import_optuna
 
@@ -15,10 +16,12 @@ MATCHING = ("policy", "matcher")  # stages that a training on a selection alone 
 
 def _several(value: Any) -> Any:
     """``also`` as it is; earlier versions wrote a single option, or none."""
-    return value if isinstance(value, (tuple, list)) else () if value is None else (value,)
+    if isinstance(value, (tuple, list)):
+        return tuple(value)
+    return () if value is None else (value,)
 
 
-class Settings(BaseModel):
+class Settings(Document):
     """How to tune.
 
     Attributes:
@@ -35,8 +38,6 @@ class Settings(BaseModel):
             overtake the best; 0 for none. Not where trainings have full length anyway.
         trials: places tried where there are several options.
     """
-
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     key: str
     also: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()

@@ -24,7 +24,8 @@ from condense.plugin.host import build_host
 from condense.resolve import Request
 from condense.studies.ablation.design import Cell, Factor, Study, make_study, parse_factor
 from condense.studies.ablation.files import ablation_folder, to_csv, write_ablation
-from condense.studies.ablation.run import Ablation, Row, ablate
+from condense.studies.ablation.result import Ablation, Row
+from condense.studies.ablation.run import ablate
 from condense.studies.statistics import difference, estimate, main_effect, t_quantile
 from condense.traits import EvaluatorTraits
 
@@ -127,7 +128,7 @@ def table(accuracies, base, one_at_a_time=False, outside=(), evaluator=object):
 
 def test_the_document_holds_means_differences_and_effects():
     result = table({"s=a": [0.5, 0.7], "s=b": [0.6, 0.9]}, base="s=a")
-    document = result.to_json()
+    document = result.document.to_json()
     base, other = document["cells"]
     assert base["accuracy"]["mean"] == pytest.approx(0.6)
     assert base["difference"] is None
@@ -143,8 +144,11 @@ def test_the_document_names_what_the_evaluator_measures():
     class Overlap:
         traits = EvaluatorTraits(measure="overlap")
 
-    assert table({"s=a": [0.5]}, base="s=a").to_json()["measure"] == "accuracy"
-    assert table({"s=a": [0.5]}, base="s=a", evaluator=Overlap).to_json()["measure"] == "overlap"
+    assert table({"s=a": [0.5]}, base="s=a").document.to_json()["measure"] == "accuracy"
+    assert (
+        table({"s=a": [0.5]}, base="s=a", evaluator=Overlap).document.to_json()["measure"]
+        == "overlap"
+    )
 
 
 def test_an_incomplete_cell_and_a_base_outside_the_grid_are_no_part_of_the_effects():
@@ -173,20 +177,20 @@ def test_a_value_with_no_other_to_compare_with_has_no_effect():
 def test_one_at_a_time_has_no_main_effects():
     result = table({"s=a": [0.5], "s=b": [0.6]}, base="s=a", one_at_a_time=True)
     assert result.effects() == []
-    assert result.to_json()["design"] == "one-at-a-time"
+    assert result.document.to_json()["design"] == "one-at-a-time"
 
 
 def test_the_files_repeat_to_the_byte_and_the_csv_says_what_the_json_says(tmp_path):
     rows = {"s=a": [0.5, 0.7], "s=b": [0.6, 0.9], "s=c": [None, None]}
     result = table(rows, base="s=a")
     for name in ("one", "two"):
-        write_ablation(result, tmp_path / name)
-    files = ("ablation.csv", "ablation.json", "ablation.png")
+        write_ablation(result.document, tmp_path / name)
+    files = ("ablation.csv", "ablation.json", "ablation.png", "ablation.svg")
     assert sorted(p.name for p in (tmp_path / "one").iterdir()) == sorted(files)
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     cells = json.loads((tmp_path / "one" / "ablation.json").read_text())["cells"]
-    lines = list(csv.DictReader(io.StringIO(to_csv(result))))
+    lines = list(csv.DictReader(io.StringIO(to_csv(result.document))))
     assert [line["cell"] for line in lines] == list(rows)
     for line, cell in zip(lines[:2], cells[:2], strict=True):
         assert float(line["accuracy"]) == cell["accuracy"]["mean"]
@@ -198,12 +202,12 @@ def test_the_files_repeat_to_the_byte_and_the_csv_says_what_the_json_says(tmp_pa
 
 def test_a_dollar_in_a_name_is_no_formula(tmp_path):
     result = table({"scorer=file:$x_{$": [0.5, 0.5], "scorer=y": [0.5, 0.6]}, base="scorer=y")
-    write_ablation(result, tmp_path / "out")
+    write_ablation(result.document, tmp_path / "out")
     assert (tmp_path / "out" / "ablation.png").stat().st_size > 10_000
 
 
 def test_a_figure_of_failures_alone_can_be_drawn(tmp_path):
-    write_ablation(table({"s=a": [None], "s=b": [None]}, base="s=a"), tmp_path / "out")
+    write_ablation(table({"s=a": [None], "s=b": [None]}, base="s=a").document, tmp_path / "out")
     assert (tmp_path / "out" / "ablation.png").stat().st_size > 1000
 
 
@@ -397,7 +401,7 @@ def test_scores_and_experts_are_made_once_and_a_second_call_computes_nothing(ben
     assert any(row.accuracies[0] != row.accuracies[1] for row in result.rows)
     again, store, _ = bench(*GRID, seeds=2)
     assert (again.runs, again.computed) == (16, 0)
-    assert again.to_json() == result.to_json()
+    assert again.document.to_json() == result.document.to_json()
     more, store, _ = bench(*GRID, seeds=3)
     assert (more.runs, more.computed) == (24, 8)
     assert kinds(store)["experts"] == 1
@@ -420,7 +424,7 @@ def test_results_do_not_depend_on_what_was_in_the_store(bench):
     # seed 1 alone first, with the experts of seed 1: it must not pass for the shared ones
     other, _, _ = bench("selector=random,window", seeds=1, seed=1, store="other")
     two, _, _ = bench("selector=random,window", seeds=2, store="other")
-    assert one.to_json() == two.to_json()
+    assert one.document.to_json() == two.document.to_json()
     assert other.rows[1].accuracies[0] != one.rows[1].accuracies[1]
 
 
@@ -487,7 +491,7 @@ def test_choosing_never_reads_the_test_split(bench, tiny_images):
     sealed = replace(tiny_images, test=Sealed(*values))
     result, _, _ = bench("policy=full,partial", data=sealed, seeds=2, seed=3, validation=0.2)
     assert all(not row.errors and len(row.values) == 2 for row in result.rows)
-    document = result.to_json()
+    document = result.document.to_json()
     # ⌊30/5⌋ of each of the three classes
     assert document["validation"] == {"share": 0.2, "fit": 72, "held_out": 18}
     assert document["data"] == "tiny-images"
@@ -496,7 +500,7 @@ def test_choosing_never_reads_the_test_split(bench, tiny_images):
     part = validation_part(tiny_images, 0.2, 3)
     again, _, _ = bench("policy=full,partial", data=part, seeds=2, seed=3)
     assert again.computed == 0  # it is the part that tuning chooses on, too
-    assert again.to_json()["validation"] is None
+    assert again.document.to_json()["validation"] is None
     with pytest.raises(Exception, match="the test split was read"):
         bench("policy=full,partial", data=sealed, seeds=1)
 

@@ -80,24 +80,31 @@ def test_one_pass_serves_all(run, host, monkeypatch):
     monkeypatch.setattr(passes, "sgd_training", lambda *a, **k: trained.append(1) or real(*a, **k))
     result = run(host, NAMES, *TINY)
     assert len(trained) == 2
-    assert [one.cached for one in result.scorers] == [False] * 3
-    assert [one.replicates for one in result.scorers] == [2, 2, 2]
+    assert [one.cached for one in result.document.scorers] == [False] * 3
+    assert [one.replicates for one in result.document.scorers] == [2, 2, 2]
     again = run(host, NAMES, *TINY)
     assert len(trained) == 2
-    assert all(one.cached for one in again.scorers)
-    assert again.correlation == result.correlation
+    assert all(one.cached for one in again.document.scorers)
+    assert again.document.rank_correlation == result.document.rank_correlation
 
 
 def test_figures_are_those_of_the_scores(run, host):
     from scipy.stats import spearmanr
 
     result = run(host, NAMES, *TINY)
-    values = [one.scores.values for one in result.scorers]
+    values = [one.values for one in result.scores]
     for i, a in enumerate(values):
-        assert result.correlation[i][i] == result.hardest[i][i] == result.easiest[i][i] == 1.0
+        assert (
+            result.document.rank_correlation[i][i]
+            == result.document.overlap_hardest[i][i]
+            == result.document.overlap_easiest[i][i]
+            == 1.0
+        )
         for j, b in enumerate(values):
-            assert result.correlation[i][j] == pytest.approx(spearmanr(a, b).statistic)
-    document = json.loads(json.dumps(result.to_json(), allow_nan=False))
+            assert result.document.rank_correlation[i][j] == pytest.approx(
+                spearmanr(a, b).statistic
+            )
+    document = json.loads(json.dumps(result.document.to_json(), allow_nan=False))
     assert [one["name"] for one in document["scorers"]] == NAMES
     assert document["data_fingerprint"] == result.data.fingerprint
     assert document["overlap_share"] == 0.1
@@ -112,15 +119,20 @@ def test_the_file_is_the_same_from_the_store(run, host, tmp_path):
     for name in ("first", "second"):
         result = run(host, ["cscore", "el2n"], *TINY, (("scorer", "epochs"), 1))
         files.append((write_comparison(result, tmp_path / name) / "comparison.json").read_bytes())
-    assert all(one.cached for one in result.scorers)
+    assert all(one.cached for one in result.document.scorers)
     assert files[0] == files[1]
 
 
 def test_a_scorer_without_replicates_has_no_split_half(run, plain_host):
     result = run(plain_host, ["place", "turned"])
-    assert result.correlation[0][1] == pytest.approx(-1.0)
-    assert (result.hardest[0][1], result.easiest[0][1]) == (0.0, 0.0)
-    assert [(one.replicates, one.split_half) for one in result.scorers] == [(None, None)] * 2
+    assert result.document.rank_correlation[0][1] == pytest.approx(-1.0)
+    assert (result.document.overlap_hardest[0][1], result.document.overlap_easiest[0][1]) == (
+        0.0,
+        0.0,
+    )
+    assert [(one.replicates, one.split_half) for one in result.document.scorers] == [
+        (None, None)
+    ] * 2
 
 
 def test_the_test_split_is_taken_away(run, plain_host):

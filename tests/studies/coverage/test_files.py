@@ -10,24 +10,29 @@ import pytest
 
 from condense.errors import OutputError
 from condense.studies.coverage.files import coverage_folder, to_csv, write_coverage
-from condense.studies.coverage.run import Coverage, CoveragePoint, RunCoverage, Shares
+from condense.studies.coverage.result import Coverage, CoveragePoint, Curve, RunCoverage, Shares
 
 
 def shares(value):
-    return Shares(value, value + 0.1, value - 0.1)
+    return {"all": value, "easy": value + 0.1, "hard": value - 0.1}
 
 
 def run(label, values):
-    points = tuple(CoveragePoint(50 * i, shares(v), shares(v / 2)) for i, v in enumerate(values))
+    points = tuple(
+        CoveragePoint(iteration=50 * i, **shares(v), area=Shares(**shares(v / 2)))
+        for i, v in enumerate(values)
+    )
+    curve = {part: (low, shares(0.8)[part]) for part, low in shares(0.2).items()}
     return RunCoverage(
-        f"runs/{label}", "f", "selmatch", label, 20, points, (shares(0.2), shares(0.8))
+        **{"artefact": f"runs/{label}", "fingerprint": "f", "method": "selmatch", "label": label},
+        **{"samples": 20, "iterations": points, "curve": Curve(radii=(0.0, 0.6), **curve)},
     )
 
 
 @pytest.fixture
 def result():
     runs = (run("one, still", [0.4]), run("other", [0.4, 0.5, 0.6]))
-    return Coverage("toy: data", 0.3, 0.95, False, (0.0, 0.6), runs, {"networks": 1})
+    return Coverage(data="toy: data", radius=0.3, quantile=0.95, runs=runs, options={"networks": 1})
 
 
 def test_the_csv_has_a_line_for_every_iteration(result):
@@ -45,7 +50,7 @@ def test_the_files_have_equal_bytes_and_the_figure_is_drawn(result, tmp_path):
     one = write_coverage(result, tmp_path / "one")
     other = write_coverage(result, tmp_path / "other")
     names = sorted(p.name for p in one.iterdir())
-    assert names == ["coverage.csv", "coverage.json", "coverage.png"]
+    assert names == ["coverage.csv", "coverage.json", "coverage.png", "coverage.svg"]
     for name in names:
         assert (one / name).read_bytes() == (other / name).read_bytes()
     assert json.loads((one / "coverage.json").read_text()) == result.to_json()

@@ -91,9 +91,9 @@ def by_hand(samples, digits, context):
 def test_every_saved_iteration_is_measured(measure, two, digits, context):
     result = measure(*two)
     real, moved = result.runs
-    assert [p.iteration for p in real.points] == [0]
-    assert [p.iteration for p in moved.points] == [0, 5, 10, 20]
-    assert real.points[0].coverage == moved.points[0].coverage
+    assert [p.iteration for p in real.iterations] == [0]
+    assert [p.iteration for p in moved.iterations] == [0, 5, 10, 20]
+    assert real.iterations[0] == moved.iterations[0]
     assert real.label == "selmatch"
     sets = [CondensedDataset.load(folder).content_fingerprint for folder in two]
     assert [run["fingerprint"] for run in result.to_json()["runs"]] == sets
@@ -101,31 +101,31 @@ def test_every_saved_iteration_is_measured(measure, two, digits, context):
     assert moved.label == "selmatch policy=full"
     for folder, run in zip(two, result.runs, strict=True):
         for samples, point in zip(
-            stages_of(CondensedDataset.load(folder)).values(), run.points, strict=True
+            stages_of(CondensedDataset.load(folder)).values(), run.iterations, strict=True
         ):
             nearest, parts = by_hand(samples, digits, context)
             within = (nearest <= result.radius).double()
-            assert point.coverage.all == pytest.approx(float(within.mean()))
-            assert point.coverage.easy == pytest.approx(float(within[parts.easy].mean()))
-            assert point.coverage.hard == pytest.approx(float(within[parts.hard].mean()))
+            assert point.all == pytest.approx(float(within.mean()))
+            assert point.easy == pytest.approx(float(within[parts.easy].mean()))
+            assert point.hard == pytest.approx(float(within[parts.hard].mean()))
             max_radius = 2 * result.radius
             area = 1 - float(nearest.clamp(max=max_radius).mean()) / max_radius
             assert point.area.all == pytest.approx(area)
-    assert len({p.coverage for p in moved.points}) > 1
-    assert 0 < real.points[0].coverage.all < 1
+    assert len({p.all for p in moved.iterations}) > 1
+    assert 0 < real.iterations[0].all < 1
 
 
 def test_the_curve_rises_from_nothing_and_passes_the_point(measure, two):
     result = measure(*two)
-    assert len(result.radii) == CURVE_POINTS
-    assert result.radii[0] == 0
-    assert result.radii[-1] == pytest.approx(2 * result.radius)
     middle = CURVE_POINTS // 2
-    assert result.radii[middle] == pytest.approx(result.radius)
     for run in result.runs:
-        shares = [share.all for share in run.curve]
+        radii, shares = run.curve.radii, list(run.curve.all)
+        assert len(radii) == CURVE_POINTS
+        assert radii[0] == 0
+        assert radii[-1] == pytest.approx(2 * result.radius)
+        assert radii[middle] == pytest.approx(result.radius)
         assert shares == sorted(shares)
-        assert run.curve[middle].all == pytest.approx(run.points[-1].coverage.all, abs=0.01)
+        assert shares[middle] == pytest.approx(run.iterations[-1].all, abs=0.01)
 
 
 def test_more_samples_and_another_order(measure, digits, tmp_path):
@@ -133,10 +133,10 @@ def test_more_samples_and_another_order(measure, digits, tmp_path):
     few = artefact(digits, chosen[::2]).save(tmp_path / "few")
     many = artefact(digits, chosen).save(tmp_path / "many")
     turned = artefact(digits, chosen.flip(0)).save(tmp_path / "turned")
-    one, all_of_it, backwards = (run.points[-1] for run in measure(few, many, turned).runs)
-    assert one.coverage.all < all_of_it.coverage.all
+    one, all_of_it, backwards = (run.iterations[-1] for run in measure(few, many, turned).runs)
+    assert one.all < all_of_it.all
     assert one.area.hard < all_of_it.area.hard
-    assert backwards.coverage == all_of_it.coverage
+    assert (backwards.all, backwards.hard) == (all_of_it.all, all_of_it.hard)
     assert backwards.area.all == pytest.approx(all_of_it.area.all, abs=1e-7)
 
 
@@ -146,15 +146,15 @@ def test_a_training_sample_has_another_within_the_radius_as_often_as_the_quantil
     """So the whole training split covers about that share of the test split."""
     whole = artefact(digits, torch.arange(len(digits))).save(tmp_path / "whole")
     (run,) = measure(whole).runs
-    assert run.points[0].coverage.all == pytest.approx(0.95, abs=0.04)
+    assert run.iterations[0].all == pytest.approx(0.95, abs=0.04)
 
 
 def test_same_class_covers_no_more(measure, two):
     loose, strict = measure(*two), measure(*two, asked=request("evaluator.same_class=true"))
     assert loose.radius == strict.radius
     for one, other in zip(loose.runs, strict.runs, strict=True):
-        assert other.points[-1].coverage.all <= one.points[-1].coverage.all
-        assert other.points[-1].area.all < one.points[-1].area.all
+        assert other.iterations[-1].all <= one.iterations[-1].all
+        assert other.iterations[-1].area.all < one.iterations[-1].area.all
 
 
 def test_json_is_strict_and_has_the_contracted_keys(measure, two):

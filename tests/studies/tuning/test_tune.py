@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from condense.engine.documents import read_document
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
@@ -15,15 +16,14 @@ from condense.errors import CondenseError, DataError, OptionError
 from condense.recipe import read_recipe
 from condense.resolve import Request, resolve
 from condense.studies.ablation.design import make_cell
+from condense.studies.ablation.result import HeldOut
 from condense.studies.tuning.files import OWNED, in_words, to_csv, tuning_folder, write_tuning
 from condense.studies.tuning.result import (
-    HeldOut,
     OptionSearch,
     Place,
     TunedRecipe,
     Tuning,
     TuningDocument,
-    read_tuning,
 )
 from condense.studies.tuning.run import tune
 from condense.studies.tuning.settings import Settings
@@ -246,7 +246,8 @@ def test_files_repeat_to_the_byte_and_say_the_same(bench, tmp_path):
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     document = json.loads((tmp_path / "one" / "tune.json").read_text())
-    assert read_tuning(document, tmp_path).model_dump() == result.document.model_dump()
+    read = read_document(tmp_path / "one" / "tune.json", TuningDocument)
+    assert read.model_dump() == result.document.model_dump()
     assert document["best"]["found"] == {
         "selector.beta": document["arms"][0]["stages"][0]["best"][0]
     }
@@ -280,7 +281,7 @@ def document_of(*searches, error=None):
     return TuningDocument(
         **{"method": "m", "data": "digits", "ipc": 1, "fraction": None, "seed": 0},
         **{"key": "selector.beta", "validation": HeldOut(share=0.2, fit=8, held_out=2)},
-        arms=arms,
+        arms=tuple(arms),
     )
 
 
@@ -314,11 +315,14 @@ def test_failures_alone_are_written_without_anything_else(tmp_path):
 )
 def test_a_damaged_document_is_named_with_the_place(tmp_path, damage, part):
     document = json.loads(document_of(search_of((0.5, (0.9,)), best=0.5)).model_dump_json())
-    assert read_tuning(document | {"of a later version": 1}, tmp_path).best.name == "arm=0"
+    path = tmp_path / "tune.json"
+    path.write_text(json.dumps(document | {"of a later version": 1}))
+    assert read_document(path, TuningDocument).best.name == "arm=0"
     damage(document)
+    path.write_text(json.dumps(document))
     with pytest.raises(DataError) as caught:
-        read_tuning(document, tmp_path)
-    assert f"the tuning in {tmp_path} is damaged (" in str(caught.value)
+        read_document(path, TuningDocument)
+    assert f"{path} is damaged: " in str(caught.value)
     assert part in str(caught.value)
 
 

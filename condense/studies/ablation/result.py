@@ -1,0 +1,227 @@
+"""What an ablation found: cells as they were measured, and the contents of ``ablation.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import Field
+
+from condense.engine.documents import Document
+from condense.studies.ablation.design import Cell, Study
+from condense.studies.statistics import LEVEL, Estimate, difference, estimate, main_effect
+from condense.traits import EvaluatorTraits, traits_of
+
+ACCURACY = EvaluatorTraits.measure
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell with what was measured.
+
+    Attributes:
+        cell: which.
+        accuracies: 0–1, the mean over the evaluator's repeats, one a seed; None where it failed
+            or has not run yet.
+        errors: what went wrong, by seed.
+    """
+
+    cell: Cell
+    accuracies: tuple[float | None, ...]
+    errors: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def values(self) -> list[float]:
+        """The accuracies that are there."""
+        return [a for a in self.accuracies if a is not None]
+
+    @property
+    def mean(self) -> Estimate | None:
+        """Mean over seeds with its interval; None if no seed succeeded."""
+        return estimate(self.values)
+
+    @property
+    def error(self) -> str | None:
+        """The first thing that went wrong."""
+        return next(iter(self.errors.values()), None)
+
+
+class AblationCell(Document):
+    """A cell in ``ablation.json``; accuracies and the difference to the base in 0–1."""
+
+    name: str
+    values: dict[str, str] = Field({}, description="by varied key, as typed")
+    base: bool
+    in_grid: bool = True
+    accuracies: tuple[float | None, ...] = Field((), description="one a seed")
+    accuracy: Estimate | None
+    difference: Estimate | None
+    error: str | None
+    errors: dict[str, str] = Field({}, description="by seed")
+
+
+class MainEffect(Document):
+    """What one value of a factor does on average over the grid.
+
+    Attributes:
+        key, value: as in ``--vary``.
+        cells: how many complete cells have it.
+        effect: mean over the cells that have it minus mean over all; None if none is complete, or
+            no complete cell has another value to compare with.
+    """
+
+    key: str
+    value: str
+    cells: int
+    effect: Estimate | None
+
+
+class HeldOut(Document):
+    """The share of the training split that was held out, and samples on either side."""
+
+    share: float
+    fit: int
+    held_out: int
+
+
+class AblationDocument(Document):
+    """``ablation.json``, free of the clock; what later versions added has a default."""
+
+    method: str
+    data: str
+    measure: str = Field(ACCURACY, description="what the figures are")
+    validation: HeldOut | None = Field(None, description="in the test split's place")
+    ipc: int | None = None
+    fraction: float | None = None
+    seeds: tuple[int, ...]
+    shared_seed: int = Field(description="of what all cells share")
+    design: str = "grid"
+    level: float = Field(LEVEL, description="of every interval")
+    factors: tuple[dict[str, Any], ...] = ()
+    cells: tuple[AblationCell, ...]
+    main_effects: tuple[MainEffect, ...]
+    recipe: dict[str, Any] = Field({}, description="of the base")
+
+    @property
+    def split(self) -> str:
+        """What cells are tested on: ``"test"``, or ``"validation"`` for a held-out part."""
+        return "test" if self.validation is None else "validation"
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What a study measured.
+
+    Attributes:
+        study: what was to be done.
+        data: name of the data set of the base.
+        rows: one a cell, in the order of the study.
+        samples: of the part that is condensed and of the one it is tested on.
+        runs, computed: cells × seeds that were run, and those that gave a figure but were not
+            wholly found in the store.
+    """
+
+    study: Study
+    data: str
+    rows: tuple[Row, ...]
+    samples: tuple[int, int] = (0, 0)
+    runs: int = 0
+    computed: int = 0
+
+    @property
+    def base(self) -> Row:
+        """The row that the others are compared with."""
+        return next(row for row in self.rows if row.cell.is_base)
+
+    @property
+    def measure(self) -> str:
+        """What the figures are, by the evaluator of the base: ``accuracy`` as a rule."""
+        return traits_of(self.study.base["evaluator"].cls, EvaluatorTraits).measure
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """The held-out part that stands in the test split's place; None on the test split."""
+        if self.study.validation is None:
+            return None
+        fit, held_out = self.samples
+        return HeldOut(share=self.study.validation, fit=fit, held_out=held_out)
+
+    @property
+    def failures(self) -> int:
+        """How many of ``runs`` gave no figure."""
+        return sum(len(row.errors) for row in self.rows)
+
+    @property
+    def stored(self) -> int:
+        """How many of ``runs`` gave a figure and were wholly found in the store."""
+        return self.runs - self.computed - self.failures
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing succeeded."""
+        return all(row.mean is None for row in self.rows)
+
+    def difference(self, row: Row) -> Estimate | None:
+        """Of ``row`` to the base over the seeds both have; None for the base itself."""
+        return None if row.cell.is_base else difference(row.accuracies, self.base.accuracies)
+
+    def complete(self) -> dict[str, list[float]]:
+        """Accuracies of the cells of the grid in which every seed succeeded."""
+        rows = (r for r in self.rows if r.cell.in_grid and None not in r.accuracies)
+        return {row.cell.name: row.values for row in rows}
+
+    def effects(self) -> list[MainEffect]:
+        """The main effect of every value; empty unless the study is a grid.
+
+        Only complete cells count: with some missing the grid is no longer balanced.
+        """
+        if self.study.one_at_a_time:
+            return []
+        complete = self.complete()
+        found = []
+        for factor in self.study.factors:
+            for value in factor.values:
+                having = [
+                    row.cell.name
+                    for row in self.rows
+                    if row.cell.name in complete and row.cell.values[factor.key] == value
+                ]
+                alone = len(having) == len(complete)  # nothing to compare with
+                effect = None if alone else main_effect(complete, having)
+                count = len(having)
+                found.append(MainEffect(key=factor.key, value=value, cells=count, effect=effect))
+        return found
+
+    @property
+    def document(self) -> AblationDocument:
+        """``ablation.json``."""
+        study, budget = self.study, self.study.base.budget
+        return AblationDocument(
+            method=study.base.method,
+            data=self.data,
+            measure=self.measure,
+            validation=self.held_out,
+            ipc=budget.ipc,
+            fraction=budget.fraction,
+            seeds=study.seeds,
+            shared_seed=study.base.seed,
+            design="one-at-a-time" if study.one_at_a_time else "grid",
+            factors=tuple({"key": f.key, "values": list(f.values)} for f in study.factors),
+            cells=tuple(self._cell(row) for row in self.rows),
+            main_effects=tuple(self.effects()),
+            recipe=study.base.portable(),
+        )
+
+    def _cell(self, row: Row) -> AblationCell:
+        return AblationCell(
+            name=row.cell.name,
+            values=dict(row.cell.values),
+            base=row.cell.is_base,
+            in_grid=row.cell.in_grid,
+            accuracies=row.accuracies,
+            accuracy=row.mean,
+            difference=self.difference(row),
+            error=row.error,
+            errors={str(seed): text for seed, text in row.errors.items()},
+        )

@@ -1,0 +1,59 @@
+"""What every study writes: its document, tables and one figure, in a folder of its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from condense.engine.runtime.files import replace_folder
+from condense.figures.files import save_figure
+
+
+def write_study(
+    folder: Path,
+    owned: Sequence[str],
+    document: Mapping[str, Any],
+    files: Mapping[str, str | bytes],
+    panels: Sequence[Callable[[Axes], None]] = (),
+    height: float = 4.2,
+) -> Path:
+    """A study's files in ``folder``, all or nothing; equal results give equal bytes.
+
+    Args:
+        folder: replaced if it holds a study of this kind already.
+        owned: patterns of what it may hold, the name of the document first; the figure is called
+            like that.
+        document: of the study.
+        files: contents of its other files, by name.
+        panels: of the figure, each of which draws into its axes; ``.png`` and ``.svg`` are written.
+        height: of the figure, in inches.
+
+    Raises:
+        OutputError: if it cannot be written or holds something else.
+    """
+
+    def fill(draft: Path) -> None:
+        text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+        for name, content in {owned[0]: text, **files}.items():
+            data = content if isinstance(content, bytes) else content.encode()
+            (draft / name).write_bytes(data)
+        if panels:
+            save_figure((draft / owned[0]).with_suffix(""), panels, height=height)
+
+    return replace_folder(folder, fill, owned)
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """``rows`` under all their keys, in the order in which they come up."""
+    out = io.StringIO()
+    keys = dict.fromkeys(key for row in rows for key in row)
+    writer = csv.DictWriter(out, keys, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
