@@ -23,6 +23,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from condense.engine.matching.state import CheckpointHead, read_checkpoint, write_checkpoint
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import write_atomic
 from condense.engine.runtime.store import Payload, Store
@@ -148,12 +149,11 @@ class Keep:
         path = pipeline.matching.checkpoint
         if not path.exists():
             return
-        with safetensors.safe_open(str(path), "pt") as file:
-            head = file.metadata()
-            if int(head["iteration"]) <= self._iteration(arm, head["key"]):
-                return
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-        self._write(arm, tensors, pipeline, head | {"final": ""})
+        head, tensors = read_checkpoint(path)
+        if head.iteration <= self._iteration(arm, head.key):
+            return
+        kept = {"key": head.key, "iteration": str(head.iteration), "final": ""}
+        self._write(arm, tensors, pipeline, kept)
 
     def has_result(self, arm: str, pipeline: Pipeline) -> bool:
         """Whether ``arm``'s finished matching is kept."""
@@ -191,9 +191,7 @@ class Keep:
             return
         # momentum was left out where there was no room
         tensors.setdefault("image_momentum", torch.zeros_like(tensors["inputs"]))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        metadata = {"key": text, "iteration": head["iteration"]}
-        write_atomic(path, safetensors.torch.save(tensors, metadata))
+        write_checkpoint(path, CheckpointHead(key=text, iteration=int(head["iteration"])), tensors)
 
     def _write(self, arm: str, tensors: Tensors, pipeline: Pipeline, head: dict[str, str]) -> None:
         small = packed(tensors) | {"source_index": _sources(pipeline)}

@@ -35,6 +35,36 @@ def snapshots_among(tensors: Mapping[str, Tensor]) -> dict[int, Tensor]:
     return dict(sorted((int(name.removeprefix(SNAPSHOT)), tensors[name]) for name in names))
 
 
+class CheckpointHead(BaseModel):
+    """First line of a checkpoint, as JSON; the tensors follow.
+
+    Attributes:
+        key: of the matching, as sorted JSON.
+        iteration: iterations done.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    key: str
+    iteration: int
+
+
+def write_checkpoint(path: Path, head: CheckpointHead, tensors: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint, all or nothing, with a checksum over all of it."""
+    blob = safetensors.torch.save({name: t.contiguous() for name, t in tensors.items()})
+    write_sealed(path, head.model_dump_json().encode() + b"\n" + blob)
+
+
+def read_checkpoint(path: Path) -> tuple[CheckpointHead, dict[str, Tensor]]:
+    """What :func:`write_checkpoint` was given.
+
+    Raises:
+        OSError, ValueError, SafetensorError: if it cannot be read or is not as it was written.
+    """
+    head, _, blob = read_sealed(path).partition(b"\n")
+    return CheckpointHead.model_validate_json(head), safetensors.torch.load(blob)
+
+
 @dataclass(eq=False)
 class LabelState:
     """What of learned labels moves, and how.
@@ -148,10 +178,8 @@ class MatchState:
 
     def save(self, path: Path, key: dict[str, Any], rng: Generator) -> None:
         """Write a checkpoint to ``path``, all or nothing, with a checksum over all of it."""
-        tensors = {k: v.contiguous() for k, v in self.tensors(rng).items()}
-        head = _Head(key=json.dumps(key, sort_keys=True), iteration=self.iteration)
-        blob = safetensors.torch.save(tensors)
-        write_sealed(path, head.model_dump_json().encode() + b"\n" + blob)
+        head = CheckpointHead(key=json.dumps(key, sort_keys=True), iteration=self.iteration)
+        write_checkpoint(path, head, self.tensors(rng))
 
     def load(
         self, path: Path, key: dict[str, Any], rng: Generator, snapshots: Collection[int] = ()
@@ -198,13 +226,11 @@ class MatchState:
         Raises:
             OSError, ValueError, RuntimeError, SafetensorError: for any other.
         """
-        text, _, blob = read_sealed(path).partition(b"\n")
-        head = _Head.model_validate_json(text)
+        head, saved = read_checkpoint(path)
         if head.key != json.dumps(key, sort_keys=True):
             raise ValueError("it was written by another run")
         if not 0 <= head.iteration <= self.iterations:
             raise ValueError(f"iteration {head.iteration} of {self.iterations} in it")
-        saved = safetensors.torch.load(blob)
         done = [self.result().cpu()] * sum(i <= head.iteration for i in set(snapshots))
         kept = dict(zip(sorted(set(snapshots)), done, strict=False))
         now = self.tensors(rng) | named_snapshots(kept)
@@ -221,12 +247,3 @@ class MatchState:
             raise ValueError("step_size has values that are not finite")
         Generator(rng.device).set_state(saved["rng"])  # refuses what is no state
         return head.iteration, saved
-
-
-class _Head(BaseModel):
-    """First line of a checkpoint; the tensors follow."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    key: str
-    iteration: int
