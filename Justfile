@@ -11,7 +11,7 @@ lint:
 
 # the tests
 test *ARGS:
-    pytest {{ARGS}}
+    pytest -n 2 {{ARGS}}
 
 # the tests, and how much of the code they run
 coverage:
