@@ -17,7 +17,20 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 F = TypeVar("F", bound=Command)
 
-FOLDER = click.Path(path_type=Path)
+
+class _Place(click.Path):
+    """A path, of which ``~`` is the home folder: a shell does not see to that in ``--out=~/x``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = super().convert(value, param, ctx)
+        assert isinstance(path, Path)
+        try:
+            return path.expanduser()
+        except RuntimeError:  # of nobody: whoever reads or writes there says so
+            return path
+
+
+FOLDER = _Place(path_type=Path)
 
 json_flag = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else."

@@ -27,6 +27,7 @@ from condense.engine.artefact import write
 from condense.engine.artefact.preview import draw_preview
 from condense.engine.artefact.read import read_artefact
 from condense.engine.runtime.files import write_file
+from condense.engine.runtime.folders import unreplaced
 from condense.engine.training.batches import network_inputs, to_pixels
 from condense.errors import DataError, OptionError, OutputError
 from condense.recipe import relative_paths, with_paths
@@ -233,7 +234,8 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             DataError: if there is none, it is damaged, or of a format of another version.
             OptionError: for what is no path.
         """
-        return read_artefact(_as_path(folder), CondensedDataset)
+        path = _as_path(folder)
+        return unreplaced(path, lambda: read_artefact(path, CondensedDataset))
 
     def to_image_folder(self, folder: str | Path) -> Path:
         """``folder/train/CLASS/*.png`` and ``folder/index.csv``; see ``write.to_image_folder``."""

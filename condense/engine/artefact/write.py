@@ -7,6 +7,8 @@ import hashlib
 import io
 import json
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,9 @@ import safetensors.torch
 import torch
 
 from condense.engine.artefact.preview import draw_preview
-from condense.engine.runtime.files import replace_folder, write_file
+from condense.engine.runtime.files import write_file
+from condense.engine.runtime.folders import Layout, check_folder, json_with, replace_folder
+from condense.engine.runtime.turns import silent
 from condense.errors import OutputError
 from condense.recipe import recipe_toml
 
@@ -28,16 +32,26 @@ TENSORS = "condensed.safetensors"
 MANIFEST = "manifest.json"
 RESULTS = "results.json"
 LOG = "run.log.json"
-# What a folder of ours may hold, its marker first; a folder with anything else is never replaced.
-ARTEFACT = (
-    *(MANIFEST, TENSORS, "recipe.toml", "trace.csv", "preview.png", RESULTS),
-    *(LOG, "snapshots/iteration-*.safetensors"),
+SNAPSHOTS = "snapshots/iteration-*.safetensors"
+ARTEFACT = Layout(
+    MANIFEST,
+    (TENSORS, "recipe.toml", "trace.csv", "preview.png", RESULTS, LOG, SNAPSHOTS),
+    json_with("format", "sha256"),
 )
-IMAGES = ("index.csv", "train/*/*-real.png", "train/*/*-distilled.png")
+INDEX = ["file", "class", "role", "source_index"]
+IMAGES = Layout(
+    "index.csv",
+    ("train/*/*-real.png", "train/*/*-distilled.png"),
+    lambda contents: contents.splitlines()[:1] == [",".join(INDEX).encode()],
+)
 
 
 def save_artefact(
-    condensed: CondensedDataset, folder: Path, extra: dict[str, str] | None = None
+    condensed: CondensedDataset,
+    folder: Path,
+    extra: dict[str, str] | None = None,
+    check: Callable[[], Path] | None = None,
+    note: Callable[[str], object] = silent,
 ) -> Path:
     """Write ``condensed`` to ``folder``, all or nothing.
 
@@ -45,6 +59,8 @@ def save_artefact(
         condensed: the set.
         folder: replaced if it holds an artefact already.
         extra: further text files by name (results, log).
+        check: of more than that, as for :func:`replace_folder`.
+        note: likewise.
 
     Raises:
         OutputError: if ``folder`` cannot be written or holds something else.
@@ -69,7 +85,7 @@ def save_artefact(
         if condensed.geometry.is_image:
             (draft / "preview.png").write_bytes(draw_preview(condensed))
 
-    return replace_folder(folder, fill, ARTEFACT)
+    return replace_folder(folder, fill, check or partial(check_folder, folder, ARTEFACT), note)
 
 
 def artefact_tensors(condensed: CondensedDataset) -> bytes:
@@ -156,9 +172,9 @@ def to_image_folder(condensed: CondensedDataset, folder: Path) -> Path:
             relative = path.relative_to(draft).as_posix()
             rows.append([relative, condensed.classes[label], role, int(condensed.source_index[i])])
         with (draft / "index.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([["file", "class", "role", "source_index"], *rows])
+            csv.writer(file).writerows([INDEX, *rows])
 
-    return replace_folder(folder, fill, IMAGES)
+    return replace_folder(folder, fill, partial(check_folder, folder, IMAGES))
 
 
 def folder_names(classes: tuple[str, ...]) -> list[str]:

@@ -10,13 +10,14 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.engine.runtime.files import default_path
+from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.plots import Dot, paint_dots
 from condense.studies.ablation.design import Study
 from condense.studies.ablation.result import AblationCell, AblationDocument
 from condense.studies.files import csv_text, write_study
 from condense.studies.statistics import Estimate
 
-OWNED = ("ablation.json", "ablation.*")  # what the folder of an ablation may hold
+OWNED = Layout("ablation.json", ("ablation.*",), json_with("cells", "main_effects"))
 
 
 def ablation_folder(study: Study) -> Path:

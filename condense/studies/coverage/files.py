@@ -10,11 +10,12 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.engine.runtime.files import default_path
+from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.plots import Line, paint_lines
 from condense.studies.coverage.result import PARTS, Coverage, RunCoverage
 from condense.studies.files import csv_text, write_study
 
-OWNED = ("coverage.json", "coverage.*")  # what a folder of ours may hold
+OWNED = Layout("coverage.json", ("coverage.*",), json_with("runs", "radius"))
 Points = Sequence[float]
 HALVES = ("hard", "easy")  # solid, dashed
 

@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.engine.runtime.files import default_path
+from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.plots import Line, paint_lines
 from condense.recipe import Recipe, recipe_toml, relative_paths, with_paths
 from condense.studies.files import csv_text, write_study
@@ -18,7 +19,7 @@ from condense.studies.tuning.search import NARROW, NOISE
 from condense.studies.tuning.settings import Settings
 
 LABEL = "validation accuracy, % (± standard error)"
-OWNED = ("tune.json", "tune.*", "recipe.toml")
+OWNED = Layout("tune.json", ("tune.*", "recipe.toml"), json_with("arms", "validation"))
 WHY = {
     NARROW: "The search zoomed in to the end.",
     NOISE: "The search stopped where noise hides the optimum.",

@@ -333,4 +333,4 @@ def test_equal_questions_have_equal_folders(resolved):
     assert one == tuning_folder(base, (), Settings(**SMALL.model_dump()))
     assert one != tuning_folder(base, (), with_(SMALL, seeds=3))
     assert one != tuning_folder(base, ("el2n",), SMALL)
-    assert OWNED[0] == "tune.json"
+    assert OWNED.marker == "tune.json"
