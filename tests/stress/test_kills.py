@@ -48,7 +48,7 @@ tell("start")
 main(obj=HOST)
 """
 STAGES = ("scorer", "selector", "prepare", "matching", "evaluator", "random", "artefact")
-COMMAND = run_arguments(**{"matcher.iterations": 60, "matcher.snapshots": "[20]"})
+COMMAND = run_arguments(**{"matcher.iterations": 30, "matcher.snapshots": "[20]"})
 
 
 @dataclass
