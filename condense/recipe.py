@@ -11,7 +11,7 @@ from typing import Any
 
 import tomli_w
 
-from condense.errors import DataError, OptionError, closest
+from condense.errors import DataError, OptionError, blamed, closest
 from condense.kinds import STAGES
 from condense.options import (
     COMPONENT,
@@ -111,8 +111,18 @@ class Resolved:
     options: Options
 
     def create(self) -> Any:
-        """An instance of the component."""
-        return self.cls(self.options)
+        """An instance of the component.
+
+        Raises:
+            BrokenPlugin: if a stranger's raises anything but a :class:`CondenseError`.
+        """
+        try:
+            return self.cls(self.options)
+        except BaseException as error:
+            told = blamed(f"{self.kind} '{self.name}'", self.cls, error)
+            if told is None:
+                raise
+            raise told from error
 
     @property
     def identity(self) -> dict[str, Any]:

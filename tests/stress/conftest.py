@@ -1,5 +1,7 @@
 """What the stress tests share: rows of the table, tiny runs, a server of processes."""
 
+from pathlib import Path
+
 import pytest
 from stress_rows import Rows
 from stress_runs import Here, Server, write_data
@@ -14,9 +16,22 @@ def pytest_configure(config):
     config.stash[ROWS] = Rows(**given, only=config.getoption("--stress-case"))
 
 
+def pytest_collection_finish(session):
+    """All of these tests are to be run, or else there is no table."""
+    there = {str(item.path) for item in session.items}
+    whole = {str(path) for path in Path(__file__).parent.glob("test_*.py")} <= there
+    session.config.stash[ROWS].whole &= whole
+
+
+def pytest_deselected(items):
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.config.stash[ROWS].whole = False
+
+
 def pytest_sessionfinish(session):
     rows = session.config.stash[ROWS]
-    if rows.scale >= 1 and rows.only is None and rows.rows:
+    if rows.whole and rows.rows:
         rows.write()
 
 

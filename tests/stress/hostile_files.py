@@ -53,9 +53,9 @@ def values(rng: Random) -> Any:
 
 def positions(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Where in a document something stands."""
-    items = value.items() if isinstance(value, dict) else enumerate(value[:3])
     if not isinstance(value, (dict, list)):
         return [at]
+    items = value.items() if isinstance(value, dict) else enumerate(value[:3])
     return [at] * bool(at) + [p for k, v in items for p in positions(v, (*at, k))]
 
 

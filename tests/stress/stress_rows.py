@@ -88,6 +88,7 @@ class Rows:
     def __init__(self, scale: float, seed: int, only: int | None):
         self.scale, self.seed, self.only = scale, seed, only
         self.rows: list[Row] = []
+        self.whole = scale >= 1 and only is None  # a run of all there is, which the table is of
 
     @contextlib.contextmanager
     def row(self, test: str, name: str, full: int) -> Iterator[Row]:

@@ -36,6 +36,7 @@ TINY = {
     "evaluator.repeats": 2,
     "evaluator.network.width": 4,
 }
+PYTHONPATH = os.pathsep.join(p for p in sys.path if p)  # of processes of their own
 MARKS = ("Traceback (most recent call last)", "bug in condense")
 
 
@@ -159,7 +160,7 @@ class Here:
         return Done(done.exit_code, done.stdout, done.stderr)
 
 
-# Forks condense processes that have imported everything that a run takes, in some milliseconds instead of seconds.
+# Forks condense processes that have imported all that a run takes: milliseconds instead of seconds.
 # Each is the leader of a process group, and one beside it waits for its exit code.
 SERVER = r"""
 import gc, json, os, signal, sys
@@ -178,8 +179,8 @@ def work(job):
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for number, name in enumerate((os.devnull, job["place"] + "/stdout", job["place"] + "/stderr")):
-        handle = os.open(name, os.O_RDWR | os.O_CREAT, 0o666)
+    for number, name in enumerate((os.devnull, "stdout", "stderr")):
+        handle = os.open(os.path.join(job["place"], name), os.O_RDWR | os.O_CREAT, 0o666)
         os.dup2(handle, number)
         os.close(handle)
     os.chdir(job["cwd"])
@@ -264,10 +265,11 @@ class Server:
         start = time.monotonic()
         self.place, self.started = place, 0
         write_data(place / "squares.npz")
-        store = {"CONDENSE_STORE": str(place / "store")}
+        store = {"CONDENSE_STORE": str(place / "store"), "PYTHONPATH": PYTHONPATH}
         given = [*run_arguments(str(place / "out")), "--data", f"npz:{place / 'squares.npz'}"]
         self._process = subprocess.Popen(
             [sys.executable, "-c", SERVER, *given],
+            cwd=place,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **store, "OMP_NUM_THREADS": "1"},

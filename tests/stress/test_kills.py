@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from stress_runs import POSIX, contents, names, run_arguments, same, write_data
+from stress_runs import POSIX, PYTHONPATH, contents, names, run_arguments, same, write_data
 
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(0), POSIX]
 
@@ -106,11 +106,11 @@ def interrupted(server, place, stage, rng, whole, number):
 
 def killed_on_import(server, place, rng):
     """A process of its own, killed before it has begun."""
-    environment = {**os.environ, "CONDENSE_STORE": str(place / "store")}
+    own = {"CONDENSE_STORE": str(place / "store"), "PYTHONPATH": PYTHONPATH}
     process = subprocess.Popen(
         [sys.executable, "-m", "condense", *COMMAND],
         cwd=place / "work",
-        env=environment,
+        env={**os.environ, **own},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
