@@ -39,11 +39,6 @@ Examples:
     help="Where the result goes.  [default: runs/METHOD-DATA-ipcN-sSEED-HASH]",
 )
 @click.option(
-    "--force",
-    is_flag=True,
-    help="Replace the result of another recipe in DIR; one of the same recipe is replaced anyway.",
-)
-@click.option(
     "--seeds",
     type=int,
     metavar="N",
@@ -72,7 +67,6 @@ def run(
     request: Request,
     device: str | None,
     out: Path | None,
-    force: bool,
     seeds: int | None,
     shared: bool,
     no_baselines: bool,
@@ -100,7 +94,7 @@ def run(
             click.echo(headline(recipe), err=True)
         if not dry_run and request.preset is not None:
             _note_preset(session.host, request, differences)
-        result = _result(session, recipe, out, not no_baselines, dry_run, seeds, shared, force)
+        result = _result(session, recipe, out, not no_baselines, dry_run, seeds, shared)
     if as_json:
         named = {"published": published, "differences": [vars(d) for d in differences]}
         echo_json(result.to_json() | (named if dry_run and published else {}))
@@ -140,7 +134,6 @@ def _result(
     dry_run: bool,
     seeds: int | None,
     shared: bool,
-    force: bool,
 ) -> Any:
     """A plan, a run, or runs of several seeds."""
     if dry_run:
@@ -152,11 +145,10 @@ def _result(
     if seeds is None:
         from condense.engine.run import run as run_pipeline
 
-        return run_pipeline(session.pipeline(recipe), out, baselines, problems, force)
+        return run_pipeline(session.pipeline(recipe), out, baselines, problems)
     from condense.studies.seeds import run_seeds
 
-    more = (baselines, shared, problems, force)
-    return run_seeds(recipe, seeds, session.pipeline, out, *more)
+    return run_seeds(recipe, seeds, session.pipeline, out, baselines, shared, problems)
 
 
 def headline(recipe: Recipe) -> str:

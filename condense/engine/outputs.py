@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,11 @@ import safetensors.torch
 import torch
 
 from condense.engine.pipeline import Pipeline
-from condense.engine.runtime.files import check_file, write_file
-from condense.engine.runtime.folders import Layout, check_folder, json_with, replace_folder
+from condense.engine.runtime.files import check_writable, replace_folder, write_file
+from condense.places import without_home
 
 SCORES = "scores.safetensors"
-MANIFEST = "manifest.json"
-OWNED = Layout(MANIFEST, (SCORES,), json_with("scorer", "direction", "data_fingerprint"))
+OWNED = (SCORES, "manifest.json")  # what a folder of scores may hold
 
 
 def write_scores(pipeline: Pipeline, out: Path) -> dict[str, Any]:
@@ -30,8 +28,7 @@ def write_scores(pipeline: Pipeline, out: Path) -> dict[str, Any]:
     Raises:
         OutputError: before scoring, if ``out`` cannot be written.
     """
-    check = partial(check_folder, out, OWNED)
-    check()
+    check_writable(out, OWNED)
     scores, data = pipeline.scores, pipeline.data
     tensors = {"scores": scores.values, "labels": data.labels}
     if scores.standard_error is not None:
@@ -51,9 +48,9 @@ def write_scores(pipeline: Pipeline, out: Path) -> dict[str, Any]:
 
     def fill(draft: Path) -> None:
         (draft / SCORES).write_bytes(safetensors.torch.save(tensors))
-        (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
-    replace_folder(out, fill, check, pipeline.progress.note)
+    replace_folder(out, fill, OWNED)
     quantiles = torch.quantile(
         scores.values[:: max(1, len(data) // 1_000_000)].double(),
         torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]).double(),
@@ -78,7 +75,7 @@ def write_selection(pipeline: Pipeline, out: Path | None) -> dict[str, Any]:
         OutputError: before selecting, if ``out`` cannot be written.
     """
     if out is not None:
-        check_file(out)
+        check_writable(out)
     selection, data = pipeline.selection, pipeline.data
     summary = {
         "data": data.name,
@@ -108,4 +105,5 @@ def _npz(summary: dict[str, Any]) -> bytes:
 
 def _json(summary: dict[str, Any]) -> bytes:
     kept = {name: value for name, value in summary.items() if name != "stages"}
+    kept["out"] = without_home(kept["out"])
     return (json.dumps(kept, indent=1) + "\n").encode()
