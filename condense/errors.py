@@ -68,6 +68,28 @@ def describe(error: BaseException) -> str:
         return f"{type.__getattribute__(type(error), '__name__')}: (its message cannot be read)"
 
 
+OURS = ("condense", "condense_plugins")  # whose bugs keep their traceback
+
+
+def is_ours(component: type) -> bool:
+    """Whether a component comes with this package."""
+    return str(component.__module__).partition(".")[0] in OURS
+
+
+def blamed(who: str, component: type, error: BaseException) -> BrokenPlugin | None:
+    """What is said of a stranger's ``component`` that raised ``error``.
+
+    None for what is told as it is: errors of ours, bugs of what is ours, an interrupt, no memory.
+    """
+    told = isinstance(error, (CondenseError, KeyboardInterrupt, MemoryError))
+    if told or is_ours(component):
+        return None
+    return BrokenPlugin(
+        f"{who} of {component.__module__} failed with {describe(error)}; condense --debug shows "
+        "where"
+    )
+
+
 def closest(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the known word nearest to ``word``, else an empty string."""
     near = difflib.get_close_matches(word, list(known), n=1)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from condense.errors import DataError, OptionError, closest
+from condense.errors import DataError, OptionError, blamed, closest
 from condense.kinds import STAGES
-from condense.options import COMPONENT, Options, paths_among, result_options
-from condense.places import relative_path
-from condense.reading import DEEPEST, LARGEST, check_plain, shown
+from condense.options import (
+    COMPONENT,
+    Options,
+    path_fields,
+    result_options,
+)
 from condense.results import Budget
 
 if sys.version_info >= (3, 11):
@@ -108,8 +111,18 @@ class Resolved:
     options: Options
 
     def create(self) -> Any:
-        """An instance of the component."""
-        return self.cls(self.options)
+        """An instance of the component.
+
+        Raises:
+            BrokenPlugin: if a stranger's raises anything but a :class:`CondenseError`.
+        """
+        try:
+            return self.cls(self.options)
+        except BaseException as error:
+            told = blamed(f"{self.kind} '{self.name}'", self.cls, error)
+            if told is None:
+                raise
+            raise told from error
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -128,7 +141,8 @@ class Resolved:
     @property
     def portable(self) -> dict[str, Any]:
         """:attr:`table` without paths, which is what is published of it."""
-        return take_paths(self.table, paths_among(self.options))[0]
+        paths = path_fields(type(self.options))
+        return {key: value for key, value in self.table.items() if key not in paths}
 
 
 @dataclass(frozen=True)
@@ -167,9 +181,10 @@ class Recipe:
     def all_paths(self) -> dict[str, str]:
         """Every path among its options, absolute, by dotted key."""
         return {
-            f"{stage}.{key}": path
+            f"{stage}.{key}": value
             for stage, resolved in self.stages.items()
-            for key, path in paths_among(resolved.options).items()
+            for key in path_fields(type(resolved.options))
+            if (value := getattr(resolved.options, key)) is not None
         }
 
     def portable(self, data: str = "") -> dict[str, Any]:
@@ -182,7 +197,8 @@ class Recipe:
         """
         table = self.to_dict() | {stage: r.portable for stage, r in self.stages.items()}
         left = {k: v for k, v in self.all_paths().items() if k not in self.paths}
-        return _leaving_out(table, left, data)
+        told = {k: data if k.startswith("data.") else os.path.basename(v) for k, v in left.items()}
+        return table | ({LEFT_OUT: told} if told else {})
 
 
 def recipe_toml(recipe: Table) -> str:
@@ -197,57 +213,14 @@ def with_paths(recipe: Table, paths: Mapping[str, str]) -> dict[str, Any]:
     """``recipe`` with the options ``paths``, by dotted key."""
     table = dict(recipe)
     for key, path in paths.items():
-        table = _with(table, key.split("."), path)
+        stage, _, option = key.partition(".")
+        table[stage] = {**table.get(stage, {}), option: path}
     return table
 
 
-def _with(table: Table, keys: Sequence[str], value: str) -> dict[str, Any]:
-    head, *rest = keys
-    return {**table, head: _with(table.get(head, {}), rest, value) if rest else value}
-
-
-def take_paths(recipe: Table, keys: Iterable[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """``recipe`` without the options ``keys``, dotted, and their values.
-
-    Raises:
-        ValueError: for an option that it does not have, or that is no text.
-    """
-    table, found = dict(recipe), {}
-    for key in keys:
-        *stages, option = key.split(".")
-        inner = table
-        for stage in stages:
-            if not isinstance(inner.get(stage), Mapping):
-                raise ValueError(f"has no {key}, which is to be a path")
-            inner[stage] = inner = dict(inner[stage])
-        if not isinstance(inner.get(option), str):
-            raise ValueError(f"has no {key}, which is to be a path")
-        found[key] = inner.pop(option)
-    return table, found
-
-
-def _leaving_out(table: Table, paths: Mapping[str, str], data: str) -> dict[str, Any]:
-    """``table``, which does not hold ``paths``, with what lay there in :data:`LEFT_OUT`."""
-    told = {k: data if k.startswith("data.") else os.path.basename(v) for k, v in paths.items()}
-    left = {**table.get(LEFT_OUT, {}), **told}
-    return {**table, LEFT_OUT: left} if left else dict(table)
-
-
-def written_in(
-    folder: Path, recipe: Table, paths: Mapping[str, str], data: str
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """``recipe`` as a file in ``folder`` holds it, and those of ``paths`` that it names.
-
-    Args:
-        folder: to which they are relative then.
-        recipe: without paths.
-        paths: absolute, by dotted key; those that would tell of the user's home are left out.
-        data: what is said of data whose path is.
-    """
-    ways = {key: relative_path(path, folder) for key, path in paths.items()}
-    named = {key: way for key, way in ways.items() if way is not None}
-    left = {key: path for key, path in paths.items() if ways[key] is None}
-    return _leaving_out(with_paths(recipe, named), left, data), named
+def relative_paths(paths: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """``paths`` as a recipe in ``folder`` names them, with ``/`` on every system."""
+    return {k: Path(os.path.relpath(v, folder)).as_posix() for k, v in paths.items()}
 
 
 class RecipeFile(dict[str, Any]):
@@ -270,70 +243,22 @@ def read_recipe(path: Path) -> RecipeFile:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise DataError(f"recipe {path} cannot be read: {reason}; is the path right?") from None
-    except RecursionError:
-        raise OptionError(f"recipe {path} is nested more than {DEEPEST} deep") from None
-    except ValueError as error:  # what is no TOML, or no UTF-8, or a number of 5000 digits
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise OptionError(f"recipe {path} is not valid TOML: {error}") from None
-    try:
-        check_recipe(table)
-    except ValueError as error:
-        raise OptionError(f"recipe {path}: {error}") from None
     table = _replace(table, NULL, None)
-    named = {k: {COMPONENT: v} for k, v in table.items() if k in STAGES and isinstance(v, str)}
-    return RecipeFile(table | named, path)
-
-
-def check_recipe(table: Table) -> None:
-    """That ``table`` is one of scalars, stages and options, whatever these are.
-
-    Raises:
-        ValueError: naming the key and the value.
-    """
     known = [*SCALARS, *STAGES, LEFT_OUT]
     for key, value in table.items():
         if key not in known:
-            raise ValueError(f"unknown key '{key}'{closest(key, known)} (keys: {', '.join(known)})")
-        check_plain(value, key)
-        if key in STAGES and isinstance(value, str):
-            continue
-        if key not in SCALARS and not isinstance(value, Mapping):
-            raise ValueError(f"{key} must be a component or a table, got {shown(value)}")
-    for key, text in table.get(LEFT_OUT, {}).items():
-        if not isinstance(text, str):
-            raise ValueError(f"{LEFT_OUT}.{key} must be text, got {shown(text)}")
-
-
-def check_made_recipe(table: dict[str, Any]) -> dict[str, Any]:
-    """``table``, a recipe with all that it takes settled, as a set keeps it.
-
-    Raises:
-        ValueError: naming the key and the value.
-    """
-    check_recipe(table)
-    for stage in STAGES:
-        options = table.get(stage)
-        if stage in table and not (
-            isinstance(options, Mapping) and isinstance(options.get(COMPONENT), str)
-        ):
-            raise ValueError(f"{stage} must be a table with a component, got {shown(options)}")
-    check_seed(table.get("seed", 0))
-    ipc, fraction = table.get("ipc"), table.get("fraction")
-    if ipc is not None or fraction is not None:
-        Budget(ipc, fraction)
-    return table
-
-
-def check_seed(seed: Any) -> int:
-    """``seed``, which is one.
-
-    Raises:
-        OptionError: naming it.
-    """
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < LARGEST:
-        raise OptionError(
-            f"seed must be a whole number of at least 0, below 2⁶³, got {shown(seed)}; try `seed=0`"
-        )
-    return seed
+            raise OptionError(
+                f"recipe {path} has unknown key '{key}'{closest(key, known)} (keys: "
+                f"{', '.join(known)})"
+            )
+        if key not in SCALARS and not isinstance(value, (dict, str)):
+            raise OptionError(f"recipe {path}: {key} must be a component or a table, got {value!r}")
+    tables = {
+        k: ({COMPONENT: v} if k in STAGES and isinstance(v, str) else v) for k, v in table.items()
+    }
+    return RecipeFile(tables, path)
 
 
 def flatten(table: Table, head: str = "", main: str = COMPONENT) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import json
 import re
 
 # what has a flag and an argument of its own; everything else is an option
-FLAGS = ("data", "method", "preset", "ipc", "fraction", "seed", "device", "out")
+FLAGS = ("data", "method", "preset", "ipc", "fraction", "seed", "device", "out", "force")
 _KEY = re.compile(rf"`(?:([a-z][\w.-]*)=([^`]*)|({'|'.join(FLAGS)}))`")
 
 

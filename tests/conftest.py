@@ -16,6 +16,18 @@ from condense.plugin.host import Host, build_host
 torch.set_num_threads(1)
 
 
+def pytest_addoption(parser):
+    group = parser.getgroup("stress", "tests/stress (pytest -m stress)")
+    group.addoption(
+        "--stress-scale",
+        type=float,
+        default=0.1,
+        help="share of all cases; 1 runs each and writes benchmarks/results/stress.md [0.1]",
+    )
+    group.addoption("--stress-seed", type=int, default=0, help="all cases follow from it [0]")
+    group.addoption("--stress-case", type=int, help="of every row only this case, to repeat it")
+
+
 @pytest.fixture(autouse=True)
 def _store_of_its_own(tmp_path, monkeypatch):
     """No test reads or writes the user's store."""

@@ -233,6 +233,7 @@ BROKEN = {
     ),
     "no-version": (half_shaped(version=...), "needs a `version`, a text that is part of its cache"),
     "version-is-a-number": (half_shaped(version=2), "has 2"),
+    "docstring-is-a-number": (half_shaped(__doc__=3), "needs text as its __doc__"),
     "replicate": (
         half_shaped(replicate=print),
         "scorer 'margin' has `replicate`, which no scorer has; did you mean `replicates`?",

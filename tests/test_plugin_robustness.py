@@ -24,6 +24,7 @@ SCORER = """
             pass
         def __init__(self, options):
             self.options = options
+            {init}
         def score(self, data, context, rng):
             {body}
 
@@ -41,6 +42,7 @@ def scorer(name, **parts):
         "decorator": "@hookimpl",
         "hook": "condense_register_scorers",
         "after": "",
+        "init": "",
         **parts,
     }
     return textwrap.dedent(SCORER).format(name=name, **values)
@@ -268,13 +270,15 @@ RUNNING = {
     "raises": ("return {}['key']", "of stranger_raises failed with KeyError: 'key'"),
     "exits": ("raise SystemExit(0)", "failed with SystemExit: 0"),
     "of-its-own": ("raise type('Mine', (BaseException,), {})('x')", "failed with Mine: x"),
+    "made": ({"init": "raise SystemExit(0)"}, "of stranger_made failed with SystemExit: 0"),
 }
 
 
 def test_strangers_that_fail_at_work_are_named_and_nothing_is_stored(site, condense_many, tmp_path):
     store = Path(os.environ["CONDENSE_STORE"])
-    for fault, (body, _) in RUNNING.items():
-        site(fault.replace("-", "_"), scorer(fault, body=body))
+    for fault, (code, _) in RUNNING.items():
+        parts = code if isinstance(code, dict) else {"body": code}
+        site(fault.replace("-", "_"), scorer(fault, **parts))
     site("loud", scorer("loud", body="print('hello'); return data.labels.float()"))
     *failed, debug = condense_many(
         *(["score", "-o", f"scorer={fault}", "--json"] for fault in RUNNING),

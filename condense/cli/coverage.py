@@ -83,7 +83,7 @@ def coverage(
     Options of the network are set with -o evaluator.KEY=VALUE, as for evaluator=coverage.
     """
     from condense.cli.session import open_session
-    from condense.engine.runtime.files import check_writable
+    from condense.engine.runtime.folders import check_folder
     from condense.studies.coverage.files import OWNED, coverage_folder, write_coverage
     from condense.studies.coverage.run import coverage_of_runs
 
@@ -94,7 +94,7 @@ def coverage(
         given.append("evaluator.same_class=true")
     request = make_request(stages=STAGES, assignments=given, **flags)
     if out is not None:
-        check_writable(out, OWNED)
+        check_folder(out, OWNED)
     with open_session(ctx, device) as session:
         result = coverage_of_runs(runs, request, session.host, **session.tools)
         folder = write_coverage(result, out if out is not None else coverage_folder(result))

@@ -39,6 +39,11 @@ Examples:
     help="Where the result goes.  [default: runs/METHOD-DATA-ipcN-sSEED-HASH]",
 )
 @click.option(
+    "--force",
+    is_flag=True,
+    help="Replace the result of another recipe in DIR; one of the same recipe is replaced anyway.",
+)
+@click.option(
     "--seeds",
     type=int,
     metavar="N",
@@ -67,6 +72,7 @@ def run(
     request: Request,
     device: str | None,
     out: Path | None,
+    force: bool,
     seeds: int | None,
     shared: bool,
     no_baselines: bool,
@@ -94,7 +100,7 @@ def run(
             click.echo(headline(recipe), err=True)
         if not dry_run and request.preset is not None:
             _note_preset(session.host, request, differences)
-        result = _result(session, recipe, out, not no_baselines, dry_run, seeds, shared)
+        result = _result(session, recipe, out, not no_baselines, dry_run, seeds, shared, force)
     if as_json:
         named = {"published": published, "differences": [vars(d) for d in differences]}
         echo_json(result.to_json() | (named if dry_run and published else {}))
@@ -134,6 +140,7 @@ def _result(
     dry_run: bool,
     seeds: int | None,
     shared: bool,
+    force: bool,
 ) -> Any:
     """A plan, a run, or runs of several seeds."""
     if dry_run:
@@ -145,10 +152,11 @@ def _result(
     if seeds is None:
         from condense.engine.run import run as run_pipeline
 
-        return run_pipeline(session.pipeline(recipe), out, baselines, problems)
+        return run_pipeline(session.pipeline(recipe), out, baselines, problems, force)
     from condense.studies.seeds import run_seeds
 
-    return run_seeds(recipe, seeds, session.pipeline, out, baselines, shared, problems)
+    more = (baselines, shared, problems, force)
+    return run_seeds(recipe, seeds, session.pipeline, out, *more)
 
 
 def headline(recipe: Recipe) -> str:

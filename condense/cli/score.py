@@ -77,13 +77,13 @@ def _compare(
     session: Session, request: Request, names: Sequence[str], out: Path | None
 ) -> tuple[Comparison, Path]:
     """The comparison made and written."""
-    from condense.engine.runtime.files import check_writable
+    from condense.engine.runtime.folders import check_folder
     from condense.studies.comparison.files import OWNED, write_comparison
     from condense.studies.comparison.run import compare, compared_recipes
 
     recipes = compared_recipes(session.host, request, names)
     folder = out or Path(f"scores-compare-{recipes[0]['data'].name}")
-    check_writable(folder, OWNED)
+    check_folder(folder, OWNED)
     result = compare(recipes, names, session.pipeline)
     return result, write_comparison(result, folder)
 

@@ -80,9 +80,8 @@ def _run(
     session: Session, request: Request, settings: Settings, over: str | None, out: Path | None
 ) -> tuple[Tuning, Path]:
     """Every recipe tuned, and the files written."""
-    from condense.engine.runtime.files import check_writable
+    from condense.engine.runtime.folders import check_folder
     from condense.studies.ablation.design import make_cell, parse_factor
-    from condense.studies.binding import SharedData
     from condense.studies.tuning.files import OWNED, tuning_folder, write_tuning
     from condense.studies.tuning.run import tune as run_tuning
 
@@ -95,11 +94,10 @@ def _run(
             if cell.recipe is None:
                 raise OptionError(f"--over {cell.name}: {cell.error}")
             recipes[value] = cell.recipe
-    bind, given = SharedData(session.pipeline), tuple((recipes or {}).values())
-    folder = tuning_folder(base, given, settings, bind) if out is None else out
-    check_writable(folder, OWNED)
+    folder = tuning_folder(base, tuple(recipes or ()), settings) if out is None else out
+    check_folder(folder, OWNED)
     progress = session.tools["progress"]
-    result = run_tuning(session.host, base, settings, bind, progress, recipes)
+    result = run_tuning(session.host, base, settings, session.pipeline, progress, recipes)
     return result, write_tuning(result, folder)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import safetensors.torch
 import torch
 
 from condense.engine.pipeline import Pipeline
-from condense.engine.runtime.files import check_writable, replace_folder, write_file
-from condense.places import without_home
+from condense.engine.runtime.files import check_file, write_file
+from condense.engine.runtime.folders import Layout, check_folder, json_with, replace_folder
 
 SCORES = "scores.safetensors"
-OWNED = (SCORES, "manifest.json")  # what a folder of scores may hold
+MANIFEST = "manifest.json"
+OWNED = Layout(MANIFEST, (SCORES,), json_with("scorer", "direction", "data_fingerprint"))
 
 
 def write_scores(pipeline: Pipeline, out: Path) -> dict[str, Any]:
@@ -28,7 +30,8 @@ def write_scores(pipeline: Pipeline, out: Path) -> dict[str, Any]:
     Raises:
         OutputError: before scoring, if ``out`` cannot be written.
     """
-    check_writable(out, OWNED)
+    check = partial(check_folder, out, OWNED)
+    check()
     scores, data = pipeline.scores, pipeline.data
     tensors = {"scores": scores.values, "labels": data.labels}
     if scores.standard_error is not None:
@@ -48,9 +51,9 @@ def write_scores(pipeline: Pipeline, out: Path) -> dict[str, Any]:
 
     def fill(draft: Path) -> None:
         (draft / SCORES).write_bytes(safetensors.torch.save(tensors))
-        (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
 
-    replace_folder(out, fill, OWNED)
+    replace_folder(out, fill, check, pipeline.progress.note)
     quantiles = torch.quantile(
         scores.values[:: max(1, len(data) // 1_000_000)].double(),
         torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]).double(),
@@ -75,7 +78,7 @@ def write_selection(pipeline: Pipeline, out: Path | None) -> dict[str, Any]:
         OutputError: before selecting, if ``out`` cannot be written.
     """
     if out is not None:
-        check_writable(out)
+        check_file(out)
     selection, data = pipeline.selection, pipeline.data
     summary = {
         "data": data.name,
@@ -105,5 +108,4 @@ def _npz(summary: dict[str, Any]) -> bytes:
 
 def _json(summary: dict[str, Any]) -> bytes:
     kept = {name: value for name, value in summary.items() if name != "stages"}
-    kept["out"] = without_home(kept["out"])
     return (json.dumps(kept, indent=1) + "\n").encode()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.artefact.write import ARTEFACT, LOG, RESULTS, save_artefact
+from condense.engine.artefact.write import LOG, RESULTS, save_artefact
 from condense.engine.documents import (
     OWN,
     ArmResult,
@@ -28,9 +29,10 @@ from condense.engine.feature_space.network import FeatureNetworks, FeatureOption
 from condense.engine.graph import evaluations
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.rebind import rebind
-from condense.engine.runtime.files import check_writable, default_path
+from condense.engine.runtime.files import default_path
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.store import Store
+from condense.engine.target import check_target
 from condense.errors import OptionError
 from condense.interfaces import Evaluation, Progress, TrainingSet
 from condense.plugin.host import Host
@@ -126,7 +128,11 @@ def no_findings(
 
 
 def run(
-    pipeline: Pipeline, out: Path | None, baselines: bool, diagnose: Diagnose = no_findings
+    pipeline: Pipeline,
+    out: Path | None,
+    baselines: bool,
+    diagnose: Diagnose = no_findings,
+    force: bool = False,
 ) -> RunResult:
     """Every stage of the recipe, the evaluation, and the artefact in ``out``.
 
@@ -135,13 +141,15 @@ def run(
         out: the folder to write; None for ``runs/METHOD-DATA-ipcN-sSEED-HASH``.
         baselines: whether to train on random subsets and on the whole set as well.
         diagnose: finds what is wrong with the result.
+        force: whether to replace the result of another recipe in ``out``.
 
     Raises:
         CondenseError: before any work for an output that cannot be written or a budget that the
             data cannot meet; later for whatever a stage cannot do.
     """
     target = out if out is not None else default_folder(pipeline)
-    check_writable(target, ARTEFACT)
+    check = partial(check_target, target, pipeline, force)
+    check()
     pipeline.recipe.budget.counts(pipeline.data)
     if pipeline.data.test is None:
         pipeline.progress.note(
@@ -161,7 +169,7 @@ def run(
     )
     result = replace(result, findings=diagnose(pipeline, condensed, result.evaluations))
     files = {RESULTS: result.results.text(), LOG: result.log.text()}
-    save_artefact(condensed, target, files)
+    save_artefact(condensed, target, files, check, pipeline.progress.note)
     return result
 
 
@@ -172,24 +180,15 @@ def device_name(device: torch.device) -> str:
 
 def default_folder(pipeline: Pipeline) -> Path:
     """``runs/METHOD-DATA-ipcN-sSEED-HASH``; equal recipes on equal data, equal folders."""
-    recipe, budget = pipeline.recipe, pipeline.recipe.budget
+    recipe = pipeline.recipe
+    budget = recipe.budget
     size = f"ipc{budget.ipc}" if budget.ipc is not None else f"fraction{budget.fraction:g}"
-    parts = content_of(pipeline)
-    return default_path(recipe.method, pipeline.data.name, parts, f"{size}-s{recipe.seed}")
-
-
-def content_of(pipeline: Pipeline) -> list[Any]:
-    """All that a run depends on, JSON-ready: what the files that it reads hold, not where they lie.
-
-    Raises:
-        CondenseError: for files that cannot be read.
-    """
     unused = () if pipeline.scoring.needed else ("scorer",)
-    stages = [stage for stage in pipeline.recipe.stages if stage not in unused]
-    keys = [pipeline.component_key(stage) for stage in stages]
+    keys = [pipeline.component_key(stage) for stage in recipe.stages if stage not in unused]
     tokens = [key["token"] for key in keys if "token" in key]  # files that components read
-    table = {k: v for k, v in pipeline.recipe.portable().items() if k != LEFT_OUT}
-    return [table, pipeline.data.fingerprint, *tokens]
+    stages = {k: v for k, v in recipe.portable().items() if k != LEFT_OUT}
+    parts = [stages, pipeline.data.fingerprint, *tokens]
+    return default_path(recipe.method, pipeline.data.name, parts, f"{size}-s{recipe.seed}")
 
 
 def evaluate_artefact(

@@ -66,6 +66,9 @@ def _problems(cls: type[Any], kind: Kind) -> Iterator[str]:
     if not (inspect.isclass(options) and issubclass(options, Options)):
         yield "needs a nested `class Options(condense.Options)`"
         return
+    for member in ("__doc__", "__module__"):  # shown in listings and messages
+        if not isinstance(getattr(cls, member), (str, type(None))):
+            yield f"needs text as its {member}"
     version = getattr(cls, "version", None)
     if not isinstance(version, str) or not version:
         yield f"needs a `version`, a text that is part of its cache keys, has {version!r}"

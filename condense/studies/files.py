@@ -6,18 +6,19 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 
-from condense.engine.runtime.files import replace_folder
+from condense.engine.runtime.folders import Layout, check_folder, replace_folder
 from condense.figures.files import save_figure
 
 
 def write_study(
     folder: Path,
-    owned: Sequence[str],
+    owned: Layout,
     document: Mapping[str, Any],
     files: Mapping[str, str | bytes],
     panels: Sequence[Callable[[Axes], None]] = (),
@@ -27,8 +28,7 @@ def write_study(
 
     Args:
         folder: replaced if it holds a study of this kind already.
-        owned: patterns of what it may hold, the name of the document first; the figure is called
-            like that.
+        owned: what it may hold, its marker being the document; the figure is called like that.
         document: of the study.
         files: contents of its other files, by name.
         panels: of the figure, each of which draws into its axes; ``.png`` and ``.svg`` are written.
@@ -40,13 +40,13 @@ def write_study(
 
     def fill(draft: Path) -> None:
         text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-        for name, content in {owned[0]: text, **files}.items():
+        for name, content in {owned.marker: text, **files}.items():
             data = content if isinstance(content, bytes) else content.encode()
             (draft / name).write_bytes(data)
         if panels:
-            save_figure((draft / owned[0]).with_suffix(""), panels, height=height)
+            save_figure((draft / owned.marker).with_suffix(""), panels, height=height)
 
-    return replace_folder(folder, fill, owned)
+    return replace_folder(folder, fill, partial(check_folder, folder, owned))
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -10,11 +10,10 @@ from typing import Any
 
 from pydantic import Field, FiniteFloat
 
-from condense.engine.artefact.write import ARTEFACT
 from condense.engine.documents import Document, RunDocument
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import Diagnose, RunResult, default_folder, no_findings, run
-from condense.engine.runtime.files import check_writable
+from condense.engine.target import check_target
 from condense.errors import OptionError
 from condense.recipe import Recipe
 from condense.studies.statistics import LEVEL, estimate
@@ -91,6 +90,7 @@ def run_seeds(
     baselines: bool,
     shared: bool,
     diagnose: Diagnose = no_findings,
+    force: bool = False,
 ) -> SeedRuns:
     """``base`` run under its own seed and the ones after it.
 
@@ -104,6 +104,7 @@ def run_seeds(
         shared: whether scores and experts are made once, with the base's seed, for all; they are
             made anew a seed otherwise, so that the interval says how well the whole repeats.
         diagnose: finds what is wrong with a run.
+        force: whether to replace results of other recipes.
 
     Raises:
         OptionError: for fewer than one seed.
@@ -118,12 +119,12 @@ def run_seeds(
         out = own.with_name(f"{own.name}-seeds{count}{'-shared' if shared else ''}")
     recipes = [replace(base, seed=base.seed + number) for number in range(count)]
     folders = [out / f"s{recipe.seed}" for recipe in recipes]
-    for folder in folders:
-        check_writable(folder, ARTEFACT)
+    for recipe, folder in zip(recipes, folders, strict=True):
+        check_target(folder, bind(recipe, data=data), force)
     found = []
     with first.progress.task("seeds", count, "run") as task:
         for recipe, folder in zip(recipes, folders, strict=True):
             pipeline = bind(recipe, data=data, shared_seed=shared_seed)
-            found.append(run(pipeline, folder, baselines, diagnose))
+            found.append(run(pipeline, folder, baselines, diagnose, force))
             task.advance(1)
     return SeedRuns(tuple(found), out, shared_seed)

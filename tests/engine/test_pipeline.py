@@ -178,21 +178,22 @@ ORDER = ("scorer", "selector", "matcher", "evaluator")
 
 
 def test_every_result_is_stored_under_all_it_depends_on(pipeline, tmp_path, digits):
-    run(pipeline(data=digits), tmp_path / "out", True)
+    run(pipeline(data=digits), tmp_path / "out", True, force=True)
     for key, (value, stage) in DEPENDS.items():
-        again = run(pipeline(data=digits, options={key: value}), tmp_path / "out", True)
+        again = run(pipeline(data=digits, options={key: value}), tmp_path / "out", True, force=True)
         cached = {name: time.cached for name, time in again.stages.items()}
         expected = {name: ORDER.index(name) < ORDER.index(stage) for name in ORDER}
         assert {name: cached[name] for name in ORDER} == expected, key
     fewer = replace(digits, test=digits.test.subset(torch.arange(300)))
     cached = {
-        n: t.cached for n, t in run(pipeline(data=fewer), tmp_path / "o", True).stages.items()
+        n: t.cached
+        for n, t in run(pipeline(data=fewer), tmp_path / "o", True, force=True).stages.items()
     }
     assert [name for name, hit in cached.items() if not hit] == ["evaluator", "random", "whole"]
-    other = run(pipeline(data=digits, seed=1), tmp_path / "o", True).stages
+    other = run(pipeline(data=digits, seed=1), tmp_path / "o", True, force=True).stages
     assert not any(time.cached for time in other.values())
     inverted = replace(digits, inputs=255 - digits.inputs)
-    other = run(pipeline(data=inverted), tmp_path / "o", True).stages
+    other = run(pipeline(data=inverted), tmp_path / "o", True, force=True).stages
     assert not any(time.cached for time in other.values())
 
 

@@ -27,9 +27,10 @@ from condense.engine.artefact import write
 from condense.engine.artefact.preview import draw_preview
 from condense.engine.artefact.read import read_artefact
 from condense.engine.runtime.files import write_file
+from condense.engine.runtime.folders import unreplaced
 from condense.engine.training.batches import network_inputs, to_pixels
 from condense.errors import DataError, OptionError, OutputError
-from condense.recipe import with_paths, written_in
+from condense.recipe import relative_paths, with_paths
 from condense.results import Trace
 
 
@@ -121,12 +122,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
 
     def recipe_in(self, folder: Path) -> dict[str, Any]:
         """What ``recipe.toml`` in ``folder`` holds: the recipe with paths relative to it."""
-        return self.written_in(folder)[0]
-
-    def written_in(self, folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
-        """:meth:`recipe_in`, and the paths in it, by dotted key."""
-        told = f"{self.data_name}, fingerprint {self.data_fingerprint}"
-        return written_in(folder, self.recipe, self.paths, told)
+        return with_paths(self.recipe, relative_paths(self.paths, folder))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -238,7 +234,8 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             DataError: if there is none, it is damaged, or of a format of another version.
             OptionError: for what is no path.
         """
-        return read_artefact(_as_path(folder), CondensedDataset)
+        path = _as_path(folder)
+        return unreplaced(path, lambda: read_artefact(path, CondensedDataset))
 
     def to_image_folder(self, folder: str | Path) -> Path:
         """``folder/train/CLASS/*.png`` and ``folder/index.csv``; see ``write.to_image_folder``."""

@@ -10,17 +10,21 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Sequence
-from fnmatch import fnmatchcase
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from condense.engine.runtime.turns import hold, turn
 from condense.errors import OutputError
-from condense.reading import damage
 
 TRIES = 5  # at what another process may tidy away in the middle of it
+YOUNG = 3600.0  # seconds for which a draft without a lock may be in use
+DIGITS = 16  # at the end of a draft's name
+ASIDE = "-was"  # after them: what gave way to a draft
+LONGEST = 60  # characters of a data set's name in a default path
 SEAL = hashlib.sha256().digest_size
 
 
@@ -87,7 +91,8 @@ def read_regular(path: Path, limit: int | None = None) -> bytes:
 def in_one_line(error: Exception) -> str:
     """What an error says, of a document only the first that is wrong with it."""
     if isinstance(error, ValidationError):
-        return damage(error)
+        first = error.errors(include_url=False)[0]
+        return ".".join(map(str, first["loc"])) + ": " * bool(first["loc"]) + first["msg"]
     if isinstance(error, OSError):
         return (error.strerror or str(error)).lower()
     return " ".join(str(error).split())
@@ -99,12 +104,20 @@ def discard(path: Path) -> None:
     A folder goes under another name first, so that nobody reads half of it.
     """
     with contextlib.suppress(OSError):
-        if path.is_symlink() or not path.is_dir():
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
+            moved = draft_beside(path)
+            path.rename(moved)
+            path = moved
+        erase(path)
+
+
+def erase(path: Path) -> None:
+    """As :func:`discard`, of what nobody reads, as drafts."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink()
-            return
-        moved = draft_beside(path)
-        path.rename(moved)
-        shutil.rmtree(moved, ignore_errors=True)
 
 
 def draft_beside(path: Path) -> Path:
@@ -112,7 +125,40 @@ def draft_beside(path: Path) -> Path:
 
     What is made under it has the permissions that the umask leaves, unlike :mod:`tempfile`'s.
     """
-    return path.absolute().with_name(f".{path.name}-{secrets.token_hex(8)}")
+    return path.absolute().with_name(f".{path.name}-{secrets.token_hex(DIGITS // 2)}")
+
+
+def sweep(path: Path) -> None:
+    """Remove drafts of ``path`` whose writers are gone; in one's :func:`turn`.
+
+    What was moved aside for one that then never came goes back to ``path``.
+    """
+    of_path = re.compile(rf"\.{re.escape(path.name)}-[0-9a-f]{{{DIGITS}}}({ASIDE})?")
+    try:
+        names = sorted(os.listdir(path.parent))
+    except OSError:  # one may write there, but not look
+        return
+    for name in names:
+        found = of_path.fullmatch(name)
+        if found is None:
+            continue
+        draft = path.with_name(name)
+        with contextlib.suppress(OSError):  # gone meanwhile
+            if not _in_use(draft):
+                if found[1] and not os.path.lexists(path):
+                    draft.rename(path)
+                else:
+                    erase(draft)
+
+
+def _in_use(draft: Path) -> bool:
+    try:
+        with hold(draft):
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:  # nothing can be locked here
+        return time.time() - draft.lstat().st_mtime < YOUNG
 
 
 def write_file(path: Path, data: bytes) -> Path:
@@ -121,90 +167,78 @@ def write_file(path: Path, data: bytes) -> Path:
     Raises:
         OutputError: naming the path and what stands in the way.
     """
-    check_writable(path)
+    place = check_file(path)
     try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, data)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with turn(place.parent):
+            sweep(place)
+            write_atomic(place, data)
     except OSError as error:
-        raise _not_written(path, error) from None
+        raise not_written(path, error) from None
     return path
 
 
-def _not_written(path: Path, error: OSError) -> OutputError:
-    reason = (error.strerror or str(error)).lower()
-    return OutputError(f"{path} cannot be written: {reason}; choose another place (`out`)")
+def not_written(path: Path, error: Exception) -> OutputError:
+    """What ``error`` says, as a user who gave ``path`` is told."""
+    return OutputError(
+        f"{path} cannot be written: {in_one_line(error)}; choose another place (`out`)"
+    )
 
 
-def check_writable(target: Path, owned: Sequence[str] = ()) -> None:
-    """That ``target`` can be written, before any work is done for it.
+def check_file(target: Path) -> Path:
+    """The place of the file ``target``, if it can be written, before any work is done for it.
 
-    Args:
-        target: a file, or a folder where ``owned`` is given.
-        owned: patterns of what an existing folder may hold to be replaced, its marker first.
+    Raises:
+        OutputError: as :func:`check_writable`, or if it is something else.
+    """
+    place = check_writable(target)
+    if place.is_dir():
+        raise OutputError(f"{target} exists and is a folder; choose a file name (`out`)")
+    if place.exists() and not place.is_file():
+        raise OutputError(f"{target} exists and is no file; choose a file name (`out`)")
+    return place
+
+
+def check_writable(target: Path) -> Path:
+    """The place that ``target``, a file or folder, leads to, if one can write there.
 
     Raises:
         OutputError: naming the path and what stands in the way.
     """
-    parent = target.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise OutputError(
-            f"{target} cannot be written: {parent} is not a writable folder; choose another place "
-            "(`out`)"
-        )
-    if not target.exists():
-        return
-    if not owned:
-        if target.is_dir():
-            raise OutputError(f"{target} exists and is a folder; choose a file name (`out`)")
-        return
-    if not target.is_dir():
-        raise OutputError(f"{target} exists and is a file; choose another place (`out`)")
-    if not os.access(target, os.W_OK):
-        raise OutputError(f"{target} cannot be written; choose another place (`out`)")
-    foreign = _foreign_file(target, owned)
-    if foreign is not None:
-        raise OutputError(
-            f"{target} exists and holds other files ({foreign}); choose a new or empty folder "
-            "(`out`)"
-        )
-
-
-def _foreign_file(folder: Path, owned: Sequence[str]) -> str | None:
-    """A file in ``folder`` that none of ``owned`` matches, or any where the marker is missing."""
-    ours = (folder / owned[0]).is_file()
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if not path.is_dir() and not (ours and any(fnmatchcase(name, o) for o in owned)):
-            return name
-    return None
-
-
-def replace_folder(target: Path, fill: Callable[[Path], None], owned: Sequence[str]) -> Path:
-    """``target`` filled by ``fill`` in a draft beside it, then put in place by rename.
-
-    Args:
-        owned: patterns of what an existing folder may hold to be replaced, its marker first.
-
-    Raises:
-        OutputError: if it cannot be written or holds something else.
-    """
-    check_writable(target, owned)
-    draft, old = draft_beside(target), draft_beside(target)
     try:
-        draft.mkdir(parents=True)
-        try:
-            fill(draft)
-            if target.exists():
-                target.rename(old)
-            draft.rename(target)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise _not_written(target, error) from None
-    return target
+        _check_user(target)
+        for path in (target.absolute(), *target.absolute().parents):
+            if path.is_symlink() and not path.exists():
+                raise ValueError(f"{path} is a link that leads nowhere")
+        place = Path(os.path.realpath(target))
+        parent = place.parent
+        while not parent.exists():
+            parent = parent.parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise ValueError(f"{parent} is not a writable folder")
+        _check_names(parent, place)
+    except (OSError, ValueError) as error:
+        raise not_written(target, error) from None
+    return place
+
+
+def _check_user(target: Path) -> None:
+    try:
+        target.expanduser()
+    except RuntimeError:
+        raise ValueError(f"there is no user {target.parts[0]}") from None
+
+
+def _check_names(parent: Path, place: Path) -> None:
+    """That every name on the way from ``parent`` to a draft of ``place`` is short enough."""
+    if not place.name:
+        raise ValueError("it is the root of a file system")
+    longest = 255 if sys.platform == "win32" else os.pathconf(parent, "PC_NAME_MAX")
+    names = [os.fsencode(name) for name in place.relative_to(parent).parts]
+    more = len(os.fsencode(draft_beside(place).name + ASIDE)) - len(names[-1])
+    for name, room in zip(names, (*[longest] * (len(names) - 1), longest - more), strict=True):
+        if len(name) > room:
+            raise ValueError(f"{os.fsdecode(name)} has {len(name)} bytes, at most {room} here")
 
 
 def default_path(what: str, data: str, parts: Any, middle: str = "") -> Path:
@@ -212,10 +246,11 @@ def default_path(what: str, data: str, parts: Any, middle: str = "") -> Path:
 
     Args:
         what: the command or method.
-        data: name of the data; what a file name should not hold becomes a dash.
+        data: name of the data, of which the start is used; what a file name should not hold
+            becomes a dash.
         parts: JSON-ready, everything the content depends on; eight digits of its SHA-256 are used.
         middle: further words.
     """
     short = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
-    safe = re.sub(r"[^\w.]+", "-", data).strip("-") or "data"
+    safe = re.sub(r"[^\w.]+", "-", data)[:LONGEST].strip("-") or "data"
     return Path("runs") / "-".join(part for part in (what, safe, middle, short) if part)

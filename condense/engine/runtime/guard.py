@@ -10,10 +10,8 @@ from torch import Tensor
 
 from condense.data import LabeledData, content_digest
 from condense.engine.runtime.exhaustion import is_out_of_memory
-from condense.errors import BrokenPlugin, CondenseError, describe
+from condense.errors import BrokenPlugin, blamed, is_ours
 from condense.randomness import GlobalRandomness
-
-OURS = ("condense", "condense_plugins")  # whose bugs keep their traceback
 
 
 @contextlib.contextmanager
@@ -35,18 +33,12 @@ def guarded(kind: str, component: Any, *tensors: Tensor) -> Iterator[None]:
     states = GlobalRandomness()
     try:
         yield
-    except CondenseError:
-        states.restore()
-        raise
     except BaseException as error:
         states.restore()
-        interrupted = isinstance(error, KeyboardInterrupt)
-        if interrupted or _is_ours(component) or is_out_of_memory(error):
+        told = None if is_out_of_memory(error) else blamed(who, type(component), error)
+        if told is None:
             raise
-        raise BrokenPlugin(
-            f"{who} of {type(component).__module__} failed with {describe(error)}; condense "
-            "--debug shows where"
-        ) from error
+        raise told from error
     changed = states.restore()
     if changed:
         raise BrokenPlugin(
@@ -66,7 +58,7 @@ def _state(component: Any, tensors: Sequence[Tensor]) -> list[object]:
     of that (the conformance kit hashes their inputs).
     """
     versions: list[object] = [None if t.is_inference() else t._version for t in tensors]
-    if _is_ours(component) and None not in versions:
+    if is_ours(type(component)) and None not in versions:
         return versions
     return [*versions, content_digest(*(t.detach() for t in tensors))]
 
@@ -74,7 +66,3 @@ def _state(component: Any, tensors: Sequence[Tensor]) -> list[object]:
 def contents(data: LabeledData) -> tuple[Tensor, Tensor]:
     """The tensors of ``data`` that nobody may change."""
     return data.inputs, data.labels
-
-
-def _is_ours(component: Any) -> bool:
-    return type(component).__module__.partition(".")[0] in OURS

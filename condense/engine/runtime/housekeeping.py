@@ -21,13 +21,19 @@ from typing import Any, Literal, NamedTuple
 import filelock
 from pydantic import BaseModel, ConfigDict
 
-from condense.engine.runtime.files import discard, read_regular, write_atomic
+from condense.engine.runtime.files import (
+    YOUNG,
+    discard,
+    read_regular,
+    sweep,
+    write_atomic,
+)
+from condense.engine.runtime.turns import turn
 
 MARKER = "condense-store.json"
 TENSORS = "tensors.safetensors"
 ENTRY = "entry.json"
 MAX_ENTRY = 64 * 2**20  # bytes of entry.json or the marker
-YOUNG = 3600.0  # seconds for which a draft without a lock may be in use
 _NAME = re.compile(r"([0-9a-f]{32})(\.lock|\.partial)?")
 # of an entry, or a checkpoint, by its name; of any entry, by an older condense
 _DRAFT = re.compile(r"\.(?:([0-9a-f]{32})(?:\.partial)?|draft)-[0-9a-f]{16}")
@@ -129,16 +135,15 @@ def _listed(folder: Path) -> list[Path]:
 
 def register(root: Path, *kinds: str) -> None:
     """Have the marker of the store at ``root`` name ``kinds``, if it can be written."""
-    marker, lock = root / MARKER, root / f".{MARKER}.lock"
+    marker = root / MARKER
     with contextlib.suppress(OSError):
         if set(kinds) <= set(_told(root) or ()):
             return
-        mode = stat.S_IMODE(root.stat().st_mode) & 0o666
-        with filelock.FileLock(lock, mode=mode):
+        with turn(root):
+            sweep(marker)
             known = sorted({*kinds_in(root), *kinds})
             text = _Marker(format=1, kinds=known).model_dump_json(indent=1) + "\n"
             write_atomic(marker, text.encode())
-            lock.unlink()
 
 
 def entries_in(root: Path, kind: str) -> list[Entry]:
@@ -164,7 +169,7 @@ def leftovers_in(root: Path, kind: str) -> int:
     return sum(len(left.beside) for left in _leavings(root / kind).values())
 
 
-def sweep(folder: Path) -> None:
+def tidy(folder: Path) -> None:
     """Remove drafts in the folder of a kind whose writers are gone; checkpoints stay."""
     for name, left in _leavings(folder).items():
         drafts = [path for path in left.others if path.name.startswith(".")]

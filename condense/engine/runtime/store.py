@@ -219,7 +219,7 @@ class Store:
         if kind not in self._tidied:
             self._tidied.add(kind)
             housekeeping.register(self.root, kind)
-            housekeeping.sweep(folder)
+            housekeeping.tidy(folder)
         return folder
 
     @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 from condense.engine.artefact.write import MANIFEST
 from condense.engine.documents import Document
-from condense.engine.runtime.files import check_writable, write_file
+from condense.engine.runtime.files import check_file, write_file
 from condense.errors import OutputError
 from condense.figures import formats
 from condense.figures.plots import FigureView, present
@@ -229,7 +229,7 @@ def check_page(path: Path) -> None:
     """
     if path.suffix.lower() not in ENDINGS:
         raise OutputError(f"{path} must end in .html; choose another --out")
-    check_writable(path)
+    check_file(path)
     inside = [name for name in (MANIFEST, *STUDIES) if (path.parent / name).is_file()]
     if inside:
         raise OutputError(

@@ -17,7 +17,6 @@ from condense.engine.matching.soft_labels import label_shares
 from condense.figures.formats import setting
 from condense.kinds import STAGES
 from condense.options import COMPONENT
-from condense.places import without_home
 from condense.recipe import LEFT_OUT, flatten, recipe_toml
 from condense.report.page.pictures import GridRow, grid
 from condense.report.page.sources import RunSource
@@ -160,7 +159,7 @@ def run_view(
         letter=letter,
         label=label,
         measure=measure,
-        path=without_home(source.path.as_posix()),
+        path=source.path.as_posix(),
         method=small.method,
         data=small.data_name,
         size=_size(recipe),
@@ -206,9 +205,7 @@ def _command(source: RunSource, recipe: Mapping[str, Any]) -> str:
         return ""
     data = any(key.startswith("data.") for key in recipe.get(LEFT_OUT, {}))
     more = f" --data {recipe['data']['component']}:PATH" if data else ""
-    place = without_home((source.path / "recipe.toml").as_posix())
-    home = "~/" if place.startswith("~/") else ""  # which a shell expands where it is not quoted
-    return f"condense run --recipe {home}{shlex.quote(place.removeprefix(home))}{more}"
+    return f"condense run --recipe {shlex.quote((source.path / 'recipe.toml').as_posix())}{more}"
 
 
 def _used(recipe: Mapping[str, Any], small: CondensedDataset, log: RunLog) -> set[str]:

@@ -11,7 +11,6 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.artefact.write import LOG, MANIFEST, RESULTS, TENSORS
 from condense.engine.documents import Document, RunLog, read_document, read_results
 from condense.errors import DataError
-from condense.places import without_home
 from condense.results import Evaluation
 from condense.studies.ablation.result import AblationDocument
 from condense.studies.comparison.run import ComparisonDocument
@@ -92,9 +91,7 @@ def read_sources(paths: Sequence[Path]) -> Sources:
             kind, model = STUDIES[name]
             studies.append(
                 StudySource(
-                    kind,
-                    without_home(path.as_posix()),
-                    read_document(path / name, model, "make it again").without_home(),
+                    kind, path.as_posix(), read_document(path / name, model, "make it again")
                 )
             )
     return Sources(tuple(runs), tuple(studies))

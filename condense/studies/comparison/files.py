@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 
 from condense.engine.artefact.preview import CELL, GAP, INK, Tile, contact_sheet, name_width
+from condense.engine.runtime.folders import Layout, json_with
 from condense.interfaces import LabeledData
 from condense.studies.comparison.run import Comparison, extremes
 from condense.studies.files import write_study
 
-OWNED = ("comparison.json", "*.png")  # what a folder of a comparison may hold
+OWNED = Layout("comparison.json", ("*.png",), json_with("scorers", "rank_correlation"))
 EACH = 8  # images drawn at each end of a class
 CLASSES = 100  # classes drawn at most, evenly spread
 

@@ -10,18 +10,19 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.engine.runtime.files import default_path
+from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.plots import Line, paint_lines
 from condense.studies.coverage.result import PARTS, Coverage, RunCoverage
 from condense.studies.files import csv_text, write_study
 
-OWNED = ("coverage.json", "coverage.*")  # what a folder of ours may hold
+OWNED = Layout("coverage.json", ("coverage.*",), json_with("runs", "radius"))
 Points = Sequence[float]
 HALVES = ("hard", "easy")  # solid, dashed
 
 
 def coverage_folder(result: Coverage) -> Path:
-    """``runs/coverage-DATA-HASH``; equal sets and options, equal folders."""
-    parts = [result.data, dict(result.options), [run.fingerprint for run in result.runs]]
+    """``runs/coverage-DATA-HASH``; equal runs and options, equal folders."""
+    parts = [result.data, dict(result.options), [run.artefact for run in result.runs]]
     return default_path("coverage", result.data, parts)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from condense.engine.runtime.files import default_path, replace_folder, write_file
+from condense.engine.runtime.files import default_path, write_file
+from condense.engine.runtime.folders import Layout, check_folder, replace_folder
 from condense.engine.runtime.store import Payload, Store
 from condense.plugin.scaffold import write_package
 
@@ -28,12 +29,12 @@ def test_the_umask_rules_over_all_that_is_written(umask, tmp_path, host):
         (draft / "inner").mkdir()
         (draft / "marker").write_text("x")
 
-    root = tmp_path / "made"
+    root, ours = tmp_path / "made", Layout("marker", (), lambda contents: contents == b"x")
     root.mkdir()
     store = Store(root / "store")
     store.fetch("scores", {"k": 1}, lambda: Payload(values={"x": 1}))
     for _ in range(2):  # made, then replaced
-        replace_folder(root / "folder", fill, ("marker", "inner"))
+        replace_folder(root / "folder", fill, lambda: check_folder(root / "folder", ours))
         write_file(root / "deep" / "file", b"x")
     write_package(host, "scorer", "mine", root)
     wanted = {True: oct(0o777 & ~umask), False: oct(0o666 & ~umask)}

@@ -206,4 +206,4 @@ def test_features_have_no_pictures(run, plain_host, tmp_path):
     data = labeled_data(torch.rand(20, 3).numpy(), torch.arange(20).numpy() % 2)
     result = run(plain_host, ["place", "turned"], data=data)
     assert sheet_names(result) == []
-    assert [p.name for p in write_comparison(result, tmp_path / "o").iterdir()] == [OWNED[0]]
+    assert [p.name for p in write_comparison(result, tmp_path / "o").iterdir()] == [OWNED.marker]
