@@ -55,7 +55,7 @@ def make_sets(arguments: Any, work: Path) -> list[Path]:
         matching += ("-o", f"matcher.snapshots={marks}")
         condense(
             *("run", "--preset", arguments.preset, "--data", arguments.data, "--no-baselines"),
-            *("-o", f"evaluator.repeats={arguments.repeats}", "--out", work / name),
+            *("-o", f"evaluator.repeats={arguments.repeats}", "--out", work / name, "--force"),
             *(() if name == "random" else matching),
             *own,
         )

@@ -17,6 +17,7 @@ from condense.engine.runtime.files import (
     check_writable,
     draft_beside,
     erase,
+    in_one_line,
     not_written,
     read_regular,
     sweep,
@@ -176,9 +177,9 @@ def _put_back(aside: Path, place: Path) -> None:
     try:
         aside.rename(place)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise OutputError(
-            f"{place} cannot be written: {reason}; what was there lies in {aside}, move it back"
+            f"{place} cannot be written: {in_one_line(error)}; what was there lies in {aside}, move "
+            "it back"
         ) from None
 
 
