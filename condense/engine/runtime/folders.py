@@ -178,8 +178,8 @@ def _put_back(aside: Path, place: Path) -> None:
         aside.rename(place)
     except OSError as error:
         raise OutputError(
-            f"{place} cannot be written: {in_one_line(error)}; what was there lies in {aside}, move "
-            "it back"
+            f"{place} cannot be written: {in_one_line(error)}; what was there lies in {aside}, "
+            "move it back"
         ) from None
 
 
