@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
+
+from pydantic import BaseModel
 
 from condense.capabilities import argument_name
 from condense.errors import OptionError
-from condense.layers import merge
+from condense.layers import FromFile, merge, name_and_argument
 from condense.options import (
     COMPONENT,
     ComponentSpec,
@@ -17,6 +20,7 @@ from condense.options import (
     build_options,
     format_value,
     path_fields,
+    plain_models,
     spec_fields,
 )
 from condense.plugin.host import Host
@@ -36,32 +40,50 @@ class MissingArgument(OptionError):
         self.form = form
 
 
-def argument_of(kind: str, cls: type[Any], argument: str) -> dict[str, Any]:
-    """The option that ``argument`` of ``NAME:ARGUMENT`` sets.
+def argument_of(kind: str, cls: type[Any], argument: str, where: str) -> dict[str, Any]:
+    """The option that ``argument`` of ``NAME:ARGUMENT`` sets, which stands at ``where``.
 
     Raises:
         OptionError: for a component that takes none.
     """
     takes = argument_name(cls)
     if takes is None:
-        raise OptionError(f"{kind} '{cls.name}' takes no argument, got '{cls.name}:{argument}'")
+        raise OptionError(
+            f"{kind} '{cls.name}' takes no argument, got `{where}={cls.name}:{argument}`"
+        )
     return {takes: argument}
 
 
 def absolute(path: Any) -> Any:
-    """``path`` from the working folder and with ``~`` expanded; what is no text as it is."""
-    return os.path.abspath(os.path.expanduser(path)) if isinstance(path, str) else path
+    """``path`` from where it stood and with ``~`` expanded; what is no path as it is."""
+    if isinstance(path, PurePath):
+        path = str(path)
+    if not isinstance(path, str):
+        return path
+    folder = path.folder if isinstance(path, FromFile) else ""
+    return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
+
+
+def _with_absolute(model: type[BaseModel], values: Table) -> dict[str, Any]:
+    """``values`` with the paths among them absolute; those of components are their own affair."""
+    found = dict(values)
+    for key in path_fields(model):
+        if values.get(key):
+            found[key] = absolute(values[key])
+    for key, inner in plain_models(model).items():
+        if isinstance(values.get(key), Mapping):
+            found[key] = _with_absolute(inner, values[key])
+    return found
 
 
 def resolve_component(host: Host, kind: str, name: str, values: Table, where: str) -> Resolved:
     """The component ``name`` with options ``values``; nested components are resolved too."""
-    cls = host.registry(kind).get(name)
+    cls = host.registry(kind).get(name, where)
     takes = argument_name(cls)
     if takes is not None and takes not in values and cls.Options.model_fields[takes].is_required():
         form = f"{name}:{takes.upper()}"
-        raise MissingArgument(f"{kind} '{name}' needs a {takes}: write {form}", form)
-    paths = {k: absolute(values[k]) for k in path_fields(cls.Options) if values.get(k)}
-    return Resolved(kind, name, cls, resolve_options(host, cls.Options, {**values, **paths}, where))
+        raise MissingArgument(f"{kind} '{name}' needs a {takes}: write `{where}={form}`", form)
+    return Resolved(kind, name, cls, resolve_options(host, cls.Options, values, where))
 
 
 def resolve_options(host: Host, model: type[OptionsT], values: Table, where: str) -> OptionsT:
@@ -70,7 +92,7 @@ def resolve_options(host: Host, model: type[OptionsT], values: Table, where: str
     Raises:
         UnknownComponent, OptionError: naming what is wrong, with ``where`` before the option.
     """
-    values = dict(values)
+    values = _with_absolute(model, values)
     for key, spec_class in spec_fields(model).items():
         values[key] = _resolve_nested(host, model, key, spec_class, values, where)
     return build_options(model, values, where)
@@ -95,10 +117,11 @@ def _resolve_nested(
     if not isinstance(given, Mapping):
         raise OptionError(f"{where}.{key}={format_value(given)}: expected a {spec_class.kind} name")
     table = merge(base, given)
-    name, _, argument = str(table.pop(COMPONENT, "")).partition(":")
+    kind, place = spec_class.kind, f"{where}.{key}"
+    name, argument = name_and_argument(table.pop(COMPONENT, ""))
     if argument:
-        table |= argument_of(spec_class.kind, host.registry(spec_class.kind).get(name), argument)
-    inner = resolve_component(host, spec_class.kind, name, table, f"{where}.{key}")
+        table |= argument_of(kind, host.registry(kind).get(name, place), argument, place)
+    inner = resolve_component(host, kind, name, table, place)
     return spec_class(component=inner.name, options=inner.options)
 
 

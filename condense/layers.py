@@ -14,6 +14,33 @@ from condense.options import COMPONENT, format_value
 from condense.recipe import Preset, Table, flatten
 
 
+class FromFile(str):
+    """Text of a recipe file; a path in it is taken from the file's ``folder``."""
+
+    folder: str
+
+    def __new__(cls, text: str, folder: str) -> FromFile:
+        """``text`` of a file in ``folder``."""
+        made = super().__new__(cls, text)
+        made.folder = folder
+        return made
+
+
+def anchored(value: Any, folder: str) -> Any:
+    """``value`` of a recipe file in ``folder``, whose texts know that."""
+    if isinstance(value, Mapping):
+        return {key: anchored(inner, folder) for key, inner in value.items()}
+    return FromFile(value, folder) if isinstance(value, str) else value
+
+
+def name_and_argument(component: Any) -> tuple[str, str]:
+    """The parts of ``NAME:ARGUMENT``, the second empty where there is none."""
+    name, _, argument = str(component).partition(":")
+    if isinstance(component, FromFile):
+        argument = FromFile(argument, component.folder)
+    return name, argument
+
+
 @dataclass(frozen=True)
 class Layer:
     """Stage tables from one origin.
@@ -33,10 +60,7 @@ class Layer:
     def component(self, stage: str) -> tuple[str, str] | None:
         """Name and argument of the component that it gives ``stage``; None where it gives none."""
         table = self.stages.get(stage, {})
-        if COMPONENT not in table:
-            return None
-        name, _, argument = str(table[COMPONENT]).partition(":")
-        return name, argument
+        return name_and_argument(table[COMPONENT]) if COMPONENT in table else None
 
     def options(self, stage: str) -> dict[str, Any]:
         """The option values that it gives ``stage``."""
@@ -106,6 +130,10 @@ def source_of(stage: str, keys: Sequence[str], layers: Sequence[Layer]) -> Path 
     where no key is known; None if another layer did."""
     for layer in reversed(layers):
         known = [f"{stage}.{key}" for key in flatten(layer.stages.get(stage, {}))]
-        if any(k == key or key.startswith(f"{k}.") for k in known for key in keys or known):
+        if any(
+            f"{k}.".startswith(f"{key}.") or key.startswith(f"{k}.")
+            for k in known
+            for key in keys or known
+        ):
             return layer.file
     return None

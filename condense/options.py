@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import os
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, TypeVar, get_args
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -27,6 +29,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from condense.errors import OptionError, closest
+from condense.reading import LARGEST, check_plain, check_text, shown
 
 COMPONENT = "component"  # the key that names the component in a stage's table
 FLOAT32_MAX = 3.4e38  # options end up in float32
@@ -51,6 +54,11 @@ class Options(BaseModel):
     def _within_float32(cls, value: Any) -> Any:
         if isinstance(value, float) and abs(value) > FLOAT32_MAX:
             raise ValueError(f"must lie within ±{FLOAT32_MAX:g}, the range of float32")
+        if isinstance(value, int) and abs(value) >= LARGEST:
+            raise ValueError("must be a whole number of at most 63 bits")
+        text = os.fspath(value) if isinstance(value, Path) else value
+        if isinstance(text, str) and "\0" in check_text(text):
+            raise ValueError("must not hold the character 0")
         return value
 
 
@@ -60,14 +68,34 @@ IS_PATH = "path"
 PathOption = Annotated[str, Field(min_length=1), IS_PATH]
 
 
-def path_fields(model: type[Options]) -> list[str]:
-    """The fields of ``model`` that are a :data:`PathOption`, or one or None."""
+def path_fields(model: type[BaseModel]) -> list[str]:
+    """The fields of ``model`` that are a :data:`PathOption` or a ``Path``, or one or None."""
     return [
         name
         for name, field in model.model_fields.items()
         if IS_PATH in field.metadata
-        or any(IS_PATH in getattr(t, "__metadata__", ()) for t in get_args(field.annotation))
+        or any(map(_is_path, (field.annotation, *get_args(field.annotation))))
     ]
+
+
+def _is_path(annotation: Any) -> bool:
+    if get_origin(annotation) is Annotated:
+        return any(part in (IS_PATH, Path) for part in get_args(annotation))
+    return annotation is Path
+
+
+def paths_among(options: BaseModel) -> dict[str, str]:
+    """Every path in ``options`` and in those of the components that they name, by dotted key."""
+    found: dict[str, str] = {}
+    fields = path_fields(type(options))
+    for name in type(options).model_fields:
+        value = getattr(options, name)
+        inner = value.options if isinstance(value, ComponentSpec) else value
+        if name in fields and value is not None:
+            found[name] = os.fspath(value)
+        elif isinstance(inner, BaseModel):
+            found |= {f"{name}.{key}": path for key, path in paths_among(inner).items()}
+    return found
 
 
 def declaring_class(model: type[Options], option: str) -> type | None:
@@ -138,6 +166,17 @@ class AugmentationSpec(ComponentSpec):
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 
+def plain_models(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """The fields of ``model`` that are tables of options of their own, but name no component."""
+    found = {}
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            if not issubclass(kind, ComponentSpec):
+                found[name] = kind
+    return found
+
+
 def spec_fields(model: type[Options]) -> dict[str, type[ComponentSpec]]:
     """The fields of ``model`` that name another component, with their spec class."""
     found = {}
@@ -192,7 +231,7 @@ def _as_json(text: str) -> Any:
     """``text`` read as JSON where that works (numbers, true, false, null, lists), else as it is."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return {"true": True, "false": False}.get(text.lower(), str(text))
 
 
@@ -206,6 +245,8 @@ def _explain(model: type[Options], item: Any, where: str) -> str:
     if item["type"] == "missing":
         field = model.model_fields.get(key)  # None where a nested table lacks its component
         return f"option {path} is required: {field.description if field else 'a name'}"
+    if not key:  # of several options together
+        return f"options of {where}: {_allowed(model, item, key)}"
     return f"{path}={format_value(item['input'])}: {_allowed(model, item, key)}"
 
 
@@ -238,8 +279,10 @@ _TYPES = {
     "model_type": "the name of a component, or a table that has it",
     "tuple_type": "a list such as [1, 2]",
     "list_type": "a list such as [1, 2]",
+    "too_short": "a list that is not empty",
     "dict_type": "a table",
 }
+LONGEST = 200  # characters of a value in a message
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
@@ -255,13 +298,15 @@ def bounds(field: FieldInfo) -> str:
 
 
 def format_value(value: Any) -> str:
-    """``value`` as it would be typed after ``-o key=``."""
+    """``value`` as it would be typed after ``-o key=``, if it is not too long for a message."""
     if isinstance(value, str):
-        return value
-    try:
-        return json.dumps(value)
-    except (TypeError, ValueError):
-        return repr(value)
+        text = value if value.isprintable() else shown(value)
+    else:
+        try:
+            text = json.dumps(value)
+        except (TypeError, ValueError):
+            text = shown(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def parse_assignment(text: str) -> tuple[tuple[str, ...], Any]:
@@ -280,4 +325,8 @@ def parse_assignment(text: str) -> tuple[tuple[str, ...], Any]:
             "for example -o selector.beta=0.3"
         )
     table = _as_json(value)
+    try:
+        check_plain(table)
+    except ValueError as error:
+        raise OptionError(f"-o {key.strip()}={format_value(value)}: {error}") from None
     return parts, table if isinstance(table, dict) else Text(value.strip())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,9 @@ import tomli_w
 
 from condense.errors import DataError, OptionError, blamed, closest
 from condense.kinds import STAGES
-from condense.options import (
-    COMPONENT,
-    Options,
-    path_fields,
-    result_options,
-)
+from condense.options import COMPONENT, Options, paths_among, result_options
+from condense.places import relative_path
+from condense.reading import DEEPEST, LARGEST, check_plain, shown
 from condense.results import Budget
 
 if sys.version_info >= (3, 11):
@@ -141,8 +138,7 @@ class Resolved:
     @property
     def portable(self) -> dict[str, Any]:
         """:attr:`table` without paths, which is what is published of it."""
-        paths = path_fields(type(self.options))
-        return {key: value for key, value in self.table.items() if key not in paths}
+        return take_paths(self.table, paths_among(self.options))[0]
 
 
 @dataclass(frozen=True)
@@ -181,10 +177,9 @@ class Recipe:
     def all_paths(self) -> dict[str, str]:
         """Every path among its options, absolute, by dotted key."""
         return {
-            f"{stage}.{key}": value
+            f"{stage}.{key}": path
             for stage, resolved in self.stages.items()
-            for key in path_fields(type(resolved.options))
-            if (value := getattr(resolved.options, key)) is not None
+            for key, path in paths_among(resolved.options).items()
         }
 
     def portable(self, data: str = "") -> dict[str, Any]:
@@ -197,8 +192,7 @@ class Recipe:
         """
         table = self.to_dict() | {stage: r.portable for stage, r in self.stages.items()}
         left = {k: v for k, v in self.all_paths().items() if k not in self.paths}
-        told = {k: data if k.startswith("data.") else os.path.basename(v) for k, v in left.items()}
-        return table | ({LEFT_OUT: told} if told else {})
+        return _leaving_out(table, left, data)
 
 
 def recipe_toml(recipe: Table) -> str:
@@ -213,14 +207,57 @@ def with_paths(recipe: Table, paths: Mapping[str, str]) -> dict[str, Any]:
     """``recipe`` with the options ``paths``, by dotted key."""
     table = dict(recipe)
     for key, path in paths.items():
-        stage, _, option = key.partition(".")
-        table[stage] = {**table.get(stage, {}), option: path}
+        table = _with(table, key.split("."), path)
     return table
 
 
-def relative_paths(paths: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """``paths`` as a recipe in ``folder`` names them, with ``/`` on every system."""
-    return {k: Path(os.path.relpath(v, folder)).as_posix() for k, v in paths.items()}
+def _with(table: Table, keys: Sequence[str], value: str) -> dict[str, Any]:
+    head, *rest = keys
+    return {**table, head: _with(table.get(head, {}), rest, value) if rest else value}
+
+
+def take_paths(recipe: Table, keys: Iterable[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """``recipe`` without the options ``keys``, dotted, and their values.
+
+    Raises:
+        ValueError: for an option that it does not have, or that is no text.
+    """
+    table, found = dict(recipe), {}
+    for key in keys:
+        *stages, option = key.split(".")
+        inner = table
+        for stage in stages:
+            if not isinstance(inner.get(stage), Mapping):
+                raise ValueError(f"has no {key}, which is to be a path")
+            inner[stage] = inner = dict(inner[stage])
+        if not isinstance(inner.get(option), str):
+            raise ValueError(f"has no {key}, which is to be a path")
+        found[key] = inner.pop(option)
+    return table, found
+
+
+def _leaving_out(table: Table, paths: Mapping[str, str], data: str) -> dict[str, Any]:
+    """``table``, which does not hold ``paths``, with what lay there in :data:`LEFT_OUT`."""
+    told = {k: data if k.startswith("data.") else os.path.basename(v) for k, v in paths.items()}
+    left = {**table.get(LEFT_OUT, {}), **told}
+    return {**table, LEFT_OUT: left} if left else dict(table)
+
+
+def written_in(
+    folder: Path, recipe: Table, paths: Mapping[str, str], data: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """``recipe`` as a file in ``folder`` holds it, and those of ``paths`` that it names.
+
+    Args:
+        folder: to which they are relative then.
+        recipe: without paths.
+        paths: absolute, by dotted key; those that would tell of the user's home are left out.
+        data: what is said of data whose path is.
+    """
+    ways = {key: relative_path(path, folder) for key, path in paths.items()}
+    named = {key: way for key, way in ways.items() if way is not None}
+    left = {key: path for key, path in paths.items() if ways[key] is None}
+    return _leaving_out(with_paths(recipe, named), left, data), named
 
 
 class RecipeFile(dict[str, Any]):
@@ -243,22 +280,70 @@ def read_recipe(path: Path) -> RecipeFile:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise DataError(f"recipe {path} cannot be read: {reason}; is the path right?") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise OptionError(f"recipe {path} is nested more than {DEEPEST} deep") from None
+    except ValueError as error:  # what is no TOML, or no UTF-8, or a number of 5000 digits
         raise OptionError(f"recipe {path} is not valid TOML: {error}") from None
+    try:
+        check_recipe(table)
+    except ValueError as error:
+        raise OptionError(f"recipe {path}: {error}") from None
     table = _replace(table, NULL, None)
+    named = {k: {COMPONENT: v} for k, v in table.items() if k in STAGES and isinstance(v, str)}
+    return RecipeFile(table | named, path)
+
+
+def check_recipe(table: Table) -> None:
+    """That ``table`` is one of scalars, stages and options, whatever these are.
+
+    Raises:
+        ValueError: naming the key and the value.
+    """
     known = [*SCALARS, *STAGES, LEFT_OUT]
     for key, value in table.items():
         if key not in known:
-            raise OptionError(
-                f"recipe {path} has unknown key '{key}'{closest(key, known)} (keys: "
-                f"{', '.join(known)})"
-            )
-        if key not in SCALARS and not isinstance(value, (dict, str)):
-            raise OptionError(f"recipe {path}: {key} must be a component or a table, got {value!r}")
-    tables = {
-        k: ({COMPONENT: v} if k in STAGES and isinstance(v, str) else v) for k, v in table.items()
-    }
-    return RecipeFile(tables, path)
+            raise ValueError(f"unknown key '{key}'{closest(key, known)} (keys: {', '.join(known)})")
+        check_plain(value, key)
+        if key in STAGES and isinstance(value, str):
+            continue
+        if key not in SCALARS and not isinstance(value, Mapping):
+            raise ValueError(f"{key} must be a component or a table, got {shown(value)}")
+    for key, text in table.get(LEFT_OUT, {}).items():
+        if not isinstance(text, str):
+            raise ValueError(f"{LEFT_OUT}.{key} must be text, got {shown(text)}")
+
+
+def check_made_recipe(table: dict[str, Any]) -> dict[str, Any]:
+    """``table``, a recipe with all that it takes settled, as a set keeps it.
+
+    Raises:
+        ValueError: naming the key and the value.
+    """
+    check_recipe(table)
+    for stage in STAGES:
+        options = table.get(stage)
+        if stage in table and not (
+            isinstance(options, Mapping) and isinstance(options.get(COMPONENT), str)
+        ):
+            raise ValueError(f"{stage} must be a table with a component, got {shown(options)}")
+    check_seed(table.get("seed", 0))
+    ipc, fraction = table.get("ipc"), table.get("fraction")
+    if ipc is not None or fraction is not None:
+        Budget(ipc, fraction)
+    return table
+
+
+def check_seed(seed: Any) -> int:
+    """``seed``, which is one.
+
+    Raises:
+        OptionError: naming it.
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < LARGEST:
+        raise OptionError(
+            f"seed must be a whole number of at least 0, below 2⁶³, got {shown(seed)}; try `seed=0`"
+        )
+    return seed
 
 
 def flatten(table: Table, head: str = "", main: str = COMPONENT) -> dict[str, Any]:

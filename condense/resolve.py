@@ -22,10 +22,17 @@ from condense.capabilities import argument_name
 from condense.components import MissingArgument, absolute, argument_of, resolve_component
 from condense.errors import OptionError
 from condense.kinds import STAGES
-from condense.layers import Layer, assignments_layer, merge, naming_the_file, source_of
+from condense.layers import (
+    Layer,
+    anchored,
+    assignments_layer,
+    merge,
+    name_and_argument,
+    naming_the_file,
+    source_of,
+)
 from condense.options import (
     COMPONENT,
-    Options,
     declaring_class,
     format_value,
     path_fields,
@@ -39,6 +46,7 @@ from condense.recipe import (
     RecipeFile,
     Resolved,
     Table,
+    check_seed,
     flatten,
 )
 from condense.results import Budget
@@ -56,7 +64,7 @@ def resolve_stage(host: Host, stage: str, layers: Sequence[Layer]) -> Resolved:
     name, _ = naming[-1].component(stage) or ("", "")
     kind = STAGES[stage]
     with naming_the_file(naming[-1].file):
-        cls = host.registry(kind).get(name)
+        cls = host.registry(kind).get(name, stage)
     values: dict[str, Any] = {}
     active = ""
     argument: Layer | None = None  # the one on the command line that gave the component's argument
@@ -67,10 +75,10 @@ def resolve_stage(host: Host, stage: str, layers: Sequence[Layer]) -> Resolved:
             values = merge(values, _shared_part(host, stage, layer.preset, cls, layer))
         elif active == name:
             with naming_the_file(layer.file):
-                options = _anchored(cls.Options, layer.options(stage), layer.file)
+                options = layer.options(stage)
                 _check_once(cls, stage, options, layer, argument)
                 if given and given[1]:
-                    options |= argument_of(kind, cls, given[1])
+                    options |= argument_of(kind, cls, given[1], stage)
                     argument = layer if layer.typed else None
             values = merge(values, options)
     try:
@@ -96,14 +104,6 @@ def _shared_part(
     }
 
 
-def _anchored(model: type[Options], options: dict[str, Any], file: Path | None) -> dict[str, Any]:
-    """``options`` with the relative paths of a recipe file taken from its folder."""
-    if file is None:
-        return options
-    paths = {k: options[k] for k in path_fields(model) if isinstance(options.get(k), str)}
-    return options | {k: str(file.parent / os.path.expanduser(v)) for k, v in paths.items()}
-
-
 def _check_once(
     cls: type[Any], stage: str, options: Table, layer: Layer, earlier: Layer | None
 ) -> None:
@@ -115,10 +115,10 @@ def _check_once(
     takes = argument_name(cls)
     if said is None or takes is None or takes not in options:
         return
-    component, value = str(said.stages[stage][COMPONENT]), options[takes]
-    argument = component.partition(":")[2]
+    component, value = said.stages[stage][COMPONENT], options[takes]
+    argument = name_and_argument(component)[1]
     if takes in path_fields(cls.Options):
-        same = os.path.abspath(os.path.expanduser(argument)) == absolute(value)
+        same = absolute(argument) == absolute(value)
     else:
         same = argument == format_value(value)
     if not same:
@@ -165,10 +165,13 @@ def resolve(host: Host, request: Request) -> Recipe:
     """
     method: Method = chosen(host, request, "method")
     preset: Preset = chosen(host, request, "preset")
-    stages_in_file = {k: v for k, v in request.recipe.items() if k in STAGES}
+    stages_in_file: dict[str, Any] = {k: v for k, v in request.recipe.items() if k in STAGES}
+    file = _file(request)
+    if file is not None:
+        stages_in_file = anchored(stages_in_file, os.path.abspath(file.parent))
     # A method named only in the recipe file lies under that file's own stages.
     method_layer = Layer(_yielding(method, preset))
-    file_layer = Layer(stages_in_file, file=_file(request))
+    file_layer = Layer(stages_in_file, file=file)
     middle = [method_layer, file_layer]
     if request.method is not None:
         middle.reverse()
@@ -210,10 +213,9 @@ def _portable_paths(recipe: Recipe, layer: Layer) -> dict[str, str]:
     folders = [Path.cwd()]
     given: dict[str, Any] = {}
     if layer.file is not None:
-        folder = Path(os.path.abspath(layer.file.parent))
-        folders.append(folder)
+        folders.append(Path(os.path.abspath(layer.file.parent)))
         given = {
-            k: absolute(str(folder / str(v)))
+            k: absolute(v)
             for k, v in flatten(layer.stages).items()
             if not os.path.isabs(os.path.expanduser(str(v)))
         }
@@ -251,11 +253,7 @@ def first_said(*values: Any) -> str:
 def _seed(request: Request) -> int:
     seed = request.seed if request.seed is not None else request.recipe.get("seed", 0)
     with naming_the_file(_file(request, request.seed)):
-        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            raise OptionError(
-                f"seed must be a whole number of at least 0, got {seed!r}; try `seed=0`"
-            )
-    return seed
+        return check_seed(seed)
 
 
 def _budget(request: Request, preset: Preset) -> Budget:

@@ -14,6 +14,7 @@ from condense.options import AugmentationSpec, NetworkSpec, Options
 from condense.results import Dynamics
 
 if TYPE_CHECKING:
+    from condense.engine.runtime.expected import Expected
     from condense.interfaces import Augmentation
 
 
@@ -38,7 +39,11 @@ class Cache(Protocol):
     """The content-addressed store as a component sees it."""
 
     def tensors(
-        self, kind: str, key: Mapping[str, Any], compute: Callable[[], dict[str, Tensor]]
+        self,
+        kind: str,
+        key: Mapping[str, Any],
+        compute: Callable[[], dict[str, Tensor]],
+        expected: Mapping[str, Expected] | None = None,
     ) -> dict[str, Tensor]:
         """The tensors stored under (``kind``, ``key``), computed and kept if they are not there.
 
@@ -48,6 +53,8 @@ class Cache(Protocol):
             kind: folder in the store, for example ``"experts"``.
             key: JSON-ready description of everything the result depends on.
             compute: makes the tensors (on the CPU).
+            expected: types, shapes and ranges; where it is given, what is stored and is not so is
+                computed anew.
 
         Raises:
             OutputError: if the store cannot be written; and whatever ``compute`` raises, after

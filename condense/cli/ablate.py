@@ -103,11 +103,13 @@ def _run(session: Session, study: Study, out: Path | None) -> tuple[Ablation, Pa
     from condense.engine.runtime.folders import check_folder
     from condense.studies.ablation.files import OWNED, ablation_folder, write_ablation
     from condense.studies.ablation.run import ablate as run_study
+    from condense.studies.binding import SharedData
 
-    folder = ablation_folder(study) if out is None else out
+    bind = SharedData(session.pipeline)
+    folder = ablation_folder(study, bind) if out is None else out
     check_folder(folder, OWNED)
     progress = session.tools["progress"]
-    result = run_study(study, session.pipeline, progress, _live(progress))
+    result = run_study(study, bind, progress, _live(progress))
     return result, write_ablation(result.document, folder)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,9 +20,19 @@ F = TypeVar("F", bound=Command)
 
 
 class _Place(click.Path):
-    """A path, of which ``~`` is the home folder: a shell does not see to that in ``--out=~/x``."""
+    """A path that every file and terminal can name.
+
+    Of it ``~`` is the home folder: a shell does not see to that in ``--out=~/x``.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        from condense.reading import check_text, shown
+
+        try:
+            if "\0" in check_text(os.fspath(value)):
+                raise ValueError("holds the character 0")
+        except ValueError as error:
+            self.fail(f"{shown(value)} {error}; give another path", param, ctx)
         path = super().convert(value, param, ctx)
         assert isinstance(path, Path)
         try:

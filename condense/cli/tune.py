@@ -82,6 +82,7 @@ def _run(
     """Every recipe tuned, and the files written."""
     from condense.engine.runtime.folders import check_folder
     from condense.studies.ablation.design import make_cell, parse_factor
+    from condense.studies.binding import SharedData
     from condense.studies.tuning.files import OWNED, tuning_folder, write_tuning
     from condense.studies.tuning.run import tune as run_tuning
 
@@ -94,10 +95,11 @@ def _run(
             if cell.recipe is None:
                 raise OptionError(f"--over {cell.name}: {cell.error}")
             recipes[value] = cell.recipe
-    folder = tuning_folder(base, tuple(recipes or ()), settings) if out is None else out
+    bind, given = SharedData(session.pipeline), tuple((recipes or {}).values())
+    folder = tuning_folder(base, given, settings, bind) if out is None else out
     check_folder(folder, OWNED)
     progress = session.tools["progress"]
-    result = run_tuning(session.host, base, settings, session.pipeline, progress, recipes)
+    result = run_tuning(session.host, base, settings, bind, progress, recipes)
     return result, write_tuning(result, folder)
 
 

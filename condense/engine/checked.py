@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from condense.capabilities import EvaluatesRepeats, HasReplicates, LearnsLabels
+from condense.engine.ingest.arrays import CHANNELS
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import BrokenPlugin, CondenseError
 from condense.interfaces import (
@@ -32,6 +33,7 @@ from condense.interfaces import (
     UpdatePolicy,
 )
 from condense.options import FLOAT32_MAX
+from condense.reading import check_plain
 
 
 def run_scorer(scorer: Scorer, data: LabeledData, context: Context, rng: Generator) -> Scores:
@@ -114,7 +116,18 @@ def run_selector(
         isinstance(selection, Selection),
         f"{who} returned {_kind(selection)}, expected a Selection",
     )
-    counts = budget.counts(data)
+    check_selection(who, selection, data, budget.counts(data))
+    return selection
+
+
+def check_selection(
+    who: str, selection: Selection, data: LabeledData, counts: tuple[int, ...]
+) -> None:
+    """That ``selection`` has ``counts`` samples of each class, grouped, none twice.
+
+    Raises:
+        BrokenPlugin: blaming ``who``, if it has not.
+    """
     indices = selection.indices
     _require(
         indices.dtype == torch.int64 and indices.dim() == 1,
@@ -135,7 +148,6 @@ def run_selector(
         and bool((selection.labels.diff() >= 0).all()),
         f"{who} did not group its samples by class",
     )
-    return selection
 
 
 def run_policy(policy: UpdatePolicy, selection: Selection) -> Tensor:
@@ -232,10 +244,11 @@ def check_data(dataset: Dataset, data: LabeledData) -> None:
 
 def _check_split(who: str, data: LabeledData) -> None:
     inputs, labels = data.inputs, data.labels
-    images = inputs.dim() == 4 and inputs.dtype == torch.uint8
+    images = inputs.dim() == 4 and inputs.dtype == torch.uint8 and inputs.shape[3] in CHANNELS
     _require(
         images or (inputs.dim() == 2 and inputs.dtype == torch.float32),
-        f"{who} has inputs {_described(inputs)}, expected uint8 [N, H, W, C] or float32 [N, D]",
+        f"{who} has inputs {_described(inputs)}, expected uint8 [N, H, W, C] with C = 1 or 3, or "
+        "float32 [N, D]",
     )
     _require(
         labels.dtype == torch.int64 and labels.shape == inputs.shape[:1] and len(labels) > 0,
@@ -322,6 +335,12 @@ def _checked_evaluation(
         right is None or (right.dtype == torch.float32 and right.shape == test.labels.shape),
         f"{who} returned right {_described(right)}, expected float32 ({len(test)},) or None",
     )
+    try:
+        check_plain(result.protocol, "protocol")
+    except ValueError as error:
+        raise BrokenPlugin(
+            f"{who} returned an evaluation whose {error}; it is written as JSON"
+        ) from None
     own = result.protocol.get("augmentation", augmentation.name)
     return replace(result, protocol={**result.protocol, "augmentation": own})
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 from typing_extensions import Self
 
+from condense.engine.runtime.files import in_one_line, read_regular
 from condense.errors import DataError
+from condense.places import without_home
+from condense.reading import PlainTable
 
 if TYPE_CHECKING:
     from condense.engine.artefact.dataset import CondensedDataset
@@ -37,6 +40,10 @@ class Document(BaseModel):
         """JSON-ready, every key there."""
         return self.model_dump(mode="json")
 
+    def without_home(self) -> Self:
+        """With ``~`` for the user's home folder in every text, as it is handed on."""
+        return self.model_validate_json(json.dumps(without_home(self.to_json())))
+
     def text(self) -> str:
         """As it is written to a file; equal documents, equal text."""
         return json.dumps(self.to_json(), indent=2) + "\n"
@@ -48,39 +55,50 @@ def read_document(path: Path, model: type[D], what_next: str = "run the recipe a
     Raises:
         DataError: naming the file and what is wrong with it.
     """
+    return parse_document(path, read_file(path), model, what_next)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that is to be there.
+
+    Raises:
+        DataError: naming it, and why it cannot be read.
+    """
     try:
-        return model.model_validate_json(path.read_bytes())
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(f"{path} cannot be read: {reason}; may you read it?") from None
+        return read_regular(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {in_one_line(error)}; may you read it?") from None
+
+
+def parse_document(
+    path: Path, text: bytes, model: type[D], what_next: str = "run the recipe again"
+) -> D:
+    """As :func:`read_document`, of the ``text`` that was read."""
+    try:
+        return model.model_validate_json(text)
     except ValidationError as error:
-        raise DataError(f"{path} is damaged: {damage(error)}; {what_next}") from None
+        raise DataError(f"{path} is damaged: {in_one_line(error)}; {what_next}") from None
 
 
-def damage(error: ValidationError) -> str:
-    """The first thing that is wrong, by its place."""
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    what = first["msg"][:1].lower() + first["msg"][1:]
-    return f"{where}: {what}" if where else what
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Accuracy(Document):
     """What networks trained on one set reach: shares of the test samples, 0–1."""
 
-    mean: FiniteFloat
-    std: FiniteFloat = Field(description="sample standard deviation (ddof 1), 0 for one value")
+    mean: Share
+    std: Share = Field(description="sample standard deviation (ddof 1), 0 for one value")
     n: int = Field(description="networks trained", ge=1)
-    values: tuple[FiniteFloat, ...] = Field(description="one a network", min_length=1)
+    values: tuple[Share, ...] = Field(description="one a network", min_length=1)
 
 
 class ArmResult(Accuracy):
     """An evaluated training set in full."""
 
-    per_class: tuple[FiniteFloat, ...] | None = Field(
+    per_class: tuple[Share, ...] | None = Field(
         (), description="mean over the networks for each class, where it was measured"
     )
-    protocol: dict[str, Any] = Field({}, description="how it was measured")
+    protocol: PlainTable = Field({}, description="how it was measured")
 
     @field_validator("protocol")
     @classmethod
@@ -126,7 +144,7 @@ class FindingNote(Document):
 class StageSeconds(Document):
     """What a stage took."""
 
-    seconds: FiniteFloat
+    seconds: float = Field(ge=0, le=1e12)
     cached: bool = Field(description="whether its result came from the store")
 
 
@@ -144,7 +162,7 @@ class Measured(Document):
     budget: BudgetKept
     findings: tuple[FindingNote, ...]
     soft_labels: bool = Field(description="whether the set's labels were learned")
-    augmentation: dict[str, Any] = Field(description="that counts, by arm")
+    augmentation: PlainTable = Field(description="that counts, by arm")
 
 
 class Results(Measured):
@@ -204,7 +222,9 @@ class RunLog(Document):
 
     artefact: str = Field("", description="its folder")
     stages: dict[str, StageSeconds] = {}
-    peak_memory_mb: FiniteFloat | None = Field(None, description="of the process, 2²⁰ bytes")
+    peak_memory_mb: float | None = Field(
+        None, ge=0, le=1e12, description="of the process, 2²⁰ bytes"
+    )
     device: str = ""
     torch: str = ""
     paths: dict[str, str] = Field({}, description="options that are paths, absolute, by key")
@@ -229,8 +249,8 @@ class EvaluateDocument(Document):
     accuracy: Accuracy
     artefact: str
     measure: str = Field(description="what the figures are, accuracy as a rule")
-    per_class: dict[str, FiniteFloat]
-    protocol: dict[str, Any]
+    per_class: dict[str, Share]
+    protocol: PlainTable
     findings: tuple[FindingNote, ...]
     by_difficulty: dict[str, FiniteFloat] | None = Field(
         None, description="over all, easy and hard test samples, where it was asked for"

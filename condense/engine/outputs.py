@@ -15,6 +15,7 @@ import torch
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import check_file, write_file
 from condense.engine.runtime.folders import Layout, check_folder, json_with, replace_folder
+from condense.places import without_home
 
 SCORES = "scores.safetensors"
 MANIFEST = "manifest.json"
@@ -108,4 +109,5 @@ def _npz(summary: dict[str, Any]) -> bytes:
 
 def _json(summary: dict[str, Any]) -> bytes:
     kept = {name: value for name, value in summary.items() if name != "stages"}
+    kept["out"] = without_home(kept["out"])
     return (json.dumps(kept, indent=1) + "\n").encode()

@@ -180,15 +180,24 @@ def device_name(device: torch.device) -> str:
 
 def default_folder(pipeline: Pipeline) -> Path:
     """``runs/METHOD-DATA-ipcN-sSEED-HASH``; equal recipes on equal data, equal folders."""
-    recipe = pipeline.recipe
-    budget = recipe.budget
+    recipe, budget = pipeline.recipe, pipeline.recipe.budget
     size = f"ipc{budget.ipc}" if budget.ipc is not None else f"fraction{budget.fraction:g}"
-    unused = () if pipeline.scoring.needed else ("scorer",)
-    keys = [pipeline.component_key(stage) for stage in recipe.stages if stage not in unused]
-    tokens = [key["token"] for key in keys if "token" in key]  # files that components read
-    stages = {k: v for k, v in recipe.portable().items() if k != LEFT_OUT}
-    parts = [stages, pipeline.data.fingerprint, *tokens]
+    parts = content_of(pipeline)
     return default_path(recipe.method, pipeline.data.name, parts, f"{size}-s{recipe.seed}")
+
+
+def content_of(pipeline: Pipeline) -> list[Any]:
+    """All that a run depends on, JSON-ready: what the files that it reads hold, not where they lie.
+
+    Raises:
+        CondenseError: for files that cannot be read.
+    """
+    unused = () if pipeline.scoring.needed else ("scorer",)
+    stages = [stage for stage in pipeline.recipe.stages if stage not in unused]
+    keys = [pipeline.component_key(stage) for stage in stages]
+    tokens = [key["token"] for key in keys if "token" in key]  # files that components read
+    table = {k: v for k, v in pipeline.recipe.portable().items() if k != LEFT_OUT}
+    return [table, pipeline.data.fingerprint, *tokens]
 
 
 def evaluate_artefact(

@@ -46,8 +46,12 @@ class Registry(Generic[T]):
             )
         self._entries[name] = entry
 
-    def entry(self, name: str) -> Entry[T]:
+    def entry(self, name: str, key: str = "") -> Entry[T]:
         """The entry called ``name``.
+
+        Args:
+            name: of a component.
+            key: of the option that names it, where that is not called like the kind.
 
         Raises:
             UnknownComponent: with the nearest name, all names and any plugin that failed to load.
@@ -59,14 +63,16 @@ class Registry(Generic[T]):
                 if self.unavailable
                 else ""
             )
+            asked = f" in `{key}={name}`" if key not in ("", self.kind) else ""
             raise UnknownComponent(
-                f"unknown {self.kind} '{name}'{closest(name, self.names())} (known: {known}){note}"
+                f"unknown {self.kind} '{name}'{asked}{closest(name, self.names())} "
+                f"(known: {known}){note}"
             )
         return self._entries[name]
 
-    def get(self, name: str) -> T:
-        """The component called ``name``; raises as :meth:`entry` does."""
-        return self.entry(name).component
+    def get(self, name: str, key: str = "") -> T:
+        """The component called ``name``; arguments and errors are those of :meth:`entry`."""
+        return self.entry(name, key).component
 
     def names(self) -> list[str]:
         """All names, sorted."""

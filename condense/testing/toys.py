@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from condense.data import Geometry, LabeledData, Normalization
 from condense.engine.context import EngineContext
+from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.progress import SilentProgress
 from condense.options import NetworkSpec
 from condense.plugin.host import Host
@@ -75,7 +76,11 @@ class MemoryCache:
         self._entries: dict[str, dict[str, Tensor]] = {}
 
     def tensors(
-        self, kind: str, key: Mapping[str, Any], compute: Callable[[], dict[str, Tensor]]
+        self,
+        kind: str,
+        key: Mapping[str, Any],
+        compute: Callable[[], dict[str, Tensor]],
+        expected: Mapping[str, Expected] | None = None,
     ) -> dict[str, Tensor]:
         """The tensors under (``kind``, ``key``), computed once; copies, as a store would give."""
         name = f"{kind} {key!r}"

@@ -120,7 +120,7 @@ def test_results_of_an_earlier_version_are_completed(made, tmp_path):
     ("change", "told"),
     [
         ({"seed": "0"}, "seed: input should be a valid integer"),
-        ({"accuracy": {"mean": 0.5}}, "accuracy.std: field required"),
+        ({"accuracy": {"mean": 0.5}}, "'accuracy.std' is missing"),
         ({"arms": []}, "arms: input should be"),
     ],
 )

@@ -375,7 +375,7 @@ def test_what_is_no_run_is_named(tmp_path, plain):
         read_sources([tmp_path])
     (tmp_path / "coverage.json").write_text('{"runs": [{}]}')
     with pytest.raises(
-        DataError, match=r"coverage.json is damaged: data: field required; make it again"
+        DataError, match=r"coverage.json is damaged: 'data' is missing; make it again"
     ):
         made(tmp_path)
 

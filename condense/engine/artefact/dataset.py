@@ -30,7 +30,7 @@ from condense.engine.runtime.files import write_file
 from condense.engine.runtime.folders import unreplaced
 from condense.engine.training.batches import network_inputs, to_pixels
 from condense.errors import DataError, OptionError, OutputError
-from condense.recipe import relative_paths, with_paths
+from condense.recipe import with_paths, written_in
 from condense.results import Trace
 
 
@@ -122,7 +122,12 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
 
     def recipe_in(self, folder: Path) -> dict[str, Any]:
         """What ``recipe.toml`` in ``folder`` holds: the recipe with paths relative to it."""
-        return with_paths(self.recipe, relative_paths(self.paths, folder))
+        return self.written_in(folder)[0]
+
+    def written_in(self, folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+        """:meth:`recipe_in`, and the paths in it, by dotted key."""
+        told = f"{self.data_name}, fingerprint {self.data_fingerprint}"
+        return written_in(folder, self.recipe, self.paths, told)
 
     def __len__(self) -> int:
         return len(self.labels)

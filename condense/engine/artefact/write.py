@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import json
 import re
+import unicodedata
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,26 +15,27 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from condense.engine.artefact.manifest import Manifest
 from condense.engine.artefact.preview import draw_preview
-from condense.engine.runtime.files import write_file
+from condense.engine.runtime.expected import check_tensors
+from condense.engine.runtime.files import in_one_line, write_file
 from condense.engine.runtime.folders import Layout, check_folder, json_with, replace_folder
 from condense.engine.runtime.turns import silent
-from condense.errors import OutputError
+from condense.errors import DataError, OutputError
 from condense.recipe import recipe_toml
 
 if TYPE_CHECKING:
     from condense.engine.artefact.dataset import CondensedDataset
 
-FORMAT = 1
-SOFT_FORMAT = 2  # of a set with soft labels: a reader of format 1 would train on the wrong ones
 TENSORS = "condensed.safetensors"
 MANIFEST = "manifest.json"
 RESULTS = "results.json"
+TRACE = "trace.csv"
 LOG = "run.log.json"
 SNAPSHOTS = "snapshots/iteration-*.safetensors"
 ARTEFACT = Layout(
     MANIFEST,
-    (TENSORS, "recipe.toml", "trace.csv", "preview.png", RESULTS, LOG, SNAPSHOTS),
+    (TENSORS, "recipe.toml", TRACE, "preview.png", RESULTS, LOG, SNAPSHOTS),
     json_with("format", "sha256"),
 )
 INDEX = ["file", "class", "role", "source_index"]
@@ -69,11 +69,11 @@ def save_artefact(
     def fill(draft: Path) -> None:
         blob = artefact_tensors(condensed)
         (draft / TENSORS).write_bytes(blob)
-        manifest = artefact_manifest(condensed, blob, folder)
+        manifest = manifest_of(condensed, blob, folder)
         texts = {
-            MANIFEST: json.dumps(manifest, indent=2) + "\n",
-            "recipe.toml": recipe_toml(manifest["recipe"]),
-            "trace.csv": trace_csv(condensed),
+            MANIFEST: manifest.text(),
+            "recipe.toml": recipe_toml(manifest.recipe),
+            TRACE: trace_csv(condensed),
             **(extra or {}),
         }
         for name, text in texts.items():  # as bytes: the same line ends on every system
@@ -90,9 +90,14 @@ def save_artefact(
 
 def artefact_tensors(condensed: CondensedDataset) -> bytes:
     """The contents of ``condensed.safetensors``."""
+    return safetensors.torch.save({k: v.contiguous() for k, v in tensors_of(condensed).items()})
+
+
+def tensors_of(condensed: CondensedDataset) -> dict[str, torch.Tensor]:
+    """What ``condensed.safetensors`` holds, by name."""
     norm = [condensed.normalization.mean, condensed.normalization.std]
     step = float("nan") if condensed.step_size is None else condensed.step_size
-    tensors = {
+    return {
         "inputs": condensed.inputs,
         "labels": condensed.labels,
         "role": condensed.role,
@@ -102,35 +107,20 @@ def artefact_tensors(condensed: CondensedDataset) -> bytes:
         "normalisation": torch.tensor(norm, dtype=torch.float64),
         **({} if condensed.soft_labels is None else {"soft_labels": condensed.soft_labels}),
     }
-    return safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()})
 
 
-def artefact_manifest(condensed: CondensedDataset, blob: bytes, folder: Path) -> dict[str, Any]:
-    """The contents of ``manifest.json`` in ``folder``; nothing in it depends on the clock."""
-    return {
-        "format": FORMAT if condensed.soft_labels is None else SOFT_FORMAT,
-        "method": condensed.method,
-        "seed": condensed.seed,
-        "samples": len(condensed),
-        "distilled": int(condensed.distilled.sum()),
-        "shape": list(condensed.geometry.shape),
-        "layout": "NCHW, normalised float32" if condensed.geometry.is_image else "ND, normalised",
-        "classes": list(condensed.classes),
-        "per_class": torch.bincount(condensed.labels, minlength=len(condensed.classes)).tolist(),
-        "flip": condensed.flip,
-        "step_size": condensed.step_size,
-        "normalisation": {
-            "mean": list(condensed.normalization.mean),
-            "std": list(condensed.normalization.std),
-        },
-        "data": {"name": condensed.data_name, "fingerprint": condensed.data_fingerprint},
-        "recipe": condensed.recipe_in(folder),
-        **({"paths": sorted(condensed.paths)} if condensed.paths else {}),
-        "roles": {"0": "real", "1": "distilled"},
-        "snapshots": sorted(condensed.snapshots),
-        **({} if condensed.soft_labels is None else {"soft_labels": True}),
-        "sha256": hashlib.sha256(blob).hexdigest(),
-    }
+def manifest_of(condensed: CondensedDataset, blob: bytes, folder: Path) -> Manifest:
+    """The contents of ``manifest.json`` in ``folder``, whose tensors are ``blob``.
+
+    Raises:
+        DataError: for a set that could not be read back.
+    """
+    try:
+        manifest = Manifest.of(condensed, blob, *condensed.written_in(folder))
+        check_tensors(tensors_of(condensed), manifest.tensors())
+        return manifest
+    except ValueError as error:
+        raise DataError(f"the set cannot be written to {folder}: {in_one_line(error)}") from None
 
 
 def snapshot_path(folder: Path, iteration: int) -> Path:
@@ -178,12 +168,34 @@ def to_image_folder(condensed: CondensedDataset, folder: Path) -> Path:
 
 
 def folder_names(classes: tuple[str, ...]) -> list[str]:
-    """One safe and distinct folder name per class."""
+    """One safe name of a folder for each class, distinct on every file system.
+
+    Also on those that know no case (Windows, macOS) or write é in one way alone (macOS).
+    """
     names: list[str] = []
+    taken: set[str] = set()
     for number, name in enumerate(classes):
-        safe = re.sub(r"[^\w.\- ]+", "_", name).strip(" .") or f"class-{number}"
-        names.append(safe if safe.lower() not in (n.lower() for n in names) else f"{safe}-{number}")
+        plain = re.sub(r"[^\w.\- ]+", "_", name).strip(" .") or f"class-{number}"
+        device = plain.partition(".")[0].strip().upper() in DEVICES
+        safe = again = f"_{plain}" if device else plain
+        while _folded(again) in taken:
+            again = f"{safe}-{number}"
+            number += 1
+        taken.add(_folded(again))
+        names.append(again)
     return names
+
+
+# what Windows takes for a device, whatever the ending
+DEVICES = {
+    *("CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"),
+    *(f"{port}{n}" for port in ("COM", "LPT") for n in "0123456789¹²³"),
+}
+
+
+def _folded(name: str) -> str:
+    """Equal for names that some file system takes for one."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def to_npz(condensed: CondensedDataset, path: Path) -> Path:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Generator, Tensor, nn
 
+from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.passes import recorded_pass
@@ -59,6 +60,7 @@ def run_features(
         seed,
         {0: key},
         lambda _, network, batcher: FeatureRecorder(network, batcher, resolved),
+        expected=lambda _: {"features": Expected(torch.float32, (len(data), None))},
         kind="features",
         title="features",
     )

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from condense.data import content_digest
 from condense.engine.feature_space.features import check_converged, finite_features
+from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.dynamics import EVAL_SHARE, sample_figures
@@ -116,6 +117,17 @@ class FeatureNetworks:
     def trained(self, index: int = 0) -> TrainedNetwork:
         """Network ``index``, from the store where it is there."""
         sgd, tests = self.options.sgd, Batcher(self.test, self.context.device)
+        init = self._seed.fork("init", index).generator()
+        network = self.context.network(sgd.network, self.training.geometry, init)
+        rated = (sgd.epochs, len(self.test))
+        expected = {
+            "wrong": Expected(torch.uint8, rated, low=0, high=1),
+            "error_norm": Expected(torch.float32, rated[1:], finite=False),
+            **{
+                _STATE + name: Expected(value.dtype, tuple(value.shape), finite=False)
+                for name, value in network.state_dict().items()
+            },
+        }
         (tensors,) = recorded_pass(
             self.training,
             self.context,
@@ -123,11 +135,10 @@ class FeatureNetworks:
             self._seed,
             {index: self.key(index)},
             lambda _, network, batcher: _TestRecorder(network, tests, sgd),
+            expected=lambda _: expected,
             kind="coverage",
             title=f"feature network {index + 1}",
         )
-        init = self._seed.fork("init", index).generator()
-        network = self.context.network(sgd.network, self.training.geometry, init)
         state = {k.removeprefix(_STATE): v for k, v in tensors.items() if k.startswith(_STATE)}
         network.load_state_dict(state)
         return TrainedNetwork(network, tensors["wrong"], tensors["error_norm"])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from condense.errors import DataError
+from condense.reading import LARGEST, check_text, shown
 
 Array: TypeAlias = np.ndarray[Any, Any]
 ArrayLike: TypeAlias = Array | Tensor | Sequence[Any]
@@ -111,15 +112,15 @@ def raw_labels(labels: ArrayLike, split: str, n: int) -> Array:
         raise DataError(
             f"{split} split has {n} inputs but {len(raw)} labels; give one label for each"
         )
-    if raw.dtype.kind == "S":
-        return np.char.decode(raw, "utf-8")
-    if raw.dtype.kind == "U" or all(isinstance(item, str) for item in raw.tolist()):
-        return raw.astype(str)
+    if raw.dtype.kind in "SU" or (
+        raw.dtype.kind == "O" and all(isinstance(item, str) for item in raw.tolist())
+    ):
+        return np.array(names_of(raw, f"{split} labels"), dtype=str)
     if raw.dtype.kind not in "biuf":
         raise DataError(f"{split} labels have dtype {raw.dtype}, expected whole numbers or names")
     wrong = raw < 0
-    if raw.dtype.kind == "f":
-        wrong = ~(raw >= 0) | ~np.isfinite(raw) | (raw != np.floor(raw))
+    if raw.dtype.kind in "uf":
+        wrong |= ~np.isfinite(raw) | (raw != np.floor(raw)) | (raw >= float(LARGEST))
     if wrong.any():
         where = int(np.argmax(wrong))
         raise DataError(
@@ -129,12 +130,34 @@ def raw_labels(labels: ArrayLike, split: str, n: int) -> Array:
     return raw.astype(np.int64)
 
 
+def names_of(values: Array | Sequence[Any], what: str) -> list[str]:
+    """Names of classes as text, of which ``what`` says what they are; bytes are read as UTF-8.
+
+    Raises:
+        DataError: for what is no text that a file can hold.
+    """
+    try:
+        listed = values.tolist() if isinstance(values, np.ndarray) else values
+    except (ValueError, SystemError) as error:  # numbers of characters that there are not
+        raise DataError(f"{what} hold no text ({error}); save names as text") from None
+    names = []
+    for position, name in enumerate(listed):
+        try:
+            names.append(check_text(name.decode() if isinstance(name, bytes) else str(name)))
+        except ValueError:
+            raise DataError(
+                f"{what} hold {shown(name)} at position {position}, which is no text in UTF-8; "
+                "save names as text"
+            ) from None
+    return names
+
+
 def vocabulary(raw: Array, classes: Sequence[str] | None) -> tuple[tuple[str, ...], Array]:
     """Class names, and the raw label that stands for each."""
     if classes is None:
         keys = np.unique(raw)
         return tuple(str(key) for key in keys.tolist()), keys
-    names = tuple(c.decode() if isinstance(c, bytes) else str(c) for c in classes)
+    names = tuple(names_of(classes, "classes"))
     twice = sorted({c for c in names if names.count(c) > 1}) if len(set(names)) < len(names) else []
     if twice:
         raise DataError(f"class name '{twice[0]}' occurs twice in classes; names must differ")

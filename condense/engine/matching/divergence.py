@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import torch
 from torch import Tensor
 
 from condense.data import LabeledData
-from condense.engine.training.batches import largest_magnitude
+from condense.engine.ingest.arrays import CHUNK
+from condense.engine.training.batches import affine, largest_magnitude, normalise
 from condense.traits import advice_of
 
-FAR = 100.0  # pixel ranges; distilled images of sound runs stay within a few
+# pixel ranges, or standard deviations of features: distilled images of sound runs stay within a
+# few, features within some tens
+FAR = 100.0
+BEYOND = 10.0  # times what the data's own features reach, where these go further out
 FAR_LOGIT = 1000.0  # logits; those of sound runs stay within some tens
 
 
@@ -19,6 +24,9 @@ def divergence_notes(
 ) -> Iterator[str]:
     """A note on distilled samples, and one on learned labels, that are far from any sense.
 
+    Features are so beyond 100 standard deviations, and beyond ten times what those of the data
+    reach.
+
     Args:
         matched: what matching gave: ``distilled``, and ``label_logits`` where labels were learned.
         data: that the samples are of.
@@ -26,16 +34,29 @@ def divergence_notes(
     """
     logits = matched.get("label_logits")
     most = 0.0 if logits is None else float(logits.abs().max())
-    if most > FAR_LOGIT:
+    if not most <= FAR_LOGIT:
         lower = advice_of(policy, "labels-diverged")
         yield f"note: label logits reach {most:.3g}, as after their learning has diverged{lower}"
-    far = (
-        largest_magnitude(matched["distilled"], data.normalization)
-        if data.geometry.is_image
-        else 0.0
-    )
-    if far > FAR:
+    if data.geometry.is_image:
+        far = largest_magnitude(matched["distilled"], data.normalization)
+        limit, unit = FAR, "times the pixel range"
+    else:
+        far, unit = largest(matched["distilled"]), "standard deviations of the features"
+        limit = FAR if far <= FAR else max(FAR, BEYOND * largest(*_normalised(data)))
+    if not far <= limit:
         yield (
-            f"note: distilled samples reach {far:.3g} times the pixel range, as after matching "
-            f"has diverged{advice_of(matcher, 'samples-diverged')}"
+            f"note: distilled samples reach {far:.3g} {unit}, as after matching has diverged"
+            f"{advice_of(matcher, 'samples-diverged')}"
         )
+
+
+def _normalised(data: LabeledData) -> Iterator[Tensor]:
+    """The features of ``data`` as a network sees them, in parts."""
+    mean, scale = affine(data.normalization, data.inputs, data.inputs.device)
+    for part in torch.split(data.inputs, CHUNK):
+        yield normalise(part, mean, scale)
+
+
+def largest(*tensors: Tensor) -> float:
+    """Greatest size of a value in ``tensors``; 0 where there is none."""
+    return max((float(t.abs().max()) for t in tensors if t.numel()), default=0.0)

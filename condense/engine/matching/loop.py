@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 
 from condense.capabilities import ChangesOverIterations
 from condense.engine.matching.state import LabelState, MatchState
+from condense.engine.runtime.expected import is_finite
 from condense.engine.runtime.interrupt import deferred_interrupt
 from condense.engine.runtime.malloc import retain_freed_memory
 from condense.errors import CondenseError
@@ -150,6 +151,11 @@ def match(
             if interrupted():
                 raise KeyboardInterrupt
     state.finish()
+    if not is_finite(state.result()) or bool(synthetic.step_size.isinf()):
+        raise CondenseError(
+            "matching diverged: distilled samples or step size are not finite after the last "
+            f"iteration{advice_of(matcher, 'no-finite-loss')}"
+        )
     return state
 
 

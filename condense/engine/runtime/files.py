@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from condense.engine.runtime.turns import hold, turn
 from condense.errors import OutputError
+from condense.reading import damage
 
 TRIES = 5  # at what another process may tidy away in the middle of it
 YOUNG = 3600.0  # seconds for which a draft without a lock may be in use
@@ -91,8 +92,7 @@ def read_regular(path: Path, limit: int | None = None) -> bytes:
 def in_one_line(error: Exception) -> str:
     """What an error says, of a document only the first that is wrong with it."""
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return ".".join(map(str, first["loc"])) + ": " * bool(first["loc"]) + first["msg"]
+        return damage(error)
     if isinstance(error, OSError):
         return (error.strerror or str(error)).lower()
     return " ".join(str(error).split())

@@ -25,6 +25,15 @@ class _Group:
     used: int
 
 
+def in_bytes(count: float) -> str:
+    """``count`` bytes in the largest unit of which there is one: ``"1.5 GiB"``, ``"320.0 KiB"``."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.1f} {unit}" if unit != "bytes" else f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
 def machine_memory() -> int:
     """Bytes of main memory of this machine, or what its container may use of it.
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Generator as Steps, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
+import torch
+from pydantic import Field
+
 from condense.capabilities import EvaluatesRepeats
 from condense.engine.checked import run_evaluator, run_repeats
+from condense.engine.documents import Document, Share
+from condense.engine.runtime.expected import Expected, check_tensors
 from condense.engine.runtime.store import Payload
 from condense.engine.stages.stage import Bound, Key, Piece, Stage
 from condense.engine.training.concurrent import MissingFrom
 from condense.interfaces import Cost, Evaluation, Evaluator, TrainingSet
+from condense.reading import PlainTable
 from condense.recipe import Resolved
 from condense.results import Arm
 from condense.traits import EvaluatorTraits, traits_of
@@ -148,7 +155,13 @@ class EvaluationStage(Stage[Evaluation]):
         return Evaluation.of_repeats(parts)
 
     def _stored(self, key: Key, evaluate: Callable[[], Evaluation]) -> Evaluation:
-        return _unpacked(self.bound.store.fetch(self.kind, key, lambda: _packed(evaluate()))[0])
+        def check(payload: Payload) -> None:
+            right = Expected(torch.float32, (len(self.bound.test_split()),), low=0, high=1)
+            check_tensors(payload.tensors, {}, {"right": right})
+            _Said.model_validate_json(json.dumps(payload.values))
+
+        packed = self.bound.store.fetch(self.kind, key, lambda: _packed(evaluate()), check)[0]
+        return _unpacked(packed)
 
     def _evaluator(self) -> Evaluator:
         evaluator: Evaluator = self.bound.recipe["evaluator"].create()
@@ -157,6 +170,15 @@ class EvaluationStage(Stage[Evaluation]):
     @property
     def _needs_training(self) -> bool:
         return traits_of(self.bound.recipe["evaluator"].cls, EvaluatorTraits).needs_training
+
+
+class _Said(Document):
+    """Values of an entry."""
+
+    values: tuple[Share, ...] = Field(min_length=1)
+    per_class: tuple[Share, ...]
+    protocol: PlainTable
+    seconds: float = Field(ge=0)
 
 
 class _Repeats:

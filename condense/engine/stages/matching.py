@@ -17,7 +17,8 @@ from condense.engine.checked import check_frozen, run_label_plan, run_policy
 from condense.engine.matching.divergence import divergence_notes
 from condense.engine.matching.loop import match
 from condense.engine.matching.soft_labels import has_soft_label, starting_logits
-from condense.engine.matching.state import named_snapshots, snapshots_among
+from condense.engine.matching.state import SNAPSHOT, named_snapshots, snapshots_among
+from condense.engine.runtime.expected import Expected, check_tensors
 from condense.engine.runtime.guard import contents, guarded
 from condense.engine.runtime.store import Payload
 from condense.engine.stages.selection import SelectionStage
@@ -183,6 +184,27 @@ class MatchingStage(StoredStage[CondensedDataset]):
             logits = starting_logits(self.label_plan, copy, *tools, advice)
             copy = replace(copy, label_logits=logits)
         return copy.to(bound.device)
+
+    def check(self, payload: Payload) -> None:
+        """That samples and labels are finite, as many as are matched, and the trace is whole."""
+        initial, tensors = self.initial, payload.tensors
+        snapshots_among(tensors)  # refuses a name that is no number
+        count = int(initial.role.sum())
+        moved = Expected(torch.float32, (count, *initial.inputs.shape[1:]))
+        steps = Expected(torch.float32, (len(tensors.get("loss", ())),), finite=False)
+        logits = Expected(torch.float32, (len(initial), len(self.bound.data.classes)))
+        learned = {} if self.label_plan is None else {"label_logits": logits}
+        check_tensors(
+            tensors,
+            {
+                "distilled": moved,
+                "step_size": Expected(torch.float32, (), finite=False),
+                "loss": steps,
+                "step_sizes": steps,
+                **learned,
+            },
+            {name: moved for name in tensors if name.startswith(SNAPSHOT)},
+        )
 
     def unpack(self, payload: Payload) -> CondensedDataset:
         """The initial set with what was moved in its place."""

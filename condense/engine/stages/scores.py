@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import torch
+
 from condense.engine.checked import run_replicates, run_scorer
+from condense.engine.documents import Document
+from condense.engine.runtime.expected import Expected, check_tensors
 from condense.engine.runtime.store import Payload
 from condense.engine.stages.stage import Key, Piece, StageInPieces, StoredStage
 from condense.engine.training.ranking import reliability_of
 from condense.interfaces import Scores
 
 COMPANION = "companion."  # before the names of further figures among the tensors
+
+
+class _Said(Document):
+    """Values of an entry."""
+
+    estimator: str
+    split_half: float | None
 
 
 class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
@@ -44,6 +55,13 @@ class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
             run_replicates(scorer, bound.data, bound.context, bound.rng("scorer"))
         )
         return Payload(tensors, {"estimator": scores.estimator, "split_half": reliability})
+
+    def check(self, payload: Payload) -> None:
+        """That they are finite, one a sample."""
+        one = Expected(torch.float32, (len(self.bound.data),))
+        beside = {name: one for name in payload.tensors if name.startswith(COMPANION)}
+        check_tensors(payload.tensors, {"scores": one}, {"standard_error": one, **beside})
+        _Said.model_validate(payload.values)
 
     def unpack(self, payload: Payload) -> Scores:
         """The scores, of this data."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import torch
+
 from condense.data import content_digest
-from condense.engine.checked import run_selector
+from condense.engine.checked import check_selection, run_selector
+from condense.engine.runtime.expected import Expected, check_tensors
 from condense.engine.runtime.store import Payload
 from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.stage import Bound, Key, StoredStage
+from condense.errors import BrokenPlugin
 from condense.interfaces import Scores, Selection
+from condense.reading import shown
 
 
 class SelectionStage(StoredStage[Selection]):
@@ -47,6 +52,21 @@ class SelectionStage(StoredStage[Selection]):
             bound.rng("selector"),
         )
         return Payload({"indices": chosen.indices}, {"counts": list(chosen.counts)})
+
+    def check(self, payload: Payload) -> None:
+        """That it is a selection by the budget."""
+        data = self.bound.data
+        check_tensors(
+            payload.tensors,
+            {"indices": Expected(torch.int64, (None,), low=0, high=len(data) - 1)},
+        )
+        counts = list(self.bound.recipe.budget.counts(data))
+        if payload.values.get("counts") != counts:
+            raise ValueError(f"counts is {shown(payload.values.get('counts'))}, expected {counts}")
+        try:
+            check_selection("it", self.unpack(payload), data, tuple(counts))
+        except BrokenPlugin as error:
+            raise ValueError(str(error)) from None
 
     def unpack(self, payload: Payload) -> Selection:
         """The selection, with the labels of its samples."""

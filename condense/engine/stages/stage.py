@@ -250,6 +250,14 @@ class StoredStage(Stage[T]):
         """The result, packed."""
 
     @abstractmethod
+    def check(self, payload: Payload) -> None:
+        """That a stored ``payload`` is what :meth:`compute` gives: types, shapes, ranges.
+
+        Raises:
+            ValueError: in one line; the entry is then worked out anew.
+        """
+
+    @abstractmethod
     def unpack(self, payload: Payload) -> T:
         """The result."""
 
@@ -265,7 +273,7 @@ class StoredStage(Stage[T]):
             _ = stage.result
         key = self.key()
         with self.bound.timed(self.name) as lap:
-            payload, lap.cached = self.bound.store.fetch(self.kind, key, self.compute)
+            payload, lap.cached = self.bound.store.fetch(self.kind, key, self.compute, self.check)
         return payload
 
     @cached_property

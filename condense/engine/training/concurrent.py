@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.malloc import retain_freed_memory
 from condense.engine.runtime.precision import numeric_precision
 from condense.engine.training.loop import Training
@@ -146,6 +147,7 @@ def cached_trainings(
     make: Callable[[int], Training],
     result: Callable[[int, Training], dict[str, Tensor]],
     max_concurrent: int | None = None,
+    expected: Callable[[int], Mapping[str, Expected]] | None = None,
 ) -> Iterator[dict[str, Tensor]]:
     """The tensors under each of ``keys`` in turn, kept one by one as they are made.
 
@@ -156,6 +158,7 @@ def cached_trainings(
         make: the training at a position in ``keys``.
         result: the tensors to keep of it once it is done.
         max_concurrent: how many train side by side; see :func:`train_concurrently`.
+        expected: what the tensors at a position in ``keys`` must be, else they are made anew.
     """
     begun: list[int] = []  # positions, in ascending order
     done: dict[int, Training] = {}  # by position, until they are asked for
@@ -180,4 +183,5 @@ def cached_trainings(
         return result(position, done.pop(position))
 
     for position, key in enumerate(keys):
-        yield cache.tensors(kind, key, partial(compute, position))
+        as_made = None if expected is None else expected(position)
+        yield cache.tensors(kind, key, partial(compute, position), as_made)

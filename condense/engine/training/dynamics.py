@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
 from condense.engine.training import sgd
 from condense.engine.training.batches import Batcher
@@ -84,10 +85,23 @@ class DynamicsPass:
             lambda k, network, batcher: DynamicsRecorder(
                 network, batcher, early, epoch_eval="epoch_eval" in keys[k]
             ),
+            expected=lambda k: self._expected("epoch_eval" in keys[k]),
             kind="dynamics",
             title="training dynamics",
         )
         return _combined(passes, early, self.epoch_eval)
+
+    def _expected(self, epoch_eval: bool) -> dict[str, Expected]:
+        """What is kept of a network; figures of one that diverged are not finite."""
+        shape = (self.options.epochs, len(self.data))
+        figure = Expected(torch.float16, shape, finite=False)
+        flag = Expected(torch.uint8, shape, low=0, high=1)
+        return {
+            **dict.fromkeys(("margin", "probability", "error_norm"), figure),
+            "correct": flag,
+            "eval_error_norm": Expected(torch.float32, shape[1:], finite=False),
+            **({"eval_correct": flag} if epoch_eval else {}),
+        }
 
     def keys(self) -> list[dict[str, Any]]:
         """Where each network is read or kept."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
@@ -69,6 +70,7 @@ def recorded_pass(
     keys: Mapping[int, Mapping[str, Any]],
     record: Callable[[int, nn.Module, Batcher], Recorder],
     *,
+    expected: Callable[[int], Mapping[str, Expected]],
     kind: str,
     title: str,
 ) -> list[dict[str, Tensor]]:
@@ -81,6 +83,7 @@ def recorded_pass(
         seed: of all of them.
         keys: cache key of each, by its number.
         record: makes what looks on, given the number, the network and ``training`` on the device.
+        expected: what is kept, by number, as the store's reader needs it.
         kind: folder in the store.
         title: of the progress bar, which is shown if any has to be trained.
     """
@@ -102,4 +105,8 @@ def recorded_pass(
         def result(position: int, done: Training) -> dict[str, Tensor]:
             return recorders.pop(position).tensors()
 
-        return list(cached_trainings(context.cache, kind, entries, make, result))
+        def as_made(position: int) -> Mapping[str, Expected]:
+            return expected(numbers[position])
+
+        stored = cached_trainings(context.cache, kind, entries, make, result, expected=as_made)
+        return list(stored)

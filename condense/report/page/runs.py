@@ -17,6 +17,7 @@ from condense.engine.matching.soft_labels import label_shares
 from condense.figures.formats import setting
 from condense.kinds import STAGES
 from condense.options import COMPONENT
+from condense.places import without_home
 from condense.recipe import LEFT_OUT, flatten, recipe_toml
 from condense.report.page.pictures import GridRow, grid
 from condense.report.page.sources import RunSource
@@ -159,7 +160,7 @@ def run_view(
         letter=letter,
         label=label,
         measure=measure,
-        path=source.path.as_posix(),
+        path=without_home(source.path.as_posix()),
         method=small.method,
         data=small.data_name,
         size=_size(recipe),
@@ -205,7 +206,9 @@ def _command(source: RunSource, recipe: Mapping[str, Any]) -> str:
         return ""
     data = any(key.startswith("data.") for key in recipe.get(LEFT_OUT, {}))
     more = f" --data {recipe['data']['component']}:PATH" if data else ""
-    return f"condense run --recipe {shlex.quote((source.path / 'recipe.toml').as_posix())}{more}"
+    place = without_home((source.path / "recipe.toml").as_posix())
+    home = "~/" if place.startswith("~/") else ""  # which a shell expands where it is not quoted
+    return f"condense run --recipe {home}{shlex.quote(place.removeprefix(home))}{more}"
 
 
 def _used(recipe: Mapping[str, Any], small: CondensedDataset, log: RunLog) -> set[str]:

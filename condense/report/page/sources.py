@@ -11,6 +11,7 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.artefact.write import LOG, MANIFEST, RESULTS, TENSORS
 from condense.engine.documents import Document, RunLog, read_document, read_results
 from condense.errors import DataError
+from condense.places import without_home
 from condense.results import Evaluation
 from condense.studies.ablation.result import AblationDocument
 from condense.studies.comparison.run import ComparisonDocument
@@ -91,7 +92,9 @@ def read_sources(paths: Sequence[Path]) -> Sources:
             kind, model = STUDIES[name]
             studies.append(
                 StudySource(
-                    kind, path.as_posix(), read_document(path / name, model, "make it again")
+                    kind,
+                    without_home(path.as_posix()),
+                    read_document(path / name, model, "make it again").without_home(),
                 )
             )
     return Sources(tuple(runs), tuple(studies))

@@ -14,18 +14,19 @@ from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.plots import Dot, paint_dots
 from condense.studies.ablation.design import Study
 from condense.studies.ablation.result import AblationCell, AblationDocument
+from condense.studies.binding import Bind, content_or_error
 from condense.studies.files import csv_text, write_study
 from condense.studies.statistics import Estimate
 
 OWNED = Layout("ablation.json", ("ablation.*",), json_with("cells", "main_effects"))
 
 
-def ablation_folder(study: Study) -> Path:
-    """``runs/ablate-METHOD-DATA-HASH``; equal studies, equal folders."""
+def ablation_folder(study: Study, bind: Bind) -> Path:
+    """``runs/ablate-METHOD-DATA-HASH``; equal studies of equal data, equal folders."""
     parts = [
-        study.base.to_dict(),
-        [[f.key, list(f.values)] for f in study.factors],
-        list(study.seeds),
+        content_or_error(bind, study.base),
+        [cell.recipe and content_or_error(bind, cell.recipe) for cell in study.cells],
+        [[factor.key for factor in study.factors], list(study.seeds)],
         study.one_at_a_time,
         *([] if study.validation is None else [study.validation]),
     ]

@@ -210,8 +210,8 @@ class Ablation:
             factors=tuple({"key": f.key, "values": list(f.values)} for f in study.factors),
             cells=tuple(self._cell(row) for row in self.rows),
             main_effects=tuple(self.effects()),
-            recipe=study.base.portable(),
-        )
+            recipe=study.base.portable(self.data),
+        ).without_home()
 
     def _cell(self, row: Row) -> AblationCell:
         return AblationCell(

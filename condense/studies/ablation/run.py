@@ -8,14 +8,12 @@ from typing import Any
 
 from condense.data import LabeledData
 from condense.engine.ingest.holdout import validation_part
-from condense.engine.pipeline import Pipeline
 from condense.errors import CondenseError
 from condense.interfaces import Progress
 from condense.recipe import Recipe
 from condense.studies.ablation.design import Study
 from condense.studies.ablation.result import Ablation, Row
-
-Bind = Callable[..., Pipeline]  # (recipe, *, shared_seed, data) → the stages of that recipe
+from condense.studies.binding import Bind
 
 
 def ablate(

@@ -16,6 +16,7 @@ from condense.engine.training.ranking import end_overlap, rank_correlation, reli
 from condense.errors import OptionError
 from condense.interfaces import LabeledData
 from condense.options import format_value
+from condense.places import without_home
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
@@ -162,7 +163,7 @@ def _compared(pipeline: Pipeline, name: str) -> Compared:
     )
     error = pipeline.scores.standard_error
     return Compared(
-        name=name,
+        name=without_home(name),
         scorer=dict(resolved.portable),
         estimator=pipeline.scores.estimator,
         replicates=None if replicates is None else len(replicates),

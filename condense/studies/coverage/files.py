@@ -21,8 +21,8 @@ HALVES = ("hard", "easy")  # solid, dashed
 
 
 def coverage_folder(result: Coverage) -> Path:
-    """``runs/coverage-DATA-HASH``; equal runs and options, equal folders."""
-    parts = [result.data, dict(result.options), [run.artefact for run in result.runs]]
+    """``runs/coverage-DATA-HASH``; equal sets and options, equal folders."""
+    parts = [result.data, dict(result.options), [run.fingerprint for run in result.runs]]
     return default_path("coverage", result.data, parts)
 
 

@@ -34,6 +34,7 @@ from condense.errors import DataError, OptionError
 from condense.interfaces import Progress
 from condense.layers import assignments_layer
 from condense.options import COMPONENT
+from condense.places import without_home
 from condense.plugin.host import Host
 from condense.resolve import Request
 from condense.studies.coverage.result import (
@@ -83,7 +84,9 @@ def coverage_of_runs(
     runs = []
     with progress.task("coverage", len(sets), "run") as task:
         for (folder, condensed), label in zip(sets.items(), labels, strict=True):
-            runs.append(_measure(str(folder), label, condensed, reference, parts, radii))
+            runs.append(
+                _measure(without_home(str(folder)), label, condensed, reference, parts, radii)
+            )
             task.advance()
     return Coverage(
         data=data.name,

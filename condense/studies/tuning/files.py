@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from condense.engine.runtime.files import default_path
 from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.plots import Line, paint_lines
-from condense.recipe import Recipe, recipe_toml, relative_paths, with_paths
+from condense.recipe import Recipe, recipe_toml, written_in
+from condense.studies.binding import Bind, content_or_error
 from condense.studies.files import csv_text, write_study
 from condense.studies.tuning.result import OptionSearch, Place, Tuning, TuningDocument
 from condense.studies.tuning.search import NARROW, NOISE
@@ -26,9 +27,12 @@ WHY = {
 }
 
 
-def tuning_folder(base: Recipe, values: Sequence[str], settings: Settings) -> Path:
-    """``runs/tune-METHOD-DATA-HASH``; equal questions (``values`` of ``--over``), equal folders."""
-    parts = [base.to_dict(), list(values), settings.model_dump()]
+def tuning_folder(base: Recipe, recipes: Sequence[Recipe], settings: Settings, bind: Bind) -> Path:
+    """``runs/tune-METHOD-DATA-HASH``; equal questions about equal data, equal folders.
+
+    ``recipes`` are those of the values of ``--over``.
+    """
+    parts = [[content_or_error(bind, one) for one in (base, *recipes)], settings.model_dump()]
     return default_path(f"tune-{base.method}", base["data"].name, parts)
 
 
@@ -45,8 +49,8 @@ def write_tuning(result: Tuning, folder: Path) -> Path:
     document, files = result.document, {}
     panels: list[Callable[[Axes], None]] = []
     if result.recipe is not None:
-        paths = relative_paths(result.recipe.paths, folder)
-        recipe = recipe_toml(with_paths(result.recipe.portable(), paths))
+        table = result.recipe.portable(document.data)
+        recipe = recipe_toml(written_in(folder, table, result.recipe.paths, document.data)[0])
         files = {"tune.csv": to_csv(document), "recipe.toml": recipe}
         panels = [
             partial(paint_lines, (key, LABEL), curves(document, key), "o") for key in document.keys

@@ -22,7 +22,7 @@ from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
 from condense.results import Arm
-from condense.studies.ablation.run import Bind
+from condense.studies.binding import Bind
 from condense.studies.tuning.result import Spent, Values
 
 STEP = 0.001  # to which the end of a range is known

@@ -10,10 +10,11 @@ from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
 from condense.errors import CondenseError
 from condense.interfaces import Progress
+from condense.places import without_home
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.studies.ablation.result import HeldOut
-from condense.studies.ablation.run import Bind
+from condense.studies.binding import Bind
 from condense.studies.tuning import objective as objectives
 from condense.studies.tuning.result import Spent, TunedRecipe, Tuning, TuningDocument
 from condense.studies.tuning.search import search
@@ -62,7 +63,7 @@ def tune(
     if best is not None:
         chosen = list(given.values())[document.arms.index(best)]
         tuned = objectives.with_options(host, chosen, best.found)
-        document = document.model_copy(update={"recipe": tuned.portable()})
+        document = document.model_copy(update={"recipe": tuned.portable(whole.data.name)})
     return Tuning(document, tuned, whole.store.misses - misses)
 
 
@@ -77,7 +78,7 @@ def _all_tuned(
     over = bench.settings.over
     with progress.task("tune", len(recipes), "recipe") as task:
         for value, recipe in recipes.items():
-            values = {} if over is None else {over: value}
+            values = {} if over is None else {over: without_home(value)}
             try:
                 same = recipe["data"].identity == base["data"].identity
                 own = part if same else bench.part(bench.bind(recipe))
@@ -85,7 +86,8 @@ def _all_tuned(
             except CondenseError as error:
                 if len(recipes) == 1:
                     raise
-                failed = TunedRecipe(values=values, error=" ".join(str(error).split()))
+                message = without_home(" ".join(str(error).split()))
+                failed = TunedRecipe(values=values, error=message)
                 progress.note(f"{failed.name} failed: {failed.error}")
                 yield failed
             task.advance(1)

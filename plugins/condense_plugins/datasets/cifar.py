@@ -45,7 +45,7 @@ class _Cifar(BuiltIn):
     def root(self) -> Path:
         """The folder that holds (or will hold) the files."""
         chosen = self.options.root or os.environ.get(ROOT_VARIABLE) or "~/.cache/condense-data"
-        return Path(chosen).expanduser()
+        return Path(os.path.expanduser(chosen))
 
     def load(self, context: Context) -> LabeledData:
         """50 000 training and 10 000 test images, uint8 [N, 32, 32, 3]."""

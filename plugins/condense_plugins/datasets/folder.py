@@ -38,7 +38,10 @@ class Folder(BuiltIn):
 
         path: PathOption = Field(description=f"folder with {_LAYOUT}")
         resize: int | None = Field(
-            None, ge=1, description="side in pixels that every image is resized to; none = as is"
+            None,
+            ge=1,
+            le=8192,
+            description="side in pixels that every image is resized to; none = as is",
         )
         channels: Literal["auto", "grey", "rgb"] = Field(
             "auto",

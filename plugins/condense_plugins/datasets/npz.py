@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,9 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from condense.data import LabeledData, Normalization
+from condense.engine.ingest.arrays import names_of
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import PathOption
+from condense.reading import shown
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._norms import Norm, NormOptions, normalization
 
@@ -90,24 +91,34 @@ def _read(path: Path) -> dict[str, Any]:
                     )
             optional = ["classes"] if "classes" in there else []
             return {key: _member(archive, key, path) for key in wanted + optional}
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read ({error}); write it again") from None
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 – of zipfile or numpy, whatever is wrong with it
+        raise DataError(f"{path} cannot be read ({reason_of(error)}); write it again") from None
 
 
 def _member(archive: Any, key: str, path: Path) -> np.ndarray[Any, Any]:
     try:
         array = archive[key]
-    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 – likewise, down to the parser of its header
         if "allow_pickle" in str(error):
             raise DataError(
                 f"{key} in {path} holds Python objects, which are never unpickled as that could "
                 "run code; save it as plain numbers or strings of one shape"
             ) from None
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{key} in {path} cannot be read ({reason}); write it again") from None
+        raise DataError(
+            f"{key} in {path} cannot be read ({reason_of(error)}); write it again"
+        ) from None
     if not isinstance(array, np.ndarray):
         raise DataError(f"{key} in {path} is not an array; write it with numpy.savez_compressed")
     return array
+
+
+def reason_of(error: Exception) -> str:
+    """What a library says of a file, in one line."""
+    return shown(" ".join(str(error).split()) or type(error).__name__)[1:-1]
 
 
 def _constants(norm: Norm, images: np.ndarray[Any, Any]) -> Normalization | None:
@@ -125,4 +136,4 @@ def _classes(array: np.ndarray[Any, Any] | None) -> list[str] | None:
         return None
     if array.ndim != 1:
         raise DataError(f"classes has shape {array.shape}, expected one name for each class")
-    return [c.decode() if isinstance(c, bytes) else str(c) for c in array.tolist()]
+    return names_of(array, "classes")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Generator as Steps, Iterator
 from dataclasses import asdict, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Generator
 
 from condense.engine.runtime.rng import Seed
@@ -64,6 +64,7 @@ class AccuracyEvaluator(BuiltIn):
         precision: sgd.PrecisionBf16 = "auto"
         baseline_augmentations: tuple[str, ...] = Field(
             ("simple", "dsa"),
+            min_length=1,
             description="an arm that nothing was matched for is trained under each; the better "
             "counts",
         )
@@ -75,12 +76,6 @@ class AccuracyEvaluator(BuiltIn):
             "has room for, at most 8, on a CPU one",
             json_schema_extra=SPEED_ONLY,
         )
-
-        @model_validator(mode="after")
-        def _some_baseline(self) -> Any:
-            if not self.baseline_augmentations:
-                raise ValueError("baseline_augmentations must name at least one augmentation")
-            return self
 
     options: Options
 

@@ -20,6 +20,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import MissingFrom, cached_trainings
@@ -173,6 +174,9 @@ class Holdout:
                 keys,
                 lambda number: self.training(subsets[number], task),
                 lambda number, done: self.outcome(subsets[number], done),
+                expected=lambda _: {
+                    "outcome": Expected(torch.uint8, (len(self.data),), low=0, high=TRAINED_ON)
+                },
             )
             outcomes = [tensors["outcome"] for tensors in stored]
         return 1 - _mean_over_ratios([s.ratio for s in subsets], outcomes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -15,9 +14,11 @@ import torch
 from pydantic import Field
 from torch import Generator
 
+from condense.engine.ingest.arrays import names_of
 from condense.errors import DataError
 from condense.interfaces import Context, LabeledData, Scores
 from condense.options import Options as BaseOptions, PathOption
+from condense.reading import parse_table
 from condense_plugins._built_in import BuiltIn
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -186,8 +187,11 @@ def _check_labels(labels: npt.NDArray[Any] | None, data: LabeledData, path: Path
     if labels is None:
         return
     expected = data.labels.numpy()
-    if labels.dtype.kind in "US":
-        labels, expected = labels.astype(str), np.array(data.classes)[expected]
+    if labels.dtype.kind not in "biufUS":
+        raise DataError(f"score file {path} holds labels of {labels.dtype}; give numbers or names")
+    if labels.dtype.kind in "US" and labels.ndim == 1:
+        labels = np.array(names_of(labels, f"labels of score file {path}"), dtype=str)
+        expected = np.array(data.classes)[expected]
     if labels.shape != expected.shape:
         raise DataError(
             f"score file {path} holds labels of shape {labels.shape}, {data.name} has "
@@ -208,9 +212,9 @@ def _check_fingerprint(path: Path, data: LabeledData) -> None:
     if path.suffix != ".safetensors" or not manifest.is_file():
         return
     try:
-        recorded = json.loads(manifest.read_text()).get("data_fingerprint")
-    except (ValueError, AttributeError):
-        raise DataError(f"{manifest} is damaged; score the data again") from None
+        recorded = parse_table(manifest.read_bytes()).get("data_fingerprint")
+    except (ValueError, OSError) as error:
+        raise DataError(f"{manifest} is damaged ({error}); score the data again") from None
     if recorded is not None and recorded != data.fingerprint:
         raise DataError(
             f"score file {path} was made for other data (fingerprint {recorded}, {data.name} has "

@@ -311,9 +311,14 @@ def test_a_manifest_says_what_is_wrong_with_it(tiny_images, tmp_path):
     change(folder, format=lambda f: 7)
     with pytest.raises(DataError, match="has format 7, this version of condense reads formats 1 "):
         CondensedDataset.load(folder)
-    for text in ("{}", "[]", "3"):
+    (folder / "manifest.json").write_text("{}")
+    with pytest.raises(DataError, match="it has no 'format'; make one with `condense run"):
+        CondensedDataset.load(folder)
+    for text in ("[]", "3"):
         (folder / "manifest.json").write_text(text)
-        with pytest.raises(DataError, match="it has no 'format'; make one with `condense run"):
+        with pytest.raises(
+            DataError, match=r"manifest\.json is damaged: input should be an object"
+        ):
             CondensedDataset.load(folder)
 
 
@@ -325,7 +330,7 @@ def test_a_folder_that_may_not_be_read_is_told_from_one_that_is_none(
     def refuse(*args, **kwargs):  # modes do not stop root, under whom these tests may run
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(DataError, match="artefact cannot be read: permission denied; may you"):
         CondensedDataset.load(folder)
 

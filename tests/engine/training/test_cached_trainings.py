@@ -69,7 +69,7 @@ def test_what_another_process_has_stored_meanwhile_is_not_trained(ask, made, con
         def has(self, kind, key):
             return context.cache.has(kind, key)
 
-        def tensors(self, kind, key, compute):
+        def tensors(self, kind, key, compute, expected=None):
             if key == KEYS[0]:
                 context.cache.tensors("tests", KEYS[2], lambda: {"number": torch.tensor(-2)})
             return context.cache.tensors(kind, key, compute)
@@ -104,7 +104,7 @@ def test_an_interrupted_cohort_keeps_what_was_done(ask, made, context):
     class Stop:
         has = staticmethod(context.cache.has)
 
-        def tensors(self, kind, key, compute):
+        def tensors(self, kind, key, compute, expected=None):
             if key == KEYS[2]:
                 raise KeyboardInterrupt
             return context.cache.tensors(kind, key, compute)

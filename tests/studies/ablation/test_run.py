@@ -92,7 +92,7 @@ class FakeRecipe(SimpleNamespace):
     def __getitem__(self, stage):
         return self.stages[stage]
 
-    def portable(self):
+    def portable(self, data=""):
         return self.to_dict()
 
 
@@ -308,11 +308,20 @@ def test_options_go_over_to_a_swapped_component_that_has_them(host):
     assert by_name["scorer=cscore selector=window"].to_dict() == study.base.to_dict()
 
 
-def test_equal_studies_have_equal_folders_and_others_their_own(host):
+@pytest.fixture
+def folder_of(host, digits, context):
+    """The folder of a study of digits."""
+    tools = {"store": context.cache, "device": context.device, "progress": context.progress}
+    return lambda study: ablation_folder(
+        study, lambda recipe: Pipeline(recipe, host, **tools, data=digits)
+    )
+
+
+def test_equal_studies_have_equal_folders_and_others_their_own(host, folder_of):
     one, two = (study_of(host, "selector=random,window") for _ in range(2))
-    assert ablation_folder(one) == ablation_folder(two)
-    assert str(ablation_folder(one)).startswith("runs/ablate-selmatch-digits-")
-    assert ablation_folder(replace(one, seeds=(0, 1, 2))) != ablation_folder(one)
+    assert folder_of(one) == folder_of(two)
+    assert str(folder_of(one)).startswith("runs/ablate-selmatch-digits-")
+    assert folder_of(replace(one, seeds=(0, 1, 2))) != folder_of(one)
 
 
 # ---- running ----------------------------------------------------------------------------------
@@ -505,11 +514,11 @@ def test_choosing_never_reads_the_test_split(bench, tiny_images):
         bench("policy=full,partial", data=sealed, seeds=1)
 
 
-def test_what_a_preset_says_for_the_data_holds_on_a_part_of_it(host):
+def test_what_a_preset_says_for_the_data_holds_on_a_part_of_it(host, folder_of):
     study = study_of(host, "selector.beta=0.2,0.3", preset="quick", validation=0.2)
     assert study.cells[1].recipe["policy"].options.alpha == 0.8  # of quick for digits alone
-    assert ablation_folder(study) != ablation_folder(replace(study, validation=None))
-    assert ablation_folder(study) != ablation_folder(replace(study, validation=0.3))
+    assert folder_of(study) != folder_of(replace(study, validation=None))
+    assert folder_of(study) != folder_of(replace(study, validation=0.3))
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5, float("nan")])

@@ -308,7 +308,7 @@ def test_failures_alone_are_written_without_anything_else(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "part"),
     [
-        (lambda d: d.pop("method"), "method: field required"),
+        (lambda d: d.pop("method"), "'method' is missing"),
         (lambda d: d["arms"][0]["stages"][0]["points"][0].update(accuracies=[]), "accuracies: tup"),
         (lambda d: d["validation"].update(fit="many"), "validation.fit: input should be"),
     ],
@@ -326,11 +326,17 @@ def test_a_damaged_document_is_named_with_the_place(tmp_path, damage, part):
     assert part in str(caught.value)
 
 
-def test_equal_questions_have_equal_folders(resolved):
+def test_equal_questions_have_equal_folders(resolved, host, digits, context):
     base = resolved()
-    one = tuning_folder(base, (), SMALL)
+    tools = {"store": context.cache, "device": context.device, "progress": context.progress}
+
+    def folder(recipes, settings):
+        bind = lambda recipe: Pipeline(recipe, host, **tools, data=digits)  # noqa: E731
+        return tuning_folder(base, recipes, settings, bind)
+
+    one = folder((), SMALL)
     assert str(one).startswith("runs/tune-selmatch-digits-")
-    assert one == tuning_folder(base, (), Settings(**SMALL.model_dump()))
-    assert one != tuning_folder(base, (), with_(SMALL, seeds=3))
-    assert one != tuning_folder(base, ("el2n",), SMALL)
+    assert one == folder((), Settings(**SMALL.model_dump()))
+    assert one != folder((), with_(SMALL, seeds=3))
+    assert one != folder((resolved(scorer="el2n"),), SMALL)
     assert OWNED.marker == "tune.json"

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Generator, Tensor
 
-from condense.engine.runtime.memory import available_memory
+from condense.engine.runtime.memory import available_memory, in_bytes
 from condense.engine.runtime.precision import precision_of
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
@@ -19,7 +19,7 @@ from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.errors import CapacityError
 from condense.interfaces import Context, Cost, LabeledData, Task, TrainingSet
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
-from condense_plugins.matchers.trajectory.snapshots import Snapshots, packed, unpacked
+from condense_plugins.matchers.trajectory.snapshots import Snapshots, expected, packed, unpacked
 
 VERSION = "2"
 
@@ -71,6 +71,7 @@ class Experts:
                 lambda place: self.training(wanted[place], task),
                 lambda _, expert: packed(trajectory_of(expert), self.options.expert_dtype),
                 self.options.experts_at_once,
+                lambda _: expected(self.options.last_epoch, self.options.expert_dtype),
             )
             return [unpacked(tensors) for tensors in stored]
 
@@ -149,9 +150,8 @@ class Experts:
                 "" if self.options.expert_dtype == "bf16" else ", set matcher.expert_dtype=bf16"
             )
             raise CapacityError(
-                f"{missing} experts need {need / 2**30:.1f} GiB, {place} has {free / 2**30:.1f} "
-                "GiB free; lower matcher.experts or matcher.max_start_epoch"
-                f"{packing}, or set CONDENSE_STORE"
+                f"{missing} experts need {in_bytes(need)}, {place} has {in_bytes(free)} free; "
+                f"lower matcher.experts or matcher.max_start_epoch{packing}, or set CONDENSE_STORE"
             )
 
     def _check_memory(self) -> None:
@@ -162,8 +162,8 @@ class Experts:
         need, free = (experts + 2) * one, available_memory()  # two copies while one is read
         if need > 0.95 * free:
             raise CapacityError(
-                f"{experts} experts take {need / 2**30:.1f} GiB of main memory while matching, "
-                f"{free / 2**30:.1f} GiB are free; lower matcher.experts or matcher.max_start_epoch"
+                f"{experts} experts take {in_bytes(need)} of main memory while matching, "
+                f"{in_bytes(free)} are free; lower matcher.experts or matcher.max_start_epoch"
             )
 
 

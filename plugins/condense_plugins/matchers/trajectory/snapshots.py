@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from condense.engine.runtime.expected import Expected
 from condense_plugins.matchers.trajectory.options import ExpertDtype
 from condense_plugins.matchers.trajectory.student import flatten
 
@@ -63,6 +64,16 @@ def packed(trajectory: Tensor, dtype: ExpertDtype) -> dict[str, Tensor]:
         delta.copy_(snapshot - now)
         now += delta
     return {"first": trajectory[0], "deltas": deltas}
+
+
+def expected(epochs: int, dtype: ExpertDtype) -> dict[str, Expected]:
+    """What :func:`packed` gives of ``epochs``; an expert that diverged is not finite."""
+    if dtype == "fp32":
+        return {"trajectory": Expected(torch.float32, (epochs + 1, None), finite=False)}
+    return {
+        "first": Expected(torch.float32, (None,), finite=False),
+        "deltas": Expected(torch.bfloat16, (epochs, None), finite=False),
+    }
 
 
 def unpacked(stored: dict[str, Tensor]) -> Tensor:
