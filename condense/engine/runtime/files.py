@@ -238,7 +238,7 @@ def _check_names(parent: Path, place: Path) -> None:
     more = len(os.fsencode(draft_beside(place).name + ASIDE)) - len(names[-1])
     for name, room in zip(names, (*[longest] * (len(names) - 1), longest - more), strict=True):
         if len(name) > room:
-            raise ValueError(f"{os.fsdecode(name)} has {len(name)} bytes, at most {room} here")
+            raise ValueError(f"a name of {len(name)} bytes is too long, {room} are allowed there")
 
 
 def default_path(what: str, data: str, parts: Any, middle: str = "") -> Path:
