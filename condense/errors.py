@@ -52,6 +52,10 @@ class OutputError(CondenseError):
     """A place that cannot be written."""
 
 
+class DivergedError(CondenseError):
+    """A training that left its network with values that are not finite."""
+
+
 class CapacityError(CondenseError):
     """A job that does not fit the memory or disk there is."""
 

@@ -233,6 +233,8 @@ class Evaluation:
         per_class: mean accuracy over the repeats for each class, or empty.
         right: float32 [N_test], share of the repeats in which each test sample was right; None
             where the evaluator does not say.
+        diverged: how many of the repeats gave logits that are not finite; their share of right
+            answers is that of one class.
     """
 
     values: tuple[float, ...]
@@ -240,6 +242,7 @@ class Evaluation:
     seconds: float = 0.0
     per_class: tuple[float, ...] = ()
     right: Tensor | None = field(default=None, compare=False, repr=False)
+    diverged: int = 0
 
     @staticmethod
     def of_repeats(parts: Sequence[Evaluation]) -> Evaluation:
@@ -252,6 +255,7 @@ class Evaluation:
             sum(part.seconds for part in parts),
             tuple(rates.mean(0).tolist()),
             torch.stack(right).sum(0) / len(parts) if len(right) == len(parts) else None,
+            sum(part.diverged for part in parts),
         )
 
     @property

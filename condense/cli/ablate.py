@@ -15,6 +15,7 @@ from condense.spelling import on_command_line
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.resolve import Request
+    from condense.results import Finding
     from condense.studies.ablation.design import Study
     from condense.studies.ablation.result import Ablation
     from condense.studies.statistics import Estimate
@@ -95,12 +96,14 @@ def ablate(
         study = make_study(session.host, request, factors, seeds, one_at_a_time, validation)
         result, folder = _run(session, study, out)
     _show(result, folder, as_json)
+    _warn(result)
     ctx.exit(1 if result.failed else 0)
 
 
 def _run(session: Session, study: Study, out: Path | None) -> tuple[Ablation, Path]:
     """The study run and written."""
     from condense.engine.runtime.folders import check_folder
+    from condense.report.diagnosis.findings import problems
     from condense.studies.ablation.files import OWNED, ablation_folder, write_ablation
     from condense.studies.ablation.run import ablate as run_study
     from condense.studies.binding import SharedData
@@ -109,7 +112,7 @@ def _run(session: Session, study: Study, out: Path | None) -> tuple[Ablation, Pa
     folder = ablation_folder(study, bind) if out is None else out
     check_folder(folder, OWNED)
     progress = session.tools["progress"]
-    result = run_study(study, bind, progress, _live(progress))
+    result = run_study(study, bind, progress, _live(progress), problems)
     return result, write_ablation(result.document, folder)
 
 
@@ -164,6 +167,21 @@ def _show(result: Ablation, folder: Path, as_json: bool) -> None:
             "out of the training split; the test split was not read"
         )
     click.echo(f"table, figure and every seed's accuracy lie in\n  {folder}")
+
+
+def _warn(result: Ablation) -> None:
+    """Print what is wrong with the sets, each finding once."""
+    from condense.cli.output import warn
+
+    found: dict[str, list[tuple[str, Finding]]] = {}
+    for row in result.rows:
+        for seed, findings in row.findings.items():
+            for finding in findings:
+                where = f"{row.cell.name}, seed {seed}"
+                found.setdefault(finding.code, []).append((where, finding))
+    for places in found.values():
+        where, finding = places[0]
+        warn([finding], f"{len(places)} of {result.runs} runs, first {where}: ")
 
 
 def _note_missing(result: Ablation) -> None:

@@ -11,9 +11,10 @@ from torch import Generator, Tensor, nn
 from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, channels_last
+from condense.engine.training.loop import check_converged
 from condense.engine.training.passes import recorded_pass
 from condense.engine.training.sgd import SgdOptions, part_of
-from condense.errors import CondenseError, DataError, OptionError
+from condense.errors import DataError, OptionError
 from condense.interfaces import Context, LabeledData, TrainingSet
 from condense.options import Options
 
@@ -40,7 +41,7 @@ def run_features(
 
     Raises:
         OptionError: for a network without a linear layer, or one that does not suit the data.
-        CondenseError: if training diverges.
+        DivergedError: if training diverges.
         DataError: if features are not finite.
     """
     if not data.geometry.is_image:
@@ -89,26 +90,9 @@ class FeatureRecorder:
 
     def tensors(self) -> dict[str, Tensor]:
         """``features`` float32 [N, D]."""
-        check_converged(self.network, self.options, f"its lr={self.options.lr:g}")
+        what = f"the feature network '{self.options.network.component}'"
+        check_converged(self.network, what, f"its lr={self.options.lr:g}")
         return {"features": finite_features(self.network, self.batcher)}
-
-
-def check_converged(network: nn.Module, options: SgdOptions, rate: str) -> None:
-    """That training has left ``network`` finite.
-
-    Args:
-        network: trained.
-        options: how.
-        rate: its learning rate in the words of whoever set it, for the message.
-
-    Raises:
-        CondenseError: if it has not.
-    """
-    if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
-        raise CondenseError(
-            f"the feature network '{options.network.component}' diverged: its parameters are not "
-            f"finite; lower {rate}"
-        )
 
 
 def finite_features(network: nn.Module, data: Batcher) -> Tensor:

@@ -179,6 +179,7 @@ class _Said(Document):
     per_class: tuple[Share, ...]
     protocol: PlainTable
     seconds: float = Field(ge=0)
+    diverged: int = Field(0, ge=0)
 
 
 class _Repeats:
@@ -213,6 +214,7 @@ def _packed(evaluation: Evaluation) -> Payload:
             "per_class": list(evaluation.per_class),
             "protocol": evaluation.protocol,
             "seconds": evaluation.seconds,
+            "diverged": evaluation.diverged,
         },
     )
 
@@ -220,4 +222,7 @@ def _packed(evaluation: Evaluation) -> Payload:
 def _unpacked(payload: Payload) -> Evaluation:
     v = payload.values
     right = payload.tensors.get("right")
-    return Evaluation(tuple(v["values"]), v["protocol"], v["seconds"], tuple(v["per_class"]), right)
+    each = tuple(v["per_class"])
+    return Evaluation(
+        tuple(v["values"]), v["protocol"], v["seconds"], each, right, v.get("diverged", 0)
+    )

@@ -21,7 +21,7 @@ from condense.engine.runtime.rng import Seed
 from condense.engine.training import sgd
 from condense.engine.training.batches import Batcher
 from condense.engine.training.estimate import sgd_seconds
-from condense.engine.training.loop import predict
+from condense.engine.training.loop import check_converged, predict
 from condense.engine.training.passes import recorded_pass
 from condense.engine.training.sgd import SgdOptions, part_of
 from condense.interfaces import Context, Cost, Dynamics, LabeledData, TrainingSet
@@ -217,7 +217,12 @@ class DynamicsRecorder:
                 self._eval_correct.append(margin > 0)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Half precision [E, N] each, and ``eval_error_norm`` float32 [N]."""
+        """Half precision [E, N] each, and ``eval_error_norm`` float32 [N].
+
+        Raises:
+            DivergedError: if the network is not finite: it ranks nothing.
+        """
+        check_converged(self.network, "a network trained for the scores", "scorer.lr")
         assert self._eval_error_norm is not None
         margin, probability, error, correct = (
             torch.stack(parts).cpu() for parts in zip(*self._epochs, strict=True)

@@ -21,6 +21,7 @@ from condense.engine.training.cuda_graph import CapturedStep
 from condense.engine.training.recorded import plain_only
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.engine.training.step import EagerStep
+from condense.errors import DivergedError
 from condense.interfaces import Augmentation, Task
 
 BATCHES_DRAWN_AHEAD = 64  # batches whose order and augmentation are drawn at once
@@ -128,6 +129,21 @@ def _step(
         return EagerStep(network, data, schedule, augmentation)
     step = EagerStep(network, data, schedule, augmentation, lr_on_device=True)
     return CapturedStep(step, schedule.precision)
+
+
+def check_converged(network: nn.Module, what: str, rate: str) -> None:
+    """That training has left ``network`` finite.
+
+    Args:
+        network: trained.
+        what: the network in the words of whoever trained it, for the message.
+        rate: its learning rate, likewise.
+
+    Raises:
+        DivergedError: if it has not.
+    """
+    if not all(bool(p.isfinite().all()) for p in network.parameters()):
+        raise DivergedError(f"{what} diverged: its parameters are not finite; lower {rate}")
 
 
 @torch.no_grad()

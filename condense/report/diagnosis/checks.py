@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from condense.engine.matching.loop import MIN_STEP_SIZE
-from condense.results import Finding
+from condense.results import Evaluation, Finding
 from condense.studies.statistics import unpaired
 
 # A relative loss is 1 where the student ends as far from its target as it began.
@@ -142,6 +142,25 @@ def check_random(values: Sequence[float], random: Sequence[float]) -> Finding | 
         return Finding("not-told-from-random", "random", "look", points, means, advice)
     means = "the set is better than a random one of its size"
     return Finding("random", "random", "ok", points, means)
+
+
+def check_diverged(name: str, evaluation: Evaluation) -> Finding | None:
+    """Whether the networks that an arm was measured with were finite.
+
+    Args:
+        name: of the arm.
+        evaluation: of the arm.
+    """
+    if not evaluation.diverged:
+        return None
+    return Finding(
+        "network-diverged",
+        "networks",
+        "problem",
+        f"{evaluation.diverged} of {evaluation.n} networks trained on {name} have outputs that are "
+        "not finite",
+        "each of them answers one class throughout, so this accuracy says nothing of the set",
+    )
 
 
 def check_repeats(n: int) -> Finding | None:

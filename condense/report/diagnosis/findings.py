@@ -29,6 +29,7 @@ def findings_of(facts: RunFacts) -> tuple[Finding, ...]:
     distilled, soft = bool(small.distilled.any()), small.soft_labels
     found = [
         checks.check_random(own, random.values) if random is not None and gains else None,
+        *(checks.check_diverged(name, found) for name, found in evaluations.items()),
         checks.check_repeats(len(own)),
         checks.check_loss(small.trace.loss, facts.relative_loss),
         checks.check_skipped(small.trace.loss),

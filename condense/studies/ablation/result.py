@@ -8,7 +8,9 @@ from typing import Any
 
 from pydantic import Field
 
-from condense.engine.documents import Document
+from condense.engine.documents import Document, FindingNote
+from condense.engine.run import notes_of
+from condense.results import Finding
 from condense.studies.ablation.design import Cell, Study
 from condense.studies.statistics import LEVEL, Estimate, difference, estimate, main_effect
 from condense.traits import EvaluatorTraits, traits_of
@@ -25,11 +27,13 @@ class Row:
         accuracies: 0–1, the mean over the evaluator's repeats, one a seed; None where it failed
             or has not run yet.
         errors: what went wrong, by seed.
+        findings: what is wrong with the set that was made, by seed.
     """
 
     cell: Cell
     accuracies: tuple[float | None, ...]
     errors: Mapping[int, str] = field(default_factory=dict)
+    findings: Mapping[int, tuple[Finding, ...]] = field(default_factory=dict)
 
     @property
     def values(self) -> list[float]:
@@ -59,6 +63,9 @@ class AblationCell(Document):
     difference: Estimate | None
     error: str | None
     errors: dict[str, str] = Field({}, description="by seed")
+    findings: dict[str, tuple[FindingNote, ...]] = Field(
+        {}, description="what is wrong with the set, by seed"
+    )
 
 
 class MainEffect(Document):
@@ -224,4 +231,5 @@ class Ablation:
             difference=self.difference(row),
             error=row.error,
             errors={str(seed): text for seed, text in row.errors.items()},
+            findings={str(s): notes_of(found) for s, found in row.findings.items() if found},
         )

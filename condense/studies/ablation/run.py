@@ -7,10 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from condense.data import LabeledData
+from condense.engine.documents import OWN
 from condense.engine.ingest.holdout import validation_part
+from condense.engine.run import Diagnose, no_findings
 from condense.errors import CondenseError
 from condense.interfaces import Progress
 from condense.recipe import Recipe
+from condense.results import Finding
 from condense.studies.ablation.design import Study
 from condense.studies.ablation.result import Ablation, Row
 from condense.studies.binding import Bind
@@ -21,6 +24,7 @@ def ablate(
     bind: Bind,
     progress: Progress,
     observe: Callable[[Ablation], None] = lambda so_far: None,
+    diagnose: Diagnose = no_findings,
 ) -> Ablation:
     """Run every cell of ``study`` under every seed.
 
@@ -32,13 +36,14 @@ def ablate(
         bind: makes a pipeline.
         progress: where the whole and each stage report.
         observe: called with the result so far after every run.
+        diagnose: finds what is wrong with the set of a run.
 
     Raises:
         CondenseError: before any work, for data of the base that has no test split (unless a part
             is held out) or is too small. What goes wrong in a cell is kept in its row, and the
             others go on.
     """
-    runner = _Runner(study, bind)
+    runner = _Runner(study, bind, diagnose)
     observe(runner.result)
     with progress.task("ablation", len(study.seeds) * len(study.cells), "run") as task:
         for place in range(len(study.seeds)):
@@ -52,8 +57,8 @@ def ablate(
 class _Runner:
     """Runs cells one by one and keeps the result so far."""
 
-    def __init__(self, study: Study, bind: Bind) -> None:
-        self.study, self.bind = study, bind
+    def __init__(self, study: Study, bind: Bind, diagnose: Diagnose) -> None:
+        self.study, self.bind, self.diagnose = study, bind, diagnose
         base = bind(study.base)
         self.store, self.progress = base.store, base.progress
         data = self.divided(base.data)
@@ -82,7 +87,12 @@ class _Runner:
         row, seed = result.rows[number], result.study.seeds[place]
         misses = self.store.misses
         try:
-            row = replace(row, accuracies=_set(row.accuracies, place, self.accuracy(row, seed)))
+            accuracy, findings = self.outcome(row, seed)
+            row = replace(
+                row,
+                accuracies=_set(row.accuracies, place, accuracy),
+                findings={**row.findings, seed: findings},
+            )
         except Exception as error:  # noqa: BLE001 – whatever it is, the other cells go on
             message = _message(error)
             row = replace(row, errors={**row.errors, seed: message})
@@ -95,8 +105,8 @@ class _Runner:
             computed=result.computed + (seed not in row.errors and self.store.misses > misses),
         )
 
-    def accuracy(self, row: Row, seed: int) -> float:
-        """Accuracy of the cell's condensed set, mean over the evaluator's repeats."""
+    def outcome(self, row: Row, seed: int) -> tuple[float, tuple[Finding, ...]]:
+        """Mean accuracy of the cell's condensed set over the repeats, and what is wrong with it."""
         study, recipe = self.result.study, row.cell.recipe
         if recipe is None:
             raise _Unresolved(row.cell.error)
@@ -105,7 +115,8 @@ class _Runner:
             shared_seed=study.base.seed,
             data=self.data_of(recipe),
         )
-        return pipeline.evaluation.mean
+        found = pipeline.evaluation
+        return found.mean, self.diagnose(pipeline, pipeline.condensed, {OWN: found})
 
 
 class _Unresolved(Exception):

@@ -44,6 +44,7 @@ class AccuracyEvaluator(BuiltIn):
     version: ClassVar[str] = "2"
     traits: ClassVar[EvaluatorTraits] = EvaluatorTraits(
         advice={
+            "network-diverged": "lower evaluator.lr",
             "single-repeat": "set evaluator.repeats=5",
             "not-told-from-random": "raise evaluator.repeats",
             "baseline-augmentation": "add it to evaluator.baseline_augmentations",
@@ -139,12 +140,14 @@ class AccuracyEvaluator(BuiltIn):
                     )
 
             for place, done in train_concurrently(trainings(), self.options.at_once):
-                guess = predict(done.network, tests, precision=schedule.precision).argmax(1)
-                right = (guess == tests.labels).cpu()
+                logits = predict(done.network, tests, precision=schedule.precision)
+                right = (logits.argmax(1) == tests.labels).cpu()
+                diverged = int(not logits.isfinite().all())
                 seconds = time.perf_counter() - start
                 rates = per_class(right, test.labels, test.geometry.classes)
                 value, each = int(right.sum()) / len(right), tuple(rates.tolist())
-                yield order[place], Evaluation((value,), protocol, seconds, each, right.float())
+                found = Evaluation((value,), protocol, seconds, each, right.float(), diverged)
+                yield order[place], found
                 start = time.perf_counter()
 
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:

@@ -26,7 +26,7 @@ from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import MissingFrom, cached_trainings
 from condense.engine.training.dynamics import DynamicsOptions
 from condense.engine.training.estimate import training_seconds
-from condense.engine.training.loop import Training, predict
+from condense.engine.training.loop import Training, check_converged, predict
 from condense.engine.training.passes import sgd_training
 from condense.engine.training.ranking import rank_correlation
 from condense.engine.training.schedule import batches_per_epoch
@@ -202,6 +202,7 @@ class Holdout:
 
     def outcome(self, subset: Subset, training: Training) -> dict[str, Tensor]:
         """uint8 [N]: whether each sample left out is classified right, in eval mode at the end."""
+        check_converged(training.network, "a network trained for the scores", "scorer.lr")
         outcome = torch.full((len(self.data),), TRAINED_ON, dtype=torch.uint8)
         rest = Batcher(TrainingSet.of(self.data.subset(subset.left_out)), training.data.device)
         right = predict(training.network, rest).argmax(1) == rest.labels

@@ -14,7 +14,7 @@ from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import MissingFrom, cached_trainings
 from condense.engine.training.estimate import training_seconds
-from condense.engine.training.loop import Training
+from condense.engine.training.loop import Training, check_converged
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.errors import CapacityError
 from condense.interfaces import Context, Cost, LabeledData, Task, TrainingSet
@@ -168,6 +168,11 @@ class Experts:
 
 
 def trajectory_of(training: Training) -> Tensor:
-    """float32 [last_epoch + 1, P], the parameters after 0, 1, … epochs of a finished expert."""
+    """float32 [last_epoch + 1, P], the parameters after 0, 1, … epochs of a finished expert.
+
+    Raises:
+        DivergedError: if it ended with values that are not finite: nothing can be matched to them.
+    """
+    check_converged(training.network, "an expert", "matcher.expert_lr")
     assert isinstance(training.callback, Snapshots)
     return training.callback.all()
