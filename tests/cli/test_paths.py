@@ -8,6 +8,7 @@ import click.testing
 import numpy as np
 import pytest
 import tomllib
+from pydantic import Field
 
 from condense.cli.main import main
 from condense.plugin.host import build_host
@@ -215,3 +216,179 @@ def test_an_option_for_a_folder_is_a_path_too(builtin, tmp_path, monkeypatch):
     elsewhere = Request(data="cifar10", assignments=(parse_assignment("data.root=/files"),))
     assert resolve(builtin, elsewhere).paths == {}
     assert resolve(builtin, elsewhere).portable("x")["left_out"] == {"data.root": "x"}
+
+
+# ---- the user's home ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alice(tmp_path, monkeypatch):
+    """A user's home folder, with data in it, and a working folder below."""
+    home = tmp_path / "users" / "alice"
+    monkeypatch.setenv("HOME", str(home))
+    write_data(home / "data" / "squares.npz")
+    np.save(home / "data" / "s.npy", np.arange(24.0))
+    (home / "work").mkdir()
+    monkeypatch.chdir(home / "work")
+    return home
+
+
+def texts_in(folder):
+    """What can be read in a folder, the log left out, as that alone may name paths."""
+    files = [p for p in folder.rglob("*") if p.is_file() and p.name != "run.log.json"]
+    assert files
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+
+
+def keeps_quiet(folder, word=b"alice"):
+    for name, text in texts_in(folder).items():
+        assert word not in text, name
+
+
+def test_a_run_outside_of_the_home_folder_does_not_tell_where_that_is(call, alice, tmp_path):
+    """The way from there to data in the home folder would name it."""
+    given = ("--data", "npz:../data/squares.npz", "-o", "scorer=file:../data/s.npy")
+    out = tmp_path / "elsewhere" / "a"
+    call("run", *given, "--out", out, *OPTIONS[:2], *OPTIONS[4:])
+    keeps_quiet(out)
+    left = tomllib.loads((out / "recipe.toml").read_text())["left_out"]
+    assert left["scorer.path"] == "s.npy"
+    assert left["data.path"].startswith("squares, fingerprint ")
+    shutil.rmtree(out)
+    write_data(alice / "work" / "near.npz")  # below the working folder
+    call("run", "--data", "npz:near.npz", "--out", out, *OPTIONS)
+    keeps_quiet(out)
+    assert "path" not in tomllib.loads((out / "recipe.toml").read_text())["data"]
+    assert call("evaluate", out, "--data", "npz:near.npz").stderr == ""
+    assert "fingerprint" in call("evaluate", out, code=2).stderr
+    call("run", "--data", "npz:near.npz", "--out", "in/side", *OPTIONS)
+    recipe = tomllib.loads((alice / "work/in/side/recipe.toml").read_text())
+    assert recipe["data"]["path"] == "../../near.npz"
+    keeps_quiet(alice / "work/in/side")
+
+
+def test_the_same_run_in_two_places_gives_the_same_bytes(call, alice, tmp_path, monkeypatch):
+    made = []
+    for place in (alice / "work", tmp_path / "users" / "bob" / "deep" / "er"):
+        write_data(place / "data" / "squares.npz")
+        monkeypatch.chdir(place)
+        monkeypatch.setenv("CONDENSE_STORE", str(place / "store"))
+        call("run", "--data", "npz:data/squares.npz", *OPTIONS)
+        (folder,) = (place / "runs").iterdir()
+        made.append((folder.name, bytes_of(folder)))
+    assert made[0] == made[1]
+
+
+TUNE = ("--seeds", "1", "--finals", "0", "--share", "1")
+
+
+def test_folders_of_studies_are_named_by_content_and_hold_no_path(
+    call, alice, tmp_path, monkeypatch
+):
+    """Data and scores at other places, the same questions: the same names of folders."""
+    monkeypatch.setattr("condense.studies.tuning.search.SCAN", 2)
+    monkeypatch.setattr("condense.studies.tuning.search.ZOOMS", 0)
+    names = []
+    for user in ("alice", "bob"):
+        home = alice.parent / user
+        monkeypatch.setenv("HOME", str(home))
+        write_data(home / "data" / "squares.npz")
+        np.save(home / "data" / "s.npy", np.arange(24.0))
+        (home / "work").mkdir(exist_ok=True)
+        monkeypatch.chdir(home / "work")
+        data = ("--data", f"npz:{home}/data/squares.npz", "--ipc", "3")
+        vary = f"scorer=random,file:{home}/data/s.npy,file:{home}/gone.npy"
+        call("ablate", "window", *data, "--vary", vary, "--seeds", "1", *OPTIONS[4:])
+        call("tune", "window", *data, "--over", f"scorer=random,file:{home}/data/s.npy", *TUNE)
+        call(
+            "score", *data, "--compare", f"random,file:{home}/data/s.npy", "--out", "runs/compared"
+        )
+        call("select", *data, "--method", "random", "--out", f"{home}/work/runs/chosen/i.json")
+        call("run", *data, *OPTIONS, "--out", "a")
+        small = ("-o", "evaluator.feature_epochs=1", "-o", "evaluator.feature_network=mlp")
+        call("coverage", f"{home}/work/a", "--data", data[1], *small)
+        studies = [f"{home}/work/{p}" for p in Path("runs").iterdir() if p.name != "chosen"]
+        call("report", f"{home}/work/a", *studies, "--out", "runs/page/r.html")
+        keeps_quiet(Path("runs"), user.encode())
+        names.append(sorted(path.name for path in Path("runs").iterdir()))
+        page = Path("runs/page/r.html").read_text()
+        assert "~/work/a" in page
+        assert "condense run --recipe ~/work/a/recipe.toml" in page
+    assert names[0] == names[1]
+    assert len(names[0]) == 6
+
+
+def test_paths_of_nested_components_follow_the_rule(tmp_path, monkeypatch):
+    """A network with weights in a file, named by an option of the evaluator."""
+    from condense import hookimpl
+    from condense.options import Options as BaseOptions, PathOption, parse_assignment
+    from condense.recipe import read_recipe, recipe_toml, written_in
+    from condense.resolve import Request, resolve
+
+    class Place(BaseOptions):
+        inner: Path | None = None
+
+    class Warm:
+        name, version, arg = "warm", "1", "weights"
+
+        class Options(BaseOptions):
+            weights: PathOption = Field(description="of the network")
+            log: Path | None = Field(None, description="where it reports")
+            more: Place = Field(Place(), description="further places")
+
+        def __init__(self, options):
+            self.options = options
+
+        def build(self, geometry):
+            raise NotImplementedError
+
+    class Plugin:
+        @hookimpl
+        def condense_register_networks(self, register):
+            register(Warm)
+
+    host = build_host(external=False, extra=[Plugin()])
+    assert not host.broken
+    home = tmp_path / "alice"
+    monkeypatch.setenv("HOME", str(home))
+    work = home / "work"
+    work.mkdir(parents=True)
+    monkeypatch.chdir(work)
+    given = (
+        "evaluator.network=warm:w.pt",
+        f"evaluator.network.log={home}/log",
+        "evaluator.network.more.inner=in",
+        f"matcher.network=warm:{home}/w.pt",
+    )
+    recipe = resolve(host, Request(assignments=tuple(map(parse_assignment, given))))
+    assert recipe.all_paths() == {
+        "matcher.network.weights": f"{home}/w.pt",
+        "evaluator.network.weights": f"{work}/w.pt",
+        "evaluator.network.log": f"{home}/log",
+        "evaluator.network.more.inner": f"{work}/in",
+    }
+    assert str(home) not in recipe_toml(recipe.portable("digits"))
+    table, named = written_in(work / "runs" / "a", recipe.portable("d"), recipe.paths, "d")
+    assert table["left_out"] == {"matcher.network.weights": "w.pt", "evaluator.network.log": "log"}
+    assert named == {
+        "evaluator.network.weights": "../../w.pt",
+        "evaluator.network.more.inner": "../../in",
+    }
+    assert table["evaluator"]["network"]["weights"] == "../../w.pt"
+    # and read from there, wherever one is
+    file = work / "runs" / "a" / "recipe.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(recipe_toml(table))
+    monkeypatch.chdir("/")
+    again = Request(
+        recipe=read_recipe(file),
+        assignments=(
+            parse_assignment(f"matcher.network.weights={home}/w.pt"),
+            parse_assignment(f"evaluator.network.log={home}/log"),
+        ),
+    )
+    assert resolve(host, again).to_dict() == recipe.to_dict()
+    file.write_text('scorer = "file:near.npy"\n[evaluator]\nnetwork = "warm:w.pt"\n')
+    found = resolve(host, Request(recipe=read_recipe(file))).all_paths()
+    assert found["scorer.path"] == f"{file.parent}/near.npy"
+    assert found["evaluator.network.weights"] == f"{file.parent}/w.pt"
