@@ -46,7 +46,7 @@ def condense(
     Args:
         data: a data set's name (``"cifar10"``, ``"folder:photos"``), a map-style torch Dataset of
             (image, label) without augmentation or normalisation, a pair (inputs, labels) of
-            arrays — images uint8 or float 0–1 [N, H, W, C], features float [N, D] — or
+            arrays — images uint8 or float 0–1 [N, H, W, C], features [N, D] — or
             :class:`condense.data.LabeledData`.
         method: a recipe: ``selmatch``, ``mtt``, ``random``, ``window`` …
         ipc: samples kept of each class; or
@@ -105,10 +105,10 @@ def bind(
     with _in_python():
         assignments = _assignments(options or {})
         given = None if named is not None else to_labeled_data(data)
-        recipe = resolve(
-            host,
-            Request(data=named, in_memory=given is not None, assignments=assignments, **request),
-        )
+        asked = Request(data=named, assignments=assignments, **request)
+        if given is not None:
+            asked = replace(asked, in_memory=True, modality=given.geometry.modality)
+        recipe = resolve(host, asked)
         place = pick_device(device)
     if given is not None:
         recipe = in_memory(recipe, given)

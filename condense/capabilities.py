@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from torch import Generator, Tensor
 from typing_extensions import Protocol, runtime_checkable
 
-from condense.data import LabeledData, TrainingSet
+from condense.data import LabeledData, Modality, TrainingSet
 from condense.interfaces import Augmentation, Context
 from condense.results import Arm, Budget, Cost, Evaluation, LabelPlan
 
@@ -28,6 +28,24 @@ class TakesArgument(Protocol):
 def argument_name(component: object) -> str | None:
     """The option that ``NAME:VALUE`` fills, of a component or its class; None if it takes none."""
     return component.arg if isinstance(component, TakesArgument) else None
+
+
+@runtime_checkable
+class KnowsModality(Protocol):
+    """A data set that may hold features, and says so before it is loaded; others hold images."""
+
+    def modality(self) -> Modality:
+        """``image`` or ``features``; by it the recipe names networks (``auto``) and takes the
+        values that a preset has for such data. ``image`` also where it cannot be told, as of a file
+        that is not there: loading says that.
+        """
+
+
+@runtime_checkable
+class StandsFor(Protocol):
+    """A network that is another one for each modality; options given with it are that one's."""
+
+    stands_for: ClassVar[Mapping[Modality, str]]
 
 
 @runtime_checkable

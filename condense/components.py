@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from condense.capabilities import argument_name
+from condense.capabilities import StandsFor, argument_name
+from condense.data import Modality
 from condense.errors import OptionError
 from condense.layers import FromFile, merge, name_and_argument
 from condense.options import (
@@ -76,25 +77,62 @@ def _with_absolute(model: type[BaseModel], values: Table) -> dict[str, Any]:
     return found
 
 
-def resolve_component(host: Host, kind: str, name: str, values: Table, where: str) -> Resolved:
-    """The component ``name`` with options ``values``; nested components are resolved too."""
+def for_modality(
+    host: Host, model: type[Options], values: Table, modality: Modality | None
+) -> dict[str, Any]:
+    """``values`` of ``model``'s options with ``convnet`` or ``mlp`` where they name ``auto``."""
+    specs = {k: spec for k, spec in spec_fields(model).items() if k in values}
+    return {**values} | {k: _concrete(host, s, values[k], modality) for k, s in specs.items()}
+
+
+def _concrete(host: Host, spec: type[ComponentSpec], given: Any, modality: Modality | None) -> Any:
+    """What the component stands for that ``given``, a name or a table, names."""
+    name = given.get(COMPONENT) if isinstance(given, Mapping) else given
+    if modality is None or not isinstance(name, str) or name not in host.registry(spec.kind):
+        return given
+    cls = host.registry(spec.kind).get(name)
+    if not isinstance(cls, StandsFor):
+        return given
+    meant = cls.stands_for[modality]
+    return {**given, COMPONENT: meant} if isinstance(given, Mapping) else meant
+
+
+def resolve_component(
+    host: Host, kind: str, name: str, values: Table, where: str, modality: Modality | None = None
+) -> Resolved:
+    """The component ``name`` with options ``values``; nested components are resolved too.
+
+    Args:
+        host: where they are looked up.
+        kind, name: of the component.
+        values: of its options.
+        where: dotted key that messages put before an option's.
+        modality: of the data; None where they are not known.
+    """
     cls = host.registry(kind).get(name, where)
     takes = argument_name(cls)
     if takes is not None and takes not in values and cls.Options.model_fields[takes].is_required():
         form = f"{name}:{takes.upper()}"
         raise MissingArgument(f"{kind} '{name}' needs a {takes}: write `{where}={form}`", form)
-    return Resolved(kind, name, cls, resolve_options(host, cls.Options, values, where))
+    options = resolve_options(host, cls.Options, values, where, modality)
+    return Resolved(kind, name, cls, options)
 
 
-def resolve_options(host: Host, model: type[OptionsT], values: Table, where: str) -> OptionsT:
+def resolve_options(
+    host: Host,
+    model: type[OptionsT],
+    values: Table,
+    where: str,
+    modality: Modality | None = None,
+) -> OptionsT:
     """``model`` made of ``values``, the components that its fields name settled too.
 
     Raises:
         UnknownComponent, OptionError: naming what is wrong, with ``where`` before the option.
     """
-    values = _with_absolute(model, values)
+    values = for_modality(host, model, _with_absolute(model, values), modality)
     for key, spec_class in spec_fields(model).items():
-        values[key] = _resolve_nested(host, model, key, spec_class, values, where)
+        values[key] = _resolve_nested(host, model, key, spec_class, values, where, modality)
     return build_options(model, values, where)
 
 
@@ -105,10 +143,12 @@ def _resolve_nested(
     spec_class: type[ComponentSpec],
     values: Table,
     where: str,
+    modality: Modality | None,
 ) -> ComponentSpec:
     """The nested component at ``key``: the field's default with what was set merged over it."""
     default = model.model_fields[key].default
     base = default.model_dump() if isinstance(default, ComponentSpec) else {}
+    base = _concrete(host, spec_class, base, modality)
     given = values.get(key, {})
     if isinstance(given, ComponentSpec) and isinstance(given.options, Options):
         return given
@@ -121,13 +161,14 @@ def _resolve_nested(
     name, argument = name_and_argument(table.pop(COMPONENT, ""))
     if argument:
         table |= argument_of(kind, host.registry(kind).get(name, place), argument, place)
-    inner = resolve_component(host, kind, name, table, place)
+    inner = resolve_component(host, kind, name, table, place, modality)
     return spec_class(component=inner.name, options=inner.options)
 
 
-def resolve_spec(host: Host, spec: ComponentSpec) -> Resolved:
-    """The component that a nested ``spec`` names."""
+def resolve_spec(host: Host, spec: ComponentSpec, modality: Modality | None = None) -> Resolved:
+    """The component that a nested ``spec`` names, for data of ``modality``."""
     if isinstance(spec.options, Options):  # resolved already
         cls = host.registry(spec.kind).get(spec.component)
         return Resolved(spec.kind, spec.component, cls, spec.options)
-    return resolve_component(host, spec.kind, spec.component, spec.options, spec.kind)
+    name = _concrete(host, type(spec), spec.component, modality)
+    return resolve_component(host, spec.kind, name, spec.options, spec.kind, modality)

@@ -10,11 +10,15 @@ import hashlib
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from condense.errors import DataError
+
+# what samples are: by it networks (`auto`) and values of presets are chosen
+Modality: TypeAlias = Literal["image", "features"]
 
 
 def content_digest(*tensors: Tensor, extra: object = ()) -> str:
@@ -62,6 +66,11 @@ class Geometry:
     def is_image(self) -> bool:
         """Whether samples are images, not feature vectors."""
         return len(self.shape) == 3
+
+    @property
+    def modality(self) -> Modality:
+        """The same as a word."""
+        return "image" if self.is_image else "features"
 
 
 @dataclass(frozen=True, eq=False)

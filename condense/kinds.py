@@ -34,8 +34,10 @@ class Kind:
 
 
 _TABLE = (
-    Kind("data", "datasets", "data", "Dataset", ("HasCacheToken",), "--data {name}"),
-    Kind("network", "networks", None, "Network", (), "-o evaluator.network={name}"),
+    Kind(
+        "data", "datasets", "data", "Dataset", ("HasCacheToken", "KnowsModality"), "--data {name}"
+    ),
+    Kind("network", "networks", None, "Network", ("StandsFor",), "-o evaluator.network={name}"),
     Kind(
         "scorer",
         "scorers",

@@ -11,6 +11,7 @@ from typing import Any
 
 import tomli_w
 
+from condense.data import Modality
 from condense.errors import DataError, OptionError, blamed, closest
 from condense.kinds import STAGES
 from condense.options import COMPONENT, Options, paths_among, result_options
@@ -64,6 +65,8 @@ class Preset:
         sources: where a value comes from, by ``stage.key``, ``stage.*`` or ``*``.
         published: name of the preset with the published values of the same experiment: of a
             published one its own, of a shorter twin the one it shortens; None where there is none.
+        for_modality: values for data of a modality, ``image`` or ``features``, over ``stages`` and
+            under ``for_data``.
     """
 
     name: str
@@ -74,11 +77,16 @@ class Preset:
     ipc: int = 5
     sources: Mapping[str, str] = field(default_factory=dict)
     published: str | None = None
+    for_modality: Mapping[Modality, Mapping[str, Table]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if any("data" in table for table in self.for_data.values()):
-            raise OptionError(f"preset '{self.name}': for_data is of the other stages, not of data")
-        for table in (self.stages, *self.for_data.values()):
+        further = (*self.for_data.values(), *self.for_modality.values())
+        if any("data" in table for table in further):
+            raise OptionError(
+                f"preset '{self.name}': for_data and for_modality are of the other stages, not of "
+                "data"
+            )
+        for table in (self.stages, *further):
             for stage, values in table.items():
                 if not (self.intended(stage) or values.keys() <= {COMPONENT}):
                     raise OptionError(

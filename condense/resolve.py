@@ -18,8 +18,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from condense.capabilities import argument_name
-from condense.components import MissingArgument, absolute, argument_of, resolve_component
+from condense.capabilities import KnowsModality, argument_name
+from condense.components import (
+    MissingArgument,
+    absolute,
+    argument_of,
+    for_modality,
+    resolve_component,
+)
+from condense.data import Modality
 from condense.errors import OptionError
 from condense.kinds import STAGES
 from condense.layers import (
@@ -52,8 +59,13 @@ from condense.recipe import (
 from condense.results import Budget
 
 
-def resolve_stage(host: Host, stage: str, layers: Sequence[Layer]) -> Resolved:
+def resolve_stage(
+    host: Host, stage: str, layers: Sequence[Layer], modality: Modality | None = None
+) -> Resolved:
     """The component of ``stage`` under ``layers``, weakest first, with its options.
+
+    A network ``auto`` is what it stands for at ``modality``, before layers are merged: the width
+    that a preset gives to it holds for a ``convnet`` that is named above it as well.
 
     Raises:
         UnknownComponent, OptionError: naming what is wrong, and the recipe file where it is from.
@@ -72,7 +84,8 @@ def resolve_stage(host: Host, stage: str, layers: Sequence[Layer]) -> Resolved:
         given = layer.component(stage)
         active = given[0] if given else active
         if layer.preset is not None:
-            values = merge(values, _shared_part(host, stage, layer.preset, cls, layer))
+            shared = _shared_part(host, stage, layer.preset, cls, layer)
+            values = merge(values, for_modality(host, cls.Options, shared, modality))
         elif active == name:
             with naming_the_file(layer.file):
                 options = layer.options(stage)
@@ -80,9 +93,9 @@ def resolve_stage(host: Host, stage: str, layers: Sequence[Layer]) -> Resolved:
                 if given and given[1]:
                     options |= argument_of(kind, cls, given[1], stage)
                     argument = layer if layer.typed else None
-            values = merge(values, options)
+            values = merge(values, for_modality(host, cls.Options, options, modality))
     try:
-        return resolve_component(host, kind, name, values, where=stage)
+        return resolve_component(host, kind, name, values, stage, modality)
     except OptionError as error:
         with naming_the_file(source_of(stage, error.keys, layers)):
             raise
@@ -138,6 +151,7 @@ class Request:
         recipe: contents of ``--recipe FILE``, from :func:`read_recipe`.
         data: ``--data``.
         in_memory: the data is handed over in Python: no data stage, no values for a named one.
+        modality: of that data.
         ipc, fraction, seed: the flags of that name.
         assignments: parsed ``-o`` in order.
     """
@@ -147,6 +161,7 @@ class Request:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     data: str | None = None
     in_memory: bool = False
+    modality: Modality = "image"
     ipc: int | None = None
     fraction: float | None = None
     seed: int | None = None
@@ -181,14 +196,18 @@ def resolve(host: Host, request: Request) -> Recipe:
     left_out = request.recipe.get(LEFT_OUT, {})
     special: Mapping[str, Table] = {}
     resolved = {}
+    modality = request.modality
     if not request.in_memory:
         with _asking_for_paths(left_out, "data"):
             resolved["data"] = resolve_stage(host, "data", [base, *strict])
         special = preset.for_data.get(resolved["data"].name, {})
-    layers = [base, Layer(special, preset), *strict]
+        source = resolved["data"].create()
+        modality = source.modality() if isinstance(source, KnowsModality) else "image"
+    suited = preset.for_modality.get(modality, {})
+    layers = [base, Layer(suited, preset), Layer(special, preset), *strict]
     for stage in (stage for stage in STAGES if stage != "data"):
         with _asking_for_paths(left_out, stage):
-            resolved[stage] = resolve_stage(host, stage, layers)
+            resolved[stage] = resolve_stage(host, stage, layers, modality)
     recipe = Recipe(method.name, _seed(request), _budget(request, preset), resolved)
     return replace(recipe, paths=_portable_paths(recipe, file_layer))
 

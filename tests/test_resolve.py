@@ -145,6 +145,9 @@ def test_every_value_of_a_builtin_preset_reaches_the_builtin_methods(host):
                         expected = table[key]
                         if isinstance(expected, dict):
                             got = {k: got[k] for k in expected}
+                            named = expected[COMPONENT]
+                            named = "convnet" if named == "auto" else named
+                            expected = {**expected, COMPONENT: named}
                         assert got == expected, (preset.name, method, data, stage, key)
 
 

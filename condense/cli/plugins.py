@@ -204,6 +204,7 @@ def describe_entry(kind: str, name: str, entry: Entry[Any]) -> dict[str, Any]:
         item["stages"] = {stage: dict(table) for stage, table in thing.stages.items()}
         if kind == "preset":
             item |= {"ipc": thing.ipc, "for_data": dict(thing.for_data)}
+            item["for_modality"] = dict(thing.for_modality)
             item["published"] = thing.published
             item["sources"] = dict(thing.sources)
         return item
@@ -287,8 +288,9 @@ def _show_preset(document: dict[str, Any]) -> None:
 def _stage_rows(document: dict[str, Any]) -> list[tuple[str, str]]:
     """The stages of a method or preset, and what a preset changes for some data."""
     rows = [(stage, _default_text(table)) for stage, table in document["stages"].items()]
-    for data, stages in document.get("for_data", {}).items():
-        rows += [(f"{stage} for {data}", _default_text(t)) for stage, t in stages.items()]
+    for key in ("for_modality", "for_data"):
+        for data, stages in document.get(key, {}).items():
+            rows += [(f"{stage} for {data}", _default_text(t)) for stage, t in stages.items()]
     return rows
 
 

@@ -169,8 +169,24 @@ def headline(recipe: Recipe) -> str:
     path = " → ".join(recipe[stage].name for stage in stages)
     return (
         f"{recipe.method} on {recipe['data'].name}, {budget}, seed {recipe.seed}: "
-        f"{path} ({recipe['augmentation'].name})"
+        f"{path} ({recipe['augmentation'].name}; {networks(recipe)})"
     )
+
+
+def networks(recipe: Recipe) -> str:
+    """The networks of its stages, which ``auto`` may have chosen."""
+    from condense.options import NetworkSpec
+
+    unused = () if recipe["selector"].cls.needs_scores else ("scorer",)
+    named = {
+        stage: spec.component
+        for stage, resolved in recipe.stages.items()
+        for _, spec in resolved.options
+        if stage not in unused and isinstance(spec, NetworkSpec)
+    }
+    if len(set(named.values())) > 1:
+        return "networks " + ", ".join(f"{name} ({stage})" for stage, name in named.items())
+    return f"network {next(iter(named.values()), 'none')}"
 
 
 def _note_preset(host: Host, request: Request, differences: list[Difference]) -> None:
@@ -235,7 +251,7 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         rows = [(name, percent(arm), _note(arm, random)) for name, arm in arms.items()]
         word = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure
         echo_table(("arm", f"{word}, % ± std (n)", "note"), rows)
-    click.echo()
+    click.echo(f"{networks(recipe)}\n")
     stages = [
         (name, seconds(s.seconds), "cached" if s.cached else "")
         for name, s in result.stages.items()

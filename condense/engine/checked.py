@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
-from condense.capabilities import EvaluatesRepeats, HasReplicates, LearnsLabels
+from condense.capabilities import EvaluatesRepeats, HasReplicates, KnowsModality, LearnsLabels
 from condense.engine.ingest.arrays import CHANNELS
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import BrokenPlugin, CondenseError
@@ -240,6 +240,11 @@ def check_data(dataset: Dataset, data: LabeledData) -> None:
     for split, part in (("train", data), ("test", data.test)):
         if part is not None:
             _check_split(f"{who} ({split})", part)
+    if isinstance(dataset, KnowsModality):
+        told, found = dataset.modality(), data.geometry.modality
+        _require(
+            told == found, f"{who} has the modality {told!r} before it is loaded, then {found!r}"
+        )
 
 
 def _check_split(who: str, data: LabeledData) -> None:

@@ -42,7 +42,7 @@ class EngineContext:
 
     def network(self, spec: NetworkSpec, geometry: Geometry, rng: Generator) -> nn.Module:
         """A freshly initialised network on the device; ``rng`` gives only its seed."""
-        component = resolve_spec(self.host, spec).create()
+        component = resolve_spec(self.host, spec, geometry.modality).create()
         with global_seed(rng.initial_seed()):
             network = component.build(geometry)
         if not isinstance(network, nn.Module):

@@ -99,7 +99,9 @@ def rebind(
     if unbound:
         own.pop("data", None)
     file = RecipeFile(own, folder / "recipe.toml")
-    recipe = resolve(host, replace(request, recipe=file, in_memory=unbound))
+    modality = condensed.geometry.modality
+    asked = replace(request, recipe=file, in_memory=unbound, modality=modality)
+    recipe = resolve(host, asked)
     pipeline = Pipeline(recipe, host, store=store, device=device, progress=progress)
     return Rebound(folder, condensed, pipeline, renamed, unbound)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from condense.components import resolve_options
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.artefact.write import LOG, RESULTS, save_artefact
 from condense.engine.documents import (
@@ -253,5 +254,7 @@ def _by_difficulty(pipeline: Pipeline, evaluation: Evaluation) -> dict[str, floa
             "were right, so its result cannot be split by difficulty; try `evaluator=accuracy`"
         )
     training, test = TrainingSet.of(pipeline.data), TrainingSet.of(pipeline.test_split())
-    networks = FeatureNetworks(training, test, pipeline.context, FeatureOptions())
+    modality = pipeline.data.geometry.modality
+    options = resolve_options(pipeline.host, FeatureOptions, {}, "evaluator", modality)
+    networks = FeatureNetworks(training, test, pipeline.context, options)
     return by_difficulty(evaluation.right, halves_of_test(networks))

@@ -23,7 +23,10 @@ from condense.options import Options
 
 _KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _NEAR = 0.85  # of difflib's ratio: one letter more, less or elsewhere in a word of five
-_RECORDS = {"method": ("summary", "stages"), "preset": ("summary", "stages", "for_data", "ipc")}
+_RECORDS = {
+    "method": ("summary", "stages"),
+    "preset": ("summary", "stages", "for_data", "for_modality", "ipc"),
+}
 
 
 def label_of(component: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from condense.capabilities import KnowsModality
 from condense.data import LabeledData
 from condense.engine.checked import check_data
 from condense.testing.observation import Work
@@ -37,6 +38,10 @@ def _splits(data: LabeledData) -> list[tuple[str, LabeledData]]:
 def check_inputs_are_images_or_features(subject: Subject) -> None:
     """uint8 [N, H, W, C] with C = 1 or 3, or float32 [N, D], finite; the splits alike."""
     data = load(subject)
+    subject.require(
+        data.geometry.is_image or isinstance(subject.create(), KnowsModality),
+        "has features and no method `modality` that says so, so networks would be those for images",
+    )
     for split, part in _splits(data):
         inputs = part.inputs
         subject.require(

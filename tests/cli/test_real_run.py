@@ -173,8 +173,11 @@ def test_evaluate_repeats_the_accuracy(call, place, document):
 
 
 def test_evaluate_splits_the_accuracy_by_difficulty(call, place, document, monkeypatch):
-    quick = FeatureOptions(networks=1, feature_epochs=2)
-    monkeypatch.setattr("condense.engine.run.FeatureOptions", lambda: quick)
+    class Quick(FeatureOptions):
+        networks: int = 1
+        feature_epochs: int = 2
+
+    monkeypatch.setattr("condense.engine.run.FeatureOptions", Quick)
     args = ("evaluate", place / "out", "--by-difficulty")
     parts = json.loads(call(*args, "--json").stdout)["by_difficulty"]
     assert parts["all"] == pytest.approx(document["accuracy"]["mean"])

@@ -195,6 +195,7 @@ def network_case(title: str, **options: Any) -> None:
         }
 
 
+network_case("auto", width=8)
 network_case("convnet", width=8)
 network_case("convnet, instance norm", width=8, norm="instance", depth=2)
 network_case("mlp", width=16)

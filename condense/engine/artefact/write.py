@@ -201,9 +201,10 @@ def _folded(name: str) -> str:
 def to_npz(condensed: CondensedDataset, path: Path) -> Path:
     """One .npz that ``npz:PATH`` reads: train_images, train_labels, classes.
 
-    Besides: ``inputs`` (float32, normalised, lossless), ``role``, ``source_index``, ``mean``,
-    ``std``; and ``soft_labels`` (float32 [M, C]) where labels were learned. ``npz:PATH`` does not
-    read those: ``train_labels`` are the classes that samples were chosen for.
+    Of features ``train_inputs``. Besides: ``inputs`` (float32, normalised, lossless), ``role``,
+    ``source_index``, ``mean``, ``std``; and ``soft_labels`` (float32 [M, C]) where labels were
+    learned. ``npz:PATH`` does not read those: ``train_labels`` are the classes that samples were
+    chosen for.
 
     Raises:
         OutputError: if it cannot be written or does not end in .npz.
@@ -215,10 +216,10 @@ def to_npz(condensed: CondensedDataset, path: Path) -> Path:
     samples = condensed.images if condensed.geometry.is_image else condensed.inputs * std + mean
     buffer = io.BytesIO()
     soft = condensed.soft_labels
-    learned: dict[str, Any] = {} if soft is None else {"soft_labels": soft.numpy()}
+    arrays: dict[str, Any] = {} if soft is None else {"soft_labels": soft.numpy()}
+    arrays["train_images" if condensed.geometry.is_image else "train_inputs"] = samples.numpy()
     np.savez(
         buffer,
-        train_images=samples.numpy(),
         train_labels=condensed.labels.numpy(),
         classes=np.array(condensed.classes),
         inputs=condensed.inputs.numpy(),
@@ -226,6 +227,6 @@ def to_npz(condensed: CondensedDataset, path: Path) -> Path:
         source_index=condensed.source_index.numpy(),
         mean=mean.numpy(),
         std=std.numpy(),
-        **learned,
+        **arrays,
     )
     return write_file(path, buffer.getvalue())

@@ -51,7 +51,7 @@ class FeatureOptions(Options):
         description="networks trained; the first gives the features, all rate the test samples",
     )
     feature_network: NetworkSpec = Field(
-        NetworkSpec.of("convnet", width=32),
+        NetworkSpec.of("auto", width=32),
         description="network whose last but one layer is the feature space",
     )
     feature_epochs: Epochs = 20

@@ -20,7 +20,7 @@ CHUNK = 1024  # samples converted or measured at a time
 _SLACK = 1e-6  # resampling in float32 overshoots 1.0 by this much
 _EXPECTED = (
     "images are uint8 or float 0–1 of shape [N, H, W, C] with C = 1 or 3, or [N, H, W]; "
-    "features are float [N, D]"
+    "features are numbers [N, D]"
 )
 
 
@@ -68,11 +68,6 @@ def _dtype(tensor: Tensor) -> str:
 
 
 def _features(given: Tensor, split: str) -> Tensor:
-    if not given.is_floating_point():
-        raise DataError(
-            f"{split} inputs have shape {tuple(given.shape)} and dtype {_dtype(given)}, features "
-            "must be float; convert them to float32, or reshape images to [N, H, W, C]"
-        )
     features = given.to(torch.float32).contiguous()
     for start in range(0, len(features), CHUNK):
         bad = ~torch.isfinite(features[start : start + CHUNK])
@@ -181,7 +176,7 @@ def encode(raw: Array, keys: Array, split: str, named: bool) -> Tensor:
 
 
 def as_sample(image: Any, where: str) -> Array:
-    """uint8 [H, W, C], or float32 [D]."""
+    """uint8 [H, W, C], or float32 [D] of any numbers."""
     from PIL import Image
 
     if isinstance(image, Image.Image):
@@ -192,7 +187,7 @@ def as_sample(image: Any, where: str) -> Array:
             f"{where} holds a {type(image).__name__}, expected a PIL image, an array or a tensor"
         )
     tensor = image.detach().cpu() if isinstance(image, Tensor) else _tensor(image, where)
-    if tensor.ndim == 1 and tensor.is_floating_point():
+    if tensor.ndim == 1:
         return np.asarray(tensor.float())
     return _image(tensor, where, chw_first=isinstance(image, Tensor))
 

@@ -76,8 +76,8 @@ def labeled_data(
     """Arrays as checked :class:`LabeledData`; memory is shared where no conversion is needed.
 
     Args:
-        inputs: uint8 or float 0–1 [N, H, W, C], [N, H, W] or [N, C, H, W] images, or float
-            [N, D] features.
+        inputs: uint8 or float 0–1 [N, H, W, C], [N, H, W] or [N, C, H, W] images, or
+            [N, D] features, any numbers.
         labels: [N] whole numbers from 0, or class names; gaps in the numbers are closed.
         test: inputs and labels of the test split.
         classes: class names; number k then means ``classes[k]``.
@@ -131,7 +131,7 @@ def from_torch_dataset(
 
     Args:
         dataset: items hold a PIL image, a uint8 HWC array, a float 0–1 CHW tensor (as ToTensor
-            gives) or a float [D] feature vector; ``dataset.classes`` is used if it is there.
+            gives) or a feature vector [D]; ``dataset.classes`` is used if it is there.
         test: the test split, likewise.
         name: what to call the data.
         flip: as for :func:`labeled_data`.

@@ -128,7 +128,7 @@ class Bound:
         if self.data.test is None:
             raise DataError(
                 f"{self.data.name} has no test split, so nothing can be evaluated on it; "
-                "give test_images and test_labels (npz) or a test folder"
+                "give test_inputs and test_labels (npz) or a test folder"
             )
         return self.data.test
 

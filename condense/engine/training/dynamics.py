@@ -45,7 +45,7 @@ class DynamicsOptions(Options):
     momentum: sgd.Momentum = 0.9
     weight_decay: sgd.WeightDecay = 5e-4
     network: NetworkSpec = Field(
-        NetworkSpec.of("convnet", width=32), description="network trained for the scores"
+        NetworkSpec.of("auto", width=32), description="network trained for the scores"
     )
     augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("simple"), description="augmentation while training for the scores"

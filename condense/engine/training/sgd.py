@@ -46,7 +46,7 @@ class SgdOptions(Options):
     momentum: Momentum = 0.9
     weight_decay: WeightDecay = 5e-4
     network: NetworkSpec = Field(
-        NetworkSpec.of("convnet", width=32), description="network that is trained"
+        NetworkSpec.of("auto", width=32), description="network that is trained"
     )
     augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("simple"), description="augmentation while it is trained"

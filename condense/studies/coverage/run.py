@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from condense.components import resolve_options
-from condense.data import TrainingSet
+from condense.data import Modality, TrainingSet
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.feature_space.difficulty import Halves, halves_of_test
 from condense.engine.feature_space.neighbours import area_under, coverage
@@ -73,7 +73,8 @@ def coverage_of_runs(
     """
     sets = {folder: CondensedDataset.load(folder) for folder in folders}
     given = assignments_layer(request.assignments).stages
-    options = _options(host, given.get("evaluator", {}))
+    modality = next(iter(sets.values())).geometry.modality
+    options = _options(host, given.get("evaluator", {}), modality)
     pipeline = _bound(sets, request, host, store=store, device=device, progress=progress)
     data = pipeline.data
     training, test = TrainingSet.of(data), TrainingSet.of(pipeline.test_split())
@@ -98,13 +99,13 @@ def coverage_of_runs(
     )
 
 
-def _options(host: Host, given: Mapping[str, Any]) -> CoverageOptions:
+def _options(host: Host, given: Mapping[str, Any], modality: Modality) -> CoverageOptions:
     if COMPONENT in given:
         raise OptionError(
             f"`evaluator={given[COMPONENT]}` has no effect here; coverage takes options alone, "
             "for example `evaluator.radius_quantile=0.9`"
         )
-    return resolve_options(host, CoverageOptions, given, "evaluator")
+    return resolve_options(host, CoverageOptions, given, "evaluator", modality)
 
 
 def _measure(

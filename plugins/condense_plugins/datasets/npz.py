@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from condense.data import LabeledData, Normalization
+from condense.data import LabeledData, Modality, Normalization
 from condense.engine.ingest.arrays import names_of
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
@@ -21,11 +23,19 @@ from condense_plugins.datasets._norms import Norm, NormOptions, normalization
 if TYPE_CHECKING:
     from condense.interfaces import Context
 
-_NEEDED = "train_images and train_labels (and test_images, test_labels, classes if there are any)"
+_NEEDED = "train_inputs and train_labels (and test_inputs, test_labels, classes if there are any)"
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 class Npz(BuiltIn):
-    """Arrays train_images, train_labels and optionally test_images, test_labels, classes."""
+    """Arrays train_inputs, train_labels and optionally test_inputs, test_labels, classes.
+
+    ``train_images`` and ``test_images`` are other names of the inputs. A bare ``inputs`` is not
+    read: an exported set has its normalised values there.
+    """
 
     name: ClassVar[str] = "npz"
     version: ClassVar[str] = "1"
@@ -47,18 +57,43 @@ class Npz(BuiltIn):
         arrays = _read(path)
         try:
             return labeled_data(
-                arrays["train_images"],
+                arrays["train_inputs"],
                 arrays["train_labels"],
-                test=(arrays["test_images"], arrays["test_labels"])
-                if "test_images" in arrays
+                test=(arrays["test_inputs"], arrays["test_labels"])
+                if "test_inputs" in arrays
                 else None,
                 classes=_classes(arrays.get("classes")),
                 flip=self.options.flip,
                 name=path.stem,
-                normalization=_constants(self.options.norm, arrays["train_images"]),
+                normalization=_constants(self.options.norm, arrays["train_inputs"]),
             )
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
+
+    def modality(self) -> Modality:
+        """By the shape of the training inputs, of which only the header is read."""
+        with contextlib.suppress(Exception):  # loading says what is wrong
+            path = Path(self.options.path).expanduser()
+            with zipfile.ZipFile(path) as archive:
+                member = _input_key(archive.namelist(), "train", path, ".npy")
+                with archive.open(member) as file:
+                    read = _HEADERS[np.lib.format.read_magic(file)]
+                    if len(read(file)[0]) == 2:
+                        return "features"
+        return "image"
+
+
+def _input_key(names: Collection[str], split: str, path: Path, ending: str = "") -> str:
+    """The name of the inputs of ``split`` among ``names``; the first of both where none is there.
+
+    Raises:
+        DataError: where both are.
+    """
+    both = [f"{split}_inputs{ending}", f"{split}_images{ending}"]
+    found = [name for name in both if name in names]
+    if len(found) > 1:
+        raise DataError(f"{path} has both {' and '.join(found)}; keep one of the two")
+    return (found or both)[0]
 
 
 def _existing(text: str) -> Path:
@@ -76,21 +111,23 @@ def _existing(text: str) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The arrays in use, with everything that is needed among them."""
-    wanted = ["train_images", "train_labels"]
+    """The arrays in use by their neutral names, with everything that is needed among them."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             there = set(archive.files)
-            if there & {"test_images", "test_labels"}:
-                wanted += ["test_images", "test_labels"]
-            for key in wanted:
+            splits = ["train"]
+            if there & {"test_inputs", "test_images", "test_labels"}:
+                splits.append("test")
+            wanted = {f"{s}_inputs": _input_key(there, s, path) for s in splits}
+            wanted |= {f"{s}_labels": f"{s}_labels" for s in splits}
+            for key in wanted.values():
                 if key not in there:
                     listed = ", ".join(sorted(there)) or "nothing"
                     raise DataError(
                         f"{path} lacks the array {key}; it holds {listed}, needed are {_NEEDED}"
                     )
-            optional = ["classes"] if "classes" in there else []
-            return {key: _member(archive, key, path) for key in wanted + optional}
+            wanted |= {"classes": "classes"} if "classes" in there else {}
+            return {name: _member(archive, key, path) for name, key in wanted.items()}
     except (DataError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 – of zipfile or numpy, whatever is wrong with it
@@ -125,7 +162,7 @@ def _constants(norm: Norm, images: np.ndarray[Any, Any]) -> Normalization | None
     found = normalization(norm)
     if found is not None and (images.ndim != 4 or images.shape[3] != len(found.mean)):
         raise DataError(
-            f"data.norm={norm} is for RGB images [N, H, W, 3], train_images has shape "
+            f"data.norm={norm} is for RGB images [N, H, W, 3], train_inputs has shape "
             f"{list(images.shape)}; set `data.norm=own`"
         )
     return found

@@ -53,7 +53,7 @@ class AccuracyEvaluator(BuiltIn):
 
     class Options(BaseOptions):
         network: NetworkSpec = Field(
-            NetworkSpec.of("resnet18"), description="network trained on the set"
+            NetworkSpec.of("auto"), description="network trained on the set"
         )
         repeats: int = Field(5, ge=1, description="networks trained, each with its own seed")
         epochs: int = Field(500, ge=1, description="epochs of the condensed set, plus one")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from condense import Preset
 
-SMALL_NET = {"component": "convnet", "width": 32}
+SMALL_NET = {"component": "auto", "width": 32}
 # what the values of all built-in presets are for, where they choose no component themselves
 WRITTEN_FOR = {
     "scorer": "cscore",
@@ -13,6 +13,8 @@ WRITTEN_FOR = {
     "matcher": "trajectory",
     "evaluator": "accuracy",
 }
+
+TRAINED = ("scorer", "matcher", "evaluator")  # stages with a network
 
 # A few minutes on two CPU cores. Values for digits were chosen on a validation part of its
 # training split (docs/experiments.md); elsewhere they trade accuracy for time.
@@ -52,6 +54,9 @@ QUICK = Preset(
             "batch_size": 64,
             "lr": 0.05,
         },
+    },
+    for_modality={
+        "features": {stage: {"network": {"width": 128}} for stage in TRAINED},
     },
     for_data={
         "digits": {

@@ -18,7 +18,7 @@ def images(n=6, channels=3):
 def write(tmp_path):
     def save(**arrays):
         path = tmp_path / "mine.npz"
-        full = {"train_images": images(), "train_labels": LABELS, **arrays}
+        full = {"train_inputs": images(), "train_labels": LABELS, **arrays}
         np.savez_compressed(path, **{k: v for k, v in full.items() if v is not None})
         return path
 
@@ -40,7 +40,7 @@ def refusal(path):
 
 def test_all_arrays_are_read(write):
     names = np.array(["ant", "bee", "cat"])
-    path = write(test_images=images(2), test_labels=np.array([2, 0]), classes=names)
+    path = write(test_inputs=images(2), test_labels=np.array([2, 0]), classes=names)
     data = load(path)
     assert np.array_equal(data.inputs.numpy(), images())
     assert data.classes == ("ant", "bee", "cat")
@@ -56,39 +56,70 @@ def test_published_constants_instead_of_its_own(write):
     assert fixed.normalization.std == (0.2023, 0.1994, 0.2010)
     assert own.normalization.mean != fixed.normalization.mean
     assert torch.equal(own.inputs, fixed.inputs)
-    grey = write(train_images=images(channels=1))
+    grey = write(train_inputs=images(channels=1))
     with pytest.raises(DataError, match=r"data\.norm=selmatch is for RGB images .*data\.norm=own"):
         load(grey, norm="selmatch")
 
 
 def test_grey_and_float_images(write):
-    grey = load(write(train_images=images(channels=1)[..., 0]))
+    grey = load(write(train_inputs=images(channels=1)[..., 0]))
     assert grey.inputs.shape == (6, 4, 4, 1)
     assert not grey.flip
-    path = write(train_images=images() / 255)
+    path = write(train_inputs=images() / 255)
     assert np.array_equal(load(path).inputs.numpy(), images())
     assert not load(path, flip=False).flip
 
 
 def test_features_and_string_labels(write):
     features = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
-    data = load(write(train_images=features, train_labels=np.array(list("abcabc"))))
+    data = load(write(train_inputs=features, train_labels=np.array(list("abcabc"))))
     assert torch.equal(data.inputs, torch.from_numpy(features))
     assert data.classes == ("a", "b", "c")
     assert data.test is None
 
 
-@pytest.mark.parametrize("key", ["train_images", "train_labels"])
+def test_inputs_may_be_called_images_but_not_both_at_once(write):
+    held = {"test_images": images(2), "test_labels": np.array([2, 0])}
+    data = load(write(train_inputs=None, train_images=images(), **held))
+    assert np.array_equal(data.inputs.numpy(), images())
+    assert np.array_equal(data.test.inputs.numpy(), images(2))
+    for key in ("train", "test"):
+        both = {f"{key}_inputs": images(), **held, f"{key}_images": images()}
+        assert f"has both {key}_inputs and {key}_images; keep one" in refusal(write(**both))
+
+
+def test_whole_numbers_are_features_too(write):
+    counts = np.arange(30).reshape(6, 5)
+    for dtype in (np.int64, np.uint8, np.int16):
+        assert load(write(train_inputs=counts.astype(dtype))).inputs.tolist() == counts.tolist()
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_the_modality_is_known_before_the_data_are_loaded(tmp_path, save):
+    def modality(**arrays):
+        path = tmp_path / "mine.npz"
+        save(path, **arrays)
+        return Npz(Npz.Options(path=str(path))).modality()
+
+    assert modality(train_inputs=np.zeros((6, 5))) == "features"
+    assert modality(train_images=np.zeros((6, 5), np.int8)) == "features"
+    assert modality(train_images=images()) == modality(train_inputs=images()[..., 0]) == "image"
+    # what cannot be told is said when it is loaded
+    assert modality(inputs=np.zeros((6, 5))) == "image"
+    assert Npz(Npz.Options(path=str(tmp_path / "gone.npz"))).modality() == "image"
+
+
+@pytest.mark.parametrize("key", ["train_inputs", "train_labels"])
 def test_missing_arrays_are_named(write, key):
     message = refusal(write(**{key: None}, x_train=np.zeros(3)))
     assert f"lacks the array {key}" in message
     assert "x_train" in message
-    assert "train_images and train_labels" in message
+    assert "train_inputs and train_labels" in message
 
 
-@pytest.mark.parametrize("key", ["test_images", "test_labels"])
+@pytest.mark.parametrize("key", ["test_inputs", "test_labels"])
 def test_half_a_test_split_is_refused(write, key):
-    other = "test_labels" if key == "test_images" else "test_images"
+    other = "test_labels" if key == "test_inputs" else "test_inputs"
     assert f"lacks the array {other}" in refusal(write(**{key: LABELS}))
 
 
@@ -99,9 +130,9 @@ def test_half_a_test_split_is_refused(write, key):
         ({"train_labels": LABELS - 1}, ["-1", "position 0"]),
         ({"train_labels": LABELS + 0.5}, ["0.5"]),
         ({"train_labels": np.full(6, 3)}, ["'3'", "at least two"]),
-        ({"train_images": images(channels=4)}, ["(6, 4, 4, 4)"]),
-        ({"train_images": images() / 100}, ["0–1", "image 0"]),
-        ({"train_images": np.full((6, 3), np.nan)}, ["nan", "row 0, column 0"]),
+        ({"train_inputs": images(channels=4)}, ["(6, 4, 4, 4)"]),
+        ({"train_inputs": images() / 100}, ["0–1", "image 0"]),
+        ({"train_inputs": np.full((6, 3), np.nan)}, ["nan", "row 0, column 0"]),
         ({"classes": np.array(["a", "b"])}, ["2 at position 2", "2 names"]),
         ({"classes": np.array([["a", "b"]])}, ["(1, 2)"]),
     ],

@@ -7,6 +7,7 @@ from torch.func import functional_call
 
 from condense.errors import OptionError
 from condense.interfaces import Geometry
+from condense_plugins.networks.auto import Auto
 from condense_plugins.networks.convnet import ConvNet, default_depth
 from condense_plugins.networks.mlp import Mlp
 from condense_plugins.networks.resnet import ResNet18
@@ -50,6 +51,14 @@ def test_in_eval_mode_a_sample_does_not_depend_on_its_batch(network):
     module = build(network, (1, 8, 8), width=4).eval()
     batch = torch.randn(4, 1, 8, 8)
     torch.testing.assert_close(module(batch)[:1], module(batch[:1]))
+
+
+@pytest.mark.parametrize(("shape", "meant"), [((3, 16, 16), ConvNet), ((7,), Mlp)])
+def test_auto_is_a_convnet_for_images_and_an_mlp_for_features(shape, meant):
+    for options in ({}, {"width": 6}, {"depth": 1}):
+        found, expected = (build(n, shape, seed=2, **options) for n in (Auto, meant))
+        pairs = zip(found.state_dict().items(), expected.state_dict().items(), strict=True)
+        assert all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
 
 
 @pytest.mark.parametrize("network", IMAGES)

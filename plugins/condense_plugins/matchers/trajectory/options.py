@@ -66,7 +66,7 @@ class TrajectoryOptions(Options):
         AugmentationSpec.of("none"), description="augmentation of the experts (none, as released)"
     )
     network: NetworkSpec = Field(
-        NetworkSpec.of("convnet"), description="network of experts and students"
+        NetworkSpec.of("auto"), description="network of experts and students"
     )
     augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("dsa", per="batch"), description="augmentation of the student batches"
