@@ -98,12 +98,16 @@ def paths_among(options: BaseModel) -> dict[str, str]:
     return found
 
 
-def declaring_class(model: type[Options], option: str) -> type | None:
-    """The class among ``model`` and its bases whose declaration of ``option`` holds; None without.
+def is_shared(option: str, own: type[Options], meant: type[Options]) -> bool:
+    """Whether ``own`` has ``option`` from the class that ``meant`` has it from.
 
-    Options of one name are the same option where it is the same class.
+    Options of one name are the same option, and a value for one fits the other, only then.
     """
-    return next((c for c in model.__mro__ if option in inspect.get_annotations(c)), None)
+
+    def declared_in(model: type[Options]) -> type | None:
+        return next((c for c in model.__mro__ if option in inspect.get_annotations(c)), None)
+
+    return option in own.model_fields and declared_in(own) is declared_in(meant)
 
 
 # ``json_schema_extra`` of an option that changes how long a result takes, and no result

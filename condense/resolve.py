@@ -40,8 +40,8 @@ from condense.layers import (
 )
 from condense.options import (
     COMPONENT,
-    declaring_class,
     format_value,
+    is_shared,
     path_fields,
 )
 from condense.plugin.host import Host
@@ -110,11 +110,7 @@ def _shared_part(
     if intended not in registry:
         return {}
     own, meant = cls.Options, registry.get(intended).Options
-    return {
-        key: value
-        for key, value in layer.options(stage).items()
-        if key in own.model_fields and declaring_class(own, key) is declaring_class(meant, key)
-    }
+    return {key: value for key, value in layer.options(stage).items() if is_shared(key, own, meant)}
 
 
 def _check_once(

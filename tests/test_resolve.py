@@ -16,6 +16,7 @@ from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.recipe import Preset
 from condense.resolve import Request, resolve
+from condense.studies.ablation.design import make_study, parse_factor
 
 
 class Strange:
@@ -90,6 +91,14 @@ def test_a_preset_leaves_options_that_only_share_a_name(extended):
         asked = Request(preset=preset, in_memory=True, assignments=((("matcher",), "strange"),))
         options = resolve(extended, asked)["matcher"].options
         assert (options.steps, options.batch_size) == (7, 3), preset
+
+
+def test_an_ablation_leaves_them_too(extended):
+    asked = Request(in_memory=True, assignments=((("matcher", "steps"), 2),))
+    factor = parse_factor("matcher=trajectory,strange")
+    own, strange = make_study(extended, asked, [factor], seeds=1).cells
+    assert own.recipe["matcher"].options.steps == 2
+    assert strange.recipe["matcher"].options.steps == 7
 
 
 def test_the_command_line_leaves_them_too(extended, tmp_path):

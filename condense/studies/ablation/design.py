@@ -9,7 +9,7 @@ from typing import Any
 
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import STAGES
-from condense.options import parse_assignment
+from condense.options import is_shared, parse_assignment
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
@@ -209,7 +209,7 @@ def _kept(
     """The base's ``-o`` that hold in a cell.
 
     Where a cell swaps the component of a stage, the options set for the base's go over to the
-    new one as a preset's would: those that it has.
+    new one as a preset's would: those that both have from the same base class of options.
     """
     for path, value in assignments:
         swapped = varied.get(path[:1])
@@ -217,8 +217,8 @@ def _kept(
             yield path, value
             continue
         name = str(swapped).partition(":")[0]
-        options = host.registry(STAGES[path[0]]).get(name).Options.model_fields
-        if len(path) > 1 and (name == base[path[0]].name or path[1] in options):
+        own, meant = host.registry(STAGES[path[0]]).get(name).Options, base[path[0]].cls.Options
+        if len(path) > 1 and is_shared(path[1], own, meant):
             yield path, value
 
 
