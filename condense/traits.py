@@ -9,14 +9,8 @@ A class declares its own as the class attribute ``traits``; one without has the 
 
 ``advice`` is what a user can do about a finding of ``condense report`` or a note of a run, by the
 finding's code, in option keys: the component alone knows which of its options helps. A code that
-it has no text for is reported without advice of this component. The engine's own codes:
-
-- ``nothing-distilled``: the update policy leaves no sample to distil;
-- ``no-finite-loss``: no step of the matcher has had a finite loss for long;
-- ``samples-diverged``: the matcher has moved samples far out of the range of pixels;
-- ``labels-diverged``: the update policy's labels have grown out of all sense;
-- ``no-teachers``: its labels are to start at teachers' that the matcher does not have;
-- those of the diagnosis, which docs/report.md lists.
+it has no text for is reported without advice of this component. The codes are :data:`CODES`, and
+``OPTION-lowest`` and ``OPTION-highest`` for an option at an end of the range that the data allow.
 """
 
 from __future__ import annotations
@@ -27,13 +21,40 @@ from typing import Any, ClassVar, TypeVar
 
 from typing_extensions import Protocol, runtime_checkable
 
+CODES = (
+    "nothing-distilled",  # the update policy leaves no sample to distil
+    "no-finite-loss",  # no step of the matcher has had a finite loss for long
+    "samples-diverged",  # the matcher has moved samples far out of the range of pixels
+    "labels-diverged",  # the update policy's labels have grown out of all sense
+    "no-teachers",  # its labels are to start at teachers' that the matcher does not have
+    # those of the diagnosis, which docs/report.md explains
+    "worse-than-random",
+    "not-told-from-random",
+    "network-diverged",
+    "single-repeat",
+    "loss-no-progress",
+    "loss-rises",
+    "loss-flat",
+    "not-finite",
+    "step-size-collapsed",
+    "step-size-grew",
+    "labels-foreign",
+    "scores-unreliable",
+    "best-at-end",
+    "augmentation-mismatch",
+    "baseline-augmentation",
+    "protocols-differ",
+    "coverage-falls",
+)
+OF_OPTIONS = ("lowest", "highest")  # after the name of an option
+
 
 @dataclass(frozen=True)
 class Traits:
     """Of every kind.
 
     Attributes:
-        advice: text by code of a finding, for example ``{"matching-diverged": "lower
+        advice: text by code of a finding, for example ``{"samples-diverged": "lower
             matcher.image_lr"}``; part of a sentence, without a full stop.
     """
 

@@ -245,7 +245,15 @@ BROKEN = {
     ),
     "a-trait-of-its-own": (
         half_shaped(difficulty=False),
-        "has `difficulty`, which is a trait: write traits = ScorerTraits(difficulty=…)",
+        "has `difficulty`; a trait is written traits = ScorerTraits(difficulty=…)",
+    ),
+    "a-misspelt-trait": (
+        half_shaped(dificulty=False),
+        "has `dificulty`; a trait is written traits = ScorerTraits(difficulty=…)",
+    ),
+    "a-misspelt-code": (
+        half_shaped(traits=ScorerTraits(advice={"scores-unreliabel": "average more"})),
+        "has advice for 'scores-unreliabel', which is no code; did you mean 'scores-unreliable'?",
     ),
     "cost-without-samples": (
         half_shaped(cost=lambda self, data, context: None),

@@ -88,21 +88,31 @@ def _problems(cls: type[Any], kind: Kind) -> Iterator[str]:
     declared = getattr(cls, "traits", expected())
     if not isinstance(declared, expected):
         yield f"has traits of {type(declared).__name__}, expected {expected.__name__}"
+        return
+    ends = (f"{option}-{end}" for option in options.model_fields for end in traits.OF_OPTIONS)
+    codes = {*traits.CODES, *ends}
+    for code in sorted({*declared.advice} - codes):
+        for near in _near(code, codes):
+            yield f"has advice for '{code}', which is no code; did you mean '{near}'?"
 
 
 def _misspelt(cls: type[Any], known: set[str], kind: Kind) -> Iterator[str]:
-    """Members that are a trait, or nearly a known member that the class does not have."""
+    """Members that are, or nearly are, a trait, or nearly a known one that the class has not."""
     absent = [member for member in known if not hasattr(cls, member)]
     own = getattr(traits, f"{kind.protocol}Traits")
     of_traits = {field.name for field in fields(own)}
     for member in dir(cls):
         if member.startswith("_") or member in known:
             continue
-        if member in of_traits:
-            yield f"has `{member}`, which is a trait: write traits = {own.__name__}({member}=…)"
-        near = difflib.get_close_matches(member, absent, n=1, cutoff=_NEAR)
-        if near:
-            yield f"has `{member}`, which no {kind.name} has; did you mean `{near[0]}`?"
+        for near in _near(member, {*absent, *of_traits}):
+            if near in of_traits:
+                yield f"has `{member}`; a trait is written traits = {own.__name__}({near}=…)"
+            yield f"has `{member}`, which no {kind.name} has; did you mean `{near}`?"
+
+
+def _near(word: str, known: set[str]) -> list[str]:
+    """The one of ``known`` that ``word`` is or nearly is, if there is one."""
+    return difflib.get_close_matches(word, known, n=1, cutoff=_NEAR)
 
 
 def _signature(cls: type[Any], member: str, owner: Any) -> Iterator[str]:

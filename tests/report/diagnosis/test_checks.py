@@ -1,12 +1,15 @@
 """Each check of the diagnosis with cases made for it."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
 from condense.engine.matching.loop import MIN_STEP_SIZE
 from condense.report.diagnosis import checks as diagnosis
 from condense.studies.statistics import unpaired
+from condense.traits import CODES
 
 
 def severity(finding):
@@ -250,3 +253,16 @@ def test_texts_are_parts_of_a_sentence():
         for text in (finding.seen, finding.means, finding.advice):
             assert text == text.strip()
             assert not text.endswith(".")  # sentences are made where they are shown
+
+
+def test_the_codes_that_components_may_advise_on_are_those_that_are_given():
+    root = Path(__file__).parents[3]
+    rows = re.findall(r"^\| \S[^|]+\|([^|]+)\|", (root / "docs/report.md").read_text("utf-8"), re.M)
+    of_diagnosis = {code for row in rows for code in re.findall(r"`([\w-]+)`", row)}
+    assert of_diagnosis - set(CODES) == {"beta-lowest", "beta-highest"}
+    engine = "".join(p.read_text("utf-8") for p in (root / "condense/engine").rglob("*.py"))
+    of_notes = set(re.findall(r"advice_of\(.*?, ['\"]([\w-]+)['\"]\)", engine))
+    assert set(CODES) - of_diagnosis == of_notes
+    checks = (root / "condense/report/diagnosis/checks.py").read_text("utf-8")
+    worth_a_look = r'"([\w-]+)",\s+(?:"[^"]+"|\w+),\s+"(?:problem|look)"'
+    assert set(re.findall(worth_a_look, checks)) <= set(CODES)
