@@ -35,6 +35,11 @@ def pytest_sessionfinish(session):
         rows.write()
 
 
+def pytest_terminal_summary(terminalreporter, config):
+    for row in config.stash[ROWS].rows:
+        terminalreporter.write_line(f"{row.name}: {row.told}")
+
+
 @pytest.fixture
 def row(request):
     """Call with a name and the number of cases of a whole run; a context."""

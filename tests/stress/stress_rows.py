@@ -71,6 +71,11 @@ class Row:
             pytrace=False,
         )
 
+    @property
+    def told(self) -> str:
+        """What came of it, in words."""
+        return ", ".join(f"{n} {name}" for name, n in sorted(self.outcomes.items()))
+
     def to_json(self) -> dict[str, object]:
         """As the table's file has it."""
         return {
