@@ -95,9 +95,11 @@ class Done:
         return [line for line in self.err.splitlines() if line.startswith("error: ")]
 
     def keeps_the_rules(self) -> "Done":
-        """No traceback; exit code 0, 1 or 2; if not 0, one line of error."""
+        """No traceback; exit code 0, 1 or 2; if not 0, one line of error; memory suffices."""
         if any(mark in self.err for mark in MARKS):
             raise AssertionError(f"a traceback: {self.told}")
+        if "out of memory" in self.err:
+            raise AssertionError(f"too much memory: {self.told}")
         if self.code not in (0, 1, 2):
             raise AssertionError(f"an exit code of its own: {self.told}")
         if (self.code != 0) != (len(self.errors) == 1):
@@ -134,6 +136,26 @@ def at_most(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+ROOM = 2 * 2**30  # bytes that a command in this process may take beside what is there
+
+
+@contextlib.contextmanager
+def little_memory() -> Iterator[None]:
+    """Inside, a file without end is no memory for this process, not for the whole machine."""
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 class Here:
     """Runs commands in this process, in a folder and with a store of their own."""
 
@@ -144,7 +166,7 @@ class Here:
         before = os.getcwd()
         os.chdir(cwd)
         try:
-            with warnings.catch_warnings(), at_most(HANGS):
+            with warnings.catch_warnings(), at_most(HANGS), little_memory():
                 warnings.simplefilter("default")
                 done = click.testing.CliRunner().invoke(
                     main,

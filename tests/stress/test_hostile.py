@@ -27,7 +27,8 @@ COMMANDS = {
     "export to npz": ["export", "a", "--to", "npz", "--out", "made.npz"],
     "report": ["report", "a", "--out", "made.html"],
     "coverage": ["coverage", "a", "--out", "made", *SMALL],
-    "run --recipe": ["run", "--recipe", "a/recipe.toml", "--no-baselines", "--out", "made", *QUICK],
+    # a plan alone: a recipe may well ask for 2³¹ iterations, or for nothing, which is the default
+    "run --recipe": ["run", "--recipe", "a/recipe.toml", "--dry-run", "--json"],
 }
 
 
@@ -316,7 +317,8 @@ def test_npz_bombs(row, here, tmp_path):
             with files.case(number, f"{wrong}: {what}"):
                 done = here(*given, cwd=place, store=place / "store").keeps_the_rules()
                 assert not list(tmp_path.rglob("canary"))
-                assert done.code == 0 or wrong in done.err, done.told
+                names = (wrong, "train inputs", "train images")
+                assert done.code == 0 or any(name in done.err for name in names), done.told
                 files.count_as("refused in one line" if done.code else "read")
 
 
@@ -509,9 +511,12 @@ def test_bad_plugins(row, server, tmp_path):
                     assert (work.code, work.err.count("\n")) == (130, 1), work.told
                     plugins.count_as("read as an interrupt at work")
                     continue
+                if what.startswith("MemoryError"):  # as if there were none left
+                    assert (work.code, work.err.count("\n")) == (1, 1), work.told
+                    assert work.err.startswith("error: out of memory"), work.told
+                    plugins.count_as("read as no memory at work")
+                    continue
                 work.keeps_the_rules()
                 assert work.code == 1, work.told
-                # no memory is the machine's fault as a rule, and what helps is said then
-                wanted = "out of memory" if what.startswith("MemoryError") else bad[1]
-                assert wanted in work.err, work.told
+                assert bad[1] in work.err, work.told
                 plugins.count_as("named where it fails at work")
