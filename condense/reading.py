@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+import stat
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
@@ -17,7 +19,24 @@ DEEPEST = 32  # tables and lists inside each other; our own have five
 LARGEST = 2**63  # whole numbers lie below, in size
 SHOWN = 60  # characters of a value in a message
 
+MAX_RECIPE = 16 * 2**20  # bytes of a file that a user wrote, or might have
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def read_regular(path: Path, limit: int | None = None) -> bytes:
+    """The bytes of a file; what is no file, as a pipe, is not waited for.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is none, or larger than ``limit`` bytes.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path.name} is not a file")
+    if limit is not None and status.st_size > limit:
+        raise ValueError(f"{path.name} has {status.st_size} bytes, expected {limit} at most")
+    return path.read_bytes()
 
 
 def check_text(text: str) -> str:
@@ -49,7 +68,7 @@ def check_plain(value: Any, *where: object) -> Any:
         elif isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"is {value}, must be finite")
         elif isinstance(value, int) and abs(value) >= LARGEST:
-            raise ValueError("is a whole number of more than 63 bits")
+            raise ValueError(f"is {shown(value)}, must be a whole number of at most 63 bits")
         elif not isinstance(value, Mapping | list | tuple | float | int | None):
             raise ValueError(f"is a {type(value).__name__}, which nothing here can be")
     except ValueError as error:
@@ -90,7 +109,7 @@ def parse_table(text: bytes) -> dict[str, Any]:
 
 def shown(value: object) -> str:
     """``value`` in a message: in one line, short, printable."""
-    if isinstance(value, int) and abs(value) >= LARGEST:
+    if isinstance(value, int) and value.bit_length() > 8 * SHOWN:
         return f"a whole number of {value.bit_length()} bits"
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

@@ -16,7 +16,7 @@ from condense.errors import DataError, OptionError, blamed, closest
 from condense.kinds import STAGES
 from condense.options import COMPONENT, Options, paths_among, result_options
 from condense.places import relative_path
-from condense.reading import DEEPEST, LARGEST, check_plain, shown
+from condense.reading import DEEPEST, LARGEST, MAX_RECIPE, check_plain, read_regular, shown
 from condense.results import Budget
 
 if sys.version_info >= (3, 11):
@@ -284,10 +284,14 @@ def read_recipe(path: Path) -> RecipeFile:
         OptionError: if it is not TOML or has a key that is neither.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(f"recipe {path} cannot be read: {reason}; is the path right?") from None
+        text = read_regular(path, MAX_RECIPE)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(
+            f"recipe {path} cannot be read: {reason.lower()}; is the path right?"
+        ) from None
+    try:
+        table = tomllib.loads(text.decode())
     except RecursionError:
         raise OptionError(f"recipe {path} is nested more than {DEEPEST} deep") from None
     except ValueError as error:  # what is no TOML, or no UTF-8, or a number of 5000 digits
@@ -312,7 +316,7 @@ def check_recipe(table: Table) -> None:
         if key not in known:
             raise ValueError(f"unknown key '{key}'{closest(key, known)} (keys: {', '.join(known)})")
         check_plain(value, key)
-        if key in STAGES and isinstance(value, str):
+        if key in STAGES and isinstance(value, str) and value != NULL:
             continue
         if key not in SCALARS and not isinstance(value, Mapping):
             raise ValueError(f"{key} must be a component or a table, got {shown(value)}")

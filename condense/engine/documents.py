@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 from typing_extensions import Self
 
-from condense.engine.runtime.files import in_one_line, read_regular
+from condense.engine.runtime.files import in_one_line
 from condense.errors import DataError
 from condense.places import without_home
-from condense.reading import PlainTable
+from condense.reading import PlainTable, read_regular
 
 if TYPE_CHECKING:
     from condense.engine.artefact.dataset import CondensedDataset

@@ -43,7 +43,7 @@ def drawn(row, strategy, case) -> None:
     def draw(value: Any) -> None:
         number = next(numbers, None)
         if number is not None and row.only in (None, number):
-            with row.case(number, f"{value!r:.600}"):
+            with row.case(number, f"{' '.join(repr(value).split()):.400}"):
                 case(number, value)
 
     draw()
@@ -161,7 +161,13 @@ def told_of(word: str, text: str) -> bool:
 
 
 def named(key: str, value: Any, text: str) -> bool:
-    """Whether ``text`` names ``key`` and ``value``, however it is spelt."""
+    """Whether ``text`` names ``key`` and ``value``, however it is spelt.
+
+    Of a key that does not exist, any value would be wrong: the key is enough.
+    """
+    if "unknown option" in text or "unknown key" in text:
+        inner = list(value) if isinstance(value, dict) else []
+        return any(told_of(f"{key}.{k}" if k else key, text) for k in ("", *inner))
     spelt = {str(value), repr(value)}
     spelt |= {json.dumps(value), json.dumps(value, ensure_ascii=False)}
     if isinstance(value, (list, tuple, dict)):  # its first wrong part will do

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import os
 import pickle
 import re
 import shutil
@@ -28,6 +29,7 @@ COMMANDS = {
     "report": ["report", "a", "--out", "made.html"],
     "coverage": ["coverage", "a", "--out", "made", *SMALL],
     # a plan alone: a recipe may well ask for 2³¹ iterations, or for nothing, which is the default
+    "run --out": [*run_arguments("a"), "--no-baselines"],
     "run --recipe": ["run", "--recipe", "a/recipe.toml", "--dry-run", "--json"],
 }
 
@@ -82,7 +84,7 @@ def sound(command: str, place: Path, done) -> None:
 
 def test_hostile_artefacts(row, here, made, tmp_path):
     """Each artefact, changed in one place, under every command that reads one."""
-    with row("commands over hostile artefacts", 1560) as commands:
+    with row("commands over hostile artefacts", 1820) as commands:
         for number, rng in commands.cases():
             command = list(COMMANDS)[number % len(COMMANDS)]
             which = number // len(COMMANDS)  # of the artefacts: the same for all commands
@@ -214,6 +216,9 @@ def one_picture(rng, number):
         "gif.png": picture(rng, form="GIF"),
         "name.jpg": plain,
         "upper.PNG": plain,
+        "pipe.png": None,
+        "zero.png": "/dev/zero",
+        "dangling.png": "nothing",
     }
     if number < len(fixed):
         return list(fixed.items())[number]
@@ -236,7 +241,13 @@ def test_image_folders(row, here, tmp_path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(picture(rng))
             name, data = one_picture(rng, number)
-            (place / "photos/train/a" / name).write_bytes(data)
+            path = place / "photos/train/a" / name
+            if data is None:
+                os.mkfifo(path)
+            elif isinstance(data, str):
+                path.symlink_to(data)
+            else:
+                path.write_bytes(data)
             (place / "photos/train/b/loop.png").symlink_to("loop.png")
             if number % 3:
                 (place / "photos/train/b/loop.png").unlink()
@@ -354,6 +365,9 @@ def score_file(rng, number, canary):
         "deep.safetensors": (10**5).to_bytes(8, "little") + nested(50_000).encode(),
         "half.safetensors": safetensors.numpy.save({"scores": good.astype(np.float16)}),
         "labels.npz": b"",
+        "zero.npy": "/dev/zero",
+        "zero.csv": "/dev/zero",
+        "dangling.npz": "nothing",
         "unknown.pt": pickle.dumps(Canary(canary)),
     }
     if number < len(fixed):
@@ -373,7 +387,10 @@ def test_score_files(row, here, tmp_path):
             place = tmp_path / str(number)
             write_data(place / "squares.npz")
             name, data = score_file(rng, number, place / "canary")
-            (place / name).write_bytes(data)
+            if isinstance(data, str):
+                (place / name).symlink_to(data)
+            else:
+                (place / name).write_bytes(data)
             given = ("select", "--data", "npz:squares.npz", "--method", "window", "--ipc", 2)
             with files.case(number, name):
                 args = (*given, "--json", "-o", f"scorer=file:{name}")

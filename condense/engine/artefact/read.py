@@ -27,9 +27,9 @@ from condense.engine.artefact.write import (
 )
 from condense.engine.documents import Document, parse_document, read_file, read_results
 from condense.engine.runtime.expected import Expected, check_tensors
-from condense.engine.runtime.files import in_one_line, read_regular
+from condense.engine.runtime.files import in_one_line
 from condense.errors import DataError
-from condense.reading import Plain, shown
+from condense.reading import Plain, read_regular, shown
 from condense.recipe import take_paths
 from condense.results import Trace
 

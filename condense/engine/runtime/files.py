@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 import shutil
-import stat
 import sys
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from pydantic import ValidationError
 
 from condense.engine.runtime.turns import hold, turn
 from condense.errors import OutputError
-from condense.reading import damage
+from condense.reading import damage, read_regular
 
 TRIES = 5  # at what another process may tidy away in the middle of it
 YOUNG = 3600.0  # seconds for which a draft without a lock may be in use
@@ -72,21 +71,6 @@ def read_sealed(path: Path) -> bytes:
     if hashlib.sha256(data).digest() != seal:
         raise ValueError("its checksum does not match")
     return data
-
-
-def read_regular(path: Path, limit: int | None = None) -> bytes:
-    """The bytes of a file; what is no file, as a pipe, is not waited for.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: if it is none, or larger than ``limit`` bytes.
-    """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{path.name} is not a file")
-    if limit is not None and status.st_size > limit:
-        raise ValueError(f"{path.name} has {status.st_size} bytes, expected {limit} at most")
-    return path.read_bytes()
 
 
 def in_one_line(error: Exception) -> str:

@@ -19,11 +19,11 @@ from condense.engine.runtime.files import (
     erase,
     in_one_line,
     not_written,
-    read_regular,
     sweep,
 )
 from condense.engine.runtime.turns import hold, silent, turn
 from condense.errors import DataError, OutputError
+from condense.reading import read_regular
 
 MAX_MARKER = 64 * 2**20  # bytes
 READS = 100  # of a folder that others replace again and again

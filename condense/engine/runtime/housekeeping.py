@@ -24,11 +24,11 @@ from pydantic import BaseModel, ConfigDict
 from condense.engine.runtime.files import (
     YOUNG,
     discard,
-    read_regular,
     sweep,
     write_atomic,
 )
 from condense.engine.runtime.turns import turn
+from condense.reading import read_regular
 
 MARKER = "condense-store.json"
 TENSORS = "tensors.safetensors"

@@ -33,13 +33,13 @@ from condense.engine.runtime.files import (
     discard,
     draft_beside,
     in_one_line,
-    read_regular,
     write_synced,
 )
 from condense.engine.runtime.housekeeping import ENTRY, MAX_ENTRY, TENSORS, Cleaned, Entry, digest
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import OptionError, OutputError
 from condense.interfaces import Progress
+from condense.reading import read_regular
 
 ENVIRONMENT = "CONDENSE_STORE"
 # what reading an entry can come to that is not as it was written; RuntimeError: by torch

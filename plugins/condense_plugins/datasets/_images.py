@@ -167,6 +167,8 @@ def _decode(
 
     refusal = None
     try:
+        if not file.is_file():  # a pipe would be waited for
+            raise ValueError("it is not a file")
         with Image.open(file) as image:
             refusal = _refusal(file, image, decoding, size)
             if refusal is None:

@@ -102,7 +102,7 @@ def _existing(text: str) -> Path:
         raise DataError(f"{path} does not exist; give an .npz file with {_NEEDED}")
     if path.is_dir():
         raise DataError(f"{path} is a folder; give an .npz file, or use `data=folder:{path}`")
-    if not zipfile.is_zipfile(path):
+    if not path.is_file() or not zipfile.is_zipfile(path):
         raise DataError(
             f"{path} is not an .npz file (a zip of arrays) or is cut off; "
             "write it with numpy.savez_compressed"
@@ -128,7 +128,7 @@ def _read(path: Path) -> dict[str, Any]:
                     )
             wanted |= {"classes": "classes"} if "classes" in there else {}
             return {name: _member(archive, key, path) for name, key in wanted.items()}
-    except (DataError, MemoryError):
+    except DataError:
         raise
     except Exception as error:  # noqa: BLE001 – of zipfile or numpy, whatever is wrong with it
         raise DataError(f"{path} cannot be read ({reason_of(error)}); write it again") from None
@@ -137,8 +137,6 @@ def _read(path: Path) -> dict[str, Any]:
 def _member(archive: Any, key: str, path: Path) -> np.ndarray[Any, Any]:
     try:
         array = archive[key]
-    except MemoryError:
-        raise
     except Exception as error:  # noqa: BLE001 – likewise, down to the parser of its header
         if "allow_pickle" in str(error):
             raise DataError(

@@ -18,7 +18,7 @@ from condense.engine.ingest.arrays import names_of
 from condense.errors import DataError
 from condense.interfaces import Context, LabeledData, Scores
 from condense.options import Options as BaseOptions, PathOption
-from condense.reading import parse_table
+from condense.reading import parse_table, read_regular
 from condense_plugins._built_in import BuiltIn
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -45,8 +45,8 @@ class FileScorer(BuiltIn):
     def cache_token(self) -> str:
         """SHA-256 of the file, so that a changed file is read again."""
         try:
-            return hashlib.sha256(self._path().read_bytes()).hexdigest()
-        except OSError:
+            return hashlib.sha256(read_regular(self._path())).hexdigest()
+        except (OSError, ValueError):
             raise DataError(
                 f"score file {self.options.path} cannot be read; is the path right?"
             ) from None
