@@ -125,7 +125,7 @@ def test_over_prints_one_table_and_writes_the_best(printed, call, place):
         (["--range", "0.5"], "--range must be two numbers LOW,HIGH such as 0.1,0.9, got 0.5"),
         (["--range", "0.9,0.1"], "--range must be LOW,HIGH with LOW below HIGH, got 0.9,0.1"),
         (["--key", "selector.betta"], "has no real-valued option betta; did you mean 'beta'?"),
-        (["--key", "beta"], "beta is no STAGE.OPTION"),
+        (["--key", "beta"], "key 'beta' is no STAGE.OPTION"),
         (
             ["--also", "policy.alfa"],
             "policy 'partial' has no real-valued option alfa; did you mean 'alpha'?",

@@ -76,8 +76,8 @@ def test_an_option_without_bounds_takes_those_asked_for(make):
 @pytest.mark.parametrize(
     ("key", "part"),
     [
-        ("selector", "selector is no STAGE.OPTION; stages are data, scorer"),
-        ("selektor.beta", "selektor.beta is no STAGE.OPTION"),
+        ("selector", "key 'selector' is no STAGE.OPTION; stages are data, scorer"),
+        ("selektor.beta", "key 'selektor.beta' is no STAGE.OPTION"),
         (
             "selector.betta",
             "selector 'window' has no real-valued option betta; did you mean 'beta'?",
