@@ -11,7 +11,10 @@ import json
 import re
 
 # what has a flag and an argument of its own; everything else is an option
-FLAGS = ("data", "method", "preset", "ipc", "fraction", "seed", "device", "out", "force")
+FLAGS = (
+    *("data", "method", "preset", "ipc", "fraction", "seed", "seeds", "device", "out", "force"),
+    *("vary", "validation", "over", "also", "max-seeds", "range", "share", "compare", "into"),
+)
 _KEY = re.compile(rf"`(?:([a-z][\w.-]*)=([^`]*)|({'|'.join(FLAGS)}))`")
 
 

@@ -22,6 +22,7 @@ from condense.spelling import in_python, on_command_line
         ("lower `a.b=…`", "lower -o a.b=…", 'lower options={"a.b": …}'),
         ("try `ipc=5`", "try --ipc 5", "try ipc=5"),
         ("use `data=npz:d.npz` now", "use --data npz:d.npz now", 'use data="npz:d.npz" now'),
+        ("`vary=selector=random`: no", "--vary selector=random: no", 'vary="selector=random": no'),
         ("another (`out`)", "another (--out)", "another (out)"),
         ("the extra `tune`", "the extra `tune`", "the extra `tune`"),
         ("`condense run --out DIR`", "`condense run --out DIR`", "`condense run --out DIR`"),

@@ -110,14 +110,19 @@ def check_kind(folder: Path, condensed: CondensedDataset, data: LabeledData) -> 
     """That the set in ``folder`` can be compared with ``data``.
 
     Raises:
-        DataError: if its classes or the shape of its samples are others.
+        DataError: if its classes or the shape of its samples are others, naming the first.
     """
-    if data.geometry.shape != condensed.geometry.shape or data.classes != condensed.classes:
-        raise DataError(
-            f"{folder} holds {len(condensed.classes)} classes of shape {condensed.geometry.shape}, "
-            f"{data.name} has {len(data.classes)} of shape {data.geometry.shape}; "
-            "name data of the same kind with `data`"
-        )
+    own, other = condensed.classes, data.classes
+    if data.geometry.shape != condensed.geometry.shape:
+        what = f"samples of shape {condensed.geometry.shape}, {data.name} {data.geometry.shape}"
+    elif len(other) != len(own):
+        what = f"{len(own)} classes, {data.name} {len(other)}"
+    elif other != own:
+        at = next(at for at, name in enumerate(own) if name != other[at])
+        what = f"'{own[at]}' as class {at}, {data.name} '{other[at]}'"
+    else:
+        return
+    raise DataError(f"{folder} holds {what}; name data of the same kind with `data`")
 
 
 def _own_data(condensed: CondensedDataset) -> str:

@@ -68,7 +68,7 @@ def write_package(host: Host, kind: str, name: str, into: Path) -> Path:
     names = _checked(host, kind, name)
     target = into / names.package
     if target.exists():
-        raise OutputError(f"{target} is there already; choose another name, or another --into DIR")
+        raise OutputError(f"{target} is there already; choose another name, or another `into`")
     try:
         draft = into / f".condense-{secrets.token_hex(8)}"
         draft.mkdir(parents=True)
@@ -81,7 +81,7 @@ def write_package(host: Host, kind: str, name: str, into: Path) -> Path:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         reason = error.strerror or error
-        raise OutputError(f"{target} cannot be written: {reason}; try another --into DIR") from None
+        raise OutputError(f"{target} cannot be written: {reason}; try another `into`") from None
     return target
 
 

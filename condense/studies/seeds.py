@@ -111,7 +111,7 @@ def run_seeds(
         CondenseError: before any work for a folder that cannot be written, else as a run does.
     """
     if count < 1:
-        raise OptionError(f"--seeds must be at least 1, got {count}; try --seeds 3")
+        raise OptionError(f"`seeds` must be at least 1, got {count}; try `seeds=3`")
     first = bind(base)
     data, shared_seed = first.data, base.seed if shared else None
     if out is None:

@@ -38,10 +38,11 @@ def back(host, tmp_path):
     return call
 
 
-def write(path, seed, classes=3):
+def write(path, seed, classes=3, size=8, names=None):
     rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, size=(12, 8, 8, 3), dtype=np.uint8)
-    np.savez(path, train_images=images, train_labels=np.arange(12) % classes)
+    images = rng.integers(0, 256, size=(12, size, size, 3), dtype=np.uint8)
+    named = {} if names is None else {"classes": names}
+    np.savez(path, train_images=images, train_labels=np.arange(12) % classes, **named)
     return f"npz:{path}"
 
 
@@ -71,10 +72,18 @@ def test_data_that_changed_are_noted_and_others_only_where_they_are_named(run, b
     assert back.told == []
 
 
-def test_data_of_another_kind_are_refused(run, back, tmp_path):
-    other = back(run, data=write(tmp_path / "two.npz", 0, classes=2))
-    with pytest.raises(DataError, match=r"run holds 3 classes .* two has 2 .* `data`"):
-        other.data  # noqa: B018
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        ({"classes": 2}, r"run holds 3 classes, other 2;"),
+        ({"size": 9}, r"run holds samples of shape \(3, 8, 8\), other \(3, 9, 9\);"),
+        ({"names": ["0", "one", "2"]}, "run holds '1' as class 1, other 'one';"),
+    ],
+)
+def test_data_of_another_kind_are_refused(run, back, tmp_path, other, what):
+    named = back(run, data=write(tmp_path / "other.npz", 0, **other))
+    with pytest.raises(DataError, match=f"{what} name data of the same kind with `data`"):
+        named.data  # noqa: B018
 
 
 def test_what_lived_in_memory_needs_data_only_when_they_are_asked_for(host, back, tmp_path):

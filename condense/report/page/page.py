@@ -228,19 +228,19 @@ def check_page(path: Path) -> None:
         OutputError: if it does not end in .html, lies in a folder of ours, or is another's file.
     """
     if path.suffix.lower() not in ENDINGS:
-        raise OutputError(f"{path} must end in .html; choose another --out")
+        raise OutputError(f"{path} must end in .html; choose another `out`")
     check_file(path)
     inside = [name for name in (MANIFEST, *STUDIES) if (path.parent / name).is_file()]
     if inside:
         raise OutputError(
             f"{path} lies in a folder that `condense` writes ({inside[0]}), which then could not "
-            "be written again; choose another --out"
+            "be written again; choose another `out`"
         )
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(1000)
         if MARKER.encode() not in head:
-            raise OutputError(f"{path} exists and is no condense report; choose another --out")
+            raise OutputError(f"{path} exists and is no condense report; choose another `out`")
 
 
 def write_page(report: Report, path: Path) -> Path:

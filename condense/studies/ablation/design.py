@@ -85,12 +85,12 @@ class Study:
     validation: float | None = None
 
 
-def parse_factor(text: str, flag: str = "--vary") -> Factor:
+def parse_factor(text: str, flag: str = "vary") -> Factor:
     """``"selector=random,window"`` as a factor; commas in brackets or quotes do not separate.
 
     Args:
-        text: what followed ``flag``, which messages name.
-        flag: the flag it was given with.
+        text: what was given for ``flag``, which messages name.
+        flag: what it was given for.
 
     Raises:
         OptionError: if it is not KEY=VALUE,…, its stage is unknown, or a value is empty or twice
@@ -100,24 +100,24 @@ def parse_factor(text: str, flag: str = "--vary") -> Factor:
     key = key.strip()
     if not sign or not all(key.split(".")):
         raise OptionError(
-            f"{flag} {text}: expected STAGE=COMPONENT,… or STAGE.OPTION=VALUE,…, "
-            f"for example {flag} selector=random,window"
+            f"`{flag}={text}`: expected STAGE=COMPONENT,… or STAGE.OPTION=VALUE,…, "
+            f"for example `{flag}=selector=random,window`"
         )
     stage = key.partition(".")[0]
     if stage not in STAGES:
         raise OptionError(
-            f"{flag} {text}: unknown stage '{stage}'{closest(stage, STAGES)} "
+            f"`{flag}={text}`: unknown stage '{stage}'{closest(stage, STAGES)} "
             f"(stages: {', '.join(STAGES)})"
         )
     values = tuple(_split(rest))
     if "" in values:
         raise OptionError(
-            f"{flag} {text}: value {values.index('') + 1} is empty; give one or more values "
+            f"`{flag}={text}`: value {values.index('') + 1} is empty; give one or more values "
             "separated by commas"
         )
     twice = [v for i, v in enumerate(values) if v in values[:i]]
     if twice:
-        raise OptionError(f"{flag} {text}: value {twice[0]} is there twice; give it once")
+        raise OptionError(f"`{flag}={text}`: value {twice[0]} is there twice; give it once")
     return Factor(key, values)
 
 
@@ -160,13 +160,13 @@ def make_study(
         OptionError: for a base that cannot be resolved, or a value that is wrong in every cell.
     """
     if seeds < 1:
-        raise OptionError(f"--seeds must be at least 1, got {seeds}; try --seeds 5")
+        raise OptionError(f"`seeds` must be at least 1, got {seeds}; try `seeds=5`")
     if validation is not None and not 0 < validation < 1:
-        raise OptionError(f"--validation must be in (0, 1), got {validation:g}; try 0.2")
+        raise OptionError(f"`validation` must be in (0, 1), got {validation:g}; try 0.2")
     keys = [factor.key for factor in factors]
     for i, key in enumerate(keys):
         if key in keys[:i]:
-            raise OptionError(f"--vary {key} is given twice; write all its values after one")
+            raise OptionError(f"`vary={key}` is given twice; write all its values after one")
     base = resolve(host, request)
     combinations = _singles(factors) if one_at_a_time else _grid(factors)
     cells = [make_cell(host, request, base, values) for values in combinations]
@@ -228,7 +228,7 @@ def _check_values(factors: Sequence[Factor], cells: Sequence[Cell]) -> None:
         for value in factor.values:
             having = [cell for cell in cells if cell.values.get(factor.key) == value]
             if having and all(cell.recipe is None for cell in having):
-                raise OptionError(f"--vary {factor.key}={value}: {having[0].error}")
+                raise OptionError(f"`vary={factor.key}={value}`: {having[0].error}")
 
 
 def _with_base(cells: Sequence[Cell], base: Recipe, one_at_a_time: bool) -> list[Cell]:

@@ -100,15 +100,15 @@ def compared_recipes(host: Host, request: Request, names: Sequence[str]) -> list
     """
     if len(names) < 2 or len(set(names)) < len(names) or "" in names:
         raise OptionError(
-            f"--compare {','.join(names)} must name two or more different scorers; "
-            "try --compare cscore,forgetting,el2n"
+            f"`compare={','.join(names)}` must name two or more different scorers; "
+            "try `compare=cscore,forgetting,el2n`"
         )
     models = [host.registry("scorer").get(n.partition(":")[0]).Options for n in names]
     given = [(p, v) for p, v in request.assignments if p != ("scorer",)]
     for path, value in given:
         if path[0] == "scorer" and not any(path[1] in m.model_fields for m in models):
             raise OptionError(
-                f"-o {'.'.join(path)}={format_value(value)}: none of {', '.join(names)} has an "
+                f"`{'.'.join(path)}={format_value(value)}`: none of {', '.join(names)} has an "
                 f"option {path[1]}; see `condense plugins show scorer {names[0].partition(':')[0]}`"
             )
     recipes = []

@@ -188,7 +188,7 @@ def declared_range(recipe: Recipe, key: str) -> tuple[float, float]:
         if getattr(rule, name, None) is not None
     }
     if len(ends) < 2:
-        raise OptionError(f"{key} has no bounds of its own; give --range LOW,HIGH")
+        raise OptionError(f"{key} has no bounds of its own; give `range=LOW,HIGH`")
     return ends["g"], ends["l"]
 
 
@@ -220,7 +220,7 @@ def shortened(host: Host, recipe: Recipe, size: int, share: float, repeats: int)
     if share < 1 and lengths["evaluator.steps"] is None:
         raise OptionError(
             f"evaluator '{recipe['evaluator'].name}' has no option steps, so its trainings cannot "
-            "be shortened; give --share 1"
+            "be shortened; give `share=1`"
         )
     options = {key: max(1, round(share * n)) for key, n in lengths.items() if n is not None}
     if "repeats" in fields:

@@ -19,8 +19,8 @@ def import_optuna() -> Any:
         import optuna
     except ImportError:
         raise OptionError(
-            "--also needs Optuna, which is not installed; install the extra `tune` "
-            f"(pip install '{DISTRIBUTION}[tune]') or leave --also out"
+            "`also` needs Optuna, which is not installed; install the extra `tune` "
+            f"(pip install '{DISTRIBUTION}[tune]') or leave `also` out"
         ) from None
     return optuna
 

@@ -62,26 +62,26 @@ class Settings(Document):
         return any(key.partition(".")[0] in MATCHING for key in self.keys)
 
     def check(self, values: Sequence[str] = ()) -> None:
-        """Raises an OptionError that names flags whose values do not go together.
+        """Raises an OptionError that names settings whose values do not go together.
 
         Args:
             values: of :attr:`over`, as they are typed.
         """
         if self.over is not None and not self.matched and self.over.partition(".")[0] in MATCHING:
             raise OptionError(
-                f"--over {self.over}={','.join(values)} compares nothing: only selections are "
+                f"`over={self.over}={','.join(values)}` compares nothing: only selections are "
                 f"trained on and {' and '.join(MATCHING)} change none; tune an option of theirs "
-                "too (--also STAGE.OPTION)"
+                "too (`also=STAGE.OPTION`)"
             )
         if self.max_seeds < self.seeds:
             raise OptionError(
-                f"--max-seeds must be at least --seeds {self.seeds}, got {self.max_seeds}"
+                f"`max-seeds` must be at least `seeds={self.seeds}`, got {self.max_seeds}"
             )
         if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
             low, high = self.bounds
-            raise OptionError(f"--range must be LOW,HIGH with LOW below HIGH, got {low:g},{high:g}")
+            raise OptionError(f"`range` must be LOW,HIGH with LOW below HIGH, got {low:g},{high:g}")
         for place, key in enumerate(self.also):
             if key in self.keys[: place + 1]:
-                raise OptionError(f"--also {key} is tuned already; name another option")
+                raise OptionError(f"`also={key}` is tuned already; name another option")
         if self.also:
             import_optuna()

@@ -230,10 +230,10 @@ def test_values_are_split_at_commas_outside_brackets_and_quotes():
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("selector", "--vary selector: expected STAGE=COMPONENT"),
-        ("=random", "--vary =random: expected"),
-        ("selector=", "--vary selector=: value 1 is empty"),
-        ("selector=random,", "--vary selector=random,: value 2 is empty"),
+        ("selector", "`vary=selector`: expected STAGE=COMPONENT"),
+        ("=random", "`vary==random`: expected"),
+        ("selector=", "`vary=selector=`: value 1 is empty"),
+        ("selector=random,", "`vary=selector=random,`: value 2 is empty"),
         ("selector=random,random", "value random is there twice"),
         ("selektor=random", "unknown stage 'selektor'; did you mean 'selector'?"),
     ],
@@ -242,16 +242,16 @@ def test_a_bad_vary_is_named(text, part):
     with pytest.raises(OptionError) as caught:
         parse_factor(text)
     assert part in str(caught.value)
-    assert f"--vary {text}" in str(caught.value)
+    assert f"`vary={text}`" in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("vary", "part"),
     [
-        (("selector=randm,window",), "--vary selector=randm: "),
-        (("selector.beta=0.3,7",), "--vary selector.beta=7: "),
-        (("selector.betta=0.3",), "--vary selector.betta=0.3: unknown option selector.betta"),
-        (("selector=random", "selector=window"), "--vary selector is given twice"),
+        (("selector=randm,window",), "`vary=selector=randm`: "),
+        (("selector.beta=0.3,7",), "`vary=selector.beta=7`: "),
+        (("selector.betta=0.3",), "`vary=selector.betta=0.3`: unknown option selector.betta"),
+        (("selector=random", "selector=window"), "`vary=selector` is given twice"),
     ],
 )
 def test_a_value_that_no_cell_can_be_made_with_is_named(host, vary, part):
@@ -261,7 +261,7 @@ def test_a_value_that_no_cell_can_be_made_with_is_named(host, vary, part):
 
 
 def test_no_seeds_are_refused(host):
-    with pytest.raises(OptionError, match="--seeds must be at least 1, got 0"):
+    with pytest.raises(OptionError, match="`seeds` must be at least 1, got 0"):
         study_of(host, "selector=random", seeds=0)
 
 
@@ -523,7 +523,7 @@ def test_what_a_preset_says_for_the_data_holds_on_a_part_of_it(host, folder_of):
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5, float("nan")])
 def test_a_share_of_all_or_nothing_is_refused(host, share):
-    with pytest.raises(OptionError, match=r"--validation must be in \(0, 1\), got .*; try 0.2"):
+    with pytest.raises(OptionError, match=r"`validation` must be in \(0, 1\), got .*; try 0.2"):
         study_of(host, "selector=random", validation=share)
 
 

@@ -86,7 +86,7 @@ def test_an_option_without_bounds_takes_those_asked_for(make):
             "selector.unit",
             "selector 'window' has no real-valued option unit; choose another selector or option",
         ),
-        ("matcher.image_lr", "matcher.image_lr has no bounds of its own; give --range LOW,HIGH"),
+        ("matcher.image_lr", "matcher.image_lr has no bounds of its own; give `range=LOW,HIGH`"),
     ],
 )
 def test_what_cannot_be_tuned_is_named(make, key, part):

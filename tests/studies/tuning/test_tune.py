@@ -207,9 +207,9 @@ def test_over_goes_by_accuracies_at_full_length():
 @pytest.mark.parametrize("key", ["policy", "matcher.iterations"])
 def test_what_only_matching_reads_cannot_be_compared_without_it(bench, key):
     values = {"policy": ["full", "partial"], "matcher.iterations": ["1", "2"]}[key]
-    with pytest.raises(OptionError, match=r"^--over .* \(--also STAGE\.OPTION\)$") as caught:
+    with pytest.raises(OptionError, match=r"^`over=.* \(`also=STAGE\.OPTION`\)$") as caught:
         bench(over=(key, values))
-    assert f"--over {key}={','.join(values)} compares nothing" in str(caught.value)
+    assert f"`over={key}={','.join(values)}` compares nothing" in str(caught.value)
 
 
 def test_data_too_small_are_refused_before_any_training(bench, digits):
@@ -222,10 +222,10 @@ def test_data_too_small_are_refused_before_any_training(bench, digits):
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        ({"max_seeds": 1}, "--max-seeds must be at least --seeds 2, got 1"),
-        ({"bounds": (0.5, 0.5)}, "--range must be LOW,HIGH with LOW below HIGH, got 0.5,0.5"),
-        ({"also": ("selector.beta",)}, "--also selector.beta is tuned already; name another"),
-        ({"also": ("policy.alpha",) * 2}, "--also policy.alpha is tuned already; name another"),
+        ({"max_seeds": 1}, "`max-seeds` must be at least `seeds=2`, got 1"),
+        ({"bounds": (0.5, 0.5)}, "`range` must be LOW,HIGH with LOW below HIGH, got 0.5,0.5"),
+        ({"also": ("selector.beta",)}, "`also=selector.beta` is tuned already; name another"),
+        ({"also": ("policy.alpha",) * 2}, "`also=policy.alpha` is tuned already; name another"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(change, part):
