@@ -98,16 +98,28 @@ def echo_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
 
 def echo_summary(values: Mapping[str, Any]) -> None:
-    """Print ``values`` one a line; long lists are only counted."""
+    """Print ``values`` one a line, what its ``stages`` took as a table; long lists are counted."""
     width = max((len(k) for k in values), default=0)
     for key, value in values.items():
-        click.echo(f"{key.replace('_', ' ').ljust(width)}  {short(value)}")
+        if key != "stages":
+            click.echo(f"{key.replace('_', ' ').ljust(width)}  {short(value)}")
+    if "stages" in values:
+        click.echo()
+        echo_stages({k: (v["seconds"], v["cached"]) for k, v in values["stages"].items()})
+
+
+def echo_stages(stages: Mapping[str, tuple[float, bool]]) -> None:
+    """A table of what stages took: seconds, and whether their results came from the store."""
+    rows = [
+        (name, seconds(time), "cached" if cached else "") for name, (time, cached) in stages.items()
+    ]
+    echo_table(("stage", "time", ""), rows)
 
 
 def short(value: Any) -> str:
-    """``value`` in a few words."""
+    """``value`` in a few words; of a table in a table, every key in full."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{k} {short(v)}" for k, v in value.items())
+        return ", ".join(f"{k} {short(v)}" for k, v in _flat(value).items())
     if isinstance(value, (list, tuple)):
         return f"{len(value)} values" if len(value) > 8 else " ".join(short(v) for v in value)
     if value is None:
@@ -115,6 +127,17 @@ def short(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _flat(table: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """``table`` with dotted keys in place of tables; a component stands for its key."""
+    from condense.options import COMPONENT
+
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        name = before if before and key == COMPONENT else f"{before}.{key}".lstrip(".")
+        found |= _flat(value, name) if isinstance(value, Mapping) else {name: value}
+    return found
 
 
 def in_words(finding: Finding | FindingNote) -> str:

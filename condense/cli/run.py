@@ -238,7 +238,7 @@ def _show_plan(plan: Plan, recipe: Recipe) -> None:
 
 
 def _show_result(result: RunResult, recipe: Recipe) -> None:
-    from condense.cli.output import echo_table, percent, seconds
+    from condense.cli.output import echo_stages, echo_table, percent
     from condense.traits import EvaluatorTraits, traits_of
 
     if result.accuracy is None:
@@ -252,11 +252,7 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         word = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure
         echo_table(("arm", f"{word}, % ± std (n)", "note"), rows)
     click.echo(f"{networks(recipe)}\n")
-    stages = [
-        (name, seconds(s.seconds), "cached" if s.cached else "")
-        for name, s in result.stages.items()
-    ]
-    echo_table(("stage", "time", ""), stages)
+    echo_stages({name: (s.seconds, s.cached) for name, s in result.stages.items()})
     click.echo(f"\npeak memory {result.peak_memory_mb:.0f} MB; the condensed set lies in")
     click.echo(f"  {result.artefact}\nload it with")
     click.echo("  from condense import CondensedDataset")

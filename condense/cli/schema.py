@@ -15,10 +15,12 @@ from condense.engine.documents import (
     RunDocument,
     RunLog,
 )
+from condense.engine.outputs import ScoreDocument, SelectDocument
 from condense.studies.ablation.result import AblationDocument
 from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.result import Coverage
 from condense.studies.seeds import SeedsDocument
+from condense.studies.tuning.result import TuningDocument
 
 FOLDER = Path(__file__).parent.parent / "schema"
 DOCUMENTS: dict[str, type[Document]] = {
@@ -27,9 +29,12 @@ DOCUMENTS: dict[str, type[Document]] = {
     "run-seeds.json": SeedsDocument,
     "run.log.json": RunLog,
     "evaluate.json": EvaluateDocument,
+    "score.json": ScoreDocument,
+    "select.json": SelectDocument,
     "ablation.json": AblationDocument,
     "comparison.json": ComparisonDocument,
     "coverage.json": Coverage,
+    "tune.json": TuningDocument,
 }
 
 

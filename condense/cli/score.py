@@ -69,8 +69,8 @@ def score(
     with open_session(ctx, device) as session:
         recipe = session.recipe(request)
         place = out or Path(f"scores-{recipe['scorer'].name}-{recipe['data'].name}")
-        summary = write_scores(session.pipeline(recipe), place)
-    (echo_json if as_json else echo_summary)(summary)
+        document = write_scores(session.pipeline(recipe), place)
+    (echo_json if as_json else echo_summary)(document.to_json())
 
 
 def _compare(

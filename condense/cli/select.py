@@ -45,5 +45,5 @@ def select(
     from condense.engine.outputs import write_selection
 
     with open_session(ctx, device) as session:
-        summary = write_selection(session.pipeline(session.recipe(request)), out)
-    (echo_json if as_json else echo_summary)(summary)
+        document = write_selection(session.pipeline(session.recipe(request)), out)
+    (echo_json if as_json else echo_summary)(document.to_json())

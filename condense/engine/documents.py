@@ -20,6 +20,7 @@ from condense.reading import PlainTable, read_regular
 
 if TYPE_CHECKING:
     from condense.engine.artefact.dataset import CondensedDataset
+    from condense.engine.stages.stage import StageTime
     from condense.results import Evaluation
 
 OWN = "condensed"  # the arm that is the set itself
@@ -146,6 +147,14 @@ class StageSeconds(Document):
 
     seconds: float = Field(ge=0, le=1e12)
     cached: bool = Field(description="whether its result came from the store")
+
+
+def stage_seconds(stages: Mapping[str, StageTime]) -> dict[str, StageSeconds]:
+    """``stages`` as documents have them, to the millisecond."""
+    return {
+        name: StageSeconds(seconds=round(time.seconds, 3), cached=time.cached)
+        for name, time in stages.items()
+    }
 
 
 class Measured(Document):

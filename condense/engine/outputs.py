@@ -3,111 +3,143 @@
 from __future__ import annotations
 
 import io
-import json
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, Literal
 
 import numpy as np
 import safetensors.torch
 import torch
+from pydantic import Field, FiniteFloat
 
+from condense.engine.documents import Document, StageSeconds, stage_seconds
 from condense.engine.pipeline import Pipeline
-from condense.engine.runtime.files import check_file, write_file
-from condense.engine.runtime.folders import Layout, check_folder, json_with, replace_folder
-from condense.places import without_home
+from condense.engine.runtime.files import Ours, check_file, npz_with, write_file
+from condense.engine.runtime.folders import (
+    MAX_MARKER,
+    Layout,
+    check_folder,
+    json_with,
+    replace_folder,
+)
+from condense.engine.stages.scores import tensors_of
+from condense.reading import PlainTable
 
 SCORES = "scores.safetensors"
 MANIFEST = "manifest.json"
 OWNED = Layout(MANIFEST, (SCORES,), json_with("scorer", "direction", "data_fingerprint"))
+QUANTILES = {"min": 0.0, "25%": 0.25, "50%": 0.5, "75%": 0.75, "max": 1.0}
 
 
-def write_scores(pipeline: Pipeline, out: Path) -> dict[str, Any]:
+class ScoreManifest(Document):
+    """``manifest.json`` beside the scores."""
+
+    scorer: PlainTable = Field(description="component and options")
+    estimator: str = Field(description="what the scores are, in a few words")
+    direction: Literal["higher-harder"] = "higher-harder"
+    data: str
+    data_fingerprint: str
+    samples: int
+    seed: int
+    mean_standard_error: FiniteFloat | None = Field(description="null where the scorer gives none")
+
+
+class ScoreDocument(ScoreManifest):
+    """``condense score --json``."""
+
+    out: str = Field(description="the folder written")
+    quantiles: dict[str, FiniteFloat] = Field(description="of the scores: min, 25% … max")
+    stages: dict[str, StageSeconds]
+
+
+class SelectionDocument(Document):
+    """What ``condense select --out FILE.json`` writes."""
+
+    data: str
+    data_fingerprint: str
+    selector: PlainTable = Field(description="component and options")
+    seed: int
+    samples: int = Field(description="that were chosen")
+    per_class: dict[str, int]
+    indices: tuple[int, ...] = Field(description="positions in the training data, by class")
+    labels: tuple[int, ...] = Field(description="their classes")
+    out: str | None = Field(description="the file written, if one is")
+
+
+class SelectDocument(SelectionDocument):
+    """``condense select --json``."""
+
+    stages: dict[str, StageSeconds]
+
+
+def write_scores(pipeline: Pipeline, out: Path) -> ScoreDocument:
     """``scores.safetensors`` (key ``scores``, higher = harder) and ``manifest.json`` in ``out``.
-
-    Returns:
-        the summary that ``score --json`` prints.
 
     Raises:
         OutputError: before scoring, if ``out`` cannot be written.
     """
     check = partial(check_folder, out, OWNED)
     check()
-    scores, data = pipeline.scores, pipeline.data
-    tensors = {"scores": scores.values, "labels": data.labels}
-    if scores.standard_error is not None:
-        tensors["standard_error"] = scores.standard_error
-    manifest = {
-        "scorer": pipeline.recipe["scorer"].portable,
-        "estimator": scores.estimator,
-        "direction": "higher-harder",
-        "data": data.name,
-        "data_fingerprint": data.fingerprint,
-        "samples": len(data),
-        "seed": pipeline.recipe.seed,
-        "mean_standard_error": (
-            None if scores.standard_error is None else float(scores.standard_error.mean())
-        ),
-    }
+    scores, data, error = pipeline.scores, pipeline.data, pipeline.scores.standard_error
+    manifest = ScoreManifest(
+        scorer=pipeline.recipe["scorer"].portable,
+        estimator=scores.estimator,
+        data=data.name,
+        data_fingerprint=data.fingerprint,
+        samples=len(data),
+        seed=pipeline.recipe.seed,
+        mean_standard_error=None if error is None else float(error.mean()),
+    )
 
     def fill(draft: Path) -> None:
+        tensors = tensors_of(scores) | {"labels": data.labels}
         (draft / SCORES).write_bytes(safetensors.torch.save(tensors))
-        (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        (draft / MANIFEST).write_bytes(manifest.text().encode())
 
     replace_folder(out, fill, check, pipeline.progress.note)
-    quantiles = torch.quantile(
-        scores.values[:: max(1, len(data) // 1_000_000)].double(),
-        torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]).double(),
+    some = scores.values[:: max(1, len(data) // 1_000_000)].double()
+    quantiles = torch.quantile(some, torch.tensor(list(QUANTILES.values())).double())
+    return ScoreDocument(
+        **dict(manifest),
+        out=str(out),
+        quantiles=dict(zip(QUANTILES, quantiles.tolist(), strict=True)),
+        stages=stage_seconds({"scorer": pipeline.timings["scorer"]}),
     )
-    stage = pipeline.timings["scorer"]
-    return manifest | {
-        "out": str(out),
-        "quantiles": dict(
-            zip(("min", "25%", "50%", "75%", "max"), quantiles.tolist(), strict=True)
-        ),
-        "stages": {"scorer": {"seconds": round(stage.seconds, 3), "cached": stage.cached}},
-    }
 
 
-def write_selection(pipeline: Pipeline, out: Path | None) -> dict[str, Any]:
+def write_selection(pipeline: Pipeline, out: Path | None) -> SelectDocument:
     """The selection as indices, written to ``out`` (.npz, else as JSON) unless it is None.
-
-    Returns:
-        the summary that ``select --json`` prints, indices included.
 
     Raises:
         OutputError: before selecting, if ``out`` cannot be written.
     """
+    as_npz = out is not None and out.suffix == ".npz"
+    ours: Ours = npz_with("indices", "labels") if as_npz else _is_selection
     if out is not None:
-        check_file(out)
+        check_file(out, ours)
     selection, data = pipeline.selection, pipeline.data
-    summary = {
-        "data": data.name,
-        "data_fingerprint": data.fingerprint,
-        "selector": pipeline.recipe["selector"].portable,
-        "seed": pipeline.recipe.seed,
-        "samples": len(selection.indices),
-        "per_class": dict(zip(data.classes, selection.counts, strict=True)),
-        "indices": selection.indices.tolist(),
-        "labels": selection.labels.tolist(),
-        "out": None if out is None else str(out),
-        "stages": {
-            name: {"seconds": round(time.seconds, 3), "cached": time.cached}
-            for name, time in pipeline.timings.items()
-        },
-    }
+    written = SelectionDocument(
+        data=data.name,
+        data_fingerprint=data.fingerprint,
+        selector=pipeline.recipe["selector"].portable,
+        seed=pipeline.recipe.seed,
+        samples=len(selection.indices),
+        per_class=dict(zip(data.classes, selection.counts, strict=True)),
+        indices=tuple(selection.indices.tolist()),
+        labels=tuple(selection.labels.tolist()),
+        out=None if out is None else str(out),
+    )
     if out is not None:
-        write_file(out, _npz(summary) if out.suffix == ".npz" else _json(summary))
-    return summary
+        text = _npz(written) if as_npz else written.without_home().text().encode()
+        write_file(out, text, ours)
+    return SelectDocument(**dict(written), stages=stage_seconds(pipeline.timings))
 
 
-def _npz(summary: dict[str, Any]) -> bytes:
+def _is_selection(file: BinaryIO) -> bool:
+    return json_with("selector", "indices", "labels")(file.read(MAX_MARKER))
+
+
+def _npz(written: SelectionDocument) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, indices=np.array(summary["indices"]), labels=np.array(summary["labels"]))
+    np.savez(buffer, indices=np.array(written.indices), labels=np.array(written.labels))
     return buffer.getvalue()
-
-
-def _json(summary: dict[str, Any]) -> bytes:
-    kept = {name: value for name, value in summary.items() if name != "stages"}
-    kept["out"] = without_home(kept["out"])
-    return (json.dumps(kept, indent=1) + "\n").encode()

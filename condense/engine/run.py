@@ -22,7 +22,7 @@ from condense.engine.documents import (
     Results,
     RunDocument,
     RunLog,
-    StageSeconds,
+    stage_seconds,
 )
 from condense.engine.evaluation import condensed_plan, evaluate
 from condense.engine.feature_space.difficulty import by_difficulty, halves_of_test
@@ -107,14 +107,6 @@ class RunResult:
 def notes_of(findings: Sequence[Finding]) -> tuple[FindingNote, ...]:
     """``findings`` as documents have them."""
     return tuple(FindingNote.model_validate(finding.summary()) for finding in findings)
-
-
-def stage_seconds(stages: Mapping[str, StageTime]) -> dict[str, StageSeconds]:
-    """``stages`` as documents have them, to the millisecond."""
-    return {
-        name: StageSeconds(seconds=round(time.seconds, 3), cached=time.cached)
-        for name, time in stages.items()
-    }
 
 
 # what is wrong with a run, by its pipeline, its set and its evaluations by arm

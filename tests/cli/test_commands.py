@@ -110,16 +110,26 @@ def test_dry_run_shows_the_plan_and_the_whole_recipe(cli, engine):
 
 
 def test_score_writes_to_a_folder_named_after_scorer_and_data(cli, engine):
-    engine.result = {"samples": 9, "values": list(range(9))}
+    scorer = {"component": "rate", "network": {"component": "convnet", "width": 32}, "width": 9}
+    stages = {"scorer": {"seconds": 3.3, "cached": True}}
+    found = {"scorer": scorer, "values": list(range(9)), "stages": stages}
+    engine.result = types.SimpleNamespace(to_json=lambda: found)
     result = cli("score")
     assert engine.calls[0][0][1] == Path("scores-rate-toy")
-    assert result.stdout == "samples  9\nvalues   9 values\n"
-    assert summary(cli("score", "--out", "x", "--json")) == engine.result
+    assert result.stdout.splitlines() == [
+        "scorer  component rate, network convnet, network.width 32, width 9",
+        "values  9 values",
+        "",
+        "stage   time",
+        "------  -----  ------",
+        "scorer  3.3 s  cached",
+    ]
+    assert summary(cli("score", "--out", "x", "--json")) == found
     assert engine.calls[1][0][1] == Path("x")
 
 
 def test_select_writes_npz_or_json_only(cli, engine):
-    engine.result = {"indices": [1, 2]}
+    engine.result = types.SimpleNamespace(to_json=lambda: {"indices": [1, 2]})
     assert summary(cli("select", "--json")) == {"indices": [1, 2]}
     assert engine.calls[0][0][1] is None
     assert cli("select", "--out", "a.npz").exit_code == 0

@@ -232,6 +232,11 @@ def test_select_writes_indices(call, place, options, labels, document):
         assert indices == said["indices"]
         assert said["labels"] == labels[indices].tolist() == sorted(said["labels"])
         assert set(said["per_class"].values()) == {5}
+        call("select", "--out", out, *options)  # its own is replaced
+        note = place / f"note.{suffix}"
+        note.write_text('{"selector": "mine"}')
+        assert "condense wrote" in call("select", "--out", note, *options, code=1).stderr
+        assert note.read_text() == '{"selector": "mine"}'
     condensed = CondensedDataset.load(place / "out")
     assert condensed.source_index.tolist() == indices
 

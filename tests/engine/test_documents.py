@@ -3,17 +3,22 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+import safetensors.torch
 import torch
 
 from condense import CondensedDataset
 from condense.cli.schema import DOCUMENTS, FOLDER, schemas
+from condense.engine.outputs import write_scores, write_selection
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import evaluate_artefact, run
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
+from condense.engine.stages.stage import StageTime
 from condense.errors import DataError
+from condense.interfaces import Scores
 from condense.resolve import Request, resolve
 
 SCHEMA = {"method", "data", "ipc", "seed", "accuracy", "baselines", "budget", "findings"} | {
@@ -35,7 +40,10 @@ def made(tmp_path_factory, host, tiny, tools):
     pipeline = Pipeline(resolve(host, Request(assignments=assignments)), host, **tools)
     result = run(pipeline, tmp_path_factory.mktemp("runs") / "one", True)
     evaluated = evaluate_artefact(result.artefact, Request(), host, **tools)[1]
-    return result, {"run.json": result.to_json(), "evaluate.json": evaluated.to_json()} | {
+    scores = write_scores(pipeline, result.artefact.with_name("scores"))
+    chosen = write_selection(pipeline, result.artefact.with_name("chosen.json"))
+    printed = {"run": result, "evaluate": evaluated, "score": scores, "select": chosen}
+    return result, {f"{name}.json": found.to_json() for name, found in printed.items()} | {
         name: json.loads((result.artefact / name).read_text())
         for name in ("results.json", "run.log.json")
     }
@@ -47,7 +55,10 @@ def test_the_schemas_are_not_stale():
         assert written == json.loads(text), "run `python -m condense.cli.schema`, commit the result"
 
 
-@pytest.mark.parametrize("name", ["run.json", "results.json", "run.log.json", "evaluate.json"])
+@pytest.mark.parametrize(
+    "name",
+    ["run.json", "results.json", "run.log.json", "evaluate.json", "score.json", "select.json"],
+)
 def test_real_documents_follow_their_schema(name, made):
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads((FOLDER / name).read_text(encoding="utf-8"))
@@ -80,6 +91,33 @@ def test_results_are_the_document_of_run_without_clock_and_machine(made):
     for name, arm in {"condensed": results["accuracy"], **results["baselines"]}.items():
         assert arm == {k: results["arms"][name][k] for k in ("mean", "std", "n", "values")}
     assert {k: documents["run.log.json"][k] for k in MACHINE} == {k: printed[k] for k in MACHINE}
+
+
+def test_files_of_scores_and_selections_are_what_is_printed_without_the_clock(made):
+    result, documents = made
+    folder = result.artefact.parent
+    printed, clock = documents["score.json"], {"out", "quantiles", "stages"}
+    manifest = json.loads((folder / "scores" / "manifest.json").read_text())
+    assert manifest == {k: v for k, v in printed.items() if k not in clock}
+    printed = documents["select.json"]
+    chosen = json.loads((folder / "chosen.json").read_text())
+    assert chosen.keys() == printed.keys() - {"stages"}
+    assert chosen["indices"] == printed["indices"]
+    assert sum(chosen["per_class"].values()) == len(chosen["indices"]) == 50
+
+
+def test_companions_of_scores_are_written(made, tmp_path):
+    scores = Scores(torch.rand(3), "mine", torch.rand(3), {"aum": torch.arange(3.0)})
+    whole = SimpleNamespace(name="d", fingerprint="f", labels=torch.tensor([0, 1, 2]))
+    data = type("Data", (), {"__len__": lambda self: 3, **vars(whole)})()
+    bound = {"recipe": made[0].recipe, "progress": SilentProgress()}
+    timings = {"scorer": StageTime(0.1, False)}
+    write_scores(
+        SimpleNamespace(scores=scores, data=data, timings=timings, **bound), tmp_path / "s"
+    )
+    written = safetensors.torch.load_file(tmp_path / "s" / "scores.safetensors")
+    assert written.keys() == {"scores", "standard_error", "companion.aum", "labels"}
+    assert written["companion.aum"].tolist() == [0, 1, 2]
 
 
 def test_a_loaded_set_has_its_results_and_keeps_them(made, tmp_path):

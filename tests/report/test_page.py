@@ -341,7 +341,7 @@ def test_a_page_is_replaced_and_nothing_else(report, plain, tmp_path):
     assert out.read_bytes() == first
     other = tmp_path / "mine.html"
     other.write_text("<p>mine</p>")
-    with pytest.raises(OutputError, match="no condense report"):
+    with pytest.raises(OutputError, match=r"no \.html file that condense wrote"):
         write_page(report, other)
     assert other.read_text() == "<p>mine</p>"
     with pytest.raises(OutputError, match=r"must end in \.html"):

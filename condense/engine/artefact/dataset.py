@@ -24,7 +24,7 @@ from condense.data import (
     content_digest,
 )
 from condense.engine.artefact import write
-from condense.engine.artefact.preview import draw_preview
+from condense.engine.artefact.preview import draw_preview, is_preview
 from condense.engine.artefact.read import read_artefact
 from condense.engine.runtime.files import write_file
 from condense.engine.runtime.folders import unreplaced
@@ -254,12 +254,12 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         """Draw the set to a PNG: distilled samples beside the real ones they started from.
 
         Raises:
-            OutputError: if ``path`` cannot be written or does not end in .png.
+            OutputError: if ``path`` cannot be written, is another's file or does not end in .png.
         """
         target = _as_path(path)
         if target.suffix.lower() != ".png":
             raise OutputError(f"{target} must end in .png; choose such a name")
-        return write_file(target, draw_preview(self))
+        return write_file(target, draw_preview(self), is_preview)
 
     def to_bytes(self) -> bytes:
         """The contents of ``condensed.safetensors``."""

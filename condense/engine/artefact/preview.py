@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ EACH = 3  # samples a class and role
 TILE = 48  # pixels of a tile's longer side on the picture
 GAP = 4
 CELL = TILE + GAP
+MADE_BY = ("Software", "condense")
 INK, PAPER, FRAME = (40, 40, 40), (255, 255, 255), (66, 113, 174)
 
 Heading = tuple[int, int, str, tuple[int, int, int]]  # where it is written, the words, their colour
@@ -93,7 +94,7 @@ def contact_sheet(
         headings: words to be written there.
         rows: name of a class and its images.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, PngImagePlugin
 
     canvas = Image.new("RGB", (width, top + len(rows) * CELL + GAP), PAPER)
     pen = ImageDraw.Draw(canvas)
@@ -108,8 +109,15 @@ def contact_sheet(
                 pen.rectangle(edges, fill=FRAME)
             canvas.paste(Image.fromarray(_scaled(tile.image)), (tile.left, y))
     out = io.BytesIO()
-    canvas.save(out, "PNG")
+    known = PngImagePlugin.PngInfo()
+    known.add_text(*MADE_BY)
+    canvas.save(out, "PNG", pnginfo=known)
     return out.getvalue()
+
+
+def is_preview(file: BinaryIO) -> bool:
+    """Whether ``file`` is a picture of :func:`contact_sheet`."""
+    return "tEXt{}\0{}".format(*MADE_BY).encode() in file.read(1000)
 
 
 def name_width(names: Iterable[str]) -> int:

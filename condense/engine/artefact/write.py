@@ -18,7 +18,7 @@ import torch
 from condense.engine.artefact.manifest import Manifest
 from condense.engine.artefact.preview import draw_preview
 from condense.engine.runtime.expected import check_tensors
-from condense.engine.runtime.files import in_one_line, write_file
+from condense.engine.runtime.files import in_one_line, npz_with, write_file
 from condense.engine.runtime.folders import Layout, check_folder, json_with, replace_folder
 from condense.engine.runtime.turns import silent
 from condense.errors import DataError, OutputError
@@ -38,6 +38,13 @@ ARTEFACT = Layout(
     (TENSORS, "recipe.toml", TRACE, "preview.png", RESULTS, LOG, SNAPSHOTS),
     json_with("format", "sha256"),
 )
+OWN_ARRAYS = (
+    "train_images",
+    "train_labels",
+    "inputs",
+    "role",
+    "source_index",
+)  # by which it is known
 INDEX = ["file", "class", "role", "source_index"]
 IMAGES = Layout(
     "index.csv",
@@ -207,7 +214,7 @@ def to_npz(condensed: CondensedDataset, path: Path) -> Path:
     chosen for.
 
     Raises:
-        OutputError: if it cannot be written or does not end in .npz.
+        OutputError: if it cannot be written, is another's file or does not end in .npz.
     """
     if path.suffix != ".npz":
         raise OutputError(f"{path} must end in .npz; choose another name (`out`)")
@@ -229,4 +236,4 @@ def to_npz(condensed: CondensedDataset, path: Path) -> Path:
         std=std.numpy(),
         **arrays,
     )
-    return write_file(path, buffer.getvalue())
+    return write_file(path, buffer.getvalue(), npz_with(*OWN_ARRAYS))

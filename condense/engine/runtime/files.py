@@ -11,8 +11,10 @@ import secrets
 import shutil
 import sys
 import time
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
@@ -26,6 +28,8 @@ DIGITS = 16  # at the end of a draft's name
 ASIDE = "-was"  # after them: what gave way to a draft
 LONGEST = 60  # characters of a data set's name in a default path
 SEAL = hashlib.sha256().digest_size
+
+Ours = Callable[[BinaryIO], bool]  # whether a file is as we write those of its kind
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -145,13 +149,13 @@ def _in_use(draft: Path) -> bool:
         return time.time() - draft.lstat().st_mtime < YOUNG
 
 
-def write_file(path: Path, data: bytes) -> Path:
+def write_file(path: Path, data: bytes, ours: Ours) -> Path:
     """As :func:`write_atomic`, for a file that the user named; its folder is made.
 
     Raises:
-        OutputError: naming the path and what stands in the way.
+        OutputError: as :func:`check_file`.
     """
-    place = check_file(path)
+    place = check_file(path, ours)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with turn(place.parent):
@@ -169,18 +173,46 @@ def not_written(path: Path, error: Exception) -> OutputError:
     )
 
 
-def check_file(target: Path) -> Path:
+def check_file(target: Path, ours: Ours) -> Path:
     """The place of the file ``target``, if it can be written, before any work is done for it.
 
     Raises:
-        OutputError: as :func:`check_writable`, or if it is something else.
+        OutputError: as :func:`check_writable`, or if something else lies there; an empty file is
+            anybody's.
     """
     place = check_writable(target)
     if place.is_dir():
         raise OutputError(f"{target} exists and is a folder; choose a file name (`out`)")
     if place.exists() and not place.is_file():
         raise OutputError(f"{target} exists and is no file; choose a file name (`out`)")
+    try:
+        foreign = place.exists() and place.stat().st_size > 0 and not _is_ours(place, ours)
+    except OSError as error:
+        raise not_written(target, error) from None
+    if foreign:
+        raise OutputError(
+            f"{target} exists and is no {place.suffix} file that condense wrote; choose another "
+            "name (`out`)"
+        )
     return place
+
+
+def _is_ours(place: Path, ours: Ours) -> bool:
+    with place.open("rb") as file:
+        return ours(file)
+
+
+def npz_with(*keys: str) -> Ours:
+    """Whether a file is an npz that has ``keys``."""
+
+    def has_them(file: BinaryIO) -> bool:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return {f"{key}.npy" for key in keys} <= set(archive.namelist())
+        except (zipfile.BadZipFile, ValueError):
+            return False
+
+    return has_them
 
 
 def check_writable(target: Path) -> Path:

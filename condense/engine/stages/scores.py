@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from condense.engine.checked import run_replicates, run_scorer
 from condense.engine.documents import Document
@@ -20,6 +21,14 @@ class _Said(Document):
 
     estimator: str
     split_half: float | None
+
+
+def tensors_of(scores: Scores) -> dict[str, Tensor]:
+    """The figures of every sample, float32 [N] each, by the names that they are stored under."""
+    tensors = {"scores": scores.values}
+    if scores.standard_error is not None:
+        tensors["standard_error"] = scores.standard_error.float()
+    return tensors | {COMPANION + name: t for name, t in scores.companions.items()}
 
 
 class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
@@ -47,14 +56,12 @@ class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
         bound = self.bound
         scorer = bound.recipe["scorer"].create()
         scores = run_scorer(scorer, bound.data, bound.context, bound.rng("scorer"))
-        tensors = {"scores": scores.values}
-        if scores.standard_error is not None:
-            tensors["standard_error"] = scores.standard_error.float()
-        tensors |= {COMPANION + name: t for name, t in scores.companions.items()}
         reliability = reliability_of(
             run_replicates(scorer, bound.data, bound.context, bound.rng("scorer"))
         )
-        return Payload(tensors, {"estimator": scores.estimator, "split_half": reliability})
+        return Payload(
+            tensors_of(scores), {"estimator": scores.estimator, "split_half": reliability}
+        )
 
     def check(self, payload: Payload) -> None:
         """That they are finite, one a sample."""

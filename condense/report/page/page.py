@@ -7,7 +7,7 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from condense.engine.artefact.write import MANIFEST
 from condense.engine.documents import Document
@@ -229,18 +229,18 @@ def check_page(path: Path) -> None:
     """
     if path.suffix.lower() not in ENDINGS:
         raise OutputError(f"{path} must end in .html; choose another `out`")
-    check_file(path)
+    check_file(path, is_page)
     inside = [name for name in (MANIFEST, *STUDIES) if (path.parent / name).is_file()]
     if inside:
         raise OutputError(
             f"{path} lies in a folder that `condense` writes ({inside[0]}), which then could not "
             "be written again; choose another `out`"
         )
-    if path.is_file():
-        with path.open("rb") as file:
-            head = file.read(1000)
-        if MARKER.encode() not in head:
-            raise OutputError(f"{path} exists and is no condense report; choose another `out`")
+
+
+def is_page(file: BinaryIO) -> bool:
+    """Whether ``file`` is a page of ours."""
+    return MARKER.encode() in file.read(1000)
 
 
 def write_page(report: Report, path: Path) -> Path:
@@ -250,4 +250,4 @@ def write_page(report: Report, path: Path) -> Path:
         OutputError: if it cannot be written or is another's file.
     """
     check_page(path)
-    return write_file(path, render(report).encode())
+    return write_file(path, render(report).encode(), is_page)

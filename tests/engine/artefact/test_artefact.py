@@ -348,6 +348,23 @@ def test_what_is_no_path_or_no_picture_is_refused(tiny_images, tmp_path):
     assert small.preview(str(tmp_path / "new" / "a.PNG")).is_file()
 
 
+@pytest.mark.parametrize("form", ["npz", "png"])
+def test_a_file_of_somebody_else_is_never_replaced(tiny_images, tmp_path, form):
+    small, path = make(tiny_images), tmp_path / f"mine.{form}"
+    write = small.to_npz if form == "npz" else small.preview
+    arrays = {"train_images": np.zeros((2, 8, 8, 3)), "train_labels": np.arange(2)}
+    np.savez(tmp_path / "data.npz", **arrays)
+    Image.new("RGB", (4, 4)).save(tmp_path / "data.png")
+    for contents in (b"a note", b"PK", (tmp_path / f"data.{form}").read_bytes()):
+        path.write_bytes(contents)
+        with pytest.raises(OutputError, match=f"mine.{form} exists and is no .{form} file that"):
+            write(path)
+        assert path.read_bytes() == contents
+    path.write_bytes(b"")
+    first = write(path).read_bytes()
+    assert write(path).read_bytes()[:100] == first[:100]
+
+
 @pytest.mark.parametrize("index", [slice(0, 2), [0, 1], 1.0, "a", None])
 def test_an_index_is_one_whole_number(tiny_images, index):
     small = make(tiny_images)

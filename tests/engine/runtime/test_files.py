@@ -35,7 +35,7 @@ def test_the_umask_rules_over_all_that_is_written(umask, tmp_path, host):
     store.fetch("scores", {"k": 1}, lambda: Payload(values={"x": 1}))
     for _ in range(2):  # made, then replaced
         replace_folder(root / "folder", fill, lambda: check_folder(root / "folder", ours))
-        write_file(root / "deep" / "file", b"x")
+        write_file(root / "deep" / "file", b"x", lambda file: file.read() == b"x")
     write_package(host, "scorer", "mine", root)
     wanted = {True: oct(0o777 & ~umask), False: oct(0o666 & ~umask)}
     paths = [root, *root.rglob("*")]

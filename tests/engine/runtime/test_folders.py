@@ -165,7 +165,7 @@ def test_drafts_go_unless_their_writer_lives(tmp_path):
     assert names(tmp_path) == sorted(["o", *others])
     page = tmp_path / "page.html"
     draft_beside(page).write_text("half")
-    write_file(page, b"x")
+    write_file(page, b"x", lambda file: False)
     assert names(tmp_path) == sorted(["o", "page.html", *others])
 
 

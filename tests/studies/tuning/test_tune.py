@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from condense.cli.schema import FOLDER
 from condense.engine.documents import read_document
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
@@ -246,6 +247,8 @@ def test_files_repeat_to_the_byte_and_say_the_same(bench, tmp_path):
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     document = json.loads((tmp_path / "one" / "tune.json").read_text())
+    schema = json.loads((FOLDER / "tune.json").read_text(encoding="utf-8"))
+    pytest.importorskip("jsonschema").validate(document, schema)
     read = read_document(tmp_path / "one" / "tune.json", TuningDocument)
     assert read.model_dump() == result.document.model_dump()
     assert document["best"]["found"] == {
