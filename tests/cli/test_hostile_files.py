@@ -359,3 +359,81 @@ def test_an_export_never_merges_two_classes(call, tmp_path, names):
     reserved = {"CON", "PRN", "AUX", "NUL"}
     assert not {folder.name.partition(".")[0].upper() for folder in folders} & reserved
     assert {path.name for path in tmp_path.iterdir()} <= {"d.npz", "out", "images", "store"}
+
+
+# ---- the store --------------------------------------------------------------------------------
+
+SCORED = (*OPTIONS[2:], "-o", "scorer=el2n", "-o", "scorer.networks=1", "-o", "scorer.epochs=1")
+SCORED += ("-o", "scorer.network=mlp")
+
+
+def rehash(entry, change):
+    """``change`` to tensors and values of an entry, under checksums that are right."""
+    path = entry / "tensors.safetensors"
+    table = json.loads((entry / "entry.json").read_text())
+    tensors = safetensors.torch.load_file(path)
+    change(tensors, table["values"])
+    blob = safetensors.torch.save(tensors)
+    path.write_bytes(blob)
+    values = json.dumps(table["values"], sort_keys=True).encode()
+    sums = (hashlib.sha256(blob).hexdigest(), hashlib.sha256(values).hexdigest())
+    table |= dict(zip(("sha256", "values_sha256"), sums, strict=True))
+    (entry / "entry.json").write_text(json.dumps(table))
+
+
+def named(name, change):
+    return lambda tensors, values: tensors.update({name: change(tensors[name])})
+
+
+FORGED = {
+    "scores-nan": named("scores", lambda t: t * torch.nan),
+    "scores-short": named("scores", lambda t: t[1:].clone()),
+    "scores-estimator": lambda tensors, values: values.update(estimator=5),
+    "selections-twice": named("indices", lambda t: t * 0),
+    "selections-far": named("indices", lambda t: t + 100),
+    "selections-counts": lambda tensors, values: values.update(counts=[9]),
+    "matching-nan": named("distilled", lambda t: t * torch.nan),
+    "matching-f64": named("distilled", lambda t: t.double()),
+    "matching-missing": lambda tensors, values: tensors.pop("loss"),
+    "matching-snapshot": named("snapshot-1", lambda t: t[1:].clone()),
+    "evaluations-above-1": lambda tensors, values: values.update(values=[1.5]),
+    "evaluations-missing": lambda tensors, values: values.pop("protocol"),
+    "evaluations-right": named("right", lambda t: t[1:].clone()),
+    "dynamics-shape": named("margin", lambda t: t[:, 1:].clone()),
+    "experts-shape": named("trajectory", lambda t: t[1:].clone()),
+    "experts-missing": lambda tensors, values: tensors.clear(),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(call, tmp_path_factory):
+    """A run with its store: scored, selected, matched, evaluated."""
+    folder = tmp_path_factory.mktemp("whole")
+    data = write_npz(folder / "d.npz")
+    given = ("run", "--data", f"npz:{data}", "--ipc", 3, "--no-baselines", *SCORED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONDENSE_STORE", str(folder / "store"))
+        result = call(*given, "--out", folder / "a")
+    assert result.exit_code == 0, result.stderr
+    return folder, given
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_stored_entry_that_is_not_what_its_stage_gives_is_made_anew(
+    call, whole, tmp_path, monkeypatch, name
+):
+    folder, given = whole
+    store, kind = tmp_path / "store", name.partition("-")[0]
+    shutil.copytree(folder / "store", store)
+    (entry,) = (store / kind).glob("*/")
+    rehash(entry, FORGED[name])
+    after = {"dynamics": ("scores",), "experts": ("matching",)}
+    for later in after.get(kind, ()):  # what is made of it is not there
+        shutil.rmtree(store / later)
+    result = call(*given, "--out", tmp_path / "b")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.count("is damaged (") == 1, result.stderr
+    assert f"cache entry {entry}" in result.stderr
+    for file in ("condensed.safetensors", "manifest.json", "results.json", "trace.csv"):
+        assert (tmp_path / "b" / file).read_bytes() == (folder / "a" / file).read_bytes()
+    assert "damaged" not in call(*given, "--out", tmp_path / "c").stderr

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from pydantic import BaseModel, Field, computed_field
+from pydantic import BaseModel, Field, computed_field, model_validator
+from typing_extensions import Self
 
 from condense.engine.documents import Document
+from condense.reading import shown
 from condense.recipe import Recipe
 from condense.studies.ablation.result import HeldOut
 from condense.studies.tuning.settings import Settings
@@ -79,6 +81,18 @@ class OptionSearch(Document):
     plateau: tuple[float, float] | None
     stop: str
 
+    @model_validator(mode="after")
+    def _values_fit(self) -> Self:
+        count = len(self.keys)
+        places = (*self.points, *self.finals)
+        if not count or len(self.ranges) != count:
+            raise ValueError(f"keys has {count} options, ranges {len(self.ranges)}; one each")
+        if any(len(place.values) != count for place in places):
+            raise ValueError("points and finals must have a value for every one of keys")
+        if self.best not in [place.values for place in places]:
+            raise ValueError(f"best is {shown(list(self.best))}, which is none of its points")
+        return self
+
     @computed_field  # type: ignore[prop-decorator]
     @property
     def edge(self) -> str | None:
@@ -130,6 +144,12 @@ class TunedRecipe(Document):
     whole_steps: int | None = None
     stages: tuple[OptionSearch, ...] = ()
     cost: Spent = Spent()
+
+    @model_validator(mode="after")
+    def _has_a_result(self) -> Self:
+        if not self.stages and self.error is None:
+            raise ValueError("stages is empty although there is no error")
+        return self
 
     @computed_field  # type: ignore[prop-decorator]
     @property

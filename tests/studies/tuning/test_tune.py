@@ -313,6 +313,9 @@ def test_failures_alone_are_written_without_anything_else(tmp_path):
     [
         (lambda d: d.pop("method"), "'method' is missing"),
         (lambda d: d["arms"][0]["stages"][0]["points"][0].update(accuracies=[]), "accuracies: tup"),
+        (lambda d: d["arms"][0]["stages"][0].update(best=[9.5]), "best is [9.5], which is none"),
+        (lambda d: d["arms"][0]["stages"][0].update(keys=["a", "b"]), "keys has 2 options"),
+        (lambda d: d["arms"][0].update(stages=[]), "stages is empty"),
         (lambda d: d["validation"].update(fit="many"), "validation.fit: input should be"),
     ],
 )
