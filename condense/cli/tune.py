@@ -82,8 +82,8 @@ def _run(
     """Every recipe tuned, and the files written."""
     from condense.engine.runtime.folders import check_folder
     from condense.studies.ablation.design import make_cell, parse_factor
-    from condense.studies.binding import SharedData
-    from condense.studies.tuning.files import OWNED, tuning_folder, write_tuning
+    from condense.studies.binding import SharedData, study_folder
+    from condense.studies.tuning.files import OWNED, write_tuning
     from condense.studies.tuning.run import tune as run_tuning
 
     base, recipes = session.recipe(request), None
@@ -96,11 +96,12 @@ def _run(
                 raise OptionError(f"--over {cell.name}: {cell.error}")
             recipes[value] = cell.recipe
     bind, given = SharedData(session.pipeline), tuple((recipes or {}).values())
-    folder = tuning_folder(base, given, settings, bind) if out is None else out
-    check_folder(folder, OWNED)
+    if out is None:
+        out = study_folder("tune", base, given, settings.model_dump(), bind)
+    check_folder(out, OWNED)
     progress = session.tools["progress"]
     result = run_tuning(session.host, base, settings, bind, progress, recipes)
-    return result, write_tuning(result, folder)
+    return result, write_tuning(result, out)
 
 
 def _show(result: Tuning, folder: Path, as_json: bool) -> None:

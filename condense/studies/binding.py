@@ -1,13 +1,15 @@
-"""Recipes of a study bound to tools: data are loaded once for all recipes that share them."""
+"""Recipes of a study bound to tools: data loaded once for all that share them, its folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from condense.data import LabeledData
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import content_of
+from condense.engine.runtime.files import default_path
 from condense.errors import CondenseError
 from condense.recipe import Recipe
 
@@ -39,8 +41,28 @@ class SharedData:
         return self._bind(recipe, **more)
 
 
-def content_or_error(bind: Bind, recipe: Recipe) -> list[Any]:
-    """What a run of ``recipe`` depends on, for the name of a folder; of one that fails, less."""
+def study_folder(
+    command: str, base: Recipe, others: Sequence[Recipe | None], settings: Any, bind: Bind
+) -> Path:
+    """``runs/COMMAND-METHOD-DATA-HASH``; equal studies of equal data, equal folders.
+
+    Args:
+        command: that makes the study.
+        base: what it is about.
+        others: it is compared with, None for one that cannot be resolved.
+        settings: whatever else the study depends on, JSON-ready.
+        bind: makes a pipeline.
+    """
+    parts = [recipe and _content_or_error(bind, recipe) for recipe in (base, *others)]
+    try:
+        data = bind(base).data.name
+    except CondenseError:
+        data = base["data"].name
+    return default_path(f"{command}-{base.method}", data, [parts, settings])
+
+
+def _content_or_error(bind: Bind, recipe: Recipe) -> list[Any]:
+    """What a run of ``recipe`` depends on; of one that fails, less."""
     try:
         return content_of(bind(recipe))
     except CondenseError:

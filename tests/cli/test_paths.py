@@ -316,6 +316,8 @@ def test_folders_of_studies_are_named_by_content_and_hold_no_path(
         assert "condense run --recipe ~/work/a/recipe.toml" in page
     assert names[0] == names[1]
     assert len(names[0]) == 6
+    named = {name.rpartition("-")[0] for name in names[0]}  # after the data, not their component
+    assert {"ablate-window-squares", "tune-window-squares", "coverage-squares"} <= named
 
 
 def test_paths_of_nested_components_follow_the_rule(tmp_path, monkeypatch):

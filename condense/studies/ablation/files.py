@@ -9,12 +9,11 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from condense.engine.runtime.files import default_path
 from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.plots import Dot, paint_dots
 from condense.studies.ablation.design import Study
 from condense.studies.ablation.result import AblationCell, AblationDocument
-from condense.studies.binding import Bind, content_or_error
+from condense.studies.binding import Bind, study_folder
 from condense.studies.files import csv_text, write_study
 from condense.studies.statistics import Estimate
 
@@ -22,15 +21,10 @@ OWNED = Layout("ablation.json", ("ablation.*",), json_with("cells", "main_effect
 
 
 def ablation_folder(study: Study, bind: Bind) -> Path:
-    """``runs/ablate-METHOD-DATA-HASH``; equal studies of equal data, equal folders."""
-    parts = [
-        content_or_error(bind, study.base),
-        [cell.recipe and content_or_error(bind, cell.recipe) for cell in study.cells],
-        [[factor.key for factor in study.factors], list(study.seeds)],
-        study.one_at_a_time,
-        *([] if study.validation is None else [study.validation]),
-    ]
-    return default_path(f"ablate-{study.base.method}", study.base["data"].name, parts)
+    """Its folder by default, named after all that its results depend on."""
+    varied = [[factor.key for factor in study.factors], list(study.seeds), study.one_at_a_time]
+    others = [cell.recipe for cell in study.cells]
+    return study_folder("ablate", study.base, others, [*varied, study.validation], bind)
 
 
 def write_ablation(document: AblationDocument, folder: Path) -> Path:

@@ -9,15 +9,12 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from condense.engine.runtime.files import default_path
 from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.plots import Line, paint_lines
-from condense.recipe import Recipe, recipe_toml, written_in
-from condense.studies.binding import Bind, content_or_error
+from condense.recipe import recipe_toml, written_in
 from condense.studies.files import csv_text, write_study
 from condense.studies.tuning.result import OptionSearch, Place, Tuning, TuningDocument
 from condense.studies.tuning.search import NARROW, NOISE
-from condense.studies.tuning.settings import Settings
 
 LABEL = "validation accuracy, % (± standard error)"
 OWNED = Layout("tune.json", ("tune.*", "recipe.toml"), json_with("arms", "validation"))
@@ -25,15 +22,6 @@ WHY = {
     NARROW: "The search zoomed in to the end.",
     NOISE: "The search stopped where noise hides the optimum.",
 }
-
-
-def tuning_folder(base: Recipe, recipes: Sequence[Recipe], settings: Settings, bind: Bind) -> Path:
-    """``runs/tune-METHOD-DATA-HASH``; equal questions about equal data, equal folders.
-
-    ``recipes`` are those of the values of ``--over``.
-    """
-    parts = [[content_or_error(bind, one) for one in (base, *recipes)], settings.model_dump()]
-    return default_path(f"tune-{base.method}", base["data"].name, parts)
 
 
 def write_tuning(result: Tuning, folder: Path) -> Path:

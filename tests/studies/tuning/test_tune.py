@@ -18,7 +18,8 @@ from condense.recipe import read_recipe
 from condense.resolve import Request, resolve
 from condense.studies.ablation.design import make_cell
 from condense.studies.ablation.result import HeldOut
-from condense.studies.tuning.files import OWNED, in_words, to_csv, tuning_folder, write_tuning
+from condense.studies.binding import study_folder
+from condense.studies.tuning.files import OWNED, in_words, to_csv, write_tuning
 from condense.studies.tuning.result import (
     OptionSearch,
     Place,
@@ -338,7 +339,7 @@ def test_equal_questions_have_equal_folders(resolved, host, digits, context):
 
     def folder(recipes, settings):
         bind = lambda recipe: Pipeline(recipe, host, **tools, data=digits)  # noqa: E731
-        return tuning_folder(base, recipes, settings, bind)
+        return study_folder("tune", base, recipes, settings.model_dump(), bind)
 
     one = folder((), SMALL)
     assert str(one).startswith("runs/tune-selmatch-digits-")
