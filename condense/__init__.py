@@ -13,6 +13,7 @@ DISTRIBUTION = "condense-data"  # its name on the package index, where `condense
 __all__ = [
     "DISTRIBUTION",
     "CondensedDataset",
+    "FindingWarning",
     "Method",
     "Options",
     "Pipeline",
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from condense.engine.artefact.dataset import CondensedDataset
     from condense.engine.pipeline import Pipeline
     from condense.engine.runtime.store import Store
+    from condense.errors import FindingWarning
     from condense.options import Options
     from condense.plugin import hookimpl
     from condense.plugin.host import build_host
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CondensedDataset": "condense.engine.artefact.dataset",
+    "FindingWarning": "condense.errors",
     "Method": "condense.recipe",
     "Options": "condense.options",
     "Pipeline": "condense.engine.pipeline",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -11,13 +12,15 @@ from pydantic import Field
 
 from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.documents import ArmResult, Results
 from condense.engine.ingest.from_user import from_torch_dataset, labeled_data
 from condense.engine.pipeline import Pipeline
+from condense.engine.run import measured, notes_of
 from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
-from condense.errors import CapacityError, CondenseError, OptionError
+from condense.errors import CapacityError, CondenseError, FindingWarning, OptionError
 from condense.interfaces import Context, Progress
 from condense.options import Options as BaseOptions
 from condense.plugin.host import Host, build_host
@@ -37,6 +40,7 @@ def condense(
     preset: str | None = None,
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
+    test: Any = None,
     device: str | None = None,
     progress: Progress | None = None,
     host: Host | None = None,
@@ -54,12 +58,18 @@ def condense(
         preset: option values, ``quick`` by default.
         seed: all randomness follows from it; on a CPU equal seeds give equal bytes.
         options: what ``-o`` sets, by dotted key: ``{"selector.beta": 0.3, "scorer": "el2n"}``.
+        test: the test split in the form of ``data``, where that is not named. The set, random
+            ones of its size and the whole of ``data`` are then evaluated on it, as
+            ``condense run`` does; the figures are the set's ``results``.
         device: ``"cpu"``, ``"cuda"`` …; the first GPU by default.
-        progress: where long stages report, and what is wrong with the result; silent by default.
+        progress: where long stages report; silent by default.
         host: plugins; the installed ones by default.
 
     Returns:
         the condensed set, itself a torch Dataset.
+
+    Warns:
+        FindingWarning: for each sign that the set is no good, with what to try.
 
     Raises:
         CondenseError: naming what is wrong, the value, what is allowed and the next step.
@@ -72,23 +82,29 @@ def condense(
         preset=preset,
         seed=seed,
         options=options,
+        test=test,
         device=device,
         progress=progress,
         host=host,
     )
     with _in_python():
         small = pipeline.condensed
-        for finding in problems(pipeline, small, {}):
-            pipeline.progress.note(
-                f"warning: {in_python(with_advice(finding.message, finding.advice))}"
-            )
-    return small
+        arms = {} if test is None else measured(pipeline, baselines=True)
+        findings = problems(pipeline, small, arms)
+    for finding in findings:
+        text = in_python(with_advice(finding.message, finding.advice))
+        warnings.warn(text, FindingWarning, stacklevel=2)
+    if not arms:
+        return small
+    results = Results.of(small, {k: ArmResult.of(v) for k, v in arms.items()}, notes_of(findings))
+    return replace(small, results=results.to_json())
 
 
 def bind(
     data: Any,
     *,
     options: Mapping[str, Any] | None = None,
+    test: Any = None,
     device: str | None = None,
     progress: Progress | None = None,
     host: Host | None = None,
@@ -104,7 +120,11 @@ def bind(
     named = data if isinstance(data, str) else None
     with _in_python():
         assignments = _assignments(options or {})
-        given = None if named is not None else to_labeled_data(data)
+        if named is not None and test is not None:
+            raise OptionError(
+                f"data '{named}' has a test split of its own; leave the argument test out"
+            )
+        given = None if named is not None else to_labeled_data(data, test)
         asked = Request(data=named, assignments=assignments, **request)
         if given is not None:
             asked = replace(asked, in_memory=True, modality=given.geometry.modality)
@@ -152,19 +172,25 @@ def _in_python() -> Iterator[None]:
         raise
 
 
-def to_labeled_data(data: Any) -> LabeledData:
-    """``data`` in any of the forms :func:`condense` takes, other than a name.
+def to_labeled_data(data: Any, test: Any = None) -> LabeledData:
+    """``data`` in any of the forms :func:`condense` takes, other than a name, and its test split.
 
     Raises:
         OptionError: for anything else; DataError for data that cannot be used.
     """
     if isinstance(data, LabeledData):
+        if test is not None:
+            raise OptionError("LabeledData carries its test split in its field test; set that")
         return data
     if isinstance(data, (tuple, list)) and len(data) == 2:
-        return labeled_data(*data)
+        if test is None:
+            return labeled_data(*data)
+        if not isinstance(test, (tuple, list)) or len(test) != 2:
+            raise OptionError(f"test must be a pair (inputs, labels), got {type(test).__name__}")
+        return labeled_data(*data, test=(test[0], test[1]))
     indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__")
     if indexed and not isinstance(data, (Mapping, bytes)):
-        return from_torch_dataset(data)
+        return from_torch_dataset(data, test=test)
     raise OptionError(
         f"data must be a data set's name, a pair (inputs, labels) or a torch Dataset, got "
         f"{type(data).__name__}"

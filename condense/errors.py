@@ -60,6 +60,10 @@ class CapacityError(CondenseError):
     """A job that does not fit the memory or disk there is."""
 
 
+class FindingWarning(UserWarning):
+    """A sign that a condensed set is no good, with what to try; ``condense()`` warns of it."""
+
+
 def describe(error: BaseException) -> str:
     """``ErrorType: message`` on one line that can be printed.
 

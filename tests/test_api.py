@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset
 
 import condense as package
-from condense import CondensedDataset, condense
+from condense import CondensedDataset, FindingWarning, condense
 from condense.api import bind
 from condense.engine.run import evaluate_artefact
 from condense.engine.runtime.progress import SilentProgress
@@ -164,19 +164,45 @@ def test_progress_hears_of_the_stages(call, tiny):
     assert {"training dynamics", "experts", "matching"} <= titles
 
 
-def test_progress_hears_what_is_wrong_with_the_result(call, tiny):
-    notes = []
+# steps so small that a student stays where it is: the relative loss remains at 1
+STUCK = {"matcher.iterations": 20, "matcher.step_size": 1e-7, "matcher.step_size_lr": 0.0}
 
-    class Notes(SilentProgress):
-        def note(self, message):
-            notes.append(message)
 
-    # steps so small that a student stays where it is: the relative loss remains at 1
-    stuck = {"matcher.iterations": 20, "matcher.step_size": 1e-7, "matcher.step_size_lr": 0.0}
-    call("digits", options=tiny | stuck, progress=Notes())
-    (note,) = notes
-    assert note.startswith("warning: the loss went from 1 to 1 ")
-    assert "raise matcher.step_size" in note
+def test_what_is_wrong_with_the_result_is_warned_of(call, tiny):
+    with pytest.warns(FindingWarning, match="the loss went from 1 to 1 .*raise matcher.step_size"):
+        call("digits", options=tiny | STUCK)
+
+
+def test_with_a_test_split_the_set_is_evaluated_and_compared(call, tiny):
+    # features in which class 1 of the test split is what class 0 of training is: all are wrong
+    rng = np.random.default_rng(0)
+    inputs = np.concatenate([rng.normal(-2, 1, (40, 4)), rng.normal(2, 1, (40, 4))])
+    labels = np.repeat([0, 1], 40)
+    options = {"evaluator.steps": 60, "evaluator.repeats": 2}
+    given = {"method": "random", "ipc": 4, "options": options}
+    assert call((inputs, labels), **given).results is None
+    results = call((inputs, labels), **given, test=(inputs, 1 - labels)).results
+    assert set(results["arms"]) == {"condensed", "random", "whole"}
+    assert results["accuracy"]["mean"] < 0.05
+    assert results["accuracy"]["n"] == 2
+    right = call((inputs, labels), **given, test=(inputs, labels)).results
+    assert right["accuracy"]["mean"] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("data", "test", "message"),
+    [
+        (
+            "digits",
+            ([[0.0]], [0]),
+            "data 'digits' has a test split of its own; leave the argument test out",
+        ),
+        (([[0.0], [1.0]], [0, 1]), [[0.0]], "test must be a pair (inputs, labels), got list"),
+    ],
+)
+def test_a_test_split_that_cannot_be_is_refused(call, data, test, message):
+    with pytest.raises(OptionError, match=re.escape(message)):
+        call(data, test=test)
 
 
 def test_nothing_is_printed(call, tiny, capfd):

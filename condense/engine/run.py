@@ -149,12 +149,12 @@ def run(
             f"note: {pipeline.data.name} has no test split; nothing will be evaluated"
         )
     condensed = pipeline.condensed
-    arms = {s.name: s.result for s in evaluations(pipeline, baselines)}
+    arms = measured(pipeline, baselines)
     result = RunResult(
         pipeline.recipe,
         target,
         condensed,
-        arms.pop(pipeline.evaluating.name, None),
+        arms.pop(OWN, None),
         arms,
         dict(pipeline.timings),
         peak_memory_mb(),
@@ -164,6 +164,15 @@ def run(
     files = {RESULTS: result.results.text(), LOG: result.log.text()}
     save_artefact(condensed, target, files, check, pipeline.progress.note)
     return result
+
+
+def measured(pipeline: Pipeline, baselines: bool) -> dict[str, Evaluation]:
+    """The evaluations of a run by arm, the set's own called ``condensed``; none without a test."""
+    own = pipeline.evaluating.name
+    return {
+        OWN if stage.name == own else stage.name: stage.result
+        for stage in evaluations(pipeline, baselines)
+    }
 
 
 def device_name(device: torch.device) -> str:
