@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from stress_rows import Rows
-from stress_runs import Here, Server, write_data
+from stress_runs import Here, Server, run_arguments, write_data
 
 from condense.plugin.host import build_host
 
@@ -51,6 +51,15 @@ def row(request):
 def here():
     """Runs commands in this process."""
     return Here(build_host(external=False))
+
+
+@pytest.fixture(scope="session")
+def whole(here, tmp_path_factory):
+    """A finished run: ``work/out`` and ``store``; nothing in it is to be changed."""
+    place = tmp_path_factory.mktemp("whole")
+    write_data(place / "work" / "squares.npz")
+    here(*run_arguments(), cwd=place / "work", store=place / "store").succeeds()
+    return place
 
 
 @pytest.fixture(scope="session")

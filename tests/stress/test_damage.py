@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from stress_runs import contents, names, run_arguments, same, write_data
+from stress_runs import contents, names, run_arguments, same
 
 from condense.engine.matching import loop
 from condense.engine.runtime.files import read_sealed, write_sealed
@@ -21,15 +21,6 @@ TENSORS, ENTRY = "tensors.safetensors", "entry.json"
 # a kind is read only where what is made of it is not there
 MADE_OF = {"dynamics": ("scores",), "experts": ("matching",)}
 CHECKED = ("key", "sha256", "values", "values_sha256")  # what of entry.json says something
-
-
-@pytest.fixture(scope="module")
-def whole(here, tmp_path_factory):
-    """A finished run: ``work/out`` and ``store``."""
-    place = tmp_path_factory.mktemp("whole")
-    write_data(place / "work" / "squares.npz")
-    here(*run_arguments(), cwd=place / "work", store=place / "store").succeeds()
-    return place
 
 
 def entries(store: Path) -> list[Path]:

@@ -40,15 +40,6 @@ main(obj=HOST)
 """
 
 
-@pytest.fixture(scope="module")
-def whole(here, tmp_path_factory):
-    """A finished run: ``work/out`` and ``store``."""
-    place = tmp_path_factory.mktemp("whole")
-    write_data(place / "work" / "squares.npz")
-    here(*run_arguments(), cwd=place / "work", store=place / "store").succeeds()
-    return place
-
-
 def largest(folder: Path) -> int:
     return max(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 

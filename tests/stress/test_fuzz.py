@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import tomli_w
 from hypothesis import strategies as st
-from stress_runs import TINY, options, run_arguments, write_data
+from stress_runs import TINY, options
 
 from condense.cli.main import main
 from condense.engine.artefact.dataset import CondensedDataset
+from condense.options import format_value
 from condense.recipe import flatten, tomllib
 
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(0)]
@@ -95,58 +96,81 @@ def flags_of(command: click.Command) -> list[click.Option]:
     return [p for p in command.params if isinstance(p, click.Option)]
 
 
-def stage_keys(here) -> list[str]:
-    """Every stage and option of the built-in components, as ``-o`` spells them."""
+def stage_keys(here) -> dict[str, Any]:
+    """Every stage and option of a default recipe, as ``-o`` spells them, and its value."""
     from condense.resolve import Request, resolve
 
     recipe = resolve(here.host, Request(data="digits"))
-    return sorted(flatten({k: r.table for k, r in recipe.stages.items()}))
+    return flatten({k: r.table for k, r in recipe.stages.items()})
 
 
-def command_lines(keys: list[str]) -> st.SearchStrategy[list[str]]:
-    """A command, and flags of it with values that may fit; now and then words of no sense."""
-    context = click.Context(main)
-    every = []
-    assignment = st.tuples(st.sampled_from(keys), st.one_of(TEXTS, st.sampled_from(NAMES)))
+FITTING = {  # values of flags that fit
+    "--data": ("npz:squares.npz", "npz:squares.npz", "npz:squares.npz", "digits"),
+    "--method": ("selmatch", "mtt", "random", "window", "random-partial", "window-full"),
+    "--preset": ("quick",),
+    "--ipc": ("1", "2", "5"),
+    "--fraction": ("0.1", "0.3", "1"),
+    "--seed": ("0", "3"),
+    "--device": ("cpu",),
+    "--out": ("made", "a", "new/made.html", "made.npz"),
+    "--to": ("folder", "npz"),
+    "--radius-quantile": ("0.5", "0.95"),
+    "--vary": ("selector=random,window", "policy.alpha=0.2,0.5"),
+    "--seeds": ("1", "2"),
+    "--kind": ("scores", "experts"),
+}
+
+
+def command_lines(keys: dict[str, Any]) -> st.SearchStrategy[list[str]]:
+    """A command, flags of it with values that fit, and now and then something that may not."""
+    context, every = click.Context(main), []
+    fits = st.sampled_from(sorted(keys)).map(lambda key: f"{key}={format_value(keys[key])}")
+    any_value = st.one_of(TEXTS, st.sampled_from(NAMES))
+    strange = st.tuples(st.sampled_from(sorted(keys)), any_value).map("=".join)
     for name in main.list_commands(context):
-        command = main.get_command(context, name)
-        pieces = [st.sampled_from(["-o", "--nothing", "", "x", "--", "--help"]).map(lambda s: [s])]
-        pieces += [assignment.map(lambda kv: ["-o", f"{kv[0]}={kv[1]}"])] * 3
-        for flag in flags_of(command):
-            long = max(flag.opts, key=len)
+        good = [st.just([])]
+        bad = [st.sampled_from(["-o", "--nothing", "", "x", "--", "nothing"]).map(lambda s: [s])]
+        for flag in flags_of(main.get_command(context, name)):
+            word = max(flag.opts, key=len)
             if flag.is_flag:
-                pieces.append(st.just([long]))
-            elif long not in ("-o", "--recipe"):
-                value = st.one_of(TEXTS, st.sampled_from(NAMES))
-                pieces.append(value.map(lambda v, long=long: [long, v]))
-        if any(isinstance(p, click.Argument) for p in command.params):
-            words = ("a", "a", "a", "nothing", "squares.npz", "selmatch", "list", "clean", "show")
-            pieces.append(st.sampled_from(words).map(lambda s: [s]))
-        some = st.lists(st.one_of(pieces), max_size=5)
-        every.append(some.map(lambda parts, name=name: [name, *(w for p in parts for w in p)]))
+                good.append(st.just([word]))
+            elif word == "-o":
+                good += [fits.map(lambda text: ["-o", text])] * 3
+                bad += [strange.map(lambda text: ["-o", text])] * 3
+            elif word != "--recipe":
+                if word in FITTING:
+                    good.append(st.sampled_from(FITTING[word]).map(lambda v, w=word: [w, v]))
+                bad.append(any_value.map(lambda v, w=word: [w, v]))
+        parts = st.tuples(
+            st.lists(st.one_of(good), max_size=4), st.lists(st.one_of(bad), max_size=1)
+        )
+        every.append(
+            parts.map(lambda p, n=name: [n, *(word for part in (*p[0], *p[1]) for word in part)])
+        )
     return st.one_of(every)
 
 
 SHORT = options({**TINY, "evaluator.repeats": 1})
-FIRST = {  # what keeps a command short, before what was drawn
-    "run": ["--dry-run", *SHORT],
-    "score": SHORT,
-    "select": SHORT,
-    "ablate": ["--vary", "selector=random", *SHORT],
-    "tune": ["--trials", "1", *SHORT],
-    "evaluate": options({"evaluator.steps": 1, "evaluator.repeats": 1}),
-    "coverage": options({"evaluator.feature_epochs": 1}),
-    "plugins": [],
+FIRST = {  # what a command needs, and what keeps it short, before what was drawn
+    "run": ["--data", "npz:squares.npz", "--dry-run", *SHORT],
+    "score": ["--data", "npz:squares.npz", *SHORT],
+    "select": ["--data", "npz:squares.npz", *SHORT],
+    "ablate": ["--data", "npz:squares.npz", "--vary", "selector=random", *SHORT],
+    "tune": ["--data", "npz:squares.npz", "--trials", "1", *SHORT],
+    "evaluate": ["a", *options({"evaluator.steps": 1, "evaluator.repeats": 1})],
+    "coverage": ["a", *options({"evaluator.feature_epochs": 1})],
+    "report": ["a"],
+    "export": ["a", "--to", "npz", "--out", "made.npz"],
+    "cache": ["list"],
 }
 
 
 @pytest.fixture(scope="module")
-def made(here, tmp_path_factory):
+def made(whole, tmp_path_factory):
     """A working folder with data and the artefact ``a``, and a store."""
     place = tmp_path_factory.mktemp("made")
-    write_data(place / "work" / "squares.npz")
-    given = run_arguments("a")
-    here(*given, cwd=place / "work", store=place / "store").succeeds()
+    shutil.copytree(whole, place, dirs_exist_ok=True)
+    (place / "work" / "out").rename(place / "work" / "a")
     return place
 
 
@@ -181,10 +205,14 @@ def explained(line: list[str], error: str) -> bool:
     for flag, value in zip(line, [*line[1:], ""], strict=True):
         if flag == "-o":
             key, _, inner = value.partition("=")
-            if (key.strip() in error and told_of(inner, error)) or (value and value in error):
+            known = "unknown option" not in error  # of one that is not, any value would be wrong
+            if key.strip() in error and (not known or told_of(inner, error)):
                 return True
-        elif flag.startswith("--") and flag[2:] in error and told_of(value, error):
-            return True
+            if value and value in error:
+                return True
+        elif flag.startswith("--") and flag[2:] in error:
+            if value.startswith("-") or told_of(value, error):  # the one has none
+                return True
         elif not flag.startswith("-") and len(flag) > 1 and flag in error:
             return True
         elif flag == "" and error.startswith("error: . "):  # a path that is the working folder

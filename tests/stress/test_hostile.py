@@ -35,13 +35,13 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def made(here, tmp_path_factory):
+def made(here, whole, tmp_path_factory):
     """Artefacts of three sorts, ``work/NAME``, and the store that they came from."""
     place = tmp_path_factory.mktemp("made")
     work, store = place / "work", place / "store"
-    write_data(work / "squares.npz")
+    shutil.copytree(whole, place, dirs_exist_ok=True)
+    (work / "out").rename(work / "hard")
     soft = {"policy": "learned-labels", "policy.alpha": 0.5}
-    here(*run_arguments("hard"), cwd=work, store=store).succeeds()
     here(*run_arguments("soft", **soft), cwd=work, store=store).succeeds()
     write_data(place / "other" / "squares.npz", features=True)
     nets = dict.fromkeys(("scorer.network", "matcher.network", "evaluator.network"), "mlp")

@@ -4,7 +4,7 @@ import shutil
 import time
 
 import pytest
-from stress_runs import POSIX, contents, names, run_arguments, same, write_data
+from stress_runs import POSIX, contents, names, run_arguments, same
 
 from condense.engine.artefact.dataset import CondensedDataset
 
@@ -40,15 +40,6 @@ while not stop.exists():
     reads += 1
 print(reads)
 """
-
-
-@pytest.fixture(scope="module")
-def whole(here, tmp_path_factory):
-    """A finished run: ``work/out`` and ``store``."""
-    place = tmp_path_factory.mktemp("whole")
-    write_data(place / "work" / "squares.npz")
-    here(*run_arguments(), cwd=place / "work", store=place / "store").succeeds()
-    return place
 
 
 def test_a_neighbour_that_cleans(row, server, whole, place):
