@@ -1,4 +1,8 @@
-"""The one table of the kinds of components, and of the stages of a recipe that they serve."""
+"""The one table of the kinds of components, and of the stages of a recipe that they serve.
+
+A recipe's stages are its tables, one component each. What a run works off one after another, where
+a component may serve several (a matcher prepares and matches), is :mod:`condense.engine.graph`'s.
+"""
 
 from __future__ import annotations
 
