@@ -50,7 +50,7 @@ def condense(
     Args:
         data: a data set's name (``"cifar10"``, ``"folder:photos"``), a map-style torch Dataset of
             (image, label) without augmentation or normalisation, a pair (inputs, labels) of
-            arrays — images uint8 or float 0–1 [N, H, W, C], features [N, D] — or
+            arrays — images uint8 or float 0–1 [N, H, W, C] or [N, C, H, W], features [N, D] — or
             :class:`condense.data.LabeledData`.
         method: a recipe: ``selmatch``, ``mtt``, ``random``, ``window`` …
         ipc: samples kept of each class; or

@@ -132,8 +132,8 @@ def _check_once(
         same = argument == format_value(value)
     if not same:
         raise OptionError(
-            f"`{stage}={component}` and `{stage}.{takes}={format_value(value)}` contradict each "
-            "other; give one of them"
+            f"'{component}' and `{stage}.{takes}={format_value(value)}` contradict each other; "
+            "give one of them"
         )
 
 

@@ -52,8 +52,8 @@ class Budget:
                 )
             if size < self.ipc:
                 raise DataError(
-                    f"class {name} has {size} images, ipc {self.ipc} asks for more; "
-                    f"lower `ipc` to at most {min(sizes)} or use `fraction`"
+                    f"class {name} has {size} images in {data.name}, ipc {self.ipc} asks for "
+                    f"more; lower `ipc` to at most {min(sizes)} or use `fraction`"
                 )
         return (self.ipc,) * len(sizes)
 

@@ -307,12 +307,12 @@ def test_what_a_path_is_called_is_left_alone(host, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("fields", "assignments", "told"),
     [
-        ({"data": "folder:x"}, ("data.path=y",), "`data=folder:x` and `data.path=y`"),
-        ({}, ("data=folder:x", "data.path=y"), "`data=folder:x` and `data.path=y`"),
+        ({"data": "folder:x"}, ("data.path=y",), "'folder:x' and `data.path=y`"),
+        ({}, ("data=folder:x", "data.path=y"), "'folder:x' and `data.path=y`"),
         (
             {},
             ("scorer.estimator=learning-speed", "scorer=cscore:holdout"),
-            "`scorer=cscore:holdout` and `scorer.estimator=learning-speed`",
+            "'cscore:holdout' and `scorer.estimator=learning-speed`",
         ),
     ],
 )

@@ -39,14 +39,14 @@ MISTAKES = [
     ({"fraction": 2.0}, "try --fraction 0.1", "try fraction=0.1"),
     (
         {"data": "folder:x", "options": {"data.path": "y"}},
-        "--data folder:x and -o data.path=y contradict each other",
-        'data="folder:x" and options={"data.path": "y"} contradict each other',
+        "'folder:x' and -o data.path=y contradict each other",
+        '\'folder:x\' and options={"data.path": "y"} contradict each other',
     ),
     (
         {"options": {"scorer": "cscore:holdout", "scorer.estimator": "learning-speed"}},
-        "-o scorer=cscore:holdout and -o scorer.estimator=learning-speed contradict each other",
-        'options={"scorer": "cscore:holdout"} and options={"scorer.estimator": "learning-speed"} '
-        "contradict each other",
+        "'cscore:holdout' and -o scorer.estimator=learning-speed contradict each other",
+        "'cscore:holdout' and "
+        'options={"scorer.estimator": "learning-speed"} contradict each other',
     ),
     ({"ipc": 5000}, "lower --ipc to at most", "lower ipc to at most"),
 ]

@@ -241,9 +241,7 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
     from condense.cli.output import echo_stages, echo_table, percent
     from condense.traits import EvaluatorTraits, traits_of
 
-    if result.accuracy is None:
-        click.echo("not evaluated: the data has no test split")
-    else:
+    if result.accuracy is not None:
         arms = {recipe.method: result.accuracy}
         # a method that is itself called `random` keeps its row beside the baseline
         arms |= {n if n not in arms else f"{n} (baseline)": e for n, e in result.baselines.items()}

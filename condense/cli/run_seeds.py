@@ -10,16 +10,20 @@ if TYPE_CHECKING:
     from condense.recipe import Recipe
     from condense.studies.seeds import SeedRuns, SeedsAccuracy
 
+ENOUGH = 3  # seeds from which on an interval says something
+NO_INTERVAL = {
+    1: "one seed has no interval",
+    2: "two seeds make the interval 9 times as wide as their standard deviation",
+}
+
 
 def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
-    """A row a seed, the mean over them with its interval, and what they have in common."""
+    """A row a seed, the mean over them and its interval, and what they have in common."""
     from condense.cli.output import echo_table, percent
     from condense.traits import EvaluatorTraits, traits_of
 
     document = result.document
-    if document.accuracy is None:
-        click.echo("not evaluated: the data has no test split")
-    else:
+    if document.accuracy is not None:
         arms = {recipe.method: document.accuracy} | {
             name if name != recipe.method else f"{name} (baseline)": arm
             for name, arm in document.baselines.items()
@@ -29,8 +33,15 @@ def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
             (one.recipe.seed, *map(percent, (one.accuracy, *one.baselines.values())))
             for one in result.runs
         ]
-        rows.append(("mean ± 95 %", *map(_interval, arms.values())))
+        rows.append(("mean", *(f"{100 * arm.mean:.2f}" for arm in arms.values())))
+        rows.append(("95 % interval", *map(_interval, arms.values())))
         echo_table(("seed", *(f"{name}, {word} in %" for name in arms)), rows)
+        click.echo(
+            "\na seed's figure: mean ± standard deviation (n) of its networks; interval: "
+            f"Student's t over the means of {len(result.runs)} seeds"
+        )
+        if len(result.runs) < ENOUGH:
+            click.echo(f"{NO_INTERVAL[len(result.runs)]}; try --seeds {ENOUGH} or more")
     shared = result.shared_seed
     click.echo(
         "\neach seed made its own scores and experts"
@@ -42,5 +53,6 @@ def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
 
 
 def _interval(over: SeedsAccuracy) -> str:
-    half = "–" if over.high is None else f"{100 * (over.high - over.mean):.2f}"
-    return f"{100 * over.mean:.2f} ± {half} ({over.n})"
+    if over.low is None or over.high is None:
+        return "–"
+    return f"{100 * over.low:.2f} to {100 * over.high:.2f}"

@@ -43,12 +43,13 @@ def _parse_range(
 
 COUNT = click.IntRange(min=1)
 PART = click.FloatRange(0, 1, min_open=True)
+SHARE_BELOW_1 = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 def _number(
     flag: str, kind: click.ParamType[Any], default: float, text: str, *names: str
 ) -> Callable[..., Any]:
-    metavar = "R" if kind is PART else "N"
+    metavar = "R" if isinstance(kind, click.FloatRange) else "N"
     return click.option(
         flag, *names, type=kind, default=default, show_default=True, metavar=metavar, help=text
     )
@@ -87,7 +88,7 @@ SEARCH_FLAGS = (
     _number("--share", PART, 0.25, "Part of evaluation steps and matching iterations that is run."),
     _number("--repeats", COUNT, 1, "Networks trained under each seed."),
     _number(
-        "--validation", PART, 0.2, "Part of every class that is held out, below 1.", "held_out"
+        "--validation", SHARE_BELOW_1, 0.2, "Part of every class that is held out.", "held_out"
     ),
     click.option(
         "--range",

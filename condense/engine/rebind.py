@@ -47,13 +47,13 @@ class Rebound:
         """The data, of the same kind as the set; a note where they have changed since.
 
         Raises:
-            DataError: for data that only lived in memory, or of other classes or shape.
+            DataError: for data that only lived in memory, are gone, or of other classes or shape.
         """
         if self.unbound:
             raise DataError(
                 f"{self.folder} was made of arrays in memory; say what to test on with `data`"
             )
-        data = self.pipeline.data
+        data = self._loaded()
         check_kind(self.folder, self.condensed, data)
         moved = "data.path" in self.condensed.recipe.get(LEFT_OUT, {})  # so it had to be named
         same = data.fingerprint == self.condensed.data_fingerprint
@@ -62,6 +62,17 @@ class Rebound:
                 f"note: {data.name} is not as it was when {self.folder} was made of it"
             )
         return data
+
+    def _loaded(self) -> LabeledData:
+        try:
+            return self.pipeline.data
+        except DataError as error:
+            if self.renamed:
+                raise
+            raise DataError(
+                f"the data that {self.folder} was made of cannot be read: {error}; say where they "
+                "are now with `data`"
+            ) from None
 
 
 def rebind(

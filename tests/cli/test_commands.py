@@ -30,9 +30,9 @@ def test_run_shows_arms_side_by_side_and_how_to_load(cli, engine):
     assert "selmatch on toy" not in result.stderr  # the recipe in one line is for terminals
 
 
-def test_run_without_a_test_split_says_so(cli, engine):
+def test_run_without_a_test_split_has_no_table_of_arms(cli, engine):
     engine.result = cli.run_result(accuracy=None, baselines={})
-    assert "not evaluated" in cli("run").stdout
+    assert "% ± std" not in cli("run").stdout
 
 
 def test_run_says_what_is_wrong_with_the_result_a_line_each_on_stderr(cli, engine):

@@ -89,8 +89,11 @@ def test_the_table_has_the_figures_of_the_document(document, call, place):
     accuracy = document["runs"][0]["accuracy"]
     assert rows[2][:2] == ["4", f"{100 * accuracy['mean']:.2f} ± {100 * accuracy['std']:.2f} (2)"]
     over = document["accuracy"]
-    half = 100 * (over["high"] - over["mean"])
-    assert rows[5][:2] == ["mean ± 95 %", f"{100 * over['mean']:.2f} ± {half:.2f} (3)"]
+    assert rows[5][:2] == ["mean", f"{100 * over['mean']:.2f}"]
+    ends = f"{100 * over['low']:.2f} to {100 * over['high']:.2f}"
+    assert rows[6][:2] == ["95 % interval", ends]
+    assert "over the means of 3 seeds" in out
+    assert "try --seeds" not in out
     assert "each seed made its own scores and experts" in out
 
 
@@ -98,6 +101,8 @@ def test_shared_scores_and_experts_are_made_once_and_the_table_says_so(call, pla
     args = ("run", "--seeds", 2, "--shared", "--no-baselines")
     out = call(*args, "--out", place / "shared", store="other").stdout
     assert "scores and experts are shared, those of seed 0" in out
+    assert "two seeds make the interval 9 times as wide" in out
+    assert "try --seeds 3" in out
     assert made(place, "other", "scores") == made(place, "other", "experts") == 1
     shared = json.loads(call(*args, "--out", place / "shared", "--json", store="other").stdout)
     assert (shared["shared_seed"], shared["baselines"]) == (0, {})

@@ -133,7 +133,7 @@ def test_over_prints_one_table_and_writes_the_best(printed, call, place):
         (["--over", "scorer"], "--over scorer: expected STAGE=COMPONENT"),
         (["--over", "policy=full,partial"], "compares nothing: only selections are trained on"),
         (["--over", "scorer=cscroe"], "--over scorer=cscroe: "),
-        (["--validation", "1"], "the validation share must be in (0, 1), got 1.0"),
+        (["--validation", "1"], "1.0 is not in the range 0<x<1"),
         (["-o", "selector=random"], "selector 'random' has no real-valued option beta"),
     ],
 )

@@ -72,6 +72,16 @@ def test_data_that_changed_are_noted_and_others_only_where_they_are_named(run, b
     assert back.told == []
 
 
+def test_data_that_are_gone_are_to_be_named(run, back, tmp_path):
+    (tmp_path / "d.npz").rename(tmp_path / "moved.npz")
+    with pytest.raises(DataError, match=r"run was made of cannot be read: .*d\.npz.*with `data`$"):
+        back(run).data  # noqa: B018
+    assert back(run, data=f"npz:{tmp_path}/moved.npz").data.name == "moved"
+    assert back.told == []
+    with pytest.raises(DataError, match=r"^[^ ]*gone\.npz does not exist"):
+        back(run, data=f"npz:{tmp_path}/gone.npz").data  # noqa: B018
+
+
 @pytest.mark.parametrize(
     ("other", "what"),
     [

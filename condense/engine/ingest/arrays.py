@@ -19,7 +19,8 @@ CHANNELS = (1, 3)
 CHUNK = 1024  # samples converted or measured at a time
 _SLACK = 1e-6  # resampling in float32 overshoots 1.0 by this much
 _EXPECTED = (
-    "images are uint8 or float 0–1 of shape [N, H, W, C] with C = 1 or 3, or [N, H, W]; "
+    "images are uint8 or float 0–1 of shape [N, H, W, C] or [N, C, H, W] with C = 1 or 3, or "
+    "[N, H, W]; "
     "features are numbers [N, D]"
 )
 

@@ -48,4 +48,5 @@ def hold_out(data: LabeledData, share: float, rng: Generator) -> LabeledData:
     chosen = torch.zeros(len(data), dtype=torch.bool)
     chosen[torch.cat(held)] = True
     rest, part = torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
-    return replace(data.subset(rest), name=f"{data.name}-fit", test=data.subset(part))
+    name = f"{data.name} without what is held out"
+    return replace(data.subset(rest), name=name, test=data.subset(part))

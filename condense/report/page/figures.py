@@ -88,6 +88,7 @@ def _traces(
         if max(values) > 3 * min(values):
             log_scale(axes.yaxis)
         axes.set_xlabel("iteration")
+        axes.locator_params(axis="x", integer=True)
         axes.set_ylabel(label)
         if len(there) > 1:
             legend_above(axes)
