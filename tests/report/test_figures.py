@@ -92,6 +92,12 @@ def test_log_axes_have_plain_numbers(run):
     assert {"0.05", "0.1", "0.5"} <= set(texts)
 
 
+def test_iterations_are_whole_numbers(run):
+    svg = step_figure([replace(run, steps=(10.0, 10.25, 10.5))]).svg  # over iterations 1 to 3
+    across = svg.partition(">iteration</text>")[0]
+    assert "1.5" not in re.findall(r">([\d.]+)</text>", across)
+
+
 def test_intervals_are_drawn():
     plain = Line("a", (0.0, 1.0), (1.0, 2.0))
     bars = replace(plain, half=(0.5, None))
