@@ -208,7 +208,7 @@ def recipe_toml(recipe: Table) -> str:
 
     Left out, it would become whatever the preset of a later run says.
     """
-    return tomli_w.dumps(_replace(dict(recipe), None, NULL))
+    return tomli_w.dumps(replaced(dict(recipe), None, NULL))
 
 
 def with_paths(recipe: Table, paths: Mapping[str, str]) -> dict[str, Any]:
@@ -300,7 +300,7 @@ def read_recipe(path: Path) -> RecipeFile:
         check_recipe(table)
     except ValueError as error:
         raise OptionError(f"recipe {path}: {error}") from None
-    table = _replace(table, NULL, None)
+    table = replaced(table, NULL, None)
     named = {k: {COMPONENT: v} for k, v in table.items() if k in STAGES and isinstance(v, str)}
     return RecipeFile(table | named, path)
 
@@ -371,10 +371,10 @@ def flatten(table: Table, head: str = "", main: str = COMPONENT) -> dict[str, An
     return found
 
 
-def _replace(value: Any, old: Any, new: Any) -> Any:
+def replaced(value: Any, old: Any, new: Any) -> Any:
     """``value`` with ``new`` for every ``old`` in its tables and lists."""
     if isinstance(value, dict):
-        return {k: _replace(v, old, new) for k, v in value.items()}
+        return {k: replaced(v, old, new) for k, v in value.items()}
     if isinstance(value, list):
-        return [_replace(v, old, new) for v in value]
+        return [replaced(v, old, new) for v in value]
     return new if value == old else value

@@ -8,9 +8,12 @@ import click.testing
 import numpy as np
 import pytest
 import tomllib
+import torch
 from pydantic import Field
 
+from condense import hookimpl
 from condense.cli.main import main
+from condense.options import Options as BaseOptions, PathOption
 from condense.plugin.host import build_host
 
 SMALL = {
@@ -320,34 +323,61 @@ def test_folders_of_studies_are_named_by_content_and_hold_no_path(
     assert {"ablate-window-squares", "tune-window-squares", "coverage-squares"} <= named
 
 
+class Place(BaseOptions):
+    inner: Path | None = None
+
+
+class Warm:
+    """A network that names files."""
+
+    name, version, arg = "warm", "1", "weights"
+
+    class Options(BaseOptions):
+        weights: PathOption = Field(description="of the network")
+        log: Path | None = Field(None, description="where it reports")
+        more: Place = Field(Place(), description="further places")
+
+    def __init__(self, options):
+        self.options = options
+
+    def build(self, geometry):
+        size = geometry.shape[0] * geometry.shape[1] * geometry.shape[2]
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(size, geometry.classes))
+
+
+class Plugin:
+    @hookimpl
+    def condense_register_networks(self, register):
+        register(Warm)
+
+
+def test_results_of_a_nested_component_with_a_path_do_not_say_it(alice):
+    """A network with weights in a file: not in the protocol of its evaluation, nor in coverage."""
+    host = build_host(external=False, extra=[Plugin()])
+
+    def run(*args):
+        given = [str(a) for a in args]
+        result = click.testing.CliRunner().invoke(main, given, obj=host)
+        assert result.exit_code == 0, result.stderr
+
+    warm = f"warm:{alice}/data/w.pt"
+    data = ("--data", f"npz:{alice}/data/squares.npz")
+    run("run", *data, *OPTIONS[:-2], "-o", f"evaluator.network={warm}", "--out", "a")
+    keeps_quiet(Path("a"))
+    results = json.loads(Path("a/results.json").read_text())
+    assert "w.pt" in json.dumps(results["arms"]["condensed"]["protocol"])
+    options = ("-o", f"evaluator.feature_network={warm}", "-o", "evaluator.feature_epochs=1")
+    run("coverage", "a", *data, *options, "--out", "c")
+    keeps_quiet(Path("c"))
+    run("report", "a", "c", "--out", "p/r.html")
+    keeps_quiet(Path("p"))
+
+
 def test_paths_of_nested_components_follow_the_rule(tmp_path, monkeypatch):
     """A network with weights in a file, named by an option of the evaluator."""
-    from condense import hookimpl
-    from condense.options import Options as BaseOptions, PathOption, parse_assignment
+    from condense.options import parse_assignment
     from condense.recipe import read_recipe, recipe_toml, written_in
     from condense.resolve import Request, resolve
-
-    class Place(BaseOptions):
-        inner: Path | None = None
-
-    class Warm:
-        name, version, arg = "warm", "1", "weights"
-
-        class Options(BaseOptions):
-            weights: PathOption = Field(description="of the network")
-            log: Path | None = Field(None, description="where it reports")
-            more: Place = Field(Place(), description="further places")
-
-        def __init__(self, options):
-            self.options = options
-
-        def build(self, geometry):
-            raise NotImplementedError
-
-    class Plugin:
-        @hookimpl
-        def condense_register_networks(self, register):
-            register(Warm)
 
     host = build_host(external=False, extra=[Plugin()])
     assert not host.broken

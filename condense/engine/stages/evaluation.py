@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Generator as Steps, Mapping, S
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,8 +21,9 @@ from condense.engine.runtime.store import Payload
 from condense.engine.stages.stage import Bound, Key, Piece, Stage
 from condense.engine.training.concurrent import MissingFrom
 from condense.interfaces import Cost, Evaluation, Evaluator, TrainingSet
+from condense.options import paths_among
 from condense.reading import PlainTable
-from condense.recipe import Resolved
+from condense.recipe import Resolved, replaced
 from condense.results import Arm
 from condense.traits import EvaluatorTraits, traits_of
 
@@ -129,7 +131,10 @@ class EvaluationStage(Stage[Evaluation]):
                 lap.cached = self.bound.store.misses == misses
         best = max(tried, key=lambda e: e.mean)
         means = {str(e.protocol["augmentation"]): e.mean for e in tried}
-        return replace(best, protocol={**best.protocol, "tried": means})
+        protocol = {**best.protocol, "tried": means}
+        for path in paths_among(self.bound.recipe["evaluator"].options).values():
+            protocol = replaced(protocol, path, Path(path).name)  # nothing that is handed on has it
+        return replace(best, protocol=protocol)
 
     def _under(self, augmentation: Resolved, wanted: Sequence[int] | None = None) -> Evaluation:
         """The evaluation under ``augmentation``, of its ``wanted`` repeats or of all."""

@@ -33,9 +33,10 @@ from condense.engine.runtime.store import Store
 from condense.errors import DataError, OptionError
 from condense.interfaces import Progress
 from condense.layers import assignments_layer
-from condense.options import COMPONENT
+from condense.options import COMPONENT, paths_among
 from condense.places import without_home
 from condense.plugin.host import Host
+from condense.recipe import take_paths
 from condense.resolve import Request
 from condense.studies.coverage.result import (
     PARTS,
@@ -95,7 +96,7 @@ def coverage_of_runs(
         quantile=options.radius_quantile,
         same_class=options.same_class,
         runs=tuple(runs),
-        options=options.model_dump(mode="json"),
+        options=take_paths(options.model_dump(mode="json"), paths_among(options))[0],
     )
 
 
