@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import operator
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from condense import DISTRIBUTION
 from condense.data import (
     Geometry,
     LabeledData,
@@ -24,12 +28,13 @@ from condense.data import (
     content_digest,
 )
 from condense.engine.artefact import write
-from condense.engine.artefact.preview import draw_preview, is_preview
+from condense.engine.artefact.preview import draw_preview
 from condense.engine.artefact.read import read_artefact
 from condense.engine.runtime.files import write_file
 from condense.engine.runtime.folders import unreplaced
 from condense.engine.training.batches import network_inputs, to_pixels
 from condense.errors import DataError, OptionError, OutputError
+from condense.figures.raster import is_preview
 from condense.recipe import with_paths, written_in
 from condense.results import Trace
 
@@ -196,6 +201,52 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         mask = self.distilled[:, None, None, None]
         return torch.where(mask, pixels, self.source_inputs)
 
+    @property
+    def features(self) -> Tensor:
+        """float32 [M, D] in the data's own units, as they were before they were normalised.
+
+        Real samples are their sources, byte for byte.
+
+        Raises:
+            DataError: for images.
+        """
+        if self.geometry.is_image:
+            raise DataError("this set holds images, not feature vectors; see .images")
+        mean, std = (torch.tensor(v, dtype=torch.float32) for v in astuple(self.normalization))
+        return torch.where(self.distilled[:, None], self.inputs * std + mean, self.source_inputs)
+
+    def to_numpy(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """(X, y) as scikit-learn takes them, in the units that the data came in.
+
+        X is :attr:`features`, float32 [M, D], or :attr:`images`, uint8 [M, H, W, C]. y [M] are the
+        names of the classes, as whole numbers where all of them are; learned labels are in
+        :attr:`soft_labels` alone.
+        """
+        samples = self.images if self.geometry.is_image else self.features
+        return samples.numpy(), _own_labels(self.classes)[self.labels.numpy()]
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` with a row a sample: ``class``, ``role``, ``source_index``.
+
+        Before them ``feature_0`` … of feature vectors, in the data's own units.
+
+        Raises:
+            OptionError: if pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise OptionError(
+                "to_pandas needs pandas, which is not installed; install the extra `pandas` "
+                f"(pip install '{DISTRIBUTION}[pandas]') or use .to_numpy()"
+            ) from None
+        features = () if self.geometry.is_image else self.features.unbind(1)
+        columns: dict[str, Any] = {f"feature_{i}": c.numpy() for i, c in enumerate(features)}
+        columns["class"] = _own_labels(self.classes)[self.labels.numpy()]
+        columns["role"] = [Role(role).name.lower() for role in self.role.tolist()]
+        columns["source_index"] = self.source_index.numpy()
+        return pandas.DataFrame(columns)
+
     def training_set(self) -> TrainingSet:
         """As the training loop and the evaluator take it."""
         return TrainingSet(
@@ -253,6 +304,8 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
     def preview(self, path: str | Path) -> Path:
         """Draw the set to a PNG: distilled samples beside the real ones they started from.
 
+        Features are drawn in the plane of their two principal components.
+
         Raises:
             OutputError: if ``path`` cannot be written, is another's file or does not end in .png.
         """
@@ -264,6 +317,12 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
     def to_bytes(self) -> bytes:
         """The contents of ``condensed.safetensors``."""
         return write.artefact_tensors(self)
+
+
+def _own_labels(classes: Sequence[str]) -> npt.NDArray[Any]:
+    """[classes] labels as they were given: int64 where every name is such a number, else text."""
+    whole = all(re.fullmatch(r"0|[1-9]\d{0,17}", name, re.ASCII) for name in classes)
+    return np.asarray([int(name) for name in classes] if whole else classes)
 
 
 def _as_path(value: object) -> Path:

@@ -1,15 +1,18 @@
-"""A condensed set as a picture: each distilled sample beside the real one it started from."""
+"""A condensed set of images as a picture: each distilled sample beside the real one it started
+from."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from condense.engine.artefact.scatter import draw_scatter
+from condense.figures.raster import as_png, clipped, text_width, typeface
 
 if TYPE_CHECKING:
     from condense.engine.artefact.dataset import CondensedDataset
@@ -19,10 +22,30 @@ EACH = 3  # samples a class and role
 TILE = 48  # pixels of a tile's longer side on the picture
 GAP = 4
 CELL = TILE + GAP
-MADE_BY = ("Software", "condense")
+TYPE = 13  # pixels
+LINE = 20
+NAME = 140  # pixels that the name of a class may take
 INK, PAPER, FRAME = (40, 40, 40), (255, 255, 255), (66, 113, 174)
 
-Heading = tuple[int, int, str, tuple[int, int, int]]  # where it is written, the words, their colour
+
+@dataclass(frozen=True)
+class Words:
+    """A line of text, with the frame that it explains before it where ``framed``."""
+
+    left: int
+    top: int
+    text: str
+    framed: bool = False
+
+    @property
+    def start(self) -> int:
+        """Where the text itself begins."""
+        return self.left + self.framed * (TYPE + 8)
+
+    @property
+    def right(self) -> int:
+        """Where it ends."""
+        return self.start + text_width(self.text, TYPE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,23 +78,25 @@ def shown_samples(condensed: CondensedDataset) -> list[Shown]:
 
 
 def draw_preview(condensed: CondensedDataset) -> bytes:
-    """The samples of :func:`shown_samples` as a PNG; equal sets give equal bytes.
+    """The set as a PNG; equal sets give equal bytes.
 
-    A row is a class: its name, the pairs (distilled in a blue frame, then its source), then the
-    frozen real samples.
+    Of images the samples of :func:`shown_samples`, a row a class: its name, the pairs (distilled in
+    a blue frame, then its source), then the frozen real samples. Of features all of them in the
+    plane of two principal components.
     """
+    if not condensed.geometry.is_image:
+        return draw_scatter(condensed)
     images, sources = condensed.images.numpy(), condensed.source_inputs.numpy()
     shown, pair = shown_samples(condensed), 2 * CELL + GAP
     start = name_width(condensed.classes[row.label] for row in shown)
-    has_pairs = bool(condensed.distilled.any())
-    has_frozen = bool((~condensed.distilled).any())
-    frozen_at = start + has_pairs * (EACH * pair + GAP)
-    width = start + has_pairs * EACH * pair + has_frozen * (EACH * CELL + 2 * GAP)
-    headings: list[Heading] = []
-    if has_pairs:
-        headings.append((start, 6, "distilled | real it started from", FRAME))
-    if has_frozen:
-        headings.append((frozen_at, 6, "real, frozen", INK))
+    pairs = max(len(row.distilled) for row in shown)
+    frozen_at = start + (pairs * pair + 2 * GAP if pairs else 0)
+    headings = []
+    if pairs:
+        text = "distilled, and to its right the real image it started from"
+        headings.append(Words(start, GAP, text, framed=True))
+    if any(row.frozen for row in shown):
+        headings.append(Words(frozen_at, GAP + LINE * bool(pairs), "real, kept as it was"))
     rows = []
     for row in shown:
         tiles = []
@@ -80,49 +105,51 @@ def draw_preview(condensed: CondensedDataset) -> bytes:
             tiles += [Tile(left, images[i], framed=True), Tile(left + CELL, sources[i])]
         tiles += [Tile(frozen_at + k * CELL, images[i]) for k, i in enumerate(row.frozen)]
         rows.append((condensed.classes[row.label], tiles))
-    return contact_sheet(width, 24, headings, rows)
+    drawn = sum(len(row.distilled) + len(row.frozen) for row in shown)
+    note = "" if drawn == len(condensed) else f"{drawn} of {len(condensed)} samples are shown"
+    return contact_sheet(headings, rows, note)
 
 
 def contact_sheet(
-    width: int, top: int, headings: list[Heading], rows: Sequence[tuple[str, list[Tile]]]
+    headings: Sequence[Words], rows: Sequence[tuple[str, list[Tile]]], note: str = ""
 ) -> bytes:
-    """A PNG, ``width`` pixels wide: headings, and ``top`` pixels below a row of tiles a class.
+    """A PNG: headings, below them a row of tiles a class, and a note.
 
     Args:
-        width: of the picture in pixels.
-        top: height of the part with the headings.
-        headings: words to be written there.
+        headings: above the rows.
         rows: name of a class and its images.
+        note: below them.
     """
-    from PIL import Image, ImageDraw, PngImagePlugin
+    from PIL import Image, ImageDraw
 
-    canvas = Image.new("RGB", (width, top + len(rows) * CELL + GAP), PAPER)
+    top = max((h.top + LINE for h in headings), default=0) + GAP
+    bottom = top + len(rows) * CELL
+    words = [*headings, *([Words(GAP, bottom, note)] if note else [])]
+    tiled = [tile.left + CELL for _, tiles in rows for tile in tiles]
+    width = max([*(h.right for h in words), *tiled]) + GAP
+    canvas = Image.new("RGB", (width, bottom + bool(note) * LINE + GAP), PAPER)
     pen = ImageDraw.Draw(canvas)
-    for across, down, text, colour in headings:
-        pen.text((across, down), _plain(text), fill=colour)
+    for line in words:
+        if line.framed:
+            box = (line.left, line.top + 1, line.left + TYPE, line.top + TYPE + 1)
+            pen.rectangle(box, outline=FRAME, width=2)
+        pen.text((line.start, line.top), line.text, fill=INK, font=typeface(TYPE))
     for number, (name, tiles) in enumerate(rows):
         y = top + number * CELL
-        pen.text((4, y + TILE // 2 - 6), _plain(name[:14]), fill=INK)
+        told = clipped(name, TYPE, NAME)
+        pen.text((GAP, y + TILE // 2), told, fill=INK, font=typeface(TYPE), anchor="lm")
         for tile in tiles:
             if tile.framed:
                 edges = (tile.left - 2, y - 2, tile.left + TILE + 1, y + TILE + 1)
                 pen.rectangle(edges, fill=FRAME)
             canvas.paste(Image.fromarray(_scaled(tile.image)), (tile.left, y))
-    out = io.BytesIO()
-    known = PngImagePlugin.PngInfo()
-    known.add_text(*MADE_BY)
-    canvas.save(out, "PNG", pnginfo=known)
-    return out.getvalue()
-
-
-def is_preview(file: BinaryIO) -> bool:
-    """Whether ``file`` is a picture of :func:`contact_sheet`."""
-    return "tEXt{}\0{}".format(*MADE_BY).encode() in file.read(1000)
+    return as_png(canvas)
 
 
 def name_width(names: Iterable[str]) -> int:
     """Pixels that the longest of ``names`` takes at the start of a row."""
-    return 8 + 7 * max((len(name[:14]) for name in names), default=1)
+    widths = (text_width(clipped(name, TYPE, NAME), TYPE) for name in names)
+    return max(widths, default=0) + 4 * GAP
 
 
 def evenly(items: list[int], most: int) -> list[int]:
@@ -139,8 +166,3 @@ def _scaled(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     rows = np.minimum(np.arange(TILE) * side // TILE, rgb.shape[0] - 1)
     columns = np.minimum(np.arange(TILE) * side // TILE, rgb.shape[1] - 1)
     return np.ascontiguousarray(rgb[rows][:, columns])
-
-
-def _plain(text: str) -> str:
-    """``text`` in what Pillow's built-in font has."""
-    return text.encode("latin-1", "replace").decode("latin-1")

@@ -39,7 +39,6 @@ ARTEFACT = Layout(
     json_with("format", "sha256"),
 )
 OWN_ARRAYS = (
-    "train_images",
     "train_labels",
     "inputs",
     "role",
@@ -89,8 +88,7 @@ def save_artefact(
             path = snapshot_path(draft, iteration)
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(safetensors.torch.save({"inputs": inputs.contiguous()}))
-        if condensed.geometry.is_image:
-            (draft / "preview.png").write_bytes(draw_preview(condensed))
+        (draft / "preview.png").write_bytes(draw_preview(condensed))
 
     return replace_folder(folder, fill, check or partial(check_folder, folder, ARTEFACT), note)
 
@@ -220,7 +218,7 @@ def to_npz(condensed: CondensedDataset, path: Path) -> Path:
         raise OutputError(f"{path} must end in .npz; choose another name (`out`)")
     norm = condensed.normalization
     mean, std = (torch.tensor(v, dtype=torch.float32) for v in (norm.mean, norm.std))
-    samples = condensed.images if condensed.geometry.is_image else condensed.inputs * std + mean
+    samples = condensed.images if condensed.geometry.is_image else condensed.features
     buffer = io.BytesIO()
     soft = condensed.soft_labels
     arrays: dict[str, Any] = {} if soft is None else {"soft_labels": soft.numpy()}

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.artefact.preview import shown_samples
+from condense.engine.artefact.preview import draw_preview, shown_samples
 
 LONGEST = 96  # pixels of the longer side kept
 
@@ -66,6 +66,15 @@ def grid(condensed: CondensedDataset) -> tuple[GridRow, ...]:
     return tuple(rows)
 
 
+def plane(condensed: CondensedDataset) -> Picture | None:
+    """The preview of feature vectors; None for images."""
+    if condensed.geometry.is_image:
+        return None
+    count, moved = len(condensed), int(condensed.distilled.sum())
+    told = f"{count} samples in the plane of two principal components, {moved} of them distilled"
+    return Picture(_in_uri(draw_preview(condensed)), told)
+
+
 def data_uri(image: npt.NDArray[np.uint8]) -> str:
     """uint8 [H, W, C] as a PNG in a data URI, its own pixels unless it is larger than 96."""
     from PIL import Image
@@ -75,4 +84,8 @@ def data_uri(image: npt.NDArray[np.uint8]) -> str:
         picture.thumbnail((LONGEST, LONGEST), Image.Resampling.BOX)
     out = io.BytesIO()
     picture.save(out, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    return _in_uri(out.getvalue())
+
+
+def _in_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()

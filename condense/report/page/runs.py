@@ -19,7 +19,7 @@ from condense.kinds import STAGES
 from condense.options import COMPONENT
 from condense.places import without_home
 from condense.recipe import LEFT_OUT, flatten, recipe_toml
-from condense.report.page.pictures import GridRow, grid
+from condense.report.page.pictures import GridRow, Picture, grid, plane
 from condense.report.page.sources import RunSource
 from condense.results import Evaluation, Finding
 from condense.studies.statistics import Estimate, estimate, unpaired
@@ -103,6 +103,7 @@ class RunView:
         device, torch: what it ran on; empty if unknown.
         loss, steps: by iteration.
         grid: pictures by class; empty for feature vectors.
+        plane: these as points; None for images.
         recipe: text of ``recipe.toml``.
         command: that repeats it; empty for data that only lived in memory.
         findings: worst first.
@@ -129,6 +130,7 @@ class RunView:
     loss: tuple[float, ...]
     steps: tuple[float, ...]
     grid: tuple[GridRow, ...]
+    plane: Picture | None
     recipe: str
     command: str
     findings: tuple[Finding, ...]
@@ -140,7 +142,7 @@ class RunView:
 
     def to_json(self) -> dict[str, Any]:
         """All but the pictures, JSON-ready; a loss that was not finite is None."""
-        text = TypeAdapter(RunView).dump_json(self, exclude={"grid"})  # NaN as null
+        text = TypeAdapter(RunView).dump_json(self, exclude={"grid", "plane"})  # NaN as null
         found: dict[str, Any] = json.loads(text)
         return found
 
@@ -178,6 +180,7 @@ def run_view(
         loss=small.trace.loss,
         steps=small.trace.step_size,
         grid=grid(small),
+        plane=plane(small),
         recipe=recipe_toml(small.recipe_in(source.path)) if recipe else "",
         command=_command(source, recipe),
         findings=tuple(findings),

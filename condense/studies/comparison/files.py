@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from condense.engine.artefact.preview import CELL, GAP, INK, Tile, contact_sheet, name_width
+from condense.engine.artefact.preview import CELL, GAP, LINE, Tile, Words, contact_sheet, name_width
 from condense.engine.runtime.folders import Layout, json_with
 from condense.interfaces import LabeledData
 from condense.studies.comparison.run import Comparison, extremes
@@ -59,9 +59,9 @@ def draw_extremes(data: LabeledData, scores: torch.Tensor, title: str) -> bytes:
     left = name_width(data.classes[label] for label in shown)
     middle = left + EACH * CELL + 2 * GAP
     headings = [
-        (4, 4, f"{title} on {data.name}", INK),
-        (left, 22, "easiest, from the left", INK),
-        (middle, 22, "hardest, from the right", INK),
+        Words(GAP, GAP, f"{title} on {data.name}"),
+        Words(left, GAP + LINE, "easiest, from the left"),
+        Words(middle, GAP + LINE, "hardest, from the right"),
     ]
     rows = []
     for label in shown:
@@ -69,4 +69,4 @@ def draw_extremes(data: LabeledData, scores: torch.Tensor, title: str) -> bytes:
         tiles = [Tile(left + k * CELL, images[i]) for k, i in enumerate(easy)]
         tiles += [Tile(middle + (EACH - 1 - k) * CELL, images[i]) for k, i in enumerate(hard)]
         rows.append((data.classes[label], tiles))
-    return contact_sheet(middle + EACH * CELL + GAP, 40, headings, rows)
+    return contact_sheet(headings, rows)

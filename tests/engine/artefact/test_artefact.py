@@ -1,6 +1,7 @@
 """The condensed set as a file: what is saved comes back, also through other people's formats."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,15 @@ import safetensors.torch
 import tomllib
 import torch
 from PIL import Image
+from sklearn.decomposition import PCA
 from torch.utils.data import DataLoader
 
 from condense.data import Normalization, Role, SyntheticSet
 from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.artefact.preview import LINE
+from condense.engine.artefact.scatter import COLOURS, principal_plane
 from condense.engine.ingest.from_user import labeled_data
+from condense.engine.training.batches import network_inputs
 from condense.errors import DataError, OptionError, OutputError
 from condense.options import parse_assignment
 from condense.resolve import Request, resolve
@@ -33,8 +38,6 @@ def network_input(data, index):
 
 def make(data, **fields):
     """Two real and two distilled samples of each class, the distilled ones moved by noise."""
-    from condense.engine.training.batches import network_inputs
-
     parts = [data.class_indices(c)[:4] for c in range(len(data.classes))]
     indices = torch.cat(parts)
     role = torch.tensor([0, 1, 1, 0], dtype=torch.uint8).repeat(len(parts))
@@ -91,8 +94,7 @@ def test_save_and_load_give_the_same_set_to_the_bit(small, tmp_path):
 
 def test_the_files_are_those_of_the_design(small, tmp_path):
     out = small.save(tmp_path / "s")
-    image = small.geometry.is_image
-    expected = [*FILES, "snapshots", *(["preview.png"] if image else [])]
+    expected = [*FILES, "snapshots", "preview.png"]
     assert sorted(p.name for p in out.iterdir()) == sorted(expected)
     tensors = safetensors.torch.load_file(out / "condensed.safetensors")
     wanted = {"inputs", "labels", "role", "source_index", "step_size", "normalisation"}
@@ -479,6 +481,120 @@ def test_the_preview_shows_the_samples(request, tmp_path, name):
     assert found
     darker = replace(small, inputs=small.inputs - small.distilled[:, None, None, None] * 1.0)
     assert darker.preview(tmp_path / "r.png").read_bytes() != path.read_bytes()
+
+
+def size_of(path):
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def test_the_preview_of_features_is_the_plane_of_two_components(features, tmp_path):
+    small = make(features)
+    start, now, shares = principal_plane(small)
+    # an independent truth: scikit-learn's, up to the sign of a component
+    real = (small.source_inputs.numpy() - small.normalization.mean) / small.normalization.std
+    pca = PCA(2).fit(real)
+    for k in range(2):
+        expected = pca.transform(real)[:, k], pca.transform(small.inputs.numpy())[:, k]
+        sign = np.sign(expected[0] @ start[:, k])
+        assert np.allclose(start[:, k], sign * expected[0], atol=1e-4)
+        assert np.allclose(now[:, k], sign * expected[1], atol=1e-4)
+    assert shares == pytest.approx(pca.explained_variance_ratio_, rel=1e-4)
+    path = small.preview(tmp_path / "p.png")
+    assert path.read_bytes() == small.preview(tmp_path / "q.png").read_bytes()
+    with Image.open(path) as opened:
+        picture = np.array(opened.convert("RGB"))
+    for colour in COLOURS[:4]:  # discs in the colour of each class
+        assert (picture == colour).all(-1).sum() > 20
+    kept = replace(small, role=torch.zeros_like(small.role), inputs=small.inputs)
+    assert kept.preview(tmp_path / "r.png").read_bytes() != path.read_bytes()
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_features_of_one_or_two_columns_are_drawn_too(tmp_path, width):
+    values = np.arange(24.0).reshape(-1, 1) ** np.arange(1, width + 1)
+    small = make(labeled_data(values, np.arange(24) % 3))
+    assert size_of(small.preview(tmp_path / "p.png"))[0] > 400
+    blank = replace(small, source_inputs=torch.zeros_like(small.source_inputs))
+    blank.preview(tmp_path / "q.png")
+
+
+@pytest.mark.parametrize("name", ["tiny_images", "features"])
+def test_class_names_of_any_script_are_drawn(request, tmp_path, name):
+    small = make(request.getfixturevalue(name))
+    pictures = set()
+    russian, odd = ("ноль", "一", "ελάφι", "x"), ("\u0301\n", "", "a" * 99, "x")
+    for names in (russian, ("дом", *russian[1:]), odd):
+        told = replace(small, classes=names[: len(small.classes)])
+        pictures.add(told.preview(tmp_path / "p.png").read_bytes())
+    assert len(pictures) == 3  # the letters are there, not one sign for all
+
+
+def test_a_preview_says_how_many_samples_it_leaves_out(digits, tmp_path):
+    whole, more = make(digits), make(digits)
+    five = torch.cat([digits.class_indices(c)[:5] for c in range(10)])
+    more = replace(
+        more,
+        inputs=network_inputs(digits, five),
+        labels=digits.labels[five],
+        role=torch.ones(50, dtype=torch.uint8),
+        source_index=five,
+        source_inputs=digits.inputs[five],
+    )
+    sizes = [size_of(s.preview(tmp_path / "p.png")) for s in (whole, more)]
+    assert sizes[1][1] == sizes[0][1] - LINE + LINE  # a line less above, the note below
+
+
+def test_features_and_labels_as_they_came(features):
+    small = make(features)
+    moved = small.distilled
+    assert torch.equal(small.features[~moved], features.inputs[small.source_index[~moved]])
+    mean, std = (np.array(v) for v in (small.normalization.mean, small.normalization.std))
+    own = small.inputs[moved].numpy().astype(np.float64) * std + mean
+    assert np.allclose(small.features[moved].numpy(), own, rtol=1e-5, atol=1e-4)
+    samples, labels = small.to_numpy()
+    assert samples.dtype == np.float32
+    assert np.array_equal(samples, small.features.numpy())
+    assert labels.dtype == np.int64
+    assert labels.tolist() == small.labels.tolist()
+    with pytest.raises(DataError, match=r"feature vectors"):
+        _ = small.images
+
+
+def test_labels_are_those_that_were_given():
+    values = np.random.default_rng(0).normal(size=(40, 3))
+    for given in ([7, 3, 40, 0], ["b", "a", "3", "c"]):
+        labels = np.array(given)[np.arange(40) % 4]
+        small = make(labeled_data(values, labels))
+        assert small.to_numpy()[1].tolist() == labels[small.source_index.numpy()].tolist()
+
+
+def test_images_as_arrays(tiny_images):
+    small = make(tiny_images)
+    images, labels = small.to_numpy()
+    assert np.array_equal(images, small.images.numpy())
+    assert labels.tolist() == [tiny_images.classes[k] for k in small.labels]
+    with pytest.raises(DataError, match=r"images, not feature vectors; see \.images"):
+        _ = small.features
+
+
+def test_without_pandas_the_extra_is_named(features, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(OptionError, match=r"condense-data\[pandas\]"):
+        make(features).to_pandas()
+
+
+@pytest.mark.extras
+def test_a_data_frame_has_a_row_a_sample(features, tiny_images):
+    small = make(features)
+    frame = small.to_pandas()
+    wide = [f"feature_{k}" for k in range(6)]
+    assert list(frame.columns) == [*wide, "class", "role", "source_index"]
+    assert np.array_equal(frame[wide].to_numpy(), small.features.numpy())
+    assert frame["class"].tolist() == small.labels.tolist()
+    assert frame["role"].tolist() == ["distilled" if d else "real" for d in small.distilled]
+    assert frame["source_index"].tolist() == small.source_index.tolist()
+    assert list(make(tiny_images).to_pandas().columns) == ["class", "role", "source_index"]
 
 
 def test_the_preview_of_one_role_only(tiny_images, tmp_path):

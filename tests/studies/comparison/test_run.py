@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from condense.api import bind
+from condense.engine.artefact.preview import GAP, LINE, name_width
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.pipeline import Pipeline
 from condense.engine.training import passes
@@ -188,12 +189,12 @@ def test_sheets_show_both_ends_of_every_class(run, plain_host, tmp_path):
     folder = write_comparison(result, tmp_path / "out")
     assert {p.name for p in folder.iterdir()} == {"comparison.json", "place.png", "turned.png"}
     sheet = Image.open(folder / "place.png").convert("RGB")
-    label_width = 8 + 7 * 3
+    left, top = name_width(result.data.classes), 2 * (LINE + GAP)
     # the easiest "ant" is sample 0, the hardest sample 29; a tile shows pixels as they are
     first = result.data.inputs[0, 0, 0].tolist()
     last = result.data.inputs[29, 0, 0].tolist()
-    assert list(sheet.getpixel((label_width, 40))) == first
-    assert list(sheet.getpixel((label_width + 8 * 52 + 8 + 7 * 52, 40))) == last
+    assert list(sheet.getpixel((left, top))) == first
+    assert list(sheet.getpixel((left + 8 * 52 + 8 + 7 * 52, top))) == last
     again = write_comparison(result, tmp_path / "again")
     assert (again / "place.png").read_bytes() == (folder / "place.png").read_bytes()
     write_comparison(result, folder)  # its own folder may be replaced
