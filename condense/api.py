@@ -15,10 +15,10 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import ArmResult, Results
 from condense.engine.ingest.from_user import from_torch_dataset, labeled_data
 from condense.engine.pipeline import Pipeline
-from condense.engine.run import measured, notes_of
+from condense.engine.run import notes_of, worked_off
 from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
-from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.progress import SilentProgress, make_progress
 from condense.engine.runtime.store import Store
 from condense.errors import CapacityError, CondenseError, FindingWarning, OptionError
 from condense.interfaces import Context, Progress
@@ -42,7 +42,7 @@ def condense(
     options: Mapping[str, Any] | None = None,
     test: Any = None,
     device: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     host: Host | None = None,
 ) -> CondensedDataset:
     """Make a small training set out of ``data``.
@@ -62,7 +62,8 @@ def condense(
             ones of its size and the whole of ``data`` are then evaluated on it, as
             ``condense run`` does; the figures are the set's ``results``.
         device: ``"cpu"``, ``"cuda"`` …; the first GPU by default.
-        progress: where long stages report; silent by default.
+        progress: True shows bars on a terminal and in a notebook, and lines elsewhere; or where
+            long stages report. Silent by default.
         host: plugins; the installed ones by default.
 
     Returns:
@@ -88,8 +89,7 @@ def condense(
         host=host,
     )
     with _in_python():
-        small = pipeline.condensed
-        arms = {} if test is None else measured(pipeline, baselines=True)
+        small, arms = worked_off(pipeline, baselines=True, evaluated=test is not None)
         findings = problems(pipeline, small, arms)
     for finding in findings:
         text = in_python(with_advice(finding.message, finding.advice))
@@ -106,7 +106,7 @@ def bind(
     options: Mapping[str, Any] | None = None,
     test: Any = None,
     device: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     host: Host | None = None,
     **request: Any,
 ) -> Pipeline:
@@ -116,7 +116,8 @@ def bind(
     """
     _check_texts(device=device, method=request.get("method"), preset=request.get("preset"))
     host = host or build_host()
-    progress = progress or SilentProgress()
+    if isinstance(progress, bool) or progress is None:
+        progress = make_progress(in_python) if progress else SilentProgress()
     named = data if isinstance(data, str) else None
     with _in_python():
         assignments = _assignments(options or {})

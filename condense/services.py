@@ -28,6 +28,9 @@ class Task(Protocol):
 class Progress(Protocol):
     """Where long stages report; the command line draws it, the default is silent."""
 
+    def stage(self, name: str, number: int, total: int) -> AbstractContextManager[None]:
+        """Tasks within are of stage ``number`` of ``total``, from 1."""
+
     def task(self, title: str, total: int, unit: str = "it") -> AbstractContextManager[Task]:
         """A bar of ``total`` units that lives as long as the context."""
 

@@ -12,6 +12,7 @@ import condense as package
 from condense import CondensedDataset, FindingWarning, condense
 from condense.api import bind
 from condense.engine.run import evaluate_artefact
+from condense.engine.runtime import lines
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import CondenseError, DataError, OptionError
 from condense.resolve import Request
@@ -166,6 +167,14 @@ def test_progress_hears_of_the_stages(call, tiny):
 
 # steps so small that a student stays where it is: the relative loss remains at 1
 STUCK = {"matcher.iterations": 20, "matcher.step_size": 1e-7, "matcher.step_size_lr": 0.0}
+
+
+def test_progress_true_writes_lines_where_there_is_no_terminal(call, tiny, capfd, monkeypatch):
+    monkeypatch.setattr(lines, "EVERY", 0.0)
+    call("digits", options=tiny, progress=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "3/3 matcher · experts: " in err
 
 
 def test_what_is_wrong_with_the_result_is_warned_of(call, tiny):

@@ -148,8 +148,7 @@ def run(
         pipeline.progress.note(
             f"note: {pipeline.data.name} has no test split; nothing will be evaluated"
         )
-    condensed = pipeline.condensed
-    arms = measured(pipeline, baselines)
+    condensed, arms = worked_off(pipeline, baselines)
     result = RunResult(
         pipeline.recipe,
         target,
@@ -166,13 +165,29 @@ def run(
     return result
 
 
-def measured(pipeline: Pipeline, baselines: bool) -> dict[str, Evaluation]:
-    """The evaluations of a run by arm, the set's own called ``condensed``; none without a test."""
-    own = pipeline.evaluating.name
-    return {
-        OWN if stage.name == own else stage.name: stage.result
-        for stage in evaluations(pipeline, baselines)
-    }
+def worked_off(
+    pipeline: Pipeline, baselines: bool, evaluated: bool = True
+) -> tuple[CondensedDataset, dict[str, Evaluation]]:
+    """All stages of a run, one after another.
+
+    Args:
+        pipeline: a bound recipe.
+        baselines: whether random subsets and the whole set are evaluated as well.
+        evaluated: whether anything is.
+
+    Returns:
+        the condensed set, and evaluations by arm, its own called ``condensed``; none without a
+        test split.
+    """
+    p = pipeline
+    tested = evaluations(p, baselines) if evaluated else []
+    before = [stage for stage in (p.scoring, p.selecting) if stage.needed]
+    todo = [*before, p.matching, *tested]
+    for number, stage in enumerate(todo, 1):
+        with p.progress.stage(stage.name, number, len(todo)):
+            _ = stage.result
+    arms = {OWN if s.name == p.evaluating.name else s.name: s.result for s in tested}
+    return p.condensed, arms
 
 
 def device_name(device: torch.device) -> str:

@@ -182,7 +182,7 @@ def test_a_folder_that_holds_something_else_is_refused_before_any_work(call, pla
 
 def test_on_a_terminal_the_table_stands_above_the_bars():
     from condense.cli.ablate import _live
-    from condense.cli.bars import TerminalProgress
+    from condense.engine.runtime.bars import TerminalProgress
     from condense.studies.ablation.design import Study
     from condense.studies.ablation.run import Ablation, Row
 
@@ -195,7 +195,7 @@ def test_on_a_terminal_the_table_stands_above_the_bars():
     }
     so_far = Ablation(Study(base, (), cells, (0, 1), True), "digits", rows)
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
-    progress = TerminalProgress(console, delay=0.0)
+    progress = TerminalProgress(console=console, delay=0.0)
     _live(progress)(so_far)
     with progress.task("ablation", 4, "run") as task:
         task.advance(1)

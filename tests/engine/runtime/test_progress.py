@@ -1,12 +1,15 @@
 import io
+import re
 import time
 
 import pytest
 from rich.console import Console
 
-from condense.cli.bars import TerminalProgress
-from condense.cli.progress import QuietProgress, make_progress
-from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime import lines
+from condense.engine.runtime.bars import TerminalProgress
+from condense.engine.runtime.lines import LineProgress
+from condense.engine.runtime.progress import SilentProgress, make_progress
+from condense.spelling import on_command_line
 
 
 def terminal():
@@ -20,28 +23,43 @@ def use(progress, units=3, pause=0.0):
             task.advance(loss=0.25)
 
 
-@pytest.mark.parametrize("progress", [QuietProgress(), SilentProgress()])
+@pytest.mark.parametrize("progress", [LineProgress(), SilentProgress()])
 def test_quiet_when_not_a_terminal(progress, capfd):
     use(progress)
     assert capfd.readouterr() == ("", "")
 
 
 def test_notes_are_one_line_on_stderr_even_when_quiet(capfd):
-    progress = make_progress()
-    assert isinstance(progress, QuietProgress)
-    progress.note("warning: cache\nentry is damaged")
-    assert capfd.readouterr() == ("", "warning: cache entry is damaged\n")
+    progress = make_progress(on_command_line)
+    assert isinstance(progress, LineProgress)
+    progress.note("warning: cache\nentry is damaged by `seed=3`")
+    assert capfd.readouterr() == ("", "warning: cache entry is damaged by --seed 3\n")
+
+
+def test_a_task_that_lasts_writes_a_line_now_and_then_where_there_is_no_terminal(
+    capfd, monkeypatch
+):
+    clock = iter([0.0, 10.0, 40.0, 50.0, 80.0, 90.0])  # at the start, then at each step
+    monkeypatch.setattr(lines.time, "monotonic", lambda: next(clock))
+    progress = LineProgress()
+    with progress.stage("matcher", 2, 3), progress.task("matching", 5, "it") as task:
+        for _ in range(5):
+            task.advance(loss=0.25)
+    assert capfd.readouterr().err.splitlines() == [
+        "2/3 matcher · matching: 2 of 5 it, 1:00 left, loss 0.25",
+        "2/3 matcher · matching: 4 of 5 it, 0:20 left, loss 0.25",
+    ]
 
 
 def test_a_short_task_draws_nothing():
     console = terminal()
-    use(TerminalProgress(console))
+    use(TerminalProgress(console=console))
     assert console.file.getvalue() == ""
 
 
 def test_a_long_task_shows_rate_time_left_and_figures():
     console = terminal()
-    use(TerminalProgress(console, delay=0.1), units=4, pause=0.15)
+    use(TerminalProgress(console=console, delay=0.1), units=4, pause=0.15)
     text = console.file.getvalue()
     for part in ("experts", "epoch/s", "left", "loss 0.25"):
         assert part in text
@@ -49,14 +67,24 @@ def test_a_long_task_shows_rate_time_left_and_figures():
 
 def test_a_task_that_never_advances_shows_as_well():
     console = terminal()
-    with TerminalProgress(console, delay=0.05).task("load", 1):
+    with TerminalProgress(console=console, delay=0.05).task("load", 1):
         time.sleep(0.3)
     assert "load" in console.file.getvalue()
 
 
+def test_a_bar_names_its_stage_and_a_stage_that_lasted_leaves_a_line():
+    console = terminal()
+    progress = TerminalProgress(console=console, delay=0.05)
+    with progress.stage("matcher", 2, 3), progress.task("matching", 1):
+        time.sleep(0.2)
+    text = console.file.getvalue()
+    assert "2/3 matcher · matching" in text
+    assert re.search(r"2/3 matcher: 0\.\d s", text)
+
+
 def test_a_second_long_task_shows_after_the_first_has_gone():
     console = terminal()
-    progress = TerminalProgress(console, delay=0.05)
+    progress = TerminalProgress(console=console, delay=0.05)
     for title in ("first", "second"):
         with progress.task(title, 1):
             time.sleep(0.2)
@@ -65,7 +93,7 @@ def test_a_second_long_task_shows_after_the_first_has_gone():
 
 def test_bars_may_nest_and_an_error_ends_them():
     console = terminal()
-    progress = TerminalProgress(console, delay=0.05)
+    progress = TerminalProgress(console=console, delay=0.05)
     with pytest.raises(ValueError, match="stop"), progress.task("outer", 2):  # noqa: PT012
         with progress.task("inner", 2):
             time.sleep(0.2)
@@ -78,7 +106,7 @@ def test_bars_may_nest_and_an_error_ends_them():
 
 def test_speed_is_in_the_unit_that_reads_best():
     console = terminal()
-    progress = TerminalProgress(console, delay=0.0)
+    progress = TerminalProgress(console=console, delay=0.0)
     with progress.task("cells", 100, "cell"):
         (row,) = progress._bars.tasks
         row.get_time = clock = iter([0.0, 40.0, 80.0, 120.0]).__next__

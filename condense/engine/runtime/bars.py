@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
@@ -74,12 +74,20 @@ class TerminalProgress:
     """Bars by rich; each appears once its task has lasted ``delay`` seconds.
 
     Args:
+        spell: how messages name options here.
         console: None makes one on stderr.
         delay: seconds a task must last to be shown.
     """
 
-    def __init__(self, console: Console | None = None, delay: float = DELAY) -> None:
+    def __init__(
+        self,
+        spell: Callable[[str], str] = str,
+        console: Console | None = None,
+        delay: float = DELAY,
+    ) -> None:
+        self._spell = spell
         self._delay = delay
+        self._stage = ""
         self._lock = threading.Lock()
         self._bars = _Bars(
             TextColumn("{task.description}", markup=False),
@@ -106,8 +114,22 @@ class TerminalProgress:
         self._bars.above = shown
 
     @contextmanager
+    def stage(self, name: str, number: int, total: int) -> Iterator[None]:
+        """Bars within begin with the stage; one that lasts leaves a line when it is done."""
+        self._stage = f"{number}/{total} {name} · "
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self._stage = ""
+        seconds = time.monotonic() - begun
+        if seconds >= self._delay:
+            self.note(f"{number}/{total} {name}: {seconds:.1f} s")
+
+    @contextmanager
     def task(self, title: str, total: int, unit: str = "it") -> Iterator[Bar]:
         """A bar of ``total`` units that lives as long as the context."""
+        title = self._stage + title
         task_id = self._bars.add_task(title, total=total, visible=False, unit=unit, figures="")
         timer = threading.Timer(self._delay, self._show, [task_id])
         timer.daemon = True
@@ -120,7 +142,7 @@ class TerminalProgress:
 
     def note(self, message: str) -> None:
         """Print ``message`` on a line of its own, above the bars."""
-        line = " ".join(message.split())
+        line = self._spell(" ".join(message.split()))
         self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _show(self, task_id: TaskID) -> None:
