@@ -116,7 +116,8 @@ def raw_labels(labels: ArrayLike, split: str, n: int) -> Array:
         raise DataError(f"{split} labels have dtype {raw.dtype}, expected whole numbers or names")
     wrong = raw < 0
     if raw.dtype.kind in "uf":
-        wrong |= ~np.isfinite(raw) | (raw != np.floor(raw)) | (raw >= float(LARGEST))
+        # in float64: no half float is as large as that
+        wrong |= ~np.isfinite(raw) | (raw != np.floor(raw)) | (raw >= np.float64(LARGEST))
     if wrong.any():
         where = int(np.argmax(wrong))
         raise DataError(
