@@ -57,7 +57,8 @@ def then_with_room(here, at, whole):
     again = here(*run_arguments(), cwd=at / "work", store=at / "store").succeeds()
     assert "warning" not in again.err, again.told
     same(contents(at / "work" / "out"), contents(whole / "work" / "out"))
-    assert names(at / "store") == names(whole / "store")
+    # where the marker could not be written, `cache` will, from the entries
+    assert names(at / "store") | {"condense-store.json"} == names(whole / "store")
 
 
 def test_a_limit_of_file_sizes(row, server, here, whole, place):
@@ -252,6 +253,7 @@ def odd(here, at: Path, where: str, name: str) -> Done:
     given = ("run", "--method", "random", f"--data={data}", "--ipc=2", "--no-baselines")
     done = here(*given, f"--out={out}", *SMALL, cwd=work, store=store).keeps_the_rules()
     if done.code == 0:
+        out = os.path.normpath(out)
         place = work / Path(out).expanduser()
         assert (place if place.exists() else work / out).joinpath("manifest.json").is_file()
         assert sys.platform == "win32" or not list((at / "work").glob(".*-????????????????"))

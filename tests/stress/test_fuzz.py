@@ -194,6 +194,8 @@ def named(key: str, value: Any, text: str) -> bool:
         return any(told_of(f"{key}.{k}" if k else key, text) for k in ("", *inner))
     spelt = {str(value), repr(value)}
     spelt |= {json.dumps(value), json.dumps(value, ensure_ascii=False)}
+    if value == {}:  # what it is set beside is shown with it
+        return key in text and "{" in text
     if isinstance(value, (list, tuple, dict)):  # its first wrong part will do
         inner = value.values() if isinstance(value, dict) else value
         return named(key, str(value), text) or any(named(key, v, text) for v in inner)

@@ -18,7 +18,7 @@ from condense.engine.matching.divergence import divergence_notes
 from condense.engine.matching.loop import match
 from condense.engine.matching.soft_labels import has_soft_label, starting_logits
 from condense.engine.matching.state import SNAPSHOT, named_snapshots, snapshots_among
-from condense.engine.runtime.expected import Expected, check_tensors
+from condense.engine.runtime.expected import Expected, check_tensors, is_finite
 from condense.engine.runtime.guard import contents, guarded
 from condense.engine.runtime.store import Payload
 from condense.engine.stages.selection import SelectionStage
@@ -191,16 +191,17 @@ class MatchingStage(StoredStage[CondensedDataset]):
         snapshots_among(tensors)  # refuses a name that is no number
         count = int(initial.role.sum())
         moved = Expected(torch.float32, (count, *initial.inputs.shape[1:]))
-        steps = Expected(torch.float32, (len(tensors.get("loss", ())),), finite=False)
+        trace = (len(tensors.get("loss", ())),)
+        known = is_finite(initial.step_size)  # NaN where the matcher has none
         logits = Expected(torch.float32, (len(initial), len(self.bound.data.classes)))
         learned = {} if self.label_plan is None else {"label_logits": logits}
         check_tensors(
             tensors,
             {
                 "distilled": moved,
-                "step_size": Expected(torch.float32, (), finite=False),
-                "loss": steps,
-                "step_sizes": steps,
+                "step_size": Expected(torch.float32, (), finite=known),
+                "loss": Expected(torch.float32, trace, finite=False),  # of skipped iterations
+                "step_sizes": Expected(torch.float32, trace, finite=known),
                 **learned,
             },
             {name: moved for name in tensors if name.startswith(SNAPSHOT)},

@@ -92,14 +92,15 @@ class DynamicsPass:
         return _combined(passes, early, self.epoch_eval)
 
     def _expected(self, epoch_eval: bool) -> dict[str, Expected]:
-        """What is kept of a network; figures of one that diverged are not finite."""
+        """What is kept of a network; one that diverged is not kept."""
         shape = (self.options.epochs, len(self.data))
-        figure = Expected(torch.float16, shape, finite=False)
         flag = Expected(torch.uint8, shape, low=0, high=1)
         return {
-            **dict.fromkeys(("margin", "probability", "error_norm"), figure),
+            "margin": Expected(torch.float16, shape, finite=False),  # a large one overflows
+            "probability": Expected(torch.float16, shape, low=0, high=1),
+            "error_norm": Expected(torch.float16, shape, low=0, high=1.5),
             "correct": flag,
-            "eval_error_norm": Expected(torch.float32, shape[1:], finite=False),
+            "eval_error_norm": Expected(torch.float32, shape[1:], low=0, high=1.5),
             **({"eval_correct": flag} if epoch_eval else {}),
         }
 

@@ -67,12 +67,12 @@ def packed(trajectory: Tensor, dtype: ExpertDtype) -> dict[str, Tensor]:
 
 
 def expected(epochs: int, dtype: ExpertDtype) -> dict[str, Expected]:
-    """What :func:`packed` gives of ``epochs``; an expert that diverged is not finite."""
+    """What :func:`packed` gives of ``epochs``; an expert that diverged is not kept."""
     if dtype == "fp32":
-        return {"trajectory": Expected(torch.float32, (epochs + 1, None), finite=False)}
+        return {"trajectory": Expected(torch.float32, (epochs + 1, None))}
     return {
-        "first": Expected(torch.float32, (None,), finite=False),
-        "deltas": Expected(torch.bfloat16, (epochs, None), finite=False),
+        "first": Expected(torch.float32, (None,)),
+        "deltas": Expected(torch.bfloat16, (epochs, None)),
     }
 
 
