@@ -56,9 +56,10 @@ class Options(BaseModel):
             raise ValueError(f"must lie within ±{FLOAT32_MAX:g}, the range of float32")
         if isinstance(value, int) and abs(value) >= LARGEST:
             raise ValueError("must be a whole number of at most 63 bits")
-        text = os.fspath(value) if isinstance(value, Path) else value
-        if isinstance(text, str) and "\0" in check_text(text):
-            raise ValueError("must not hold the character 0")
+        for item in value if isinstance(value, list | tuple) else (value,):
+            text = os.fspath(item) if isinstance(item, Path) else item
+            if isinstance(text, str) and "\0" in check_text(text):
+                raise ValueError("must not hold the character 0")
         return value
 
 

@@ -8,14 +8,13 @@ from functools import cached_property
 import torch
 
 from condense.capabilities import HasBaselineAugmentations
-from condense.components import resolve_spec
+from condense.components import resolve_component
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.runtime.rng import Seed
 from condense.engine.stages.evaluation import EvaluationPlan, EvaluationStage
 from condense.engine.stages.matching import MatchingStage
 from condense.engine.stages.stage import Bound
 from condense.interfaces import Evaluation, TrainingSet
-from condense.options import AugmentationSpec
 from condense.recipe import Resolved
 from condense.results import Arm
 from condense.traits import AugmentationTraits, traits_of
@@ -106,7 +105,8 @@ def baseline_augmentations(bound: Bound) -> list[Resolved]:
     evaluator = bound.recipe["evaluator"].create()
     listed = isinstance(evaluator, HasBaselineAugmentations)
     names = evaluator.baseline_augmentations if listed else ()
-    specs = [resolve_spec(bound.host, AugmentationSpec.of(name)) for name in names]
+    key = "evaluator.baseline_augmentations"
+    specs = [resolve_component(bound.host, "augmentation", name, {}, key) for name in names]
     return specs or [bound.recipe["augmentation"]]
 
 

@@ -437,3 +437,10 @@ def test_a_stored_entry_that_is_not_what_its_stage_gives_is_made_anew(
     for file in ("condensed.safetensors", "manifest.json", "results.json", "trace.csv"):
         assert (tmp_path / "b" / file).read_bytes() == (folder / "a" / file).read_bytes()
     assert "damaged" not in call(*given, "--out", tmp_path / "c").stderr
+
+
+def test_a_name_in_a_list_is_refused_with_the_key_of_the_list(call, made):
+    data = ("--data", f"npz:{made.parent / 'd.npz'}", "--dry-run")
+    key = "evaluator.baseline_augmentations"
+    refused(call("run", *data, "-o", f'{key}=["nope"]'), "'nope'", f"{key}=nope")
+    refused(call("run", *data, "-o", f'{key}=["a\\u0000b"]'), key, "character 0")

@@ -181,7 +181,7 @@ def test_runs_of_different_data_are_both_named(measure, two, digits, tmp_path):
 
 def test_data_that_do_not_fit_are_refused(measure, two, digits, tiny_images, tmp_path):
     strange = artefact(tiny_images, torch.arange(9)).save(tmp_path / "strange")
-    with pytest.raises(DataError, match=r"strange holds 3 classes .* digits has 10"):
+    with pytest.raises(DataError, match=r"strange holds samples of shape .*, digits \(1, 8, 8\)"):
         measure(two[0], strange, asked=request(data="digits"))
     memory = artefact(digits, torch.arange(9), recipe={"method": "selmatch"})
     with pytest.raises(DataError, match="arrays in memory; say what to test on with `data`"):
