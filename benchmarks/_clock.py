@@ -36,6 +36,10 @@ class Clock:
         with self.inner.task(title, total, unit) as task:
             yield _Timed(self, task)
 
+    def stage(self, name: str, number: int, total: int) -> contextlib.AbstractContextManager[None]:
+        """As the inner progress."""
+        return self.inner.stage(name, number, total)
+
     def note(self, message: str) -> None:
         """As the inner progress."""
         self.inner.note(message)
