@@ -115,6 +115,9 @@ def _show(made: Report, page: Path) -> None:
     if open_rows:
         cells = [(name, f"{f.severity}: {f.check}", in_words(f)) for name, f in open_rows]
         echo_table(("of", "what", "finding"), cells)
+        if several:
+            click.echo()
+            echo_table(("run", "", "folder"), [(r.letter, r.label, r.path) for r in made.runs])
     elif rows:
         checks = "1 check" if len(rows) == 1 else f"{len(rows)} checks"
         click.echo(f"{checks}, none of the known failure signs was found")

@@ -63,6 +63,17 @@ def test_findings_are_printed_worst_first(call, small):
     assert severities == sorted(severities, key=["problem", "look"].index)
 
 
+def test_letters_of_several_runs_are_explained(call, small, place):
+    CondensedDataset.load(small).save(place / "other")
+    lines = call("report", "small", "other", "--out", "two.html").stdout.splitlines()
+    legend = [line.split() for line in lines[lines.index("") :]]
+    assert ["run", "folder"] in legend
+    assert [(row[0], row[-1]) for row in legend if row and row[0] in "AB"] == [
+        ("A", "small"),
+        ("B", "other"),
+    ]
+
+
 def test_json_is_one_document(call, small):
     document = json.loads(call("report", "small", "--out", "r.html", "--json").stdout)
     assert document["out"] == "r.html"

@@ -200,14 +200,14 @@ def check_range(key: str, value: float, low: float, high: float) -> Finding:
         value: chosen.
         low, high: of the allowed range.
     """
-    option = key.rpartition(".")[2]
+    option, given = key.rpartition(".")[2], f"`{key}={value:g}`"
     if value <= low + EDGE:
-        seen = f"{key} is {value:g}, the low end of its range"
+        seen = f"{given} is the low end of its range"
         return Finding(f"{option}-lowest", option, "look", seen, "nothing below it can be tried")
     if value >= high - EDGE:
-        seen = f"{key} is {value:g}, the high end of its range"
+        seen = f"{given} is the high end of its range"
         return Finding(f"{option}-highest", option, "look", seen, "nothing above it can be tried")
-    seen = f"{key} is {value:g} of at most {high:.3g}"
+    seen = f"{given}, where {high:.3g} is the most that the data allow"
     return Finding(option, option, "ok", seen, "not at an edge")
 
 

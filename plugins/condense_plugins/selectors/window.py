@@ -23,12 +23,12 @@ class WindowSelector(BuiltIn):
     needs_scores: ClassVar[bool] = True
     traits: ClassVar[SelectorTraits] = SelectorTraits(
         advice={
-            "beta-lowest": "the window begins at the very hardest samples, noise and mislabelled "
-            "ones included: try selector.beta=0.1 and more; `condense tune` finds it",
-            "beta-highest": "the window holds the easiest samples of a class only: try a smaller "
-            "selector.beta; `condense tune` finds it",
-            "worse-than-random": "try another selector.beta",
-            "not-told-from-random": "try another selector.beta",
+            "beta-lowest": "selector.beta=0.1 and more, as the window begins at the very hardest "
+            "samples, noise and mislabelled ones included; `condense tune` finds it",
+            "beta-highest": "a smaller selector.beta, as the window holds the easiest samples of a "
+            "class only; `condense tune` finds it",
+            "worse-than-random": "another selector.beta",
+            "not-told-from-random": "another selector.beta",
         }
     )
 

@@ -23,8 +23,8 @@ ALPHA_ADVICE = {
     "nothing-distilled": "for some, raise `ipc` or policy.alpha",
     "loss-flat": "raise policy.alpha",
     "coverage-falls": "lower policy.alpha, so that more of the selection stays real",
-    "worse-than-random": "try another policy.alpha",
-    "not-told-from-random": "try another policy.alpha",
+    "worse-than-random": "another policy.alpha",
+    "not-told-from-random": "another policy.alpha",
 }
 
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from condense.engine.documents import OWN
+from condense.kinds import STAGES
 from condense.report.diagnosis.evidence import RunFacts
 from condense.report.diagnosis.findings import findings_of, shared_findings, sorted_findings
 from condense.report.page.sources import read_sources
 from condense.results import Finding, Trace
+from condense.traits import Traits, traits_of
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,17 @@ def test_all_that_is_known_is_used(facts):
     found = by_check(replace(known, evaluated_under="simple"))
     assert found["augmentation"].severity == "problem"
     assert "matched under dsa and evaluated under simple" in found["augmentation"].seen
+
+
+def test_no_advice_begins_with_the_word_that_stands_before_it(host):
+    given = [
+        text
+        for kind in STAGES.values()
+        for name in host.registry(kind).names()
+        for text in traits_of(host.registry(kind).get(name), Traits).advice.values()
+    ]
+    assert "another selector.beta" in given
+    assert [text for text in given if text.startswith("try ")] == []
 
 
 def test_a_relative_loss_near_one(facts):
