@@ -12,6 +12,7 @@ import inspect
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
@@ -27,6 +28,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 from condense.errors import OptionError, closest
 from condense.reading import LARGEST, check_plain, check_text, shown
@@ -67,6 +69,22 @@ IS_PATH = "path"
 # Where a file or folder lies: text, absolute once it is resolved. A recipe that is written names
 # it relative to itself, or not at all (:meth:`condense.recipe.Recipe.portable`).
 PathOption = Annotated[str, Field(min_length=1), IS_PATH]
+
+
+@dataclass(frozen=True)
+class OrAuto:
+    """Beside a ``float``: a number with these bounds, or the word ``auto``."""
+
+    ge: float | None = None
+    gt: float | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        number = core_schema.float_schema(ge=self.ge, gt=self.gt)
+        return core_schema.no_info_wrap_validator_function(_auto_or, number)
+
+
+def _auto_or(value: Any, number: core_schema.ValidatorFunctionWrapHandler) -> Any:
+    return value if isinstance(value, str) and value == "auto" else number(value)
 
 
 def path_fields(model: type[BaseModel]) -> list[str]:
@@ -293,13 +311,14 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 def bounds(field: FieldInfo) -> str:
     """The allowed range of an option field, for example ``" ≥ 0, < 1"``; empty without one."""
+    auto = ", or auto" * any(isinstance(rule, OrAuto) for rule in field.metadata)
     found = [
         f"{sign} {getattr(rule, name)}"
         for rule in field.metadata
         for name, sign in _BOUNDS.items()
         if getattr(rule, name, None) is not None
     ]
-    return f" {', '.join(found)}" if found else ""
+    return f" {', '.join(found)}{auto}" if found else auto
 
 
 def format_value(value: Any) -> str:

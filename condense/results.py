@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor
@@ -161,16 +161,22 @@ class MatchStep:
     grad_step_size: Tensor | None = None
 
 
+AUTO: Final = "auto"  # a rate that the engine finds by itself
+Rate = float | Literal["auto"]
+
+
 @dataclass(frozen=True)
 class MatchPlan:
     """What the engine's matching loop does with a matcher's gradients.
 
     Attributes:
         iterations: number of matching iterations; 0 means nothing is distilled.
-        image_lr: learning rate of the distilled samples (SGD).
+        image_lr: learning rate of the distilled samples (SGD); ``auto``: the engine moves them by
+            shares of their own spread (:mod:`condense.engine.matching.own_rates`).
         image_momentum: their momentum.
-        step_size: initial synthetic step size.
-        step_size_lr: its learning rate.
+        step_size: initial synthetic step size. It may be known only once the matcher is prepared,
+            and NaN before.
+        step_size_lr: its learning rate; ``auto``: the engine changes it by shares of itself.
         step_size_momentum: its momentum.
         snapshots: iterations after which the set is saved beside the result.
         image_ema: share of the running average of the distilled samples that an iteration keeps,
@@ -180,10 +186,10 @@ class MatchPlan:
     """
 
     iterations: int
-    image_lr: float = 0.0
+    image_lr: Rate = 0.0
     image_momentum: float = 0.0
     step_size: float = float("nan")
-    step_size_lr: float = 0.0
+    step_size_lr: Rate = 0.0
     step_size_momentum: float = 0.0
     snapshots: tuple[int, ...] = ()
     image_ema: float = 0.0
@@ -215,10 +221,15 @@ class LabelPlan:
 
 @dataclass(frozen=True)
 class Trace:
-    """Loss and step size after every matching iteration."""
+    """Loss and step size after every matching iteration, and the samples' rate in it.
+
+    Attributes:
+        image_lr: empty where the rate was given.
+    """
 
     loss: tuple[float, ...] = ()
     step_size: tuple[float, ...] = ()
+    image_lr: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -178,22 +178,24 @@ def _read_trace(path: Path) -> Trace:
     """
     if not path.is_file():
         return Trace()
-    loss, step_size = [], []
-    number, row = 0, [""]
+    columns: list[list[float]] = []
+    number, row, expected = 0, [""], "LOSS,STEP_SIZE"
     try:
         for number, row in enumerate(csv.reader(io.StringIO(read_file(path).decode()))):
-            if number:  # after the header
-                iteration, *figures = row
-                a, b = map(float, figures)
-                if int(iteration) != number:
-                    raise ValueError
-                loss.append(a)
-                step_size.append(b)
+            if not number:  # the header
+                own_rates = row[3:] == ["image_lr"]
+                columns = [[] for _ in range(2 + own_rates)]
+                expected += ",IMAGE_LR" * own_rates
+                continue
+            if int(row[0]) != number:
+                raise ValueError
+            for column, figure in zip(columns, row[1:], strict=True):
+                column.append(float(figure))
     except UnicodeDecodeError:
         raise DataError(f"{path} is damaged: it is no text in UTF-8; {AGAIN}") from None
     except (ValueError, csv.Error):
         raise DataError(
             f"{path} is damaged: line {number + 1} is {shown(','.join(row))}, expected "
-            f"'{number},LOSS,STEP_SIZE'; {AGAIN}"
+            f"'{number},{expected}'; {AGAIN}"
         ) from None
-    return Trace(tuple(loss), tuple(step_size))
+    return Trace(*map(tuple, columns))

@@ -134,12 +134,16 @@ def snapshot_path(folder: Path, iteration: int) -> Path:
 
 
 def trace_csv(condensed: CondensedDataset) -> str:
-    """``iteration,loss,step_size``, one line per matching iteration."""
+    """``iteration,loss,step_size``, one line per matching iteration; ``image_lr`` if not given."""
+    trace = condensed.trace
+    columns = {"loss": trace.loss, "step_size": trace.step_size}
+    if trace.image_lr:
+        columns["image_lr"] = trace.image_lr
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["iteration", "loss", "step_size"])
-    pairs = zip(condensed.trace.loss, condensed.trace.step_size, strict=True)
-    writer.writerows([i, f"{a:.9g}", f"{b:.9g}"] for i, (a, b) in enumerate(pairs, 1))
+    writer.writerow(["iteration", *columns])
+    rows = zip(*columns.values(), strict=True)
+    writer.writerows([i, *(f"{figure:.9g}" for figure in row)] for i, row in enumerate(rows, 1))
     return out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Notes on a matching that has diverged: finite, but far from any sense, it trains nothing."""
+"""When a matching has diverged: while it runs by its loss, afterwards by how far all has moved."""
 
 from __future__ import annotations
 
@@ -10,13 +10,50 @@ from torch import Tensor
 from condense.data import LabeledData
 from condense.engine.ingest.arrays import CHUNK
 from condense.engine.training.batches import affine, largest_magnitude, normalise
+from condense.interfaces import MatchStep
 from condense.traits import advice_of
 
 # pixel ranges, or standard deviations of features: distilled images of sound runs stay within a
 # few, features within some tens
 FAR = 100.0
 BEYOND = 10.0  # times what the data's own features reach, where these go further out
+WINDOW = 10  # iterations; the loss of a single one varies by half with what it draws
+MAX_SKIPPED = 50  # consecutive non-finite iterations after which matching has diverged
+RISE = 10.0  # times the first losses: no draw explains it
+SOUND = 2.0
 FAR_LOGIT = 1000.0  # logits; those of sound runs stay within some tens
+
+
+def divergence(loss: Tensor, iterations: int) -> str | None:
+    """What shows that matching has diverged, if it has: no finite loss for long, or a far rise.
+
+    Args:
+        loss: of the iterations so far.
+        iterations: that there are to be.
+    """
+    recent = loss[-MAX_SKIPPED:]
+    enough = len(loss) >= min(MAX_SKIPPED, iterations)
+    if enough and not bool(torch.isfinite(recent).any()):
+        return f"no finite loss in the last {len(recent)} iterations"
+    rise = _rise(loss, loss[-WINDOW:]) if len(loss) >= 2 * WINDOW else 0.0
+    return f"the loss is {rise:.3g} times that of the first iterations" if rise > RISE else None
+
+
+def is_sound(loss: Tensor, step: MatchStep) -> bool:
+    """Whether ``step``, after iterations with ``loss``, says well of the state it was taken at."""
+    finite = torch.isfinite(step.loss) & torch.isfinite(step.grad_inputs.sum())
+    return bool(finite) and not _rise(loss, step.loss.reshape(1)) > SOUND
+
+
+def _rise(loss: Tensor, now: Tensor) -> float:
+    """How many times the median of the first losses that of ``now`` is; NaN if that means nothing.
+
+    As where the first ones are not positive, or nothing is finite.
+    """
+    first, last = (
+        float(part[torch.isfinite(part)].nanmedian()) for part in (loss[:WINDOW], now.to(loss))
+    )
+    return last / first if first > 0 else float("nan")
 
 
 def divergence_notes(

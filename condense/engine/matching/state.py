@@ -12,16 +12,20 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from torch import Generator, Tensor
 
+from condense.engine.matching.own_rates import OwnRates
 from condense.engine.matching.soft_labels import has_soft_label
 from condense.engine.runtime.expected import Expected, check_tensors, is_finite
 from condense.engine.runtime.files import discard, in_one_line, read_sealed, write_sealed
 from condense.interfaces import LabelPlan, MatchPlan, Role, SyntheticSet
 
 SNAPSHOT = "snapshot-"
+GOOD = "good-"  # of the state that a run which diverges goes back to
+MAX_RETRIES = 6
+LOWER = 0.25  # times the rates at every retry
 
 
 def named_snapshots(snapshots: Mapping[int, Tensor]) -> dict[str, Tensor]:
@@ -41,12 +45,16 @@ class CheckpointHead(BaseModel):
     Attributes:
         key: of the matching, as sorted JSON.
         iteration: iterations done.
+        retries: how often it has gone back to a good state.
+        good: iterations done in that state; None where there is none yet.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     key: str
     iteration: int
+    retries: int = Field(0, ge=0, le=MAX_RETRIES)
+    good: int | None = None
 
 
 def write_checkpoint(path: Path, head: CheckpointHead, tensors: Mapping[str, Tensor]) -> None:
@@ -103,6 +111,9 @@ class MatchState:
         snapshots: distilled rows after the iterations of ``plan.snapshots`` so far, on the CPU.
         average: running average of the distilled rows where the plan asks for one, else None.
         labels: those that move; None where none do.
+        own_rates: where the plan leaves a rate to the engine, else None.
+        retries: how often the run has diverged and gone back to :attr:`good`.
+        good: the last state that is known to be sound: its iteration and :meth:`tensors`.
     """
 
     synthetic: SyntheticSet
@@ -115,6 +126,9 @@ class MatchState:
     snapshots: dict[int, Tensor] = field(default_factory=dict)
     average: Tensor | None = None
     labels: LabelState | None = None
+    own_rates: OwnRates | None = None
+    retries: int = 0
+    good: tuple[int, dict[str, Tensor]] | None = None
 
     @staticmethod
     def start(
@@ -125,21 +139,28 @@ class MatchState:
         device = synthetic.inputs.device
         moving = LabelState.start(synthetic, labels)
         iterations = plan.iterations if len(rows) or moving is not None else 0
+        trace = torch.full((iterations,), math.nan, device=device)
         return MatchState(
             synthetic,
             rows,
             torch.zeros_like(synthetic.inputs[rows]),
             torch.zeros((), device=device),
-            torch.full((iterations,), math.nan, device=device),
-            torch.full((iterations,), math.nan, device=device),
+            trace,
+            trace.clone(),
             average=synthetic.inputs[rows] if plan.image_ema else None,
             labels=moving,
+            own_rates=OwnRates.begin(plan, synthetic.inputs, rows, trace),
         )
 
     @property
     def iterations(self) -> int:
         """How many there are to be."""
         return len(self.loss)
+
+    @property
+    def caution(self) -> float:
+        """What all rates are multiplied with: less after every retry."""
+        return LOWER**self.retries
 
     def result(self) -> Tensor:
         """A copy of the distilled rows as they are handed on: their average, if there is one."""
@@ -155,7 +176,12 @@ class MatchState:
             self.synthetic.inputs.index_copy_(0, self.rows, self.average)
 
     def tensors(self, rng: Generator) -> dict[str, Tensor]:
-        """What a checkpoint holds; frozen rows are left out, they never change."""
+        """What changes but snapshots, on the CPU; frozen rows are left out, they never do.
+
+        Args:
+            rng: what the next step draws from.
+        """
+        own = {} if self.own_rates is None else self.own_rates.tensors()
         return {
             "inputs": self.synthetic.inputs[self.rows].cpu(),
             "synthetic_step_size": self.synthetic.step_size.cpu(),
@@ -165,8 +191,8 @@ class MatchState:
             "step_size": self.step_size.cpu(),
             "rng": rng.get_state().cpu(),
             **({} if self.average is None else {"image_average": self.average.cpu()}),
+            **{name: tensor.cpu() for name, tensor in own.items()},
             **self._of_labels(),
-            **named_snapshots(self.snapshots),
         }
 
     def _of_labels(self) -> dict[str, Tensor]:
@@ -176,10 +202,41 @@ class MatchState:
             return {}
         return {"label_logits": logits.cpu(), "label_momentum": self.labels.momentum.cpu()}
 
+    def copy(self, rng: Generator) -> tuple[int, dict[str, Tensor]]:
+        """What :attr:`good` is to be if this state turns out to be sound."""
+        now = self.tensors(rng).items()
+        return self.iteration, {name: tensor.clone() for name, tensor in now}
+
+    def go_back(self, rng: Generator) -> bool:
+        """To the last good state, with lower rates.
+
+        Returns:
+            false, and nothing is changed, after :data:`MAX_RETRIES`, and where no loss was finite
+            since, for which no rate is to blame.
+        """
+        if self.good is None or self.retries == MAX_RETRIES:
+            return False
+        iteration, tensors = self.good
+        if not bool(torch.isfinite(self.loss[iteration : self.iteration]).any()):
+            return False
+        self._set(tensors, rng)
+        self.snapshots = {at: rows for at, rows in self.snapshots.items() if at <= iteration}
+        self.iteration = iteration
+        self.retries += 1
+        return True
+
     def save(self, path: Path, key: dict[str, Any], rng: Generator) -> None:
         """Write a checkpoint to ``path``, all or nothing, with a checksum over all of it."""
-        head = CheckpointHead(key=json.dumps(key, sort_keys=True), iteration=self.iteration)
-        write_checkpoint(path, head, self.tensors(rng))
+        tensors = self.tensors(rng) | named_snapshots(self.snapshots)
+        if self.good is not None:
+            tensors |= {GOOD + name: tensor for name, tensor in self.good[1].items()}
+        head = CheckpointHead(
+            key=json.dumps(key, sort_keys=True),
+            iteration=self.iteration,
+            retries=self.retries,
+            good=None if self.good is None else self.good[0],
+        )
+        write_checkpoint(path, head, tensors)
 
     def load(
         self, path: Path, key: dict[str, Any], rng: Generator, snapshots: Collection[int] = ()
@@ -198,15 +255,27 @@ class MatchState:
         if not os.path.lexists(path):
             return None
         try:
-            iteration, saved = self._read(path, key, rng, snapshots)
+            head, saved = self._read(path, key, rng, snapshots)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             discard(path)
             return in_one_line(error)
+        self._set(saved, rng)
+        self.snapshots = snapshots_among(saved)
+        self.iteration, self.retries = head.iteration, head.retries
+        good = {n.removeprefix(GOOD): t for n, t in saved.items() if n.startswith(GOOD)}
+        self.good = None if head.good is None else (head.good, good)
+        return None
+
+    def _set(self, saved: Mapping[str, Tensor], rng: Generator) -> None:
+        """Go on from ``saved``, of :meth:`tensors`."""
         self.synthetic.inputs[self.rows] = saved["inputs"].to(self.synthetic.inputs.device)
         self.synthetic.step_size.copy_(saved["synthetic_step_size"])
         self.image_momentum.copy_(saved["image_momentum"])
         if self.average is not None:
             self.average.copy_(saved["image_average"])
+        if self.own_rates is not None:
+            for name, tensor in self.own_rates.tensors().items():
+                tensor.copy_(saved[name])
         if self.synthetic.label_logits is not None and self.labels is not None:
             self.synthetic.label_logits.copy_(saved["label_logits"])
             self.labels.momentum.copy_(saved["label_momentum"])
@@ -214,14 +283,11 @@ class MatchState:
         self.loss.copy_(saved["loss"])
         self.step_size.copy_(saved["step_size"])
         rng.set_state(saved["rng"])
-        self.snapshots = snapshots_among(saved)
-        self.iteration = iteration
-        return None
 
     def _read(
         self, path: Path, key: dict[str, Any], rng: Generator, snapshots: Collection[int]
-    ) -> tuple[int, dict[str, Tensor]]:
-        """Iteration and tensors of a checkpoint that fits; nothing of the state is touched.
+    ) -> tuple[CheckpointHead, dict[str, Tensor]]:
+        """Head and tensors of a checkpoint that fits; nothing of the state is touched.
 
         Raises:
             OSError, ValueError, RuntimeError, SafetensorError: for any other.
@@ -231,19 +297,25 @@ class MatchState:
             raise ValueError("it was written by another run")
         if not 0 <= head.iteration <= self.iterations:
             raise ValueError(f"iteration {head.iteration} of {self.iterations} in it")
+        if head.good is not None and not 0 <= head.good <= head.iteration:
+            raise ValueError(f"good iteration {head.good} of {head.iteration} in it")
         done = [self.result().cpu()] * sum(i <= head.iteration for i in set(snapshots))
         kept = dict(zip(sorted(set(snapshots)), done, strict=False))
-        now = self.tensors(rng) | named_snapshots(kept)
-        check_tensors(
-            saved,
-            {
-                name: Expected(t.dtype, tuple(t.shape), finite=name != "loss" and is_finite(t))
-                for name, t in now.items()
-            },
-        )
-        if is_finite(self.synthetic.step_size) and not is_finite(
-            saved["step_size"][: head.iteration]
-        ):
-            raise ValueError("step_size has values that are not finite")
-        Generator(rng.device).set_state(saved["rng"])  # refuses what is no state
-        return head.iteration, saved
+        expected = {
+            name: Expected(t.dtype, tuple(t.shape), finite=name != "loss" and is_finite(t))
+            for name, t in self.tensors(rng).items()
+        }
+        good = {} if head.good is None else {GOOD + name: e for name, e in expected.items()}
+        moved = {
+            name: Expected(t.dtype, tuple(t.shape)) for name, t in named_snapshots(kept).items()
+        }
+        check_tensors(saved, expected | good | moved)
+        for done_in, name in ((head.iteration, "step_size"), (head.good, GOOD + "step_size")):
+            if done_in is None or not is_finite(self.synthetic.step_size):
+                continue
+            if not is_finite(saved[name][:done_in]):
+                raise ValueError(f"{name} has values that are not finite")
+        for name in ("rng", GOOD + "rng"):
+            if name in saved:
+                Generator(rng.device).set_state(saved[name])  # refuses what is no state
+        return head, saved

@@ -25,7 +25,7 @@ from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Bound, Key, StageInPieces, StageTime, StoredStage
 from condense.engine.training.batches import initial_set
 from condense.interfaces import Cost, LabelPlan, Matcher, Selection, SyntheticSet
-from condense.results import Trace
+from condense.results import AUTO, Trace
 from condense.traits import advice_of
 
 
@@ -165,6 +165,8 @@ class MatchingStage(StoredStage[CondensedDataset]):
             "loss": state.loss,
             "step_sizes": state.step_size,
         }
+        if state.own_rates is not None and matcher.plan.image_lr == AUTO:
+            tensors["image_lrs"] = state.own_rates.image_lr
         if matched.label_logits is not None:
             tensors["label_logits"] = matched.label_logits
         return Payload(tensors | named_snapshots(state.snapshots))
@@ -176,7 +178,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
         copy = replace(
             self.initial,
             inputs=self.initial.inputs.clone(),
-            step_size=self.initial.step_size.clone(),
+            step_size=torch.tensor(matcher.plan.step_size, dtype=torch.float32),
         )
         if self.label_plan is not None:
             tools = (matcher, bound.data.without_test(), bound.context, bound.rng("prepare"))
@@ -195,6 +197,8 @@ class MatchingStage(StoredStage[CondensedDataset]):
         known = is_finite(initial.step_size)  # NaN where the matcher has none
         logits = Expected(torch.float32, (len(initial), len(self.bound.data.classes)))
         learned = {} if self.label_plan is None else {"label_logits": logits}
+        if self._matcher.plan.image_lr == AUTO:
+            learned["image_lrs"] = steps
         check_tensors(
             tensors,
             {
@@ -218,10 +222,8 @@ class MatchingStage(StoredStage[CondensedDataset]):
 
     def _artefact(self, synthetic: SyntheticSet, payload: Payload) -> CondensedDataset:
         rows = torch.nonzero(synthetic.role).flatten()
-        trace = Trace(
-            tuple(payload.tensors.get("loss", torch.empty(0)).tolist()),
-            tuple(payload.tensors.get("step_sizes", torch.empty(0)).tolist()),
-        )
+        names = ("loss", "step_sizes", "image_lrs")
+        trace = Trace(*(tuple(payload.tensors.get(n, torch.empty(0)).tolist()) for n in names))
         snapshots = {
             iteration: synthetic.inputs.index_copy(0, rows, moved)
             for iteration, moved in snapshots_among(payload.tensors).items()

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from condense.engine.matching.loop import MIN_STEP_SIZE
+from condense.engine.matching.updates import MIN_STEP_SIZE
 from condense.results import Evaluation, Finding
 from condense.studies.statistics import unpaired
 

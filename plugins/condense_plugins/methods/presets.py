@@ -44,9 +44,6 @@ QUICK = Preset(
             "iterations": 150,
             "steps": 10,
             "batch_size": 64,
-            "image_lr": 3000.0,
-            "step_size": 0.02,
-            "step_size_lr": 1e-5,
         },
         "evaluator": {
             "network": SMALL_NET,
@@ -72,6 +69,7 @@ QUICK = Preset(
                 "batch_size": 50,
                 "image_lr": 30.0,
                 "step_size": 0.05,
+                "step_size_lr": 1e-5,
             },
             "evaluator": {"steps": 300, "lr": 0.1},
         }
@@ -106,7 +104,9 @@ CPU_CIFAR10 = Preset(
             "expert_lr": 0.05,
             "iterations": 400,
             "steps": 15,
+            "image_lr": 3000.0,
             "step_size": 0.05,
+            "step_size_lr": 1e-5,
         },
         "evaluator": {**QUICK.stages["evaluator"], "steps": 1000},
     },

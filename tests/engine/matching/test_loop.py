@@ -13,8 +13,9 @@ import torch
 from condense.data import Role, SyntheticSet
 from condense.engine.checked import check_frozen
 from condense.engine.matching import loop as match_module
-from condense.engine.matching.loop import match, update
+from condense.engine.matching.loop import match
 from condense.engine.matching.state import MatchState
+from condense.engine.matching.updates import update
 from condense.engine.runtime.files import read_sealed, write_sealed
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import CondenseError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from condense.engine.matching.loop import MIN_STEP_SIZE
+from condense.engine.matching.updates import MIN_STEP_SIZE
 from condense.report.diagnosis import checks as diagnosis
 from condense.studies.statistics import unpaired
 from condense.traits import CODES

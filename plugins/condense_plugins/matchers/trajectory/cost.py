@@ -39,6 +39,6 @@ def trajectory_cost(
     chosen = torch.arange(min(samples, len(data)))
     selection = Selection(chosen, data.labels[chosen], (len(chosen),))
     mask = torch.ones(len(chosen), dtype=torch.bool)
-    synthetic = initial_set(data, selection, mask, o.step_size).to(context.device)
+    synthetic = initial_set(data, selection, mask, o.first_step_size(len(data))).to(context.device)
     rollout = time_call(lambda: trial.step(synthetic, rng), context.device)
     return Cost(o.iterations * rollout * o.steps / steps, memory=o.experts * memory)

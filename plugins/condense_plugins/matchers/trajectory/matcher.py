@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from condense.interfaces import (
     MatchStep,
     SyntheticSet,
 )
+from condense.results import AUTO
 from condense.traits import MatcherTraits
 from condense_plugins.matchers.trajectory.compiled import CompiledSteps, compiles
 from condense_plugins.matchers.trajectory.cost import trajectory_cost
@@ -58,6 +60,7 @@ class TrajectoryMatcher:
         self._steps: tuple[SyntheticSet, Steps, str] | None = None
         self._role: tuple[SyntheticSet, Tensor] | None = None
         self._iteration = 0
+        self._step_size = math.nan
 
     @property
     def matched_under(self) -> str:
@@ -66,13 +69,13 @@ class TrajectoryMatcher:
 
     @property
     def plan(self) -> MatchPlan:
-        """The engine's optimiser settings, from the options."""
+        """The engine's optimiser settings, from the options; the step size once it is prepared."""
         o = self.options
         return MatchPlan(
             iterations=o.iterations,
             image_lr=o.image_lr,
             image_momentum=o.image_momentum,
-            step_size=o.step_size,
+            step_size=self._step_size if o.step_size == AUTO else o.step_size,
             step_size_lr=o.step_size_lr,
             step_size_momentum=o.step_size_momentum,
             snapshots=o.snapshots,
@@ -110,6 +113,7 @@ class TrajectoryMatcher:
         self._geometry = data.geometry
         self._steps = None
         self._iteration = 0
+        self._step_size = self.options.first_step_size(len(data))
 
     def at_iteration(self, done: int) -> None:
         """The next step is that after ``done`` iterations; the bound on start epochs may grow."""

@@ -1,13 +1,16 @@
-"""Options of the trajectory matcher; the defaults are the values of the SelMatch paper."""
+"""Options of the trajectory matcher; the defaults are the values of the SelMatch paper, but rates
+and step size, which follow from the data."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from condense.engine.runtime.precision import PrecisionOption, auto_means
-from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec, Options
+from condense.engine.training.schedule import batches_per_epoch
+from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec, Options, OrAuto
+from condense.results import AUTO, Rate
 
 ExpertDtype = Literal["fp32", "bf16"]
 Memory = Literal["auto", "constant", "unrolled"]
@@ -71,7 +74,11 @@ class TrajectoryOptions(Options):
     augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("dsa", per="batch"), description="augmentation of the student batches"
     )
-    image_lr: float = Field(1000.0, gt=0, description="learning rate of the distilled samples")
+    image_lr: Annotated[Rate, OrAuto(gt=0)] = Field(
+        "auto",
+        description="learning rate of the distilled samples; auto: the first update moves them by "
+        "2 % of their spread, later ones by less, none further than half of it from its start",
+    )
     image_momentum: float = Field(0.5, ge=0, lt=1, description="their momentum")
     image_ema: float = Field(
         0.0,
@@ -80,8 +87,14 @@ class TrajectoryOptions(Options):
         description="share that their running average keeps in an iteration (as in FTD); the "
         "result is the average. 0: no average",
     )
-    step_size: float = Field(0.001, gt=0, description="initial synthetic step size, learned")
-    step_size_lr: float = Field(1e-5, ge=0, description="learning rate of the step size")
+    step_size: Annotated[Rate, OrAuto(gt=0)] = Field(
+        "auto",
+        description="initial synthetic step size, learned; auto: that with which a student takes "
+        "as long a way as an expert",
+    )
+    step_size_lr: Annotated[Rate, OrAuto(ge=0)] = Field(
+        "auto", description="learning rate of the step size; auto: an update is 3 % of it at most"
+    )
     step_size_momentum: float = Field(0.5, ge=0, lt=1, description="its momentum")
     snapshots: tuple[int, ...] = Field((), description="iterations after which the set is saved")
     memory: Memory = Field(
@@ -113,6 +126,17 @@ class TrajectoryOptions(Options):
             return self.max_start_epoch
         growth = self.max_start_epoch - self.first_max_start_epoch
         return self.first_max_start_epoch + growth * iteration // self.start_epoch_growth
+
+    def first_step_size(self, samples: int) -> float:
+        """The initial synthetic step size on a training split of ``samples``.
+
+        ``auto`` is that with which ``steps`` steps are as long as the experts' in
+        ``expert_epochs`` epochs, where gradients are alike.
+        """
+        if self.step_size != AUTO:
+            return self.step_size
+        of_expert = self.expert_epochs * batches_per_epoch(samples, self.expert_batch_size)
+        return self.expert_lr / (1 - self.expert_momentum) * of_expert / self.steps
 
     @property
     def last_epoch(self) -> int:
