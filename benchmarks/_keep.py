@@ -23,7 +23,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from condense.engine.matching.state import CheckpointHead, read_checkpoint, write_checkpoint
+from condense.engine.matching.state import GOOD, CheckpointHead, read_checkpoint, write_checkpoint
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import write_atomic
 from condense.engine.runtime.store import Payload, Store
@@ -153,7 +153,10 @@ class Keep:
         if head.iteration <= self._iteration(arm, head.key):
             return
         kept = {"key": head.key, "iteration": str(head.iteration), "final": ""}
-        self._write(arm, tensors, pipeline, kept)
+        kept["retries"] = str(head.retries)
+        # the state to go back to should it diverge is left out: the next sound one will do
+        now = {name: t for name, t in tensors.items() if not name.startswith(GOOD)}
+        self._write(arm, now, pipeline, kept)
 
     def has_result(self, arm: str, pipeline: Pipeline) -> bool:
         """Whether ``arm``'s finished matching is kept."""
@@ -191,7 +194,8 @@ class Keep:
             return
         # momentum was left out where there was no room
         tensors.setdefault("image_momentum", torch.zeros_like(tensors["inputs"]))
-        write_checkpoint(path, CheckpointHead(key=text, iteration=int(head["iteration"])), tensors)
+        numbers = {name: int(head[name]) for name in ("iteration", "retries")}
+        write_checkpoint(path, CheckpointHead(key=text, **numbers), tensors)
 
     def _write(self, arm: str, tensors: Tensors, pipeline: Pipeline, head: dict[str, str]) -> None:
         small = packed(tensors) | {"source_index": _sources(pipeline)}

@@ -79,8 +79,11 @@ class OrAuto:
     gt: float | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
-        number = core_schema.float_schema(ge=self.ge, gt=self.gt)
-        return core_schema.no_info_wrap_validator_function(_auto_or, number)
+        return core_schema.no_info_wrap_validator_function(
+            _auto_or,
+            core_schema.float_schema(ge=self.ge, gt=self.gt),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value),
+        )
 
 
 def _auto_or(value: Any, number: core_schema.ValidatorFunctionWrapHandler) -> Any:
@@ -277,6 +280,8 @@ def _allowed(model: type[Options], item: Any, key: str) -> str:
     """What a value must be, out of one error of pydantic's; its own words for a rare one."""
     field = model.model_fields.get(key)  # None for a value inside a list or table
     limits = bounds(field) if field is not None else ""
+    if field is not None and any(isinstance(rule, OrAuto) for rule in field.metadata):
+        limits += ", or auto"
     kind = str(item["type"])
     if kind == "literal_error":
         return f"must be {item['ctx']['expected']}"
@@ -311,14 +316,13 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 def bounds(field: FieldInfo) -> str:
     """The allowed range of an option field, for example ``" ≥ 0, < 1"``; empty without one."""
-    auto = ", or auto" * any(isinstance(rule, OrAuto) for rule in field.metadata)
     found = [
         f"{sign} {getattr(rule, name)}"
         for rule in field.metadata
         for name, sign in _BOUNDS.items()
         if getattr(rule, name, None) is not None
     ]
-    return f" {', '.join(found)}{auto}" if found else auto
+    return f" {', '.join(found)}" if found else ""
 
 
 def format_value(value: Any) -> str:

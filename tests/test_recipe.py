@@ -433,7 +433,7 @@ def test_types_are_told_in_words_of_ours(host):
     """No word of pydantic's: 'Input should be', 'valid integer', 'parse'."""
     assignments = {
         "matcher.steps=abc": "matcher.steps=abc: must be a whole number ≥ 1",
-        "matcher.image_lr=[1]": "matcher.image_lr=[1]: must be a number > 0",
+        "matcher.image_lr=[1]": "matcher.image_lr=[1]: must be a number > 0, or auto",
         "data.resize=-2": "data.resize=-2: must be a whole number ≥ 1, ≤ 8192",
         "data.flip=maybe": "data.flip=maybe: must be true or false",
         "selector.unit=ipcs": "selector.unit=ipcs: must be 'class' or 'ipc'",

@@ -90,7 +90,7 @@ def check_gradient_is_that_of_the_loss(subject: Subject) -> None:
             expected = float((gradient * direction).sum())
             found = _slope(ready, synthetic, "inputs", direction)
             _compare(subject, f"{what}, {student}", expected, found, float(gradient.norm()))
-        if step.grad_step_size is not None and subject.create().plan.step_size_lr > 0:
+        if step.grad_step_size is not None and subject.create().plan.step_size_lr != 0:
             expected = float(step.grad_step_size)
             direction = synthetic.step_size.abs().clamp(min=1e-3)
             found = _slope(ready, synthetic, "step_size", direction) / float(direction)

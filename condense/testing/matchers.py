@@ -10,7 +10,7 @@ from torch import Tensor
 
 from condense.capabilities import HasTeachers
 from condense.engine.matching.soft_labels import teacher_logits
-from condense.results import MatchPlan, MatchStep
+from condense.results import AUTO, MatchPlan, MatchStep
 from condense.testing import gradients
 from condense.testing.gradients import prepare, start_set
 from condense.testing.observation import Work
@@ -50,7 +50,7 @@ def _tensors(step: MatchStep) -> dict[str, Tensor]:
 
 
 def check_plan_is_sound(subject: Subject) -> None:
-    """A whole number of iterations, learning rates of at least 0, an average in [0, 1)."""
+    """A whole number of iterations, rates of at least 0 or ``auto``, an average in [0, 1)."""
     plan = subject.create().plan
     subject.require(
         isinstance(plan, MatchPlan), f"has a plan of {type(plan).__name__}, expected MatchPlan"
@@ -61,8 +61,8 @@ def check_plan_is_sound(subject: Subject) -> None:
     )
     rates = {k: getattr(plan, k) for k in ("image_lr", "step_size_lr")}
     subject.require(
-        all(math.isfinite(v) and v >= 0 for v in rates.values()),
-        f"plans {rates}, expected finite numbers of at least 0",
+        all(v == AUTO or (math.isfinite(v) and v >= 0) for v in rates.values()),
+        f"plans {rates}, expected finite numbers of at least 0, or '{AUTO}'",
     )
     subject.require(
         0 <= plan.image_ema < 1, f"plans image_ema {plan.image_ema!r}, expected a number in [0, 1)"
@@ -100,7 +100,7 @@ def check_gradient_reaches_the_samples(subject: Subject) -> None:
     subject.require(
         bool(results["grad_inputs"].any()), "returned a gradient that is zero in every sample"
     )
-    if subject.create().plan.step_size_lr > 0:
+    if subject.create().plan.step_size_lr != 0:
         slope = results.get("grad_step_size")
         subject.require(
             slope is not None and bool(slope),

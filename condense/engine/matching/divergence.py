@@ -18,7 +18,8 @@ from condense.traits import advice_of
 FAR = 100.0
 BEYOND = 10.0  # times what the data's own features reach, where these go further out
 WINDOW = 10  # iterations; the loss of a single one varies by half with what it draws
-MAX_SKIPPED = 50  # consecutive non-finite iterations after which matching has diverged
+# consecutive non-finite iterations after which matching has diverged; of a short run, half of it
+MAX_SKIPPED = 50
 RISE = 10.0  # times the first losses: no draw explains it
 SOUND = 2.0
 FAR_LOGIT = 1000.0  # logits; those of sound runs stay within some tens
@@ -31,9 +32,9 @@ def divergence(loss: Tensor, iterations: int) -> str | None:
         loss: of the iterations so far.
         iterations: that there are to be.
     """
-    recent = loss[-MAX_SKIPPED:]
-    enough = len(loss) >= min(MAX_SKIPPED, iterations)
-    if enough and not bool(torch.isfinite(recent).any()):
+    long = min(MAX_SKIPPED, max(WINDOW, iterations // 2))
+    recent = loss[-long:]
+    if len(loss) >= min(long, iterations) and not bool(torch.isfinite(recent).any()):
         return f"no finite loss in the last {len(recent)} iterations"
     rise = _rise(loss, loss[-WINDOW:]) if len(loss) >= 2 * WINDOW else 0.0
     return f"the loss is {rise:.3g} times that of the first iterations" if rise > RISE else None
@@ -46,14 +47,12 @@ def is_sound(loss: Tensor, step: MatchStep) -> bool:
 
 
 def _rise(loss: Tensor, now: Tensor) -> float:
-    """How many times the median of the first losses that of ``now`` is; NaN if that means nothing.
+    """How many times the median of the first losses that of ``now`` is, NaN among them left out.
 
-    As where the first ones are not positive, or nothing is finite.
+    NaN if that means nothing, as where the first ones are not positive.
     """
-    first, last = (
-        float(part[torch.isfinite(part)].nanmedian()) for part in (loss[:WINDOW], now.to(loss))
-    )
-    return last / first if first > 0 else float("nan")
+    first, last = float(loss[:WINDOW].nanmedian()), float(now.nanmedian())
+    return last / first if 0 < first < float("inf") else float("nan")
 
 
 def divergence_notes(

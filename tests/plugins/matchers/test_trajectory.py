@@ -1,5 +1,6 @@
 """The trajectory matcher around its gradient: batches, experts, what a step draws."""
 
+import math
 import shutil
 import signal
 from collections import Counter
@@ -418,5 +419,15 @@ def test_plan_repeats_the_options():
     options = SMALL.model_copy(update={"snapshots": (2, 4), "image_lr": 3.0, "image_ema": 0.25})
     plan = TrajectoryMatcher(options).plan
     assert (plan.iterations, plan.image_lr, plan.image_momentum) == (5, 3.0, 0.5)
-    assert (plan.step_size, plan.step_size_lr, plan.step_size_momentum) == (0.05, 1e-5, 0.5)
+    assert (plan.step_size, plan.step_size_lr, plan.step_size_momentum) == (0.05, "auto", 0.5)
     assert (plan.snapshots, plan.image_ema) == ((2, 4), 0.25)
+
+
+def test_a_step_size_of_its_own_takes_students_as_far_as_experts(tiny_images, context):
+    # 2 epochs of ⌈90 / 40⌉ expert steps at 0.01 / (1 − 0.5), by 4 student steps
+    told = {"expert_batch_size": 40, "expert_momentum": 0.5, "expert_lr": 0.01, "steps": 4}
+    options = SMALL.model_copy(update=told | {"step_size": "auto", "expert_epochs": 2})
+    assert len(tiny_images) == 90
+    matcher = prepared(tiny_images, context, options)
+    assert matcher.plan.step_size == pytest.approx(0.02 * 2 * 3 / 4)
+    assert math.isnan(TrajectoryMatcher(options).plan.step_size)
