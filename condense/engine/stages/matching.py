@@ -194,11 +194,13 @@ class MatchingStage(StoredStage[CondensedDataset]):
         count = int(initial.role.sum())
         moved = Expected(torch.float32, (count, *initial.inputs.shape[1:]))
         trace = (len(tensors.get("loss", ())),)
-        known = is_finite(initial.step_size)  # NaN where the matcher has none
+        plan = self._matcher.plan
+        # NaN where the matcher has none; one that is learned may be known after preparation alone
+        known = is_finite(initial.step_size) or plan.step_size_lr != 0
         logits = Expected(torch.float32, (len(initial), len(self.bound.data.classes)))
         learned = {} if self.label_plan is None else {"label_logits": logits}
-        if self._matcher.plan.image_lr == AUTO:
-            learned["image_lrs"] = steps
+        if plan.image_lr == AUTO:
+            learned["image_lrs"] = Expected(torch.float32, trace)
         check_tensors(
             tensors,
             {
