@@ -166,8 +166,8 @@ class Arms:
         stages = {**p.recipe.stages, "evaluator": single}
         alone = self._pipeline(replace(p.recipe, seed=seed, stages=stages), self.data)
         drawn = Arm(arm, lambda _: trial.arm.draw(repeat), trial.arm.size)
-        content = {**trial.content, "repeat": repeat}
-        single_arm = replace(trial, arm=drawn, content=content)
+        content = {**trial.content(), "repeat": repeat}
+        single_arm = replace(trial, arm=drawn, content=lambda: content)
         return [
             EvaluationStage(alone, replace(single_arm, augmentations=[augmentation]))
             for augmentation in trial.augmentations
@@ -185,7 +185,7 @@ class Arms:
             for one in self.networks(arm, trial, repeat):
                 payload = self.store.get(one.kind, one.keys()[0])
                 if payload is not None:
-                    tried[one.augmentations[0].name] += payload.values["values"]
+                    tried[one.plan.augmentations[0].name] += payload.values["values"]
         done = min(len(values) for values in tried.values())
         if done == 0:
             return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 
@@ -22,25 +22,6 @@ from condense.traits import AugmentationTraits, traits_of
 RANDOM, WHOLE = "random", "whole"
 
 
-class OwnEvaluation(EvaluationStage):
-    """The condensed set that matching gives."""
-
-    name = "evaluator"
-
-    def __init__(self, matching: MatchingStage) -> None:
-        self.bound, self.needs, self.matching = matching.bound, [matching], matching
-
-    @cached_property
-    def plan(self) -> EvaluationPlan:
-        """That of the condensed set, which is made for it."""
-        return condensed_plan(self.bound, self.matching.result)
-
-    @property
-    def augmentations(self) -> Sequence[Resolved]:
-        """Those of the plan, without the set."""
-        return own_augmentations(self.bound, self.matching.needed)
-
-
 def evaluate(bound: Bound, plan: EvaluationPlan) -> Evaluation:
     """``plan`` under each of its augmentations, from the store where it is there.
 
@@ -55,12 +36,32 @@ def evaluate(bound: Bound, plan: EvaluationPlan) -> Evaluation:
 
 def condensed_plan(bound: Bound, condensed: CondensedDataset) -> EvaluationPlan:
     """The condensed set under the augmentations of :func:`own_augmentations`."""
-    training = condensed.training_set()
+    return _own_plan(bound, lambda: condensed, len(condensed), condensed.matched)
+
+
+def coming_plan(matching: MatchingStage) -> EvaluationPlan:
+    """As :func:`condensed_plan`, of the set that ``matching`` gives once it is asked for it."""
+    bound = matching.bound
+    size = sum(bound.recipe.budget.counts(bound.data))
+    return _own_plan(bound, lambda: matching.result, size, matching.needed)
+
+
+def _own_plan(
+    bound: Bound, condensed: Callable[[], CondensedDataset], size: int, matched: bool
+) -> EvaluationPlan:
+    @cache
+    def training() -> TrainingSet:
+        return condensed().training_set()
+
+    @cache
+    def content() -> dict[str, str]:
+        return {"condensed": condensed().content_fingerprint}
+
     return EvaluationPlan(
-        "evaluator",
-        Arm(bound.recipe.method, lambda repeat: training, len(condensed)),
-        {"condensed": condensed.content_fingerprint},
-        own_augmentations(bound, condensed.matched),
+        EvaluationStage.component,
+        Arm(bound.recipe.method, lambda repeat: training(), size),
+        content,
+        own_augmentations(bound, matched),
     )
 
 
@@ -70,7 +71,7 @@ def random_plan(bound: Bound) -> EvaluationPlan:
     return EvaluationPlan(
         RANDOM,
         Arm(RANDOM, lambda repeat: random_subset(bound, counts, repeat), sum(counts)),
-        {
+        lambda: {
             "random_subset_of": bound.data.fingerprint,
             "counts": list(counts),
             "seed": bound.forked_seed("baseline"),
@@ -86,7 +87,7 @@ def whole_plan(bound: Bound) -> EvaluationPlan:
     return EvaluationPlan(
         WHOLE,
         Arm(WHOLE, lambda repeat: whole, size),
-        {"whole": bound.data.fingerprint},
+        lambda: {"whole": bound.data.fingerprint},
         baseline_augmentations(bound)[:1],
     )
 

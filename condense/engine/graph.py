@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from condense.engine.evaluation import RANDOM, WHOLE, OwnEvaluation, random_plan, whole_plan
+from condense.engine.evaluation import RANDOM, WHOLE, random_plan, whole_plan
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.stages.evaluation import EvaluationStage
@@ -20,7 +20,7 @@ MIB = 2**20
 # stage by the name its time is recorded under → stage of the recipe whose component serves it
 SERVED_BY = {
     **{s.name: s.component for s in (ScoresStage, SelectionStage, PreparationStage, MatchingStage)},
-    **dict.fromkeys((OwnEvaluation.name, RANDOM, WHOLE), OwnEvaluation.component),
+    **dict.fromkeys((EvaluationStage.component, RANDOM, WHOLE), EvaluationStage.component),
 }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.evaluation import OwnEvaluation
+from condense.engine.evaluation import coming_plan
+from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.matching import MatchingStage
 from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.selection import SelectionStage
@@ -39,9 +40,9 @@ class Pipeline(Bound):
         return MatchingStage(self, self.selecting)
 
     @cached_property
-    def evaluating(self) -> OwnEvaluation:
+    def evaluating(self) -> EvaluationStage:
         """The stage of its evaluation."""
-        return OwnEvaluation(self.matching)
+        return EvaluationStage(self, coming_plan(self.matching), [self.matching])
 
     @property
     def scores(self) -> Scores:

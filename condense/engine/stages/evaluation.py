@@ -37,13 +37,13 @@ class EvaluationPlan:
     Attributes:
         stage: name its time is recorded under.
         arm: what is trained on.
-        content: what its training sets depend on, for the cache.
+        content: gives what its training sets depend on, for the cache.
         augmentations: one or more.
     """
 
     stage: str
     arm: Arm
-    content: Mapping[str, Any]
+    content: Callable[[], Mapping[str, Any]]
     augmentations: Sequence[Resolved]
 
 
@@ -56,20 +56,12 @@ class EvaluationStage(Stage[Evaluation]):
     component = "evaluator"
     kind = "evaluations"
 
-    def __init__(self, bound: Bound, plan: EvaluationPlan) -> None:
-        super().__init__(bound)
+    def __init__(
+        self, bound: Bound, plan: EvaluationPlan, needs: Sequence[Stage[Any]] = ()
+    ) -> None:
+        super().__init__(bound, needs)
         self.name = plan.stage
-        self._given = plan
-
-    @property
-    def plan(self) -> EvaluationPlan:
-        """What is evaluated, and how."""
-        return self._given
-
-    @property
-    def augmentations(self) -> Sequence[Resolved]:
-        """Those of the plan, known before there is anything to evaluate."""
-        return self._given.augmentations
+        self.plan = plan
 
     @property
     def needed(self) -> bool:
@@ -86,11 +78,11 @@ class EvaluationStage(Stage[Evaluation]):
     def cost(self) -> Cost:
         """As often as there are augmentations."""
         one = super().cost()
-        return replace(one, seconds=one.seconds * len(self.augmentations))
+        return replace(one, seconds=one.seconds * len(self.plan.augmentations))
 
     def keys(self) -> list[Key]:
         """Of all that is stored: by augmentation, and by repeat where those are stored singly."""
-        return [key for augmentation in self.augmentations for key in self._keys(augmentation)]
+        return [key for augmentation in self.plan.augmentations for key in self._keys(augmentation)]
 
     def pieces(self) -> list[Piece]:
         """One a repeat where those are stored singly, else one an augmentation."""
@@ -98,14 +90,14 @@ class EvaluationStage(Stage[Evaluation]):
 
     def run_piece(self, number: int) -> None:
         """One repeat under one augmentation, where repeats are stored singly."""
-        each = len(self.keys()) // len(self.augmentations)
-        self._under(self.augmentations[number // each], [number % each])
+        each = len(self.keys()) // len(self.plan.augmentations)
+        self._under(self.plan.augmentations[number // each], [number % each])
 
     def _keys(self, augmentation: Resolved) -> list[Key]:
         """Everything the accuracy under ``augmentation`` depends on, or that of each repeat."""
         bound, plan, evaluator = self.bound, self.plan, self._evaluator()
         key = bound.component_key("evaluator") | {
-            "content": dict(plan.content),
+            "content": dict(plan.content()),
             "size": plan.arm.size,
             "test": bound.test_split().fingerprint,
             "seed": bound.forked_seed("evaluator"),
@@ -124,7 +116,7 @@ class EvaluationStage(Stage[Evaluation]):
         for stage in self.needs:
             _ = stage.result
         tried = []
-        for augmentation in self.augmentations:
+        for augmentation in self.plan.augmentations:
             with self.bound.timed(self.name) as lap:
                 misses = self.bound.store.misses
                 tried.append(self._under(augmentation))

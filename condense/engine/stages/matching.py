@@ -87,6 +87,10 @@ class MatchingStage(StoredStage[CondensedDataset]):
 
     def key(self) -> Key:
         """Everything the distilled samples and learned labels depend on."""
+        return self._key
+
+    @cached_property
+    def _key(self) -> Key:
         bound, initial = self.bound, self.initial
         key = bound.component_key("matcher") | {
             "data": bound.data.fingerprint,

@@ -35,11 +35,6 @@ class Factor:
         """The stage it belongs to."""
         return self.key.partition(".")[0]
 
-    @property
-    def swaps(self) -> bool:
-        """Whether its values are components, not values of an option."""
-        return "." not in self.key
-
 
 @dataclass(frozen=True)
 class Cell:

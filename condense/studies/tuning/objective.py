@@ -64,11 +64,11 @@ class Objective:
         """Accuracy, 0–1, at ``values`` under seed ``number``."""
         pipeline = self.pipeline(values, number)
         if self.matched:
-            stage: EvaluationStage = pipeline.evaluating
+            stage = pipeline.evaluating
         else:
             stage = EvaluationStage(pipeline, selection_plan(pipeline))
         found = stage.result
-        ways = len(stage.augmentations)
+        ways = len(stage.plan.augmentations)
         trainings = found.n * ways
         self.spent.matchings += self.matched
         self.spent.trainings += trainings
@@ -128,9 +128,9 @@ def selection_plan(pipeline: Pipeline) -> EvaluationPlan:
     training = TrainingSet.of(pipeline.data.subset(indices))
     content = {"selected": content_digest(indices), "of": pipeline.data.fingerprint}
     return EvaluationPlan(
-        "evaluator",
+        EvaluationStage.component,
         Arm("selection", lambda repeat: training, len(training)),
-        content,
+        lambda: content,
         own_augmentations(pipeline, matched=False)[-1:],
     )
 

@@ -43,12 +43,12 @@ def test_more_repeats_use_those_that_are_stored(stage):
     three = stage(3)
     first = three.result
     before = times(three.bound.store)
-    assert len(before) == 3 * len(three.augmentations)
+    assert len(before) == 3 * len(three.plan.augmentations)
     five = stage(5)
     assert not five.stored
     second = five.result
     after = times(five.bound.store)
-    assert len(after) == 5 * len(five.augmentations)
+    assert len(after) == 5 * len(five.plan.augmentations)
     assert before.items() <= after.items()
     alone = stage(5, "another").result
     assert second.values == alone.values
@@ -66,7 +66,7 @@ def test_stored_repeats_are_those_of_the_evaluator_alone(stage):
     made = stage(3)
     found, bound = made.result, made.bound
     augmentation = next(
-        a for a in made.augmentations if a.name == str(found.protocol["augmentation"])
+        a for a in made.plan.augmentations if a.name == str(found.protocol["augmentation"])
     )
     whole = (
         bound.recipe["evaluator"]
@@ -99,7 +99,7 @@ def test_a_damaged_repeat_is_made_again_alone(stage):
 
 def test_an_evaluator_without_repeats_is_one_piece(stage):
     made = stage(3, evaluator="coverage", **{"evaluator.feature_epochs": 1})
-    assert len(made.keys()) == len(made.augmentations)
+    assert len(made.keys()) == len(made.plan.augmentations)
 
 
 def test_a_repeat_that_was_not_asked_for_is_refused(stage, monkeypatch):
