@@ -309,6 +309,15 @@ def test_a_broken_plugin_is_named_and_leaves_nothing_behind(install, case):
     assert names(host) == expected
 
 
+def test_every_broken_component_of_a_plugin_is_named(install):
+    bad = plugin(scorer("one", version=...), scorer("fine"), scorer("two", score=...))
+    install(Point("bad", bad))
+    (broken,) = build_host().broken
+    one, two = broken.reason.split("; ")
+    assert one.startswith("scorer 'one' needs a `version`")
+    assert two == "scorer 'two' needs a method `score`"
+
+
 def test_members_of_its_own_do_not_make_a_component_broken(install):
     mine = scorer(
         replicates=lambda self, data, context, rng: None,

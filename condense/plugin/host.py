@@ -36,8 +36,8 @@ class Broken:
 
     @property
     def reason(self) -> str:
-        """``ErrorType: message`` on one line."""
-        return describe(self.error)
+        """``ErrorType: message`` on one line; the message alone where it is ours."""
+        return describe(self.error).removeprefix(f"{BrokenPlugin.__name__}: ")
 
 
 @dataclass
@@ -164,20 +164,30 @@ def _commit(host: Host, staged: list[tuple[str, Any]], package: str, version: st
 
 
 def _collect(host: Host, plugin_name: str) -> list[tuple[str, Any]]:
-    """(kind, component) of everything the plugin registers, checked but not yet committed."""
+    """(kind, component) of everything the plugin registers, checked but not yet committed.
+
+    Raises:
+        BrokenPlugin: naming every component that is not as it should be.
+    """
     staged: list[tuple[str, Any]] = []
+    problems: list[str] = []
     for kind in KINDS.values():
         caller = getattr(host.manager.hook, f"condense_register_{kind.suffix}")
         for impl in caller.get_hookimpls():
             if impl.plugin_name == plugin_name:
 
                 def register(component: Any, kind: str = kind.name) -> None:
-                    check_component(component, kind)
-                    if any(k == kind and c.name == component.name for k, c in staged):
-                        raise BrokenPlugin(f"registers {kind} '{component.name}' twice")
-                    staged.append((kind, component))
+                    try:
+                        check_component(component, kind)
+                        if any(k == kind and c.name == component.name for k, c in staged):
+                            raise BrokenPlugin(f"registers {kind} '{component.name}' twice")
+                        staged.append((kind, component))
+                    except BrokenPlugin as error:
+                        problems.append(str(error))
 
                 impl.function(register)
+    if problems:
+        raise BrokenPlugin("; ".join(problems))
     return staged
 
 

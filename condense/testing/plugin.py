@@ -12,8 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from condense.capabilities import argument_name
-from condense.errors import BrokenPlugin, OptionError, closest, describe
-from condense.plugin.host import Host, build_host
+from condense.errors import BrokenPlugin, OptionError, closest
+from condense.plugin.host import Broken, Host, build_host
 from condense.plugin.watch import Report, contained, watched
 from condense.testing.run import CHECKED, Report as KitReport, run_checks
 from condense.testing.subject import CheckFailed, declared
@@ -85,7 +85,7 @@ def check_plugin(host: Host, target: str, report: Report | None = None) -> Plugi
 
     Raises:
         OptionError: if there is no such plugin or module.
-        BrokenPlugin: if it could not be loaded.
+        BrokenPlugin: if it could not be loaded, or components of it cannot be made for the kit.
     """
     for broken in host.broken:
         if target in (broken.name, broken.package):
@@ -94,18 +94,20 @@ def check_plugin(host: Host, target: str, report: Report | None = None) -> Plugi
     if not found:
         host = _with_module(host, target, report)
         found = _registered(host, target)
-    reports, skipped = [], {}
+    reports, skipped, problems = [], {}, []
     for kind, name in found:
         component = host.registry(kind).get(name)
         argument = argument_name(component)
         asks = argument is not None and _required(component, argument)
-        if asks and declared(kind, component).options is None:
-            skipped[kind, name] = f"needs a {argument}; check it in a test, with options for it"
-            continue
         try:
-            reports.append(run_checks(kind, component, host=host))
+            if asks and declared(kind, component).options is None:
+                skipped[kind, name] = f"needs a {argument}; check it in a test, with options for it"
+            else:
+                reports.append(run_checks(kind, component, host=host))
         except CheckFailed as error:
-            raise BrokenPlugin(str(error)) from None
+            problems.append(str(error))
+    if problems:
+        raise BrokenPlugin("; ".join(problems))
     return PluginReport(target, tuple(reports), skipped)
 
 
@@ -161,9 +163,8 @@ def _import(host: Host, target: str, report: Report | None) -> ModuleType:
                 f"no plugin, component or module '{target}'{closest(target, names)}; see "
                 "`condense plugins`"
             )
-        error = caught[0]
-        reason = str(error) if isinstance(error, BrokenPlugin) else describe(error)
-        raise BrokenPlugin(f"module {target} failed to load: {reason}") from error
+        broken = Broken(target, target, caught[0])
+        raise BrokenPlugin(f"module {target} failed to load: {broken.reason}") from broken.error
     finally:
         if added and here in sys.path:
             sys.path.remove(here)

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from condense.errors import OptionError
+from condense.errors import BrokenPlugin, OptionError
 from condense.options import Options
 from condense.plugin.host import build_host
 from condense.testing import (
@@ -21,6 +21,7 @@ from condense.testing import (
     run_checks,
     toy_data,
 )
+from condense.testing.plugin import check_plugin
 from condense.testing.toys import planted
 
 KINDS = (
@@ -161,3 +162,29 @@ def test_the_kit_does_not_need_pytest():
         "assert 'pytest' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_every_component_that_cannot_be_made_for_the_kit_is_named(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "two_at_once.py").write_text(
+        """
+from condense import Options, hookimpl
+
+class One:
+    name, version, Options = "one", "1", Options
+    def __init__(self, options): ...
+    def score(self, data, context, rng): ...
+
+class Two(One):
+    name = "two"
+
+@hookimpl
+def condense_register_scorers(register):
+    register(One)
+    register(Two)
+
+CONFORMANCE = {f"scorer:{name}": {"options": {"n": 1}} for name in ("one", "two")}
+"""
+    )
+    with pytest.raises(BrokenPlugin, match=r"One.*; .*Two"):
+        check_plugin(build_host(external=False), "two_at_once")
