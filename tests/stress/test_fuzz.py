@@ -87,7 +87,15 @@ NUMBERS = (
 )
 TEXTS = st.sampled_from([*WORDS, *NUMBERS, "[1]", "[1,2]", "[[]]", '{"component":"x"}', "9" * 30])
 NAMES = (
-    *("digits", "npz:squares.npz", "npz:nothing.npz", "folder:.", "cifar10", "random", "window"),
+    *(
+        "digits",
+        "npz:squares.npz",
+        "npz:nothing.npz",
+        "folder:nothing",
+        "cifar10",
+        "random",
+        "window",
+    ),
     *("selmatch", "mtt", "none", "quick", "full", "partial", "frozen", "el2n", "cpu", "cuda:9"),
 )
 
@@ -213,11 +221,16 @@ def explained(line: list[str], error: str) -> bool:
             if value and value in error:
                 return True
         elif flag.startswith("--") and flag[2:] in error:
-            if value.startswith("-") or told_of(value, error):  # the one has none
+            given = value.partition("=")[0]  # of STAGE=COMPONENT,… the stage will do
+            if value.startswith("-") or told_of(given, error):  # the one has none
                 return True
+        elif flag == "--data" and (path := value.partition(":")[2]) and path in error:
+            return True
+        elif flag == "--also" and f"key '{value}'" in error:
+            return True
         elif not flag.startswith("-") and len(flag) > 1 and flag in error:
             return True
-        elif flag == "" and error.startswith("error: . "):  # a path that is the working folder
+        elif error.startswith(f"error: {flag or '.'} "):  # a path of one letter or none
             return True
     return "missing" in error or "--help" in error
 
