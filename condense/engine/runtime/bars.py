@@ -20,6 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from condense.engine.runtime.notes import Notes
+
 DELAY = 1.0  # seconds a task must last before its bar shows
 REDRAW = 0.1  # seconds between two updates of a bar, so that a hot loop pays nothing
 # Seconds over which speed is measured. rich keeps 1000 updates at most, 100 s of a fast task; a
@@ -70,7 +72,7 @@ class _Bars(Progress):
         yield from super().get_renderables()
 
 
-class TerminalProgress:
+class TerminalProgress(Notes):
     """Bars by rich; each appears once its task has lasted ``delay`` seconds.
 
     Args:
@@ -85,7 +87,7 @@ class TerminalProgress:
         console: Console | None = None,
         delay: float = DELAY,
     ) -> None:
-        self._spell = spell
+        super().__init__(spell)
         self._delay = delay
         self._stage = ""
         self._lock = threading.Lock()
@@ -124,7 +126,7 @@ class TerminalProgress:
             self._stage = ""
         seconds = time.monotonic() - begun
         if seconds >= self._delay:
-            self.note(f"{number}/{total} {name}: {seconds:.1f} s")
+            self.say(f"{number}/{total} {name}: {seconds:.1f} s")
 
     @contextmanager
     def task(self, title: str, total: int, unit: str = "it") -> Iterator[Bar]:
@@ -140,9 +142,7 @@ class TerminalProgress:
             timer.cancel()
             self._hide(task_id)
 
-    def note(self, message: str) -> None:
-        """Print ``message`` on a line of its own, above the bars."""
-        line = self._spell(" ".join(message.split()))
+    def _write(self, line: str) -> None:
         self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _show(self, task_id: TaskID) -> None:

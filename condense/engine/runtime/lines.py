@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from condense.engine.runtime.notes import Notes
+
 EVERY = 30.0  # seconds between two lines of one task
 
 
@@ -34,7 +36,7 @@ class _Lines:
         )
 
 
-class LineProgress:
+class LineProgress(Notes):
     """Notes at once, and of every task that lasts a line each :data:`EVERY` seconds.
 
     Args:
@@ -42,7 +44,7 @@ class LineProgress:
     """
 
     def __init__(self, spell: Callable[[str], str] = str) -> None:
-        self._spell = spell
+        super().__init__(spell)
         self._stage = ""
 
     @contextmanager
@@ -57,9 +59,8 @@ class LineProgress:
     @contextmanager
     def task(self, title: str, total: int, unit: str = "it") -> Iterator[_Lines]:
         """A task of ``total`` units."""
-        yield _Lines(self.note, self._stage + title, total, unit)
+        yield _Lines(self.say, self._stage + title, total, unit)
 
-    def note(self, message: str) -> None:
-        """Write ``message`` on a line of its own."""
-        sys.stderr.write(self._spell(" ".join(message.split())) + "\n")
+    def _write(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
         sys.stderr.flush()

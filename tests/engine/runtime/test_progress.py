@@ -36,6 +36,16 @@ def test_notes_are_one_line_on_stderr_even_when_quiet(capfd):
     assert capfd.readouterr() == ("", "warning: cache entry is damaged by --seed 3\n")
 
 
+def test_a_note_is_said_once(capfd):
+    console = terminal()
+    for progress in (LineProgress(), TerminalProgress(console=console)):
+        for message in ("note: one", "note: two", "note: one"):
+            progress.note(message)
+    assert capfd.readouterr().err == "note: one\nnote: two\n"
+    assert console.file.getvalue().split("\n")[:2] == ["note: one", "note: two"]
+    assert console.file.getvalue().count("\n") == 2
+
+
 def test_a_task_that_lasts_writes_a_line_now_and_then_where_there_is_no_terminal(
     capfd, monkeypatch
 ):

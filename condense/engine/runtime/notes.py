@@ -1,0 +1,32 @@
+"""Notes to the user: a line each, and each said once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+
+class Notes(ABC):
+    """What all that reports has in common.
+
+    Args:
+        spell: how messages name options here.
+    """
+
+    def __init__(self, spell: Callable[[str], str]) -> None:
+        self._spell = spell
+        self._noted: set[str] = set()
+
+    def note(self, message: str) -> None:
+        """Say ``message`` on a line of its own; the runs of a study may well say the same."""
+        if message not in self._noted:
+            self._noted.add(message)
+            self.say(message)
+
+    def say(self, message: str) -> None:
+        """Say ``message`` on a line of its own, however often."""
+        self._write(self._spell(" ".join(message.split())))
+
+    @abstractmethod
+    def _write(self, line: str) -> None:
+        """Write ``line``."""
