@@ -288,7 +288,7 @@ def _allowed(model: type[Options], item: Any, key: str) -> str:
     if kind.startswith(("greater_than", "less_than", "multiple_of")):
         whole = field is not None and int in (field.annotation, *get_args(field.annotation))
         rule = limits or " " + str(item["msg"]).partition("should be ")[2]
-        return f"must be a {'whole ' * whole}number{rule}"
+        return f"must be a {'whole number' if whole else 'number'}{rule}"
     for prefix, what in _TYPES.items():
         if kind.startswith(prefix):
             return f"must be {what}{limits}"

@@ -124,10 +124,10 @@ class Resolved:
         try:
             return self.cls(self.options)
         except BaseException as error:
-            told = blamed(f"{self.kind} '{self.name}'", self.cls, error)
-            if told is None:
+            blame = blamed(f"{self.kind} '{self.name}'", self.cls, error)
+            if blame is None:
                 raise
-            raise told from error
+            raise blame from error
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -246,8 +246,8 @@ def take_paths(recipe: Table, keys: Iterable[str]) -> tuple[dict[str, Any], dict
 
 def _leaving_out(table: Table, paths: Mapping[str, str], data: str) -> dict[str, Any]:
     """``table``, which does not hold ``paths``, with what lay there in :data:`LEFT_OUT`."""
-    told = {k: data if k.startswith("data.") else os.path.basename(v) for k, v in paths.items()}
-    left = {**table.get(LEFT_OUT, {}), **told}
+    known = {k: data if k.startswith("data.") else os.path.basename(v) for k, v in paths.items()}
+    left = {**table.get(LEFT_OUT, {}), **known}
     return {**table, LEFT_OUT: left} if left else dict(table)
 
 

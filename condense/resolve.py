@@ -120,11 +120,11 @@ def _check_once(
 
     Within one layer; and within the command line, of which ``earlier`` gave the argument.
     """
-    said = layer if (layer.component(stage) or ("", ""))[1] else earlier
+    giving = layer if (layer.component(stage) or ("", ""))[1] else earlier
     takes = argument_name(cls)
-    if said is None or takes is None or takes not in options:
+    if giving is None or takes is None or takes not in options:
         return
-    component, value = said.stages[stage][COMPONENT], options[takes]
+    component, value = giving.stages[stage][COMPONENT], options[takes]
     argument = name_and_argument(component)[1]
     if takes in path_fields(cls.Options):
         same = absolute(argument) == absolute(value)

@@ -37,8 +37,8 @@ def in_python(message: str) -> str:
         key, value, name = found.groups()
         if name:
             return str(name)
-        said = _literal(value)
-        return f"{key}={said}" if key in FLAGS else f'options={{"{key}": {said}}}'
+        literal = _literal(value)
+        return f"{key}={literal}" if key in FLAGS else f'options={{"{key}": {literal}}}'
 
     return _KEY.sub(spell, message)
 

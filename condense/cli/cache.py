@@ -12,7 +12,7 @@ from condense.cli.flags import json_flag
 from condense.errors import OptionError, closest
 
 if TYPE_CHECKING:
-    from condense.engine.runtime.housekeeping import Entry
+    from condense.engine.runtime.housekeeping import StoredEntry
     from condense.engine.runtime.store import Store
 
 
@@ -101,7 +101,7 @@ def _open() -> Store:
     return Store.default(make_progress())
 
 
-def _by_kind(entries: list[Entry]) -> list[dict[str, Any]]:
+def _by_kind(entries: list[StoredEntry]) -> list[dict[str, Any]]:
     """One row per kind, sorted, with times as ISO 8601 in UTC."""
     rows = []
     for kind in sorted({e.kind for e in entries}):

@@ -89,9 +89,9 @@ def _fields(component: Any) -> list[tuple[str, Any]]:
 
 
 def _option(key: str, field: Any) -> tuple[str, ...]:
-    told = describe_option(key, field)
-    default = "(required)" if field.is_required() else f"`{_default_text(told['default'])}`"
-    cells = (f"`{key}`", told["type"] + bounds(field), default, told["help"])
+    described = describe_option(key, field)
+    default = "(required)" if field.is_required() else f"`{_default_text(described['default'])}`"
+    cells = (f"`{key}`", described["type"] + bounds(field), default, described["help"])
     return tuple(cell.replace("|", "\\|") for cell in cells)
 
 

@@ -13,8 +13,8 @@ from condense.cli.flags import FOLDER, device_flag, json_flag
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
-    from condense.report.diagnosis.evidence import RunFacts
-    from condense.report.page.page import Report
+    from condense.report.diagnosis.facts import RunFacts
+    from condense.report.page.page import Page
     from condense.report.page.sources import RunSource, Sources
     from condense.studies.coverage.result import Coverage
 
@@ -87,7 +87,7 @@ def report(
 
 
 def _facts(session: Session, data: str | None, source: RunSource) -> RunFacts:
-    from condense.report.diagnosis.evidence import collect_from
+    from condense.report.diagnosis.facts import collect_from
 
     given = (source.path, source.condensed, source.evaluations)
     return collect_from(*given, session.host, data, **session.tools)
@@ -104,7 +104,7 @@ def _coverage(session: Session, sources: Sources, data: str | None) -> Coverage:
     return coverage_of_runs(folders, Request(data=data), session.host, **session.tools)
 
 
-def _show(made: Report, page: Path) -> None:
+def _show(made: Page, page: Path) -> None:
     from condense.cli.output import echo_table, in_words
 
     several = len(made.runs) > 1

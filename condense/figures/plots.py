@@ -78,8 +78,8 @@ def dots_figure(name: str, title: str, label: str, dots: Sequence[Dot]) -> Figur
     width = 4.6 + 0.05 * max(0, longest - 16)
     paint = partial(paint_dots, label, dots)
     svg = draw(name, paint, width=width, height=0.75 + 0.27 * len(dots))
-    told = ((dot.name, "failed" if dot.mean is None else f"{dot.mean:.2f}") for dot in dots)
-    return FigureView(name, svg, title, "; ".join(map(" ".join, told)))
+    texts = ((dot.name, "failed" if dot.mean is None else f"{dot.mean:.2f}") for dot in dots)
+    return FigureView(name, svg, title, "; ".join(map(" ".join, texts)))
 
 
 def paint_dots(label: str, dots: Sequence[Dot], axes: Axes) -> None:

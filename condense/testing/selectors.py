@@ -128,10 +128,10 @@ def check_short_class_is_an_error(subject: Subject) -> None:
     try:
         chosen = select(subject, short, Budget(ipc=5))
     except DataError as error:
-        told = str(error)
+        message = str(error)
         subject.require(
-            "bee" in told and "5" in told and "2" in told,
-            f"{asked}, says '{told}'; expected the class, the count asked and the count there",
+            "bee" in message and "5" in message and "2" in message,
+            f"{asked}, says '{message}'; expected the class, the count asked and the count there",
         )
     except Exception as error:
         raise subject.failed(f"{asked}, raised {describe(error)}, expected a DataError") from error

@@ -17,7 +17,7 @@ from condense.api import bind
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError, OutputError
-from condense.report.diagnosis.evidence import collect_from
+from condense.report.diagnosis.facts import collect_from
 from condense.report.page.page import (
     MARKER,
     check_page,

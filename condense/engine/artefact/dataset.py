@@ -159,7 +159,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.geometry.shape))
-        soft = "soft labels, " * (self.soft_labels is not None)
+        soft = "" if self.soft_labels is None else "soft labels, "
         return (
             f"{type(self).__name__}({len(self)} samples of {shape}, {int(self.distilled.sum())} "
             f"distilled, {soft}{len(self.classes)} classes, {self.method} on {self.data_name})"

@@ -166,7 +166,7 @@ def encode(raw: Array, keys: Array, split: str, named: bool) -> Tensor:
     known = np.isin(raw, keys) if raw.dtype.kind == keys.dtype.kind else np.zeros(len(raw), bool)
     if not known.all():
         where = int(np.argmin(known))
-        listed = ", ".join(str(key) for key in keys[:10].tolist()) + (", …" * (len(keys) > 10))
+        listed = ", ".join(map(str, keys[:10].tolist())) + (", …" if len(keys) > 10 else "")
         source = f"classes has {len(keys)} names" if named else "unknown to the train split"
         raise DataError(
             f"{split} labels hold {raw[where]} at position {where}, {source}; "

@@ -35,10 +35,10 @@ def guarded(kind: str, component: Any, *tensors: Tensor) -> Iterator[None]:
         yield
     except BaseException as error:
         states.restore()
-        told = None if is_out_of_memory(error) else blamed(who, type(component), error)
-        if told is None:
+        blame = None if is_out_of_memory(error) else blamed(who, type(component), error)
+        if blame is None:
             raise
-        raise told from error
+        raise blame from error
     changed = states.restore()
     if changed:
         raise BrokenPlugin(

@@ -40,7 +40,7 @@ _DRAFT = re.compile(r"\.(?:([0-9a-f]{32})(?:\.partial)?|draft)-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoredEntry:
     """One stored result, for listings."""
 
     kind: str
@@ -102,16 +102,16 @@ def kinds_in(root: Path) -> list[str]:
     A store without a marker, by an older condense, has those with an entry whose key hashes to
     its name.
     """
-    told = _told(root)
-    if told is not None:
-        return told
+    marked = _marked_kinds(root)
+    if marked is not None:
+        return marked
     with contextlib.suppress(OSError):
         folders = [path for path in root.iterdir() if path.is_dir()]
         return sorted(f.name for f in folders if any(_is_entry(path) for path in _listed(f)))
     return []
 
 
-def _told(root: Path) -> list[str] | None:
+def _marked_kinds(root: Path) -> list[str] | None:
     """What the marker says; None where there is none that can be read."""
     with contextlib.suppress(OSError, ValueError):
         return sorted(_Marker.model_validate_json(read_regular(root / MARKER, MAX_ENTRY)).kinds)
@@ -121,8 +121,8 @@ def _told(root: Path) -> list[str] | None:
 def _is_entry(path: Path) -> bool:
     with contextlib.suppress(OSError, ValueError):
         if re.fullmatch(r"[0-9a-f]{32}", path.name):
-            told = _Key.model_validate_json(read_regular(path / ENTRY, MAX_ENTRY))
-            return told.kind == path.parent.name and digest(told.kind, told.key) == path.name
+            own = _Key.model_validate_json(read_regular(path / ENTRY, MAX_ENTRY))
+            return own.kind == path.parent.name and digest(own.kind, own.key) == path.name
     return False
 
 
@@ -137,7 +137,7 @@ def register(root: Path, *kinds: str) -> None:
     """Have the marker of the store at ``root`` name ``kinds``, if it can be written."""
     marker = root / MARKER
     with contextlib.suppress(OSError):
-        if set(kinds) <= set(_told(root) or ()):
+        if set(kinds) <= set(_marked_kinds(root) or ()):
             return
         with turn(root):
             sweep(marker)
@@ -146,7 +146,7 @@ def register(root: Path, *kinds: str) -> None:
             write_atomic(marker, text.encode())
 
 
-def entries_in(root: Path, kind: str) -> list[Entry]:
+def entries_in(root: Path, kind: str) -> list[StoredEntry]:
     """Entries of ``kind``, by age; damaged ones are listed with what can be read."""
     found = []
     for name, left in _leavings(root / kind).items():
@@ -156,11 +156,11 @@ def entries_in(root: Path, kind: str) -> list[Entry]:
             created = (left.entry / ENTRY).stat().st_mtime
             size = sum(f.stat().st_size for f in left.entry.iterdir())
             try:
-                told = _Key.model_validate_json(read_regular(left.entry / ENTRY, MAX_ENTRY))
-                label = str(told.key.get("component", ""))
+                own = _Key.model_validate_json(read_regular(left.entry / ENTRY, MAX_ENTRY))
+                label = str(own.key.get("component", ""))
             except ValueError:
                 label = "(damaged)"
-            found.append(Entry(kind, name, size, created, left.entry, label))
+            found.append(StoredEntry(kind, name, size, created, left.entry, label))
     return sorted(found, key=lambda e: e.created)
 
 

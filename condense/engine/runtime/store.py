@@ -35,7 +35,14 @@ from condense.engine.runtime.files import (
     in_one_line,
     write_synced,
 )
-from condense.engine.runtime.housekeeping import ENTRY, MAX_ENTRY, TENSORS, Cleaned, Entry, digest
+from condense.engine.runtime.housekeeping import (
+    ENTRY,
+    MAX_ENTRY,
+    TENSORS,
+    Cleaned,
+    StoredEntry,
+    digest,
+)
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import OptionError, OutputError
 from condense.interfaces import Progress
@@ -242,7 +249,7 @@ class Store:
             housekeeping.register(self.root, *kinds)
         return kinds
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[StoredEntry]:
         """All entries, by kind and age; damaged ones are listed with what can be read."""
         return [e for kind in self.kinds() for e in housekeeping.entries_in(self.root, kind)]
 

@@ -10,7 +10,7 @@ from condense.engine.documents import OWN
 from condense.engine.matching.soft_labels import label_shares
 from condense.engine.pipeline import Pipeline
 from condense.report.diagnosis import checks
-from condense.report.diagnosis.evidence import RunFacts, collect
+from condense.report.diagnosis.facts import RunFacts, collect
 from condense.results import Evaluation, Finding, Severity
 
 SEVERITIES: tuple[Severity, ...] = ("problem", "look", "ok")  # worst first

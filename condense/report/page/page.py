@@ -15,7 +15,7 @@ from condense.engine.runtime.files import check_file, write_file
 from condense.errors import OutputError
 from condense.figures import formats
 from condense.figures.plots import FigureView, present
-from condense.report.diagnosis.evidence import RunFacts
+from condense.report.diagnosis.facts import RunFacts
 from condense.report.diagnosis.findings import findings_of, shared_findings, sorted_findings
 from condense.report.page import figures, studies, tables
 from condense.report.page.runs import RunView, differences, run_view
@@ -35,7 +35,7 @@ Collect = Callable[[RunSource], RunFacts]
 
 
 @dataclass(frozen=True)
-class Report:
+class Page:
     """A page.
 
     Attributes:
@@ -99,7 +99,7 @@ def of_files(source: RunSource) -> RunFacts:
 
 def report_of(
     sources: Sources, collect: Collect = of_files, coverage: Coverage | None = None
-) -> Report:
+) -> Page:
     """The view model of a page.
 
     Args:
@@ -121,7 +121,7 @@ def report_of(
         for source, name, label, facts in zip(sources.runs, letters, labels, known, strict=True)
     ]
     differing = differences([source.condensed.recipe for source in sources.runs])
-    return Report(
+    return Page(
         _title(runs, shown),
         tuple(runs),
         tuple(shown),
@@ -198,7 +198,7 @@ def _title(runs: Sequence[RunView], shown: Sequence[StudyView]) -> str:
     return f"{', '.join(methods)} on {', '.join(data)}"
 
 
-def render(report: Report) -> str:
+def render(report: Page) -> str:
     """The page; equal reports give equal text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -243,7 +243,7 @@ def is_page(file: BinaryIO) -> bool:
     return MARKER.encode() in file.read(1000)
 
 
-def write_page(report: Report, path: Path) -> Path:
+def write_page(report: Page, path: Path) -> Path:
     """The page at ``path``, all or nothing.
 
     Raises:

@@ -71,8 +71,8 @@ def plane(condensed: CondensedDataset) -> Picture | None:
     if condensed.geometry.is_image:
         return None
     count, moved = len(condensed), int(condensed.distilled.sum())
-    told = f"{count} samples in the plane of two principal components, {moved} of them distilled"
-    return Picture(_in_uri(draw_preview(condensed)), told)
+    words = f"{count} samples in the plane of two principal components, {moved} of them distilled"
+    return Picture(_in_uri(draw_preview(condensed)), words)
 
 
 def data_uri(image: npt.NDArray[np.uint8]) -> str:

@@ -10,7 +10,7 @@ from condense.figures.plots import FigureView, dots_figure, lines_figure, presen
 from condense.report.diagnosis.checks import check_best, check_reliability
 from condense.report.diagnosis.findings import sorted_findings
 from condense.report.page.sources import StudySource
-from condense.report.page.tables import Cell, TableView, cell, differing, mean
+from condense.report.page.tables import TableCell, TableView, cell, differing, mean
 from condense.results import Finding
 from condense.spelling import on_command_line
 from condense.studies.ablation.files import cell_dots, figure_label
@@ -106,7 +106,7 @@ def coverage_view(
     )
     rows = [
         (
-            Cell(run.label),
+            TableCell(run.label),
             *(
                 cell(getattr(shares, part), "{:.4f}")
                 for shares in (run.iterations[-1], run.iterations[-1].area)
@@ -126,10 +126,10 @@ def ablation_view(name: str, path: str, document: AblationDocument) -> StudyView
     split, measure, effects = document.split, document.measure, document.main_effects
     rows = [
         (
-            Cell(one.name, marked=one.base),
+            TableCell(one.name, marked=one.base),
             mean(one.accuracy),
             differing(one.difference),
-            Cell(_note(one)),
+            TableCell(_note(one)),
         )
         for one in document.cells
     ]
@@ -141,7 +141,7 @@ def ablation_view(name: str, path: str, document: AblationDocument) -> StudyView
     if effects:
         columns = ("main effect of", "points", "cells")
         body = tuple(
-            (Cell(f"{e.key}={e.value}"), differing(e.effect), cell(e.cells)) for e in effects
+            (TableCell(f"{e.key}={e.value}"), differing(e.effect), cell(e.cells)) for e in effects
         )
         tables.append(TableView(f"{name}-effects", "Main effects", columns, body))
     dots = [dot for dot in cell_dots(document) if dot.mean is not None]
@@ -180,7 +180,11 @@ def comparison_view(name: str, path: str, document: ComparisonDocument) -> Study
     """How far scorers agree with themselves and one another."""
     scorers = document.scorers
     rows = [
-        (Cell(one.name), cell(one.split_half, "{:.3f}"), *(cell(r, "{:.3f}") for r in correlations))
+        (
+            TableCell(one.name),
+            cell(one.split_half, "{:.3f}"),
+            *(cell(r, "{:.3f}") for r in correlations),
+        )
         for one, correlations in zip(scorers, document.rank_correlation, strict=True)
     ]
     headers = ("scorer", "split-half ρ", *(f"ρ to {one.name}" for one in scorers))
@@ -228,8 +232,8 @@ def tuning_view(name: str, path: str, document: TuningDocument) -> StudyView:
     for arm, search in document.searches:
         accuracy = mean(estimate(search.top.accuracies))
         values = ", ".join(f"{k} = {v:g}" for k, v in search.found.items())
-        head = Cell(arm.name or document.method)
-        rows.append((head, Cell(values), accuracy, cell(len(search.points))))
+        head = TableCell(arm.name or document.method)
+        rows.append((head, TableCell(values), accuracy, cell(len(search.points))))
         if len(search.keys) == 1:
             tried = [place.values[0] for place in search.points]
             finding = check_best(search.keys[0], search.best[0], tried)

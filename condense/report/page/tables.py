@@ -14,7 +14,7 @@ LISTED = 20  # classes that are listed one by one
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A cell.
 
     Attributes:
@@ -48,7 +48,7 @@ class TableView:
     name: str
     caption: str
     headers: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     wide: int = 1
     remarks: bool = False
 
@@ -59,28 +59,28 @@ class TableView:
         return "remark" if self.remarks and column == len(self.headers) else "figure"
 
 
-def cell(value: float | None, form: str | Callable[[float], str] = "{}") -> Cell:
+def cell(value: float | None, form: str | Callable[[float], str] = "{}") -> TableCell:
     """``value`` as ``form`` writes it; ``"–"`` for what is not known."""
     if value is None:
-        return Cell("–")
-    return Cell(form.format(value) if isinstance(form, str) else form(value), value)
+        return TableCell("–")
+    return TableCell(form.format(value) if isinstance(form, str) else form(value), value)
 
 
-def mean(value: Estimate | None) -> Cell:
+def mean(value: Estimate | None) -> TableCell:
     """``"97.58 ± 0.31"`` in %; the interval of a single value is not known."""
     return _with_interval(value, percent)
 
 
-def differing(value: Estimate | None) -> Cell:
+def differing(value: Estimate | None) -> TableCell:
     """A difference in points."""
     return _with_interval(value, points)
 
 
-def _with_interval(value: Estimate | None, form: Callable[[float], str]) -> Cell:
+def _with_interval(value: Estimate | None, form: Callable[[float], str]) -> TableCell:
     if value is None:
-        return Cell("–")
+        return TableCell("–")
     half = "" if value.half is None else f" ± {percent(value.half)}"
-    return Cell(form(value.mean) + half, value.mean)
+    return TableCell(form(value.mean) + half, value.mean)
 
 
 def heads(runs: Sequence[RunView]) -> list[str]:
@@ -109,8 +109,8 @@ def accuracy_table(runs: Sequence[RunView]) -> TableView | None:
             name = f"{run.letter} {name}" if len(runs) > 1 else name
             rows.append(
                 (
-                    Cell(name, marked=arm.is_own),
-                    Cell(arm.augmentation),
+                    TableCell(name, marked=arm.is_own),
+                    TableCell(arm.augmentation),
                     mean(Estimate(mean=arm.mean, half=arm.half, n=arm.n)),
                     differing(arm.gain),
                     cell(arm.n),
@@ -133,17 +133,17 @@ def setup_table(runs: Sequence[RunView]) -> TableView:
         rows.append(("labels", [("soft" if r.labels else "plain", r.labels) for r in runs]))
     for stage in dict.fromkeys(view.stage for run in runs for view in run.stages):
         rows.append((stage, [_stage_text(run, stage) for run in runs]))
-    body = tuple((Cell(name), *_merged(texts)) for name, texts in rows)
+    body = tuple((TableCell(name), *_merged(texts)) for name, texts in rows)
     headers = ("setting", *heads(runs))
     return TableView("setup", "What was run", headers, body, wide=len(headers))
 
 
-def _merged(texts: Sequence[tuple[str, str]]) -> list[Cell]:
+def _merged(texts: Sequence[tuple[str, str]]) -> list[TableCell]:
     """A cell a run; one for all of them where they are alike."""
     if len(set(texts)) == 1:
         text, note = texts[0]
-        return [Cell(text, note=note, span=len(texts))]
-    return [Cell(text, note=note) for text, note in texts]
+        return [TableCell(text, note=note, span=len(texts))]
+    return [TableCell(text, note=note) for text, note in texts]
 
 
 def _stage_text(run: RunView, stage: str) -> tuple[str, str]:
@@ -160,7 +160,7 @@ def differences_table(
     """Every option that is not alike in all runs."""
     if len(runs) < 2 or not differing:
         return None
-    body = tuple((Cell(key), *(Cell(v) for v in values)) for key, values in differing)
+    body = tuple((TableCell(key), *(TableCell(v) for v in values)) for key, values in differing)
     headers = ("option", *(run.letter for run in runs))
     return TableView("differences", "Options that differ", headers, body, wide=len(headers))
 
@@ -181,7 +181,7 @@ def class_table(runs: Sequence[RunView]) -> TableView | None:
         values = [run.classes[k].own for run in there]
         if with_random:
             values.append(there[0].classes[k].random or 0.0)
-        rows.append((Cell(name), *(Cell(percent(v), v) for v in values)))
+        rows.append((TableCell(name), *(TableCell(percent(v), v) for v in values)))
     return TableView("by-class", f"Test {measure(runs)} by class, %", tuple(headers), tuple(rows))
 
 
@@ -199,10 +199,15 @@ def _extremes(runs: Sequence[RunView]) -> TableView:
 
 def _class_row(
     run: RunView, end: str, place: int, one: ClassView, runs: Sequence[RunView]
-) -> tuple[Cell, ...]:
+) -> tuple[TableCell, ...]:
     head = f"{run.letter} " if len(runs) > 1 else ""
-    random = Cell("–") if one.random is None else Cell(percent(one.random), one.random)
-    return Cell(head + one.name), Cell(f"{end} {place}"), Cell(percent(one.own), one.own), random
+    random = TableCell("–") if one.random is None else TableCell(percent(one.random), one.random)
+    return (
+        TableCell(head + one.name),
+        TableCell(f"{end} {place}"),
+        TableCell(percent(one.own), one.own),
+        random,
+    )
 
 
 def time_table(runs: Sequence[RunView]) -> TableView | None:
@@ -210,25 +215,25 @@ def time_table(runs: Sequence[RunView]) -> TableView | None:
     there = [run for run in runs if run.times]
     if not there:
         return None
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[TableCell, ...]] = []
     for stage in dict.fromkeys(time.stage for run in there for time in run.times):
-        rows.append((Cell(stage), *(_time_cell(run, stage) for run in there)))
+        rows.append((TableCell(stage), *(_time_cell(run, stage) for run in there)))
     totals = [sum(t.seconds for t in run.times) for run in there]
-    rows.append((Cell("all stages", marked=True), *(Cell(seconds(t), t) for t in totals)))
-    rows.append((Cell("peak memory"), *(_memory_cell(run) for run in there)))
-    rows.append((Cell("device"), *(Cell(run.device or "–") for run in there)))
-    rows.append((Cell("torch"), *(Cell(run.torch or "–") for run in there)))
+    rows.append((TableCell("all stages", marked=True), *(TableCell(seconds(t), t) for t in totals)))
+    rows.append((TableCell("peak memory"), *(_memory_cell(run) for run in there)))
+    rows.append((TableCell("device"), *(TableCell(run.device or "–") for run in there)))
+    rows.append((TableCell("torch"), *(TableCell(run.torch or "–") for run in there)))
     return TableView("times", "Time and memory", ("stage", *heads(there)), tuple(rows))
 
 
-def _time_cell(run: RunView, stage: str) -> Cell:
+def _time_cell(run: RunView, stage: str) -> TableCell:
     time = next((t for t in run.times if t.stage == stage), None)
     if time is None:
-        return Cell("–")
-    return Cell(seconds(time.seconds) + (" (stored)" if time.cached else ""), time.seconds)
+        return TableCell("–")
+    return TableCell(seconds(time.seconds) + (" (stored)" if time.cached else ""), time.seconds)
 
 
-def _memory_cell(run: RunView) -> Cell:
+def _memory_cell(run: RunView) -> TableCell:
     if run.peak_memory_mb is None:
-        return Cell("–")
-    return Cell(f"{run.peak_memory_mb:.0f} MB", run.peak_memory_mb)
+        return TableCell("–")
+    return TableCell(f"{run.peak_memory_mb:.0f} MB", run.peak_memory_mb)

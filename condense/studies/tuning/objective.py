@@ -151,8 +151,8 @@ def real_option(recipe: Recipe, key: str) -> FieldInfo:
     """
     stage, _, name = key.partition(".")
     if stage not in STAGES or not name:
-        told = ", ".join(STAGES)
-        raise OptionError(f"key '{key}' is no STAGE.OPTION; stages are {told}")
+        stages = ", ".join(STAGES)
+        raise OptionError(f"key '{key}' is no STAGE.OPTION; stages are {stages}")
     fields = type(recipe[stage].options).model_fields
     real = [name for name, field in fields.items() if field.annotation is float]
     if name not in real:

@@ -49,7 +49,7 @@ class Paired:
         ordered = sorted(self.found.items())
         return tuple(Place(values=v, accuracies=tuple(found)) for v, found in ordered)
 
-    def settle(self, most: int) -> None:
+    def add_seeds(self, most: int) -> None:
         """``most`` seeds for the highest place and its rivals, until nothing changes.
 
         Rivals are those that it is not ahead of; without any it needs no further seeds.
@@ -128,7 +128,7 @@ def scan_and_zoom(table: Paired, ends: Ends, seeds: int, most: int) -> str:
     for _ in range(ZOOMS + 1):
         for value in new:
             table.measure((value,), seeds)
-        table.settle(most)
+        table.add_seeds(most)
         places = table.places
         first, last = plateau(places, highest(places))
         touching = [place.values[0] for place in places[max(first - 1, 0) : last + 2]]

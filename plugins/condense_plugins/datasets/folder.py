@@ -104,8 +104,9 @@ def _test_folders(test_root: Path, classes: list[str]) -> list[Path]:
         raise DataError(f"{test_root} has no class folder; remove it or add {_LAYOUT}")
     for folder in folders:
         if folder.name not in classes:
+            more = ", …" if len(classes) > 10 else ""
             raise DataError(
                 f"test class {folder} has no training images; train has {', '.join(classes[:10])}"
-                f"{', …' * (len(classes) > 10)}; remove it or add train/{folder.name}"
+                f"{more}; remove it or add train/{folder.name}"
             )
     return folders

@@ -92,7 +92,7 @@ class RunningMean:
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class HoldoutEstimate:
     """What the repeats gave.
 
     Attributes:
@@ -126,7 +126,7 @@ class Holdout:
     seed: Seed
     options: HoldoutOptions
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> HoldoutEstimate:
         """Repeats until the ranking is stable or the budget is spent.
 
         Raises:
@@ -143,7 +143,7 @@ class Holdout:
                 if agreement >= self.options.stable_at:
                     break
         error = whole.standard_error
-        return Estimate(
+        return HoldoutEstimate(
             whole.mean.float(),
             None if error is None else error.float(),
             whole.count,

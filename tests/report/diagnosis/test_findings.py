@@ -6,7 +6,7 @@ import pytest
 
 from condense.engine.documents import OWN
 from condense.kinds import STAGES
-from condense.report.diagnosis.evidence import RunFacts
+from condense.report.diagnosis.facts import RunFacts
 from condense.report.diagnosis.findings import findings_of, shared_findings, sorted_findings
 from condense.report.page.sources import read_sources
 from condense.results import Finding, Trace

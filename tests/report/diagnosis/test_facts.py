@@ -12,7 +12,7 @@ from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.engine.training.ranking import split_half
 from condense.errors import DataError
-from condense.report.diagnosis.evidence import RunFacts, collect, collect_from
+from condense.report.diagnosis.facts import RunFacts, collect, collect_from
 from condense.resolve import Request, resolve
 from condense.results import Evaluation
 from condense.traits import Traits, traits_of
