@@ -7,6 +7,7 @@ Images are uint8 [N, H, W, C] (C = 1 for grey) until they reach a network, featu
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
@@ -19,6 +20,8 @@ from condense.errors import DataError
 
 # what samples are: by it networks (`auto`) and values of presets are chosen
 Modality: TypeAlias = Literal["image", "features"]
+
+_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
 
 
 def content_digest(*tensors: Tensor, extra: object = ()) -> str:
@@ -85,11 +88,13 @@ class LabeledData:
         flip: whether mirroring an image keeps its label.
         name: what to call it in tables and run folders.
         test: the test split, or None. Stages that learn or choose get the data without it.
-        items: a name or relative path of every sample, to find it again by; None where samples
-            have none. No result depends on it, so it is no part of the fingerprint.
+        items: a name of every sample, or its path below the folder of the data, to find it again
+            by; None where samples have none. No result depends on it, so it is no part of the
+            fingerprint. A byte of a path that is no UTF-8 is spelt out.
 
     Raises:
-        DataError: if there are not as many ``items`` as samples.
+        DataError: if there are not as many ``items`` as samples, or one is an absolute path, which
+            would be handed on with every result.
     """
 
     inputs: Tensor
@@ -106,6 +111,12 @@ class LabeledData:
             raise DataError(
                 f"{self.name} has {len(self.items)} names of items for {len(self.labels)} samples; "
                 "give one a sample, in their order, or none"
+            )
+        absolute = next((item for item in self.items or () if _ABSOLUTE.match(item)), None)
+        if absolute is not None:
+            raise DataError(
+                f"{self.name} has the item {absolute!r}, which tells of this machine; give its "
+                "path below the folder of the data"
             )
 
     def __len__(self) -> int:

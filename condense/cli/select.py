@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   condense select --fraction 0.1 --out tenth.npz
+  condense select --data folder:photos --ipc 20 --out kept.csv
   condense select --data folder:photos --ipc 20 -o selector=hardest --json
 """
 )
@@ -27,7 +28,8 @@ Examples:
     "--out",
     type=FOLDER,
     metavar="FILE",
-    help="Where the indices go, FILE.npz or FILE.json.  [default: nowhere; --json prints them]",
+    help="Where the selection goes: FILE.csv or FILE.json with file, class and score of every "
+    "sample, or FILE.npz with their positions.  [default: nowhere; --json prints it]",
 )
 @json_flag
 @click.pass_context
@@ -38,12 +40,15 @@ def select(
 
     Gives positions in the training data, grouped by class, hardest first where scores were used.
     """
-    if out is not None and out.suffix not in (".npz", ".json"):
-        raise OptionError(f"--out {out} must end in .npz or .json; try --out {out}.npz")
+    if out is not None and out.suffix not in (".npz", ".csv", ".json"):
+        raise OptionError(f"--out {out} must end in .npz, .csv or .json; try --out {out}.csv")
     from condense.cli.output import echo_json, echo_summary
     from condense.cli.session import open_session
     from condense.engine.outputs import write_selection
 
     with open_session(ctx, device) as session:
         document = write_selection(session.pipeline(session.recipe(request)), out)
-    (echo_json if as_json else echo_summary)(document.to_json())
+    if as_json:
+        echo_json(document.to_json())
+    else:
+        echo_summary({k: v for k, v in document.to_json().items() if k != "kept"})

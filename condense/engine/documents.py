@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 from typing_extensions import Self
@@ -16,9 +18,11 @@ from typing_extensions import Self
 from condense.engine.runtime.files import in_one_line
 from condense.errors import DataError
 from condense.places import without_home
-from condense.reading import PlainTable, read_regular
+from condense.reading import EncodableText, PlainTable, read_regular
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from condense.engine.artefact.dataset import CondensedDataset
     from condense.engine.stages.stage import StageTime
     from condense.results import Evaluation
@@ -35,11 +39,12 @@ class Document(BaseModel):
         strict=True,
         allow_inf_nan=False,
         json_schema_serialization_defaults_required=True,
+        populate_by_name=True,
     )
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready, every key there."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
     def without_home(self) -> Self:
         """With ``~`` for the user's home folder in every text, as it is handed on."""
@@ -157,6 +162,78 @@ def stage_seconds(stages: Mapping[str, StageTime]) -> dict[str, StageSeconds]:
     }
 
 
+class KeptSample(Document):
+    """A sample of a set: which of the data's it is, or started from."""
+
+    source_index: int = Field(description="position of that sample in the training data")
+    source: EncodableText | None = Field(
+        description="its name or file, below the folder of the data; null where it has none"
+    )
+    class_name: EncodableText = Field(alias="class")
+    role: Literal["real", "distilled"]
+    score: FiniteFloat | None = Field(description="its difficulty; null where none was asked for")
+
+    @staticmethod
+    def all_of(
+        indices: Tensor,
+        labels: Tensor,
+        classes: Sequence[str],
+        *,
+        distilled: Tensor | None = None,
+        items: Sequence[str] | None = None,
+        scores: Tensor | None = None,
+    ) -> tuple[KeptSample, ...]:
+        """One a sample.
+
+        Args:
+            indices: int64 [M].
+            labels: int64 [M], class numbers.
+            classes: names of the classes.
+            distilled: bool [M]; None where none is.
+            items: [M], in their order; None where they have no names.
+            scores: float [M]; likewise.
+        """
+        count = len(indices)
+        return tuple(
+            KeptSample(
+                source_index=index,
+                source=item,
+                class_name=classes[label],
+                role="distilled" if moved else "real",
+                score=score,
+            )
+            for index, item, label, moved, score in zip(
+                indices.tolist(),
+                [None] * count if items is None else items,
+                labels.tolist(),
+                [False] * count if distilled is None else distilled.tolist(),
+                [None] * count if scores is None else scores.tolist(),
+                strict=True,
+            )
+        )
+
+    @property
+    def row(self) -> list[str]:
+        """What :data:`COLUMNS` of a table hold."""
+        score = "" if self.score is None else f"{self.score:.9g}"
+        return [self.class_name, self.role, str(self.source_index), self.source or "", score]
+
+
+COLUMNS = ("class", "role", "source_index", "source", "score")
+
+
+def kept_table(kept: Sequence[KeptSample], files: Sequence[str] | None = None) -> str:
+    """``kept`` as CSV, with the column ``file`` first where samples lie in ``files`` now."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS if files is None else ("file", *COLUMNS))
+    rows = [sample.row for sample in kept]
+    writer.writerows(
+        rows if files is None else [[f, *row] for f, row in zip(files, rows, strict=True)]
+    )
+    return out.getvalue()
+
+
 class Measured(Document):
     """What a run made and measured; nothing in it depends on the clock or the machine."""
 
@@ -178,6 +255,7 @@ class Results(Measured):
     """``results.json`` and ``CondensedDataset.results``."""
 
     arms: dict[str, ArmResult] = Field(description="condensed and the baselines, in full")
+    kept: tuple[KeptSample, ...] = Field((), description="the samples of the set, in order")
 
     @classmethod
     def of(
@@ -202,6 +280,7 @@ class Results(Measured):
             soft_labels=condensed.soft_labels is not None,
             augmentation={name: arm.protocol.get("augmentation") for name, arm in arms.items()},
             arms=dict(arms),
+            kept=condensed.kept,
         )
 
 

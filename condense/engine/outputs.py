@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -12,7 +13,14 @@ import safetensors.torch
 import torch
 from pydantic import Field, FiniteFloat
 
-from condense.engine.documents import Document, StageSeconds, stage_seconds
+from condense.engine.documents import (
+    COLUMNS,
+    Document,
+    KeptSample,
+    StageSeconds,
+    kept_table,
+    stage_seconds,
+)
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import Ours, check_file, npz_with, write_file
 from condense.engine.runtime.folders import (
@@ -63,6 +71,7 @@ class SelectionDocument(Document):
     per_class: dict[str, int]
     indices: tuple[int, ...] = Field(description="positions in the training data, by class")
     labels: tuple[int, ...] = Field(description="their classes")
+    kept: tuple[KeptSample, ...] = Field(description="the same, one by one")
     out: str | None = Field(description="the file written, if one is")
 
 
@@ -108,16 +117,16 @@ def write_scores(pipeline: Pipeline, out: Path) -> ScoreDocument:
 
 
 def write_selection(pipeline: Pipeline, out: Path | None) -> SelectDocument:
-    """The selection as indices, written to ``out`` (.npz, else as JSON) unless it is None.
+    """The selection, written to ``out`` (.npz, .csv, else as JSON) unless it is None.
 
     Raises:
         OutputError: before selecting, if ``out`` cannot be written.
     """
-    as_npz = out is not None and out.suffix == ".npz"
-    ours: Ours = npz_with("indices", "labels") if as_npz else _is_selection
+    ours, contents = FORMS.get("" if out is None else out.suffix, FORMS[".json"])
     if out is not None:
         check_file(out, ours)
     selection, data = pipeline.selection, pipeline.data
+    scores = pipeline.selecting.scores
     written = SelectionDocument(
         data=data.name,
         data_fingerprint=data.fingerprint,
@@ -127,19 +136,45 @@ def write_selection(pipeline: Pipeline, out: Path | None) -> SelectDocument:
         per_class=dict(zip(data.classes, selection.counts, strict=True)),
         indices=tuple(selection.indices.tolist()),
         labels=tuple(selection.labels.tolist()),
+        kept=KeptSample.all_of(
+            selection.indices,
+            selection.labels,
+            data.classes,
+            items=data.subset(selection.indices).items,
+            scores=None if scores is None else scores.values[selection.indices],
+        ),
         out=None if out is None else str(out),
     )
     if out is not None:
-        text = _npz(written) if as_npz else written.without_home().text().encode()
-        write_file(out, text, ours)
+        write_file(out, contents(written), ours)
     return SelectDocument(**dict(written), stages=stage_seconds(pipeline.timings))
-
-
-def _is_selection(file: BinaryIO) -> bool:
-    return json_with("selector", "indices", "labels")(file.read(MAX_MARKER))
 
 
 def _npz(written: SelectionDocument) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, indices=np.array(written.indices), labels=np.array(written.labels))
     return buffer.getvalue()
+
+
+def _json(written: SelectionDocument) -> bytes:
+    return written.without_home().text().encode()
+
+
+def _csv(written: SelectionDocument) -> bytes:
+    return kept_table(written.kept).encode()
+
+
+def _is_json(file: BinaryIO) -> bool:
+    return json_with("selector", "indices", "labels")(file.read(MAX_MARKER))
+
+
+def _is_csv(file: BinaryIO) -> bool:
+    return file.readline(1000).decode(errors="replace").strip() == ",".join(COLUMNS)
+
+
+# by ending: whether a file is a selection of ours, and what it holds
+FORMS: dict[str, tuple[Ours, Callable[[SelectionDocument], bytes]]] = {
+    ".npz": (npz_with("indices", "labels"), _npz),
+    ".json": (_is_json, _json),
+    ".csv": (_is_csv, _csv),
+}

@@ -135,7 +135,7 @@ def test_select_writes_npz_or_json_only(cli, engine):
     assert cli("select", "--out", "a.npz").exit_code == 0
     result = cli("select", "--out", "a.txt")
     assert result.exit_code == 2
-    assert "--out a.txt must end in .npz or .json" in result.stderr
+    assert "--out a.txt must end in .npz, .csv or .json" in result.stderr
 
 
 def test_evaluate_takes_only_stages_that_matter_then(cli, engine):

@@ -75,8 +75,8 @@ def test_results_are_the_document_of_run_without_clock_and_machine(made):
     _, documents = made
     results, printed = documents["results.json"], documents["run.json"]
     assert printed.keys() == SCHEMA | MACHINE | {"fraction", "samples"}
-    assert results.keys() == printed.keys() - MACHINE | {"arms"}
-    assert {k: results[k] for k in results.keys() - {"arms"}} == {
+    assert results.keys() == printed.keys() - MACHINE | {"arms", "kept"}
+    assert {k: results[k] for k in results.keys() - {"arms", "kept"}} == {
         k: printed[k] for k in printed.keys() - MACHINE
     }
     assert results["budget"] == {"ipc": 5, "fraction": None, "samples": 50}

@@ -30,13 +30,14 @@ from condense.data import (
 from condense.engine.artefact import write
 from condense.engine.artefact.preview import draw_preview
 from condense.engine.artefact.read import read_artefact
+from condense.engine.documents import KeptSample
 from condense.engine.runtime.files import write_file
 from condense.engine.runtime.folders import unreplaced
 from condense.engine.training.batches import network_inputs, to_pixels
 from condense.errors import DataError, OptionError, OutputError
 from condense.figures.raster import is_preview
 from condense.recipe import with_paths, written_in
-from condense.results import Trace
+from condense.results import Scores, Trace
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,6 +61,9 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         soft_labels: float32 [M, C] where labels were learned: the distribution over the classes
             that a network is to be trained towards; ``labels`` are then the classes that samples
             were chosen for. Else None.
+        items: names of the samples at ``source_index``, or their files, below the folder of the
+            data; None where they have none.
+        scores: float32 [M], their difficulty, higher = harder; None where none was asked for.
         paths: those that ``recipe.toml`` holds, absolute, by dotted key.
         results: what ``results.json`` holds (:class:`condense.engine.documents.Results`, its JSON
             Schema in ``condense/schema``); None where nothing was evaluated.
@@ -84,6 +88,8 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
     soft_labels: Tensor | None = None
     paths: Mapping[str, str] = field(default_factory=dict)
     results: Mapping[str, Any] | None = None
+    items: tuple[str, ...] | None = None
+    scores: Tensor | None = None
 
     @staticmethod
     def of(
@@ -96,15 +102,17 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         trace: Trace | None = None,
         snapshots: Mapping[int, Tensor] | None = None,
         paths: Mapping[str, str] | None = None,
+        scores: Scores | None = None,
     ) -> CondensedDataset:
-        """The artefact of ``synthetic``, made of ``data``."""
+        """The artefact of ``synthetic``, made of ``data``, whose samples have ``scores``."""
+        places = synthetic.source_index.cpu()
         step_size, logits = float(synthetic.step_size), synthetic.label_logits
         return CondensedDataset(
             synthetic.inputs.cpu(),
             synthetic.labels.cpu(),
             synthetic.role.cpu(),
-            synthetic.source_index.cpu(),
-            data.inputs[synthetic.source_index.cpu()],
+            places,
+            data.inputs[places],
             data.classes,
             data.normalization,
             data.flip,
@@ -118,6 +126,8 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             snapshots or {},
             None if logits is None else logits.float().softmax(1).cpu(),
             paths or {},
+            items=data.subset(places).items,
+            scores=None if scores is None else scores.values[places],
         )
 
     @property
@@ -163,6 +173,18 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         return (
             f"{type(self).__name__}({len(self)} samples of {shape}, {int(self.distilled.sum())} "
             f"distilled, {soft}{len(self.classes)} classes, {self.method} on {self.data_name})"
+        )
+
+    @property
+    def kept(self) -> tuple[KeptSample, ...]:
+        """Of every sample its class, role, and which of the data's it is or started from."""
+        return KeptSample.all_of(
+            self.source_index,
+            self.labels,
+            self.classes,
+            distilled=self.distilled,
+            items=self.items,
+            scores=self.scores,
         )
 
     @property
@@ -226,7 +248,8 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         return samples.numpy(), _own_labels(self.classes)[self.labels.numpy()]
 
     def to_pandas(self) -> Any:
-        """A ``pandas.DataFrame`` with a row a sample: ``class``, ``role``, ``source_index``.
+        """A ``pandas.DataFrame`` with a row a sample: ``class``, ``role``, ``source_index``, and
+        ``source`` and ``score`` where they are known.
 
         Before them ``feature_0`` … of feature vectors, in the data's own units.
 
@@ -243,8 +266,10 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         features = () if self.geometry.is_image else self.features.unbind(1)
         columns: dict[str, Any] = {f"feature_{i}": c.numpy() for i, c in enumerate(features)}
         columns["class"] = _own_labels(self.classes)[self.labels.numpy()]
-        columns["role"] = [Role(role).name.lower() for role in self.role.tolist()]
+        columns["role"] = [sample.role for sample in self.kept]
         columns["source_index"] = self.source_index.numpy()
+        columns |= {} if self.items is None else {"source": list(self.items)}
+        columns |= {} if self.scores is None else {"score": self.scores.numpy()}
         return pandas.DataFrame(columns)
 
     def training_set(self) -> TrainingSet:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SOFT_FORMAT = 2  # of a set with soft labels: a reader of format 1 would train on the wrong ones
-LATER = ("paths", "soft_labels")  # keys that are left out where they say nothing
+LATER = ("paths", "soft_labels", "items", "scores")  # keys that are left out where they say nothing
 
 Size = Annotated[int, Field(ge=0, lt=2**31)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -70,6 +70,10 @@ class Manifest(Document):
     roles: dict[str, str] = Field({"0": "real", "1": "distilled"})
     snapshots: tuple[Annotated[int, Field(ge=1)], ...]
     soft_labels: bool = False
+    items: tuple[EncodableText, ...] = Field(
+        (), description="name or file of the sample that each one is or started from"
+    )
+    scores: tuple[FiniteFloat, ...] = Field((), description="difficulty of that sample")
     sha256: str
 
     @field_validator("shape")
@@ -86,6 +90,9 @@ class Manifest(Document):
             raise ValueError(
                 f"normalisation has {sorted(sizes)} values for {self.shape[0]} channels or features"
             )
+        for key in ("items", "scores"):
+            if len(getattr(self, key)) not in (0, self.samples):
+                raise ValueError(f"{key} has {len(getattr(self, key))} of {self.samples} samples")
         try:
             take_paths(self.recipe, self.paths)
         except ValueError as error:
@@ -129,6 +136,8 @@ class Manifest(Document):
             paths=tuple(sorted(paths)),
             snapshots=tuple(sorted(condensed.snapshots)),
             soft_labels=soft,
+            items=condensed.items or (),
+            scores=() if condensed.scores is None else tuple(condensed.scores.tolist()),
             sha256=hashlib.sha256(blob).hexdigest(),
         )
 

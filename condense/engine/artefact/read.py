@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -67,6 +68,8 @@ def read_artefact(folder: Path, kind: type[CondensedDataset]) -> CondensedDatase
             for i in manifest.snapshots
         },
         soft_labels=tensors.get("soft_labels"),
+        items=manifest.items or None,
+        scores=torch.tensor(manifest.scores) if manifest.scores else None,
         paths={key: os.path.abspath(folder / place) for key, place in places.items()},
     )
     _check_agreement(folder, manifest, manifest_of(condensed, blob, folder))

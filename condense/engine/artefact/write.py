@@ -17,6 +17,7 @@ import torch
 
 from condense.engine.artefact.manifest import Manifest
 from condense.engine.artefact.preview import draw_preview
+from condense.engine.documents import kept_table
 from condense.engine.runtime.expected import check_tensors
 from condense.engine.runtime.files import in_one_line, npz_with, write_file
 from condense.engine.runtime.folders import Layout, check_folder, json_with, replace_folder
@@ -31,11 +32,12 @@ TENSORS = "condensed.safetensors"
 MANIFEST = "manifest.json"
 RESULTS = "results.json"
 TRACE = "trace.csv"
+INDEX = "index.csv"
 LOG = "run.log.json"
 SNAPSHOTS = "snapshots/iteration-*.safetensors"
 ARTEFACT = Layout(
     MANIFEST,
-    (TENSORS, "recipe.toml", TRACE, "preview.png", RESULTS, LOG, SNAPSHOTS),
+    (TENSORS, "recipe.toml", TRACE, INDEX, "preview.png", RESULTS, LOG, SNAPSHOTS),
     json_with("format", "sha256"),
 )
 OWN_ARRAYS = (
@@ -44,11 +46,10 @@ OWN_ARRAYS = (
     "role",
     "source_index",
 )  # by which it is known
-INDEX = ["file", "class", "role", "source_index"]
 IMAGES = Layout(
-    "index.csv",
+    INDEX,
     ("train/*/*-real.png", "train/*/*-distilled.png"),
-    lambda contents: contents.splitlines()[:1] == [",".join(INDEX).encode()],
+    lambda contents: contents.startswith(b"file,class,role,source_index"),
 )
 
 
@@ -80,6 +81,7 @@ def save_artefact(
             MANIFEST: manifest.text(),
             "recipe.toml": recipe_toml(manifest.recipe),
             TRACE: trace_csv(condensed),
+            INDEX: kept_table(condensed.kept),
             **(extra or {}),
         }
         for name, text in texts.items():  # as bytes: the same line ends on every system
@@ -162,16 +164,14 @@ def to_image_folder(condensed: CondensedDataset, folder: Path) -> Path:
     names = folder_names(condensed.classes)
 
     def fill(draft: Path) -> None:
-        rows = []
+        files = []
         for i, (image, label) in enumerate(zip(images, condensed.labels.tolist(), strict=True)):
             role = "distilled" if condensed.distilled[i] else "real"
             path = draft / "train" / names[label] / f"{i:05d}-{role}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
-            relative = path.relative_to(draft).as_posix()
-            rows.append([relative, condensed.classes[label], role, int(condensed.source_index[i])])
-        with (draft / "index.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([INDEX, *rows])
+            files.append(path.relative_to(draft).as_posix())
+        (draft / INDEX).write_bytes(kept_table(condensed.kept, files).encode())
 
     return replace_folder(folder, fill, partial(check_folder, folder, IMAGES))
 
@@ -212,8 +212,8 @@ def to_npz(condensed: CondensedDataset, path: Path) -> Path:
 
     Of features ``train_inputs``. Besides: ``inputs`` (float32, normalised, lossless), ``role``,
     ``source_index``, ``mean``, ``std``; and ``soft_labels`` (float32 [M, C]) where labels were
-    learned. ``npz:PATH`` does not read those: ``train_labels`` are the classes that samples were
-    chosen for.
+    learned, ``source`` and ``score`` (of the samples started from) where they are known.
+    ``npz:PATH`` does not read those: ``train_labels`` are the classes that samples were chosen for.
 
     Raises:
         OutputError: if it cannot be written, is another's file or does not end in .npz.
@@ -226,6 +226,10 @@ def to_npz(condensed: CondensedDataset, path: Path) -> Path:
     buffer = io.BytesIO()
     soft = condensed.soft_labels
     arrays: dict[str, Any] = {} if soft is None else {"soft_labels": soft.numpy()}
+    if condensed.items is not None:
+        arrays["source"] = np.array(condensed.items)
+    if condensed.scores is not None:
+        arrays["score"] = condensed.scores.numpy()
     arrays["train_images" if condensed.geometry.is_image else "train_inputs"] = samples.numpy()
     np.savez(
         buffer,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,7 +74,7 @@ def labeled_data(
     flip: bool | None = None,
     name: str = "data",
     normalization: Normalization | None = None,
-    items: tuple[Sequence[str], Sequence[str]] | None = None,
+    items: tuple[Sequence[str] | None, Sequence[str] | None] = (None, None),
 ) -> LabeledData:
     """Arrays as checked :class:`LabeledData`; memory is shared where no conversion is needed.
 
@@ -84,7 +87,7 @@ def labeled_data(
         flip: whether a mirror image keeps its label; None = for colour images only.
         name: what to call the data.
         normalization: None = measured on ``inputs``; the test split gets the same.
-        items: names of the samples, and of those of the test split.
+        items: names of the samples, and of those of the test split, as of :class:`LabeledData`.
 
     Raises:
         DataError: naming the offending value, shape, type or length.
@@ -96,7 +99,7 @@ def labeled_data(
     _check_two_classes(encoded, names)
     scale = normalization or channel_statistics(images)
     mirror = images.ndim == 4 and images.shape[-1] == 3 if flip is None else flip
-    own, tested = (None, None) if items is None else (tuple(items[0]), tuple(items[1]))
+    own, tested = (None if of_split is None else _encodable(of_split) for of_split in items)
     train = LabeledData(images, encoded, names, scale, mirror, name, items=own)
     if test is None:
         return train
@@ -105,6 +108,11 @@ def labeled_data(
     raw = raw_labels(test[1], "test", len(held))
     found = encode(raw, keys, "test", named=classes is not None)
     return replace(train, test=replace(train, inputs=held, labels=found, items=tested))
+
+
+def _encodable(items: Sequence[str]) -> tuple[str, ...]:
+    """``items`` as every file can hold them: of a name that is no UTF-8 the bytes are spelt out."""
+    return tuple(item.encode("utf-8", "backslashreplace").decode() for item in items)
 
 
 def _check_two_classes(labels: Tensor, names: tuple[str, ...]) -> None:
@@ -143,7 +151,19 @@ def from_torch_dataset(
     classes = tuple(names) if isinstance(names, list | tuple) else None
     train = _items(dataset, "train")
     pair = None if test is None else _items(test, "test")
-    return labeled_data(*train, test=pair, classes=classes, flip=flip, name=name)
+    files = (_files(dataset), None if test is None else _files(test))
+    return labeled_data(*train, test=pair, classes=classes, flip=flip, name=name, items=files)
+
+
+def _files(dataset: Any) -> list[str] | None:
+    """The paths of the files of torchvision's ImageFolder, or of a subset of it, below its root."""
+    if isinstance(dataset, torch.utils.data.Subset):
+        whole = _files(dataset.dataset)
+        return None if whole is None else [whole[i] for i in dataset.indices]
+    torchvision = sys.modules.get("torchvision.datasets")  # there, where one of its sets is
+    if torchvision is None or not isinstance(dataset, torchvision.DatasetFolder):
+        return None
+    return [Path(os.path.relpath(path, dataset.root)).as_posix() for path, _ in dataset.samples]
 
 
 def _items(dataset: Any, split: str) -> tuple[Array, list[Any]]:

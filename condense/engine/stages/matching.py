@@ -244,6 +244,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
             paths=recipe.paths,
             trace=trace,
             snapshots=snapshots,
+            scores=self.selecting.scores,
         )
 
 

@@ -93,15 +93,19 @@ def read_splits(
     held: Sequence[Labelled] | None,
     decoding: Decoding,
     context: Context,
+    root: Path,
     **rest: Any,
 ) -> LabeledData:
     """The images of both splits with the names of their classes, ``held`` as the test split.
+
+    Their ``items`` are their paths below ``root``.
 
     Args:
         train: at least one.
         held: of the size of those; None without a test split.
         decoding: conversion of each.
         context: for the progress bar.
+        root: folder of the data.
         rest: for :func:`~condense.engine.ingest.from_user.labeled_data`.
 
     Raises:
@@ -112,7 +116,12 @@ def read_splits(
     if held is not None:
         decoded = decode_images([file for file, _ in held], decoding, context, like=images)
         test = (decoded, [name for _, name in held])
-    return labeled_data(images, [name for _, name in train], test=test, **rest)
+    items = (_below(root, train), None if held is None else _below(root, held))
+    return labeled_data(images, [name for _, name in train], test=test, items=items, **rest)
+
+
+def _below(root: Path, files: Sequence[Labelled]) -> list[str]:
+    return [file.relative_to(root).as_posix() for file, _ in files]
 
 
 def decode_images(

@@ -13,7 +13,6 @@ from condense.options import Options as BaseOptions, PathOption
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._images import (
     Decoding,
-    Labelled,
     class_folders,
     existing_folder,
     listed,
@@ -68,7 +67,7 @@ class Folder(BuiltIn):
             held,
             self._decoding(),
             context,
-            items=(_below(root, train), _below(root, held or [])),
+            root,
             classes=classes,
             flip=self.options.flip,
             name=root.resolve().name or self.name,
@@ -82,10 +81,6 @@ class Folder(BuiltIn):
             "or `data.channels=rgb` to make every image RGB",
             size_hint="set `data.resize=32` (or another side) to make them one size",
         )
-
-
-def _below(root: Path, files: list[Labelled]) -> list[str]:
-    return [file.relative_to(root).as_posix() for file, _ in files]
 
 
 def _splits(root: Path) -> tuple[Path, Path | None]:

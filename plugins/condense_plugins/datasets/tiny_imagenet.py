@@ -59,7 +59,7 @@ class TinyImageNet(BuiltIn):
         train = [(file, folder.name) for folder in folders for file in _files(folder)]
         held = _validation(root / "val", classes) if (root / "val").is_dir() else None
         return read_splits(
-            train, held, _DECODING, context, classes=classes, flip=True, name=self.name
+            train, held, _DECODING, context, root, classes=classes, flip=True, name=self.name
         )
 
 

@@ -25,7 +25,7 @@ from condense.options import parse_assignment
 from condense.resolve import Request, resolve
 from condense.results import Trace
 
-FILES = ["condensed.safetensors", "manifest.json", "recipe.toml", "trace.csv"]
+FILES = ["condensed.safetensors", "manifest.json", "recipe.toml", "trace.csv", "index.csv"]
 
 
 def network_input(data, index):
@@ -201,9 +201,9 @@ def test_an_image_folder_reads_back_as_equal_images(request, host, context, tmp_
         small.images, small.labels, small.classes
     )
     lines = (folder / "index.csv").read_text().splitlines()
-    assert lines[0] == "file,class,role,source_index"
+    assert lines[0] == "file,class,role,source_index,source,score"
     for i, line in enumerate(lines[1:]):
-        file, label, role, source = line.split(",")
+        file, label, role, source, _, _ = line.split(",")
         assert (np.array(Image.open(folder / file)) == small.images[i].squeeze(-1).numpy()).all()
         assert label == small.classes[int(small.labels[i])]
         assert role == ("distilled" if small.role[i] else "real")
