@@ -90,6 +90,11 @@ def _auto_or(value: Any, number: core_schema.ValidatorFunctionWrapHandler) -> An
     return value if isinstance(value, str) and value == "auto" else number(value)
 
 
+def is_real(field: FieldInfo) -> bool:
+    """Whether an option is a real number, or may be one."""
+    return field.annotation is float or any(isinstance(rule, OrAuto) for rule in field.metadata)
+
+
 def path_fields(model: type[BaseModel]) -> list[str]:
     """The fields of ``model`` that are a :data:`PathOption` or a ``Path``, or one or None."""
     return [

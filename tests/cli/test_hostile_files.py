@@ -243,6 +243,8 @@ def test_a_trace_with_another_row_is_refused(call, copy):
     for row in ("1,x,2", "1,2", "2,0.5,0.1", "1,0.5,0.1,7", ""):
         (copy / "trace.csv").write_text(f"iteration,loss,step_size\n{row}\n")
         refused_everywhere(call, copy, "trace.csv", "line 2")
+    (copy / "trace.csv").write_text("iteration,loss,step_size,image_lr\n1,0.5,0.1\n")
+    refused_everywhere(call, copy, "trace.csv", "line 2 is '1,0.5,0.1', expected '1,LOSS,")
 
 
 # ---- data -------------------------------------------------------------------------------------

@@ -190,9 +190,10 @@ def _read_trace(path: Path) -> Trace:
                 columns = [[] for _ in range(2 + own_rates)]
                 expected += ",IMAGE_LR" * own_rates
                 continue
-            if int(row[0]) != number:
+            iteration, *figures = row
+            if int(iteration) != number:
                 raise ValueError
-            for column, figure in zip(columns, row[1:], strict=True):
+            for column, figure in zip(columns, figures, strict=True):
                 column.append(float(figure))
     except UnicodeDecodeError:
         raise DataError(f"{path} is damaged: it is no text in UTF-8; {AGAIN}") from None

@@ -18,6 +18,7 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.stages.evaluation import EvaluationPlan, EvaluationStage
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import STAGES
+from condense.options import is_real
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
@@ -154,7 +155,7 @@ def real_option(recipe: Recipe, key: str) -> FieldInfo:
         stages = ", ".join(STAGES)
         raise OptionError(f"key '{key}' is no STAGE.OPTION; stages are {stages}")
     fields = type(recipe[stage].options).model_fields
-    real = [name for name, field in fields.items() if field.annotation is float]
+    real = [name for name, field in fields.items() if is_real(field)]
     if name not in real:
         raise OptionError(
             f"{stage} '{recipe[stage].name}' has no real-valued option {name}"
@@ -168,11 +169,16 @@ def option_value(recipe: Recipe, key: str) -> float:
     """Of the real-valued option ``key``, ``STAGE.OPTION``.
 
     Raises:
-        OptionError: as :func:`real_option` does.
+        OptionError: where it is no number now, or as :func:`real_option` does.
     """
     real_option(recipe, key)
     stage, _, name = key.partition(".")
-    return float(recipe[stage].table[name])
+    value = recipe[stage].table[name]
+    if isinstance(value, str):
+        raise OptionError(
+            f"{key} is {value}, no number that a search could start from; give one, `{key}=1`"
+        )
+    return float(value)
 
 
 def declared_range(recipe: Recipe, key: str) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from condense import CondensedDataset
 from condense.api import condense
 from condense.data import Role, SyntheticSet
 from condense.engine.matching import loop
@@ -168,6 +169,9 @@ def test_data_times_a_thousand_give_the_set_times_a_thousand(tmp_path, monkeypat
     assert torch.equal(one.inputs, again.inputs)
     assert one.trace == again.trace
     assert len(one.trace.image_lr) == 30
+    assert CondensedDataset.load(one.save(tmp_path / "set")).trace.image_lr == pytest.approx(
+        one.trace.image_lr
+    )
 
     def in_units(small):
         mean, std = (torch.tensor(v) for v in (small.normalization.mean, small.normalization.std))

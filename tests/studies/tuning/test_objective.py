@@ -95,6 +95,12 @@ def test_what_cannot_be_tuned_is_named(make, key, part):
     assert part in str(caught.value)
 
 
+def test_a_search_cannot_start_from_auto(make):
+    recipe = make(matcher__image_lr="auto").recipe
+    with pytest.raises(OptionError, match=r"^matcher\.image_lr is auto, no number .*; give one, `"):
+        option_value(recipe, "matcher.image_lr")
+
+
 def test_bounds_that_are_excluded_are_moved_inside(make):
     recipe = make().recipe
     assert declared_range(recipe, KEY) == (0.0, 0.999)  # ge 0, lt 1

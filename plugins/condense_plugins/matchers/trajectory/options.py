@@ -18,11 +18,12 @@ Compile = Literal["auto", "on", "off"]
 
 # what to do about a note or finding of a run, by its code
 ADVICE = {
-    "no-finite-loss": "lower matcher.image_lr, matcher.step_size_lr or matcher.step_size",
-    "samples-diverged": "lower matcher.image_lr",
+    "no-finite-loss": "lower matcher.image_lr, matcher.step_size_lr or matcher.step_size, or leave "
+    "them at auto",
+    "samples-diverged": "lower matcher.image_lr, or leave it at auto",
     "loss-no-progress": "the synthetic step size is too small or too large, or the experts have "
     "moved too little: raise matcher.step_size or matcher.steps; check matcher.expert_epochs",
-    "loss-rises": "lower matcher.image_lr, then matcher.step_size_lr",
+    "loss-rises": "lower matcher.image_lr, then matcher.step_size_lr, or leave them at auto",
     "loss-flat": "raise matcher.image_lr, or give more matcher.iterations",
     "not-finite": "lower matcher.step_size and matcher.step_size_lr, or set matcher.precision=fp32",
     "step-size-collapsed": "lower matcher.step_size_lr or start from a smaller matcher.step_size",
