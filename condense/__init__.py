@@ -12,7 +12,9 @@ __version__ = "0.1.0"
 DISTRIBUTION = "condense-data"  # its name on the package index, where `condense` is another project
 __all__ = [
     "DISTRIBUTION",
+    "Batcher",
     "CondensedDataset",
+    "DynamicsOptions",
     "FindingWarning",
     "Method",
     "Options",
@@ -21,15 +23,21 @@ __all__ = [
     "Store",
     "__version__",
     "build_host",
+    "class_means",
     "condense",
     "hookimpl",
+    "labeled_data",
+    "network_inputs",
 ]
 
 if TYPE_CHECKING:
     from condense.api import condense
     from condense.engine.artefact.dataset import CondensedDataset
+    from condense.engine.ingest.from_user import labeled_data
     from condense.engine.pipeline import Pipeline
     from condense.engine.runtime.store import Store
+    from condense.engine.training.batches import Batcher, class_means, network_inputs
+    from condense.engine.training.dynamics import DynamicsOptions
     from condense.errors import FindingWarning
     from condense.options import Options
     from condense.plugin import hookimpl
@@ -37,7 +45,9 @@ if TYPE_CHECKING:
     from condense.recipe import Method, Preset
 
 _HOMES = {
+    "Batcher": "condense.engine.training.batches",
     "CondensedDataset": "condense.engine.artefact.dataset",
+    "DynamicsOptions": "condense.engine.training.dynamics",
     "FindingWarning": "condense.errors",
     "Method": "condense.recipe",
     "Options": "condense.options",
@@ -45,8 +55,11 @@ _HOMES = {
     "Preset": "condense.recipe",
     "Store": "condense.engine.runtime.store",
     "build_host": "condense.plugin.host",
+    "class_means": "condense.engine.training.batches",
     "condense": "condense.api",
     "hookimpl": "condense.plugin",
+    "labeled_data": "condense.engine.ingest.from_user",
+    "network_inputs": "condense.engine.training.batches",
 }
 
 

@@ -48,6 +48,12 @@ def test_the_example_of_a_page_conforms(kind):
     run_checks(kind, only(host, kind), host=host).raise_failures()
 
 
+@pytest.mark.parametrize("kind", [*WRITTEN, "first-scorer"])
+def test_an_example_imports_no_room_of_the_engine(kind):
+    (code,) = re.findall(r"```python\n(.*?)```", page(kind), re.DOTALL)
+    assert "condense.engine" not in code
+
+
 @pytest.mark.parametrize("kind", WRITTEN)
 def test_the_example_of_a_page_is_what_is_written(kind):
     text = page(kind)

@@ -10,8 +10,7 @@ from typing import ClassVar
 from pydantic import Field
 from torch import Generator
 
-from condense import hookimpl
-from condense.engine.training.dynamics import DynamicsOptions
+from condense import DynamicsOptions, hookimpl
 from condense.interfaces import Context, LabeledData, Scorer, Scores
 
 
