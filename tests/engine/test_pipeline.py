@@ -634,3 +634,14 @@ def test_data_are_hashed_once_a_run(pipeline, tmp_path, monkeypatch):
             monkeypatch.setattr(module, "content_digest", digest)
     run(pipeline(), tmp_path / "out", True)
     assert (hashed.count(1437), hashed.count(360)) == (1, 1)  # training split, test split
+
+
+def test_the_key_of_a_matching_is_worked_out_once(pipeline, tiny_images, monkeypatch):
+    asked, work_out = [], Pipeline.component_key
+    monkeypatch.setattr(
+        Pipeline, "component_key", lambda self, stage: asked.append(stage) or work_out(self, stage)
+    )
+    first = pipeline(data=tiny_images)
+    assert not first.matching.stored
+    _ = first.condensed
+    assert asked.count("matcher") == 1
