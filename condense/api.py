@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any, ClassVar
 
+import numpy as np
 from pydantic import Field
+from torch import Tensor
 
 from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
@@ -33,7 +37,7 @@ from condense.spelling import in_python
 
 def condense(
     data: Any = "digits",
-    *,
+    *labels: Any,
     method: str = "selmatch",
     ipc: int | None = None,
     fraction: float | None = None,
@@ -48,10 +52,12 @@ def condense(
     """Make a small training set out of ``data``.
 
     Args:
-        data: a data set's name (``"cifar10"``, ``"folder:photos"``), a map-style torch Dataset of
+        data: a data set's name (``"cifar10"``, ``"folder:photos"``), the path of a folder of images
+            or of an ``.npz``, a map-style torch Dataset of
             (image, label) without augmentation or normalisation, a pair (inputs, labels) of
             arrays — images uint8 or float 0–1 [N, H, W, C] or [N, C, H, W], features [N, D] — or
             :class:`condense.data.LabeledData`.
+        labels: none: they go with ``data``, ``condense((X, y))``.
         method: a recipe: ``selmatch``, ``mtt``, ``random``, ``window`` …
         ipc: samples kept of each class; or
         fraction: share kept of each class, 0–1. Neither: the preset's ipc.
@@ -75,6 +81,10 @@ def condense(
     Raises:
         CondenseError: naming what is wrong, the value, what is allowed and the next step.
     """
+    if labels:
+        raise OptionError(
+            "data are one argument, inputs and labels a pair: condense((X, y), ipc=5)"
+        )
     pipeline = bind(
         data,
         method=method,
@@ -119,6 +129,8 @@ def bind(
     if isinstance(progress, bool) or progress is None:
         progress = make_progress(in_python) if progress else SilentProgress()
     named = data if isinstance(data, str) else None
+    if isinstance(data, PurePath):  # never the name of a data set
+        named = os.path.join(os.curdir, os.path.expanduser(data))
     with _in_python():
         assignments = _assignments(options or {})
         if named is not None and test is not None:
@@ -189,11 +201,16 @@ def to_labeled_data(data: Any, test: Any = None) -> LabeledData:
         if not isinstance(test, (tuple, list)) or len(test) != 2:
             raise OptionError(f"test must be a pair (inputs, labels), got {type(test).__name__}")
         return labeled_data(*data, test=(test[0], test[1]))
+    if isinstance(data, (np.ndarray, Tensor)) or hasattr(data, "iloc"):  # the latter of pandas
+        raise OptionError(
+            f"data is a {type(data).__name__} alone, without labels; give a pair: "
+            "condense((X, y), ipc=5)"
+        )
     indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__")
     if indexed and not isinstance(data, (Mapping, bytes)):
         return from_torch_dataset(data, test=test)
     raise OptionError(
-        f"data must be a data set's name, a pair (inputs, labels) or a torch Dataset, got "
+        "data must be a data set's name, a path, a pair (inputs, labels) or a torch Dataset, got "
         f"{type(data).__name__}"
     )
 

@@ -57,6 +57,7 @@ from condense.recipe import (
     flatten,
 )
 from condense.results import Budget
+from condense.traits import DatasetTraits, traits_of
 
 
 def resolve_stage(
@@ -145,7 +146,7 @@ class Request:
         method: ``--method``.
         preset: ``--preset``.
         recipe: contents of ``--recipe FILE``, from :func:`read_recipe`.
-        data: ``--data``.
+        data: ``--data``: a data set's name, or the path of a folder or file that one opens.
         in_memory: the data is handed over in Python: no data stage, no values for a named one.
         modality: of that data.
         ipc, fraction, seed: the flags of that name.
@@ -187,7 +188,8 @@ def resolve(host: Host, request: Request) -> Recipe:
     if request.method is not None:
         middle.reverse()
     named = {"data": {COMPONENT: request.data}} if request.data is not None else {}
-    strict = [*middle, Layer(named, typed=True), assignments_layer(request.assignments)]
+    typed = [Layer(named, typed=True), assignments_layer(request.assignments)]
+    strict = [*middle, *(_opening_paths(host, layer) for layer in typed)]
     base = Layer(preset.stages, preset)
     left_out = request.recipe.get(LEFT_OUT, {})
     special: Mapping[str, Table] = {}
@@ -206,6 +208,33 @@ def resolve(host: Host, request: Request) -> Recipe:
             resolved[stage] = resolve_stage(host, stage, layers, modality)
     recipe = Recipe(method.name, _seed(request), _budget(request, preset), resolved)
     return replace(recipe, paths=_portable_paths(recipe, file_layer))
+
+
+def _opening_paths(host: Host, layer: Layer) -> Layer:
+    """``layer`` with the data set that opens it where a bare path is given for data."""
+    table = layer.stages.get("data", {})
+    text = str(table.get(COMPONENT, ""))
+    registry = host.registry("data")
+    if not text or name_and_argument(text)[0] in registry:
+        return layer
+    try:
+        path = Path(text).expanduser()
+        is_folder, is_there = path.is_dir(), path.exists()
+    except (OSError, RuntimeError, ValueError):  # no path, or of no user
+        return layer
+    if not is_there:
+        return layer
+    opens = {
+        e: n for n, one in registry.items() for e in traits_of(one.component, DatasetTraits).opens
+    }
+    name = opens.get("/" if is_folder else path.suffix.lower())
+    if name is None:
+        raise OptionError(
+            f"no data set opens {text} (a bare path may end in {', '.join(opens)}); save it as an "
+            ".npz with train_inputs and train_labels, or give `data=NAME:PATH`"
+        )
+    opened = {**layer.stages, "data": {**table, COMPONENT: f"{name}:{text}"}}
+    return replace(layer, stages=opened)
 
 
 @contextlib.contextmanager

@@ -63,7 +63,14 @@ class Traits:
 
 @dataclass(frozen=True)
 class DatasetTraits(Traits):
-    """Of a data set."""
+    """Of a data set.
+
+    Attributes:
+        opens: bare paths, given for data, that are its argument: endings of files (``.npz``), or
+            ``/`` for a folder.
+    """
+
+    opens: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

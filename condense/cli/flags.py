@@ -52,7 +52,8 @@ device_flag = click.option(
 data_flag = click.option(
     "--data",
     metavar="NAME[:PATH]",
-    help="Data set: digits, cifar10, folder:PATH, npz:PATH … (see `condense plugins`).  "
+    help="Data set: digits, cifar10, folder:PATH, npz:PATH … (see `condense plugins`); or the path "
+    "alone of a folder of images or an .npz.  "
     "[default: digits]",
 )
 seed_flag = click.option(

@@ -33,7 +33,7 @@ Examples:
 @json_flag
 @click.pass_context
 def plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
-    """List components, their options, and the packages they are from.
+    """List components, what each does, and the packages they are from.
 
     CONDENSE_PLUGINS limits which third-party plugins load: unset = all, empty = none, a,b = those.
     """
@@ -48,7 +48,7 @@ def plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
         echo_json(listing)
     else:
         rows = [
-            (c["kind"], c["name"], c["package"], c["version"], _names(c["options"]))
+            (c["kind"], c["name"], c["package"], c["version"], c["summary"])
             for c in listing["components"]
         ]
         rows += [
@@ -56,7 +56,7 @@ def plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
             for p in listing["presets"]
         ]
         rows += [("broken", b["name"], b["package"], "", b["error"]) for b in listing["broken"]]
-        echo_table(("kind", "name", "package", "version", "options"), rows)
+        echo_table(("kind", "name", "package", "version", "what it does"), rows)
     if strict and host.broken:
         ctx.exit(1)
 
@@ -208,7 +208,8 @@ def describe_entry(kind: str, name: str, entry: Entry[Any]) -> dict[str, Any]:
             item["published"] = thing.published
             item["sources"] = dict(thing.sources)
         return item
-    item["summary"] = (thing.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    summary = (thing.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    item["summary"] = summary.replace("``", "`")
     fields = thing.Options.model_fields.items()
     item["options"] = [describe_option(key, field) for key, field in fields]
     return item
@@ -292,10 +293,6 @@ def _stage_rows(document: dict[str, Any]) -> list[tuple[str, str]]:
         for data, stages in document.get(key, {}).items():
             rows += [(f"{stage} for {data}", _default_text(t)) for stage, t in stages.items()]
     return rows
-
-
-def _names(options: list[dict[str, Any]]) -> str:
-    return " ".join(o["name"] for o in options)
 
 
 def _default_text(value: Any) -> str:

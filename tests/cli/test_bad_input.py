@@ -56,9 +56,9 @@ def write_npz(path, *, drop=(), classes=3, each=12, size=8, seed=0, **replaced):
     rng = np.random.default_rng(seed)
     labels = np.arange(classes).repeat(each)
     arrays = {
-        "train_images": rng.integers(0, 256, (len(labels), size, size, 3), dtype=np.uint8),
+        "train_inputs": rng.integers(0, 256, (len(labels), size, size, 3), dtype=np.uint8),
         "train_labels": labels,
-        "test_images": rng.integers(0, 256, (6, size, size, 3), dtype=np.uint8),
+        "test_inputs": rng.integers(0, 256, (6, size, size, 3), dtype=np.uint8),
         "test_labels": np.arange(6) % classes,
     } | replaced
     np.savez(path, **{k: v for k, v in arrays.items() if k not in drop})
@@ -132,7 +132,7 @@ def test_a_missing_recipe_and_score_file(refused, tmp_path):
     refused(*args, parts=[tmp_path / "s.npz"], code=1)
 
 
-@pytest.mark.parametrize("key", ["train_images", "train_labels", "test_labels"])
+@pytest.mark.parametrize("key", ["train_inputs", "train_labels", "test_labels"])
 def test_an_npz_without_a_key(refused, tmp_path, key):
     path = write_npz(tmp_path / "d.npz", drop=[key])
     refused("--data", f"npz:{path}", parts=[path, f"array {key}"], code=1)
@@ -152,14 +152,14 @@ def test_labels_and_images_of_different_length(refused, tmp_path):
 def test_features_that_are_not_numbers(refused, tmp_path):
     values = np.ones((36, 4), np.float32)
     values[7, 2] = np.nan
-    path = write_npz(tmp_path / "d.npz", train_images=values, drop=["test_images", "test_labels"])
+    path = write_npz(tmp_path / "d.npz", train_inputs=values, drop=["test_inputs", "test_labels"])
     refused("--data", f"npz:{path}", parts=["nan", "row 7", "column 2"], code=1)
 
 
 def test_pixels_out_of_range(refused, tmp_path):
     images = np.zeros((36, 8, 8, 3))
     images[3] = -1.5
-    path = write_npz(tmp_path / "d.npz", train_images=images)
+    path = write_npz(tmp_path / "d.npz", train_inputs=images)
     refused("--data", f"npz:{path}", parts=["-1.5", "image 3", "0–1"], code=1)
 
 

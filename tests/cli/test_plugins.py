@@ -55,7 +55,9 @@ def test_broken_plugin_is_named_and_the_rest_works(cli, make_host):
 def test_table_has_a_line_for_each(cli):
     lines = [line.split() for line in cli("plugins").stdout.splitlines()]
     assert ["matcher", "match"] in [line[:2] for line in lines]
-    assert ["memory", "steps", "network", "limit"] in [line[-4:] for line in lines]
+    assert ["matcher", "match", "match"] in [
+        [*line[:2], line[-1]] for line in lines
+    ]  # its docstring
     assert ["preset", "quick"] in [line[:2] for line in lines]
 
 

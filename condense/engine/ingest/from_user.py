@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,6 +178,12 @@ def _items(dataset: Any, split: str) -> tuple[Array, list[Any]]:
     for index in range(len(dataset)):
         where = f"item {index} of the {split} set"
         item = dataset[index]
+        if isinstance(item, Mapping):  # as of Hugging Face
+            keys = ", ".join(f"item[{key!r}]" for key in (*item, "label")[:2])
+            raise DataError(
+                f"{where} is a {type(item).__name__} with the keys {', '.join(map(str, item))}, "
+                f"expected (image, label); give pairs: [({keys}) for item in data]"
+            )
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise DataError(f"{where} is a {type(item).__name__}, expected (image, label)")
         sample = as_sample(item[0], where)

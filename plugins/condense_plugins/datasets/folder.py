@@ -10,6 +10,7 @@ from pydantic import Field
 from condense.data import LabeledData
 from condense.errors import DataError
 from condense.options import Options as BaseOptions, PathOption
+from condense.traits import DatasetTraits
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._images import (
     Decoding,
@@ -31,6 +32,7 @@ class Folder(BuiltIn):
     name: ClassVar[str] = "folder"
     version: ClassVar[str] = "1"
     arg: ClassVar[str] = "path"
+    traits: ClassVar[DatasetTraits] = DatasetTraits(opens=("/",))
 
     class Options(BaseOptions):
         """Where the images are and how they are brought to one shape."""

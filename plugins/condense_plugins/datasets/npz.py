@@ -17,6 +17,7 @@ from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import PathOption
 from condense.reading import shown
+from condense.traits import DatasetTraits
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._norms import Norm, NormOptions, normalization
 
@@ -40,6 +41,7 @@ class Npz(BuiltIn):
     name: ClassVar[str] = "npz"
     version: ClassVar[str] = "1"
     arg: ClassVar[str] = "path"
+    traits: ClassVar[DatasetTraits] = DatasetTraits(opens=(".npz",))
 
     class Options(NormOptions):
         """Where the file is and how its images are normalised."""
