@@ -203,11 +203,11 @@ def _cpu_name() -> str:
     return next((x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")), "cpu")
 
 
-def finish(
+def write(
     name: str, arguments: argparse.Namespace, argv: Sequence[str], rows: list[dict[str, Any]],
     device: torch.device,
 ) -> Path:  # fmt: skip
-    """Write the rows with their surroundings, and show them."""
+    """Write the rows with their surroundings."""
     path = arguments.out or HERE / "results" / f"{name}-{device.type}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {
@@ -217,9 +217,18 @@ def finish(
         "rows": rows,
     }
     path.write_text(json.dumps(document, indent=1) + "\n")
+    return Path(path)
+
+
+def finish(
+    name: str, arguments: argparse.Namespace, argv: Sequence[str], rows: list[dict[str, Any]],
+    device: torch.device,
+) -> Path:  # fmt: skip
+    """Write the rows with their surroundings, and show them."""
+    path = write(name, arguments, argv, rows, device)
     for row in rows:
         sys.stdout.write(json.dumps({k: _short(v) for k, v in row.items()}) + "\n")
-    return Path(path)
+    return path
 
 
 def _short(value: Any) -> Any:

@@ -10,7 +10,6 @@ from torch import Tensor
 from condense.data import LabeledData
 from condense.engine.ingest.arrays import CHUNK
 from condense.engine.training.batches import affine, largest_magnitude, normalise
-from condense.interfaces import MatchStep
 from condense.traits import advice_of
 
 # pixel ranges, or standard deviations of features: distilled images of sound runs stay within a
@@ -40,10 +39,16 @@ def divergence(loss: Tensor, iterations: int) -> str | None:
     return f"the loss is {rise:.3g} times that of the first iterations" if rise > RISE else None
 
 
-def is_sound(loss: Tensor, step: MatchStep) -> bool:
-    """Whether ``step``, after iterations with ``loss``, says well of the state it was taken at."""
-    finite = torch.isfinite(step.loss) & torch.isfinite(step.grad_inputs.sum())
-    return bool(finite) and not _rise(loss, step.loss.reshape(1)) > SOUND
+def is_sound(loss: Tensor, now: Tensor, gradient: Tensor) -> bool:
+    """Whether a step, after iterations with ``loss``, says well of the state it was taken at.
+
+    Args:
+        loss: of the iterations before.
+        now: of the step.
+        gradient: of the distilled samples.
+    """
+    finite = torch.isfinite(now) & torch.isfinite(gradient.sum())
+    return bool(finite) and not _rise(loss, now.reshape(1)) > SOUND
 
 
 def _rise(loss: Tensor, now: Tensor) -> float:

@@ -78,7 +78,9 @@ def match(
                 matcher.at_iteration(state.iteration)
             here = state.copy(rng) if state.iteration % LOG_EVERY == 0 else None
             step = matcher.step(synthetic, rng)
-            if here is not None and is_sound(state.loss[: state.iteration], step):
+            if here is not None and is_sound(
+                state.loss[: state.iteration], step.loss, step.grad_inputs[state.rows]
+            ):
                 state.good = here
             update(state, plan, step)
             state.iteration += 1

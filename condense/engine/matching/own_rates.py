@@ -5,7 +5,7 @@ that neither its scale nor that of the data matters: the first update moves the 
 :data:`SHARE` of their spread, later ones by less and less, as the rate falls evenly to 0, and no
 sample gets further than :data:`REACH` spreads from where it started. Where ``step_size_lr`` is
 ``auto``, an update changes the step size by :data:`STEP_SHARE` of itself at most. How the values
-were chosen: docs/experiments.md.
+were chosen: docs/rates.md.
 """
 
 from __future__ import annotations
