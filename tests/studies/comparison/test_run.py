@@ -165,7 +165,7 @@ def test_two_different_scorers_are_needed(host, names):
 
 def test_an_option_that_none_has_is_named(host):
     request = Request(assignments=((("scorer", "beta"), 0.3),))
-    with pytest.raises(OptionError, match=r"-o scorer\.beta=0\.3: none of cscore, el2n has"):
+    with pytest.raises(OptionError, match=r"`scorer\.beta=0\.3`: none of cscore, el2n has"):
         compared_recipes(host, request, ["cscore", "el2n"])
 
 
