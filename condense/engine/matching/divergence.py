@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -24,8 +25,23 @@ SOUND = 2.0
 FAR_LOGIT = 1000.0  # logits; those of sound runs stay within some tens
 
 
-def divergence(loss: Tensor, iterations: int) -> str | None:
-    """What shows that matching has diverged, if it has: no finite loss for long, or a far rise.
+@dataclass(frozen=True)
+class Divergence:
+    """What shows that a matching has diverged.
+
+    Attributes:
+        seen: in words.
+        final: whether nothing more can come of it as it is.
+    """
+
+    seen: str
+    final: bool
+
+
+def divergence(loss: Tensor, iterations: int) -> Divergence | None:
+    """No finite loss for long, or a far rise; None for a matching that has not diverged.
+
+    A rise is not final: from a start that is all but perfect, any way leads up.
 
     Args:
         loss: of the iterations so far.
@@ -34,9 +50,11 @@ def divergence(loss: Tensor, iterations: int) -> str | None:
     long = min(MAX_SKIPPED, max(WINDOW, iterations // 2))
     recent = loss[-long:]
     if len(loss) >= min(long, iterations) and not bool(torch.isfinite(recent).any()):
-        return f"no finite loss in the last {len(recent)} iterations"
+        return Divergence(f"no finite loss in the last {len(recent)} iterations", True)
     rise = _rise(loss, loss[-WINDOW:]) if len(loss) >= 2 * WINDOW else 0.0
-    return f"the loss is {rise:.3g} times that of the first iterations" if rise > RISE else None
+    if rise > RISE:
+        return Divergence(f"the loss is {rise:.3g} times that of the first iterations", False)
+    return None
 
 
 def is_sound(loss: Tensor, now: Tensor, gradient: Tensor) -> bool:

@@ -113,20 +113,23 @@ def _look(
     """Loss and step size for the progress bar; a run that has diverged goes back, or gives up.
 
     Raises:
-        CondenseError: where there is no good state to go back to, or that has not helped.
+        CondenseError: where no loss is finite, and there is no good state to go back to or that
+            has not helped.
     """
     figures = {
         "loss": float(state.loss[state.iteration - 1]),
         "step size": float(state.synthetic.step_size),
     }
-    reason = divergence(state.loss[: state.iteration], state.iterations)
-    if reason is None:
+    found = divergence(state.loss[: state.iteration], state.iterations)
+    if found is None:
         return figures
-    why = f"matching diverged: {reason} (step size {figures['step size']:.3g})"
+    why = f"matching diverged: {found.seen} (step size {figures['step size']:.3g})"
     if state.go_back(rng):
         progress.note(
             f"note: {why}; it goes on from iteration {state.iteration} at {LOWER:g} times its rates"
         )
+        return figures
+    if not found.final:
         return figures
     labels = "; lower the rate at which labels are learned" if state.labels is not None else ""
     raise CondenseError(f"{why}{advice_of(matcher, 'no-finite-loss')}{labels}")

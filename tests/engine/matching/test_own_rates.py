@@ -207,9 +207,24 @@ def test_a_run_that_diverges_goes_back_and_lowers_its_rate():
 def test_it_goes_back_as_often_as_it_must_and_then_gives_up():
     _, lines = run(Stepper(replace(BOWL, image_lr=3 * 4.0**5), bowl), synthetic_set([[1.0]], [1]))
     assert len(lines) == 6
-    steep = Stepper(replace(BOWL, image_lr=3 * 4.0**6), bowl)
-    with pytest.raises(CondenseError, match=r"^matching diverged: .* \(step size 0\.1\)$"):
+    steep = Stepper(replace(BOWL, image_lr=3 * 4.0**9), bowl)
+    told = r"^matching diverged: no finite loss in the last 20 iterations \(step size 0\.1\)$"
+    with pytest.raises(CondenseError, match=told):
         run(steep, synthetic_set([[1.0]], [1]))
+
+
+def test_a_loss_that_rises_whatever_the_rate_is_no_error():
+    """As from a start that is all but perfect, or with starts that grow harder."""
+
+    class Harder(Stepper):
+        def at_iteration(self, done):
+            self.calls = done
+
+    harder = lambda x, at, rng: (1e-9 if at < 10 else 1.0, torch.ones_like(x))  # noqa: E731
+    synthetic = synthetic_set([[0.0], [2.0]], [0, 1])
+    state, lines = run(Harder(replace(AUTO, iterations=40), harder), synthetic)
+    assert len(lines) == 6
+    assert state.loss.tolist() == pytest.approx([1e-9] * 10 + [1.0] * 30)
 
 
 def cliff(x, at, rng):
