@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,8 @@ def _parse_range(
         return None
     try:
         low, high = map(float, text.split(","))
+        if not math.isfinite(high - low):
+            raise ValueError
     except ValueError:
         raise OptionError(
             f"--range must be two numbers LOW,HIGH such as 0.1,0.9, got {text}"
@@ -41,9 +44,20 @@ def _parse_range(
     return low, high
 
 
+class Share(click.FloatRange):
+    """A range that NaN, which no comparison excludes, is not in."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if math.isnan(found := super().convert(value, param, ctx)):
+            self.fail(f"{value} is not in the range up to 1.", param, ctx)
+        return float(found)
+
+
 COUNT = click.IntRange(min=1)
-PART = click.FloatRange(0, 1, min_open=True)
-SHARE_BELOW_1 = click.FloatRange(0, 1, min_open=True, max_open=True)
+PART = Share(0, 1, min_open=True)
+SHARE_BELOW_1 = Share(0, 1, min_open=True, max_open=True)
 
 
 def _number(

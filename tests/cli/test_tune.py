@@ -178,3 +178,11 @@ def test_a_folder_that_holds_something_else_is_refused_before_any_work(call, pla
     result = call("--seeds", 4, "--out", other, code=1)
     assert "holds other files" in result.stderr
     assert sorted((place / "store").rglob("entry.json")) == before
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--share", "nan"), ("--range", "0,inf")])
+def test_a_number_that_is_none_is_refused_in_one_line(call, flag, value):
+    result = call(flag, value, code=2)
+    (line,) = result.stderr.splitlines()
+    assert flag in line
+    assert value in line

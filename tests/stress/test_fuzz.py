@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import zipfile
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,8 @@ def named(key: str, value: Any, text: str) -> bool:
         return any(told_of(f"{key}.{k}" if k else key, text) for k in ("", *inner))
     spelt = {str(value), repr(value)}
     spelt |= {json.dumps(value), json.dumps(value, ensure_ascii=False)}
+    if value == "null":  # TOML has no other word for None
+        spelt.add("None")
     if value == {}:  # what it is set beside is shown with it
         return key in text and "{" in text
     if isinstance(value, (list, tuple, dict)):  # its first wrong part will do
@@ -215,6 +218,10 @@ def explained(line: list[str], error: str) -> bool:
     for flag, value in zip(line, [*line[1:], ""], strict=True):
         if flag == "-o":
             key, _, inner = value.partition("=")
+            if "unknown option" in error and any(
+                f"option {part}" in error for part in accumulate(key.split("."), "{}.{}".format)
+            ):  # the part of a nested key that there is not
+                return True
             known = "unknown option" not in error  # of one that is not, any value would be wrong
             if key.strip() in error and (not known or told_of(inner, error)):
                 return True
@@ -222,13 +229,14 @@ def explained(line: list[str], error: str) -> bool:
                 return True
         elif flag.startswith("--") and flag[2:] in error:
             given = value.partition("=")[0]  # of STAGE=COMPONENT,… the stage will do
-            if value.startswith("-") or told_of(given, error):  # the one has none
+            component = f"'{value.partition(':')[0]}'"  # of COMPONENT:ARG, the one that is not
+            if value.startswith("-") or told_of(given, error) or component in error:
                 return True
         elif flag == "--data" and (path := value.partition(":")[2]) and path in error:
             return True
         elif flag == "--also" and f"key '{value}'" in error:
             return True
-        elif not flag.startswith("-") and len(flag) > 1 and flag in error:
+        elif not flag.startswith("-") and (flag if len(flag) > 1 else f"'{flag}'") in error:
             return True
         elif error.startswith(f"error: {flag or '.'} "):  # a path of one letter or none
             return True

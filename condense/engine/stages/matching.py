@@ -209,9 +209,9 @@ class MatchingStage(StoredStage[CondensedDataset]):
             tensors,
             {
                 "distilled": moved,
-                "step_size": Expected(torch.float32, (), finite=known),
+                "step_size": Expected(torch.float32, (), finite=known, low=0),
                 "loss": Expected(torch.float32, trace, finite=False),  # of skipped iterations
-                "step_sizes": Expected(torch.float32, trace, finite=known),
+                "step_sizes": Expected(torch.float32, trace, finite=known, low=0),
                 **learned,
             },
             {name: moved for name in tensors if name.startswith(SNAPSHOT)},
