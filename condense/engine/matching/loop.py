@@ -14,6 +14,7 @@ from typing import Any
 from torch import Generator
 
 from condense.capabilities import ChangesOverIterations
+from condense.engine.matching.calibration import calibrate_step_size
 from condense.engine.matching.divergence import divergence, is_sound
 from condense.engine.matching.state import LOWER, MatchState
 from condense.engine.matching.updates import update
@@ -27,6 +28,7 @@ from condense.interfaces import (
     Progress,
     SyntheticSet,
 )
+from condense.results import AUTO
 from condense.traits import advice_of
 
 CHECKPOINT_SECONDS = 20.0
@@ -68,6 +70,8 @@ def match(
         damage = state.load(checkpoint, key, rng, plan.snapshots)
         if damage is not None:
             progress.note(f"warning: checkpoint {checkpoint} is damaged ({damage}); starting anew")
+    if plan.step_size_lr == AUTO and state.iteration == 0 < state.iterations:
+        calibrate_step_size(matcher, synthetic, rng)
     saved = time.monotonic()
     bar = progress.task("matching", state.iterations, "it")
     with retain_freed_memory(), deferred_interrupt() as interrupted, bar as task:

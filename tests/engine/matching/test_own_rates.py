@@ -267,3 +267,48 @@ def test_a_run_killed_amid_its_retries_continues_to_the_bit(stops, tmp_path, mon
     assert list(state.snapshots) == list(whole.snapshots)
     for at, rows in whole.snapshots.items():
         assert torch.equal(state.snapshots[at], rows)
+
+
+# the first step size
+
+
+class Best:
+    """A matcher whose loss is least at one step size, under noise that equal draws share."""
+
+    name = "best"
+
+    def __init__(self, best, plan):
+        self.best, self.plan, self.tried = best, plan, []
+
+    def step(self, synthetic, rng):
+        self.tried.append(float(synthetic.step_size))
+        loss = torch.log(synthetic.step_size / self.best).square() + torch.rand((), generator=rng)
+        loss = torch.where(synthetic.step_size > 10, math.inf, loss)
+        return MatchStep(loss, torch.ones_like(synthetic.inputs), None, torch.tensor(0.0))
+
+
+@pytest.mark.parametrize(("start", "found"), [(0.1, 0.1), (0.8, 0.1), (0.05, 0.05), (51.2, 0.1)])
+def test_the_first_step_size_is_halved_while_that_helps(start, found):
+    plan = replace(AUTO, iterations=1, step_size_lr="auto")
+    for rates in (plan, replace(plan, step_size_lr=0.0)):
+        synthetic, matcher = synthetic_set([[0.0], [2.0]], [0, 1]), Best(0.1, rates)
+        synthetic.step_size.fill_(start)
+        own = rates.step_size_lr == "auto"
+        with contextlib.nullcontext() if own or start < 10 else pytest.raises(CondenseError):
+            run(matcher, synthetic)
+        assert float(synthetic.step_size) == pytest.approx(found if own else start)
+        halvings = round(math.log2(start / found)) + 1
+        assert len(matcher.tried) == (1 + 3 * (1 + halvings) if own else 1)
+
+
+def test_what_is_tried_for_it_leaves_all_draws_as_they_are():
+    drawn = []
+
+    def noted(x, at, rng):
+        drawn.append(float(torch.rand((), generator=rng)))
+        return 1.0, torch.ones_like(x)
+
+    plan = replace(AUTO, step_size_lr="auto", iterations=2)
+    run(Stepper(plan, noted, slope=0.0), synthetic_set([[0.0], [2.0]], [0, 1]))
+    assert drawn[:3] == drawn[3:6]  # equal students for each step size
+    assert drawn[-2:] == drawn[:2]

@@ -91,7 +91,7 @@ class TrajectoryOptions(Options):
     step_size: Annotated[Rate, OrAuto(gt=0)] = Field(
         "auto",
         description="initial synthetic step size, learned; auto: that with which a student takes "
-        "as long a way as an expert",
+        "as long a way as an expert, halved while that lowers the first loss",
     )
     step_size_lr: Annotated[Rate, OrAuto(ge=0)] = Field(
         "auto", description="learning rate of the step size; auto: an update is 3 % of it at most"
