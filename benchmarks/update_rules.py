@@ -33,6 +33,7 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.evaluation import condensed_plan, evaluate, random_plan, random_subset
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.ingest.holdout import validation_part
+from condense.engine.matching.calibration import calibrate_step_size
 from condense.engine.matching.own_rates import MEMORY, SHARE, mean_square
 from condense.engine.matching.state import MatchState
 from condense.engine.matching.updates import update
@@ -77,6 +78,7 @@ class Walk:
         moving = replace(initial, inputs=initial.inputs.clone(), step_size=size)
         self.state = MatchState.start(moving, self.plan)
         self.rng = pipeline.rng("matcher")
+        calibrate_step_size(self.matcher, moving, self.rng)
         self.squares = torch.zeros_like(self.state.image_momentum)
         self.rate = 0.0 if rule == "adam" else self.calibrated()
 
