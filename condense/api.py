@@ -6,9 +6,9 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -30,9 +30,12 @@ from condense.options import Options as BaseOptions
 from condense.plugin.host import Host, build_host
 from condense.recipe import Recipe, Resolved
 from condense.report.diagnosis.findings import problems
-from condense.resolve import Request, resolve
+from condense.resolve import CHOOSE, Request, is_choice, resolve
 from condense.results import with_advice
 from condense.spelling import in_python
+
+if TYPE_CHECKING:
+    from condense.studies.choosing.result import Choice
 
 
 def condense(
@@ -48,6 +51,7 @@ def condense(
     device: str | None = None,
     progress: Progress | bool | None = None,
     host: Host | None = None,
+    minutes: float | None = None,
 ) -> CondensedDataset:
     """Make a small training set out of ``data``.
 
@@ -58,7 +62,8 @@ def condense(
             arrays — images uint8 or float 0–1 [N, H, W, C] or [N, C, H, W], features [N, D] — or
             :class:`condense.data.LabeledData`.
         labels: none: they go with ``data``, ``condense((X, y))``.
-        method: a recipe: ``selmatch``, ``mtt``, ``random``, ``window`` …
+        method: a recipe: ``selmatch``, ``mtt``, ``random``, ``window`` …; ``auto`` takes the best
+            for the data, as :func:`choose` does.
         ipc: samples kept of each class; or
         fraction: share kept of each class, 0–1. Neither: the preset's ipc.
         preset: option values, ``quick`` by default.
@@ -71,12 +76,14 @@ def condense(
         progress: True shows bars on a terminal and in a notebook, and lines elsewhere; or where
             long stages report. Silent by default.
         host: plugins; the installed ones by default.
+        minutes: for the choice, with ``auto``; 2 by default.
 
     Returns:
         the condensed set, itself a torch Dataset.
 
     Warns:
-        FindingWarning: for each sign that the set is no good, with what to try.
+        FindingWarning: for each sign that the set is no good, with what to try; and where
+            ``auto`` found nothing better than random.
 
     Raises:
         CondenseError: naming what is wrong, the value, what is allowed and the next step.
@@ -97,6 +104,7 @@ def condense(
         device=device,
         progress=progress,
         host=host,
+        minutes=minutes,
     )
     with _in_python():
         small, arms = worked_off(pipeline, baselines=True, evaluated=test is not None)
@@ -110,7 +118,72 @@ def condense(
     return replace(small, results=results.to_json())
 
 
-def bind(
+def choose(
+    data: Any = "digits", *, minutes: float | None = None, method: str = "auto", **more: Any
+) -> Choice:
+    """The method that is best for ``data``, tried on a held-out part of the training split.
+
+    Args:
+        data: as for :func:`condense`.
+        minutes: for it, 2 by default; turned into candidates and seeds before the start.
+        method: nothing but ``auto``.
+        more: further arguments of :func:`condense`.
+
+    Returns:
+        ``document`` (what was tried, what it cost, how sure the choice is; its ``verdict`` says
+        that in a line) and ``recipe``.
+
+    Raises:
+        CondenseError: as :func:`condense` does.
+    """
+    if method != CHOOSE:
+        raise OptionError(f"choose() chooses the method, got method='{method}'; leave it out")
+    return _chosen(_ask(data, method=method, **more), minutes)
+
+
+def bind(data: Any, *, minutes: float | None = None, **more: Any) -> Pipeline:
+    """A :class:`Pipeline` for ``data``; arguments as for :func:`condense`.
+
+    For those who want the scores, the selection or the evaluation as well.
+    """
+    asked = _ask(data, **more)
+    if not is_choice(asked.request):
+        if minutes is not None:
+            raise OptionError('minutes is for the choice of a method; give method="auto" as well')
+        with _in_python():
+            return asked.pipeline(resolve(asked.host, asked.request))
+    choice = _chosen(asked, minutes)
+    if not choice.document.better:
+        warnings.warn(choice.document.verdict, FindingWarning, stacklevel=3)
+    return asked.pipeline(choice.recipe)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked for: plugins, a request, tools, and data that are not named."""
+
+    host: Host
+    request: Request
+    tools: dict[str, Any]
+    given: LabeledData | None
+
+    def pipeline(self, recipe: Recipe, data: LabeledData | None = None, **more: Any) -> Pipeline:
+        """The stages of ``recipe`` on ``data``, by default those that were given."""
+        if self.given is not None:
+            recipe = in_memory(recipe, self.given)
+        used = self.given if data is None else data
+        return Pipeline(recipe, self.host, **self.tools, data=used, **more)
+
+
+def _chosen(asked: _Asked, minutes: float | None) -> Choice:
+    from condense.studies.choosing.run import choose as chosen, plan_choice
+
+    with _in_python():
+        planned = plan_choice(asked.host, asked.request, minutes, asked.pipeline)
+        return chosen(planned, asked.tools["progress"])
+
+
+def _ask(
     data: Any,
     *,
     options: Mapping[str, Any] | None = None,
@@ -119,11 +192,7 @@ def bind(
     progress: Progress | bool | None = None,
     host: Host | None = None,
     **request: Any,
-) -> Pipeline:
-    """A :class:`Pipeline` for ``data``; arguments as for :func:`condense`.
-
-    For those who want the scores, the selection or the evaluation as well.
-    """
+) -> _Asked:
     _check_texts(device=device, method=request.get("method"), preset=request.get("preset"))
     host = host or build_host()
     if isinstance(progress, bool) or progress is None:
@@ -141,18 +210,8 @@ def bind(
         asked = Request(data=named, assignments=assignments, **request)
         if given is not None:
             asked = replace(asked, in_memory=True, modality=given.geometry.modality)
-        recipe = resolve(host, asked)
-        place = pick_device(device)
-    if given is not None:
-        recipe = in_memory(recipe, given)
-    return Pipeline(
-        recipe,
-        host,
-        store=Store.default(progress),
-        device=place,
-        progress=progress,
-        data=given,
-    )
+        tools = {"store": Store.default(progress), "device": pick_device(device)}
+    return _Asked(host, asked, tools | {"progress": progress}, given)
 
 
 def _check_texts(**values: Any) -> None:

@@ -40,12 +40,16 @@ class Method:
         stages: component and options by stage.
         defaults: stages whose component does not make the method what it is; a preset that names
             another one is followed.
+        tried: where ``--method auto`` may choose it, what it is tried with: stages or options by
+            dotted key, of each the values, or how many at equal distances within the range that
+            its selector allows. {} is as it stands; None is never.
     """
 
     name: str
     summary: str
     stages: Mapping[str, Table]
     defaults: tuple[str, ...] = ()
+    tried: Mapping[str, tuple[Any, ...] | int] | None = None
 
 
 @dataclass(frozen=True)

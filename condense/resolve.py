@@ -166,6 +166,12 @@ class Request:
 
 
 DEFAULTS = {"method": "selmatch", "preset": "quick"}
+CHOOSE = "auto"  # in a method's place: the best for the data, which is chosen before it is resolved
+
+
+def is_choice(request: Request) -> bool:
+    """Whether a method is to be chosen."""
+    return CHOOSE == first_said(request.method, request.recipe.get("method"), DEFAULTS["method"])
 
 
 def resolve(host: Host, request: Request) -> Recipe:
@@ -279,6 +285,11 @@ def _file(request: Request, flag: object = None) -> Path | None:
 def chosen(host: Host, request: Request, kind: str) -> Any:
     """The method or preset (``kind``) that ``request`` is resolved with."""
     flag = vars(request)[kind]
+    if kind == "method" and is_choice(request):
+        raise OptionError(
+            f"`method={CHOOSE}` chooses a method, which only `condense run` and condense() do; "
+            "name a method"
+        )
     with naming_the_file(_file(request, flag)):
         return host.registry(kind).get(first_said(flag, request.recipe.get(kind), DEFAULTS[kind]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ Examples:
   condense run --data folder:photos --fraction 0.1 -o data.resize=32 --out small
   condense run --seeds 3 --ipc 10 --out three
   condense run -o selector.beta=0.3 -o matcher.network.width=32 --dry-run
+  condense run --method auto --minutes 10
 """
 )
 @recipe_flags
@@ -56,6 +58,13 @@ Examples:
     help="With --seeds: make scores and experts once, with --seed, for all of them.",
 )
 @click.option(
+    "--minutes",
+    type=float,
+    metavar="M",
+    help="With --method auto: for the choice; the run of what is chosen comes on top.  "
+    "[default: 2]",
+)
+@click.option(
     "--no-baselines",
     is_flag=True,
     help="Do not train on random subsets of the same size and on the whole set.",
@@ -75,6 +84,7 @@ def run(
     force: bool,
     seeds: int | None,
     shared: bool,
+    minutes: float | None,
     no_baselines: bool,
     dry_run: bool,
     as_json: bool,
@@ -83,16 +93,25 @@ def run(
 
     Without a word: SelMatch on the digits that come with scikit-learn, 5 images a class, about half
     a minute on two cores. Stages are cached, so a second run, another option or an interrupted run
-    repeats only what it must.
+    repeats only what it must. --method auto tries methods on a held-out part of the training split
+    and runs the best, or a random subset where none is better beyond noise.
     """
+    from condense.cli.choosing import check_minutes, choice_of, show_choice, show_plan_of_choice
     from condense.cli.output import echo_json, warn
     from condense.cli.run_seeds import show_seeds
     from condense.cli.session import open_session
     from condense.published import preset_differences
-    from condense.resolve import chosen
+    from condense.resolve import chosen, is_choice
 
     _check_seeds(seeds, shared, dry_run)
+    choosing = is_choice(request)
+    check_minutes(minutes, choosing)
+    if choosing and dry_run:
+        show_plan_of_choice(ctx, request, minutes, device, as_json)
+        return
     with open_session(ctx, device) as session:
+        choice = choice_of(session, request, minutes, out) if choosing else None
+        request = request if choice is None else choice.request
         recipe = session.recipe(request)
         differences = preset_differences(session.host, request)
         published = chosen(session.host, request, "preset").published
@@ -100,17 +119,20 @@ def run(
             click.echo(headline(recipe), err=True)
         if not dry_run and request.preset is not None:
             _note_preset(session.host, request, differences)
-        result = _result(session, recipe, out, not no_baselines, dry_run, seeds, shared, force)
+        beside = {} if choice is None else choice.files
+        more = (dry_run, seeds, shared, force, beside)
+        result = _result(session, recipe, out, not no_baselines, *more)
     if as_json:
         named = {"published": published, "differences": [vars(d) for d in differences]}
-        echo_json(result.to_json() | (named if dry_run and published else {}))
+        added = {} if choice is None else {"choice": choice.document.to_json()}
+        echo_json(result.to_json() | added | (named if dry_run and published else {}))
     elif dry_run:
         _show_plan(result, recipe)
         _show_differences(published, differences)
-    elif seeds is not None:
-        show_seeds(result, recipe)
     else:
-        _show_result(result, recipe)
+        if choice is not None:
+            show_choice(choice.document)
+        (_show_result if seeds is None else show_seeds)(result, recipe)
     if seeds is not None:
         for one in result.runs:
             warn(one.findings, f"seed {one.recipe.seed}: ")
@@ -141,6 +163,7 @@ def _result(
     seeds: int | None,
     shared: bool,
     force: bool,
+    beside: Mapping[str, str],
 ) -> Any:
     """A plan, a run, or runs of several seeds."""
     if dry_run:
@@ -152,10 +175,10 @@ def _result(
     if seeds is None:
         from condense.engine.run import run as run_pipeline
 
-        return run_pipeline(session.pipeline(recipe), out, baselines, problems, force)
+        return run_pipeline(session.pipeline(recipe), out, baselines, problems, force, beside)
     from condense.studies.seeds import run_seeds
 
-    more = (baselines, shared, problems, force)
+    more = (baselines, shared, problems, force, beside)
     return run_seeds(recipe, seeds, session.pipeline, out, *more)
 
 

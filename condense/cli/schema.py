@@ -17,6 +17,7 @@ from condense.engine.documents import (
 )
 from condense.engine.outputs import ScoreDocument, SelectDocument
 from condense.studies.ablation.result import AblationDocument
+from condense.studies.choosing.result import ChoiceDocument
 from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.result import Coverage
 from condense.studies.seeds import SeedsDocument
@@ -35,6 +36,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "comparison.json": ComparisonDocument,
     "coverage.json": Coverage,
     "tune.json": TuningDocument,
+    "choice.json": ChoiceDocument,
 }
 
 

@@ -126,6 +126,7 @@ def run(
     baselines: bool,
     diagnose: Diagnose = no_findings,
     force: bool = False,
+    beside: Mapping[str, str] | None = None,
 ) -> RunResult:
     """Every stage of the recipe, the evaluation, and the artefact in ``out``.
 
@@ -135,6 +136,7 @@ def run(
         baselines: whether to train on random subsets and on the whole set as well.
         diagnose: finds what is wrong with the result.
         force: whether to replace the result of another recipe in ``out``.
+        beside: further text files of the artefact, by name.
 
     Raises:
         CondenseError: before any work for an output that cannot be written or a budget that the
@@ -160,7 +162,7 @@ def run(
         device_name(pipeline.device),
     )
     result = replace(result, findings=diagnose(pipeline, condensed, result.evaluations))
-    files = {RESULTS: result.results.text(), LOG: result.log.text()}
+    files = {RESULTS: result.results.text(), LOG: result.log.text(), **(beside or {})}
     save_artefact(condensed, target, files, check, pipeline.progress.note)
     return result
 

@@ -24,7 +24,7 @@ from condense.options import Options
 _KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _NEAR = 0.85  # of difflib's ratio: one letter more, less or elsewhere in a word of five
 _RECORDS = {
-    "method": ("summary", "stages"),
+    "method": ("summary", "stages", "tried"),
     "preset": ("summary", "stages", "for_data", "for_modality", "ipc"),
 }
 

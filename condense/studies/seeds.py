@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import stdev
@@ -91,6 +91,7 @@ def run_seeds(
     shared: bool,
     diagnose: Diagnose = no_findings,
     force: bool = False,
+    beside: Mapping[str, str] | None = None,
 ) -> SeedRuns:
     """``base`` run under its own seed and the ones after it.
 
@@ -105,6 +106,7 @@ def run_seeds(
             made anew a seed otherwise, so that the interval says how well the whole repeats.
         diagnose: finds what is wrong with a run.
         force: whether to replace results of other recipes.
+        beside: further text files of every artefact, by name.
 
     Raises:
         OptionError: for fewer than one seed.
@@ -125,6 +127,6 @@ def run_seeds(
     with first.progress.task("seeds", count, "run") as task:
         for recipe, folder in zip(recipes, folders, strict=True):
             pipeline = bind(recipe, data=data, shared_seed=shared_seed)
-            found.append(run(pipeline, folder, baselines, diagnose, force))
+            found.append(run(pipeline, folder, baselines, diagnose, force, beside))
             task.advance(1)
     return SeedRuns(tuple(found), out, shared_seed)

@@ -34,10 +34,11 @@ RESULTS = "results.json"
 TRACE = "trace.csv"
 INDEX = "index.csv"
 LOG = "run.log.json"
+CHOICE = "choice.json"
 SNAPSHOTS = "snapshots/iteration-*.safetensors"
 ARTEFACT = Layout(
     MANIFEST,
-    (TENSORS, "recipe.toml", TRACE, INDEX, "preview.png", RESULTS, LOG, SNAPSHOTS),
+    (TENSORS, "recipe.toml", TRACE, INDEX, "preview.png", RESULTS, LOG, CHOICE, SNAPSHOTS),
     json_with("format", "sha256"),
 )
 OWN_ARRAYS = (

@@ -68,15 +68,7 @@ class Objective:
             stage = pipeline.evaluating
         else:
             stage = EvaluationStage(pipeline, selection_plan(pipeline))
-        found = stage.result
-        ways = len(stage.plan.augmentations)
-        trainings = found.n * ways
-        self.spent.matchings += self.matched
-        self.spent.trainings += trainings
-        steps = found.protocol.get("steps")
-        self.spent.steps += trainings * steps if isinstance(steps, int) else 0
-        self.spent.seconds += found.seconds * ways
-        return found.mean
+        return self.spent.count(stage, self.matched).mean
 
     def select(self, values: Values) -> Tensor:
         """int64 [M] of the samples that are selected with ``values``; nothing is stored.

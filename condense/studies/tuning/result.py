@@ -12,8 +12,10 @@ from pydantic import BaseModel, Field, computed_field, model_validator
 from typing_extensions import Self
 
 from condense.engine.documents import Document
+from condense.engine.stages.evaluation import EvaluationStage
 from condense.reading import shown
 from condense.recipe import Recipe
+from condense.results import Evaluation
 from condense.studies.ablation.result import HeldOut
 from condense.studies.tuning.settings import Settings
 
@@ -126,6 +128,17 @@ class Spent(BaseModel):
     steps: int = 0
     matchings: int = 0
     seconds: float = Field(0.0, exclude=True)
+
+    def count(self, stage: EvaluationStage, matched: bool) -> Evaluation:
+        """The result of ``stage``, of a set that was ``matched`` or not, and what it took."""
+        found = stage.result
+        ways = len(stage.plan.augmentations)
+        trainings, steps = found.n * ways, found.protocol.get("steps")
+        self.matchings += matched
+        self.trainings += trainings
+        self.steps += trainings * steps if isinstance(steps, int) else 0
+        self.seconds += found.seconds * ways
+        return found
 
 
 class TunedRecipe(Document):

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from condense import Method
 
 
-def _method(name: str, selector: str, policy: str, matcher: str, summary: str) -> Method:
+def _method(
+    name: str,
+    selector: str,
+    policy: str,
+    matcher: str,
+    summary: str,
+    tried: Mapping[str, Any] | None = None,
+) -> Method:
     components = {
         "scorer": "cscore",
         "selector": selector,
@@ -19,7 +29,7 @@ def _method(name: str, selector: str, policy: str, matcher: str, summary: str) -
     }
     stages = {stage: {"component": component} for stage, component in components.items()}
     # the paper takes forgetting scores for Tiny-ImageNet
-    return Method(name, summary, stages, defaults=("scorer",))
+    return Method(name, summary, stages, ("scorer",), tried)
 
 
 METHODS = (
@@ -29,6 +39,7 @@ METHODS = (
         "partial",
         "trajectory",
         "window of difficulty, partial update, trajectory matching (arXiv 2406.18561)",
+        tried={"policy": ("partial", "learned-labels")},
     ),
     _method(
         "mtt",
@@ -36,9 +47,17 @@ METHODS = (
         "full",
         "trajectory",
         "random start, every sample updated by trajectory matching (arXiv 2203.11932)",
+        tried={},
     ),
     _method("random", "random", "frozen", "none", "a random subset of each class"),
-    _method("window", "window", "frozen", "none", "SelMatch's selection alone"),
+    _method(
+        "window",
+        "window",
+        "frozen",
+        "none",
+        "SelMatch's selection alone",
+        tried={"selector.beta": 4},
+    ),
     _method(
         "random-partial", "random", "partial", "trajectory", "SelMatch with a random selection"
     ),

@@ -1,0 +1,144 @@
+"""What ``condense run --method auto`` does before its run, and prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from condense.errors import OptionError
+
+if TYPE_CHECKING:
+    from condense.cli.session import Session
+    from condense.resolve import Request
+    from condense.studies.choosing.design import Plan
+    from condense.studies.choosing.result import Choice, ChoiceDocument, Tried
+    from condense.studies.choosing.run import Choosing
+
+
+def check_minutes(minutes: float | None, choosing: bool) -> None:
+    """That ``--minutes`` is given for a choice alone.
+
+    Raises:
+        OptionError: if it is not.
+    """
+    if minutes is not None and not choosing:
+        raise OptionError(
+            f"--minutes {minutes:g} is for the choice of a method; give --method auto as well"
+        )
+
+
+def choice_of(
+    session: Session, request: Request, minutes: float | None, out: Path | None
+) -> Choice:
+    """The method chosen for ``request``, in whose ``out`` a run's result can be written."""
+    from condense.engine.artefact.write import ARTEFACT
+    from condense.engine.runtime.folders import check_folder
+    from condense.studies.choosing.run import choose
+
+    if out is not None:
+        check_folder(out, ARTEFACT)
+    choosing = _planned(session, request, minutes, keep=True)
+    progress = session.tools["progress"]
+    progress.note(f"note: {in_words(choosing.plan)}")
+    choice = choose(choosing, progress)
+    progress.note(f"note: {choice.document.verdict}")
+    return choice
+
+
+def _planned(session: Session, request: Request, minutes: float | None, keep: bool) -> Choosing:
+    from condense.studies.choosing.run import plan_choice
+
+    return plan_choice(session.host, request, minutes, session.pipeline, keep)
+
+
+def in_words(plan: Plan) -> str:
+    """What the minutes were turned into."""
+    from condense.cli.output import seconds
+
+    rungs = ", ".join(f"{rung.candidates} under {rung.seeds} seeds" for rung in plan.rungs)
+    left = ", ".join(one.name for one in plan.left_out)
+    return (
+        f"{plan.minutes:g} minutes come to these candidates and rungs: {rungs} (at most about "
+        f"{seconds(plan.seconds)})" + (f"; too dear for that: {left}" if left else "")
+    )
+
+
+def show_plan_of_choice(
+    ctx: click.Context, request: Request, minutes: float | None, device: str | None, as_json: bool
+) -> None:
+    """``--dry-run``: candidates and rungs."""
+    from condense.cli.output import echo_json, echo_table, seconds
+    from condense.cli.session import open_session
+
+    with open_session(ctx, device) as session:
+        choosing = _planned(session, request, minutes, keep=False)
+    plan = choosing.plan
+    if as_json:
+        echo_json({"dry_run": True, "plan": plan.to_json(), "failed": choosing.failed})
+        return
+    rows = [
+        (one.name, seconds(one.seconds_once), seconds(one.seconds_a_seed), note)
+        for note, part in (("", plan.candidates), ("left out", plan.left_out))
+        for one in part
+    ]
+    echo_table(("candidate", "once, about", "a seed, about", "note"), rows)
+    click.echo(f"\n{in_words(plan)}")
+    _show_failed(choosing.failed)
+
+
+def show_choice(document: ChoiceDocument) -> None:
+    """The table of what was tried, what it cost and how sure it is, and the verdict."""
+    from condense.cli.output import echo_table
+
+    rows = [_row(one, document) for one in document.tried]
+    rows.insert(1 if document.better else 0, _row(document.random, document))
+    headers = ("tried", "seeds", "accuracy, %", "to random, points", "networks", "time", "note")
+    echo_table(headers, rows)
+    held = document.validation
+    click.echo(
+        f"\n{document.data}: condensed from {held.fit} training samples, validated on "
+        f"{held.held_out} held out of the training split; the test split was not read. Intervals "
+        "are of 95 %, by Student's t over the seeds"
+    )
+    click.echo(in_words(document.plan))
+    _show_failed(document.failed)
+    click.echo(f"{document.verdict}\n")
+
+
+def _show_failed(failed: dict[str, str]) -> None:
+    from condense.spelling import on_command_line
+
+    for name, why in failed.items():
+        click.echo(f"{name} cannot be tried: {on_command_line(why)}")
+
+
+def _row(one: Tried, document: ChoiceDocument) -> tuple[Any, ...]:
+    from condense.cli.output import seconds
+    from condense.spelling import on_command_line
+
+    if one.error is not None:
+        note = f"error: {on_command_line(one.error)}"
+    elif one.name == document.chosen:
+        note = "chosen" if document.better else "kept"
+    elif one.rung < len(document.plan.rungs):
+        note = f"out after rung {one.rung}"
+    else:
+        note = "" if one.name == document.random.name else "not better beyond noise"
+    matched = f" + {one.cost.matchings} matchings" if one.cost.matchings else ""
+    return (
+        *(one.name, len(one.accuracies), _figure(one.accuracy, "{:.2f}")),
+        *(_figure(one.to_random, "{:+.2f}"), f"{one.cost.trainings}{matched}"),
+        *(seconds(one.seconds), note),
+    )
+
+
+def _figure(value: Any, form: str) -> str:
+    """A mean with the ends of its interval, in hundredths."""
+    if value is None:
+        return "–"
+    mean = form.format(100 * value.mean)
+    if value.half is None:
+        return mean
+    return f"{mean} ({form.format(100 * value.low)} to {form.format(100 * value.high)})"

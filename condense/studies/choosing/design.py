@@ -1,0 +1,251 @@
+"""What ``--method auto`` tries, and the rungs that its minutes are turned into."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import Field
+
+from condense.capabilities import HasRanges
+from condense.data import LabeledData
+from condense.engine.documents import Document
+from condense.engine.evaluation import RANDOM
+from condense.engine.runtime.guard import contents, guarded
+from condense.errors import CondenseError, OptionError
+from condense.options import format_value
+from condense.plugin.host import Host
+from condense.recipe import Method, Recipe
+from condense.resolve import CHOOSE, Request, resolve
+from condense.studies.tuning.search import rounded
+
+MINUTES = 2.0  # unless others are given
+SEEDS = (1, 2, 4)  # of each rung, in all
+MOST = 4  # times as many, where the minutes allow it
+NETWORKS = 3  # trained under each seed, at most: seeds tell more than networks do
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something that may be chosen.
+
+    Attributes:
+        name: of the method, with the values that set it apart.
+        values: of options and stages, by dotted key.
+        request: what was asked for, with the method and the values.
+        recipe: that of the request.
+    """
+
+    name: str
+    values: Mapping[str, Any]
+    request: Request
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Estimated seconds of a candidate: of what all seeds share, by its key, and of each seed."""
+
+    once: Mapping[str, float]
+    each: float
+
+
+class Rung(Document):
+    """How many candidates are left, and under how many seeds each of them has been then."""
+
+    candidates: int = Field(ge=1)
+    seeds: int = Field(ge=1)
+
+
+class Planned(Document):
+    """A candidate with what it is thought to take: what seeds share, and each seed."""
+
+    name: str
+    seconds_once: float = Field(ge=0)
+    seconds_a_seed: float = Field(ge=0)
+
+
+class Plan(Document):
+    """What the minutes were turned into before the start; the clock has no say afterwards."""
+
+    minutes: float = Field(gt=0)
+    seconds: float = Field(ge=0, description="estimate of the whole")
+    candidates: tuple[Planned, ...] = Field(min_length=1, description="cheap to dear")
+    left_out: tuple[Planned, ...] = Field(description="those that the minutes are too few for")
+    rungs: tuple[Rung, ...] = Field(min_length=1)
+
+
+def candidates(
+    host: Host, request: Request, data: LabeledData
+) -> tuple[list[Candidate], dict[str, str]]:
+    """All that registered methods offer (:attr:`Method.tried`) under what else was asked for.
+
+    Args:
+        host: what methods are looked up in.
+        request: whose method is to be chosen.
+        data: the part to condense, whose classes limit some options.
+
+    Returns:
+        the candidates, each recipe once, and why methods have none, by name.
+
+    Raises:
+        OptionError: for an option that no candidate has, or if there is no candidate.
+    """
+    found: dict[str, Candidate] = {}
+    failed: dict[str, str] = {}
+    for name, entry in host.registry("method").items():
+        if entry.component.tried is None or name == RANDOM:
+            continue
+        try:
+            for one in _variants(host, request, entry.component, data):
+                stages = {stage: one.recipe[stage].table for stage in one.recipe.stages}
+                found.setdefault(str(stages), one)
+        except CondenseError as error:
+            failed[name] = " ".join(str(error).split())
+    if not found:
+        raise OptionError(
+            f"`method={CHOOSE}` has nothing to choose from: "
+            + ("; ".join(failed.values()) or "no method that is registered can be tried")
+        )
+    return list(found.values()), failed
+
+
+def _variants(
+    host: Host, request: Request, method: Method, data: LabeledData
+) -> Iterator[Candidate]:
+    """``method`` with every combination of the values that it is tried with."""
+    asked = suited(host, request, method.name)
+    recipe = resolve(host, asked)
+    values = {
+        key: each if isinstance(each, tuple) else _spread(recipe, key, each, data)
+        for key, each in (method.tried or {}).items()
+        if not any(".".join(path) in (key, key.partition(".")[0]) for path, _ in asked.assignments)
+    }
+    for row in itertools.product(*values.values()):
+        own = dict(zip(values, row, strict=True))
+        more = tuple((tuple(key.split(".")), value) for key, value in own.items())
+        one = replace(asked, assignments=(*more, *asked.assignments))
+        words = (f"{key}={format_value(value)}" for key, value in own.items())
+        yield Candidate(" ".join([method.name, *words]), own, one, resolve(host, one))
+
+
+def _spread(recipe: Recipe, key: str, count: int, data: LabeledData) -> tuple[float, ...]:
+    """``count`` values at equal distances inside the range of the selector's option ``key``."""
+    stage, _, option = key.partition(".")
+    selector = recipe[stage].create()
+    ranges: Mapping[str, tuple[float, float]] = {}
+    if isinstance(selector, HasRanges):
+        with guarded(stage, selector, *contents(data)):
+            ranges = selector.option_ranges(data, recipe.budget)
+    if option not in ranges:
+        raise OptionError(
+            f"method '{recipe.method}' is tried with {count} values of {key}, whose range "
+            f"{stage} '{recipe[stage].name}' does not give"
+        )
+    low, high = ranges[option]
+    steps = (low + (high - low) * place / (count + 1) for place in range(1, count + 1))
+    return tuple(dict.fromkeys(rounded(value, (low, high)) for value in steps))
+
+
+def suited(host: Host, request: Request, method: str) -> Request:
+    """``request`` for ``method``, with those of its ``-o`` that the method's components have.
+
+    Raises:
+        OptionError: as :func:`resolve` does; for an option that no method to be tried has.
+    """
+    swaps = tuple(given for given in request.assignments if len(given[0]) == 1)
+    bare = resolve(host, replace(request, method=method, assignments=swaps))
+    kept = []
+    for path, value in request.assignments:
+        known = len(path) == 1 or path[0] not in bare.stages or _has(bare, path)
+        if known or not _somebody_has(host, request, swaps, path):
+            kept.append((path, value))  # what nobody has is complained about
+    return replace(request, method=method, assignments=tuple(kept))
+
+
+def _somebody_has(host: Host, request: Request, swaps: Any, path: Sequence[str]) -> bool:
+    for name, entry in host.registry("method").items():
+        if entry.component.tried is not None:
+            try:
+                other = resolve(host, replace(request, method=name, assignments=swaps))
+            except CondenseError:
+                continue
+            if _has(other, path):
+                return True
+    return False
+
+
+def _has(recipe: Recipe, path: Sequence[str]) -> bool:
+    return path[0] in recipe.stages and path[1] in type(recipe[path[0]].options).model_fields
+
+
+def rungs_for(count: int, times: int = 1) -> tuple[Rung, ...]:
+    """Halving ``count`` candidates down to one: all of them, half of them, the best."""
+    rungs: list[Rung] = []
+    for left, seeds in zip((count, math.ceil(count / 2), 1), SEEDS, strict=True):
+        if rungs and rungs[-1].candidates == left:
+            rungs.pop()
+        rungs.append(Rung(candidates=left, seeds=times * seeds))
+    return tuple(rungs)
+
+
+def seconds_of(costs: Sequence[Costs], random: float, rungs: Sequence[Rung]) -> float:
+    """What ``rungs`` take at most: as if the dearest candidates were the best.
+
+    Args:
+        costs: of the candidates.
+        random: seconds of random subsets under a seed.
+        rungs: of them.
+    """
+    once: dict[str, float] = {}
+    for one in costs:
+        once |= one.once
+    dear = sorted((one.each for one in costs), reverse=True)
+    total, before = sum(once.values()) + random * rungs[-1].seeds, 0
+    for rung in rungs:
+        total += (rung.seeds - before) * sum(dear[: rung.candidates])
+        before = rung.seeds
+    return total
+
+
+def make_plan(minutes: float, costs: Mapping[str, Costs], random: float) -> Plan:
+    """As many candidates as ``minutes`` allow, cheap to dear, and then as many seeds.
+
+    Args:
+        minutes: for all of it.
+        costs: of the candidates, by name.
+        random: seconds of random subsets under a seed.
+
+    Raises:
+        OptionError: if they do not allow one, saying how many would.
+    """
+
+    def alone(name: str) -> float:
+        return sum(costs[name].once.values()) + costs[name].each
+
+    def planned(name: str) -> Planned:
+        once, each = sum(costs[name].once.values()), costs[name].each
+        return Planned(name=name, seconds_once=round(once, 2), seconds_a_seed=round(each, 2))
+
+    names = sorted(costs, key=alone)
+    for count in range(len(names), 0, -1):
+        own = [costs[name] for name in names[:count]]
+        for times in range(MOST, 0, -1):
+            rungs = rungs_for(count, times)
+            seconds = seconds_of(own, random, rungs)
+            if seconds <= 60 * minutes:
+                return Plan(
+                    minutes=minutes,
+                    seconds=round(seconds, 2),
+                    candidates=tuple(map(planned, names[:count])),
+                    left_out=tuple(map(planned, names[count:])),
+                    rungs=rungs,
+                )
+    least = math.ceil(10 * seconds / 60) / 10  # of the cheapest, under the fewest seeds
+    raise OptionError(
+        f"`minutes={minutes:g}` is too short to try anything beside random subsets: {names[0]} "
+        f"alone takes about {least:g}; give `minutes={least:g}` or more"
+    )

@@ -1,0 +1,66 @@
+"""Successive halving over seeds, the same for all; pure functions of what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from condense.errors import CondenseError
+from condense.places import without_home
+from condense.studies.choosing.design import Rung
+from condense.studies.statistics import Estimate, difference
+
+Measure = Callable[[str, int], float]  # (name, number of the seed) → accuracy, 0–1
+
+
+@dataclass
+class Halved:
+    """What came of it.
+
+    Attributes:
+        accuracies: by name, one a seed, as far as each got.
+        rungs: the last rung of each, from 1.
+        errors: of those that failed.
+        best: the one of the last rung; None if all of its rung failed.
+    """
+
+    accuracies: dict[str, list[float]]
+    rungs: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    best: str | None = None
+
+
+def halve(measure: Measure, names: Sequence[str], rungs: Sequence[Rung]) -> Halved:
+    """Measure ``names`` under the seeds of a rung, keep the best as many as the next one has.
+
+    Args:
+        measure: called once a name and seed.
+        names: cheap to dear; of equal means the cheaper goes first.
+        rungs: the first takes all.
+    """
+    found = Halved({name: [] for name in names})
+    alive = list(names)
+    for number, rung in enumerate(rungs, 1):
+        alive = alive[: rung.candidates]
+        for name in alive:
+            found.rungs[name] = number
+            try:
+                for seed in range(len(found.accuracies[name]), rung.seeds):
+                    found.accuracies[name].append(measure(name, seed))
+            except CondenseError as error:
+                found.errors[name] = without_home(" ".join(str(error).split()))
+        alive = [name for name in alive if name not in found.errors]
+        alive.sort(key=lambda name: -fmean(found.accuracies[name]))
+    found.best = alive[0] if alive else None
+    return found
+
+
+def to_random(accuracies: Sequence[float], random: Sequence[float]) -> Estimate | None:
+    """The difference to random subsets, seed by seed, over the seeds of ``accuracies``."""
+    return difference(accuracies, random[: len(accuracies)])
+
+
+def is_better(gain: Estimate | None) -> bool:
+    """Whether the interval of a difference lies above 0; one seed has none and tells nothing."""
+    return gain is not None and gain.low is not None and gain.low > 0

@@ -1,0 +1,112 @@
+"""What was chosen and why: the typed contents of ``choice.json``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from condense.engine.artefact.write import CHOICE
+from condense.engine.documents import Document, Share
+from condense.recipe import Recipe
+from condense.resolve import Request
+from condense.studies.ablation.result import HeldOut
+from condense.studies.choosing.design import Plan
+from condense.studies.statistics import Estimate
+from condense.studies.tuning.result import Spent
+
+
+class Tried(Document):
+    """What was measured of a candidate, or of random subsets.
+
+    Attributes:
+        name: of the method, with the values that set it apart.
+        values: those values, by dotted key.
+        accuracies: 0–1, one a seed; those of equal index are under the same seed.
+        accuracy: their mean with its interval.
+        to_random: the difference to random subsets seed by seed, with its interval.
+        rung: the last that it was in, from 1.
+        cost: what it took.
+        error: why it went no further, where it failed.
+        seconds: that this call took for it, what the store had left out; not in the file, which
+            is free of them. What several share counts for the first.
+    """
+
+    name: str
+    values: dict[str, Any]
+    accuracies: tuple[Share, ...]
+    accuracy: Estimate | None
+    to_random: Estimate | None
+    rung: int = Field(ge=1)
+    cost: Spent
+    error: str | None = None
+    seconds: float = Field(0.0, exclude=True)
+
+
+class ChoiceDocument(Document):
+    """``choice.json``: what was tried, what it cost and how sure the choice is; 0–1.
+
+    Attributes:
+        data, ipc, fraction, seed: what a method was chosen for; scores and experts are the
+            seed's, accuracies are under it and those after it.
+        validation: what was held out of the training split and took the test split's place.
+        plan: what the minutes were turned into.
+        random: random subsets, freshly drawn for every network.
+        tried: the candidates, the best first.
+        failed: methods without a candidate here, and why.
+        best: the candidate that came out best; None if all failed.
+        better: whether the interval of its difference to random lies above 0.
+        chosen: ``best`` if it is better, else the method of random subsets.
+    """
+
+    data: str
+    ipc: int | None
+    fraction: float | None
+    seed: int
+    validation: HeldOut
+    plan: Plan
+    random: Tried
+    tried: tuple[Tried, ...]
+    failed: dict[str, str]
+    best: str | None
+    better: bool
+    chosen: str
+
+    @property
+    def verdict(self) -> str:
+        """What was chosen, how sure that is, and what was not told from random."""
+        top = next((one for one in self.tried if one.name == self.best), None)
+        if top is None or top.to_random is None:
+            return f"{self.chosen} is kept: no candidate could be measured"
+        gain = top.to_random
+        if gain.low is None or gain.high is None:
+            figures = f"{100 * gain.mean:+.2f} points"
+        else:
+            ends = f"{100 * gain.low:+.2f} to {100 * gain.high:+.2f}"
+            figures = f"{100 * gain.mean:+.2f} points, 95 % interval {ends}, {gain.n} seeds"
+        if self.better:
+            return f"{top.name} is chosen: {figures} to random"
+        return (
+            f"{self.chosen} is kept: the best, {top.name}, is not better beyond noise ({figures})"
+        )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A method chosen.
+
+    Attributes:
+        document: for ``choice.json``.
+        request: what was asked for with that method.
+        recipe: that of the request.
+    """
+
+    document: ChoiceDocument
+    request: Request
+    recipe: Recipe
+
+    @property
+    def files(self) -> dict[str, str]:
+        """What lies beside the artefact of its run."""
+        return {CHOICE: self.document.without_home().text()}
