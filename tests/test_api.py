@@ -10,7 +10,7 @@ from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, Te
 
 import condense as package
 from condense import CondensedDataset, FindingWarning, condense
-from condense.api import bind
+from condense.api import bind, choose
 from condense.engine.run import evaluate_artefact
 from condense.engine.runtime import lines
 from condense.engine.runtime.progress import SilentProgress
@@ -332,3 +332,47 @@ def test_an_unknown_device(host):
         condense("digits", host=host, device=0)
     with pytest.raises(OptionError, match="'quantum'"):
         condense("digits", host=host, device="quantum")
+
+
+@pytest.fixture
+def auto(monkeypatch, tiny):
+    """Options under which a method is chosen in seconds."""
+    monkeypatch.setattr("condense.studies.choosing.design.MOST", 1)
+    return {k: v for k, v in tiny.items() if not k.startswith("scorer.")} | {"scorer": "random"}
+
+
+def test_a_method_is_chosen_for_data_in_memory(call, host, tiny_images, auto):
+    more = {"ipc": 2, "seed": 1, "options": auto}
+    choice = choose(tiny_images, host=host, device="cpu", **more)
+    document = choice.document
+    assert (document.data, document.ipc, document.seed) == ("tiny-images", 2, 1)
+    assert (document.validation.fit, document.validation.held_out) == (72, 18)  # 24 and 6 a class
+    small = call(tiny_images, method="auto", **more)  # the same plan, from the store
+    assert small.method == choice.recipe.method == document.chosen.split(" ")[0]
+    assert len(small) == 6
+    same = call(
+        tiny_images,
+        method=choice.request.method,
+        ipc=2,
+        seed=1,
+        options=auto | {".".join(path): value for path, value in choice.request.assignments}
+        if document.better
+        else {k: v for k, v in auto.items() if not k.startswith("matcher.")},
+    )
+    assert torch.equal(small.inputs, same.inputs)
+
+
+def test_that_nothing_is_better_than_random_is_said(call, tiny_images, auto, monkeypatch):
+    monkeypatch.setattr("condense.studies.choosing.run.is_better", lambda gain: False)
+    with pytest.warns(FindingWarning, match="random is kept: the best, "):
+        small = call(tiny_images, method="auto", ipc=2, options=auto)
+    assert small.method == "random"
+
+
+def test_minutes_belong_to_a_choice(call, images):
+    with pytest.raises(OptionError, match='give method="auto"'):
+        call(images, method="mtt", minutes=3)
+    with pytest.raises(OptionError, match="`?minutes`? must be above 0, got 0"):
+        call(images, method="auto", minutes=0)
+    with pytest.raises(OptionError, match="got method='mtt'"):
+        choose(images, method="mtt")

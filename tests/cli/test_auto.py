@@ -1,0 +1,131 @@
+"""``condense run --method auto`` on the real engine with tiny settings on digits."""
+
+import json
+import re
+
+import click.testing
+import pytest
+
+from condense.plugin.host import build_host
+
+CLOCK = {"run.log.json", "choice.json"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("auto")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_seeds():
+    """No more seeds than there must be: the rules are the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("condense.studies.choosing.design.MOST", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def call(place):
+    from condense.cli.main import main
+
+    host = build_host(external=False)
+
+    def run(*args, code=0, store="store"):
+        env = {"CONDENSE_STORE": str(place / store)}
+        given = ["run", *map(str, args), "--device", "cpu"]
+        result = click.testing.CliRunner().invoke(main, given, obj=host, env=env)
+        assert result.exit_code == code, result.stderr
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def auto(call, tiny):
+    """A call with ``--method auto``; twenty steps teach the networks something."""
+    values = tiny | {"evaluator.steps": 20, "scorer.epochs": 3}
+    options = [part for k, v in values.items() for part in ("-o", f"{k}={json.dumps(v)}")]
+    return lambda *args, **more: call("--method", "auto", *args, *options, **more)
+
+
+@pytest.fixture(scope="module")
+def made(auto, place):
+    return auto("--out", place / "out", "--no-baselines")
+
+
+@pytest.fixture(scope="module")
+def document(made, place):
+    return json.loads((place / "out" / "choice.json").read_text())
+
+
+def test_the_table_has_the_figures_of_the_file(made, document):
+    rows = [re.split(r"\s{2,}", line) for line in made.stdout.splitlines()]
+    for one in (document["random"], *document["tried"]):
+        (row,) = [r for r in rows if r[0] == one["name"] and len(r) > 5]
+        assert row[1] == str(len(one["accuracies"]))
+        assert row[2].startswith(f"{100 * one['accuracy']['mean']:.2f}")
+        if one["to_random"] is not None:
+            assert row[3].startswith(f"{100 * one['to_random']['mean']:+.2f}")
+    assert "the test split was not read" in made.stdout
+    told = "is chosen: " if document["better"] else "random is kept: the best, "
+    assert told in made.stdout
+    assert "candidates and rungs: 7 under 1 seeds, 4 under 2 seeds, 1 under 4 seeds" in made.stderr
+
+
+def test_the_noise_rule_holds_in_the_file(document):
+    best = document["tried"][0]
+    assert best["name"] == document["best"]
+    assert document["better"] == (best["to_random"]["low"] > 0)
+    assert document["chosen"] == (best["name"] if document["better"] else "random")
+    differences = [
+        a - b for a, b in zip(best["accuracies"], document["random"]["accuracies"], strict=True)
+    ]
+    assert best["to_random"]["mean"] == pytest.approx(sum(differences) / 4)
+
+
+def test_the_recipe_repeats_the_run_to_the_byte_without_choosing(made, document, call, place):
+    recipe = place / "out" / "recipe.toml"
+    assert f'method = "{document["chosen"].split(" ")[0]}"' in recipe.read_text()
+    again = call(*("--recipe", recipe, "--no-baselines", "--out", place / "again"), store="another")
+    assert "rungs" not in again.stdout + again.stderr
+    files = {p.name: p.read_bytes() for p in (place / "out").iterdir() if p.name not in CLOCK}
+    repeated = {p.name: p.read_bytes() for p in (place / "again").iterdir()}
+    assert repeated.keys() == {*files, "run.log.json"}
+    assert {name: repeated[name] for name in files} == files
+
+
+def test_a_second_call_chooses_the_same_in_the_same_folder(made, document, auto, place):
+    printed = json.loads(auto("--out", place / "out", "--no-baselines", "--json").stdout)
+    assert printed["choice"] == document
+    assert json.loads((place / "out" / "choice.json").read_text()) == document
+
+
+def test_a_dry_run_says_candidates_and_rungs_and_does_nothing(made, document, auto, place):
+    plan = json.loads(auto("--dry-run", "--json").stdout)["plan"]
+    assert plan == document["plan"]
+    shown = auto("--dry-run", store="dry").stdout
+    for one in plan["candidates"]:
+        assert re.search(rf"^{re.escape(one['name'])} +\S+ s +\S+ s$", shown, re.MULTILINE)
+    assert "7 under 1 seeds" in shown
+    assert not (place / "dry" / "choices").exists()
+
+
+def test_several_seeds_are_of_one_choice(made, document, auto, place):
+    auto("--seeds", 2, "--no-baselines", "--out", place / "two")
+    for seed in (0, 1):
+        assert json.loads((place / "two" / f"s{seed}" / "choice.json").read_text()) == document
+
+
+@pytest.mark.parametrize(
+    ("args", "part"),
+    [
+        (("--method", "auto", "--minutes", 0), "--minutes must be above 0, got 0"),
+        (("--method", "mtt", "--minutes", 3), "--minutes 3 is for the choice of a method"),
+        (("--method", "auto", "-o", "matcher.stepz=1"), "stepz"),
+        (("--method", "auto", "--minutes", 0.0001), "is too short to try anything beside random"),
+    ],
+)
+def test_mistakes_are_said_before_any_work(args, part, call):
+    result = call(*args, code=2)
+    assert part in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,132 @@
+"""What is tried and how minutes become rungs."""
+
+import pytest
+
+from condense import Method
+from condense.errors import OptionError
+from condense.plugin import hookimpl
+from condense.plugin.host import build_host
+from condense.resolve import Request
+from condense.studies.choosing.design import (
+    Costs,
+    Rung,
+    candidates,
+    make_plan,
+    rungs_for,
+    seconds_of,
+)
+
+
+def as_pairs(rungs):
+    return [(rung.candidates, rung.seeds) for rung in rungs]
+
+
+def asked(*assignments, **more):
+    given = tuple((tuple(key.split(".")), value) for key, value in assignments)
+    return Request(method="auto", assignments=given, **more)
+
+
+@pytest.mark.parametrize(
+    ("count", "pairs"),
+    [
+        (1, [(1, 4)]),
+        (2, [(2, 1), (1, 4)]),
+        (3, [(3, 1), (2, 2), (1, 4)]),
+        (7, [(7, 1), (4, 2), (1, 4)]),
+    ],
+)
+def test_candidates_are_halved_and_then_the_best_is_left(count, pairs):
+    assert as_pairs(rungs_for(count)) == pairs
+    assert as_pairs(rungs_for(count, 3)) == [(left, 3 * seeds) for left, seeds in pairs]
+
+
+def test_seconds_by_hand():
+    # b and c share what takes 5 s; random takes 2 s a seed
+    costs = [Costs({}, 1), Costs({"s": 5}, 10), Costs({"s": 5, "e": 7}, 20)]
+    rungs = (Rung(candidates=3, seeds=1), Rung(candidates=2, seeds=2), Rung(candidates=1, seeds=4))
+    # once 12, random 4 · 2, all three 31, the two dearest 30, the dearest twice 40
+    assert seconds_of(costs, 2, rungs) == 12 + 8 + 31 + 30 + 40
+
+
+def test_minutes_are_candidates_first_and_then_seeds():
+    costs = {"dear": Costs({"e": 60}, 60), "cheap": Costs({}, 3), "fair": Costs({"s": 6}, 6)}
+    # cheap alone under 4 seeds: 4 · (1 + 3) = 16; with fair: 6 + 4 + 9 + 3 · 6 = 37;
+    # with dear: 66 + 4 + 69 + 66 + 120 = 325
+    plan = make_plan(37 / 60, costs, 1)
+    assert ([c.name for c in plan.candidates], plan.seconds) == (["cheap", "fair"], 37)
+    assert as_pairs(plan.rungs) == [(2, 1), (1, 4)]
+    assert [(c.name, c.seconds_once, c.seconds_a_seed) for c in plan.left_out] == [("dear", 60, 60)]
+    assert [c.name for c in make_plan(36 / 60, costs, 1).candidates] == ["cheap"]
+    # 6 + 2 · 31 = 68 for twice the seeds
+    assert as_pairs(make_plan(68 / 60, costs, 1).rungs) == [(2, 2), (1, 8)]
+    assert make_plan(325 / 60, costs, 1).left_out == ()
+    # never more than four times the seeds
+    assert as_pairs(make_plan(10_000, costs, 1).rungs) == [(3, 4), (2, 8), (1, 16)]
+
+
+def test_too_few_minutes_say_how_many_would_do():
+    # 4 · (15 + 15) = 120 s
+    with pytest.raises(OptionError, match=r"minutes=1.*slow alone.*about 2; give `minutes=2`"):
+        make_plan(1, {"slow": Costs({}, 15)}, 15)
+
+
+def test_methods_offer_candidates(host, digits):
+    found, failed = candidates(host, asked(), digits)
+    names = [one.name for one in found]
+    assert failed == {}
+    assert "random" not in names  # what everything else is compared with
+    assert {"mtt", "selmatch policy=partial", "selmatch policy=learned-labels"} < {*names}
+    # classes have at least 139 samples: β up to (139 - 5) / 139 = 0.964, in five equal parts
+    betas = [one.values["selector.beta"] for one in found if one.name.startswith("window")]
+    assert betas == [0.193, 0.386, 0.578, 0.771]
+    for one in found:
+        assert one.recipe.method == one.name.split(" ")[0] == one.request.method
+        for key, value in one.values.items():
+            stage, _, option = key.partition(".")
+            chosen = one.recipe[stage]
+            assert (chosen.table[option] if option else chosen.name) == value
+
+
+def test_what_a_user_sets_is_not_varied_and_goes_where_it_is_known(host, digits):
+    given = asked(("selector.beta", 0.3), ("policy", "full"), ("matcher.iterations", 7))
+    found, failed = candidates(host, given, digits)
+    by_name = {one.name: one.recipe for one in found}
+    assert failed == {}
+    assert by_name.keys() == {"mtt", "selmatch", "window"}
+    assert by_name["window"]["selector"].options.beta == 0.3
+    assert by_name["selmatch"]["policy"].name == "full"
+    assert by_name["selmatch"]["matcher"].options.iterations == 7
+    assert by_name["window"]["matcher"].name == "none"
+
+
+def test_an_option_that_no_candidate_has_is_a_mistake(host, digits):
+    with pytest.raises(OptionError, match="stepz"):
+        candidates(host, asked(("matcher.stepz", 1)), digits)
+
+
+class Odd:
+    """Methods of a plugin."""
+
+    @hookimpl
+    def condense_register_methods(self, register):
+        stages = {
+            "selector": {"component": "easiest"},
+            "scorer": {"component": "random"},
+            "policy": {"component": "frozen"},
+            "matcher": {"component": "none"},
+            "augmentation": {"component": "combined"},
+            "evaluator": {"component": "accuracy"},
+        }
+        register(Method("mine", "the easiest", stages, tried={}))
+        register(Method("again", "the easiest", stages, tried={}))
+        register(Method("quiet", "the easiest", stages))
+        register(Method("odd", "no range", stages, tried={"selector.beta": 3}))
+
+
+def test_a_plugin_offers_a_candidate_and_what_is_wrong_with_one_is_kept(digits):
+    found, failed = candidates(build_host(external=False, extra=[Odd()]), asked(), digits)
+    names = {one.name for one in found}
+    assert len({"mine", "again"} & names) == 1  # equal recipes, once
+    assert "quiet" not in names
+    assert failed.keys() == {"odd"}
+    assert "3 values of selector.beta" in failed["odd"]

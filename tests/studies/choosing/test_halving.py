@@ -1,0 +1,78 @@
+"""Which candidates go on and what is better than random: by numbers worked out by hand."""
+
+import pytest
+
+from condense.errors import DataError
+from condense.studies.choosing.design import Rung
+from condense.studies.choosing.halving import halve, is_better, to_random
+
+RUNGS = (Rung(candidates=4, seeds=1), Rung(candidates=2, seeds=2), Rung(candidates=1, seeds=4))
+
+
+def halved(table, rungs=RUNGS):
+    """The result, and what was asked in order; an accuracy that is None fails."""
+    asked = []
+
+    def measure(name, seed):
+        asked.append((name, seed))
+        if table[name][seed] is None:
+            raise DataError(f"{name} has\nno seed {seed}")
+        return table[name][seed]
+
+    return halve(measure, list(table), rungs), asked
+
+
+def test_the_better_half_goes_on_under_further_seeds():
+    table = {
+        "a": (0.5,),  # out at once
+        "b": (0.8, 0.6),  # leads after one seed, 0.70 after two
+        "c": (0.7, 0.9, 0.1, 0.2),  # 0.80 after two
+        "d": (0.6,),
+    }
+    found, asked = halved(table)
+    first = [(name, 0) for name in "abcd"]
+    assert asked == [*first, ("b", 1), ("c", 1), ("c", 2), ("c", 3)]
+    assert found.accuracies == {name: list(values) for name, values in table.items()}
+    assert found.rungs == {"a": 1, "b": 2, "c": 3, "d": 1}
+    assert (found.best, found.errors) == ("c", {})
+
+
+def test_of_equal_ones_the_cheaper_goes_on():
+    table = dict.fromkeys("abcd", (0.5,) * 4)
+    found, _ = halved(table)
+    assert (found.best, found.rungs) == ("a", {"a": 3, "b": 2, "c": 1, "d": 1})
+
+
+def test_what_fails_goes_no_further_and_says_why():
+    table = {"a": (None,), "b": (0.6, 0.6, 0.6, 0.6), "c": (0.9, None), "d": (0.1,)}
+    found, _ = halved(table)
+    assert found.best == "b"
+    assert found.errors == {"a": "a has no seed 0", "c": "c has no seed 1"}
+    assert found.accuracies["c"] == [0.9]
+    nothing, _ = halved({"a": (None,)}, (Rung(candidates=1, seeds=4),))
+    assert (nothing.best, nothing.accuracies) == (None, {"a": []})
+
+
+def test_better_is_beyond_noise_seed_by_seed():
+    random = (0.70, 0.60, 0.80, 0.50)
+    # differences 0.10, 0.12, 0.08, 0.10: mean 0.10, s² = 0.0008 / 3, s / √4 = 0.0081650,
+    # t(0.975, 3) = 3.1824: half 0.025984
+    gain = to_random((0.80, 0.72, 0.88, 0.60), random)
+    assert (gain.mean, gain.n) == (pytest.approx(0.10), 4)
+    assert gain.low == pytest.approx(0.10 - 0.025984, abs=1e-6)
+    assert is_better(gain)
+    # the same mean from 0.30, 0.00, 0.10, 0.00: s² = 0.06 / 3, half 3.1824 · 0.070711 = 0.2250
+    unsure = to_random((1.00, 0.60, 0.90, 0.50), random)
+    assert (unsure.mean, unsure.low) == (pytest.approx(0.10), pytest.approx(-0.1250, abs=1e-4))
+    assert not is_better(unsure)
+    assert not is_better(to_random((0.60, 0.48, 0.72, 0.40), random))  # surely worse
+    assert to_random((0.8, 0.7), random).n == 2  # over the seeds that both have
+
+
+@pytest.mark.parametrize("accuracies", [(), (0.9,)])
+def test_no_seed_and_one_tell_nothing(accuracies):
+    assert not is_better(to_random(accuracies, (0.1, 0.1)))
+
+
+def test_equal_ones_are_not_better():
+    assert not is_better(to_random((0.5, 0.6), (0.5, 0.6)))
