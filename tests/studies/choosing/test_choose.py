@@ -4,6 +4,7 @@ import json
 import shutil
 from collections import Counter
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ class Known:
     """Says what :attr:`table` knows of an arm, by the number of the call."""
 
     name, version, Options = "known", "1", Options
-    table = {}
+    table: ClassVar = {}
 
     def __init__(self, options):
         self.options = options
@@ -50,7 +51,8 @@ class Known:
         return Evaluation((value(number),), {"steps": 3})
 
 
-CALLS = Counter()
+CALLS: Counter[str] = Counter()
+AUTO = Request(method="auto")
 
 
 class Plugin:
@@ -80,7 +82,7 @@ def known(monkeypatch, tmp_path, digits):
     host = build_host(external=False, extra=[Plugin()])
     store = Store(tmp_path / "known")
 
-    def go(request=Request(method="auto"), minutes=1.0, **table):
+    def go(request=AUTO, minutes=1.0, **table):
         CALLS.clear()
         monkeypatch.setattr(Known, "table", table)
         return chosen(host, store, digits, request, minutes)
