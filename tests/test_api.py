@@ -365,7 +365,7 @@ def test_that_nothing_is_better_than_random_is_said(call, tiny_images, auto, mon
 def test_minutes_belong_to_a_choice(call, images):
     with pytest.raises(OptionError, match='give method="auto"'):
         call(images, method="mtt", minutes=3)
-    with pytest.raises(OptionError, match="^minutes must be above 0, got 0"):
+    with pytest.raises(OptionError, match=r"^minutes must be above 0, got 0"):
         call(images, method="auto", minutes=0)
     with pytest.raises(OptionError, match="got method='mtt'"):
         choose(images, method="mtt")

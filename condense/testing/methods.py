@@ -70,10 +70,13 @@ def check_stages_exist(subject: Subject) -> None:
 
 def check_resolves(subject: Subject) -> None:
     """Every component and every option of it exists."""
-    try:
-        resolved(subject)
-    except CondenseError as error:
-        raise subject.failed(f"does not resolve: {error}") from None
+    tried = (subject.cls.tried or {}).items()
+    values = [(key, value) for key, some in tried if isinstance(some, tuple) for value in some]
+    for assignments in ((), *(((tuple(key.split(".")), value),) for key, value in values)):
+        try:
+            resolved(subject, assignments=assignments)
+        except CondenseError as error:
+            raise subject.failed(f"does not resolve: {error}") from None
 
 
 def check_recipe_repeats_it(subject: Subject) -> None:

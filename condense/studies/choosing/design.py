@@ -100,10 +100,13 @@ def candidates(
         if entry.component.tried is None or name == RANDOM:
             continue
         try:
-            for one in _variants(host, request, entry.component, data):
+            asked = suited(host, request, name)
+            for one in _variants(host, asked, entry.component, data):
                 stages = {stage: one.recipe[stage].table for stage in one.recipe.stages}
                 found.setdefault(str(stages), one)
         except CondenseError as error:
+            if isinstance(error, OptionError) and _is_fine(host, request, name, data):
+                raise  # a mistake in what was asked for
             failed[name] = " ".join(str(error).split())
     if not found:
         raise OptionError(
@@ -113,11 +116,17 @@ def candidates(
     return list(found.values()), failed
 
 
-def _variants(
-    host: Host, request: Request, method: Method, data: LabeledData
-) -> Iterator[Candidate]:
-    """``method`` with every combination of the values that it is tried with."""
-    asked = suited(host, request, method.name)
+def _is_fine(host: Host, request: Request, name: str, data: LabeledData) -> bool:
+    """Whether the method ``name`` can be tried without any ``-o``."""
+    bare, method = replace(request, method=name, assignments=()), host.registry("method").get(name)
+    try:
+        return bool(list(_variants(host, bare, method, data)))
+    except CondenseError:
+        return False
+
+
+def _variants(host: Host, asked: Request, method: Method, data: LabeledData) -> Iterator[Candidate]:
+    """``method``, as ``asked`` for, with every combination of the values that it is tried with."""
     recipe = resolve(host, asked)
     values = {
         key: each if isinstance(each, tuple) else _spread(recipe, key, each, data)
@@ -163,7 +172,9 @@ def suited(host: Host, request: Request, method: str) -> Request:
         known = len(path) == 1 or path[0] not in bare.stages or _has(bare, path)
         if known or not _somebody_has(host, request, swaps, path):
             kept.append((path, value))  # what nobody has is complained about
-    return replace(request, method=method, assignments=tuple(kept))
+    asked = replace(request, method=method, assignments=tuple(kept))
+    resolve(host, asked)
+    return asked
 
 
 def _somebody_has(host: Host, request: Request, swaps: Any, path: Sequence[str]) -> bool:

@@ -99,9 +99,11 @@ def test_what_a_user_sets_is_not_varied_and_goes_where_it_is_known(host, digits)
     assert by_name["window"]["matcher"].name == "none"
 
 
-def test_an_option_that_no_candidate_has_is_a_mistake(host, digits):
-    with pytest.raises(OptionError, match="stepz"):
-        candidates(host, asked(("matcher.stepz", 1)), digits)
+@pytest.mark.parametrize("given", [("matcher.stepz", 1), ("matcher.steps", 0), ("matchr", "none")])
+def test_a_wrong_option_is_a_mistake(host, digits, given):
+    """Also one that not every candidate has."""
+    with pytest.raises(OptionError, match=given[0]):
+        candidates(host, asked(given), digits)
 
 
 class Odd:
