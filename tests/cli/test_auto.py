@@ -83,13 +83,22 @@ def test_the_noise_rule_holds_in_the_file(document):
     assert best["to_random"]["mean"] == pytest.approx(sum(differences) / 4)
 
 
-def test_the_recipe_repeats_the_run_to_the_byte_without_choosing(made, document, call, place):
-    recipe = place / "out" / "recipe.toml"
+@pytest.mark.parametrize("kept", ["random", "the best"])
+def test_the_recipe_repeats_the_run_to_the_byte_without_choosing(
+    kept, auto, call, made, place, monkeypatch
+):
+    better = kept == "the best"
+    monkeypatch.setattr("condense.studies.choosing.run.is_better", lambda gain: better)
+    out = place / f"kept {kept}"
+    auto("--out", out, "--no-baselines")
+    document, recipe = json.loads((out / "choice.json").read_text()), out / "recipe.toml"
+    assert document["chosen"] == (document["best"] if better else "random")
     assert f'method = "{document["chosen"].split(" ")[0]}"' in recipe.read_text()
-    again = call(*("--recipe", recipe, "--no-baselines", "--out", place / "again"), store="another")
+    own, other = ("--no-baselines", "--out", place / f"again {kept}"), f"another {kept}"
+    again = call("--recipe", recipe, *own, store=other)
     assert "rungs" not in again.stdout + again.stderr
-    files = {p.name: p.read_bytes() for p in (place / "out").iterdir() if p.name not in CLOCK}
-    repeated = {p.name: p.read_bytes() for p in (place / "again").iterdir()}
+    files = {p.name: p.read_bytes() for p in out.iterdir() if p.name not in CLOCK}
+    repeated = {p.name: p.read_bytes() for p in (place / f"again {kept}").iterdir()}
     assert repeated.keys() == {*files, "run.log.json"}
     assert {name: repeated[name] for name in files} == files
 
