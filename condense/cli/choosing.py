@@ -57,7 +57,10 @@ def in_words(plan: Plan) -> str:
     """What the minutes were turned into."""
     from condense.cli.output import seconds
 
-    rungs = ", ".join(f"{rung.candidates} under {rung.seeds} seeds" for rung in plan.rungs)
+    rungs = ", ".join(
+        f"{rung.candidates} under {rung.seeds} seed{'s' if rung.seeds > 1 else ''}"
+        for rung in plan.rungs
+    )
     left = ", ".join(one.name for one in plan.left_out)
     return (
         f"{plan.minutes:g} minutes come to these candidates and rungs: {rungs} (at most about "

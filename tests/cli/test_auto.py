@@ -69,7 +69,7 @@ def test_the_table_has_the_figures_of_the_file(made, document):
     assert "the test split was not read" in made.stdout
     told = "is chosen: " if document["better"] else "random is kept: the best, "
     assert told in made.stdout
-    assert "candidates and rungs: 7 under 1 seeds, 4 under 2 seeds, 1 under 4 seeds" in made.stderr
+    assert "candidates and rungs: 7 under 1 seed, 4 under 2 seeds, 1 under 4 seeds" in made.stderr
 
 
 def test_the_noise_rule_holds_in_the_file(document):
@@ -115,7 +115,7 @@ def test_a_dry_run_says_candidates_and_rungs_and_does_nothing(made, document, au
     shown = auto("--dry-run", store="dry").stdout
     for one in plan["candidates"]:
         assert re.search(rf"^{re.escape(one['name'])} +\S+ s +\S+ s$", shown, re.MULTILINE)
-    assert "7 under 1 seeds" in shown
+    assert "7 under 1 seed" in shown
     assert not (place / "dry" / "choices").exists()
 
 

@@ -453,6 +453,17 @@ def test_methods_with_a_bad_summary_or_an_option_that_does_not_repeat():
     assert "changed by its own recipe" in told["check_recipe_repeats_it"]
 
 
+def test_methods_that_are_tried_with_what_does_not_exist():
+    host = build_host(external=False)
+    stages = host.registry("method").get("window").stages
+    tried = {"selector.beta": (0.1, 2.0)}
+    method = Method("odd", "an odd one", stages, tried=tried)
+    told = {o.check: o.message for o in run_checks("method", method, host=host).failures}
+    assert told.keys() == {"check_resolves"}
+    assert "does not resolve" in told["check_resolves"]
+    assert "beta=2.0" in told["check_resolves"]
+
+
 def test_networks_of_the_kit_are_those_they_were():
     """The right ones pass, so that the faults above are what is seen."""
     for kind, cls in (("network", Network), ("matcher", Matcher), ("augmentation", Augmentation)):
