@@ -51,6 +51,14 @@ class Method:
     defaults: tuple[str, ...] = ()
     tried: Mapping[str, tuple[Any, ...] | int] | None = None
 
+    def __post_init__(self) -> None:
+        for key, some in (self.tried or {}).items():
+            if not ((isinstance(some, tuple) and some) or (type(some) is int and some > 0)):
+                raise OptionError(
+                    f"method '{self.name}': tried['{key}'] must be a tuple of values or how many, "
+                    f"got {some!r}"
+                )
+
 
 @dataclass(frozen=True)
 class Preset:

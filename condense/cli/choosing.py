@@ -97,8 +97,8 @@ def show_choice(document: ChoiceDocument) -> None:
 
     rows = [_row(one, document) for one in document.tried]
     rows.insert(1 if document.better else 0, _row(document.random, document))
-    headers = ("tried", "seeds", "accuracy, %", "to random, points", "networks", "time", "note")
-    echo_table(headers, rows)
+    figures = (f"{document.measure}, %", "to random, points")
+    echo_table(("tried", "seeds", *figures, "networks", "time", "note"), rows)
     held = document.validation
     click.echo(
         f"\n{document.data}: condensed from {held.fit} training samples, validated on "

@@ -50,6 +50,7 @@ class ChoiceDocument(Document):
     Attributes:
         data, ipc, fraction, seed: what a method was chosen for; scores and experts are the
             seed's, accuracies are under it and those after it.
+        measure: the word for what the evaluator's figures are.
         validation: what was held out of the training split and took the test split's place.
         plan: what the minutes were turned into.
         random: random subsets, freshly drawn for every network.
@@ -64,6 +65,7 @@ class ChoiceDocument(Document):
     ipc: int | None
     fraction: float | None
     seed: int
+    measure: str
     validation: HeldOut
     plan: Plan
     random: Tried

@@ -37,6 +37,7 @@ from condense.studies.choosing.halving import Halved, halve, is_better, to_rando
 from condense.studies.choosing.result import Choice, ChoiceDocument, Tried
 from condense.studies.statistics import estimate
 from condense.studies.tuning.result import Spent
+from condense.traits import EvaluatorTraits, traits_of
 
 HELD_OUT = 0.2  # share of every class
 KIND = "choices"  # folder in the store
@@ -188,6 +189,7 @@ def choose(choosing: Choosing, progress: Progress) -> Choice:
         ipc=chosen.recipe.budget.ipc,
         fraction=chosen.recipe.budget.fraction,
         seed=chosen.recipe.seed,
+        measure=traits_of(chosen.recipe["evaluator"].cls, EvaluatorTraits).measure,
         validation=choosing.held_out,
         plan=plan,
         random=arms.tried(RANDOM, own, random).model_copy(update={"to_random": None}),

@@ -106,6 +106,12 @@ def test_a_wrong_option_is_a_mistake(host, digits, given):
         candidates(host, asked(given), digits)
 
 
+@pytest.mark.parametrize("some", [[0.1], (), 0, True, "0.1"])
+def test_what_a_method_is_tried_with_is_values_or_a_number_of_them(some):
+    with pytest.raises(OptionError, match=r"method 'm': tried\['selector.beta'\] must be a tuple"):
+        Method("m", "a method", {}, tried={"selector.beta": some})
+
+
 class Odd:
     """Methods of a plugin."""
 
