@@ -55,7 +55,7 @@ class Share(click.FloatRange):
         return float(found)
 
 
-COUNT = click.IntRange(min=1)
+COUNT = click.IntRange(1, 10_000)
 PART = Share(0, 1, min_open=True)
 SHARE_BELOW_1 = Share(0, 1, min_open=True, max_open=True)
 

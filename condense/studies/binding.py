@@ -10,10 +10,23 @@ from condense.data import LabeledData
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import content_of
 from condense.engine.runtime.files import default_path
-from condense.errors import CondenseError
+from condense.errors import CondenseError, OptionError
 from condense.recipe import Recipe
 
+MOST_SEEDS = 10_000
+
 Bind = Callable[..., Pipeline]  # (recipe, *, shared_seed, data) → the stages of that recipe
+
+
+def check_seeds(count: int, example: int) -> None:
+    """That there may be ``count`` seeds; ``example`` is a count that may be.
+
+    Raises:
+        OptionError: if not.
+    """
+    if not 1 <= count <= MOST_SEEDS:
+        allowed = "at least 1" if count < 1 else f"at most {MOST_SEEDS}"
+        raise OptionError(f"`seeds` must be {allowed}, got {count}; try `seeds={example}`")
 
 
 class SharedData:

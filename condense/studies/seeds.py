@@ -14,8 +14,8 @@ from condense.engine.documents import Document, RunDocument
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import Diagnose, RunResult, default_folder, no_findings, run
 from condense.engine.target import check_target
-from condense.errors import OptionError
 from condense.recipe import Recipe
+from condense.studies.binding import check_seeds
 from condense.studies.statistics import LEVEL, estimate
 
 
@@ -109,11 +109,10 @@ def run_seeds(
         beside: further text files of every artefact, by name.
 
     Raises:
-        OptionError: for fewer than one seed.
+        OptionError: for fewer than one seed, or far too many.
         CondenseError: before any work for a folder that cannot be written, else as a run does.
     """
-    if count < 1:
-        raise OptionError(f"`seeds` must be at least 1, got {count}; try `seeds=3`")
+    check_seeds(count, example=3)
     first = bind(base)
     data, shared_seed = first.data, base.seed if shared else None
     if out is None:

@@ -157,6 +157,7 @@ def test_exit_code_1_if_all_fail(call, place):
         (["--vary", "selector="], "--vary selector=: value 1 is empty"),
         (["--vary", "selector.beta=0.3,2"], "--vary selector.beta=2: "),
         (["--vary", "selector=random", "--seeds", "0"], "--seeds must be at least 1, got 0"),
+        (["--vary", "policy=full", "--seeds", "9" * 30], "--seeds must be at most 10000, got 99"),
         (["--vary", "policy=full", "--validation", "1"], "--validation must be in (0, 1), got 1"),
         (["nonsense", "--vary", "selector=random"], "nonsense"),
         ([], "missing option '--vary'"),

@@ -118,7 +118,7 @@ def test_over_prints_one_table_and_writes_the_best(printed, call, place):
 @pytest.mark.parametrize(
     ("args", "part"),
     [
-        (["--seeds", "0"], "invalid value for '--seeds': 0 is not in the range x>=1"),
+        (["--seeds", "0"], "invalid value for '--seeds': 0 is not in the range 1<=x<=10000"),
         (["--share", "0"], "invalid value for '--share': 0.0 is not in the range 0<x<=1"),
         (["--finals", "-1"], "invalid value for '--finals': -1 is not in the range x>=0"),
         (["--seeds", "3", "--max-seeds", "2"], "--max-seeds must be at least --seeds 3, got 2"),

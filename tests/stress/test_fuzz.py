@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import zipfile
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,9 @@ def copied(made: Path, place: Path) -> Path:
 
 def told_of(word: str, text: str) -> bool:
     """Whether ``word`` stands in ``text``, blanks folded as in messages."""
+    with suppress(ValueError):  # digits of any script are numbers
+        if word and not word.isascii() and str(float(word)) in text:
+            return True
     return " ".join(word.split()) in text
 
 

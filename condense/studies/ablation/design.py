@@ -13,6 +13,7 @@ from condense.options import is_shared, parse_assignment
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
+from condense.studies.binding import check_seeds
 
 BASE = "base"  # the name of a base that is no cell of the grid
 Assignment = tuple[tuple[str, ...], Any]
@@ -154,8 +155,7 @@ def make_study(
     Raises:
         OptionError: for a base that cannot be resolved, or a value that is wrong in every cell.
     """
-    if seeds < 1:
-        raise OptionError(f"`seeds` must be at least 1, got {seeds}; try `seeds=5`")
+    check_seeds(seeds, example=5)
     if validation is not None and not 0 < validation < 1:
         raise OptionError(f"`validation` must be in (0, 1), got {validation:g}; try 0.2")
     keys = [factor.key for factor in factors]
