@@ -16,10 +16,9 @@ from torch import Tensor
 
 from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.documents import ArmResult, Results
 from condense.engine.ingest.from_user import from_torch_dataset, labeled_data
 from condense.engine.pipeline import Pipeline
-from condense.engine.run import notes_of, worked_off
+from condense.engine.run import results_of, worked_off
 from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
 from condense.engine.runtime.progress import SilentProgress, make_progress
@@ -114,8 +113,7 @@ def condense(
         warnings.warn(text, FindingWarning, stacklevel=2)
     if not arms:
         return small
-    results = Results.of(small, {k: ArmResult.of(v) for k, v in arms.items()}, notes_of(findings))
-    return replace(small, results=results.to_json())
+    return replace(small, results=results_of(small, arms, findings).to_json())
 
 
 def choose(

@@ -78,8 +78,7 @@ class RunResult:
     @property
     def results(self) -> Results:
         """The document of ``results.json``."""
-        arms = {name: ArmResult.of(found) for name, found in self.evaluations.items()}
-        return Results.of(self.condensed, arms, notes_of(self.findings))
+        return results_of(self.condensed, self.evaluations, self.findings)
 
     @property
     def log(self) -> RunLog:
@@ -102,6 +101,16 @@ class RunResult:
     def to_json(self) -> dict[str, Any]:
         """:attr:`document`, JSON-ready."""
         return self.document.to_json()
+
+
+def results_of(
+    condensed: CondensedDataset,
+    evaluations: Mapping[str, Evaluation],
+    findings: Sequence[Finding],
+) -> Results:
+    """The document of ``results.json``; ``evaluations`` are by arm, the set's own ``condensed``."""
+    arms = {name: ArmResult.of(found) for name, found in evaluations.items()}
+    return Results.of(condensed, arms, notes_of(findings))
 
 
 def notes_of(findings: Sequence[Finding]) -> tuple[FindingNote, ...]:

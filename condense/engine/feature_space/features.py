@@ -90,9 +90,13 @@ class FeatureRecorder:
 
     def tensors(self) -> dict[str, Tensor]:
         """``features`` float32 [N, D]."""
-        what = f"the feature network '{self.options.network.component}'"
-        check_converged(self.network, what, f"its lr={self.options.lr:g}")
+        check_feature_network(self.network, self.options, f"its lr={self.options.lr:g}")
         return {"features": finite_features(self.network, self.batcher)}
+
+
+def check_feature_network(network: nn.Module, options: SgdOptions, rate: str) -> None:
+    """As :func:`check_converged`, of a ``network`` trained by ``options``."""
+    check_converged(network, f"the feature network '{options.network.component}'", rate)
 
 
 def finite_features(network: nn.Module, data: Batcher) -> Tensor:

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from condense.data import content_digest
-from condense.engine.feature_space.features import finite_features
+from condense.engine.feature_space.features import check_feature_network, finite_features
 from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.dynamics import EVAL_SHARE, sample_figures
 from condense.engine.training.estimate import sgd_seconds
-from condense.engine.training.loop import check_converged, predict
+from condense.engine.training.loop import predict
 from condense.engine.training.passes import recorded_pass
 from condense.engine.training.sgd import (
     BatchSize,
@@ -200,8 +200,7 @@ class _TestRecorder:
     def tensors(self) -> dict[str, Tensor]:
         """The network's state, ``wrong`` uint8 [E, N_test] and ``error_norm`` float32 [N_test]."""
         rate = f"`evaluator.feature_lr={self.options.lr:g}`"
-        what = f"the feature network '{self.options.network.component}'"
-        check_converged(self.network, what, rate)
+        check_feature_network(self.network, self.options, rate)
         state = self.network.state_dict().items()
         return {_STATE + name: value.detach().cpu() for name, value in state} | {
             "wrong": torch.stack(self._wrong).cpu(),

@@ -89,7 +89,6 @@ class TerminalProgress(Notes):
     ) -> None:
         super().__init__(spell)
         self._delay = delay
-        self._stage = ""
         self._lock = threading.Lock()
         self._bars = _Bars(
             TextColumn("{task.description}", markup=False),
@@ -118,12 +117,9 @@ class TerminalProgress(Notes):
     @contextmanager
     def stage(self, name: str, number: int, total: int) -> Iterator[None]:
         """Bars within begin with the stage; one that lasts leaves a line when it is done."""
-        self._stage = f"{number}/{total} {name} · "
         begun = time.monotonic()
-        try:
+        with super().stage(name, number, total):
             yield
-        finally:
-            self._stage = ""
         seconds = time.monotonic() - begun
         if seconds >= self._delay:
             self.say(f"{number}/{total} {name}: {seconds:.1f} s")

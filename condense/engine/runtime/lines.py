@@ -45,16 +45,6 @@ class LineProgress(Notes):
 
     def __init__(self, spell: Callable[[str], str] = str) -> None:
         super().__init__(spell)
-        self._stage = ""
-
-    @contextmanager
-    def stage(self, name: str, number: int, total: int) -> Iterator[None]:
-        """Lines of tasks within begin with the stage."""
-        self._stage = f"{number}/{total} {name} · "
-        try:
-            yield
-        finally:
-            self._stage = ""
 
     @contextmanager
     def task(self, title: str, total: int, unit: str = "it") -> Iterator[_Lines]:

@@ -14,6 +14,7 @@ from condense.capabilities import HasRanges
 from condense.data import LabeledData
 from condense.engine.documents import Document
 from condense.engine.evaluation import RANDOM
+from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import CondenseError, OptionError
 from condense.options import format_value
@@ -107,7 +108,7 @@ def candidates(
         except CondenseError as error:
             if isinstance(error, OptionError) and _is_fine(host, request, name, data):
                 raise  # a mistake in what was asked for
-            failed[name] = " ".join(str(error).split())
+            failed[name] = in_one_line(error)
     if not found:
         raise OptionError(
             f"`method={CHOOSE}` has nothing to choose from: "

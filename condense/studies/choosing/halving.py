@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from condense.engine.runtime.files import in_one_line
 from condense.errors import CondenseError
 from condense.places import without_home
 from condense.studies.choosing.design import Rung
@@ -49,7 +50,7 @@ def halve(measure: Measure, names: Sequence[str], rungs: Sequence[Rung]) -> Halv
                 for seed in range(len(found.accuracies[name]), rung.seeds):
                     found.accuracies[name].append(measure(name, seed))
             except CondenseError as error:
-                found.errors[name] = without_home(" ".join(str(error).split()))
+                found.errors[name] = without_home(in_one_line(error))
         alive = [name for name in alive if name not in found.errors]
         alive.sort(key=lambda name: -fmean(found.accuracies[name]))
     found.best = alive[0] if alive else None

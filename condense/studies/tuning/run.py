@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from condense.data import LabeledData
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.files import in_one_line
 from condense.errors import CondenseError
 from condense.interfaces import Progress
 from condense.places import without_home
@@ -86,7 +87,7 @@ def _all_tuned(
             except CondenseError as error:
                 if len(recipes) == 1:
                     raise
-                message = without_home(" ".join(str(error).split()))
+                message = without_home(in_one_line(error))
                 failed = TunedRecipe(values=values, error=message)
                 progress.note(f"{failed.name} failed: {failed.error}")
                 yield failed
