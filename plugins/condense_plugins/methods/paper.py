@@ -37,6 +37,7 @@ DSA = {
 MATCHER: dict[str, Any] = {
     "iterations": 10000,
     "steps": 55,
+    "trajectories": 1,
     "batch_size": 125,
     "experts": 100,
     "max_start_epoch": 80,
@@ -83,6 +84,7 @@ SOURCES = {
     "matcher.component": PROTOCOL,
     "matcher.iterations": PROTOCOL,
     "matcher.steps": PROTOCOL,
+    "matcher.trajectories": MTT_CODE,
     "matcher.batch_size": PROTOCOL,
     "matcher.experts": PROTOCOL,
     "matcher.max_start_epoch": "released code: start epochs 0 to 79",

@@ -19,13 +19,14 @@ from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.loop import Training
 from condense.engine.training.schedule import Schedule
 from condense.errors import CapacityError, OptionError
-from condense.interfaces import Role, Selection, TrainingSet
+from condense.interfaces import MatchStep, Role, Selection, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, build_options
 from condense_plugins.matchers.trajectory import (
     matcher as matcher_module,
 )
 from condense_plugins.matchers.trajectory.experts import Experts, trajectory_of
 from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher, draw_batches
+from condense_plugins.matchers.trajectory.mean import mean_step, streams
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 
 SMALL = TrajectoryOptions(
@@ -328,6 +329,38 @@ def test_matching_lowers_the_loss(tiny_images, context):
         synthetic.inputs.sub_(20.0 * step.grad_inputs)
     assert losses[-1] < losses[0]
     assert losses == sorted(losses, reverse=True)
+
+
+# several trajectories an iteration
+
+
+def test_several_trajectories_give_the_mean_of_their_gradients(tiny_images, context):
+    matcher, synthetic = prepared(tiny_images, context), small_set(tiny_images)
+    one, other, third = (matcher.step(synthetic, s) for s in streams(generator(7), 3))
+    assert not torch.equal(one.grad_inputs, other.grad_inputs)  # each of them draws its own
+    several = prepared(tiny_images, context, SMALL.model_copy(update={"trajectories": 3}))
+    mean = several.step(small_set(tiny_images), generator(7))
+    for name in ("loss", "grad_inputs", "grad_step_size"):
+        parts = [getattr(step, name) for step in (one, other, third)]
+        assert torch.equal(getattr(mean, name), (parts[0] + parts[1] + parts[2]) / 3)
+
+
+def test_a_trajectory_draws_the_same_however_many_there_are(tiny_images, context):
+    rng, again = generator(7), generator(7)
+    few, many = streams(rng, 2), streams(again, 5)
+    assert [s.initial_seed() for s in few] == [s.initial_seed() for s in many[:2]]
+    assert len({s.initial_seed() for s in many}) == 5
+    assert torch.equal(rng.get_state(), again.get_state())  # … and leaves the stream alike
+    assert streams(rng, 1)[0].initial_seed() != few[0].initial_seed()
+
+
+def test_learned_labels_have_the_mean_gradient_too():
+    def step(value):
+        return MatchStep(torch.tensor(value), *[torch.full((2,), k * value) for k in (1, 2)])
+
+    mean = mean_step([step(1.0), step(4.0)])
+    assert (float(mean.loss), mean.grad_inputs.tolist()) == (2.5, [2.5, 2.5])
+    assert (mean.grad_labels.tolist(), mean.grad_step_size) == ([5.0, 5.0], None)
 
 
 # start epochs below a bound that grows

@@ -31,7 +31,13 @@ def trajectory_cost(
     memory = Experts.of(data, context, o, rng).bytes_of_one()[1]
     steps = min(o.steps, TIMED_STEPS)
     # uncompiled: an upper estimate, without a minute of compiling
-    short = {"steps": steps, "max_start_epoch": 1, "start_epoch_growth": 0, "compile": "off"}
+    short = {
+        "steps": steps,
+        "trajectories": 1,
+        "max_start_epoch": 1,
+        "start_epoch_growth": 0,
+        "compile": "off",
+    }
     trial = type(matcher)(o.model_copy(update=short))
     trajectory = torch.zeros(o.expert_epochs + 1, memory // (4 * (o.last_epoch + 1)))
     trajectory[0] = matcher.start_vector(data, context)
@@ -41,4 +47,5 @@ def trajectory_cost(
     mask = torch.ones(len(chosen), dtype=torch.bool)
     synthetic = initial_set(data, selection, mask, o.first_step_size(len(data))).to(context.device)
     rollout = time_call(lambda: trial.step(synthetic, rng), context.device)
-    return Cost(o.iterations * rollout * o.steps / steps, memory=o.experts * memory)
+    rollouts = o.iterations * o.trajectories
+    return Cost(rollouts * rollout * o.steps / steps, memory=o.experts * memory)

@@ -38,6 +38,9 @@ class TrajectoryOptions(Options):
 
     iterations: int = Field(10000, ge=0, description="matching iterations")
     steps: int = Field(55, ge=1, description="student steps per iteration")
+    trajectories: int = Field(
+        1, ge=1, description="students an iteration, of whose gradients the mean is taken"
+    )
     batch_size: int = Field(125, ge=1, description="synthetic samples per student step")
     experts: int = Field(100, ge=1, le=10_000, description="expert networks")
     max_start_epoch: int = Field(80, ge=1, description="students start at an epoch below this one")
