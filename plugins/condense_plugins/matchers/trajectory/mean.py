@@ -28,10 +28,14 @@ def mean_step(steps: Iterable[MatchStep]) -> MatchStep:
     count = 0
     for step in steps:
         parts = [step.loss, step.grad_inputs, step.grad_labels, step.grad_step_size]
-        if count:
-            parts = [b if a is None or b is None else a + b for a, b in zip(total, parts)]
-        total, count = parts, count + 1
+        total = [_sum(a, b) for a, b in zip(total, parts, strict=True)] if count else parts
+        count += 1
     loss, inputs, labels, slope = (None if t is None else t / count for t in total)
     assert loss is not None
     assert inputs is not None
     return MatchStep(loss, inputs, labels, slope)
+
+
+def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """None where either is, as of labels that nobody learns."""
+    return None if one is None or other is None else one + other
