@@ -67,7 +67,9 @@ class Scores:
         estimator: what they are, in a few words, for example ``"cscore (learning-speed)"``.
         standard_error: float32 [N] of the estimate, or None where there is none.
         companions: further figures of every sample, float32 [N] each, finite, that the scorer read
-            in the same pass, by name (``probability``, ``aum``), for selectors that need them.
+            in the same pass, by name, for selectors that need them. Those of the training dynamics:
+            ``probability``, the mean softmax probability of the true class, and ``aum``, the mean
+            margin in logits, low where a label is likely wrong.
     """
 
     values: Tensor

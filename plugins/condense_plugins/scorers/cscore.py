@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from condense.engine.runtime.rng import Seed
-from condense.interfaces import Context, Cost, LabeledData, Scores
+from condense.interfaces import Context, Cost, Dynamics, LabeledData, Scores
 from condense_plugins.scorers._dynamics import ReadsDynamics
 from condense_plugins.scorers._holdout import Holdout, HoldoutOptions, holdout_cost
 
@@ -25,7 +25,7 @@ class CScorer(ReadsDynamics):
     """
 
     name: ClassVar[str] = "cscore"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     arg: ClassVar[str] = "estimator"  # cscore:holdout
 
     class Options(HoldoutOptions):
@@ -74,11 +74,14 @@ class CScorer(ReadsDynamics):
         name = f"cscore (holdout, ratios {ratios}, {done}, {found.trainings} trainings)"
         return Scores(found.mean, name, found.standard_error)
 
+    def of_networks(self, dynamics: Dynamics) -> Tensor:
+        """float32 [K, N]: share of the epochs in which each network was wrong."""
+        return 1 - dynamics.correct.float().mean(dim=1)
+
     def replicates(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
         """float32 [R, N]: the estimate of each network, or of each repeat that was made."""
         if self.options.estimator == "learning-speed":
-            correct = context.dynamics(data, rng, self.options).correct  # [K, E, N]
-            return 1 - correct.float().mean(dim=1)
+            return super().replicates(data, context, rng)
         holdout = self._holdout(data, context, rng)
         made = holdout.estimate().repeats
         return torch.stack(list(islice(holdout.repeats(), made)))

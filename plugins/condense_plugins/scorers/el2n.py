@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 
 from condense.engine.training.dynamics import DynamicsOptions
-from condense.interfaces import Context, LabeledData
+from condense.interfaces import Dynamics
 from condense_plugins.scorers._dynamics import ReadsDynamics
 
 
@@ -21,7 +21,7 @@ class El2nScorer(ReadsDynamics):
     """
 
     name: ClassVar[str] = "el2n"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     arg: ClassVar[str] = "mode"  # el2n:online
 
     class Options(DynamicsOptions):
@@ -39,9 +39,8 @@ class El2nScorer(ReadsDynamics):
         epoch = min(self.options.eval_epoch, self.options.epochs)
         return f"el2n ({self.options.mode}, epoch {epoch})"
 
-    def replicates(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
+    def of_networks(self, dynamics: Dynamics) -> Tensor:
         """float32 [K, N]: the norm, or the sum of norms, of each network."""
-        dynamics = context.dynamics(data, rng, self.options)
         if self.options.mode == "paper":
             return dynamics.eval_error_norm
         return dynamics.error_norm[:, : dynamics.eval_epoch].sum(dim=1)  # [K, E, N] → [K, N]

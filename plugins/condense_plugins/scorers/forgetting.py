@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 
 from condense.engine.training.dynamics import DynamicsOptions
-from condense.interfaces import Context, LabeledData
+from condense.interfaces import Dynamics
 from condense_plugins.scorers._dynamics import ReadsDynamics
 
 
@@ -20,7 +20,7 @@ class ForgettingScorer(ReadsDynamics):
     """
 
     name: ClassVar[str] = "forgetting"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     arg: ClassVar[str] = "count"  # forgetting:epoch
 
     class Options(DynamicsOptions):
@@ -42,10 +42,10 @@ class ForgettingScorer(ReadsDynamics):
         """With what events are counted by."""
         return f"forgetting (per {self.options.count})"
 
-    def replicates(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
+    def of_networks(self, dynamics: Dynamics) -> Tensor:
         """float32 [K, N]: events in the training of each network."""
-        dynamics = context.dynamics(data, rng, self.options, epoch_eval=self.epoch_eval)
-        correct = dynamics.eval_correct if dynamics.eval_correct is not None else dynamics.correct
+        correct = dynamics.eval_correct if self.epoch_eval else dynamics.correct
+        assert correct is not None
         return forgetting_events(correct)
 
 

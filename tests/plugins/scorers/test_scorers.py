@@ -342,3 +342,29 @@ def test_a_colon_names_the_form(host):
     ):
         recipe = resolve(host, Request(assignments=((("scorer",), text),)))
         assert getattr(recipe["scorer"].options, option) == value
+
+
+def test_companions_by_hand_in_every_form(tiny_images):
+    """Two networks, two epochs, one sample; a margin too large for half precision is finite."""
+    margin = torch.tensor([[[1.0, torch.inf], [-3.0, 1.0]], [[2.0, 1.0], [4.0, 1.0]]])
+    probability = torch.tensor([[[0.5, 1.0], [0.1, 0.5]], [[0.6, 0.5], [0.8, 0.5]]])
+    correct = margin > 0
+    known = Dynamics(margin, probability, 1 - probability, correct, probability[0], 2, correct)
+    for name, form in itertools.chain(
+        zip(TRAINED, itertools.repeat({})), (("forgetting", {"count": "epoch"}),)
+    ):
+        scores = scorer_of(name, **form).score(
+            tiny_images.subset(torch.arange(2)), Recorded(known), generator()
+        )
+        assert scores.companions.keys() == {"aum", "probability"}
+        # (1 − 3 + 2 + 4)/4, (65504 + 1 + 1 + 1)/4
+        assert scores.companions["aum"].tolist() == [1.0, 16376.75]
+        assert scores.companions["probability"].tolist() == pytest.approx([0.5, 0.625])
+
+
+def test_companions_are_those_of_the_pass(tiny_images, context):
+    data = tiny_images.without_test()
+    scores = run_scorer(scorer_of("el2n", **TINY), data, context, generator(2))
+    dynamics = context.dynamics(data, generator(2), El2nScorer.Options(**TINY))
+    assert torch.equal(scores.companions["probability"], dynamics.probability.mean((0, 1)))
+    torch.testing.assert_close(scores.companions["aum"], dynamics.margin.mean((0, 1)))
