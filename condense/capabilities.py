@@ -50,10 +50,13 @@ class StandsFor(Protocol):
 
 @runtime_checkable
 class EstimatesCost(Protocol):
-    """A scorer, matcher or evaluator that says what its stage would take."""
+    """A scorer, selector, matcher or evaluator that says what its stage would take.
+
+    Of one that does not, it is unknown.
+    """
 
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
-        """An estimate for ``--dry-run``, from a few steps timed for real.
+        """An estimate for ``--dry-run`` and the time left, from a few steps timed for real.
 
         Args:
             data: the training split.

@@ -49,7 +49,13 @@ _TABLE = (
         "Scorer",
         ("EstimatesCost", "HasCacheToken", "HasReplicates", "WorksInPieces"),
     ),
-    Kind("selector", "selectors", "selector", "Selector", ("HasCacheToken", "HasRanges")),
+    Kind(
+        "selector",
+        "selectors",
+        "selector",
+        "Selector",
+        ("EstimatesCost", "HasCacheToken", "HasRanges"),
+    ),
     Kind("update-policy", "update_policies", "policy", "UpdatePolicy", ("LearnsLabels",)),
     Kind(
         "matcher",

@@ -12,7 +12,7 @@ from condense.errors import OptionError
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.resolve import Request
-    from condense.studies.choosing.design import Plan
+    from condense.studies.choosing.design import Plan, Planned
     from condense.studies.choosing.result import Choice, ChoiceDocument, Tried
     from condense.studies.choosing.run import Choosing
 
@@ -72,7 +72,7 @@ def show_plan_of_choice(
     ctx: click.Context, request: Request, minutes: float | None, device: str | None, as_json: bool
 ) -> None:
     """``--dry-run``: candidates and rungs."""
-    from condense.cli.output import echo_json, echo_table, seconds
+    from condense.cli.output import echo_json, echo_table
     from condense.cli.session import open_session
 
     with open_session(ctx, device) as session:
@@ -82,13 +82,20 @@ def show_plan_of_choice(
         echo_json({"dry_run": True, "plan": plan.to_json(), "failed": choosing.failed})
         return
     rows = [
-        (one.name, seconds(one.seconds_once), seconds(one.seconds_a_seed), note)
+        (one.name, *_about(one, one.seconds_once, one.seconds_a_seed), note)
         for note, part in (("", plan.candidates), ("left out", plan.left_out))
         for one in part
     ]
     echo_table(("candidate", "once, about", "a seed, about", "note"), rows)
     click.echo(f"\n{in_words(plan)}")
     _show_failed(choosing.failed)
+
+
+def _about(one: Planned, *times: float) -> list[str]:
+    """What ``one`` takes in words."""
+    from condense.cli.planned import about
+
+    return [f"at least {about(time)}" if one.at_least else about(time) for time in times]
 
 
 def show_choice(document: ChoiceDocument) -> None:

@@ -127,8 +127,7 @@ def run(
         added = {} if choice is None else {"choice": choice.document.to_json()}
         echo_json(result.to_json() | added | (named if dry_run and published else {}))
     elif dry_run:
-        _show_plan(result, recipe)
-        _show_differences(published, differences)
+        _show_planned(result, recipe, published, differences)
     else:
         if choice is not None:
             show_choice(choice.document)
@@ -225,39 +224,34 @@ def _note_preset(host: Host, request: Request, differences: list[Difference]) ->
         click.echo(f"note: differs from {preset.published}: {', '.join(texts)}", err=True)
 
 
+def _show_planned(
+    plan: Plan, recipe: Recipe, published: str | None, differences: list[Difference]
+) -> None:
+    """What was asked for comes last: a recipe has more lines than many a terminal."""
+    from condense.cli.planned import show_plan
+
+    click.echo(recipe.to_toml())
+    _show_differences(published, differences)
+    show_plan(plan)
+
+
 def _show_differences(published: str | None, differences: list[Difference]) -> None:
     from condense.cli.output import echo_table
 
     if published is None:
         return
     if not differences:
-        click.echo(f"\nas {published}: no option differs")
+        click.echo(f"as {published}: no option differs\n")
         return
-    click.echo()
     rows = [(d.option, _text(d.published), _text(d.here)) for d in differences]
     echo_table(("option", published, "here"), rows)
+    click.echo()
 
 
 def _text(value: Any) -> str:
     from condense.options import format_value
 
     return "none" if value is None else format_value(value)
-
-
-def _show_plan(plan: Plan, recipe: Recipe) -> None:
-    from condense.cli.output import echo_table, seconds
-
-    rows = [
-        (
-            *(s.stage, s.component, "yes" if s.cached else "no", seconds(s.seconds)),
-            *(f"{s.memory_mb:.0f} MB", f"{s.disk_mb:.1f} MB"),
-        )
-        for s in plan.stages
-    ]
-    memory, disk = f"{plan.memory_mb:.0f} MB", f"{plan.disk_mb:.1f} MB"
-    rows.append(("total", "", "", seconds(plan.seconds), memory, disk))
-    echo_table(("stage", "component", "cached", "about", "memory", "disk"), rows)
-    click.echo(f"\n{recipe.to_toml().rstrip()}")
 
 
 def _show_result(result: RunResult, recipe: Recipe) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from condense.engine.evaluation import RANDOM, WHOLE, random_plan, whole_plan
@@ -14,7 +14,6 @@ from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Piece, Stage
 from condense.errors import CondenseError
-from condense.interfaces import Cost
 
 MIB = 2**20
 # stage by the name its time is recorded under → stage of the recipe whose component serves it
@@ -74,43 +73,52 @@ def run_piece(pipeline: Pipeline, piece: Piece) -> None:
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """One stage: what would serve it, and its estimated cost unless it is cached."""
+    """One stage: what would serve it, and its estimated cost unless it is cached.
+
+    None where the component does not say what it takes.
+    """
 
     stage: str
     component: str
     cached: bool
-    seconds: float
-    memory_mb: float
-    disk_mb: float
+    seconds: float | None
+    memory_mb: float | None
+    disk_mb: float | None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All stages of a run with their totals."""
+    """All stages of a run with their totals, which hold at least where a stage is unknown."""
 
     stages: list[PlannedStage]
     recipe: dict[str, Any]
 
     @property
+    def unknown(self) -> list[str]:
+        """The stages of which nobody knows what they take."""
+        return [s.stage for s in self.stages if s.seconds is None]
+
+    @property
     def seconds(self) -> float:
         """Of all stages."""
-        return sum(s.seconds for s in self.stages)
+        return sum(s.seconds or 0.0 for s in self.stages)
 
     @property
     def memory_mb(self) -> float:
         """The largest stage; they run one after another."""
-        return max((s.memory_mb for s in self.stages), default=0.0)
+        return max((s.memory_mb or 0.0 for s in self.stages), default=0.0)
 
     @property
     def disk_mb(self) -> float:
         """Of all stages."""
-        return sum(s.disk_mb for s in self.stages)
+        return sum(s.disk_mb or 0.0 for s in self.stages)
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``run --dry-run --json``."""
         return {
             "dry_run": True,
             "stages": [vars(s) for s in self.stages],
+            "unknown": self.unknown,
             "seconds": self.seconds,
             "memory_mb": self.memory_mb,
             "disk_mb": self.disk_mb,
@@ -133,12 +141,12 @@ def plan(pipeline: Pipeline, baselines: bool) -> Plan:
 
 
 def _planned(stage: Stage[Any]) -> PlannedStage:
-    cached = stage.stored
-    cost = Cost()
-    if not cached:
-        estimate = stage.cost()
-        # and what this process takes: its timed steps took what a run's steps take
-        cost = replace(estimate, memory=int(peak_memory_mb() * MIB) + estimate.memory)
-    name = stage.bound.recipe[stage.component].name
-    sizes = (cost.memory / MIB, cost.disk / MIB)
-    return PlannedStage(stage.name, name, cached, cost.seconds, *sizes)
+    name, cached = stage.bound.recipe[stage.component].name, stage.stored
+    if cached:
+        return PlannedStage(stage.name, name, cached, 0.0, 0.0, 0.0)
+    cost = stage.cost()
+    if cost is None:
+        return PlannedStage(stage.name, name, cached, None, None, None)
+    # and what this process takes: its timed steps took what a run's steps take
+    memory = peak_memory_mb() + cost.memory / MIB
+    return PlannedStage(stage.name, name, cached, cost.seconds, memory, cost.disk / MIB)

@@ -109,6 +109,22 @@ def test_dry_run_shows_the_plan_and_the_whole_recipe(cli, engine):
     assert summary(cli("run", "--dry-run", "--json")) == {"seconds": 61}
 
 
+def test_dry_run_says_unknown_and_at_least_and_ends_with_the_table(cli, engine):
+    def stage(name, seconds, memory, disk):
+        sizes = {"seconds": seconds, "memory_mb": memory, "disk_mb": disk}
+        return types.SimpleNamespace(stage=name, component="toy", cached=False, **sizes)
+
+    stages = [stage("a", None, None, None), stage("b", 0.0, 9.0, 0.0), stage("c", 2.0, 9.0, 0.5)]
+    engine.result = types.SimpleNamespace(stages=stages, seconds=2.0, memory_mb=9.0, disk_mb=0.5)
+    lines = cli("run", "--dry-run").stdout.splitlines()
+    assert lines[-4:] == [
+        "a      toy        no      unknown         unknown        unknown",
+        "b      toy        no      < 0.1 s         9 MB           0.0 MB",
+        "c      toy        no      2.0 s           9 MB           0.5 MB",
+        "total                     at least 2.0 s  at least 9 MB  at least 0.5 MB",
+    ]
+
+
 def test_score_writes_to_a_folder_named_after_scorer_and_data(cli, engine):
     scorer = {"component": "rate", "network": {"component": "convnet", "width": 32}, "width": 9}
     stages = {"scorer": {"seconds": 3.3, "cached": True}}

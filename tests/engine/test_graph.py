@@ -2,11 +2,13 @@
 
 import json
 import shutil
+import types
 from dataclasses import astuple, replace
 
 import pytest
 import torch
 
+from condense import hookimpl
 from condense.cli.main import main
 from condense.engine.graph import SERVED_BY, pieces, plan, run_piece, stages
 from condense.engine.pipeline import Pipeline
@@ -15,7 +17,9 @@ from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store, digest
 from condense.engine.stages.stage import Piece
 from condense.errors import CondenseError
+from condense.plugin.host import build_host
 from condense.resolve import Request, resolve
+from condense_plugins.selectors.random import RandomSelector
 
 CHAIN = ["scorer", "selector", "prepare", "matcher", "evaluator"]
 
@@ -32,7 +36,7 @@ class Notes(SilentProgress):
 def pipeline(tmp_path, host, tiny, digits):
     """Makes a pipeline with tiny options on one store."""
 
-    def make(data=digits, progress=None, **more):
+    def make(data=digits, progress=None, host=host, **more):
         options = tiny | {key.replace("__", "."): value for key, value in more.items()}
         if options.get("matcher") == "none":
             options = {k: v for k, v in options.items() if not k.startswith("matcher.")}
@@ -69,6 +73,36 @@ def test_a_dry_run_announces_the_stages_that_a_run_has(pipeline, tmp_path, case,
     assert [s.stage for s in planned.stages] == expected
     assert [s.cached for s in planned.stages] == [known] * len(expected)
     assert (planned.seconds > 0) == (not known)
+
+
+class Silent:
+    """A selector that does what `random` does, and does not say what that takes."""
+
+    name, version, needs_scores = "silent", "1", False
+    Options = RandomSelector.Options
+
+    def __init__(self, options):
+        self.options = options
+
+    def select(self, data, scores, budget, context, rng):
+        return RandomSelector(self.options).select(data, scores, budget, context, rng)
+
+
+def test_what_does_not_say_what_it_takes_is_unknown_and_never_nothing(pipeline):
+    plugin = types.ModuleType("silent")
+    plugin.condense_register_selectors = hookimpl(lambda register: register(Silent))
+    host = build_host(external=False, extra=[plugin])
+    planned = plan(pipeline(host=host, selector="silent"), baselines=False)
+    assert planned.unknown == ["selector"]
+    (lost,) = [s for s in planned.stages if s.stage == "selector"]
+    assert (lost.cached, lost.seconds, lost.memory_mb, lost.disk_mb) == (False, None, None, None)
+    assert planned.to_json()["stages"][0]["seconds"] is None
+    known = [s.seconds for s in planned.stages if s is not lost]
+    assert planned.seconds == pytest.approx(sum(known))
+    assert planned.seconds > 0
+    at_once = plan(pipeline(host=host, selector="random"), baselines=False)
+    assert at_once.unknown == []
+    assert at_once.stages[0].seconds == 0
 
 
 def test_baselines_are_stages_and_need_a_test_split(pipeline, digits):

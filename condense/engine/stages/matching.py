@@ -266,11 +266,12 @@ class PreparationStage(StageInPieces[Matcher]):
     @property
     def stored(self) -> bool:
         """Also where the matching that it would be for is stored: then nothing is prepared."""
-        return self.matching.stored or (self._estimate is not None and not self._estimate.seconds)
+        estimate = None if self.matching.stored else self.cost()
+        return self.matching.stored or (estimate is not None and not estimate.seconds)
 
-    def cost(self) -> Cost:
-        """The matcher's own estimate of what is not stored yet."""
-        return self._estimate or Cost()
+    def cost(self) -> Cost | None:
+        """The matcher's own estimate of what is not stored yet; None if it makes none."""
+        return self._estimate
 
     @cached_property
     def _estimate(self) -> Cost | None:

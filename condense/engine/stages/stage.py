@@ -110,7 +110,7 @@ class Bound:
         self.context = EngineContext(host, store, device, progress)
         self.timings: dict[str, StageTime] = {}
         self._data = data
-        self._costs: dict[str, Cost] = {}
+        self._costs: dict[str, Cost | None] = {}
 
     @cached_property
     def data(self) -> LabeledData:
@@ -164,15 +164,13 @@ class Bound:
             | ({"token": component.cache_token()} if isinstance(component, HasCacheToken) else {})
         )
 
-    def cost(self, stage: str) -> Cost:
-        """The component's own estimate from a few timed steps; without one it counts as free."""
+    def cost(self, stage: str) -> Cost | None:
+        """The component's own estimate from a few timed steps; None if it makes none."""
         if stage not in self._costs:
             component = self.recipe[stage].create()
             samples = sum(self.recipe.budget.counts(self.data))
             known = isinstance(component, EstimatesCost)
-            self._costs[stage] = (
-                component.cost(self.data, samples, self.context) if known else Cost()
-            )
+            self._costs[stage] = component.cost(self.data, samples, self.context) if known else None
         return self._costs[stage]
 
     @contextmanager
@@ -227,8 +225,8 @@ class Stage(ABC, Generic[T]):
         """Leave piece ``number`` in the store, by itself; at once if it is there."""
         _ = self.result
 
-    def cost(self) -> Cost:
-        """What it would take."""
+    def cost(self) -> Cost | None:
+        """What it would take; None where its component does not say."""
         return self.bound.cost(self.component)
 
 

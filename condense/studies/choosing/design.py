@@ -48,10 +48,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Costs:
-    """Estimated seconds of a candidate: of what all seeds share, by its key, and of each seed."""
+    """Estimated seconds of a candidate: of what all seeds share, by its key, and of each seed.
+
+    At least these if a stage is ``unknown``, which counts as nothing.
+    """
 
     once: Mapping[str, float]
     each: float
+    unknown: bool = False
 
 
 class Rung(Document):
@@ -67,6 +71,7 @@ class Planned(Document):
     name: str
     seconds_once: float = Field(ge=0)
     seconds_a_seed: float = Field(ge=0)
+    at_least: bool = Field(False, description="whether a stage of it does not say what it takes")
 
 
 class Plan(Document):
@@ -240,7 +245,12 @@ def make_plan(minutes: float, costs: Mapping[str, Costs], random: float) -> Plan
 
     def planned(name: str) -> Planned:
         once, each = sum(costs[name].once.values()), costs[name].each
-        return Planned(name=name, seconds_once=round(once, 2), seconds_a_seed=round(each, 2))
+        return Planned(
+            name=name,
+            seconds_once=round(once, 2),
+            seconds_a_seed=round(each, 2),
+            at_least=costs[name].unknown,
+        )
 
     names = sorted(costs, key=alone)
     for count in range(len(names), 0, -1):

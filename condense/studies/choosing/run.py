@@ -107,10 +107,10 @@ def plan_choice(
 
     def make() -> Plan:
         draws = bound(random)
-        each = EvaluationStage(draws, random_plan(draws)).cost().seconds
-        known: dict[str, float] = {}
+        cost = EvaluationStage(draws, random_plan(draws)).cost()
+        known: dict[str, float | None] = {}
         costs = {one.name: costs_of(bound(one), known) for one in found}
-        return make_plan(minutes, costs, each)
+        return make_plan(minutes, costs, cost.seconds if cost else 0.0)
 
     key = {
         "minutes": minutes,
@@ -141,7 +141,7 @@ def _measured(host: Host, one: Candidate) -> Recipe:
     return resolve(host, replace(one.request, assignments=fewer))
 
 
-def costs_of(pipeline: Pipeline, known: dict[str, float]) -> Costs:
+def costs_of(pipeline: Pipeline, known: dict[str, float | None]) -> Costs:
     """Estimates of the stages of ``pipeline`` as if none had been worked out.
 
     Args:
@@ -149,18 +149,21 @@ def costs_of(pipeline: Pipeline, known: dict[str, float]) -> Costs:
         known: those made so far, by what they depend on; so that equal work costs the same.
     """
     once: dict[str, float] = {}
-    each = 0.0
+    each, unknown = 0.0, False
     for stage in stages(pipeline, baselines=False):
         ways = len(stage.plan.augmentations) if isinstance(stage, EvaluationStage) else 1
         of = [stage.name, ways, pipeline.component_key(stage.component)]
         key = json.dumps(of, sort_keys=True)
         if key not in known:
-            known[key] = stage.cost().seconds
+            cost = stage.cost()
+            known[key] = None if cost is None else cost.seconds
+        seconds = known[key]
+        unknown = unknown or seconds is None
         if stage.name in SHARED:
-            once[key] = known[key]
+            once[key] = seconds or 0.0
         else:
-            each += known[key]
-    return Costs(once, each)
+            each += seconds or 0.0
+    return Costs(once, each, unknown)
 
 
 def choose(choosing: Choosing, progress: Progress) -> Choice:

@@ -19,12 +19,12 @@ from condense.errors import DataError
 from condense.interfaces import Context, LabeledData, Scores
 from condense.options import Options as BaseOptions, PathOption
 from condense.reading import parse_table, read_regular
-from condense_plugins._built_in import BuiltIn
+from condense_plugins._built_in import Instant
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-class FileScorer(BuiltIn):
+class FileScorer(Instant):
     """Reads one score per training sample, in the data's order."""
 
     name: ClassVar[str] = "file"

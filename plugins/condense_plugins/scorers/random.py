@@ -9,10 +9,10 @@ from torch import Generator
 
 from condense.interfaces import Context, LabeledData, Scores
 from condense.traits import ScorerTraits
-from condense_plugins._built_in import BuiltIn
+from condense_plugins._built_in import Instant
 
 
-class RandomScorer(BuiltIn):
+class RandomScorer(Instant):
     """Independent uniform scores."""
 
     name: ClassVar[str] = "random"

@@ -8,10 +8,10 @@ from torch import Generator, Tensor
 
 from condense.interfaces import Budget, Context, LabeledData, Scores, Selection
 from condense.selection import ranked_classes
-from condense_plugins._built_in import BuiltIn
+from condense_plugins._built_in import Instant
 
 
-class TakesAnEnd(BuiltIn):
+class TakesAnEnd(Instant):
     """Takes the samples at one end of each class's ranking, listed hardest first."""
 
     name: ClassVar[str]

@@ -8,10 +8,10 @@ import torch
 from torch import Generator
 
 from condense.interfaces import Budget, Context, LabeledData, Scores, Selection
-from condense_plugins._built_in import BuiltIn
+from condense_plugins._built_in import Instant
 
 
-class RandomSelector(BuiltIn):
+class RandomSelector(Instant):
     """Draws each class's samples uniformly without replacement, in random order."""
 
     name: ClassVar[str] = "random"

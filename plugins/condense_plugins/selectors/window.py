@@ -12,10 +12,10 @@ from condense.interfaces import Budget, Context, LabeledData, Scores, Selection
 from condense.options import Options as BaseOptions
 from condense.selection import ranked_classes
 from condense.traits import SelectorTraits
-from condense_plugins._built_in import BuiltIn
+from condense_plugins._built_in import Instant
 
 
-class WindowSelector(BuiltIn):
+class WindowSelector(Instant):
     """Skips the hardest β of each class and takes the samples that come next."""
 
     name: ClassVar[str] = "window"

@@ -1,0 +1,52 @@
+"""What ``--dry-run`` prints: stages with what they would take, unknown where nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from condense.cli.output import echo_table, seconds
+
+if TYPE_CHECKING:
+    from condense.engine.graph import Plan
+
+UNKNOWN = "unknown"
+SHORTEST = 0.05  # seconds that round to 0.1
+
+
+def show_plan(plan: Plan) -> None:
+    """The stages of a run, one a row, and their total."""
+    rows = [
+        (
+            *(s.stage, s.component, "yes" if s.cached else "no"),
+            *(seconds(0) if s.cached else about(s.seconds), *sizes(s.memory_mb, s.disk_mb)),
+        )
+        for s in plan.stages
+    ]
+    known = all(s.seconds is not None for s in plan.stages)
+    total = totals(known, plan.seconds, plan.memory_mb, plan.disk_mb)
+    echo_table(
+        ("stage", "component", "cached", "about", "memory", "disk"),
+        [*rows, ("total", "", "", *total)],
+    )
+
+
+def about(value: float | None) -> str:
+    """Estimated seconds in words."""
+    if value is None:
+        return UNKNOWN
+    return seconds(value) if value >= SHORTEST else "< 0.1 s"
+
+
+def sizes(memory_mb: float | None, disk_mb: float | None) -> Sequence[str]:
+    """Memory and disk in words."""
+    return (
+        UNKNOWN if memory_mb is None else f"{memory_mb:.0f} MB",
+        UNKNOWN if disk_mb is None else f"{disk_mb:.1f} MB",
+    )
+
+
+def totals(known: bool, of_seconds: float, memory_mb: float, disk_mb: float) -> Sequence[str]:
+    """Seconds, memory and disk of all; at least that where not all is ``known``."""
+    words = (seconds(of_seconds), *sizes(memory_mb, disk_mb))
+    return words if known else [f"at least {word}" for word in words]
