@@ -73,12 +73,12 @@ class EstimatesCost(Protocol):
 
 @runtime_checkable
 class EstimatesPreparation(Protocol):
-    """A matcher that says what ``prepare`` would take."""
+    """A matcher, or an evaluator that works in pieces, that says what these would take."""
 
     def prepare_cost(self, data: LabeledData, context: Context, rng: Generator) -> Cost:
         """An estimate of what is not in the store yet, for ``--dry-run``; 0 seconds if all is.
 
-        Arguments are those of ``prepare``.
+        Arguments are those of ``prepare``, or of ``pieces``.
 
         Raises:
             CondenseError: for options that do not suit the data.
@@ -164,6 +164,24 @@ class HasBaselineAugmentations(Protocol):
 
 
 @runtime_checkable
+class NeedsTraining(Protocol):
+    """An evaluator that may measure against the training split."""
+
+    @property
+    def needs_training(self) -> bool:
+        """Whether its figures depend on ``arm.training``, which is then part of their key."""
+
+
+@runtime_checkable
+class HasLabelRegime(Protocol):
+    """An evaluator that may train towards other labels than a set has."""
+
+    @property
+    def label_regime(self) -> str:
+        """``own``, or what they are instead; figures of two regimes never stand in one column."""
+
+
+@runtime_checkable
 class CountsSteps(Protocol):
     """An evaluator that trains for a known number of optimiser steps."""
 
@@ -196,7 +214,10 @@ class MatchesUnder(Protocol):
 
 @runtime_checkable
 class WorksInPieces(Protocol):
-    """A scorer or matcher that leaves parts of its work in the store, each by itself."""
+    """A scorer, matcher or evaluator that leaves parts of its work in the store, each by itself.
+
+    Those of an evaluator are what all arms have in common, such as a teacher.
+    """
 
     def pieces(
         self, data: LabeledData, context: Context, rng: Generator
@@ -204,7 +225,7 @@ class WorksInPieces(Protocol):
         """Folder in the store and key of each piece, in order; nothing is computed.
 
         Arguments are those of ``score`` or ``prepare``, which then find in the store what is
-        there.
+        there, as does ``evaluate``; an evaluator is given the training split without a test split.
         """
 
     def run_piece(self, number: int, data: LabeledData, context: Context, rng: Generator) -> None:

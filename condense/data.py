@@ -216,6 +216,13 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (32 hex digits) of what training or testing on it depends on."""
+        extra = (self.normalization, self.geometry, self.normalization is None)
+        soft = () if self.soft_labels is None else (self.soft_labels,)
+        return content_digest(self.inputs, self.labels, self.role, *soft, extra=extra)
+
     @staticmethod
     def of(data: LabeledData) -> TrainingSet:
         """All of ``data`` as real samples."""

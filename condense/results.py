@@ -109,8 +109,8 @@ class Arm:
             subset for random).
         size: samples of the condensed set. Epochs are counted in it for every arm, so that all
             get the same number of optimiser steps.
-        training: the whole training split, for evaluators with the trait ``needs_training``;
-            None for the others, whose results are not stored under it.
+        training: the whole training split, for evaluators that need it
+            (``NeedsTraining``); None for the others, whose results are not stored under it.
     """
 
     name: str

@@ -134,11 +134,9 @@ class EvaluatorTraits(Traits):
 
     Attributes:
         measure: the word for its figures.
-        needs_training: whether they depend on ``arm.training``, which is then part of their key.
     """
 
     measure: str = "accuracy"
-    needs_training: bool = False
 
 
 @runtime_checkable

@@ -256,7 +256,7 @@ def _text(value: Any) -> str:
 
 def _show_result(result: RunResult, recipe: Recipe) -> None:
     from condense.cli.output import echo_stages, echo_table, percent
-    from condense.traits import EvaluatorTraits, traits_of
+    from condense.engine.evaluation import measure_of
 
     if result.accuracy is not None:
         arms = {recipe.method: result.accuracy}
@@ -264,7 +264,7 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         arms |= {n if n not in arms else f"{n} (baseline)": e for n, e in result.baselines.items()}
         random = result.baselines.get("random")
         rows = [(name, percent(arm), _note(arm, random)) for name, arm in arms.items()]
-        word = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure
+        word = measure_of(recipe["evaluator"])
         echo_table(("arm", f"{word}, % ± std (n)", "note"), rows)
     click.echo(f"{networks(recipe)}\n")
     echo_stages({name: (s.seconds, s.cached) for name, s in result.stages.items()})

@@ -20,7 +20,7 @@ NO_INTERVAL = {
 def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
     """A row a seed, the mean over them and its interval, and what they have in common."""
     from condense.cli.output import echo_table, percent
-    from condense.traits import EvaluatorTraits, traits_of
+    from condense.engine.evaluation import measure_of
 
     document = result.document
     if document.accuracy is not None:
@@ -28,7 +28,7 @@ def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
             name if name != recipe.method else f"{name} (baseline)": arm
             for name, arm in document.baselines.items()
         }
-        word = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure
+        word = measure_of(recipe["evaluator"])
         rows: list[tuple[object, ...]] = [
             (one.recipe.seed, *map(percent, (one.accuracy, *one.baselines.values())))
             for one in result.runs

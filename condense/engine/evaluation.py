@@ -7,7 +7,7 @@ from functools import cache
 
 import torch
 
-from condense.capabilities import HasBaselineAugmentations
+from condense.capabilities import HasBaselineAugmentations, HasLabelRegime
 from condense.components import resolve_component
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.runtime.rng import Seed
@@ -17,9 +17,10 @@ from condense.engine.stages.stage import Bound
 from condense.interfaces import Evaluation, TrainingSet
 from condense.recipe import Resolved
 from condense.results import Arm
-from condense.traits import AugmentationTraits, traits_of
+from condense.traits import AugmentationTraits, EvaluatorTraits, traits_of
 
 RANDOM, WHOLE = "random", "whole"
+OWN_LABELS = "own"  # the labels that a set has, hard or soft
 
 
 def evaluate(bound: Bound, plan: EvaluationPlan) -> Evaluation:
@@ -109,6 +110,14 @@ def baseline_augmentations(bound: Bound) -> list[Resolved]:
     key = "evaluator.baseline_augmentations"
     specs = [resolve_component(bound.host, "augmentation", name, {}, key) for name in names]
     return specs or [bound.recipe["augmentation"]]
+
+
+def measure_of(evaluator: Resolved) -> str:
+    """What its figures are, in words; what has two names never stands in one column."""
+    word = traits_of(evaluator.cls, EvaluatorTraits).measure
+    made = evaluator.create()
+    regime = made.label_regime if isinstance(made, HasLabelRegime) else OWN_LABELS
+    return word if regime == OWN_LABELS else f"{word} under {regime} labels"
 
 
 def random_subset(bound: Bound, counts: Sequence[int], repeat: int) -> TrainingSet:

@@ -8,7 +8,7 @@ from typing import Any
 from condense.engine.evaluation import RANDOM, WHOLE, random_plan, whole_plan
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.memory import peak_memory_mb
-from condense.engine.stages.evaluation import EvaluationStage
+from condense.engine.stages.evaluation import EvaluationStage, TeachingStage
 from condense.engine.stages.matching import MatchingStage, PreparationStage
 from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.selection import SelectionStage
@@ -16,10 +16,12 @@ from condense.engine.stages.stage import Piece, Stage
 from condense.errors import CondenseError
 
 MIB = 2**20
+# names of stages that the evaluator serves
+ARMS = (TeachingStage.name, EvaluationStage.component, RANDOM, WHOLE)
 # stage by the name its time is recorded under → stage of the recipe whose component serves it
 SERVED_BY = {
     **{s.name: s.component for s in (ScoresStage, SelectionStage, PreparationStage, MatchingStage)},
-    **dict.fromkeys((EvaluationStage.component, RANDOM, WHOLE), EvaluationStage.component),
+    **dict.fromkeys(ARMS, EvaluationStage.component),
 }
 
 
@@ -35,7 +37,7 @@ def stages(pipeline: Pipeline, baselines: bool) -> list[Stage[Any]]:
     """
     p = pipeline
     found: list[Stage[Any]] = [p.scoring, p.selecting, p.matching.preparing, p.matching]
-    found += evaluations(p, baselines)
+    found += [p.teaching, *evaluations(p, baselines)]
     return [stage for stage in found if stage.needed]
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.evaluation import coming_plan
-from condense.engine.stages.evaluation import EvaluationStage
+from condense.engine.stages.evaluation import EvaluationStage, TeachingStage
 from condense.engine.stages.matching import MatchingStage
 from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.selection import SelectionStage
@@ -21,7 +21,7 @@ class Pipeline(Bound):
 
     Arguments are those of :class:`Bound`. ``recipe``, ``data``, ``context``, ``store`` and
     ``timings`` (seconds of the stages so far, by name) are its own; ``scoring``, ``selecting``,
-    ``matching`` and ``evaluating`` are the stages, the others their results.
+    ``matching``, ``teaching`` and ``evaluating`` are the stages, the others their results.
     """
 
     @cached_property
@@ -38,6 +38,11 @@ class Pipeline(Bound):
     def matching(self) -> MatchingStage:
         """The stage of the condensed set."""
         return MatchingStage(self, self.selecting)
+
+    @cached_property
+    def teaching(self) -> TeachingStage:
+        """The stage of what all evaluations have in common."""
+        return TeachingStage(self)
 
     @cached_property
     def evaluating(self) -> EvaluationStage:

@@ -24,15 +24,16 @@ from condense.engine.documents import (
     RunLog,
     stage_seconds,
 )
-from condense.engine.evaluation import condensed_plan, evaluate
+from condense.engine.evaluation import condensed_plan, evaluate, measure_of
 from condense.engine.feature_space.difficulty import by_difficulty, halves_of_test
 from condense.engine.feature_space.network import FeatureNetworks, FeatureOptions
-from condense.engine.graph import evaluations
+from condense.engine.graph import ARMS, evaluations
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.rebind import rebind
 from condense.engine.runtime.files import default_path
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.store import Store
+from condense.engine.stages.stage import Stage
 from condense.engine.target import check_target
 from condense.errors import OptionError
 from condense.interfaces import Evaluation, Progress, TrainingSet
@@ -40,7 +41,6 @@ from condense.plugin.host import Host
 from condense.recipe import LEFT_OUT, Recipe
 from condense.resolve import Request
 from condense.results import Finding
-from condense.traits import EvaluatorTraits, traits_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +193,8 @@ def worked_off(
     p = pipeline
     tested = evaluations(p, baselines) if evaluated else []
     before = [stage for stage in (p.scoring, p.selecting) if stage.needed]
-    todo = [*before, p.matching, *tested]
+    common = [p.teaching] if tested and p.teaching.needed else []
+    todo: list[Stage[Any]] = [*before, p.matching, *common, *tested]
     for number, stage in enumerate(todo, 1):
         with p.progress.stage(stage.name, number, len(todo)):
             _ = stage.result
@@ -256,7 +257,7 @@ def evaluate_artefact(
     bound = rebind(folder, condensed, request, host, **tools)
     data, pipeline, recipe = bound.data, bound.pipeline, bound.pipeline.recipe
     evaluation = evaluate(pipeline, condensed_plan(pipeline, condensed))
-    timings = {"evaluator": pipeline.timings["evaluator"]}
+    timings = {name: time for name, time in pipeline.timings.items() if name in ARMS}
     return evaluation, EvaluateDocument(
         method=condensed.method,
         data=data.name,
@@ -264,7 +265,7 @@ def evaluate_artefact(
         seed=recipe.seed,
         accuracy=ArmResult.of(evaluation).accuracy,
         artefact=str(folder),
-        measure=traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure,
+        measure=measure_of(recipe["evaluator"]),
         per_class=dict(zip(data.classes, evaluation.per_class, strict=False)),
         protocol=evaluation.protocol,
         findings=notes_of(diagnose(pipeline, condensed, {OWN: evaluation})),

@@ -19,6 +19,7 @@ from condense.report.page.figures import (
 )
 from condense.report.page.page import report_of
 from condense.report.page.sources import read_sources
+from condense.report.page.tables import accuracy_table
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,16 @@ def test_arms_are_told_apart_by_what_they_are(run):
     other = replace(run, letter="B", measure="overlap")
     names = [part.rpartition(" ")[0] for part in accuracy_figure([run, other]).alt.split("; ")]
     assert names[:2] == ["A selmatch, accuracy", "B selmatch, overlap"]
+
+
+def test_what_is_not_one_figure_has_a_column_of_its_own(run):
+    other = replace(run, letter="B", measure="accuracy under teacher labels")
+    table = accuracy_table([run, other])
+    assert table.headers[2:4] == ("accuracy, %", "accuracy under teacher labels, %")
+    for row in table.rows:
+        empty = row[3 if row[0].text.startswith("A") else 2]
+        assert (empty.text, empty.value) == ("–", None)
+    assert sum(row[k].value is not None for row in table.rows for k in (2, 3)) == len(table.rows)
 
 
 def test_log_axes_have_plain_numbers(run):

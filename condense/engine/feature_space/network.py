@@ -15,7 +15,6 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from condense.data import content_digest
 from condense.engine.feature_space.features import check_feature_network, finite_features
 from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
@@ -32,11 +31,11 @@ from condense.engine.training.sgd import (
     SgdOptions,
     WeightDecay,
 )
+from condense.engine.training.stored import expected_state, load_state, state_tensors
 from condense.interfaces import Context, Cost, LabeledData, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, Options
 
 VERSION = "1"
-_STATE = "network."  # prefix of the network's own tensors in a stored entry
 
 
 class FeatureOptions(Options):
@@ -123,10 +122,7 @@ class FeatureNetworks:
         expected = {
             "wrong": Expected(torch.uint8, rated, low=0, high=1),
             "error_norm": Expected(torch.float32, rated[1:], finite=False),
-            **{
-                _STATE + name: Expected(value.dtype, tuple(value.shape), finite=False)
-                for name, value in network.state_dict().items()
-            },
+            **expected_state(network),
         }
         (tensors,) = recorded_pass(
             self.training,
@@ -139,8 +135,7 @@ class FeatureNetworks:
             kind="coverage",
             title=f"feature network {index + 1}",
         )
-        state = {k.removeprefix(_STATE): v for k, v in tensors.items() if k.startswith(_STATE)}
-        network.load_state_dict(state)
+        load_state(network, tensors)
         return TrainedNetwork(network, tensors["wrong"], tensors["error_norm"])
 
     @property
@@ -153,16 +148,10 @@ class FeatureNetworks:
             "component": "coverage",
             "version": VERSION,
             "seed": self._seed.value,
-            "training": samples_digest(self.training),
-            "test": samples_digest(self.test),
+            "training": self.training.fingerprint,
+            "test": self.test.fingerprint,
             "index": index,
         }
-
-
-def samples_digest(samples: TrainingSet) -> str:
-    """SHA-256 (32 hex digits) of what training or testing on ``samples`` depends on."""
-    extra = (samples.normalization, samples.geometry, samples.normalization is None)
-    return content_digest(samples.inputs, samples.labels, samples.role, extra=extra)
 
 
 def features_cost(data: LabeledData, context: Context, options: FeatureOptions) -> Cost:
@@ -201,8 +190,7 @@ class _TestRecorder:
         """The network's state, ``wrong`` uint8 [E, N_test] and ``error_norm`` float32 [N_test]."""
         rate = f"`evaluator.feature_lr={self.options.lr:g}`"
         check_feature_network(self.network, self.options, rate)
-        state = self.network.state_dict().items()
-        return {_STATE + name: value.detach().cpu() for name, value in state} | {
+        return state_tensors(self.network) | {
             "wrong": torch.stack(self._wrong).cpu(),
             "error_norm": torch.stack(self._errors).mean(0).cpu(),
         }

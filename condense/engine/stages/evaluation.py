@@ -13,19 +13,18 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from condense.capabilities import EvaluatesRepeats
+from condense.capabilities import EstimatesPreparation, EvaluatesRepeats, NeedsTraining
 from condense.engine.checked import run_evaluator, run_repeats
 from condense.engine.documents import Document, Share
 from condense.engine.runtime.expected import Expected, check_tensors
 from condense.engine.runtime.store import Payload
-from condense.engine.stages.stage import Bound, Key, Piece, Stage
+from condense.engine.stages.stage import Bound, Key, Piece, Stage, StageInPieces
 from condense.engine.training.concurrent import MissingFrom
 from condense.interfaces import Cost, Evaluation, Evaluator, TrainingSet
 from condense.options import paths_among
 from condense.reading import PlainTable
 from condense.recipe import Resolved, replaced
 from condense.results import Arm
-from condense.traits import EvaluatorTraits, traits_of
 
 Found = Steps[tuple[int, Evaluation], None, None]  # numbers of repeats, and what they gave
 
@@ -47,6 +46,46 @@ class EvaluationPlan:
     augmentations: Sequence[Resolved]
 
 
+class TeachingStage(StageInPieces[None]):
+    """What the evaluator works out once for all arms, such as a teacher, from the data alone."""
+
+    name = "teacher"
+    component = "evaluator"
+
+    @property
+    def needed(self) -> bool:
+        """Where there is something of the kind, and arms to evaluate."""
+        return self.bound.data.test is not None and bool(self._places)
+
+    @property
+    def stored(self) -> bool:
+        """Whether every piece is."""
+        return all(self.bound.store.has(*place) for place in self._places)
+
+    @cached_property
+    def _places(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        return self.entries()
+
+    @cached_property
+    def result(self) -> None:
+        """Nothing: it is in the store then, where the evaluator finds it."""
+        store = self.bound.store
+        if not self._places:
+            return
+        with self.bound.timed(self.name) as lap:
+            misses = store.misses
+            for number, place in enumerate(self._places):
+                if not store.has(*place):
+                    self.run_piece(number)
+            lap.cached = store.misses == misses
+
+    def cost(self) -> Cost:
+        """The evaluator's own estimate of what is not stored yet."""
+        evaluator = self.bound.recipe["evaluator"].create()
+        known = isinstance(evaluator, EstimatesPreparation)
+        return evaluator.prepare_cost(*self._given) if known else Cost()
+
+
 class EvaluationStage(Stage[Evaluation]):
     """What ``plan`` comes to: the evaluation with the highest mean over its augmentations.
 
@@ -59,7 +98,7 @@ class EvaluationStage(Stage[Evaluation]):
     def __init__(
         self, bound: Bound, plan: EvaluationPlan, needs: Sequence[Stage[Any]] = ()
     ) -> None:
-        super().__init__(bound, needs)
+        super().__init__(bound, [*needs, TeachingStage(bound)])
         self.name = plan.stage
         self.plan = plan
 
@@ -166,7 +205,8 @@ class EvaluationStage(Stage[Evaluation]):
 
     @property
     def _needs_training(self) -> bool:
-        return traits_of(self.bound.recipe["evaluator"].cls, EvaluatorTraits).needs_training
+        evaluator = self._evaluator()
+        return isinstance(evaluator, NeedsTraining) and evaluator.needs_training
 
 
 class _Said(Document):

@@ -291,11 +291,14 @@ class StageInPieces(Stage[T]):
     def _given(self) -> tuple[LabeledData, EngineContext, torch.Generator]:
         return self.bound.data.without_test(), self.bound.context, self.bound.rng(self.name)
 
+    def entries(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Folder in the store and key of each piece of the component."""
+        component = self.bound.recipe[self.component].create()
+        return component.pieces(*self._given) if isinstance(component, WorksInPieces) else []
+
     def pieces(self) -> list[Piece]:
         """Those of the component."""
-        component = self.bound.recipe[self.component].create()
-        works = isinstance(component, WorksInPieces)
-        return Piece.all_of(self.name, component.pieces(*self._given) if works else [])
+        return Piece.all_of(self.name, self.entries())
 
     def run_piece(self, number: int) -> None:
         """Piece ``number`` of the component."""

@@ -14,6 +14,7 @@ from condense.engine.training.batches import Batcher
 from condense.engine.training.loop import Training
 from condense.engine.training.schedule import Schedule
 from condense.engine.training.sgd import SgdOptions
+from condense.engine.training.step import Teacher
 from condense.interfaces import Augmentation, Context, LabeledData, TrainingSet
 from condense.options import NetworkSpec
 
@@ -28,12 +29,14 @@ def training_seconds(
     augmentation: Augmentation,
     schedule: Schedule,
     samples: int | None = None,
+    teacher: Teacher | None = None,
 ) -> float:
     """Estimated seconds of one network trained on ``schedule``.
 
     Args:
         data: what it would be trained on.
         samples: use only so many of them, as a condensed set would have.
+        teacher: that it would be trained towards.
     """
     rng = torch.Generator().manual_seed(0)
     module = context.network(network, data.geometry, rng)
@@ -44,7 +47,10 @@ def training_seconds(
     def seconds(steps: int) -> float:
         short = replace(schedule, steps=steps)
         return time_call(
-            lambda: Training(module, batcher, short, augmentation, generator).run(), context.device
+            lambda: Training(
+                module, batcher, short, augmentation, generator, teacher=teacher
+            ).run(),
+            context.device,
         )
 
     if context.device.type != "cuda":

@@ -20,7 +20,7 @@ from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.cuda_graph import CapturedStep
 from condense.engine.training.recorded import plain_only
 from condense.engine.training.schedule import Schedule, batches_per_epoch
-from condense.engine.training.step import EagerStep
+from condense.engine.training.step import EagerStep, Teacher
 from condense.errors import DivergedError
 from condense.interfaces import Augmentation, Task
 
@@ -49,6 +49,8 @@ class Training:
         rng: generator on ``data.device``; the only source of randomness.
         callback: told of every batch and epoch.
         task: advanced by one per step.
+        teacher: whose outputs on the augmented batches are trained towards; None takes the data's
+            own targets, labels or soft labels.
     """
 
     network: nn.Module
@@ -58,6 +60,7 @@ class Training:
     rng: Generator
     callback: TrainingCallback | None = None
     task: Task | None = None
+    teacher: Teacher | None = None
 
     @property
     def batches_per_epoch(self) -> int:
@@ -73,7 +76,7 @@ class Training:
     def steps(self) -> Iterator[None]:
         """Do the training, one step each time the next item is asked for."""
         self.network.train()
-        step = _step(self.network, self.data, self.schedule, self.augmentation)
+        step = _step(self)
         epochs = -(-self.schedule.steps // self.batches_per_epoch)
         left = self.schedule.steps
         order = _epochs(self.data, self.schedule.batch_size, self.augmentation, self.rng)
@@ -122,13 +125,12 @@ def _batches(
         yield tail, tail_draws
 
 
-def _step(
-    network: nn.Module, data: Batcher, schedule: Schedule, augmentation: Augmentation
-) -> EagerStep | CapturedStep:
-    if data.device.type != "cuda" or plain_only():
-        return EagerStep(network, data, schedule, augmentation)
-    step = EagerStep(network, data, schedule, augmentation, lr_on_device=True)
-    return CapturedStep(step, schedule.precision)
+def _step(training: Training) -> EagerStep | CapturedStep:
+    t = training
+    given = (t.network, t.data, t.schedule, t.augmentation, t.teacher)
+    if t.data.device.type != "cuda" or plain_only():
+        return EagerStep(*given)
+    return CapturedStep(EagerStep(*given, lr_on_device=True), t.schedule.precision)
 
 
 def check_converged(network: nn.Module, what: str, rate: str) -> None:

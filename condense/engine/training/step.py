@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,6 +11,32 @@ from torch.nn import functional as F
 from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.schedule import Schedule
 from condense.interfaces import Augmentation
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """A trained network that says what another is to say (arXiv 1503.02531).
+
+    Attributes:
+        network: on the data's device, in eval mode; never changed.
+        temperature: by which the logits of both are divided.
+    """
+
+    network: nn.Module
+    temperature: float
+
+    def loss(self, inputs: Tensor, logits: Tensor) -> Tensor:
+        """T²·KL(teacher ‖ student), mean over the batch, of softmaxes at temperature T.
+
+        Args:
+            inputs: [B, …] as the student saw them, augmented.
+            logits: [B, C], the student's.
+        """
+        with torch.no_grad():
+            own = F.log_softmax(self.network(inputs) / self.temperature, 1)
+        other = F.log_softmax(logits / self.temperature, 1)
+        divergence = F.kl_div(other, own, log_target=True, reduction="batchmean")
+        return self.temperature**2 * divergence
 
 
 class EagerStep:
@@ -19,6 +47,7 @@ class EagerStep:
         data: where batches come from.
         schedule: of the optimiser; its rate is set by :meth:`set_lr` from then on.
         augmentation: of the batches.
+        teacher: whose outputs are trained towards in the place of the data's targets.
         lr_on_device: whether the rate is a tensor, which a recorded step can read anew.
     """
 
@@ -28,12 +57,14 @@ class EagerStep:
         data: Batcher,
         schedule: Schedule,
         augmentation: Augmentation,
+        teacher: Teacher | None = None,
         *,
         lr_on_device: bool = False,
     ) -> None:
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.data = data
         self.augmentation = augmentation
+        self.teacher = teacher
         self.optimizer = torch.optim.SGD(
             network.parameters(),
             lr=torch.tensor(schedule.lr, device=data.device) if lr_on_device else schedule.lr,
@@ -55,7 +86,8 @@ class EagerStep:
         inputs, targets = self.data.batch(indices)
         inputs = channels_last(self.augmentation.apply(inputs, draws))
         logits: Tensor = self.network(inputs)
-        loss = F.cross_entropy(logits, targets)
+        teacher = self.teacher
+        loss = F.cross_entropy(logits, targets) if teacher is None else teacher.loss(inputs, logits)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

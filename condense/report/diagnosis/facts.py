@@ -11,6 +11,7 @@ from condense.capabilities import HasRanges, MatchesUnder
 from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import OWN
+from condense.engine.evaluation import measure_of
 from condense.engine.pipeline import Pipeline
 from condense.engine.rebind import Rebound, rebind
 from condense.engine.runtime.guard import contents, guarded
@@ -73,12 +74,12 @@ def collect(
     """
     recipe = pipeline.recipe
     matcher = recipe["matcher"].create()
-    measure = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure
-    own = evaluations.get(OWN) if measure == ACCURACY else None
+    trained = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure == ACCURACY
+    own = evaluations.get(OWN) if trained else None
     return RunFacts(
         condensed,
         evaluations,
-        measure=measure,
+        measure=measure_of(recipe["evaluator"]),
         relative_loss=traits_of(matcher, MatcherTraits).relative_loss,
         step_size=matcher.plan.step_size,
         matched_under=matcher.matched_under if isinstance(matcher, MatchesUnder) else None,

@@ -101,8 +101,9 @@ def arm_name(arm: ArmView, run: RunView, runs: Sequence[RunView]) -> str:
 
 
 def accuracy_table(runs: Sequence[RunView]) -> TableView | None:
-    """Every arm of every run."""
+    """Every arm of every run; what is not the same figure has a column of its own."""
     rows = []
+    measures = dict.fromkeys(run.measure for run in runs)
     for run in runs:
         for arm in run.arms:
             name = arm_name(arm, run, runs)
@@ -111,12 +112,18 @@ def accuracy_table(runs: Sequence[RunView]) -> TableView | None:
                 (
                     TableCell(name, marked=arm.is_own),
                     TableCell(arm.augmentation),
-                    mean(Estimate(mean=arm.mean, half=arm.half, n=arm.n)),
+                    *(
+                        mean(Estimate(mean=arm.mean, half=arm.half, n=arm.n))
+                        if run.measure == one
+                        else TableCell("–")
+                        for one in measures
+                    ),
                     differing(arm.gain),
                     cell(arm.n),
                 )
             )
-    headers = ("set", "augmentation", f"{measure(runs)}, %", "to random, points", "networks")
+    figures = [f"{one}, %" for one in measures]
+    headers = ("set", "augmentation", *figures, "to random, points", "networks")
     caption = f"Test {measure(runs)}, mean ± half of its 95 % interval (Student’s t over networks)"
     return TableView("accuracies", caption, headers, tuple(rows), wide=2) if rows else None
 

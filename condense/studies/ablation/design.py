@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from condense.engine.evaluation import measure_of
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import STAGES
 from condense.options import is_shared, parse_assignment
@@ -190,9 +191,19 @@ def make_cell(host: Host, request: Request, base: Recipe, values: Mapping[str, s
         varied.sort(key=lambda assignment: len(assignment[0]) > 1)
         kept = _kept(host, request.assignments, base, dict(varied))
         recipe = resolve(host, replace(request, assignments=(*kept, *varied)))
+        _check_comparable(base, recipe)
     except CondenseError as error:
         return Cell(name, values, None, " ".join(str(error).split()))
     return Cell(name, values, recipe, is_base=recipe.to_dict() == base.to_dict())
+
+
+def _check_comparable(base: Recipe, recipe: Recipe) -> None:
+    own, other = (measure_of(one["evaluator"]) for one in (base, recipe))
+    if own != other:
+        raise OptionError(
+            f"its figures are {other}, the base's {own}, which do not stand in one column; give "
+            "the evaluator and its labels with `-o` and make a study of each"
+        )
 
 
 def _kept(

@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import Field
 
 from condense.engine.documents import Document, FindingNote
+from condense.engine.evaluation import measure_of
 from condense.engine.run import notes_of
 from condense.results import Finding
 from condense.studies.ablation.design import Cell, Study
 from condense.studies.statistics import LEVEL, Estimate, difference, estimate, main_effect
-from condense.traits import EvaluatorTraits, traits_of
+from condense.traits import EvaluatorTraits
 
 ACCURACY = EvaluatorTraits.measure
 
@@ -144,7 +145,7 @@ class Ablation:
     @property
     def measure(self) -> str:
         """What the figures are, by the evaluator of the base: ``accuracy`` as a rule."""
-        return traits_of(self.study.base["evaluator"].cls, EvaluatorTraits).measure
+        return measure_of(self.study.base["evaluator"])
 
     @property
     def held_out(self) -> HeldOut | None:

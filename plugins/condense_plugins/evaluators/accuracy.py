@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Generator as Steps, Iterator
+from collections.abc import Collection, Generator as Steps, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import Generator
@@ -18,6 +19,8 @@ from condense.engine.training.estimate import training_seconds
 from condense.engine.training.loop import Training, predict
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.step import Teacher
+from condense.errors import DataError
 from condense.interfaces import (
     Arm,
     Augmentation,
@@ -31,13 +34,16 @@ from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec, Options 
 from condense.traits import EvaluatorTraits
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.evaluators._per_class import per_class
+from condense_plugins.evaluators._teacher import StoredTeacher
 
 
 class AccuracyEvaluator(BuiltIn):
     """Trains ``repeats`` networks by SGD with a cosine schedule and tests each of them once.
 
     Every arm gets the same number of optimiser steps: ``steps``, or what ``epochs`` + 1 epochs of
-    the condensed set come to (SelMatch's protocol, arXiv 2406.18561).
+    the condensed set come to (SelMatch's protocol, arXiv 2406.18561). Under teacher labels one
+    network of the same kind is trained on the whole training split, once for all arms, as arm
+    ``whole`` is but for its epochs; its outputs on every augmented batch are then the targets.
     """
 
     name: ClassVar[str] = "accuracy"
@@ -70,6 +76,21 @@ class AccuracyEvaluator(BuiltIn):
             "counts",
         )
 
+        labels: Literal["own", "hard", "teacher"] = Field(
+            "own",
+            description="own: as the set has them, soft where they were learned | hard: of the "
+            "classes, even then | teacher: the outputs of a network trained on the whole training "
+            "split",
+        )
+        temperature: float = Field(
+            4.0,
+            gt=0,
+            description="by which a teacher's logits and a network's are divided (20 in CCFS)",
+        )
+        teacher_epochs: int = Field(
+            40, ge=1, description="epochs of the whole training split that a teacher is trained"
+        )
+        teacher_seed: int = Field(0, ge=0, description="seed of the teacher, whatever the run's is")
         at_once: int | None = Field(
             None,
             ge=1,
@@ -94,6 +115,32 @@ class AccuracyEvaluator(BuiltIn):
     def repeats(self) -> int:
         """Networks trained, each with its own seed."""
         return self.options.repeats
+
+    @property
+    def label_regime(self) -> str:
+        """The option ``labels``."""
+        return self.options.labels
+
+    @property
+    def needs_training(self) -> bool:
+        """For a teacher."""
+        return self.options.labels == "teacher"
+
+    def pieces(
+        self, data: LabeledData, context: Context, rng: Generator
+    ) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """The teacher; none under other labels."""
+        teacher = self._teacher
+        return [] if teacher is None else [teacher.place(TrainingSet.of(data), context)]
+
+    def run_piece(self, number: int, data: LabeledData, context: Context, rng: Generator) -> None:
+        """Train the teacher, unless it is there."""
+        assert self._teacher is not None
+        self._teacher.train(TrainingSet.of(data), context)
+
+    def prepare_cost(self, data: LabeledData, context: Context, rng: Generator) -> Cost:
+        """Of the teacher."""
+        return Cost() if self._teacher is None else self._teacher.cost(data, context)
 
     def evaluate(
         self,
@@ -120,11 +167,15 @@ class AccuracyEvaluator(BuiltIn):
         """Accuracy in 0-1 of each of ``repeats`` as it is done."""
         start = time.perf_counter()
         schedule = self._schedule(arm.size, context)
-        protocol = self._protocol(schedule, context, augmentation)
         tests = Batcher(test, context.device)
         order: list[int] = []
         title = f"evaluate {arm.name} ({augmentation.name})"
-        with context.progress.task(title, len(repeats) * schedule.steps, "step") as task:
+        with (
+            self._taught(arm, context) as teacher,
+            context.progress.task(title, len(repeats) * schedule.steps, "step") as task,
+        ):
+            protocol = self._protocol(schedule, context, augmentation)
+            protocol |= self._label_protocol(teacher, tests)
 
             def trainings() -> Iterator[Training]:
                 for repeat in repeats:
@@ -132,11 +183,12 @@ class AccuracyEvaluator(BuiltIn):
                     init = Seed.of(rng).fork("init", repeat).generator()
                     yield Training(
                         context.network(self.options.network, test.geometry, init),
-                        Batcher(arm.draw(repeat), context.device),
+                        Batcher(self._targets(arm.draw(repeat)), context.device),
                         schedule,
                         augmentation,
                         Seed.of(rng).fork("batches", repeat).generator(context.device),
                         task=task,
+                        teacher=teacher,
                     )
 
             for place, done in train_concurrently(trainings(), self.options.at_once):
@@ -154,16 +206,48 @@ class AccuracyEvaluator(BuiltIn):
         """Estimate for one arm beside a condensed set of ``samples`` samples."""
         augmentation = context.augmentation(AugmentationSpec.of(self.baseline_augmentations[-1]))
         schedule = self._schedule(samples, context)
-        network = self.options.network
-        one = training_seconds(data, context, network, augmentation, schedule, samples)
+        network, stored = self.options.network, self._teacher
+        teacher = None if stored is None else stored.untrained(data, context)
+        one = training_seconds(data, context, network, augmentation, schedule, samples, teacher)
         return Cost(seconds=self.options.repeats * one)
+
+    @property
+    def _teacher(self) -> StoredTeacher | None:
+        """Trained as arm ``whole`` is, but for the epochs; None under other labels."""
+        o = self.options
+        if o.labels != "teacher":
+            return None
+        augmentation = AugmentationSpec.of(o.baseline_augmentations[0])
+        own = {"epochs": o.teacher_epochs, "augmentation": augmentation}
+        how = part_of(SgdOptions, o).model_copy(update=own)
+        return StoredTeacher(how, o.teacher_seed, o.temperature)
+
+    @contextmanager
+    def _taught(self, arm: Arm, context: Context) -> Iterator[Teacher | None]:
+        """Inside, the teacher can be asked; None where there is none."""
+        if self._teacher is None:
+            yield None
+            return
+        if arm.training is None:
+            raise DataError(
+                f"evaluator accuracy trains its teacher on the whole training split, which arm "
+                f"{arm.name} comes without; give Arm(…, training=TrainingSet.of(data))"
+            )
+        with self._teacher.asked(arm.training, context) as teacher:
+            yield teacher
+
+    def _targets(self, drawn: TrainingSet) -> TrainingSet:
+        return replace(drawn, soft_labels=None) if self.options.labels == "hard" else drawn
 
     def _schedule(self, size: int, context: Context) -> Schedule:
         sgd = part_of(SgdOptions, self.options)
         return replace(sgd.schedule(size, context.device), steps=self.steps(size))
 
     def _protocol(
-        self, schedule: Schedule, context: Context, augmentation: Augmentation
+        self,
+        schedule: Schedule,
+        context: Context,
+        augmentation: Augmentation,
     ) -> dict[str, object]:
         budget = {name: value for name, value in asdict(schedule).items() if name != "cosine_to"}
         return {
@@ -172,3 +256,11 @@ class AccuracyEvaluator(BuiltIn):
             "augmentation": augmentation.name,
             "counted": "last epoch",
         }
+
+    def _label_protocol(self, teacher: Teacher | None, tests: Batcher) -> dict[str, object]:
+        """Of labels that are not the set's own; the teacher's accuracy chooses nothing."""
+        labels, stored = self.options.labels, self._teacher
+        if labels == "own":
+            return {}
+        taught = {} if teacher is None or stored is None else stored.said_of(teacher, tests)
+        return {"labels": labels, **({"teacher": taught} if taught else {})}

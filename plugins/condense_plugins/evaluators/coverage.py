@@ -36,7 +36,8 @@ class CoverageEvaluator(BuiltIn):
 
     name: ClassVar[str] = "coverage"
     version: ClassVar[str] = "1"
-    traits: ClassVar[EvaluatorTraits] = EvaluatorTraits(measure="coverage", needs_training=True)
+    traits: ClassVar[EvaluatorTraits] = EvaluatorTraits(measure="coverage")
+    needs_training: ClassVar[bool] = True
 
     class Options(CoverageOptions):
         """The feature space, and the radius in it."""

@@ -235,7 +235,8 @@ def test_recording_can_be_turned_off(batches, monkeypatch, value, plain):
     on_gpu = SimpleNamespace(device=torch.device("cuda"))
     made = []
     monkeypatch.setattr(loop, "EagerStep", lambda *args, **kwargs: made.append(kwargs) or step)
-    chosen = loop._step(step.network, on_gpu, Schedule(9, 20, 0.1), None)
+    training = loop.Training(step.network, on_gpu, Schedule(9, 20, 0.1), None, None)
+    chosen = loop._step(training)
     assert isinstance(chosen, EagerStep if plain else CapturedStep)
     assert made == [{} if plain else {"lr_on_device": True}]
 

@@ -87,7 +87,7 @@ class FakeRecipe(SimpleNamespace):
 
     def __init__(self, evaluator, **fields):
         super().__init__(**fields)
-        self.stages = {"evaluator": SimpleNamespace(cls=evaluator)}
+        self.stages = {"evaluator": SimpleNamespace(cls=evaluator, create=evaluator)}
 
     def __getitem__(self, stage):
         return self.stages[stage]
@@ -258,6 +258,12 @@ def test_a_value_that_no_cell_can_be_made_with_is_named(host, vary, part):
     with pytest.raises(OptionError) as caught:
         study_of(host, *vary)
     assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("vary", ["evaluator.labels=own,teacher", "evaluator=accuracy,coverage"])
+def test_figures_of_two_kinds_are_never_cells_of_one_study(host, vary):
+    with pytest.raises(OptionError, match=r"do not stand in one column.*a study of each"):
+        study_of(host, vary)
 
 
 def test_no_seeds_are_refused(host):
