@@ -34,6 +34,11 @@ class Budget:
         if share is not None and (not isinstance(share, (int, float)) or not 0 < share <= 1):
             raise OptionError(f"fraction must be in (0, 1], got {share!r}; try `fraction=0.1`")
 
+    @property
+    def words(self) -> str:
+        """``"ipc 5"`` or ``"fraction 0.1"``."""
+        return f"ipc {self.ipc}" if self.ipc is not None else f"fraction {self.fraction:g}"
+
     def counts(self, data: LabeledData) -> tuple[int, ...]:
         """Samples to keep of each class.
 

@@ -73,20 +73,22 @@ _METHOD_FLAG = click.option(
     help="Recipe to follow: selmatch, mtt, random, window …  [default: selmatch]",
 )
 _METHOD_ARGUMENT = click.argument("method", required=False)
+preset_flag = click.option(
+    "--preset",
+    metavar="NAME",
+    help="Option values for a purpose or a published experiment.  [default: quick]",
+)
+recipe_flag = click.option(
+    "--recipe",
+    "recipe_file",
+    type=FOLDER,
+    metavar="FILE",
+    help="TOML file with method, data and options, such as the recipe.toml of a run.",
+)
 _RECIPE_FLAGS = (
     data_flag,
-    click.option(
-        "--preset",
-        metavar="NAME",
-        help="Option values for a purpose or a published experiment.  [default: quick]",
-    ),
-    click.option(
-        "--recipe",
-        "recipe_file",
-        type=FOLDER,
-        metavar="FILE",
-        help="TOML file with method, data and options, such as the recipe.toml of a run.",
-    ),
+    preset_flag,
+    recipe_flag,
     click.option(
         "--ipc", type=int, metavar="N", help="Samples to keep of each class.  [default: preset's]"
     ),

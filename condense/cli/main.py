@@ -20,6 +20,10 @@ COMMANDS = {
     "score": ("condense.cli.score:score", "Rate how hard each training sample is."),
     "select": ("condense.cli.select:select", "Choose real samples, without distilling any."),
     "ablate": ("condense.cli.ablate:ablate", "Swap parts of a method and compare, with intervals."),
+    "compare": (
+        "condense.cli.compare:compare",
+        "Put methods side by side on your data, with intervals and costs.",
+    ),
     "tune": ("condense.cli.tune:tune", "Find an option of a method on a validation part."),
     "coverage": (
         "condense.cli.coverage:coverage",

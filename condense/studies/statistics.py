@@ -108,3 +108,34 @@ def unpaired(values: Sequence[float], base: Sequence[float]) -> Estimate | None:
     parts = zip(squares, (one.n, other.n), strict=True)
     freedom = total**2 / sum(square**2 / (size - 1) for square, size in parts)
     return Estimate(mean=mean, half=t_quantile(freedom) * math.sqrt(total), n=n)
+
+
+def paired_p(values: Sequence[float | None], base: Sequence[float | None]) -> float | None:
+    """Two-sided p of Student's paired t test of ``values`` against ``base``, by position.
+
+    Returns:
+        None for fewer than two pairs; of differences that are all equal 1 where they are 0, else 0.
+    """
+    found = difference(values, base)
+    if found is None or found.half is None:
+        return None
+    if found.half == 0:
+        return float(found.mean == 0)
+    from scipy.special import stdtr
+
+    t = abs(found.mean) * t_quantile(found.n - 1) / found.half
+    return 2 * float(stdtr(found.n - 1, -t))
+
+
+def holm(tests: Sequence[float | None]) -> list[float | None]:
+    """p values corrected for their number by Holm's step-down procedure (1979); None stays.
+
+    The k-th smallest of m becomes the largest of (m - j + 1) · p_j for j ≤ k, at most 1.
+    """
+    order = sorted((p, place) for place, p in enumerate(tests) if p is not None)
+    corrected: list[float | None] = [None] * len(tests)
+    so_far = 0.0
+    for rank, (p, place) in enumerate(order):
+        so_far = max(so_far, min(1.0, (len(order) - rank) * p))
+        corrected[place] = so_far
+    return corrected

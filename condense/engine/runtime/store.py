@@ -16,13 +16,13 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import filelock
 import safetensors.torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -43,6 +43,7 @@ from condense.engine.runtime.housekeeping import (
     StoredEntry,
     digest,
 )
+from condense.engine.runtime.ledger import Ledger, Work
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import OptionError, OutputError
 from condense.interfaces import Progress
@@ -55,10 +56,14 @@ _DAMAGE = (OSError, ValueError, KeyError, TypeError, SafetensorError, RuntimeErr
 
 @dataclass(frozen=True, eq=False)
 class Payload:
-    """What an entry holds: tensors by name, and JSON-ready values by name."""
+    """What an entry holds: tensors by name, and JSON-ready values by name.
+
+    ``seconds`` are what it takes to work out from nothing, None where that is not known.
+    """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
 
 
 Check = Callable[[Payload], object]
@@ -81,6 +86,7 @@ class Store:
         self.progress = progress or SilentProgress()
         self.hits = 0  # entries this object read
         self.misses = 0  # entries it had to compute
+        self.ledger = Ledger()  # what all of them take from nothing
         self._tidied: set[str] = set()  # kinds whose folder it has looked after
 
     @staticmethod
@@ -184,19 +190,28 @@ class Store:
 
         A second process that wants the same entry waits for the first and reads its result.
         """
+        with self.ledger.work() as work:
+            payload = self._got(work, kind, key, check)
+            if payload is not None:
+                return payload, True
+            with self.lock(kind, key):
+                payload = self._got(work, kind, key, check)
+                if payload is not None:
+                    return payload, True
+                self.misses += 1
+                start = time.perf_counter()
+                payload = compute()
+                work.add(time.perf_counter() - start - work.clock)
+                payload = replace(payload, seconds=work.seconds)
+                self._put(kind, key, payload)
+                return payload, False
+
+    def _got(self, work: Work, kind: str, key: Mapping[str, Any], check: Check) -> Payload | None:
         payload = self.get(kind, key, check)
         if payload is not None:
             self.hits += 1
-            return payload, True
-        with self.lock(kind, key):
-            payload = self.get(kind, key, check)
-            if payload is not None:
-                self.hits += 1
-                return payload, True
-            self.misses += 1
-            payload = compute()
-            self._put(kind, key, payload)
-            return payload, False
+            work.add(payload.seconds)
+        return payload
 
     def tensors(
         self,
@@ -282,6 +297,7 @@ class _EntryFile(BaseModel):
     sha256: str
     values: dict[str, Any]
     values_sha256: str
+    seconds: float | None = Field(None, ge=0, allow_inf_nan=False)  # of older entries not known
 
 
 def _write(folder: Path, kind: str, key: Mapping[str, Any], payload: Payload) -> None:
@@ -294,6 +310,7 @@ def _write(folder: Path, kind: str, key: Mapping[str, Any], payload: Payload) ->
         "values": payload.values,
         "values_sha256": _values_digest(payload.values),
         "created": time.time(),
+        "seconds": payload.seconds,
     }
     write_synced(folder / TENSORS, blob)
     write_synced(folder / ENTRY, json.dumps(entry, indent=1).encode())
@@ -308,7 +325,7 @@ def _read(folder: Path, kind: str, key: Mapping[str, Any]) -> Payload:
         raise ValueError("checksum of its values does not match")
     if digest(kind, entry.key) != digest(kind, key):
         raise ValueError("it was written for another key")
-    return Payload(safetensors.torch.load(blob), entry.values)
+    return Payload(safetensors.torch.load(blob), entry.values, entry.seconds)
 
 
 def _values_digest(values: Mapping[str, Any]) -> str:

@@ -148,6 +148,8 @@ class MatchingStage(StoredStage[CondensedDataset]):
 
     def compute(self) -> Payload:
         """The moved samples and labels, the trace and the snapshots."""
+        if self.checkpoint.is_file():
+            self.bound.store.ledger.unknown()
         matcher = self.preparing.result
         moving = self._moving(matcher)
         rows = torch.nonzero(moving.role).flatten()

@@ -21,6 +21,7 @@ from condense.options import format_value
 from condense.plugin.host import Host
 from condense.recipe import Method, Recipe
 from condense.resolve import CHOOSE, Request, resolve
+from condense.studies.suited import suited
 from condense.studies.tuning.search import rounded
 
 MINUTES = 2.0  # unless others are given
@@ -102,12 +103,13 @@ def candidates(
     """
     found: dict[str, Candidate] = {}
     failed: dict[str, str] = {}
-    for name, entry in host.registry("method").items():
-        if entry.component.tried is None or name == RANDOM:
+    offered = tried_methods(host)
+    for name in offered:
+        if name == RANDOM:
             continue
         try:
-            asked = suited(host, request, name)
-            for one in _variants(host, asked, entry.component, data):
+            asked = suited(host, request, name, offered)
+            for one in _variants(host, asked, host.registry("method").get(name), data):
                 stages = {stage: one.recipe[stage].table for stage in one.recipe.stages}
                 found.setdefault(str(stages), one)
         except CondenseError as error:
@@ -120,6 +122,11 @@ def candidates(
             + ("; ".join(failed.values()) or "no method that is registered can be tried")
         )
     return list(found.values()), failed
+
+
+def tried_methods(host: Host) -> list[str]:
+    """Names of the methods that offer something to be tried."""
+    return [n for n, e in host.registry("method").items() if e.component.tried is not None]
 
 
 def _is_fine(host: Host, request: Request, name: str, data: LabeledData) -> bool:
@@ -163,40 +170,6 @@ def _spread(recipe: Recipe, key: str, count: int, data: LabeledData) -> tuple[fl
     low, high = ranges[option]
     steps = (low + (high - low) * place / (count + 1) for place in range(1, count + 1))
     return tuple(dict.fromkeys(rounded(value, (low, high)) for value in steps))
-
-
-def suited(host: Host, request: Request, method: str) -> Request:
-    """``request`` for ``method``, with those of its ``-o`` that the method's components have.
-
-    Raises:
-        OptionError: as :func:`resolve` does; for an option that no method to be tried has.
-    """
-    swaps = tuple(given for given in request.assignments if len(given[0]) == 1)
-    bare = resolve(host, replace(request, method=method, assignments=swaps))
-    kept = []
-    for path, value in request.assignments:
-        known = len(path) == 1 or path[0] not in bare.stages or _has(bare, path)
-        if known or not _somebody_has(host, request, swaps, path):
-            kept.append((path, value))  # what nobody has is complained about
-    asked = replace(request, method=method, assignments=tuple(kept))
-    resolve(host, asked)
-    return asked
-
-
-def _somebody_has(host: Host, request: Request, swaps: Any, path: Sequence[str]) -> bool:
-    for name, entry in host.registry("method").items():
-        if entry.component.tried is not None:
-            try:
-                other = resolve(host, replace(request, method=name, assignments=swaps))
-            except CondenseError:
-                continue
-            if _has(other, path):
-                return True
-    return False
-
-
-def _has(recipe: Recipe, path: Sequence[str]) -> bool:
-    return path[0] in recipe.stages and path[1] in type(recipe[path[0]].options).model_fields
 
 
 def rungs_for(count: int, times: int = 1) -> tuple[Rung, ...]:

@@ -31,11 +31,12 @@ from condense.studies.choosing.design import (
     Plan,
     candidates,
     make_plan,
-    suited,
+    tried_methods,
 )
 from condense.studies.choosing.halving import Halved, halve, is_better, to_random
 from condense.studies.choosing.result import Choice, ChoiceDocument, Tried
 from condense.studies.statistics import estimate
+from condense.studies.suited import suited
 from condense.studies.tuning.result import Spent
 from condense.traits import EvaluatorTraits, traits_of
 
@@ -94,7 +95,7 @@ def plan_choice(
     minutes = float(MINUTES if minutes is None else minutes)
     if not 0 < minutes < math.inf:
         raise OptionError(f"`minutes` must be above 0, got {minutes:g}; try `minutes=10`")
-    asked = suited(host, request, RANDOM)
+    asked = suited(host, request, RANDOM, tried_methods(host))
     random = Candidate(RANDOM, {}, asked, resolve(host, asked))
     whole = bind(random.recipe)
     seed = random.recipe.seed

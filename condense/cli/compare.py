@@ -1,0 +1,260 @@
+"""``condense compare``: methods side by side on one's own data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from condense.cli.flags import (
+    FOLDER,
+    assignment_flag,
+    data_flag,
+    device_flag,
+    json_flag,
+    make_request,
+    preset_flag,
+    recipe_flag,
+    seed_flag,
+)
+from condense.spelling import on_command_line
+
+if TYPE_CHECKING:
+    from condense.cli.session import Session
+    from condense.results import Budget
+    from condense.studies.methods.design import Comparison
+    from condense.studies.methods.result import Compared, ComparedRow
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  condense compare selmatch,window,mtt                      on digits, three seeds
+  condense compare all --ipc 1,5,10 --seeds 5
+  condense compare window,herding --data table.npz --fraction 0.05,0.1
+  condense compare selmatch,window --labels hard,teacher --latex
+"""
+)
+@click.argument("methods", nargs=-1, required=True, metavar="METHOD,…")
+@data_flag
+@preset_flag
+@recipe_flag
+@click.option(
+    "--labels",
+    metavar="L1,L2",
+    help="Label regimes, own, hard or teacher, a table each: what networks are trained towards.  "
+    "[default: the evaluator's]",
+)
+@click.option(
+    "--ipc",
+    metavar="N1,N2",
+    help="Samples to keep of each class, a table each.  [default: preset's]",
+)
+@click.option(
+    "--fraction",
+    metavar="R1,R2",
+    help="Parts to keep of every class, in (0, 1], a table each; instead of --ipc.",
+)
+@click.option(
+    "--seeds",
+    type=int,
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Runs of every method, on --seed, --seed + 1 …; they vary selection, matching and "
+    "evaluation. Scores and experts are made once, with --seed.",
+)
+@seed_flag
+@click.option(
+    "--validation",
+    type=float,
+    metavar="R",
+    help="Hold out this part of the training split, in (0, 1), of every class, and test on it; for "
+    "choosing. The test split is not read.  [default: test on the test split]",
+)
+@assignment_flag
+@device_flag
+@click.option(
+    "--out",
+    type=FOLDER,
+    metavar="DIR",
+    help="Where compare.csv, .json, .tex, .png and .svg go.  "
+    "[default: runs/compare-N-methods-DATA-HASH]",
+)
+@click.option("--latex", is_flag=True, help="Print the LaTeX table instead of the plain one.")
+@json_flag
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    methods: Sequence[str],
+    data: str | None,
+    preset: str | None,
+    recipe_file: Path | None,
+    labels: str | None,
+    ipc: str | None,
+    fraction: str | None,
+    seeds: int,
+    seed: int | None,
+    validation: float | None,
+    assignments: Sequence[str],
+    device: str | None,
+    out: Path | None,
+    latex: bool,
+    as_json: bool,
+) -> None:
+    """Compare METHODs on the same data, seeds, labels and optimiser steps.
+
+    Names are separated by commas; `all` stands for every method there is. `random` (a fresh random
+    subset a network) and `whole` (the whole training split) always stand beside them. A method gets
+    those of -o that its components have. Stages that methods share are done once, and a second or
+    interrupted call repeats only what it must. A method that fails is a row; exit code 1 only if
+    all do.
+    """
+    from condense.cli.session import open_session
+    from condense.studies.methods.design import make_comparison
+
+    given = {"data": data, "preset": preset, "recipe_file": recipe_file, "seed": seed}
+    request = make_request(**given, assignments=assignments)  # type: ignore[arg-type]
+    names = [name for text in methods for name in _listed("methods", text)]
+    with open_session(ctx, device) as session:
+        comparison = make_comparison(
+            session.host,
+            request,
+            names,
+            labels=_listed("labels", labels),
+            budgets=_budgets(ipc, fraction),
+            seeds=seeds,
+            validation=validation,
+        )
+        result, folder = _run(session, comparison, out)
+    _show(result, folder, latex, as_json)
+    ctx.exit(1 if result.failed else 0)
+
+
+def _listed(key: str, text: str | None) -> list[str]:
+    """The values between commas in ``text``; none for None.
+
+    Raises:
+        OptionError: for an empty one.
+    """
+    from condense.errors import OptionError
+
+    values = [] if text is None else [part.strip() for part in text.split(",")]
+    if "" in values:
+        raise OptionError(
+            f"`{key}={text}`: value {values.index('') + 1} is empty; give one or more values "
+            "separated by commas"
+        )
+    return values
+
+
+def _budgets(ipc: str | None, fraction: str | None) -> list[Budget]:
+    """What ``--ipc`` and ``--fraction`` ask for.
+
+    Raises:
+        OptionError: for both, or for what is no number.
+    """
+    from condense.errors import OptionError
+    from condense.results import Budget
+
+    if ipc is not None and fraction is not None:
+        raise OptionError(f"--ipc {ipc} and --fraction {fraction} exclude each other; give one")
+    found = []
+    for key, text, number in (("ipc", ipc, int), ("fraction", fraction, float)):
+        for value in _listed(key, text):
+            try:
+                size: Any = number(value)
+            except ValueError:
+                kind = "a whole number" if number is int else "a number"
+                raise OptionError(f"`{key}={text}`: {value!r} is not {kind}; try 5,10") from None
+            found.append(Budget(**{key: size}))
+    return found
+
+
+def _run(session: Session, comparison: Comparison, out: Path | None) -> tuple[Compared, Path]:
+    """The comparison run and written."""
+    from condense.engine.runtime.folders import check_folder
+    from condense.report.diagnosis.findings import problems
+    from condense.studies.binding import SharedData
+    from condense.studies.methods.files import OWNED, compare_folder, write_comparison
+    from condense.studies.methods.run import compare as run_comparison
+
+    bind = SharedData(session.pipeline)
+    folder = compare_folder(comparison, bind) if out is None else out
+    check_folder(folder, OWNED)
+    progress = session.tools["progress"]
+    result = run_comparison(comparison, bind, progress, _live(progress), problems)
+    return result, write_comparison(result.document, folder)
+
+
+def _live(progress: Any) -> Callable[[Compared], None]:
+    """Says after each run what it gave, where bars do not show it."""
+
+    def tell(so_far: Compared) -> None:
+        place, number = divmod(so_far.runs - 1, len(so_far.rows))
+        row, seed = so_far.rows[number], so_far.comparison.seeds[place]
+        found = row.accuracies[place]
+        text = "failed" if found is None else f"{100 * found:.2f} %"
+        total = len(so_far.rows) * len(so_far.comparison.seeds)
+        progress.note(f"{so_far.runs} of {total} runs done; {row.name}, seed {seed}: {text}")
+
+    return tell
+
+
+HEADERS = ("", "method", "accuracy, %", "over random", "worst", "time", "size")
+
+
+def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
+    from condense.cli.output import echo_json, echo_table
+    from condense.studies.methods.files import to_latex
+
+    document = result.document
+    if as_json:
+        echo_json(document.to_json() | {"out": str(folder)})
+        return
+    if latex:
+        click.echo(to_latex(document), nl=False)
+        return
+    for column in document.columns:
+        first = column[0]
+        size = f"ipc {first.ipc}" if first.ipc is not None else f"fraction {first.fraction:g}"
+        click.echo(f"{document.data}, {size}, labels {first.labels}")
+        echo_table(HEADERS, [_cells(row) for row in column])
+        for row in column:
+            if row.error:
+                click.echo(f"{row.method} failed: {on_command_line(row.error)}")
+        click.echo()
+    seeds = len(document.seeds)
+    click.echo(
+        f"mean ± half of its 95 % interval over {seeds} seed{'s' * (seeds != 1)}; over random in "
+        "points, seed by seed\n* highest mean  = not told from it (paired t test, Holm's "
+        "correction)\nworst: accuracy of the worst class; time to make the set, scores and experts "
+        "included;\nsize of what is kept"
+    )
+    if document.validation is not None:
+        click.echo(
+            f"condensed from {document.validation.fit} training samples, validated on "
+            f"{document.validation.held_out} held\nout of the training split; the test split was "
+            "not read"
+        )
+    click.echo(f"tables and figure lie in\n  {folder}")
+
+
+def _cells(row: ComparedRow) -> tuple[str, ...]:
+    """``row`` as text, in the order of :data:`HEADERS`."""
+    from condense.cli.ablate import percent, points
+    from condense.cli.output import seconds
+
+    mark = "*" if row.is_best else "=" if row.differs is False else ""
+    made = row.method not in ("random", "whole")
+    return (
+        mark,
+        row.method,
+        percent(row.accuracy),
+        points(row.to_random),
+        "–" if row.worst_class is None else f"{100 * row.worst_class:.1f}",
+        "" if not made else "unknown" if row.seconds is None else seconds(row.seconds),
+        "–" if row.bytes is None else f"{row.bytes / 1000:.1f} kB",
+    )

@@ -1,0 +1,1 @@
+"""Methods side by side, beside random subsets and the whole training split."""

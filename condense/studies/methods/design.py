@@ -1,0 +1,194 @@
+"""What is compared: methods by label regimes by budgets, each under the same seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from condense.engine.evaluation import RANDOM, WHOLE
+from condense.engine.runtime.files import in_one_line
+from condense.errors import CondenseError, OptionError, closest
+from condense.options import format_value
+from condense.plugin.host import Host
+from condense.recipe import Recipe
+from condense.resolve import CHOOSE, Request, resolve
+from condense.results import Budget
+from condense.studies.binding import check_seeds
+from condense.studies.suited import suited
+
+EVERY = "all"  # in place of names: all methods that are registered
+LABELS = ("evaluator", "labels")
+
+
+@dataclass(frozen=True)
+class Column:
+    """What figures are to stand in one column: a label regime and a budget.
+
+    Attributes:
+        labels: value of ``evaluator.labels``; None for an evaluator as the request has it.
+        budget: of every condensed set.
+    """
+
+    labels: str | None
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method in a column.
+
+    Attributes:
+        method: its name; ``random`` and ``whole`` are arms beside all others.
+        column: where it stands.
+        recipe: resolved; None where that failed. Of ``whole``, that of ``random``.
+        error: why it failed.
+    """
+
+    method: str
+    column: Column
+    recipe: Recipe | None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything a comparison is to do.
+
+    Attributes:
+        methods: without ``random`` and ``whole``, in the order asked for.
+        columns: label regimes by budgets.
+        entries: column by column: ``random``, the methods, ``whole``.
+        seeds: of selection, matching and evaluation; scores and experts are those of the first.
+        validation: share of the training split that is held out and stands in the test split's
+            place; None tests on the test split.
+    """
+
+    methods: tuple[str, ...]
+    columns: tuple[Column, ...]
+    entries: tuple[Entry, ...]
+    seeds: tuple[int, ...]
+    validation: float | None = None
+
+    @property
+    def base(self) -> Recipe:
+        """That of ``random``, which always resolves."""
+        recipe = self.entries[0].recipe
+        assert recipe is not None
+        return recipe
+
+
+def make_comparison(
+    host: Host,
+    request: Request,
+    methods: Sequence[str],
+    *,
+    labels: Sequence[str] = (),
+    budgets: Sequence[Budget] = (),
+    seeds: int = 3,
+    validation: float | None = None,
+) -> Comparison:
+    """``methods`` under what ``request`` asks of all of them.
+
+    Args:
+        host: what methods are looked up in.
+        request: without a method; of its ``-o`` each method gets those that its components have.
+        methods: names, or :data:`EVERY`; ``random`` is always there.
+        labels: values of ``evaluator.labels``; none leaves that to the request.
+        budgets: of the sets; none leaves that to the request.
+        seeds: how many, counted up from the request's.
+        validation: as in :class:`Comparison`.
+
+    Raises:
+        OptionError: for an unknown name, a value given twice, or what no method has.
+    """
+    check_seeds(seeds, example=3)
+    if validation is not None and not 0 < validation < 1:
+        raise OptionError(f"`validation` must be in (0, 1), got {validation:g}; try 0.2")
+    names, every = _names(host, methods), list(methods) == [EVERY]
+    _check_once("labels", labels)
+    _check_once("budgets", [budget.words for budget in budgets])
+    among = (RANDOM, *names)
+    columns, entries = [], []
+    for regime in labels or (None,):
+        for budget in budgets or (None,):
+            asked = _in_column(request, regime, budget)
+            random = resolve(host, suited(host, asked, RANDOM, among))
+            column = Column(regime, random.budget)
+            columns.append(column)
+            entries.append(Entry(RANDOM, column, random))
+            for name in names:
+                try:
+                    found = Entry(name, column, _recipe(host, asked, name, among, random))
+                except CondenseError as error:
+                    if not every:  # a name that was given is meant
+                        raise
+                    found = Entry(name, column, None, in_one_line(error))
+                entries.append(found)
+            entries.append(Entry(WHOLE, column, random))
+    first = tuple(range(random.seed, random.seed + seeds))
+    return Comparison(names, tuple(columns), tuple(entries), first, validation)
+
+
+def _names(host: Host, asked: Sequence[str]) -> tuple[str, ...]:
+    """The methods meant, each once and without the arms that always stand beside."""
+    registered = [name for name, _ in host.registry("method").items()]
+    names = registered if list(asked) == [EVERY] else list(asked)
+    for name in names:
+        if name in (CHOOSE, *registered, WHOLE):
+            continue
+        raise OptionError(
+            f"unknown method '{name}'{closest(name, registered)} "
+            f"(methods: {', '.join(registered)}, or {EVERY})"
+        )
+    if CHOOSE in names:
+        raise OptionError(
+            f"`method={CHOOSE}` chooses among methods and is none itself; compare those that it "
+            f"tries by their names"
+        )
+    _check_once("methods", names)
+    others = tuple(name for name in names if name not in (RANDOM, WHOLE))
+    if not others:
+        raise OptionError(
+            f"nothing to compare with {RANDOM}; give one or more methods, for example "
+            f"{', '.join([n for n in registered if n != RANDOM][:3])}, or {EVERY}"
+        )
+    return others
+
+
+def _check_once(key: str, values: Sequence[str]) -> None:
+    twice = [value for place, value in enumerate(values) if value in values[:place]]
+    if twice:
+        raise OptionError(f"`{key}`: {twice[0]} is there twice; give it once")
+
+
+def _in_column(request: Request, labels: str | None, budget: Budget | None) -> Request:
+    """``request`` under a label regime and a budget; what is given for either is replaced."""
+    if labels is not None:
+        others = tuple(given for given in request.assignments if given[0] != LABELS)
+        request = replace(request, assignments=(*others, (LABELS, labels)))
+    if budget is None:
+        return request
+    return replace(request, ipc=budget.ipc, fraction=budget.fraction)
+
+
+def _recipe(
+    host: Host, asked: Request, method: str, among: Sequence[str], random: Recipe
+) -> Recipe:
+    """That of ``method``.
+
+    Raises:
+        CondenseError: if it cannot be resolved, or is evaluated otherwise than ``random``.
+    """
+    recipe = resolve(host, suited(host, asked, method, among))
+    own, common = recipe["evaluator"], random["evaluator"]
+    if own.identity != common.identity:
+        differing = [
+            f"evaluator.{key}={format_value(value)}"
+            for key, value in own.table.items()
+            if common.table.get(key) != value
+        ]
+        raise OptionError(
+            f"method '{method}' is evaluated by options of its own ({', '.join(differing)}), so "
+            "that its figures cannot stand beside the others'; give those options to all methods"
+        )
+    return recipe

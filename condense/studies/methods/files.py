@@ -1,0 +1,161 @@
+"""The files of a comparison: ``compare.json``, ``.csv``, ``.tex``, ``.png`` and ``.svg``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from condense.engine.evaluation import RANDOM, WHOLE
+from condense.engine.runtime.folders import Layout, json_with
+from condense.figures.plots import Dot, Line, paint_dots, paint_lines
+from condense.studies.ablation.files import dot_of
+from condense.studies.binding import Bind, study_folder
+from condense.studies.files import csv_text, write_study
+from condense.studies.methods.design import Comparison
+from condense.studies.methods.result import CompareDocument, ComparedRow
+from condense.studies.statistics import Estimate
+
+OWNED = Layout("compare.json", ("compare.*",), json_with("methods", "rows"))
+
+
+def compare_folder(comparison: Comparison, bind: Bind) -> Path:
+    """Its folder by default, named after all that its results depend on."""
+    others = [entry.recipe for entry in comparison.entries]
+    settings = [list(comparison.seeds), comparison.validation]
+    named = replace(comparison.base, method=f"{len(comparison.methods)}-methods")
+    return study_folder("compare", named, others, settings, bind)
+
+
+def write_comparison(document: CompareDocument, folder: Path) -> Path:
+    """The files in ``folder``, as :func:`~condense.studies.files.write_study` writes them."""
+    files = {"compare.csv": to_csv(document), "compare.tex": to_latex(document)}
+    panels, height = panels_of(document)
+    return write_study(folder, OWNED, document.to_json(), files, panels, height)
+
+
+def to_csv(document: CompareDocument) -> str:
+    """One line a row: its figures with their intervals, every seed."""
+    return csv_text([_line(document, row) for row in document.rows])
+
+
+def _line(document: CompareDocument, row: ComparedRow) -> dict[str, Any]:
+    def ends(name: str, value: Estimate | None) -> dict[str, float | None]:
+        keys = (name, f"{name}_low", f"{name}_high")
+        figures = (None,) * 3 if value is None else (value.mean, value.low, value.high)
+        return dict(zip(keys, figures, strict=True))
+
+    return {
+        "method": row.method,
+        "labels": row.labels,
+        "ipc": row.ipc,
+        "fraction": row.fraction,
+        "n": len(row.accuracies) - row.accuracies.count(None),
+        **ends("accuracy", row.accuracy),
+        **ends("to_random", row.to_random),
+        **ends("to_best", row.to_best),
+        "p_to_best": row.p_to_best,
+        "worst_class": row.worst_class,
+        "seconds": row.seconds,
+        "bytes": row.bytes,
+        **{f"seed_{s}": a for s, a in zip(document.seeds, row.accuracies, strict=True)},
+        "error": row.error,
+    }
+
+
+def to_latex(document: CompareDocument) -> str:
+    r"""A table for a paper (``booktabs``): methods by columns, mean ± half of the interval in %.
+
+    The best of a column is bold; what is not told from it beyond noise is underlined.
+    """
+    columns = document.columns
+    several = len({column[0].labels for column in columns}) > 1
+    heads = [
+        " ".join([_size(column[0]), *([f"({column[0].labels})"] if several else [])])
+        for column in columns
+    ]
+    lines = [
+        r"% \usepackage{booktabs}",
+        f"% {document.split} {document.measure}, %, mean and half of the 95 % interval over "
+        f"{len(document.seeds)} seeds; bold: best, underlined: not told from it (Holm)",
+        rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
+        r"\toprule",
+        " & ".join(["method", *map(_escaped, heads)]) + r" \\",
+        r"\midrule",
+    ]
+    for rows in zip(*columns, strict=True):
+        lines.append(" & ".join([_escaped(rows[0].method), *map(_figure, rows)]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return "".join("\\" + sign if sign in "_%&#$" else sign for sign in text)
+
+
+def _figure(row: ComparedRow) -> str:
+    if row.accuracy is None:
+        return "--"
+    mean, half = f"{100 * row.accuracy.mean:.1f}", row.accuracy.half
+    if row.is_best:
+        mean = rf"\textbf{{{mean}}}"
+    elif row.differs is False:
+        mean = rf"\underline{{{mean}}}"
+    return mean if half is None else rf"{mean} $\pm$ {100 * half:.1f}"
+
+
+def _size(row: ComparedRow) -> str:
+    """``"ipc 5"`` or ``"10 %"``."""
+    return f"ipc {row.ipc}" if row.ipc is not None else f"{100 * (row.fraction or 0):g} %"
+
+
+def panels_of(document: CompareDocument) -> tuple[list[Callable[[Axes], None]], float]:
+    """What is drawn, and how high in inches: a panel a label regime.
+
+    Accuracy over the size of the sets where there are several sizes, else a dot a method.
+    """
+    regimes: dict[str, list[list[ComparedRow]]] = {}
+    for column in document.columns:
+        regimes.setdefault(column[0].labels, []).append(column)
+    label = f"{document.split} {document.measure}, %"
+    if any(len(columns) > 1 for columns in regimes.values()):
+        return [partial(_paint_sizes, label, *each) for each in regimes.items()], 5.6
+    rows = max(len(columns[0]) for columns in regimes.values())
+    return [partial(_paint_one, label, *each) for each in regimes.items()], 1.4 + 0.3 * rows
+
+
+def _paint_one(
+    label: str, labels: str, columns: Sequence[Sequence[ComparedRow]], axes: Axes
+) -> None:
+    dots = dots_of(columns[0])
+    paint_dots(f"{label} (95 % interval)", dots, axes)
+    axes.set_title(f"{_size(columns[0][0])}, labels {labels}", loc="left")
+
+
+def dots_of(column: Sequence[ComparedRow]) -> list[Dot]:
+    """The rows of ``column`` with their intervals, the arms beside the methods in a colour."""
+    beside = (RANDOM, WHOLE)
+    return [dot_of(r.method, r.accuracy, 0 if r.method in beside else None) for r in column]
+
+
+def lines_of(columns: Sequence[Sequence[ComparedRow]]) -> list[Line]:
+    """Accuracy in % of every method over the size of its sets."""
+    found = []
+    for rows in zip(*columns, strict=True):
+        there = [(row, row.accuracy) for row in rows if row.accuracy is not None]
+        x = [float(r.ipc) if r.ipc is not None else 100 * (r.fraction or 0) for r, _ in there]
+        y = [100 * accuracy.mean for _, accuracy in there]
+        half = [None if a.half is None else 100 * a.half for _, a in there]
+        found.append(Line(rows[0].method, tuple(x), tuple(y), tuple(half)))
+    return found
+
+
+def _paint_sizes(
+    label: str, labels: str, columns: Sequence[Sequence[ComparedRow]], axes: Axes
+) -> None:
+    unit = "samples a class" if columns[0][0].ipc is not None else "% of every class"
+    paint_lines((unit, label), [line for line in lines_of(columns) if line.x], "o", axes)
+    axes.set_title(f"labels {labels}", loc="left", pad=70)

@@ -1,0 +1,265 @@
+"""What a comparison found: rows as they were measured, and the contents of ``compare.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from pydantic import Field
+
+from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.documents import Document, FindingNote, Share
+from condense.engine.evaluation import RANDOM, WHOLE
+from condense.engine.run import notes_of
+from condense.interfaces import Evaluation, LabeledData
+from condense.results import Finding
+from condense.studies.ablation.result import ACCURACY, HeldOut
+from condense.studies.methods.design import LABELS, Column, Comparison, Entry
+from condense.studies.statistics import LEVEL, Estimate, difference, estimate, holm, paired_p
+from condense.traits import EvaluatorTraits, traits_of
+
+OWN_LABELS = "own"  # what an evaluator without label regimes trains towards
+LABEL_BYTES = 8  # int64
+DISTILLED_BYTES = 4  # float32, a value
+
+
+def samples_bytes(data: LabeledData, count: int) -> int:
+    """Bytes of ``count`` samples of ``data`` as they come, with their labels."""
+    return count * (data.inputs[0].nbytes + LABEL_BYTES)
+
+
+def set_bytes(condensed: CondensedDataset, data: LabeledData) -> int:
+    """Bytes that keeping ``condensed`` takes.
+
+    Real samples as ``data`` has them (uint8 pixels, say), distilled ones in float32, and labels:
+    int64, or float32 by class where they were learned.
+    """
+    distilled = int((condensed.role != 0).sum())
+    label = LABEL_BYTES
+    if condensed.soft_labels is not None:
+        label = condensed.soft_labels[0].nbytes
+    moved = distilled * data.inputs[0].numel() * DISTILLED_BYTES
+    return (len(condensed) - distilled) * data.inputs[0].nbytes + moved + len(condensed) * label
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An entry under one seed.
+
+    Attributes:
+        accuracy: 0–1, the mean over the evaluator's repeats.
+        worst_class: 0–1, the lowest mean of a class over the repeats; None where classes were not
+            told apart.
+        seconds: that the set takes from nothing, without its evaluation; None if not known.
+        bytes: of the set, as :func:`set_bytes`.
+    """
+
+    accuracy: float
+    worst_class: float | None
+    seconds: float | None
+    bytes: int
+
+    @staticmethod
+    def of(found: Evaluation, seconds: float | None, size: int) -> Measured:
+        """``found`` of a set that took ``seconds`` and takes ``size`` bytes."""
+        return Measured(found.mean, min(found.per_class, default=None), seconds, size)
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry with what was measured.
+
+    Attributes:
+        entry: which.
+        measured: one a seed; None where it failed or has not run yet.
+        errors: what went wrong, by seed.
+        findings: what is wrong with the set that was made, by seed.
+    """
+
+    entry: Entry
+    measured: tuple[Measured | None, ...]
+    errors: Mapping[int, str] = field(default_factory=dict)
+    findings: Mapping[int, tuple[Finding, ...]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """``"selmatch, ipc 5, labels hard"``."""
+        column = self.entry.column
+        labels = () if column.labels is None else (f"labels {column.labels}",)
+        return ", ".join((self.entry.method, column.budget.words, *labels))
+
+    @property
+    def accuracies(self) -> tuple[float | None, ...]:
+        """One a seed."""
+        return tuple(None if m is None else m.accuracy for m in self.measured)
+
+    def mean_of(self, figure: str) -> float | None:
+        """Mean of a figure of :class:`Measured` over the seeds in which it is known."""
+        known = [v for m in self.measured if m and (v := getattr(m, figure)) is not None]
+        return fmean(known) if known else None
+
+
+class ComparedRow(Document):
+    """A method in a column of ``compare.json``; accuracies and differences in 0–1."""
+
+    method: str
+    labels: str = Field(description="that networks were trained towards, as in evaluator.labels")
+    ipc: int | None
+    fraction: float | None
+    accuracies: tuple[Share | None, ...] = Field(description="one a seed")
+    accuracy: Estimate | None
+    to_random: Estimate | None = Field(description="over the same seeds; null for random itself")
+    to_best: Estimate | None = Field(
+        description="to the condensed or random set of the highest mean in the column, over the "
+        "same seeds; null for that one itself and for whole"
+    )
+    p_to_best: float | None = Field(
+        description="of that difference, by a paired t test, corrected for the number of tests in "
+        "the column (Holm)"
+    )
+    differs: bool | None = Field(
+        description="whether it lies below the best beyond noise: p_to_best < 0.05"
+    )
+    worst_class: Share | None
+    seconds: float | None = Field(
+        description="that the set takes from nothing, scores and experts included and evaluation "
+        "not; null where a part was done before that was kept"
+    )
+    bytes: int | None = Field(
+        description="that keeping the set takes: real samples as they came, distilled ones in "
+        "float32, labels in int64 or, where learned, float32 by class"
+    )
+    error: str | None
+    errors: dict[str, str] = Field({}, description="by seed")
+    findings: dict[str, tuple[FindingNote, ...]] = Field({}, description="by seed")
+
+    @property
+    def is_best(self) -> bool:
+        """Whether all others of the column are held against it."""
+        return (
+            self.accuracy is not None
+            and self.to_best is None
+            and self.method != WHOLE
+            and (None not in self.accuracies)
+        )
+
+
+class CompareDocument(Document):
+    """``compare.json`` and ``condense compare --json``."""
+
+    data: str
+    measure: str = Field(ACCURACY, description="what the figures are")
+    validation: HeldOut | None = Field(None, description="in the test split's place")
+    seeds: tuple[int, ...]
+    shared_seed: int = Field(description="of what all runs of a method share: scores, experts")
+    level: float = Field(LEVEL, description="of every interval")
+    methods: tuple[str, ...]
+    rows: tuple[ComparedRow, ...]
+    evaluator: dict[str, Any] = Field(description="of the first column")
+    recipes: dict[str, dict[str, Any]] = Field(description="of the methods in the first column")
+
+    @property
+    def split(self) -> str:
+        """What sets are tested on: ``"test"``, or ``"validation"`` for a held-out part."""
+        return "test" if self.validation is None else "validation"
+
+    @property
+    def columns(self) -> list[list[ComparedRow]]:
+        """The rows that stand beside one another: of one label regime and budget."""
+        found: dict[Any, list[ComparedRow]] = {}
+        for row in self.rows:
+            found.setdefault((row.labels, row.ipc, row.fraction), []).append(row)
+        return list(found.values())
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison measured.
+
+    Attributes:
+        comparison: what was to be done.
+        data: name of the data set.
+        rows: one an entry, in order.
+        samples: of the part that is condensed and of the one it is tested on.
+        runs: entries × seeds that were measured.
+    """
+
+    comparison: Comparison
+    data: str
+    rows: tuple[Row, ...]
+    samples: tuple[int, int] = (0, 0)
+    runs: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether none of the methods gave a figure."""
+        own = (row for row in self.rows if row.entry.method not in (RANDOM, WHOLE))
+        return all(m is None for row in own for m in row.measured)
+
+    @property
+    def document(self) -> CompareDocument:
+        """``compare.json``."""
+        plan = self.comparison
+        fit, held_out = self.samples
+        share = plan.validation
+        part = None if share is None else HeldOut(share=share, fit=fit, held_out=held_out)
+        of_first = [e for e in plan.entries if e.column == plan.columns[0] and e.method != WHOLE]
+        return CompareDocument(
+            data=self.data,
+            measure=traits_of(plan.base["evaluator"].cls, EvaluatorTraits).measure,
+            validation=part,
+            seeds=plan.seeds,
+            shared_seed=plan.base.seed,
+            methods=plan.methods,
+            rows=tuple(line for column in plan.columns for line in self._column(column)),
+            evaluator=plan.base["evaluator"].portable,
+            recipes={e.method: e.recipe.portable(self.data) for e in of_first if e.recipe},
+        ).without_home()
+
+    def _column(self, column: Column) -> list[ComparedRow]:
+        """The rows of ``column``; of methods with a missing seed only what needs no test."""
+        rows = [row for row in self.rows if row.entry.column == column]
+        random = next(row for row in rows if row.entry.method == RANDOM)
+        rivals = {
+            row.entry.method: row
+            for row in rows
+            if row.entry.method != WHOLE and None not in row.accuracies
+        }
+        means = {name: row.mean_of("accuracy") or 0.0 for name, row in rivals.items()}
+        best = max(means, key=means.__getitem__, default=None)
+        others = [name for name in rivals if name != best]
+        top = rivals[best].accuracies if best is not None else ()
+        tests = holm([paired_p(rivals[name].accuracies, top) for name in others])
+        found = dict(zip(others, tests, strict=True))
+        return [
+            self._line(
+                row, random, top if row.entry.method in found else None, found.get(row.entry.method)
+            )
+            for row in rows
+        ]
+
+    def _line(
+        self, row: Row, random: Row, best: Sequence[float | None] | None, p: float | None
+    ) -> ComparedRow:
+        evaluator = self.comparison.base["evaluator"].table
+        column, size = row.entry.column, row.mean_of("bytes")
+        return ComparedRow(
+            method=row.entry.method,
+            labels=column.labels or str(evaluator.get(LABELS[1], OWN_LABELS)),
+            ipc=column.budget.ipc,
+            fraction=column.budget.fraction,
+            accuracies=row.accuracies,
+            accuracy=estimate([a for a in row.accuracies if a is not None]),
+            to_random=None if row is random else difference(row.accuracies, random.accuracies),
+            to_best=None if best is None else difference(row.accuracies, best),
+            p_to_best=p,
+            differs=None if p is None else p < 1 - LEVEL,
+            worst_class=row.mean_of("worst_class"),
+            seconds=row.mean_of("seconds"),
+            bytes=None if size is None else round(size),
+            error=next(iter(row.errors.values()), None),
+            errors={str(seed): text for seed, text in row.errors.items()},
+            findings={str(s): notes_of(found) for s, found in row.findings.items() if found},
+        )

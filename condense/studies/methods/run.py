@@ -1,0 +1,114 @@
+"""Running a comparison: every method in every column under every seed, on shared stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from condense.data import LabeledData
+from condense.engine.documents import OWN
+from condense.engine.evaluation import RANDOM, WHOLE, random_plan, whole_plan
+from condense.engine.ingest.holdout import validation_part
+from condense.engine.run import Diagnose, no_findings
+from condense.engine.stages.evaluation import EvaluationStage
+from condense.errors import CondenseError, describe
+from condense.interfaces import Progress
+from condense.results import Finding
+from condense.studies.binding import Bind
+from condense.studies.methods.design import Comparison, Entry
+from condense.studies.methods.result import Compared, Measured, Row, samples_bytes, set_bytes
+
+
+def compare(
+    comparison: Comparison,
+    bind: Bind,
+    progress: Progress,
+    observe: Callable[[Compared], None] = lambda so_far: None,
+    diagnose: Diagnose = no_findings,
+) -> Compared:
+    """Measure every entry of ``comparison`` under every seed.
+
+    Seed by seed, so that all have a first figure early. Each stage is looked up in the store
+    first: a second or interrupted call re-uses all that was finished.
+
+    Args:
+        comparison: what to run.
+        bind: makes a pipeline.
+        progress: where the whole and each stage report.
+        observe: called with the result so far after every run.
+        diagnose: finds what is wrong with a set.
+
+    Raises:
+        CondenseError: before any work, for data without a test split (unless a part is held out)
+            or with too small a class. What goes wrong in a method is kept in its row, and the
+            others go on.
+    """
+    runner = _Runner(comparison, bind, diagnose)
+    count = len(comparison.seeds) * len(comparison.entries)
+    with progress.task("compare", count, "run") as task:
+        for place in range(len(comparison.seeds)):
+            for number in range(len(comparison.entries)):
+                runner.run(number, place)
+                observe(runner.result)
+                task.advance(1)
+    return runner.result
+
+
+class _Runner:
+    """Measures entries one by one and keeps the result so far."""
+
+    def __init__(self, comparison: Comparison, bind: Bind, diagnose: Diagnose) -> None:
+        self.comparison, self.bind, self.diagnose = comparison, bind, diagnose
+        base = bind(comparison.base)
+        self.progress = base.progress
+        self.data = self._divided(base.data)
+        tested = bind(comparison.base, data=self.data).test_split()
+        for column in comparison.columns:
+            column.budget.counts(self.data)
+        nothing = (None,) * len(comparison.seeds)
+        rows = tuple(Row(entry, nothing) for entry in comparison.entries)
+        sizes = (len(self.data), len(tested))
+        self.result = Compared(comparison, base.data.name, rows, sizes)
+
+    def _divided(self, data: LabeledData) -> LabeledData:
+        share, seed = self.comparison.validation, self.comparison.base.seed
+        return data if share is None else validation_part(data, share, seed)
+
+    def run(self, number: int, place: int) -> None:
+        """Entry ``number`` under the seed at ``place``."""
+        row, seed = self.result.rows[number], self.comparison.seeds[place]
+        try:
+            found, findings = self._measured(row.entry, seed)
+            measured = (*row.measured[:place], found, *row.measured[place + 1 :])
+            row = replace(row, measured=measured, findings={**row.findings, seed: findings})
+        except Exception as error:  # noqa: BLE001 – whatever it is, the others go on
+            known = isinstance(error, (CondenseError, _Unresolved))
+            message = " ".join((str(error) if known else describe(error)).split())
+            if message not in row.errors.values():
+                self.progress.note(f"{row.name}, seed {seed}, failed: {message}")
+            row = replace(row, errors={**row.errors, seed: message})
+        rows = self.result.rows
+        rows = (*rows[:number], row, *rows[number + 1 :])
+        self.result = replace(self.result, rows=rows, runs=self.result.runs + 1)
+
+    def _measured(self, entry: Entry, seed: int) -> tuple[Measured, tuple[Finding, ...]]:
+        if entry.recipe is None:
+            raise _Unresolved(entry.error)
+        shared, recipe = self.comparison.base.seed, replace(entry.recipe, seed=seed)
+        pipeline = self.bind(recipe, shared_seed=shared, data=self.data)
+        if entry.method in (RANDOM, WHOLE):
+            plan = random_plan if entry.method == RANDOM else whole_plan
+            found = EvaluationStage(pipeline, plan(pipeline)).result
+            count = (
+                len(self.data) if entry.method == WHOLE else sum(recipe.budget.counts(self.data))
+            )
+            return Measured.of(found, 0.0, samples_bytes(self.data, count)), ()
+        with pipeline.store.ledger.work() as making:
+            condensed = pipeline.condensed
+        found, size = pipeline.evaluation, set_bytes(condensed, self.data)
+        findings = self.diagnose(pipeline, condensed, {OWN: found})
+        return Measured.of(found, making.seconds, size), findings
+
+
+class _Unresolved(Exception):
+    """An entry without a recipe."""
