@@ -185,20 +185,32 @@ def _run(session: Session, comparison: Comparison, out: Path | None) -> tuple[Co
     folder = compare_folder(comparison, bind) if out is None else out
     check_folder(folder, OWNED)
     progress = session.tools["progress"]
-    result = run_comparison(comparison, bind, progress, _live(progress), problems)
+    result = run_comparison(comparison, bind, progress, _live(progress, comparison), problems)
     return result, write_comparison(result.document, folder)
 
 
-def _live(progress: Any) -> Callable[[Compared], None]:
-    """Says after each run what it gave, where bars do not show it."""
+def _live(progress: Any, comparison: Comparison) -> Callable[[Compared], None]:
+    """Shows what has been measured so far; a table a column would not fit a screen."""
+    from condense.cli.live import Live
+
+    total = len(comparison.entries) * len(comparison.seeds)
+    show = Live(progress, ("", *HEADERS[1:4]), total)
 
     def tell(so_far: Compared) -> None:
-        place, number = divmod(so_far.runs - 1, len(so_far.rows))
-        row, seed = so_far.rows[number], so_far.comparison.seeds[place]
-        found = row.accuracies[place]
-        text = "failed" if found is None else f"{100 * found:.2f} %"
-        total = len(so_far.rows) * len(so_far.comparison.seeds)
-        progress.note(f"{so_far.runs} of {total} runs done; {row.name}, seed {seed}: {text}")
+        def rows() -> list[tuple[str, ...]]:
+            columns = so_far.document.columns
+            current = columns[(so_far.runs - 1) % len(so_far.rows) // len(columns[0])]
+            return [_cells(row)[:4] for row in current]
+
+        def last() -> str:
+            place, number = divmod(so_far.runs - 1, len(so_far.rows))
+            row, seed = so_far.rows[number], comparison.seeds[place]
+            found = row.accuracies[place]
+            return f"{row.name}, seed {seed}: " + (
+                "failed" if found is None else f"{100 * found:.2f} %"
+            )
+
+        show(so_far.runs, rows, last)
 
     return tell
 

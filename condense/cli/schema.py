@@ -20,6 +20,7 @@ from condense.studies.ablation.result import AblationDocument
 from condense.studies.choosing.result import ChoiceDocument
 from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.result import Coverage
+from condense.studies.methods.result import CompareDocument
 from condense.studies.seeds import SeedsDocument
 from condense.studies.tuning.result import TuningDocument
 
@@ -37,6 +38,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "coverage.json": Coverage,
     "tune.json": TuningDocument,
     "choice.json": ChoiceDocument,
+    "compare.json": CompareDocument,
 }
 
 

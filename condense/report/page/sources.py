@@ -16,6 +16,7 @@ from condense.results import Evaluation
 from condense.studies.ablation.result import AblationDocument
 from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.result import Coverage
+from condense.studies.methods.result import CompareDocument
 from condense.studies.tuning.result import TuningDocument
 
 # the file that marks a study's folder → what the study is called, and what the file holds
@@ -24,6 +25,7 @@ STUDIES: dict[str, tuple[str, type[Document]]] = {
     "tune.json": ("tuning", TuningDocument),
     "coverage.json": ("coverage", Coverage),
     "comparison.json": ("comparison", ComparisonDocument),
+    "compare.json": ("methods", CompareDocument),
 }
 
 
@@ -50,7 +52,7 @@ class StudySource:
     """The document of a study.
 
     Attributes:
-        kind: ablation, tuning, coverage or comparison.
+        kind: ablation, tuning, coverage, comparison (of scorers) or methods.
         path: its folder, as it was given; empty for what was worked out for the report.
         document: contents of its JSON file.
     """

@@ -18,6 +18,8 @@ from condense.studies.ablation.result import AblationCell, AblationDocument
 from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.files import lines_over_iterations, lines_over_radii
 from condense.studies.coverage.result import PARTS, Coverage
+from condense.studies.methods.files import dots_of, lines_of, size_of, unit_of
+from condense.studies.methods.result import CompareDocument, ComparedRow
 from condense.studies.statistics import estimate
 from condense.studies.tuning.files import curves
 from condense.studies.tuning.result import TuningDocument
@@ -65,6 +67,7 @@ def study_view(study: StudySource, number: int, letters: Mapping[str, str]) -> S
         "ablation": ablation_view,
         "tuning": tuning_view,
         "comparison": comparison_view,
+        "methods": methods_view,
     }
     return views[study.kind](name, study.path, study.document)
 
@@ -192,6 +195,69 @@ def comparison_view(name: str, path: str, document: ComparisonDocument) -> Study
     table = TableView(f"{name}-table", caption, headers, tuple(rows))
     findings = [check_reliability(one.split_half, one.name) for one in scorers]
     return StudyView(name, "Scores", path, tables=(table,), findings=sorted_findings(findings))
+
+
+def methods_view(name: str, path: str, document: CompareDocument) -> StudyView:
+    """A table a label regime and size, accuracy over the size, and what each method costs."""
+    tables, drawn = [], []
+    headers = (
+        "method",
+        f"{document.measure}, %",
+        "over random, points",
+        "worst class, %",
+        "seconds",
+        "kB",
+        "note",
+    )
+    for number, column in enumerate(document.columns, 1):
+        title = f"{size_of(column[0])}, labels {column[0].labels}"
+        rows = [
+            (
+                TableCell(row.method, marked=row.is_best),
+                mean(row.accuracy),
+                differing(row.to_random),
+                cell(None if row.worst_class is None else 100 * row.worst_class, "{:.1f}"),
+                cell(row.seconds, "{:.1f}"),
+                cell(None if row.bytes is None else row.bytes / 1000, "{:.1f}"),
+                TableCell(_standing(row)),
+            )
+            for row in column
+        ]
+        caption = f"{title}: {document.split} {document.measure}, mean ± half of its 95 % interval"
+        tables.append(
+            TableView(f"{name}-{number}", caption, headers, tuple(rows), wide=2, remarks=True)
+        )
+    regimes: dict[str, list[list[ComparedRow]]] = {}
+    for column in document.columns:
+        regimes.setdefault(column[0].labels, []).append(column)
+    label = f"{document.split} {document.measure}, %"
+    for labels, columns in regimes.items():
+        if len(columns) > 1:
+            axes = (unit_of(columns[0][0]), label)
+            title = f"Accuracy over size, labels {labels}"
+            figure = lines_figure(f"{name}-{labels}", title, axes, lines_of(columns), marker="o")
+        else:
+            dots = [dot for dot in dots_of(columns[0]) if dot.mean is not None]
+            figure = dots_figure(f"{name}-{labels}", f"Methods, labels {labels}", label, dots)
+        drawn.append(figure)
+    count = len(document.seeds)
+    words = [
+        f"{len(document.methods)} methods on {document.data}, {count} seed{'s' * (count != 1)}, "
+        "each arm for the same number of optimiser steps. What is not told from the highest mean "
+        "is so by a paired t test over the seeds with Holm's correction."
+    ]
+    if document.validation is not None:
+        words.append(
+            f"Validated on {document.validation.held_out} training samples held out; the test "
+            "split was not read."
+        )
+    return StudyView(name, "Methods", path, tuple(words), present(*drawn), tuple(tables))
+
+
+def _standing(row: ComparedRow) -> str:
+    if row.error is not None:
+        return f"failed: {on_command_line(row.error)}"
+    return "highest" if row.is_best else "not told from it" if row.differs is False else ""
 
 
 def split_half_of(

@@ -75,7 +75,7 @@ def to_latex(document: CompareDocument) -> str:
     columns = document.columns
     several = len({column[0].labels for column in columns}) > 1
     heads = [
-        " ".join([_size(column[0]), *([f"({column[0].labels})"] if several else [])])
+        " ".join([size_of(column[0]), *([f"({column[0].labels})"] if several else [])])
         for column in columns
     ]
     lines = [
@@ -107,7 +107,12 @@ def _figure(row: ComparedRow) -> str:
     return mean if half is None else rf"{mean} $\pm$ {100 * half:.1f}"
 
 
-def _size(row: ComparedRow) -> str:
+def unit_of(row: ComparedRow) -> str:
+    """Of the sizes that methods are drawn over."""
+    return "samples a class" if row.ipc is not None else "% of every class"
+
+
+def size_of(row: ComparedRow) -> str:
     """``"ipc 5"`` or ``"10 %"``."""
     return f"ipc {row.ipc}" if row.ipc is not None else f"{100 * (row.fraction or 0):g} %"
 
@@ -132,7 +137,7 @@ def _paint_one(
 ) -> None:
     dots = dots_of(columns[0])
     paint_dots(f"{label} (95 % interval)", dots, axes)
-    axes.set_title(f"{_size(columns[0][0])}, labels {labels}", loc="left")
+    axes.set_title(f"{size_of(columns[0][0])}, labels {labels}", loc="left")
 
 
 def dots_of(column: Sequence[ComparedRow]) -> list[Dot]:
@@ -156,6 +161,7 @@ def lines_of(columns: Sequence[Sequence[ComparedRow]]) -> list[Line]:
 def _paint_sizes(
     label: str, labels: str, columns: Sequence[Sequence[ComparedRow]], axes: Axes
 ) -> None:
-    unit = "samples a class" if columns[0][0].ipc is not None else "% of every class"
-    paint_lines((unit, label), [line for line in lines_of(columns) if line.x], "o", axes)
+    paint_lines(
+        (unit_of(columns[0][0]), label), [line for line in lines_of(columns) if line.x], "o", axes
+    )
     axes.set_title(f"labels {labels}", loc="left", pad=70)
