@@ -191,7 +191,7 @@ def _run(session: Session, comparison: Comparison, out: Path | None) -> tuple[Co
 
 def _live(progress: Any, comparison: Comparison) -> Callable[[Compared], None]:
     """Shows what has been measured so far; a table a column would not fit a screen."""
-    from condense.cli.live import Live
+    from condense.cli.progress import Live
 
     total = len(comparison.entries) * len(comparison.seeds)
     show = Live(progress, ("", *HEADERS[1:4]), total)

@@ -202,8 +202,7 @@ class Store:
                 start = time.perf_counter()
                 payload = compute()
                 work.add(time.perf_counter() - start - work.clock)
-                payload = replace(payload, seconds=work.seconds)
-                self._put(kind, key, payload)
+                self._put(kind, key, replace(payload, seconds=work.seconds))
                 return payload, False
 
     def _got(self, work: Work, kind: str, key: Mapping[str, Any], check: Check) -> Payload | None:
