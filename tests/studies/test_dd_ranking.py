@@ -50,7 +50,7 @@ def test_only_one_of_the_two_counts_at_the_ends_of_the_weight():
 def test_per_cent_are_refused():
     with pytest.raises(OptionError, match="in 0–1, not in per cent, got 80"):
         LabelRobustness.of(whole_hard=80, own_hard=0.7, own=0.7, random=0.6)
-    with pytest.raises(OptionError, match="got -0.1"):
+    with pytest.raises(OptionError, match=r"got -0\.1"):
         AugmentationRobustness.of(
             own_augmented=-0.1, random_augmented=0.6, own_plain=0.5, random_plain=0.5
         )
