@@ -133,21 +133,34 @@ class Dynamics:
             recorded in train mode just before the sample's own update in that epoch.
         probability: float32 [K, E, N], softmax probability of the true class, likewise.
         error_norm: float32 [K, E, N], ‖softmax − onehot‖₂, likewise.
+        loss: float32 [K, E, N], −log of that probability, likewise.
+        entropy: float32 [K, E, N], −Σ p log p of the softmax p, likewise.
+        change: float32 [K, E − 1, N], Σ |p log(p / q)| of the softmax p in an epoch, from the
+            second on, and q in the one before.
         correct: bool [K, E, N], margin > 0.
         eval_error_norm: float32 [K, N], ‖softmax − onehot‖₂ in eval mode after
             ``eval_epoch`` epochs.
+        eval_gradient_norm: float32 [K, N], norm of the gradient of the sample's loss by weight and
+            bias of the last layer, likewise; NaN where the network does not end in a linear layer.
         eval_epoch: number of epochs trained before that evaluation pass.
         eval_correct: bool [K, E, N], right in eval mode at the end of each epoch, or None where
             it was not asked for.
+        full_gradient_norm: float32 [K, N], as ``eval_gradient_norm`` by all parameters, or None
+            where it was not asked for.
     """
 
     margin: Tensor
     probability: Tensor
     error_norm: Tensor
+    loss: Tensor
+    entropy: Tensor
+    change: Tensor
     correct: Tensor
     eval_error_norm: Tensor
+    eval_gradient_norm: Tensor
     eval_epoch: int
     eval_correct: Tensor | None = None
+    full_gradient_norm: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -110,6 +110,7 @@ class Context(Protocol):
         options: Options | None = None,
         *,
         epoch_eval: bool = False,
+        full_gradient: bool = False,
     ) -> Dynamics:
         """The training-dynamics pass over ``data``, trained once and cached.
 
@@ -120,6 +121,8 @@ class Context(Protocol):
                 derived from it, whose further fields are ignored); None takes the defaults.
             epoch_eval: whether every sample is also evaluated at the end of every epoch
                 (``Dynamics.eval_correct``).
+            full_gradient: whether the gradient of each sample's loss by all parameters is taken
+                (``Dynamics.full_gradient_norm``).
 
         Returns:
             figures of K networks in E epochs for N samples, [K, E, N]; see :class:`Dynamics`.

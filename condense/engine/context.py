@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from condense.components import resolve_spec
 from condense.engine.feature_space.features import run_features
 from condense.engine.runtime.rng import global_seed
-from condense.engine.training.dynamics import dynamics_pass
+from condense.engine.training.dynamics import Extras, dynamics_pass
 from condense.errors import BrokenPlugin
 from condense.interfaces import (
     Augmentation,
@@ -64,9 +64,11 @@ class EngineContext:
         options: Options | None = None,
         *,
         epoch_eval: bool = False,
+        full_gradient: bool = False,
     ) -> Dynamics:
         """The dynamics pass; see :class:`~condense.engine.training.dynamics.DynamicsPass`."""
-        return dynamics_pass(data, self, rng, options, epoch_eval).run()
+        extras = Extras(epoch_eval=epoch_eval, full_gradient=full_gradient)
+        return dynamics_pass(data, self, rng, options, extras).run()
 
     def features(self, data: LabeledData, rng: Generator, options: Options | None = None) -> Tensor:
         """Features float32 [N, D]; see

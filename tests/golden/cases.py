@@ -219,6 +219,13 @@ scorer_case("cscore", **TRAINING)
 scorer_case("cscore, holdout", **TRAINING, estimator="holdout", ratios=(0.5,), repeats=2)
 scorer_case("forgetting", **TRAINING)
 scorer_case("el2n", **TRAINING)
+scorer_case("aum", **TRAINING)
+scorer_case("dual", **TRAINING, window=2)
+scorer_case("entropy", **TRAINING)
+scorer_case("grand", **TRAINING)
+scorer_case("grand, full", **TRAINING, gradient="full")
+scorer_case("loss", **TRAINING)
+scorer_case("tdds", **TRAINING, window=3)
 scorer_case("random")
 
 

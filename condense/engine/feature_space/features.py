@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, channels_last
+from condense.engine.training.gradient_norms import last_linear
 from condense.engine.training.loop import check_converged
 from condense.engine.training.passes import recorded_pass
 from condense.engine.training.sgd import SgdOptions, part_of
@@ -138,14 +139,14 @@ def penultimate(network: nn.Module, data: Batcher, batch_size: int = 1000) -> Te
 @contextmanager
 def _inputs_of_last_linear(network: nn.Module) -> Iterator[list[Tensor]]:
     """Inside, every forward pass appends the input of the last linear layer to what is yielded."""
-    linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    if not linear:
+    linear = last_linear(network)
+    if linear is None:
         raise OptionError(
             f"the network {type(network).__name__} has no torch.nn.Linear whose input could be "
             "its features; choose another, for example convnet"
         )
     seen: list[Tensor] = []
-    hook = linear[-1].register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    hook = linear.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     try:
         yield seen
     finally:

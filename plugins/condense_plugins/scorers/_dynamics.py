@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import torch
+from pydantic import Field, model_validator
 from torch import Generator, Tensor
+from typing_extensions import Self
 
 from condense.engine.training.dynamics import (
     DynamicsOptions,
     DynamicsPass,
+    Extras,
     dynamics_cost,
     dynamics_pass,
 )
@@ -29,10 +31,13 @@ def companions_of(dynamics: Dynamics) -> dict[str, Tensor]:
 
 
 def aum(dynamics: Dynamics) -> Tensor:
-    """Area under the margin of each network, float32 [K, N]: its mean over the epochs, finite."""
-    # a margin beyond half precision is stored as infinite
-    largest = torch.finfo(torch.float16).max
-    return dynamics.margin.clamp(-largest, largest).mean(dim=1)
+    """Area under the margin of each network, float32 [K, N]: its mean over the epochs."""
+    return dynamics.margin.mean(dim=1)
+
+
+def last_epochs(figure: Tensor, count: int) -> Tensor:
+    """The mean of ``figure`` [K, E, N] over its last ``count`` epochs, or all if 0: [K, N]."""
+    return figure[:, -count:].mean(dim=1)
 
 
 class ReadsDynamics(BuiltIn):
@@ -41,12 +46,16 @@ class ReadsDynamics(BuiltIn):
     traits: ClassVar[ScorerTraits] = ScorerTraits(
         {"scores-unreliable": "raise scorer.networks or scorer.epochs"}
     )
+
+    class Options(DynamicsOptions):
+        """Those of the pass."""
+
     options: DynamicsOptions
 
     @property
-    def epoch_eval(self) -> bool:
-        """Whether it reads correctness in eval mode after every epoch, too."""
-        return False
+    def extras(self) -> Extras:
+        """What it reads that a pass records only where it is asked for."""
+        return Extras()
 
     @property
     def estimator(self) -> str:
@@ -61,17 +70,21 @@ class ReadsDynamics(BuiltIn):
         """float32 [K, N]: the estimate of each network."""
         return self.of_networks(self._dynamics(data, context, rng))
 
+    def companions(self, dynamics: Dynamics) -> Mapping[str, Tensor]:
+        """What selectors may ask for beside the scores, float32 [N] each, by name."""
+        return companions_of(dynamics)
+
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N], the mean over networks, with its standard error (ddof 1) where K > 1."""
         dynamics = self._dynamics(data, context, rng)
         replicates = self.of_networks(dynamics)
         count = len(replicates)
         error = replicates.std(dim=0) / count**0.5 if count > 1 else None
-        return Scores(replicates.mean(dim=0), self.estimator, error, companions_of(dynamics))
+        return Scores(replicates.mean(dim=0), self.estimator, error, self.companions(dynamics))
 
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate of the pass."""
-        return dynamics_cost(data, context, self.options, self.epoch_eval)
+        return dynamics_cost(data, context, self.options, self.extras)
 
     def pieces(
         self, data: LabeledData, context: Context, rng: Generator
@@ -84,7 +97,61 @@ class ReadsDynamics(BuiltIn):
         self._pass(data, context, rng).run([number])
 
     def _dynamics(self, data: LabeledData, context: Context, rng: Generator) -> Dynamics:
-        return context.dynamics(data, rng, self.options, epoch_eval=self.epoch_eval)
+        return context.dynamics(data, rng, self.options, **self.extras.marks())
 
     def _pass(self, data: LabeledData, context: Context, rng: Generator) -> DynamicsPass:
-        return dynamics_pass(data, context, rng, self.options, self.epoch_eval)
+        return dynamics_pass(data, context, rng, self.options, self.extras)
+
+
+class AveragesEpochs(ReadsDynamics):
+    """Scores that are the mean of a figure over the last epochs."""
+
+    name: ClassVar[str]
+
+    class Options(DynamicsOptions):
+        last: int = Field(0, ge=0, description="epochs averaged, counted from the last; 0 = all")
+
+    options: Options
+
+    @property
+    def estimator(self) -> str:
+        """With the epochs that are averaged."""
+        last = min(self.options.last, self.options.epochs)
+        return f"{self.name} ({f'last {last} epochs' if last else 'all epochs'})"
+
+
+class EarlyWindows(ReadsDynamics):
+    """Scores over windows of the first epochs, which say nothing of difficulty as such."""
+
+    name: ClassVar[str]
+    traits: ClassVar[ScorerTraits] = ScorerTraits(ReadsDynamics.traits.advice, difficulty=False)
+
+    class Options(DynamicsOptions):
+        least: ClassVar[int]  # epochs without which there is nothing to tell
+        until: int
+        window: int
+
+        @model_validator(mode="after")
+        def _check_epochs(self) -> Self:
+            if self.epochs < self.least:
+                raise ValueError(
+                    f"epochs={self.epochs} leaves nothing to compare; set at least {self.least}"
+                )
+            return self
+
+    options: Options
+
+    @property
+    def until(self) -> int:
+        """Epochs that are read."""
+        return min(self.options.until, self.options.epochs)
+
+    @property
+    def window(self) -> int:
+        """Epochs in a window."""
+        return min(self.options.window, self.until)
+
+    @property
+    def estimator(self) -> str:
+        """With what is read."""
+        return f"{self.name} (windows of {self.window} in the first {self.until} epochs)"

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from condense.engine.training.dynamics import DynamicsOptions
+from condense.engine.training.dynamics import DynamicsOptions, Extras
 from condense.interfaces import Dynamics
 from condense_plugins.scorers._dynamics import ReadsDynamics
 
@@ -33,9 +33,9 @@ class ForgettingScorer(ReadsDynamics):
     options: Options
 
     @property
-    def epoch_eval(self) -> bool:
+    def extras(self) -> Extras:
         """Whether events are counted in eval mode."""
-        return self.options.count == "epoch"
+        return Extras(epoch_eval=self.options.count == "epoch")
 
     @property
     def estimator(self) -> str:
@@ -44,7 +44,7 @@ class ForgettingScorer(ReadsDynamics):
 
     def of_networks(self, dynamics: Dynamics) -> Tensor:
         """float32 [K, N]: events in the training of each network."""
-        correct = dynamics.eval_correct if self.epoch_eval else dynamics.correct
+        correct = dynamics.eval_correct if self.extras.epoch_eval else dynamics.correct
         assert correct is not None
         return forgetting_events(correct)
 

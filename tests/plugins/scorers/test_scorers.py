@@ -1,5 +1,6 @@
 """Scores from training: formulas by hand, planted label noise, no side effects."""
 
+import dataclasses
 import itertools
 import random
 from dataclasses import replace
@@ -10,7 +11,7 @@ import torch
 
 from condense.data import LabeledData
 from condense.engine.checked import run_scorer
-from condense.engine.training.dynamics import dynamics_pass, sample_figures
+from condense.engine.training.dynamics import Extras, dynamics_pass, sample_figures
 from condense.results import Dynamics
 from condense_plugins.scorers.cscore import CScorer
 from condense_plugins.scorers.el2n import El2nScorer
@@ -51,15 +52,16 @@ class Recorded:
     def __init__(self, dynamics):
         self.known = dynamics
 
-    def dynamics(self, data, rng, options=None, *, epoch_eval=False):
+    def dynamics(self, data, rng, options=None, **extras):
         return self.known
 
 
-def recorded(correct=None, error_norm=None, eval_error_norm=None, eval_epoch=1):
+def recorded(**known):
+    """What is not ``known`` is blank: 0 in one epoch of one network, for one sample."""
     blank = torch.zeros(1, 1, 1)
-    return Recorded(
-        Dynamics(blank, blank, error_norm, correct, eval_error_norm, eval_epoch=eval_epoch)
-    )
+    fields = dataclasses.fields(Dynamics)
+    figures = {f.name: blank for f in fields if f.default is dataclasses.MISSING}
+    return Recorded(Dynamics(**{**figures, "eval_epoch": 1, **known}))
 
 
 # formulas by hand
@@ -81,7 +83,7 @@ def test_forgetting_is_per_network():
 def test_what_was_never_learned_ranks_hardest_however_forgetful_the_others(tiny_images):
     data = tiny_images.subset(torch.arange(3))
     correct = torch.stack([bits("1010101010", "0000000000", "0000000001")] * 2)
-    scores = scorer_of("forgetting").score(data, recorded(correct), generator())
+    scores = scorer_of("forgetting").score(data, recorded(correct=correct), generator())
     assert scores.values.tolist() == [5.0, 10.0, 0.0]
     assert scores.standard_error.tolist() == [0.0, 0.0, 0.0]
 
@@ -93,7 +95,7 @@ def test_forgetting_needs_one_epoch_at_least():
 def test_cscore_by_hand(tiny_images):
     data = tiny_images.subset(torch.arange(3))
     correct = torch.stack([bits("1111", "0001", "0000"), bits("1111", "0111", "0000")])
-    scores = scorer_of("cscore").score(data, recorded(correct), generator())
+    scores = scorer_of("cscore").score(data, recorded(correct=correct), generator())
     assert scores.values.tolist() == pytest.approx([0.0, 0.5, 1.0])
     # of .75 and .25: standard deviation .3536 (ddof 1), over √2
     assert scores.standard_error.tolist() == pytest.approx([0.0, 0.25, 0.0])
@@ -284,7 +286,9 @@ def test_forgetting_counts_epochs_or_presentations(context, tiny_images):
 
 
 def test_the_pass_takes_at_most_16_bytes_a_sample_epoch_and_network(tiny_images, context):
-    dynamics_pass(tiny_images, context, generator(), CScorer.Options(**QUICK), True).run()
+    dynamics_pass(
+        tiny_images, context, generator(), CScorer.Options(**QUICK), Extras(True, False)
+    ).run()
     files = list(context.cache.root.glob("dynamics/*/tensors.safetensors"))
     assert len(files) == QUICK["networks"]
     assert all(f.stat().st_size <= 16 * 90 * QUICK["epochs"] for f in files)
@@ -345,20 +349,25 @@ def test_a_colon_names_the_form(host):
 
 
 def test_companions_by_hand_in_every_form(tiny_images):
-    """Two networks, two epochs, one sample; a margin too large for half precision is finite."""
-    margin = torch.tensor([[[1.0, torch.inf], [-3.0, 1.0]], [[2.0, 1.0], [4.0, 1.0]]])
+    """Two networks, two epochs, two samples."""
+    margin = torch.tensor([[[1.0, 2.0], [-3.0, 1.0]], [[2.0, 1.0], [4.0, 1.0]]])
     probability = torch.tensor([[[0.5, 1.0], [0.1, 0.5]], [[0.6, 0.5], [0.8, 0.5]]])
-    correct = margin > 0
-    known = Dynamics(margin, probability, 1 - probability, correct, probability[0], 2, correct)
+    known = recorded(
+        margin=margin,
+        probability=probability,
+        correct=margin > 0,
+        eval_correct=margin > 0,
+        eval_error_norm=probability[0],
+    )
     for name, form in itertools.chain(
         zip(TRAINED, itertools.repeat({})), (("forgetting", {"count": "epoch"}),)
     ):
         scores = scorer_of(name, **form).score(
-            tiny_images.subset(torch.arange(2)), Recorded(known), generator()
+            tiny_images.subset(torch.arange(2)), known, generator()
         )
         assert scores.companions.keys() == {"aum", "probability"}
-        # (1 − 3 + 2 + 4)/4, (65504 + 1 + 1 + 1)/4
-        assert scores.companions["aum"].tolist() == [1.0, 16376.75]
+        # (1 − 3 + 2 + 4)/4, (2 + 1 + 1 + 1)/4
+        assert scores.companions["aum"].tolist() == [1.0, 1.25]
         assert scores.companions["probability"].tolist() == pytest.approx([0.5, 0.625])
 
 

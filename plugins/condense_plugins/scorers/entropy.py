@@ -1,0 +1,29 @@
+"""The entropy of what a network makes of a sample (Coleman et al. 2020, arXiv 1906.11829)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from condense.interfaces import Dynamics
+from condense_plugins.scorers._dynamics import AveragesEpochs, last_epochs
+
+
+class EntropyScorer(AveragesEpochs):
+    """How undecided networks are about a sample, whatever its label says.
+
+    1/E · Σ_e −Σ_k p_k log p_k of the softmax p as seen in training, before the sample's own update.
+
+    Departures: the mean over several networks. The paper takes the proxy network that training
+    ends with; by then most samples are known by heart and differ by rounding alone, so all epochs
+    count unless ``last`` says otherwise. ``last=1`` is the end of training, with the augmentation
+    that was drawn there, as a pass of its own over the samples would cost more than it tells.
+    """
+
+    name: ClassVar[str] = "entropy"
+    version: ClassVar[str] = "1"
+
+    def of_networks(self, dynamics: Dynamics) -> Tensor:
+        """float32 [K, N]: the mean entropy of each network, in nats."""
+        return last_epochs(dynamics.entropy, self.options.last)

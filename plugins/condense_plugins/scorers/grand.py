@@ -1,0 +1,68 @@
+"""GraNd, the gradient norm early in training (Paul et al. 2021, arXiv 2107.07075)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from condense.engine.training.dynamics import DynamicsOptions, Extras
+from condense.errors import OptionError
+from condense.interfaces import Dynamics
+from condense_plugins.scorers._dynamics import ReadsDynamics
+
+
+class GrandScorer(ReadsDynamics):
+    """E‖∇ℓ(x, y)‖₂, the expected norm of the gradient of a sample's loss (definition 2.1).
+
+    In evaluation mode on unaugmented samples after ``eval_epoch`` epochs, averaged over networks.
+
+    Departures: by default the gradient is that of the last layer alone, which has a closed form,
+    ‖softmax − onehot‖₂ · √(‖h‖₂² + 1) with h what goes into it and 1 for its bias, and so costs
+    no backward pass (DeepCore takes the same one, at the end of training). ``grand:full`` takes
+    all parameters as the paper does. Running averages of normalisation stand for those of a
+    batch, as the gradient of one sample has no batch.
+    """
+
+    name: ClassVar[str] = "grand"
+    version: ClassVar[str] = "1"
+    arg: ClassVar[str] = "gradient"  # grand:full
+
+    class Options(DynamicsOptions):
+        gradient: Literal["last-layer", "full"] = Field(
+            "last-layer",
+            description="last-layer: by weight and bias of the last layer, in closed form; full: "
+            "by all parameters, sample by sample",
+        )
+
+    options: Options
+
+    @property
+    def extras(self) -> Extras:
+        """Whether all parameters count."""
+        return Extras(full_gradient=self.options.gradient == "full")
+
+    @property
+    def estimator(self) -> str:
+        """With the form, and the epoch it looks at."""
+        epoch = min(self.options.eval_epoch, self.options.epochs)
+        return f"grand ({self.options.gradient}, epoch {epoch})"
+
+    def of_networks(self, dynamics: Dynamics) -> Tensor:
+        """float32 [K, N]: the norm of each network's gradient.
+
+        Raises:
+            OptionError: for the closed form of a network that does not end in a linear layer.
+        """
+        if dynamics.full_gradient_norm is not None:
+            return dynamics.full_gradient_norm
+        norms = dynamics.eval_gradient_norm
+        if bool(torch.isnan(norms).any()):
+            raise OptionError(
+                f"`scorer.network={self.options.network.component}` does not end in a "
+                "torch.nn.Linear, so the gradient of its last layer has no closed form; try "
+                "`scorer.gradient=full`"
+            )
+        return norms
