@@ -83,7 +83,10 @@ def synchronise(device: torch.device) -> None:
 
 
 def in_turns(
-    ways: Mapping[str, Callable[[], object]], repeats: int, device: torch.device
+    ways: Mapping[str, Callable[[], object]],
+    repeats: int,
+    device: torch.device,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Seconds of every way, run in turns after one warm-up each; every other round backwards."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -92,10 +95,10 @@ def in_turns(
     for turn in range(repeats):
         for name in list(ways) if turn % 2 == 0 else reversed(list(ways)):
             synchronise(device)
-            start = time.perf_counter()
+            start = clock()
             ways[name]()
             synchronise(device)
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     return seconds
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/scoring.py
 
-`training` is the engine's loop with nobody looking on; `dynamics` records all that forgetting,
-EL2N and the learning-speed C-score read; `plain` is written here: a bare loop that puts the whole
-training split through the network after every epoch, as scoring code usually does.
+`training` is the engine's loop with nobody looking on; `dynamics` records all that the scorers of
+the pass read; `plain` is written here: a bare loop that puts the whole training split through the
+network after every epoch, as scoring code usually does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 import itertools
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,12 @@ def plain(
 
 
 def rows_of(
-    context: EngineContext, geometry: str, samples: int, epochs: int, repeats: int
+    context: EngineContext,
+    geometry: str,
+    samples: int,
+    epochs: int,
+    repeats: int,
+    clock: Callable[[], float],
 ) -> list[dict[str, Any]]:
     device, data = context.device, made_up(geometry, samples)
     spec = NetworkSpec.of("convnet", width=32)
@@ -90,7 +96,7 @@ def rows_of(
             augmentation,
         ),
     }
-    seconds = in_turns(ways, repeats, device)
+    seconds = in_turns(ways, repeats, device, clock)
     base = {"geometry": geometry, "samples": samples, "epochs": epochs}
     return [
         {**base, "form": name, **figures(seconds[name]), "peak_mb": peak_mb(call, device)}
@@ -103,13 +109,19 @@ def main(argv: Sequence[str]) -> None:
     flags.add_argument("--geometry", default="digits", help=", ".join(GEOMETRIES))
     flags.add_argument("--samples", type=int, default=None, help="images; 1437 (GPU: 50000)")
     flags.add_argument("--epochs", type=int, default=10)
+    flags.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="seconds of the processor, not of the clock: for a machine with other work to do",
+    )
     arguments = flags.parse_args(argv)
+    clock = time.process_time if arguments.processor_time else time.perf_counter
     rows = []
     with tempfile.TemporaryDirectory() as store:
         context = begin(arguments, Path(store))
         samples = arguments.samples or (50000 if context.device.type == "cuda" else 1437)
         for geometry in arguments.geometry.split(","):
-            rows += rows_of(context, geometry, samples, arguments.epochs, arguments.repeats)
+            rows += rows_of(context, geometry, samples, arguments.epochs, arguments.repeats, clock)
     finish("scoring", arguments, argv, rows, context.device)
 
 

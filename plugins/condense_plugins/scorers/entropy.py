@@ -7,11 +7,15 @@ from typing import ClassVar
 from torch import Tensor
 
 from condense.interfaces import Dynamics
+from condense.traits import ScorerTraits
 from condense_plugins.scorers._dynamics import AveragesEpochs, last_epochs
 
 
 class EntropyScorer(AveragesEpochs):
     """How undecided networks are about a sample, whatever its label says.
+
+    It looks at no label, so a wrong one of which networks are sure scores low: no measure of
+    difficulty in the sense of the others.
 
     1/E · Σ_e −Σ_k p_k log p_k of the softmax p as seen in training, before the sample's own update.
 
@@ -23,6 +27,7 @@ class EntropyScorer(AveragesEpochs):
 
     name: ClassVar[str] = "entropy"
     version: ClassVar[str] = "1"
+    traits: ClassVar[ScorerTraits] = ScorerTraits(AveragesEpochs.traits.advice, difficulty=False)
 
     def of_networks(self, dynamics: Dynamics) -> Tensor:
         """float32 [K, N]: the mean entropy of each network, in nats."""
