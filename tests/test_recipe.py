@@ -166,6 +166,13 @@ def test_a_preset_sets_only_what_the_component_has(layered):
     assert recipe["selector"].name == "random"
 
 
+def test_a_method_that_a_scorer_makes_keeps_it_under_every_preset(host):
+    for preset in host.registry("preset").names():
+        recipe = resolve(host, request("data=npz:/x.npz", method="tdds", preset=preset))
+        assert recipe["scorer"].name == "tdds"
+    assert resolve(host, request("scorer=el2n", method="tdds"))["scorer"].name == "el2n"
+
+
 def test_the_recipes_of_the_methods_are_those_of_the_design(host):
     recipes = {
         name: resolve(host, request(method=name)) for name in host.registry("method").names()
@@ -181,6 +188,7 @@ def test_the_recipes_of_the_methods_are_those_of_the_design(host):
         "window": ("window", "frozen", "none"),
         "random-partial": ("random", "partial", "trajectory"),
         "window-full": ("window", "full", "trajectory"),
+        "tdds": ("hardest", "frozen", "none"),
     }
 
 
@@ -339,7 +347,7 @@ def test_a_recipe_file_yields_to_the_command_line(host):
 
 
 PRESETS = ("quick", "paper-cifar10-ipc500", "paper-cifar100-ipc50", "paper-tiny-ipc50")
-METHODS = ("selmatch", "mtt", "random", "window", "random-partial", "window-full")
+METHODS = ("selmatch", "mtt", "random", "window", "random-partial", "window-full", "tdds")
 CHANGES = [
     (),
     ("evaluator.steps=null", "matcher.network=resnet18", "data=npz:/some/where.npz"),
@@ -351,7 +359,7 @@ CHANGES = [
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("changes", CHANGES, ids=["as-is", "swapped", "nested"])
 def test_the_recipe_file_of_a_run_repeats_it_exactly(host, tmp_path, preset, method, changes):
-    matching = method not in ("random", "window")
+    matching = method not in ("random", "window", "tdds")
     given = [c for c in changes if c != "seed" and (matching or not c.startswith("matcher"))]
     more = {"seed": 12, "fraction": 0.1} if "seed" in changes else {}
     if "tiny" in preset:

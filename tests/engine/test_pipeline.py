@@ -35,6 +35,7 @@ METHODS = {  # distilled samples of 5 a class, with α = 0.8 of the preset: ⌊0
     "window": 0,
     "random-partial": 4,
     "window-full": 5,
+    "tdds": 0,
 }
 
 
@@ -54,7 +55,7 @@ def pipeline(tmp_path, host, tiny):
         fields = {k: more.pop(k) for k in ("ipc", "fraction", "seed") if k in more}
         options = {**tiny, **more.pop("options", {})}
         assert not more
-        if method in ("random", "window"):
+        if method in ("random", "window", "tdds"):
             options = {k: v for k, v in options.items() if not k.startswith("matcher.")}
         assignments = tuple((tuple(k.split(".")), v) for k, v in options.items())
         used = plugins or host
@@ -81,7 +82,7 @@ def contents(folder):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_runs_by_swapping_the_one_word(pipeline, tmp_path, method, digits):
-    result = run(pipeline(method), tmp_path / "out", False)
+    result = run(pipeline(method, options={"scorer.epochs": 3}), tmp_path / "out", False)
     small = CondensedDataset.load(tmp_path / "out")
     assert len(small) == 50
     assert torch.bincount(small.labels).tolist() == [5] * 10
@@ -100,7 +101,7 @@ def test_every_method_runs_by_swapping_the_one_word(pipeline, tmp_path, method, 
     )
     assert len(result.accuracy.values) == 2
     assert all(0 <= v <= 1 for v in result.accuracy.values)
-    assert ("scorer" in result.stages) == (method in ("selmatch", "window", "window-full"))
+    assert ("scorer" in result.stages) == (method in ("selmatch", "window", "window-full", "tdds"))
 
 
 def real(small):

@@ -15,9 +15,10 @@ def _method(
     matcher: str,
     summary: str,
     tried: Mapping[str, Any] | None = None,
+    scorer: str | None = None,
 ) -> Method:
     components = {
-        "scorer": "cscore",
+        "scorer": scorer or "cscore",
         "selector": selector,
         "policy": policy,
         "matcher": matcher,
@@ -29,7 +30,7 @@ def _method(
     }
     stages = {stage: {"component": component} for stage, component in components.items()}
     # the paper takes forgetting scores for Tiny-ImageNet
-    return Method(name, summary, stages, ("scorer",), tried)
+    return Method(name, summary, stages, () if scorer else ("scorer",), tried)
 
 
 METHODS = (
@@ -62,4 +63,12 @@ METHODS = (
         "random-partial", "random", "partial", "trajectory", "SelMatch with a random selection"
     ),
     _method("window-full", "window", "full", "trajectory", "SelMatch with every sample updated"),
+    _method(
+        "tdds",
+        "hardest",
+        "frozen",
+        "none",
+        "the highest temporal dual-depth scores of each class (arXiv 2311.13613)",
+        scorer="tdds",
+    ),
 )

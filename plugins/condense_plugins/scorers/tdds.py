@@ -29,7 +29,8 @@ class TddsScorer(EarlyWindows):
     released code adds 1e-8 inside the logarithm. Where there are fewer epochs than ``until`` or
     ``window``, all there are count. T and J of the paper differ with the share kept and are of 200
     epochs; the defaults are those at which it is compared at 10 % kept, as condensed sets are that
-    small or smaller (20 and 10 at 20 %, 60 and 20 at 50 %).
+    small or smaller (20 and 10 at 20 %, 60 and 20 at 50 %). The paper keeps the highest scores of
+    all, the method ``tdds`` those of each class.
     """
 
     name: ClassVar[str] = "tdds"
