@@ -26,13 +26,16 @@ from condense.traits import MatcherTraits, ScorerTraits
 BUILT_INS = {
     "data": {"digits", "cifar10", "cifar100", "tiny-imagenet", "folder", "npz"},
     "network": {"convnet", "resnet18", "vgg11", "mlp"},
-    "scorer": {"cscore", "forgetting", "el2n", "random", "file"},
+    "scorer": {
+        *("cscore", "forgetting", "el2n", "grand", "aum", "loss", "entropy", "dual", "tdds"),
+        *("random", "file"),
+    },
     "selector": {"window", "random", "hardest", "easiest"},
     "matcher": {"trajectory", "none"},
     "update-policy": {"partial", "full", "frozen"},
     "augmentation": {"dsa", "simple", "combined", "none"},
     "evaluator": {"accuracy"},
-    "method": {"selmatch", "mtt", "random", "window", "random-partial", "window-full"},
+    "method": {"selmatch", "mtt", "random", "window", "random-partial", "window-full", "tdds"},
     "preset": {"quick", "paper-cifar10-ipc500", "paper-cifar100-ipc50"},
 }
 
@@ -374,12 +377,12 @@ def test_equal_names_of_different_kinds_do_not_clash(host):
 def test_two_packages_may_call_their_entry_points_the_same(install):
     install(
         Point("plugin", plugin(scorer("margin")), package="package-one"),
-        Point("plugin", plugin(scorer("aum")), package="package-two"),
+        Point("plugin", plugin(scorer("lateness")), package="package-two"),
     )
     host = build_host()
     assert host.broken == []
     assert host.registry("scorer").entry("margin").package == "package-one"
-    assert host.registry("scorer").entry("aum").package == "package-two"
+    assert host.registry("scorer").entry("lateness").package == "package-two"
 
 
 def three(install):

@@ -170,8 +170,8 @@ def test_an_option_that_none_has_is_named(host):
 
 
 def test_an_unknown_scorer_is_named(host):
-    with pytest.raises(UnknownComponent, match="grand"):
-        compared_recipes(host, Request(), ["cscore", "grand"])
+    with pytest.raises(UnknownComponent, match="grnd"):
+        compared_recipes(host, Request(), ["cscore", "grnd"])
 
 
 # pictures
