@@ -183,19 +183,7 @@ def resolve(host: Host, request: Request) -> Recipe:
     """
     method: Method = chosen(host, request, "method")
     preset: Preset = chosen(host, request, "preset")
-    stages_in_file: dict[str, Any] = {k: v for k, v in request.recipe.items() if k in STAGES}
-    file = _file(request)
-    if file is not None:
-        stages_in_file = anchored(stages_in_file, os.path.abspath(file.parent))
-    # A method named only in the recipe file lies under that file's own stages.
-    method_layer = Layer(_yielding(method, preset))
-    file_layer = Layer(stages_in_file, file=file)
-    middle = [method_layer, file_layer]
-    if request.method is not None:
-        middle.reverse()
-    named = {"data": {COMPONENT: request.data}} if request.data is not None else {}
-    typed = [Layer(named, typed=True), assignments_layer(request.assignments)]
-    strict = [*middle, *(_opening_paths(host, layer) for layer in typed)]
+    file_layer, strict = _strict_layers(host, request, method, preset)
     base = Layer(preset.stages, preset)
     left_out = request.recipe.get(LEFT_OUT, {})
     special: Mapping[str, Table] = {}
@@ -214,6 +202,39 @@ def resolve(host: Host, request: Request) -> Recipe:
             resolved[stage] = resolve_stage(host, stage, layers, modality)
     recipe = Recipe(method.name, _seed(request), _budget(request, preset), resolved)
     return replace(recipe, paths=_portable_paths(recipe, file_layer))
+
+
+def component_names(host: Host, request: Request) -> dict[str, str]:
+    """The component that ``request`` gives each stage, whatever its options are.
+
+    Raises:
+        UnknownComponent, OptionError: for a method or preset that there is not.
+    """
+    method: Method = chosen(host, request, "method")
+    preset: Preset = chosen(host, request, "preset")
+    _, strict = _strict_layers(host, request, method, preset)
+    found: dict[str, str] = {}
+    for layer in [Layer(preset.stages), *strict]:
+        found |= {s: given[0] for s in STAGES if (given := layer.component(s))}
+    return found
+
+
+def _strict_layers(
+    host: Host, request: Request, method: Method, preset: Preset
+) -> tuple[Layer, list[Layer]]:
+    """The layer of the recipe file, and all those above the preset's, weakest first."""
+    stages_in_file: dict[str, Any] = {k: v for k, v in request.recipe.items() if k in STAGES}
+    file = _file(request)
+    if file is not None:
+        stages_in_file = anchored(stages_in_file, os.path.abspath(file.parent))
+    # A method named only in the recipe file lies under that file's own stages.
+    file_layer = Layer(stages_in_file, file=file)
+    middle = [Layer(_yielding(method, preset)), file_layer]
+    if request.method is not None:
+        middle.reverse()
+    named = {"data": {COMPONENT: request.data}} if request.data is not None else {}
+    typed = [Layer(named, typed=True), assignments_layer(request.assignments)]
+    return file_layer, [*middle, *(_opening_paths(host, layer) for layer in typed)]
 
 
 def _opening_paths(host: Host, layer: Layer) -> Layer:

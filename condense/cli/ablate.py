@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from condense.resolve import Request
     from condense.results import Finding
     from condense.studies.ablation.design import Study
-    from condense.studies.ablation.result import Ablation
+    from condense.studies.ablation.result import Ablation, Row
     from condense.studies.statistics import Estimate
 
 EVERY = 30.0  # seconds between two lines on a stderr that is no terminal
@@ -28,6 +28,7 @@ EVERY = 30.0  # seconds between two lines on a stderr that is no terminal
 Examples:
   condense ablate selmatch --vary selector=random,hardest,window --vary policy=full,partial
   condense ablate selmatch --vary selector.beta=0.3,0.5,0.7 --seeds 10
+  condense ablate --vary ipc=1,5,10 --vary method=selmatch,window --seeds 3
   condense ablate selmatch --vary policy.alpha=0.4,0.6,0.8 --validation 0.2
   condense ablate --vary scorer=cscore,el2n --vary augmentation=dsa,combined --one-at-a-time
 """
@@ -39,7 +40,8 @@ Examples:
     multiple=True,
     required=True,
     metavar="KEY=V1,V2",
-    help="A stage and its components, or STAGE.OPTION and its values; may be repeated.",
+    help="A stage and its components, STAGE.OPTION and its values, or ipc, fraction, preset or "
+    "method and values; may be repeated.",
 )
 @click.option(
     "--seeds",
@@ -84,9 +86,10 @@ def ablate(
 ) -> None:
     """Swap parts of METHOD and compare every combination with METHOD as it is, seed by seed.
 
-    Prints mean accuracy of every cell, its difference to METHOD over the same seeds, and the main
-    effect of each value, with 95 % intervals (Student's t over the seeds). A second or interrupted
-    call repeats only what it must. A cell that fails is a row; exit code 1 only if all do.
+    Prints mean accuracy of every cell, its difference to METHOD over the same seeds, where sizes
+    are varied that to random sets of its own size, and the main effect of each value of several
+    factors, with 95 % intervals (Student's t over the seeds). A second or interrupted call repeats
+    only what it must. A cell that fails is a row; exit code 1 only if all do.
     """
     from condense.cli.session import open_session
     from condense.studies.ablation.design import make_study, parse_factor
@@ -147,16 +150,17 @@ def _live(progress: Any) -> Callable[[Ablation], None]:
 
 def _show(result: Ablation, folder: Path, as_json: bool) -> None:
     from condense.cli.output import echo_json, echo_table
+    from condense.studies.ablation.files import effect_name
 
     if as_json:
         counts = {"runs": result.runs, "computed": result.computed, "failed": result.failures}
         echo_json(result.document.to_json() | counts | {"out": str(folder)})
         return
     echo_table(_headers(result), _rows(result))
-    effects = [(f"{e.key}={e.value}", str(e.cells), points(e.effect)) for e in result.effects()]
+    effects = [(effect_name(e), str(e.cells), points(e.effect), e.note) for e in result.effects()]
     if effects:
         click.echo()
-        echo_table(("main effect of", "cells", "points ± 95 %"), effects)
+        echo_table(("main effect of", "cells", "points ± 95 %", "note"), effects)
         _note_missing(result)
     failures = f", {result.failures} failed" if result.failures else ""
     click.echo(f"\n{result.runs} runs, {result.stored} of them from the store{failures}")
@@ -195,7 +199,14 @@ def _note_missing(result: Ablation) -> None:
 def _headers(result: Ablation) -> tuple[str, ...]:
     # of the test split unless it is said
     what = "validation " if result.study.validation is not None else ""
-    return "cell", "n", f"{what}{result.measure}, % ± 95 %", "to base, points ± 95 %", "note"
+    beside = ("random, %", "over random, points ± 95 %") if result.study.is_sweep else ()
+    against = ("minus base, points ± 95 %",) if _compared(result) else ()
+    return "cell", "n", f"{what}{result.measure}, % ± 95 %", *beside, *against, "note"
+
+
+def _compared(result: Ablation) -> bool:
+    """Whether some cell has one to be compared with."""
+    return any(result.study.reference(row.cell) is not None for row in result.rows)
 
 
 def _rows(result: Ablation) -> list[tuple[str, ...]]:
@@ -205,15 +216,25 @@ def _rows(result: Ablation) -> list[tuple[str, ...]]:
             row.cell.name,
             str(len(row.values)),
             percent(row.mean),
-            points(result.difference(row)),
-            f"error: {on_command_line(row.error)}"
-            if row.error
-            else "base"
-            if row.cell.is_base
-            else "",
+            *((percent(row.random_mean), points(row.gain)) if result.study.is_sweep else ()),
+            *((points(result.difference(row)),) if _compared(result) else ()),
+            _note(result, row),
         )
         for row in result.rows
     ]
+
+
+def _note(result: Ablation, row: Row) -> str:
+    if row.error:
+        return f"error: {on_command_line(row.error)}"
+    if row.cell.is_base:
+        return "base"
+    reference = result.study.reference(row.cell)
+    other = [one for one in result.rows if one.cell.name == reference]
+    if other and row.values and other[0].accuracies == row.accuracies:
+        return "same figures as the base"
+    own = _compared(result) and result.study.references.get(row.cell.name) == row.cell.name
+    return "base of its size" if own else ""
 
 
 def percent(value: Estimate | None) -> str:

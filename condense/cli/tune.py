@@ -88,7 +88,7 @@ def _run(
 
     base, recipes = session.recipe(request), None
     if over is not None:
-        factor, recipes = parse_factor(over, "over"), {}
+        factor, recipes = parse_factor(over, "over", ()), {}
         settings = settings.model_copy(update={"over": factor.key})
         for value in factor.values:
             cell = make_cell(session.host, request, base, {factor.key: value})

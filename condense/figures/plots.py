@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.figures.axes import span_at_least
-from condense.figures.svg import DASHES, MUTED, colour, dashes, draw
+from condense.figures.svg import DASHES, MUTED, colour, dashes, draw, log_scale
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,9 @@ class Line:
         x, y: its points.
         half: half the height of each point's interval, where there is one.
         look: places of its colour and of its dashes; by default both go by the line's own place.
-        joined: whether its points are joined; if not they are diamonds.
+        joined: whether its points are joined; if not they are diamonds. Fewer than three never
+            are: a line through two looks like a trend.
+        muted: whether it is drawn as what the others stand beside.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Line:
     half: tuple[float | None, ...] = ()
     look: tuple[int, int] | None = None
     joined: bool = True
+    muted: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ def lines_figure(
     lines: Sequence[Line],
     *,
     marker: str = "",
+    log: bool = False,
 ) -> FigureView | None:
     """Plain curves, with intervals where they have them.
 
@@ -115,13 +119,20 @@ def lines_figure(
         labels: of both axes.
         lines: what is drawn.
         marker: of every point.
+        log: whether the horizontal axis is logarithmic.
     """
     there = [line for line in lines if line.x]
     if not there:
         return None
 
     alt = "; ".join(f"{line.name}: {_ends(line)}" for line in there)
-    svg = draw(name, partial(paint_lines, labels, there, marker))
+
+    def paint(axes: Axes) -> None:
+        paint_lines(labels, there, marker, axes)
+        if log:
+            log_scale(axes.xaxis)
+
+    svg = draw(name, paint)
     return FigureView(name, svg, title, alt)
 
 
@@ -136,10 +147,11 @@ def paint_lines(labels: tuple[str, str], lines: Sequence[Line], marker: str, axe
         shade, dash = (colour(place), dashes(place))
         if line.look is not None:
             shade, dash = colour(line.look[0]), DASHES[line.look[1] % len(DASHES)]
+        if line.muted:
+            shade, dash = MUTED, DASHES[1]
+        joined = line.joined and len(line.x) > 2
         look: dict[str, Any] = {"color": shade, "ls": dash, "label": line.name}
-        look |= {"marker": marker, "ms": 4} if line.joined else {"marker": "D", "ms": 5}
-        if not line.joined:
-            look["ls"] = "none"
+        look |= {"marker": marker, "ms": 4} if joined else {"marker": "D", "ms": 5, "ls": "none"}
         if any(h is not None for h in line.half):
             half = [h or 0.0 for h in line.half]
             axes.errorbar(line.x, line.y, yerr=half, capsize=3, **look)

@@ -25,7 +25,9 @@ class SeedsAccuracy(Document):
     mean: FiniteFloat
     std: FiniteFloat = Field(description="sample standard deviation (ddof 1), 0 for one seed")
     n: int = Field(description="seeds", ge=1)
-    low: FiniteFloat | None = Field(description="end of the interval by Student's t; null for one")
+    low: FiniteFloat | None = Field(
+        description="end of the interval by Student's t; null where not known"
+    )
     high: FiniteFloat | None
 
 

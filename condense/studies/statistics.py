@@ -1,4 +1,4 @@
-"""Means with intervals, differences of pairs, and main effects; pure functions of numbers."""
+"""Means with intervals, differences of pairs, common effects; pure functions of numbers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import computed_field
 from condense.engine.documents import Document
 
 LEVEL = 0.95  # of every interval
+EQUAL = 1e-12  # values no further apart are, but for rounding
 
 
 class Estimate(Document):
@@ -18,7 +19,8 @@ class Estimate(Document):
 
     Attributes:
         mean: of the values.
-        half: half the width of the :data:`LEVEL` interval by Student's t; None for one value.
+        half: half the width of the :data:`LEVEL` interval by Student's t; None for one value, or
+            several that are equal.
         n: how many values.
     """
 
@@ -42,13 +44,14 @@ class Estimate(Document):
 def estimate(values: Sequence[float]) -> Estimate | None:
     """Mean and t interval, mean ± t(0.975, n - 1) · s / √n, of ``values``; None if there are none.
 
-    The interval of values that are all equal has width 0; that of one value is not known.
+    The interval is not known of one value, nor of values that are all equal: these have been
+    measured too coarsely, or are one measurement, and say nothing of how others would spread.
     """
     n = len(values)
     if n == 0:
         return None
-    if n == 1:
-        return Estimate(mean=values[0], half=None, n=1)
+    if max(values) - min(values) < EQUAL:
+        return Estimate(mean=fmean(values), half=None, n=n)
     half = t_quantile(n - 1) * stdev(values) / math.sqrt(n)
     return Estimate(mean=fmean(values), half=half, n=n)
 
@@ -70,22 +73,41 @@ def difference(values: Sequence[float | None], base: Sequence[float | None]) -> 
     return estimate([v - b for v, b in pairs if v is not None and b is not None])
 
 
-def main_effect(cells: Mapping[str, Sequence[float]], having: Sequence[str]) -> Estimate | None:
-    """Mean over the cells ``having`` a component minus the mean over all ``cells``.
+LARGE = 0.1  # of a difference that one pair of cells has and the others lack
+CHANCE = 3.0  # standard errors
+
+
+def common_effect(pairs: Mapping[str, Sequence[float]]) -> tuple[Estimate | None, str]:
+    """The mean of ``pairs``, unless one of them decides it, as a cell that broke down does.
+
+    One decides if it is apart from the mean of the others by more than that mean, by more than
+    :data:`LARGE`, and by more than :data:`CHANCE` standard errors.
 
     Args:
-        cells: values by cell, one a seed, equally many for each.
-        having: some of the cells.
+        pairs: differences, one a seed and equally many each, by name.
 
     Returns:
-        the mean over seeds with its interval; None without such a cell.
+        the mean over pairs and seeds with its interval over seeds, and "", or None and why.
     """
-    if not having:
-        return None
-    columns = list(zip(*cells.values(), strict=True))  # one a seed
-    chosen = list(zip(*(cells[name] for name in having), strict=True))
-    pairs = zip(chosen, columns, strict=True)
-    return estimate([fmean(some) - fmean(every) for some, every in pairs])
+    if len(pairs) < 2:
+        return None, "one pair of cells alone"
+    apart = {}
+    for name, own in pairs.items():
+        rest = _means([values for key, values in pairs.items() if key != name])
+        gaps = [one - other for one, other in zip(own, rest, strict=True)]
+        error = stdev(gaps) / math.sqrt(len(gaps)) if len(gaps) > 1 else 0.0
+        if abs(fmean(gaps)) > max(abs(fmean(rest)), LARGE, CHANCE * error):
+            apart[name] = fmean(gaps), fmean(own), fmean(rest)
+    if apart:
+        name = max(apart, key=lambda one: abs(apart[one][0]))
+        _, own_mean, others = apart[name]
+        return None, f"{100 * own_mean:+.2f} at {name}, {100 * others:+.2f} elsewhere"
+    return estimate(_means(list(pairs.values()))), ""
+
+
+def _means(columns: Sequence[Sequence[float]]) -> list[float]:
+    """One a seed."""
+    return [fmean(values) for values in zip(*columns, strict=True)]
 
 
 def unpaired(values: Sequence[float], base: Sequence[float]) -> Estimate | None:

@@ -13,7 +13,7 @@ from condense.report.page.sources import StudySource
 from condense.report.page.tables import TableCell, TableView, cell, differing, mean
 from condense.results import Finding
 from condense.spelling import on_command_line
-from condense.studies.ablation.files import cell_dots, figure_label
+from condense.studies.ablation.files import cell_dots, effect_name, figure_label, size_lines
 from condense.studies.ablation.result import AblationCell, AblationDocument
 from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.files import lines_over_iterations, lines_over_radii
@@ -127,29 +127,44 @@ def coverage_view(
 def ablation_view(name: str, path: str, document: AblationDocument) -> StudyView:
     """Its cells and main effects."""
     split, measure, effects = document.split, document.measure, document.main_effects
+    swept = document.is_sweep
     rows = [
         (
             TableCell(one.name, marked=one.base),
             mean(one.accuracy),
+            *((mean(one.random), differing(one.to_random)) if swept else ()),
             differing(one.difference),
             TableCell(_note(one)),
         )
         for one in document.cells
     ]
-    headers = ("cell", f"{measure}, %", "to base, points", "note")
+    beside = ("random, %", "over random, points") if swept else ()
+    headers = ("cell", f"{measure}, %", *beside, "minus base, points", "note")
     caption = (
         f"{split.capitalize()} {measure} of every cell, mean ± half of its 95 % interval over seeds"
     )
     tables = [TableView(f"{name}-cells", caption, headers, tuple(rows), remarks=True)]
     if effects:
-        columns = ("main effect of", "points", "cells")
+        columns = ("main effect of", "points", "cells", "note")
         body = tuple(
-            (TableCell(f"{e.key}={e.value}"), differing(e.effect), cell(e.cells)) for e in effects
+            (
+                TableCell(effect_name(e)),
+                differing(e.effect),
+                cell(e.cells),
+                TableCell(e.note),
+            )
+            for e in effects
         )
-        tables.append(TableView(f"{name}-effects", "Main effects", columns, body))
+        tables.append(TableView(f"{name}-effects", "Main effects", columns, body, remarks=True))
     dots = [dot for dot in cell_dots(document) if dot.mean is not None]
-    title = "Cells with 95 % intervals"
-    drawn = present(dots_figure(f"{name}-dots", title, figure_label(document), dots))
+    title, label = "Cells with 95 % intervals", figure_label(document)
+    key, lines = size_lines(document)
+    over = (key, label)
+    drawn = present(
+        lines_figure(f"{name}-sizes", f"Over {key}", over, lines, marker="o", log=True)
+        if lines
+        else dots_figure(f"{name}-dots", title, label, dots)
+    )
     return StudyView(name, "Ablation", path, tuple(_told(document)), drawn, tuple(tables))
 
 

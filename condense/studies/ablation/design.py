@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from condense.capabilities import argument_name
 from condense.engine.evaluation import measure_of
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import STAGES
 from condense.options import is_shared, parse_assignment
 from condense.plugin.host import Host
 from condense.recipe import Recipe
-from condense.resolve import Request, resolve
+from condense.resolve import Request, component_names, resolve
+from condense.results import Budget
 from condense.studies.binding import check_seeds
 
 BASE = "base"  # the name of a base that is no cell of the grid
+SIZES = {"ipc": int, "fraction": float}  # varied by key, and what they are
+WHOLE = (*SIZES, "preset", "method")  # what is varied of the recipe as a whole, not of a stage
+TASKS = (*SIZES, "preset", "data")  # what may change the size of a set or its data
 Assignment = tuple[tuple[str, ...], Any]
 
 
 @dataclass(frozen=True)
 class Factor:
-    """One ``--vary``: a stage or an option, and the values it takes.
+    """One ``--vary``: a stage, an option or one of :data:`WHOLE`, and the values it takes.
 
     Attributes:
-        key: as it is typed, ``"selector"`` or ``"selector.beta"``.
+        key: as it is typed, ``"selector"``, ``"selector.beta"`` or ``"ipc"``.
         values: as they are typed.
     """
 
     key: str
     values: tuple[str, ...]
-
-    @property
-    def stage(self) -> str:
-        """The stage it belongs to."""
-        return self.key.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,17 @@ class Cell:
     is_base: bool = False
     in_grid: bool = True
 
+    @property
+    def task(self) -> tuple[str, str, Budget] | None:
+        """Data and size; figures of cells in which they differ say nothing of their methods."""
+        if self.recipe is None:
+            return None
+        data = self.recipe.stages.get("data")
+        if data is None:  # handed over in Python, the same for all cells
+            return "", "", self.recipe.budget
+        argument = getattr(data.options, argument_name(data.cls) or "", "")
+        return data.name, str(argument), self.recipe.budget
+
 
 @dataclass(frozen=True)
 class Study:
@@ -72,6 +83,9 @@ class Study:
         one_at_a_time: whether one factor at a time differs from the base, not all combinations.
         validation: share of the training split that is held out and stands in the test split's
             place; None tests on the test split.
+        references: name of what a cell is compared with, by its own name, where that is not the
+            base: the base as it is on the cell's own data and at its size, which may be the cell
+            itself. None where that is no cell.
     """
 
     base: Recipe
@@ -80,14 +94,33 @@ class Study:
     seeds: tuple[int, ...]
     one_at_a_time: bool
     validation: float | None = None
+    references: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def first(self) -> Recipe:
+        """The base where it is a cell, else the first cell's that has one."""
+        is_cell = any(cell.is_base for cell in self.cells)
+        return self.base if is_cell else next(c.recipe for c in self.cells if c.recipe is not None)
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether sets of several sizes are made, each of which is held against random ones."""
+        return len({cell.recipe.budget for cell in self.cells if cell.recipe is not None}) > 1
+
+    def reference(self, cell: Cell) -> str | None:
+        """Name of the other cell that ``cell`` is compared with; None if there is none."""
+        bases = [one.name for one in self.cells if one.is_base]
+        name = self.references.get(cell.name, bases[0] if bases else None)
+        return None if name == cell.name else name
 
 
-def parse_factor(text: str, flag: str = "vary") -> Factor:
+def parse_factor(text: str, flag: str = "vary", whole: Sequence[str] = WHOLE) -> Factor:
     """``"selector=random,window"`` as a factor; commas in brackets or quotes do not separate.
 
     Args:
         text: what was given for ``flag``, which messages name.
         flag: what it was given for.
+        whole: what may be varied beside stages and their options.
 
     Raises:
         OptionError: if it is not KEY=VALUE,…, its stage is unknown, or a value is empty or twice
@@ -101,10 +134,11 @@ def parse_factor(text: str, flag: str = "vary") -> Factor:
             f"for example `{flag}=selector=random,window`"
         )
     stage = key.partition(".")[0]
-    if stage not in STAGES:
+    if stage not in STAGES and key not in whole:
+        unknown, beside = key if stage in whole else stage, f"; also {', '.join(whole)}"
         raise OptionError(
-            f"`{flag}={text}`: unknown stage '{stage}'{closest(stage, STAGES)} "
-            f"(stages: {', '.join(STAGES)})"
+            f"`{flag}={text}`: unknown stage '{unknown}'{closest(unknown, [*STAGES, *whole])} "
+            f"(stages: {', '.join(STAGES)}{beside if whole else ''})"
         )
     values = tuple(_split(rest))
     if "" in values:
@@ -163,13 +197,34 @@ def make_study(
     for i, key in enumerate(keys):
         if key in keys[:i]:
             raise OptionError(f"`vary={key}` is given twice; write all its values after one")
+    _check_sizes(keys, request)
     base = resolve(host, request)
     combinations = _singles(factors) if one_at_a_time else _grid(factors)
     cells = [make_cell(host, request, base, values) for values in combinations]
     _check_values(factors, cells)
     first = range(base.seed, base.seed + seeds)
     kept = _with_base(cells, base, one_at_a_time)
-    return Study(base, tuple(factors), tuple(kept), tuple(first), one_at_a_time, validation)
+    references = _references(host, request, base, kept)
+    return Study(
+        *(base, tuple(factors), tuple(kept), tuple(first), one_at_a_time, validation, references)
+    )
+
+
+def _check_sizes(keys: Sequence[str], request: Request) -> None:
+    """A set has a number of samples a class or a fraction of each, not both."""
+    if set(SIZES) <= set(keys):
+        raise OptionError("`vary=ipc` and `vary=fraction` exclude each other; vary one of them")
+    for key, other in zip(SIZES, reversed(SIZES), strict=True):
+        if key not in keys:
+            continue
+        flag, file = getattr(request, other), request.recipe.get(other)
+        if flag is not None:
+            raise OptionError(f"`vary={key}` and `{other}={flag}` exclude each other; give one")
+        if file is not None:
+            raise OptionError(
+                f"`vary={key}` and {other} = {file} of the recipe file exclude each other; take "
+                f"that out of the file, or `vary={other}`"
+            )
 
 
 def _grid(factors: Sequence[Factor]) -> list[dict[str, str]]:
@@ -185,12 +240,14 @@ def _singles(factors: Sequence[Factor]) -> list[dict[str, str]]:
 def make_cell(host: Host, request: Request, base: Recipe, values: Mapping[str, str]) -> Cell:
     """``request`` with ``values`` by key instead of the base's; a failure is kept in the cell."""
     name = " ".join(f"{key}={value}" for key, value in values.items())
-    varied = [parse_assignment(f"{key}={value}") for key, value in values.items()]
+    of_stages = {key: value for key, value in values.items() if key not in WHOLE}
+    varied = [parse_assignment(f"{key}={value}") for key, value in of_stages.items()]
     try:
+        asked = replace(request, **{k: _typed(k, v) for k, v in values.items() if k in WHOLE})
         # a stage's component before its options, whatever the order of the flags
         varied.sort(key=lambda assignment: len(assignment[0]) > 1)
-        kept = _kept(host, request.assignments, base, dict(varied))
-        recipe = resolve(host, replace(request, assignments=(*kept, *varied)))
+        kept = _kept(host, asked, base, varied)
+        recipe = resolve(host, replace(asked, assignments=(*kept, *varied)))
         _check_comparable(base, recipe)
     except CondenseError as error:
         return Cell(name, values, None, " ".join(str(error).split()))
@@ -206,41 +263,73 @@ def _check_comparable(base: Recipe, recipe: Recipe) -> None:
         )
 
 
-def _kept(
-    host: Host,
-    assignments: Sequence[Assignment],
-    base: Recipe,
-    varied: Mapping[tuple[str, ...], Any],
-) -> Iterator[Assignment]:
-    """The base's ``-o`` that hold in a cell.
+def _typed(key: str, value: str) -> Any:
+    """``value`` of one of :data:`WHOLE`; what is no number is left for the budget to refuse."""
+    try:
+        return SIZES.get(key, str)(value)
+    except ValueError:
+        return value
 
-    Where a cell swaps the component of a stage, the options set for the base's go over to the
-    new one as a preset's would: those that both have from the same base class of options.
+
+def _kept(
+    host: Host, asked: Request, base: Recipe, varied: Sequence[Assignment]
+) -> Iterator[Assignment]:
+    """The ``-o`` of ``asked`` that hold in a cell where ``varied`` comes on top.
+
+    Where a cell has another component at a stage than the base, the options set for the base's go
+    over to it as a preset's would: those that both have from the same base class of options.
     """
-    for path, value in assignments:
-        swapped = varied.get(path[:1])
-        if swapped is None:
-            yield path, value
-            continue
-        name = str(swapped).partition(":")[0]
-        own, meant = host.registry(STAGES[path[0]]).get(name).Options, base[path[0]].cls.Options
-        if len(path) > 1 and is_shared(path[1], own, meant):
-            yield path, value
+    swaps = [given for given in (*asked.assignments, *varied) if len(given[0]) == 1]
+    names = component_names(host, replace(asked, assignments=tuple(swaps)))
+    for path, value in asked.assignments:
+        stage = path[0]
+        if len(path) > 1 and stage in STAGES and names.get(stage) != base[stage].name:
+            own = host.registry(STAGES[stage]).get(names[stage], stage).Options
+            if not is_shared(path[1], own, base[stage].cls.Options):
+                continue
+        yield path, value
+
+
+def by_value(factors: Sequence[Factor], cells: Sequence[Cell]) -> list[tuple[str, str, list[Cell]]]:
+    """Every value of ``factors`` by its key, with those of ``cells`` that have it, if any have."""
+    values = [(factor.key, value) for factor in factors for value in factor.values]
+    found = [(key, v, [c for c in cells if c.values.get(key) == v]) for key, v in values]
+    return [entry for entry in found if entry[2]]
 
 
 def _check_values(factors: Sequence[Factor], cells: Sequence[Cell]) -> None:
     """A value that no cell can be made with is a mistake; one that fails in some is a row."""
-    for factor in factors:
-        for value in factor.values:
-            having = [cell for cell in cells if cell.values.get(factor.key) == value]
-            if having and all(cell.recipe is None for cell in having):
-                raise OptionError(f"`vary={factor.key}={value}`: {having[0].error}")
+    for key, value, having in by_value(factors, cells):
+        if all(cell.recipe is None for cell in having):
+            raise OptionError(f"`vary={key}={value}`: {having[0].error}")
 
 
 def _with_base(cells: Sequence[Cell], base: Recipe, one_at_a_time: bool) -> list[Cell]:
-    """``cells`` with exactly one base, first if it had to be added."""
+    """``cells`` with the base once, first if it had to be added.
+
+    Where it was not asked for it is left out if cells differ in data or size from it: others than
+    it stand beside those.
+    """
     own = [cell for cell in cells if cell.is_base]
     if own and not one_at_a_time:
         return [replace(cell, is_base=cell is own[0]) for cell in cells]
     added = Cell(BASE, {}, base, is_base=True, in_grid=False)
+    if not own and any(cell.task not in (added.task, None) for cell in cells):
+        return list(cells)
     return [added, *(cell for cell in cells if not cell.is_base)]
+
+
+def _references(
+    host: Host, request: Request, base: Recipe, cells: Sequence[Cell]
+) -> dict[str, str | None]:
+    """As in :class:`Study`, of the cells of other data or another size than the base."""
+    names = {str(cell.recipe.to_dict()): cell.name for cell in cells if cell.recipe is not None}
+    task = Cell(BASE, {}, base).task
+    found: dict[str, str | None] = {}
+    for cell in cells:
+        if cell.task not in (task, None):
+            values = {k: v for k, v in cell.values.items() if k in TASKS}
+            plain = make_cell(host, request, base, values).recipe
+            name = None if plain is None else names.get(str(plain.to_dict()))
+            found[cell.name] = name
+    return found

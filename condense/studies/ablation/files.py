@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.engine.runtime.folders import Layout, json_with
-from condense.figures.plots import Dot, paint_dots
-from condense.studies.ablation.design import Study
-from condense.studies.ablation.result import AblationCell, AblationDocument
+from condense.figures.plots import Dot, Line, paint_dots, paint_lines
+from condense.figures.svg import log_scale
+from condense.studies.ablation.design import SIZES, Study
+from condense.studies.ablation.result import AblationCell, AblationDocument, MainEffect
 from condense.studies.binding import Bind, study_folder
 from condense.studies.files import csv_text, write_study
 from condense.studies.statistics import Estimate
@@ -29,15 +31,19 @@ def ablation_folder(study: Study, bind: Bind) -> Path:
 
 def write_ablation(document: AblationDocument, folder: Path) -> Path:
     """The files in ``folder``, as :func:`~condense.studies.files.write_study` writes them."""
+    key, lines = size_lines(document)
     panels: list[Callable[[Axes], None]] = [partial(_paint_cells, document)]
+    rows = len(document.cells)
+    if lines:
+        panels, rows = [partial(_paint_sizes, document, key, lines)], 8
     effects = [
-        dot_of(f"{e.key}={e.value}", e.effect)
-        for e in document.main_effects
-        if e.effect is not None
+        dot_of(effect_name(effect), effect.effect)
+        for effect in document.main_effects
+        if effect.effect is not None
     ]
     if effects:
         panels.append(partial(_paint_effects, effects))
-    height = 1.4 + 0.3 * max(len(document.cells), len(effects))
+    height = 1.4 + 0.3 * max(rows, len(effects))
     files = {"ablation.csv": to_csv(document)}
     return write_study(folder, OWNED, document.to_json(), files, panels, height)
 
@@ -48,6 +54,8 @@ def to_csv(document: AblationDocument) -> str:
 
 
 def _line(document: AblationDocument, cell: AblationCell) -> dict[str, Any]:
+    random = _ends(("random", "random_low", "random_high"), cell.random)
+    random |= _ends(("to_random", "to_random_low", "to_random_high"), cell.to_random)
     return {
         "cell": cell.name,
         "base": int(cell.base),
@@ -55,6 +63,7 @@ def _line(document: AblationDocument, cell: AblationCell) -> dict[str, Any]:
         "n": len(cell.accuracies) - cell.accuracies.count(None),
         **_ends(("accuracy", "low", "high"), cell.accuracy),
         **_ends(("difference", "difference_low", "difference_high"), cell.difference),
+        **(random if document.is_sweep else {}),
         **{f"seed_{s}": a for s, a in zip(document.seeds, cell.accuracies, strict=True)},
         "error": cell.error,
     }
@@ -70,6 +79,44 @@ def _ends(columns: tuple[str, str, str], value: Estimate | None) -> dict[str, fl
 def cell_dots(document: AblationDocument) -> list[Dot]:
     """Every cell with its interval in %, the base in a colour of its own."""
     return [dot_of(cell.name, cell.accuracy, 0 if cell.base else None) for cell in document.cells]
+
+
+def size_lines(document: AblationDocument) -> tuple[str, list[Line]]:
+    """The size that was varied, and accuracy over it, a line for what else was; without, none."""
+    key = next((f["key"] for f in document.factors if f["key"] in SIZES), "")
+    points: dict[str, dict[float, tuple[Estimate, Estimate | None]]] = {}
+    for cell in document.cells:
+        if cell.accuracy is not None and key in cell.values:
+            others = {k: v for k, v in cell.values.items() if k != key}
+            named = len(document.factors) > 2  # of a single other factor the value says enough
+            rest = " ".join(f"{k}={v}" if named else v for k, v in others.items())
+            place = float(cell.values[key])
+            points.setdefault(rest or document.method, {})[place] = cell.accuracy, cell.random
+    lines = [_line_of(name, {x: own for x, (own, _) in at.items()}) for name, at in points.items()]
+    random: dict[str, dict[float, Estimate]] = {}
+    for name, at in points.items():
+        found = {x: other for x, (_, other) in at.items() if other is not None}
+        if found and found not in random.values():
+            random["random subsets" + (f", {name}" if random else "")] = found
+    lines += [replace(_line_of(name, at), muted=True) for name, at in random.items()]
+    return (key, lines) if any(len(line.x) > 1 for line in lines) else ("", [])
+
+
+def _line_of(name: str, found: Mapping[float, Estimate]) -> Line:
+    places = sorted(found)
+    half = (found[x].half for x in places)
+    return Line(
+        name,
+        tuple(places),
+        tuple(100 * found[x].mean for x in places),
+        tuple(None if h is None else 100 * h for h in half),
+    )
+
+
+def effect_name(effect: MainEffect) -> str:
+    """``"policy=full, not partial"``."""
+    instead = "" if effect.instead is None else f", not {effect.instead}"
+    return f"{effect.key}={effect.value}{instead}"
 
 
 def dot_of(name: str, value: Estimate | None, place: int | None = None) -> Dot:
@@ -92,6 +139,12 @@ def _paint_cells(document: AblationDocument, axes: Axes) -> None:
         if cell.base and cell.accuracy is not None:
             axes.axvline(100 * cell.accuracy.mean, lw=1, ls="--", zorder=0)
     axes.set_title(f"{document.method} on {document.data}", loc="left")
+
+
+def _paint_sizes(document: AblationDocument, key: str, lines: Sequence[Line], axes: Axes) -> None:
+    label = f"{figure_label(document)} (95 % interval, {len(document.seeds)} seeds)"
+    paint_lines((key, label), lines, "o", axes)
+    log_scale(axes.xaxis)
 
 
 def _paint_effects(effects: Sequence[Dot], axes: Axes) -> None:

@@ -13,7 +13,7 @@ from condense.engine.evaluation import measure_of
 from condense.engine.run import notes_of
 from condense.results import Finding
 from condense.studies.ablation.design import Cell, Study
-from condense.studies.statistics import LEVEL, Estimate, difference, estimate, main_effect
+from condense.studies.statistics import LEVEL, Estimate, common_effect, difference, estimate
 from condense.traits import EvaluatorTraits
 
 ACCURACY = EvaluatorTraits.measure
@@ -29,12 +29,15 @@ class Row:
             or has not run yet.
         errors: what went wrong, by seed.
         findings: what is wrong with the set that was made, by seed.
+        random: as ``accuracies``, of random subsets of the cell's size; empty where none were
+            evaluated.
     """
 
     cell: Cell
     accuracies: tuple[float | None, ...]
     errors: Mapping[int, str] = field(default_factory=dict)
     findings: Mapping[int, tuple[Finding, ...]] = field(default_factory=dict)
+    random: tuple[float | None, ...] = ()
 
     @property
     def values(self) -> list[float]:
@@ -45,6 +48,16 @@ class Row:
     def mean(self) -> Estimate | None:
         """Mean over seeds with its interval; None if no seed succeeded."""
         return estimate(self.values)
+
+    @property
+    def random_mean(self) -> Estimate | None:
+        """Of random subsets of the cell's size; None where none were evaluated."""
+        return estimate([a for a in self.random if a is not None])
+
+    @property
+    def gain(self) -> Estimate | None:
+        """Over random subsets of the cell's size under the same seeds."""
+        return difference(self.accuracies, self.random) if self.random else None
 
     @property
     def error(self) -> str | None:
@@ -62,6 +75,11 @@ class AblationCell(Document):
     accuracies: tuple[float | None, ...] = Field((), description="one a seed")
     accuracy: Estimate | None
     difference: Estimate | None
+    reference: str | None = Field(
+        None, description="the cell that it is the difference to, where that is not the base"
+    )
+    random: Estimate | None = Field(None, description="of random subsets of the cell's size")
+    to_random: Estimate | None = Field(None, description="the difference to those, seed by seed")
     error: str | None
     errors: dict[str, str] = Field({}, description="by seed")
     findings: dict[str, tuple[FindingNote, ...]] = Field(
@@ -74,15 +92,20 @@ class MainEffect(Document):
 
     Attributes:
         key, value: as in ``--vary``.
-        cells: how many complete cells have it.
-        effect: mean over the cells that have it minus mean over all; None if none is complete, or
-            no complete cell has another value to compare with.
+        instead: the value that it is compared with, the base's where that is varied too; None in
+            files of before, whose effects are to the mean of all cells.
+        cells: how many pairs of cells differ in nothing else.
+        effect: mean over these pairs of the cell with ``value`` minus the one with ``instead``;
+            None where they do not agree.
+        note: why there is none.
     """
 
     key: str
     value: str
+    instead: str | None = None
     cells: int
     effect: Estimate | None
+    note: str = ""
 
 
 class HeldOut(Document):
@@ -112,6 +135,11 @@ class AblationDocument(Document):
     recipe: dict[str, Any] = Field({}, description="of the base")
 
     @property
+    def is_sweep(self) -> bool:
+        """Whether random sets of every cell's size were evaluated beside it."""
+        return any(cell.random is not None for cell in self.cells)
+
+    @property
     def split(self) -> str:
         """What cells are tested on: ``"test"``, or ``"validation"`` for a held-out part."""
         return "test" if self.validation is None else "validation"
@@ -136,11 +164,6 @@ class Ablation:
     samples: tuple[int, int] = (0, 0)
     runs: int = 0
     computed: int = 0
-
-    @property
-    def base(self) -> Row:
-        """The row that the others are compared with."""
-        return next(row for row in self.rows if row.cell.is_base)
 
     @property
     def measure(self) -> str:
@@ -171,8 +194,15 @@ class Ablation:
         return all(row.mean is None for row in self.rows)
 
     def difference(self, row: Row) -> Estimate | None:
-        """Of ``row`` to the base over the seeds both have; None for the base itself."""
-        return None if row.cell.is_base else difference(row.accuracies, self.base.accuracies)
+        """Of ``row`` to the base on its data and at its size, over the seeds both have.
+
+        None for that base itself, and where it is no cell.
+        """
+        name = self.study.reference(row.cell)
+        if name is None:
+            return None
+        other = next(one for one in self.rows if one.cell.name == name)
+        return difference(row.accuracies, other.accuracies)
 
     def complete(self) -> dict[str, list[float]]:
         """Accuracies of the cells of the grid in which every seed succeeded."""
@@ -180,25 +210,42 @@ class Ablation:
         return {row.cell.name: row.values for row in rows}
 
     def effects(self) -> list[MainEffect]:
-        """The main effect of every value; empty unless the study is a grid.
-
-        Only complete cells count: with some missing the grid is no longer balanced.
+        """What every value does on average, in place of the base's or, where that is not varied,
+        of the first; empty unless several factors are varied in a grid, as one factor's effects
+        are its cells' differences.
         """
-        if self.study.one_at_a_time:
+        if self.study.one_at_a_time or len(self.study.factors) < 2:
             return []
-        complete = self.complete()
+        base = next((row.cell.values for row in self.rows if row.cell.is_base), {})
         found = []
         for factor in self.study.factors:
+            instead = base.get(factor.key, factor.values[0])
             for value in factor.values:
-                having = [
-                    row.cell.name
-                    for row in self.rows
-                    if row.cell.name in complete and row.cell.values[factor.key] == value
-                ]
-                alone = len(having) == len(complete)  # nothing to compare with
-                effect = None if alone else main_effect(complete, having)
-                count = len(having)
-                found.append(MainEffect(key=factor.key, value=value, cells=count, effect=effect))
+                pairs = self._pairs(factor.key, value, instead) if value != instead else {}
+                if pairs:
+                    effect, note = common_effect(pairs)
+                    told = {"key": factor.key, "value": value, "instead": instead}
+                    found.append(MainEffect(**told, cells=len(pairs), effect=effect, note=note))
+        return found
+
+    def _pairs(self, key: str, value: str, instead: str) -> dict[str, list[float]]:
+        """What ``value`` does in place of ``instead``, a difference a seed, by the other values.
+
+        Of complete cells alone, and of those that may be compared.
+        """
+        complete = self.complete()
+        cells = {frozenset(row.cell.values.items()): row.cell for row in self.rows}
+        found = {}
+        for row in self.rows:
+            values = row.cell.values
+            if row.cell.name not in complete or values.get(key) != value:
+                continue
+            other = cells.get(frozenset({**values, key: instead}.items()))
+            if other is None or other.name not in complete or other.task != row.cell.task:
+                continue
+            rest = " ".join(f"{k}={v}" for k, v in values.items() if k != key)
+            both = zip(complete[row.cell.name], complete[other.name], strict=True)
+            found[rest] = [one - two for one, two in both]
         return found
 
     @property
@@ -230,6 +277,9 @@ class Ablation:
             accuracies=row.accuracies,
             accuracy=row.mean,
             difference=self.difference(row),
+            reference=self.study.references.get(row.cell.name),
+            random=row.random_mean,
+            to_random=row.gain,
             error=row.error,
             errors={str(seed): text for seed, text in row.errors.items()},
             findings={str(s): notes_of(found) for s, found in row.findings.items() if found},

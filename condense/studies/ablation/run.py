@@ -8,13 +8,14 @@ from typing import Any
 
 from condense.data import LabeledData
 from condense.engine.documents import OWN
+from condense.engine.evaluation import RANDOM, evaluate, random_plan
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.run import Diagnose, no_findings
-from condense.errors import CondenseError
-from condense.interfaces import Progress
+from condense.errors import CondenseError, DataError
+from condense.interfaces import Evaluation, Progress
 from condense.recipe import Recipe
 from condense.results import Finding
-from condense.studies.ablation.design import Study
+from condense.studies.ablation.design import Study, by_value
 from condense.studies.ablation.result import Ablation, Row
 from condense.studies.binding import Bind
 
@@ -59,15 +60,31 @@ class _Runner:
 
     def __init__(self, study: Study, bind: Bind, diagnose: Diagnose) -> None:
         self.study, self.bind, self.diagnose = study, bind, diagnose
-        base = bind(study.base)
-        self.store, self.progress = base.store, base.progress
-        data = self.divided(base.data)
-        self.data = {_data_key(study.base): data}  # loaded once for all cells that share it
-        tested = bind(study.base, data=data).test_split()
-        study.base.budget.counts(data)
+        first = bind(study.first)
+        self.store, self.progress = first.store, first.progress
+        data = self.divided(first.data)
+        self.data = {_data_key(study.first): data}  # loaded once for all cells that share it
+        tested = bind(study.first, data=data).test_split()
+        self.check_sizes(data)
         nothing = (None,) * len(study.seeds)
-        rows = tuple(Row(cell, nothing) for cell in study.cells)
-        self.result = Ablation(study, base.data.name, rows, (len(data), len(tested)))
+        random = nothing if study.is_sweep else ()
+        rows = tuple(Row(cell, nothing, random=random) for cell in study.cells)
+        self.result = Ablation(study, first.data.name, rows, (len(data), len(tested)))
+
+    def check_sizes(self, data: LabeledData) -> None:
+        """That ``data`` has the samples that the base asks for, and for each value some cell."""
+        errors: dict[str, DataError] = {}
+        for cell in self.study.cells:
+            if cell.recipe is not None and _data_key(cell.recipe) in self.data:
+                try:
+                    cell.recipe.budget.counts(data)
+                except DataError as error:
+                    if cell.is_base and not (cell.in_grid and self.study.is_sweep):
+                        raise  # no value of a factor is to blame
+                    errors[cell.name] = error
+        for key, value, having in by_value(self.study.factors, self.study.cells):
+            if all(cell.name in errors for cell in having):
+                raise DataError(f"`vary={key}={value}`: {errors[having[0].name]}")
 
     def divided(self, data: LabeledData) -> LabeledData:
         """``data``, where a validation part is asked for with that in its test split's place."""
@@ -87,12 +104,14 @@ class _Runner:
         row, seed = result.rows[number], result.study.seeds[place]
         misses = self.store.misses
         try:
-            accuracy, findings = self.outcome(row, seed)
+            arms, findings = self.outcome(row, seed)
             row = replace(
                 row,
-                accuracies=_set(row.accuracies, place, accuracy),
+                accuracies=_set(row.accuracies, place, arms[OWN].mean),
                 findings={**row.findings, seed: findings},
             )
+            if RANDOM in arms:
+                row = replace(row, random=_set(row.random, place, arms[RANDOM].mean))
         except Exception as error:  # noqa: BLE001 – whatever it is, the other cells go on
             message = _message(error)
             row = replace(row, errors={**row.errors, seed: message})
@@ -105,8 +124,11 @@ class _Runner:
             computed=result.computed + (seed not in row.errors and self.store.misses > misses),
         )
 
-    def outcome(self, row: Row, seed: int) -> tuple[float, tuple[Finding, ...]]:
-        """Mean accuracy of the cell's condensed set over the repeats, and what is wrong with it."""
+    def outcome(self, row: Row, seed: int) -> tuple[dict[str, Evaluation], tuple[Finding, ...]]:
+        """The cell's condensed set, evaluated, beside random ones where sizes differ; findings.
+
+        Random subsets of one size and seed are the same in all cells, and stored once.
+        """
         study, recipe = self.result.study, row.cell.recipe
         if recipe is None:
             raise _Unresolved(row.cell.error)
@@ -115,8 +137,10 @@ class _Runner:
             shared_seed=study.base.seed,
             data=self.data_of(recipe),
         )
-        found = pipeline.evaluation
-        return found.mean, self.diagnose(pipeline, pipeline.condensed, {OWN: found})
+        arms = {OWN: pipeline.evaluation}
+        if study.is_sweep:
+            arms[RANDOM] = evaluate(pipeline, random_plan(pipeline))
+        return arms, self.diagnose(pipeline, pipeline.condensed, arms)
 
 
 class _Unresolved(Exception):

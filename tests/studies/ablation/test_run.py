@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -23,10 +24,10 @@ from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.resolve import Request
 from condense.studies.ablation.design import Cell, Factor, Study, make_study, parse_factor
-from condense.studies.ablation.files import ablation_folder, to_csv, write_ablation
+from condense.studies.ablation.files import ablation_folder, size_lines, to_csv, write_ablation
 from condense.studies.ablation.result import Ablation, Row
 from condense.studies.ablation.run import ablate
-from condense.studies.statistics import difference, estimate, main_effect, t_quantile
+from condense.studies.statistics import common_effect, difference, estimate, t_quantile
 from condense.traits import EvaluatorTraits
 
 # Student's t at 97.5 %, from a printed table
@@ -53,7 +54,12 @@ def test_one_value_has_no_interval_and_none_no_mean():
     one = estimate([0.5])
     assert (one.mean, one.half, one.low, one.high, one.n) == (0.5, None, None, None, 1)
     assert estimate([]) is None
-    assert estimate([0.25, 0.25, 0.25]).half == 0
+
+
+def test_values_that_are_all_equal_say_nothing_of_their_spread():
+    for values in ([0.25] * 3, [0.9 - 0.8, 0.7 - 0.6]):  # the second are equal but for rounding
+        found = estimate(values)
+        assert (found.half, found.low, found.high, found.n) == (None, None, None, len(values))
 
 
 def test_differences_are_taken_in_pairs():
@@ -67,19 +73,28 @@ def test_differences_are_taken_in_pairs():
     assert difference([None, 0.5], [0.5, None]) is None
 
 
-def test_main_effects_by_hand():
-    # seed 0: (1 + 3) / 2 - (1 + 3 + 5 + 7) / 4 = -2
-    # seed 1: (2 + 2) / 2 - (2 + 2 + 2 + 10) / 4 = -2
-    cells = {"ax": [1, 2], "ay": [3, 2], "bx": [5, 2], "by": [7, 10]}
-    found = main_effect(cells, ["ax", "ay"])
-    assert (found.mean, found.half, found.n) == (-2.0, 0.0, 2)
-    opposite = main_effect(cells, ["bx", "by"])
-    assert (opposite.mean, opposite.half) == (2.0, 0.0)
-    # seed 0: (1 + 5) / 2 - 4 = -1; seed 1: (2 + 2) / 2 - 4 = -2
-    other = main_effect(cells, ["ax", "bx"])
-    assert other.mean == -1.5
-    assert other.half == pytest.approx(T[1] * 0.5, rel=1e-4)
-    assert main_effect(cells, []) is None
+def test_a_common_effect_by_hand():
+    # seed 0: (2 + 4) / 2 = 3 points; seed 1: (1 + 3) / 2 = 2 points
+    found, note = common_effect({"x": [0.02, 0.01], "y": [0.04, 0.03]})
+    assert (found.mean, found.n, note) == (pytest.approx(0.025), 2, "")
+    assert found.half == pytest.approx(T[1] * 0.005, rel=1e-4)
+    assert common_effect({"x": [0.02, 0.01]}) == (None, "one pair of cells alone")
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_one_pair_that_broke_down_is_no_common_effect(seeds):
+    pairs = {"s=a": [0.02, 0.01, 0.02], "s=b": [0.01, 0.02, 0.02], "s=c": [-0.7, -0.8, -0.6]}
+    pairs = {name: values[:seeds] for name, values in pairs.items()}
+    found, note = common_effect(pairs)
+    assert found is None
+    assert re.fullmatch(r"-70.00 at s=c, \+1.\d\d elsewhere", note)
+    del pairs["s=c"]
+    assert common_effect(pairs)[0].mean == pytest.approx(0.015, abs=0.002)
+
+
+def test_noise_is_not_taken_for_a_break_down():
+    wild = {"s=a": [0.3, -0.2, 0.1, -0.25], "s=b": [-0.2, 0.4, -0.1, 0.2]}
+    assert common_effect(wild)[0].half > 0.05
 
 
 class FakeRecipe(SimpleNamespace):
@@ -135,8 +150,7 @@ def test_the_document_holds_means_differences_and_effects():
     assert other["difference"]["mean"] == pytest.approx(0.15)
     assert other["difference"]["half"] == pytest.approx(T[1] * 0.05, rel=1e-4)
     assert other["difference"]["low"] == pytest.approx(0.15 - T[1] * 0.05, abs=1e-4)
-    effects = {e["value"]: e["effect"]["mean"] for e in document["main_effects"]}
-    assert effects == {"a": pytest.approx(-0.075), "b": pytest.approx(0.075)}
+    assert document["main_effects"] == []  # of one factor they are the differences
     assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
@@ -151,31 +165,54 @@ def test_the_document_names_what_the_evaluator_measures():
     )
 
 
-def test_an_incomplete_cell_and_a_base_outside_the_grid_are_no_part_of_the_effects():
-    result = table(
-        {"s=a": [0.5, 0.5], "s=b": [0.7, 0.7], "s=c": [0.1, None], "s=d": [0.9, 0.9]},
-        base="s=d",
-        outside=("s=d",),
-    )
-    effects = {e.value: e for e in result.effects()}
-    assert effects["a"].effect.mean == pytest.approx(-0.1)  # of the mean of a and b
-    assert (effects["c"].effect, effects["c"].cells) == (None, 0)
-    assert (effects["d"].effect, effects["d"].cells) == (None, 0)
-    assert result.rows[2].mean.n == 1
-    assert result.rows[2].error == "no"
+def test_main_effects_are_differences_to_the_base_s_value_over_pairs_that_are_there():
+    # s=c stands in no complete pair but one; a broken s=c changes nothing for s=b
+    cells = {
+        "s=a t=x": [0.50, 0.52],
+        "s=a t=y": [0.60, 0.62],
+        "s=b t=x": [0.52, 0.56],
+        "s=b t=y": [0.64, 0.64],
+        "s=c t=x": [0.10, None],
+        "s=c t=y": [0.11, 0.10],
+    }
+    result = table(cells, base="s=a t=y")
+    effects = {(e.key, e.value): e for e in result.effects()}
+    assert set(effects) == {("s", "b"), ("s", "c"), ("t", "x")}
+    # seed 0: (2 + 4) / 2 = 3; seed 1: (4 + 2) / 2 = 3
+    one = effects["s", "b"]
+    assert (one.instead, one.cells, one.effect.mean) == ("a", 2, pytest.approx(0.03))
+    assert one.effect.half is None  # equal in both seeds
+    # x for y under a: -10, -10; under b: -12, -8
+    other = effects["t", "x"]
+    assert (other.instead, other.cells, other.effect.mean) == ("y", 2, pytest.approx(-0.10))
+    assert other.effect.half == pytest.approx(T[1] * 0.01, rel=1e-4)
+    assert (effects["s", "c"].cells, effects["s", "c"].effect) == (1, None)
+    assert result.rows[4].mean.n == 1
+    assert result.rows[4].error == "no"
     assert not result.failed
 
 
-def test_a_value_with_no_other_to_compare_with_has_no_effect():
-    # all that is left of the factor s is a; what is left of t can be compared
-    cells = {"s=a t=x": [0.5, 0.5], "s=a t=y": [0.7, 0.7], "s=b t=x": [None, None]}
+def test_a_cell_that_broke_down_gives_no_other_factor_an_effect():
+    cells = {
+        **{"s=a t=x": [0.90, 0.91], "s=a t=y": [0.91, 0.92]},
+        **{"s=b t=x": [0.10, 0.12], "s=b t=y": [0.92, 0.91]},
+        **{"s=c t=x": [0.89, 0.90], "s=c t=y": [0.90, 0.92]},
+    }
     effects = {f"{e.key}={e.value}": e for e in table(cells, base="s=a t=x").effects()}
-    assert (effects["s=a"].effect, effects["s=a"].cells) == (None, 2)
-    assert effects["t=y"].effect.mean == pytest.approx(0.1)
+    assert effects["t=y"].effect is None
+    assert effects["t=y"].note == "+80.50 at s=b, +1.25 elsewhere"
+    assert effects["s=b"].effect is None
+    assert effects["s=c"].effect.mean == pytest.approx(-0.0075)
+
+
+def test_one_factor_has_no_main_effects():
+    assert table({"s=a": [0.5, 0.6], "s=b": [0.6, 0.9]}, base="s=a").effects() == []
 
 
 def test_one_at_a_time_has_no_main_effects():
-    result = table({"s=a": [0.5], "s=b": [0.6]}, base="s=a", one_at_a_time=True)
+    cells = {"s=a t=x": [0.5], "s=b t=x": [0.6], "s=a t=y": [0.7], "s=b t=y": [0.8]}
+    assert len(table(cells, base="s=a t=x").effects()) == 2
+    result = table(cells, base="s=a t=x", one_at_a_time=True)
     assert result.effects() == []
     assert result.document.to_json()["design"] == "one-at-a-time"
 
@@ -236,6 +273,8 @@ def test_values_are_split_at_commas_outside_brackets_and_quotes():
         ("selector=random,", "`vary=selector=random,`: value 2 is empty"),
         ("selector=random,random", "value random is there twice"),
         ("selektor=random", "unknown stage 'selektor'; did you mean 'selector'?"),
+        ("ipk=5", "unknown stage 'ipk'; did you mean 'ipc'?"),
+        ("ipc.x=5", "unknown stage 'ipc.x'; did you mean 'ipc'?"),
     ],
 )
 def test_a_bad_vary_is_named(text, part):
@@ -252,6 +291,13 @@ def test_a_bad_vary_is_named(text, part):
         (("selector.beta=0.3,7",), "`vary=selector.beta=7`: "),
         (("selector.betta=0.3",), "`vary=selector.betta=0.3`: unknown option selector.betta"),
         (("selector=random", "selector=window"), "`vary=selector` is given twice"),
+        (("ipc=5,five",), "`vary=ipc=five`: ipc must be a whole number of at least 1, got 'five'"),
+        (("ipc=5,0",), "`vary=ipc=0`: ipc must be a whole number of at least 1, got 0"),
+        (("fraction=0.1,1.5",), "`vary=fraction=1.5`: fraction must be in (0, 1], got 1.5"),
+        (("preset=quick,quik",), "`vary=preset=quik`: unknown preset 'quik'; did you mean 'quick'"),
+        (("method=mtt,mtd",), "`vary=method=mtd`: unknown method 'mtd'; did you mean 'mtt'"),
+        (("method=auto",), "`vary=method=auto`: `method=auto` chooses a method"),
+        (("ipc=5", "fraction=0.1"), "`vary=ipc` and `vary=fraction` exclude each other"),
     ],
 )
 def test_a_value_that_no_cell_can_be_made_with_is_named(host, vary, part):
@@ -264,6 +310,63 @@ def test_a_value_that_no_cell_can_be_made_with_is_named(host, vary, part):
 def test_figures_of_two_kinds_are_never_cells_of_one_study(host, vary):
     with pytest.raises(OptionError, match=r"do not stand in one column.*a study of each"):
         study_of(host, vary)
+
+
+@pytest.mark.parametrize(
+    ("vary", "given", "part"),
+    [
+        ("fraction=0.1", {"ipc": 5}, "`vary=fraction` and `ipc=5` exclude each other; give one"),
+        ("ipc=1,5", {"fraction": 0.1}, "`vary=ipc` and `fraction=0.1` exclude each other"),
+        ("fraction=0.1", {"recipe": {"ipc": 5}}, "ipc = 5 of the recipe file exclude each other"),
+        ("ipc=1,5", {"recipe": {"fraction": 0.1}}, "fraction = 0.1 of the recipe file exclude"),
+    ],
+)
+def test_a_number_a_class_and_a_fraction_exclude_each_other(host, vary, given, part):
+    with pytest.raises(OptionError, match=re.escape(part)):
+        study_of(host, vary, **given)
+
+
+def test_sizes_methods_and_presets_are_varied_of_the_whole_recipe(host):
+    study = study_of(host, "ipc=1,5", "method=window,random", seeds=1)
+    assert [(c.name, c.recipe.budget.ipc, c.recipe.method) for c in study.cells] == [
+        ("ipc=1 method=window", 1, "window"),
+        ("ipc=1 method=random", 1, "random"),
+        ("ipc=5 method=window", 5, "window"),
+        ("ipc=5 method=random", 5, "random"),
+    ]
+    assert study_of(host, "preset=quick,cpu-cifar10-ipc50").cells[1].recipe.budget.ipc == 50
+    fractions = [c.recipe.budget for c in study_of(host, "fraction=0.1,0.2").cells]
+    assert [(b.ipc, b.fraction) for b in fractions] == [(None, 0.1), (None, 0.2)]
+
+
+def test_a_cell_is_compared_with_the_base_of_its_own_size(host):
+    study = study_of(host, "method=selmatch,window", "ipc=1,5,10")
+    assert {c.name: study.reference(c) for c in study.cells} == {
+        "method=selmatch ipc=1": None,
+        "method=selmatch ipc=5": None,
+        "method=selmatch ipc=10": None,
+        "method=window ipc=1": "method=selmatch ipc=1",
+        "method=window ipc=5": "method=selmatch ipc=5",
+        "method=window ipc=10": "method=selmatch ipc=10",
+    }
+    alone = study_of(host, "ipc=1,10")  # the base has another size than either
+    assert [(c.name, alone.reference(c)) for c in alone.cells] == [
+        ("ipc=1", None),
+        ("ipc=10", None),
+    ]
+    data = study_of(host, "data=digits,folder:c", "selector=window,random")
+    assert [data.reference(c) for c in data.cells[1::2]] == [
+        "data=digits selector=window",
+        "data=folder:c selector=window",  # of the preset's values for these data
+    ]
+
+
+def test_options_hold_where_a_method_s_components_have_them(host):
+    options = [("selector.beta", 0.3), ("scorer.networks", 1)]
+    study = study_of(host, "method=selmatch,random,window-full", assignments=options)
+    full, random = study.cells[2].recipe, study.cells[1].recipe
+    assert full["selector"].options.beta == 0.3
+    assert (random["selector"].name, random["scorer"].options.networks) == ("random", 1)
 
 
 def test_no_seeds_are_refused(host):
@@ -431,7 +534,8 @@ def test_the_first_seed_is_that_of_a_plain_run(bench, host, tmp_path, tiny):
     plain = Pipeline(base, host, store=store, device=torch.device("cpu"), progress=SilentProgress())
     accuracy = evaluate(plain, condensed_plan(plain, plain.condensed)).mean
     assert store.misses == misses
-    assert accuracy == result.base.accuracies[0]
+    (own,) = [row for row in result.rows if row.cell.is_base]
+    assert accuracy == own.accuracies[0]
 
 
 def test_results_do_not_depend_on_what_was_in_the_store(bench):
@@ -463,7 +567,7 @@ def test_a_failed_cell_is_a_row_and_the_rest_go_on(bench):
     assert len(random.values) == len(window.values) == 2
     assert result.difference(stumbled).n == 1
     assert result.difference(random).n == 2
-    assert [e.cells for e in result.effects()] == [0, 1, 1]
+    assert result.effects() == []
     assert (result.runs, result.failures) == (6, 1)
     assert result.stored == 6 - 1 - result.computed
     assert progress.lines == [
@@ -480,6 +584,72 @@ def test_a_combination_that_makes_no_sense_is_a_row_too(bench):
     assert senseless.error.endswith("always and never exclude each other")
     assert [row.error is None for row in result.rows] == [True, True, True, False, False]
     assert len(progress.lines) == 2
+
+
+def test_every_size_has_random_sets_of_its_own_shared_by_the_cells_of_that_size(
+    bench, host, tmp_path
+):
+    from condense.engine.evaluation import evaluate, random_plan
+
+    result, _, _ = bench("ipc=1,3", "method=window,random", seeds=2)
+    by_name = {row.cell.name: row for row in result.rows}
+    for size in (1, 3):
+        one, other = by_name[f"ipc={size} method=window"], by_name[f"ipc={size} method=random"]
+        assert one.random == other.random
+        # worked out apart from the study
+        for seed, found in zip((0, 1), one.random, strict=True):
+            recipe = replace(one.cell.recipe, seed=seed)
+            surroundings = {"device": torch.device("cpu"), "progress": SilentProgress()}
+            plain = Pipeline(recipe, host, store=Store(tmp_path / "apart"), **surroundings)
+            assert found == evaluate(plain, random_plan(plain)).mean
+            drawn = random_plan(plain).arm.draw(0)
+            assert drawn.labels.bincount().tolist() == [size] * 10
+    assert by_name["ipc=1 method=window"].random != by_name["ipc=3 method=window"].random
+    document = result.document.to_json()
+    cell = document["cells"][0]
+    gaps = [
+        own - other for own, other in zip(cell["accuracies"], result.rows[0].random, strict=True)
+    ]
+    assert cell["to_random"]["mean"] == pytest.approx(sum(gaps) / 2)
+    assert [e["key"] for e in document["main_effects"]] == ["method"]  # none of the size itself
+
+
+def test_no_random_sets_are_evaluated_where_all_sizes_are_equal(bench):
+    result, _, _ = bench("method=window,random", seeds=1)
+    assert all(row.random == () for row in result.rows)
+    assert result.document.to_json()["cells"][0]["to_random"] is None
+
+
+@pytest.mark.parametrize(
+    ("vary", "given", "part"),
+    [
+        (("ipc=1,150",), {}, "`vary=ipc=150`: class 0 has 142 images"),
+        (("method=window", "ipc=150,1"), {}, "`vary=ipc=150`: class 0 has 142 images"),
+        (("selector=random",), {"ipc": 150}, "class 0 has 142 images"),
+    ],
+)
+def test_a_size_that_a_class_cannot_meet_is_named_before_any_work(
+    bench, tmp_path, vary, given, part
+):
+    with pytest.raises(DataError) as caught:
+        bench(*vary, **given)
+    assert str(caught.value).startswith(part)
+    assert not list((tmp_path / "store").rglob("entry.json"))
+
+
+def test_accuracy_over_the_size_is_what_the_figure_shows(bench, tmp_path):
+    result, _, _ = bench("ipc=1,2,4", "method=window,random", seeds=1)
+    key, lines = size_lines(result.document)
+    assert key == "ipc"
+    assert [(line.name, line.x, line.muted) for line in lines] == [
+        ("window", (1, 2, 4), False),
+        ("random", (1, 2, 4), False),
+        ("random subsets", (1, 2, 4), True),
+    ]
+    means = [100 * row.values[0] for row in result.rows if "window" in row.cell.name]
+    assert list(lines[0].y) == means
+    write_ablation(result.document, tmp_path / "out")
+    assert (tmp_path / "out" / "ablation.png").stat().st_size > 10_000
 
 
 def test_a_cell_that_always_fails_is_noted_once_and_a_study_of_them_has_failed(bench):
