@@ -136,13 +136,11 @@ def paired_p(values: Sequence[float | None], base: Sequence[float | None]) -> fl
     """Two-sided p of Student's paired t test of ``values`` against ``base``, by position.
 
     Returns:
-        None for fewer than two pairs; of differences that are all equal 1 where they are 0, else 0.
+        None where no interval is known (:func:`estimate`); 1 of two pairs or more that are equal.
     """
     found = difference(values, base)
     if found is None or found.half is None:
-        return None
-    if found.half == 0:
-        return float(found.mean == 0)
+        return 1.0 if found is not None and found.n > 1 and abs(found.mean) < EQUAL else None
     from scipy.special import stdtr
 
     t = abs(found.mean) * t_quantile(found.n - 1) / found.half

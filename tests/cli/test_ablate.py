@@ -192,7 +192,7 @@ def test_on_a_terminal_the_table_stands_above_the_bars():
     rows = (Row(cells[0], (0.25, 0.75)), Row(cells[1], (0.5, None)))
     base = {
         "evaluator": SimpleNamespace(
-            cls=SimpleNamespace(traits=EvaluatorTraits(measure="coverage"))
+            cls=SimpleNamespace(traits=EvaluatorTraits(measure="coverage")), create=lambda: None
         )
     }
     so_far = Ablation(Study(base, (), cells, (0, 1), True), "digits", rows)

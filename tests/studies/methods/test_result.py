@@ -16,7 +16,7 @@ def test_p_needs_two_pairs():
     assert paired_p([0.9, None], [0.8, 0.7]) is None
 
 
-@pytest.mark.parametrize(("values", "p"), [([0.5, 0.75], 1.0), ([0.75, 1.0], 0.0)])
+@pytest.mark.parametrize(("values", "p"), [([0.5, 0.75], 1.0), ([0.75, 1.0], None)])
 def test_p_of_equal_differences(values, p):
     assert paired_p(values, [0.5, 0.75]) == p
 
