@@ -27,6 +27,24 @@ def require(scores: Scores | None, name: str) -> Scores:
     return scores
 
 
+def companion(scores: Scores, figure: str, name: str, given_by: str) -> Tensor:
+    """float [N], the companion ``figure`` of ``scores``, which selector ``name`` cannot do without.
+
+    Args:
+        given_by: scorers that give it, for the message.
+
+    Raises:
+        OptionError: if the scores have none.
+    """
+    found = scores.companions.get(figure)
+    if found is None:
+        raise OptionError(
+            f"selector '{name}' needs the companion '{figure}' of the scores, which "
+            f"{scores.estimator} has not; set a scorer that gives it with `scorer=NAME`: {given_by}"
+        )
+    return found
+
+
 def ranked_classes(
     data: LabeledData, scores: Scores | None, budget: Budget, name: str
 ) -> Iterator[tuple[Tensor, int]]:

@@ -30,7 +30,10 @@ BUILT_INS = {
         *("cscore", "forgetting", "el2n", "grand", "aum", "loss", "entropy", "dual", "tdds"),
         *("random", "file"),
     },
-    "selector": {"window", "random", "hardest", "easiest"},
+    "selector": {
+        *("window", "random", "hardest", "easiest", "stratified", "dual-beta"),
+        *("kcenter", "herding", "facility-location", "moderate"),
+    },
     "matcher": {"trajectory", "none"},
     "update-policy": {"partial", "full", "frozen"},
     "augmentation": {"dsa", "simple", "combined", "none"},

@@ -66,6 +66,7 @@ def work(subject: Subject, seed: int) -> Work:
     given = {"data.inputs": data.inputs, "data.labels": data.labels}
     if scores is not None:
         given["scores.values"] = scores.values
+        given |= {f"scores.companions[{name}]": t for name, t in scores.companions.items()}
 
     def call() -> dict[str, torch.Tensor]:
         context = subject.context()

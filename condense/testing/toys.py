@@ -183,14 +183,18 @@ def planted() -> tuple[LabeledData, Tensor]:
 
 def tied_scores(data: LabeledData, levels: int = 5) -> Scores:
     """Scores with only ``levels`` different values, so that there are many ties."""
-    values = torch.randint(levels, (len(data),), generator=generator(3)).float() / levels
-    return Scores(values, "toy")
+    return _scored(torch.randint(levels, (len(data),), generator=generator(3)).float() / levels)
 
 
 def distinct_scores(data: LabeledData) -> Scores:
     """A different score for every sample."""
     order = torch.randperm(len(data), generator=generator(4))
-    return Scores(order.float() / len(data), "toy")
+    return _scored(order.float() / len(data))
+
+
+def _scored(values: Tensor) -> Scores:
+    """``values`` (float32 [N] in 0–1) with the companions that the dynamics pass would give."""
+    return Scores(values, "toy", companions={"probability": 1 - values, "aum": 1 - 2 * values})
 
 
 def toy_selection(counts: tuple[int, ...] = (7, 10, 5)) -> Selection:

@@ -2,12 +2,19 @@
 
 from typing import Any
 
+# of what is trained for the features
+FEATURES = {"epochs": 2, "batch_size": 20, "network": {"component": "convnet", "width": 8}}
+
 CONFORMANCE: dict[str, dict[str, Any]] = {
     "network:resnet18": {"options": {"width": 8}},
     "network:vgg11": {"options": {"width": 8}},
     "scorer:random": {"tags": ["order-sensitive"]},
     # what a file says of which sample is for its maker to answer for
     "scorer:file": {"tags": ["no-hardness", "order-sensitive"]},
+    "selector:kcenter": {"options": FEATURES},
+    "selector:herding": {"options": FEATURES},
+    "selector:facility-location": {"options": FEATURES},
+    "selector:moderate": {"options": FEATURES},
     "matcher:none": {"tags": ["no-gradient"]},
     "matcher:trajectory": {
         "options": {

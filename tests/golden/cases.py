@@ -241,7 +241,9 @@ def selector_case(title: str, **options: Any) -> None:
     @case(f"selector {title}")
     def selector(tools: Tools) -> Tensors:
         data = toy()
-        scores = Scores(noise(24, top=9).float(), "toy")  # with ties
+        values = noise(24, top=9).float()  # with ties
+        beside = {"probability": 1 - values / 9, "aum": noise(24, top=99, seed=5).float()}
+        scores = Scores(values, "toy", companions=beside)
         component = tools.create("selector", title.split(",")[0], **options)
         return {
             name: run_selector(component, data, scores, budget, tools.context, generator(4)).indices
@@ -254,6 +256,22 @@ selector_case("window, unit ipc", beta=0.25, unit="ipc")
 selector_case("random")
 selector_case("hardest")
 selector_case("easiest")
+selector_case("stratified", strata=4)
+selector_case("dual-beta")
+
+
+def feature_selector_case(title: str) -> None:
+    @case(f"selector {title}")
+    def selector(tools: Tools) -> Tensors:
+        path = tools.folder / "embeddings.npy"
+        np.save(path, noise(24, 3, top=999).float().numpy())
+        component = tools.create("selector", title, features=str(path))
+        chosen = run_selector(component, toy(), None, Budget(ipc=5), tools.context, generator(4))
+        return {"indices": chosen.indices}
+
+
+for selector_name in ("kcenter", "herding", "facility-location", "moderate"):
+    feature_selector_case(selector_name)
 
 
 # Update policies and matchers.

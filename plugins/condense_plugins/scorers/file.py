@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,10 +15,9 @@ from condense.engine.ingest.arrays import names_of
 from condense.errors import DataError
 from condense.interfaces import Context, LabeledData, Scores
 from condense.options import Options as BaseOptions, PathOption
-from condense.reading import parse_table, read_regular
+from condense.reading import parse_table
+from condense_plugins._array_files import ArrayFile, Arrays
 from condense_plugins._built_in import Instant
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 class FileScorer(Instant):
@@ -44,12 +40,7 @@ class FileScorer(Instant):
 
     def cache_token(self) -> str:
         """SHA-256 of the file, so that a changed file is read again."""
-        try:
-            return hashlib.sha256(read_regular(self._path())).hexdigest()
-        except (OSError, ValueError):
-            raise DataError(
-                f"score file {self.options.path} cannot be read; is the path right?"
-            ) from None
+        return _file(self._path()).digest()
 
     def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
         """float32 [N], turned round if the file counts the other way.
@@ -58,7 +49,7 @@ class FileScorer(Instant):
             DataError: for a missing file or key, a wrong length, other labels, other data.
         """
         path = self._path()
-        arrays = read_arrays(path, self.options.key)
+        arrays = _file(path).arrays(self.options.key)
         values = _scores(arrays, self.options.key, path)
         if len(values) != len(data):
             raise DataError(
@@ -75,100 +66,12 @@ class FileScorer(Instant):
         return path / "scores.safetensors" if path.is_dir() else path
 
 
-def read_arrays(path: Path, key: str) -> Arrays:
-    """The arrays in ``path`` by name; a lone array is called ``key``.
-
-    Raises:
-        DataError: if it is missing or not of a known format.
-    """
-    readers: dict[str, Callable[[Path, str], Arrays]] = {
-        ".npz": _read_npz,
-        ".npy": lambda p, k: {k: np.load(p, allow_pickle=False)},
-        ".csv": _read_csv,
-        ".safetensors": _read_safetensors,
-    }
-    if path.suffix not in readers:
-        raise DataError(f"score file {path} must end in {', '.join(readers)}")
-    if not path.is_file():
-        raise DataError(f"score file {path} does not exist; is the path right?")
-    try:
-        return readers[path.suffix](path, key)
-    except DataError:
-        raise
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(f"score file {path} cannot be read: {reason}") from None
-    except WrongContents as error:
-        raise DataError(f"score file {path} cannot be read: {error}") from None
-    except Exception as error:  # noqa: BLE001 – each library has words of its own
-        what = "holds Python objects" if "pickle" in str(error) and _is_array(path) else ""
-        raise DataError(
-            f"score file {path} {what or f'is no {path.suffix} file, or is damaged'}; give one "
-            "number per sample, as `condense score` writes them"
-        ) from None
-
-
-class WrongContents(ValueError):
-    """A file of the right format that holds something else than scores."""
-
-
-def _is_array(path: Path) -> bool:
-    """Whether it begins as numpy's files do, which alone can hold Python objects."""
-    with path.open("rb") as file:
-        return file.read(6).startswith((b"\x93NUMPY", b"PK"))
-
-
-def _read_npz(path: Path, key: str) -> Arrays:
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
-
-
-def _read_csv(path: Path, key: str) -> Arrays:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row]
-    if not rows:
-        raise WrongContents("it is empty")
-    if any(_number(cell) is None for cell in rows[0]):
-        header, *rows = rows
-    else:  # no header
-        header = [key] if len(rows[0]) == 1 else [str(n) for n in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        if len(row) != len(header):
-            raise WrongContents(f"sample {number} has {len(row)} columns instead of {len(header)}")
-    return {name: _column(name, key, [row[n] for row in rows]) for n, name in enumerate(header)}
-
-
-def _column(name: str, key: str, cells: list[str]) -> npt.NDArray[Any]:
-    """Numbers if all ``cells`` are, else text, which the column of the scores must not be."""
-    numbers = [_number(cell) for cell in cells]
-    if None not in numbers:
-        return np.array(numbers, dtype=np.float64)
-    if name == key:
-        wrong = numbers.index(None)
-        raise WrongContents(f"score {wrong} is '{cells[wrong]}', must be a number")
-    return np.array(cells)
-
-
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
-def _read_safetensors(path: Path, key: str) -> Arrays:
-    import safetensors.numpy
-
-    return dict(safetensors.numpy.load(path.read_bytes()))
+def _file(path: Path) -> ArrayFile:
+    return ArrayFile(path, "score file", "one number per sample, as `condense score` writes them")
 
 
 def _scores(arrays: Arrays, key: str, path: Path) -> npt.NDArray[np.float64]:
-    if key not in arrays:
-        raise DataError(
-            f"score file {path} has no '{key}' (it has: {', '.join(arrays) or 'nothing'}); "
-            "set `scorer.key=NAME`"
-        )
-    values = np.asarray(arrays[key])
+    values = _file(path).named(arrays, key, "scorer.key")
     if values.ndim != 1 or values.dtype.kind not in "fiu":
         raise DataError(
             f"score file {path}: '{key}' must be one number per sample, got shape "
