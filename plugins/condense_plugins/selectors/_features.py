@@ -130,14 +130,15 @@ def read_embeddings(file: ArrayFile, array: str, data: LabeledData) -> Tensor:
 
 
 def about_their_mean(features: Tensor) -> Tensor:
-    """``features`` (float32 [n, D]) moved and scaled to the mean 0 and a largest value of 1.
+    """``features`` (float32 [n, D]) moved to the mean 0 and scaled to values within ±1.
 
     Which samples are near each other stays, and squares neither overflow nor lose their digits.
+    Scaled by a power of two, which rounds nothing.
     """
     values = features.double()
     values -= values.mean(0)
-    largest = values.abs().max()
-    return (values / largest if largest > 0 else values).float()
+    _, exponent = values.abs().max().frexp()
+    return values.ldexp_(-exponent).float()
 
 
 def squared_norms(features: Tensor) -> Tensor:

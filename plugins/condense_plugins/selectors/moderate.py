@@ -25,5 +25,5 @@ class ModerateSelector(GoesByFeatures):
     def pick(self, features: Tensor, count: int) -> Tensor:
         """The nearest to the median first; ties keep the data's order."""
         distances = squared_norms(features).sqrt()
-        middle = distances.double().quantile(0.5)  # of an even number the mean of both
-        return (distances - middle).abs().argsort(stable=True)[:count]
+        # of an even number the lower one: both would be equally far from their mean, but for rounding
+        return (distances - distances.median()).abs().argsort(stable=True)[:count]
