@@ -200,6 +200,7 @@ def resolve(host: Host, request: Request) -> Recipe:
     for stage in (stage for stage in STAGES if stage != "data"):
         with _asking_for_paths(left_out, stage):
             resolved[stage] = resolve_stage(host, stage, layers, modality)
+        _ask_for_files(left_out, stage, resolved[stage])
     recipe = Recipe(method.name, _seed(request), _budget(request, preset), resolved)
     return replace(recipe, paths=_portable_paths(recipe, file_layer))
 
@@ -277,6 +278,21 @@ def _asking_for_paths(left_out: Mapping[str, str], stage: str) -> Iterator[None]
                     f"say where it is with `{stage}={error.form}`"
                 ) from None
         raise
+
+
+def _ask_for_files(left_out: Mapping[str, str], stage: str, resolved: Resolved) -> None:
+    """The same of a path that the component can do without: its result would be another.
+
+    Raises:
+        OptionError: naming it.
+    """
+    for option in path_fields(resolved.cls.Options):
+        key = f"{stage}.{option}"
+        if key in left_out and getattr(resolved.options, option) is None:
+            raise OptionError(
+                f"the recipe does not hold {key}, which lay outside of its folder "
+                f"({left_out[key]}); say where it is with `{key}=PATH`"
+            )
 
 
 def _portable_paths(recipe: Recipe, layer: Layer) -> dict[str, str]:

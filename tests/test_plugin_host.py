@@ -38,7 +38,10 @@ BUILT_INS = {
     "update-policy": {"partial", "full", "frozen"},
     "augmentation": {"dsa", "simple", "combined", "none"},
     "evaluator": {"accuracy"},
-    "method": {"selmatch", "mtt", "random", "window", "random-partial", "window-full", "tdds"},
+    "method": {
+        *("selmatch", "mtt", "random", "window", "random-partial", "window-full"),
+        *("ccs", "dual", "tdds", "kcenter", "herding", "facility-location", "moderate"),
+    },
     "preset": {"quick", "paper-cifar10-ipc500", "paper-cifar100-ipc50"},
 }
 

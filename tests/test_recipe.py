@@ -166,11 +166,12 @@ def test_a_preset_sets_only_what_the_component_has(layered):
     assert recipe["selector"].name == "random"
 
 
-def test_a_method_that_a_scorer_makes_keeps_it_under_every_preset(host):
+@pytest.mark.parametrize(("method", "scorer"), [("tdds",) * 2, ("dual",) * 2, ("ccs", "aum")])
+def test_a_method_that_a_scorer_makes_keeps_it_under_every_preset(host, method, scorer):
     for preset in host.registry("preset").names():
-        recipe = resolve(host, request("data=npz:/x.npz", method="tdds", preset=preset))
-        assert recipe["scorer"].name == "tdds"
-    assert resolve(host, request("scorer=el2n", method="tdds"))["scorer"].name == "el2n"
+        recipe = resolve(host, request("data=npz:/x.npz", method=method, preset=preset))
+        assert recipe["scorer"].name == scorer
+    assert resolve(host, request("scorer=el2n", method=method))["scorer"].name == "el2n"
 
 
 def test_the_recipes_of_the_methods_are_those_of_the_design(host):
@@ -189,6 +190,12 @@ def test_the_recipes_of_the_methods_are_those_of_the_design(host):
         "random-partial": ("random", "partial", "trajectory"),
         "window-full": ("window", "full", "trajectory"),
         "tdds": ("hardest", "frozen", "none"),
+        "ccs": ("stratified", "frozen", "none"),
+        "dual": ("dual-beta", "frozen", "none"),
+        **{
+            name: (name, "frozen", "none")
+            for name in ("kcenter", "herding", "facility-location", "moderate")
+        },
     }
 
 

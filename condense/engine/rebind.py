@@ -101,9 +101,10 @@ def rebind(
         UnknownComponent, OptionError: for a recipe or overrides that do not go together.
     """
     table = condensed.bound_recipe
-    left_out = {key.partition(".")[0] for key in table.get(LEFT_OUT, {})} - {"data"}
+    told = table.get(LEFT_OUT, {})
+    left_out = {key.partition(".")[0] for key in told} - {"data"}
     own = {k: v for k, v in table.items() if (stages is None or k in stages) and k not in left_out}
-    own |= {LEFT_OUT: table[LEFT_OUT]} if LEFT_OUT in table else {}
+    own[LEFT_OUT] = {key: what for key, what in told.items() if key.startswith("data.")}
     data = assignments_layer(request.assignments).stages.get("data", {})
     renamed = request.data is not None or COMPONENT in data
     unbound = request.in_memory or (not renamed and _own_data(condensed) == MEMORY)

@@ -25,6 +25,7 @@ SMALL = {
     "evaluator.network": "mlp",
 }
 OPTIONS = [part for key, value in SMALL.items() for part in ("-o", f"{key}={value}")]
+EVALUATED = OPTIONS[-6:]  # the options of the evaluator
 FILES = ("condensed.safetensors", "manifest.json", "recipe.toml", "results.json", "trace.csv")
 
 
@@ -181,6 +182,39 @@ def test_score_files_follow_the_rule(call, tmp_path, monkeypatch):
     np.save(work / "near.npy", np.arange(24.0)[::-1])
     call(*data, "-o", "scorer=file:near.npy")
     assert len(list((work / "runs").iterdir())) == 2
+
+
+def test_files_of_embeddings_follow_the_rule(call, tmp_path, monkeypatch):
+    """Also where the component can do without: without them it would choose other samples."""
+    work = tmp_path / "work"
+    write_data(work / "squares.npz")
+    monkeypatch.chdir(work)
+    points = np.random.default_rng(0).normal(size=(24, 3))
+    np.save(work / "near.npy", points)
+    np.savez(tmp_path / "far.npz", features=points**3)
+    data = ["run", "--data", "npz:squares.npz", "--no-baselines", "--method", "herding", *EVALUATED]
+    call(*data, "--out", "near", "-o", "selector.features=near.npy")
+    call(*data, "--out", "far", "-o", f"selector.features={tmp_path}/far.npz")
+    near = tomllib.loads((work / "near/recipe.toml").read_text())
+    far = tomllib.loads((work / "far/recipe.toml").read_text())
+    assert near["selector"]["features"] == "../near.npy"
+    assert far["left_out"] == {"selector.features": "far.npz"}
+    assert str(tmp_path) not in (work / "far/recipe.toml").read_text()
+    call("run", "--recipe", "near/recipe.toml", "--no-baselines", "--out", "same")
+    assert bytes_of(work / "same") == bytes_of(work / "near")
+    assert bytes_of(work / "far") != bytes_of(work / "near")
+    call("evaluate", "far")  # nothing is selected
+    error = call("run", "--recipe", "far/recipe.toml", code=2).stderr
+    assert "selector.features" in error
+    assert "far.npz" in error
+    assert "-o selector.features=PATH" in error
+    again = ("-o", "selector.features=../far.npz")
+    call("run", "--recipe", "far/recipe.toml", "--no-baselines", "--out", "again", *again)
+    assert bytes_of(work / "again") == bytes_of(work / "far")
+    # a changed file is read again
+    np.save(work / "near.npy", -(points**5))
+    call("run", "--recipe", "near/recipe.toml", "--no-baselines", "--out", "new")
+    assert bytes_of(work / "new") != bytes_of(work / "near")
 
 
 def test_a_set_that_is_saved_again_still_finds_its_data(call, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""SelMatch and the baselines it is compared with: a page of data, not code."""
+"""SelMatch and what it is compared with: a page of data, not code."""
 
 from __future__ import annotations
 
@@ -29,8 +29,19 @@ def _method(
         "evaluator": "accuracy",
     }
     stages = {stage: {"component": component} for stage, component in components.items()}
-    # the paper takes forgetting scores for Tiny-ImageNet
+    # SelMatch's paper takes forgetting scores for Tiny-ImageNet
     return Method(name, summary, stages, () if scorer else ("scorer",), tried)
+
+
+def _subset(
+    name: str,
+    selector: str,
+    summary: str,
+    tried: Mapping[str, Any] | None = None,
+    scorer: str | None = None,
+) -> Method:
+    """Of real samples only."""
+    return _method(name, selector, "frozen", "none", summary, tried, scorer)
 
 
 METHODS = (
@@ -50,25 +61,44 @@ METHODS = (
         "random start, every sample updated by trajectory matching (arXiv 2203.11932)",
         tried={},
     ),
-    _method("random", "random", "frozen", "none", "a random subset of each class"),
-    _method(
-        "window",
-        "window",
-        "frozen",
-        "none",
-        "SelMatch's selection alone",
-        tried={"selector.beta": 4},
+    _subset("random", "random", "a random subset of each class"),
+    _subset("window", "window", "SelMatch's selection alone", {"selector.beta": 4}),
+    _subset(
+        "ccs",
+        "stratified",
+        "the hardest left out, all levels of difficulty alike (CCS, arXiv 2210.15809)",
+        scorer="aum",
+    ),
+    _subset(
+        "dual",
+        "dual-beta",
+        "uncertain and difficult samples, the fewer the easier (DUAL, arXiv 2502.06905)",
+        scorer="dual",
+    ),
+    _subset(
+        "tdds",
+        "hardest",
+        "the highest temporal dual-depth scores of each class (arXiv 2311.13613)",
+        scorer="tdds",
+    ),
+    _subset(
+        "kcenter",
+        "kcenter",
+        "k-center, greedy: the sample farthest from those kept (arXiv 1708.00489)",
+    ),
+    _subset("herding", "herding", "the mean of each class is kept (Welling, ICML 2009)"),
+    _subset(
+        "facility-location",
+        "facility-location",
+        "every sample has one like it among those kept (lazy greedy)",
+    ),
+    _subset(
+        "moderate",
+        "moderate",
+        "samples at the median distance to the mean of their class (Moderate Coreset, ICLR 2023)",
     ),
     _method(
         "random-partial", "random", "partial", "trajectory", "SelMatch with a random selection"
     ),
     _method("window-full", "window", "full", "trajectory", "SelMatch with every sample updated"),
-    _method(
-        "tdds",
-        "hardest",
-        "frozen",
-        "none",
-        "the highest temporal dual-depth scores of each class (arXiv 2311.13613)",
-        scorer="tdds",
-    ),
 )

@@ -10,9 +10,6 @@ from condense.interfaces import Budget, Context, LabeledData, Scores, Selection
 from condense.selection import ranked_classes
 from condense_plugins._built_in import Instant
 
-# scorers of the dynamics pass, whose scores have its figures for companions
-DYNAMICS_SCORERS = "aum, cscore, dual, el2n, entropy, forgetting, grand, loss or tdds"
-
 
 class TakesAnEnd(Instant):
     """Takes the samples at one end of each class's ranking, listed hardest first."""

@@ -25,5 +25,5 @@ class ModerateSelector(GoesByFeatures):
     def pick(self, features: Tensor, count: int) -> Tensor:
         """The nearest to the median first; ties keep the data's order."""
         distances = squared_norms(features).sqrt()
-        # of an even number the lower one: both would be equally far from their mean, but for rounding
+        # of an even number the lower one: from the mean of the two, both would be equally far
         return (distances - distances.median()).abs().argsort(stable=True)[:count]

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from condense.data import LabeledData, Normalization
-from condense.engine.checked import run_selector
+from condense.engine.checked import run_scorer, run_selector
 from condense.errors import DataError, OptionError
 from condense.results import Budget, Scores
 from condense_plugins.selectors.dual_beta import DualBetaSelector, beta_shape, log_beta_density
@@ -66,7 +66,7 @@ def inclusion(weights, count):
 
 def test_samples_are_drawn_by_score_times_density():
     values, probability = [0.1, 0.2, 0.3, 0.25, 0.15], [0.9, 0.7, 0.5, 0.3, 0.6]
-    data, times, draws = data_of([0] * 5), torch.zeros(5), 4000
+    data, times, draws = data_of([0] * 5), torch.zeros(5), 2000
     # μ_D is the mean of all five, as there are fewer than ten
     alpha, beta = beta_shape(1 - 2 / 5, 0.6, 4)
     weights = [s * stats.beta.pdf(p, alpha, beta) for s, p in zip(values, probability, strict=True)]
@@ -122,12 +122,24 @@ def test_a_class_without_samples_and_whole_classes():
     assert chosen.indices.tolist() == [5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6]
 
 
-def test_without_the_probability_the_scorers_that_give_it_are_named():
+def test_without_the_probability_the_scorers_that_give_it_are_named(host, context, tiny_images):
     with pytest.raises(OptionError) as caught:
         select(data_of([0, 0]), scores_of([1, 2]), ipc=1)
     told = str(caught.value)
-    for part in ("'dual-beta'", "'probability'", "by hand has not", "`scorer=NAME`", "dual"):
+    for part in ("'dual-beta'", "'probability'", "by hand has not", "`scorer=NAME`"):
         assert part in told
+    named = set(told.rpartition(": ")[2].split(", "))
+    assert {"aum", "cscore", "dual", "el2n", "forgetting"} <= named
+    small = {"networks": 1, "epochs": 4, "network": {"component": "convnet", "width": 4}}
+    for name, entry in host.registry("scorer").items():
+        if name in named:  # and they do give it
+            scorer = entry.component(entry.component.Options(**small))
+            rng = torch.Generator().manual_seed(0)
+            found = run_scorer(scorer, tiny_images.without_test(), context, rng).companions
+            assert float(found["probability"].min()) >= 0
+            assert float(found["probability"].max()) <= 1
+        else:
+            assert name in ("random", "file", "knn")
 
 
 def test_a_score_below_0_is_refused_with_sample_and_value():

@@ -16,7 +16,6 @@ from condense.engine.checked import run_selector
 from condense.plugin.host import build_host
 from condense.results import Budget
 from condense.testing.toys import toy_context
-import sklearn.utils  # what the kit's own imports leave out
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -48,7 +47,7 @@ print(json.dumps({"counts": chosen.counts, "seconds": seconds, "mb": peak() - im
 def test_a_tenth_of_50_000_samples_of_512_features(name):
     """At most 1 GB on top of the imports, the data themselves included, and a minute of one core.
 
-    Measured (seconds of processor time, MB) when written: see the table in docs/selectors.md.
+    What was measured stands in docs/selectors.md.
     """
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, name],
