@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor, nn
@@ -36,6 +36,26 @@ class Progress(Protocol):
 
     def note(self, message: str) -> None:
         """One line the user should see, for example a damaged cache entry."""
+
+
+@runtime_checkable
+class ShowsWhole(Protocol):
+    """A :class:`Progress` that shows how long all of it still takes."""
+
+    def whole(
+        self,
+        title: str,
+        total: int,
+        unit: str,
+        expected: Callable[[], Sequence[Sequence[float | None]]],
+    ) -> AbstractContextManager[Task]:
+        """A bar of all that there is to do, in ``total`` units of which tasks within are parts.
+
+        Args:
+            title: empty where stages are named within.
+            expected: gives, of every unit, the seconds of the tasks that follow one another in
+                it, None where nobody knows; asked for at once if at all, as it may time steps.
+        """
 
 
 class Cache(Protocol):

@@ -36,9 +36,9 @@ def stages(pipeline: Pipeline, baselines: bool) -> list[Stage[Any]]:
         baselines: whether random subsets and the whole training split are evaluated as well.
     """
     p = pipeline
-    found: list[Stage[Any]] = [p.scoring, p.selecting, p.matching.preparing, p.matching]
+    found: list[Stage[Any]] = [p.scoring, p.selecting, p.matching]
     found += [p.teaching, *evaluations(p, baselines)]
-    return [stage for stage in found if stage.needed]
+    return [inner for stage in found for inner in (*stage.within, stage) if inner.needed]
 
 
 def evaluations(pipeline: Pipeline, baselines: bool) -> list[EvaluationStage]:
@@ -140,6 +140,25 @@ def plan(pipeline: Pipeline, baselines: bool) -> Plan:
     pipeline.recipe.budget.counts(pipeline.data)
     found = [_planned(stage) for stage in stages(pipeline, baselines)]
     return Plan(found, pipeline.recipe.to_dict())
+
+
+def seconds_of(stage: Stage[Any]) -> list[float | None]:
+    """Estimated seconds of the tasks that ``stage`` comes to, None where that is unknown.
+
+    For the time left of a run, which is none of its results: what goes wrong here is unknown too.
+    """
+    found: list[float | None] = []
+    for one in (*stage.within, stage):
+        try:
+            planned = _planned(one) if one.needed else None
+        except Exception:  # noqa: BLE001 – the stage itself will say what is wrong
+            found.append(None)
+            continue
+        if planned is not None and planned.seconds is None:
+            found.append(None)
+        elif planned is not None and planned.seconds:
+            found += [planned.seconds / one.tasks] * one.tasks
+    return found
 
 
 def _planned(stage: Stage[Any]) -> PlannedStage:

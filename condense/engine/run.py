@@ -27,11 +27,12 @@ from condense.engine.documents import (
 from condense.engine.evaluation import condensed_plan, evaluate, measure_of
 from condense.engine.feature_space.difficulty import by_difficulty, halves_of_test
 from condense.engine.feature_space.network import FeatureNetworks, FeatureOptions
-from condense.engine.graph import ARMS, evaluations
+from condense.engine.graph import ARMS, evaluations, seconds_of
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.rebind import rebind
 from condense.engine.runtime.files import default_path
 from condense.engine.runtime.memory import peak_memory_mb
+from condense.engine.runtime.progress import over_all
 from condense.engine.runtime.store import Store
 from condense.engine.stages.stage import Stage
 from condense.engine.target import check_target
@@ -195,9 +196,15 @@ def worked_off(
     before = [stage for stage in (p.scoring, p.selecting) if stage.needed]
     common = [p.teaching] if tested and p.teaching.needed else []
     todo: list[Stage[Any]] = [*before, p.matching, *common, *tested]
-    for number, stage in enumerate(todo, 1):
-        with p.progress.stage(stage.name, number, len(todo)):
-            _ = stage.result
+
+    def expected() -> list[list[float | None]]:
+        return [seconds_of(stage) for stage in todo]
+
+    with over_all(p.progress, "", len(todo), "stage", expected) as done:
+        for number, stage in enumerate(todo, 1):
+            with p.progress.stage(stage.name, number, len(todo)):
+                _ = stage.result
+            done.advance()
     arms = {OWN if s.name == p.evaluating.name else s.name: s.result for s in tested}
     return p.condensed, arms
 

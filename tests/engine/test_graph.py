@@ -10,12 +10,14 @@ import torch
 
 from condense import hookimpl
 from condense.cli.main import main
-from condense.engine.graph import SERVED_BY, pieces, plan, run_piece, stages
+from condense.engine.graph import SERVED_BY, pieces, plan, run_piece, seconds_of, stages
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import run
+from condense.engine.runtime.lines import LineProgress
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store, digest
-from condense.engine.stages.stage import Piece
+from condense.engine.stages.matching import PreparationStage
+from condense.engine.stages.stage import Bound, Piece
 from condense.errors import CondenseError
 from condense.plugin.host import build_host
 from condense.resolve import Request, resolve
@@ -36,14 +38,14 @@ class Notes(SilentProgress):
 def pipeline(tmp_path, host, tiny, digits):
     """Makes a pipeline with tiny options on one store."""
 
-    def make(data=digits, progress=None, host=host, **more):
+    def make(data=digits, progress=None, host=host, store="store", **more):
         options = tiny | {key.replace("__", "."): value for key, value in more.items()}
         if options.get("matcher") == "none":
             options = {k: v for k, v in options.items() if not k.startswith("matcher.")}
         if options.get("policy") == "frozen":
             options.pop("policy.alpha", None)
         assignments = tuple((tuple(k.split(".")), v) for k, v in options.items())
-        tools = {"store": Store(tmp_path / "store"), "progress": progress or SilentProgress()}
+        tools = {"store": Store(tmp_path / store), "progress": progress or SilentProgress()}
         recipe = resolve(host, Request(assignments=assignments))
         return Pipeline(recipe, host, device=torch.device("cpu"), data=data, **tools)
 
@@ -204,3 +206,67 @@ def test_a_piece_of_another_recipe_is_refused(pipeline):
     (piece, *_) = pieces(pipeline(), False)
     with pytest.raises(CondenseError, match=r"piece 0 of stage scorer is none of this recipe"):
         run_piece(pipeline(scorer__lr=0.123), piece)
+
+
+# time left: planned at the start, only where it is shown, and no part of the result
+
+FILES = ("condensed.safetensors", "results.json", "trace.csv", "recipe.toml")
+
+
+@pytest.fixture
+def estimates(monkeypatch):
+    """The names of stages that were estimated, in order."""
+    asked = []
+    of_bound, of_preparing = Bound.cost, PreparationStage.cost
+
+    def cost(self, stage):
+        asked.append(stage)
+        return of_bound(self, stage)
+
+    def preparing(self):
+        asked.append(self.name)
+        return of_preparing(self)
+
+    monkeypatch.setattr(Bound, "cost", cost)
+    monkeypatch.setattr(PreparationStage, "cost", preparing)
+    return asked
+
+
+def test_a_run_is_planned_once_where_it_is_shown_and_never_a_stored_one(
+    pipeline, tmp_path, estimates
+):
+    run(pipeline(store="a", progress=SilentProgress()), tmp_path / "silent", True)
+    assert estimates == []
+    run(pipeline(store="b", progress=LineProgress()), tmp_path / "shown", True)
+    assert {"scorer", "selector", "prepare", "matcher", "evaluator"} == set(estimates)
+    for name in FILES:
+        one, other = tmp_path / "silent" / name, tmp_path / "shown" / name
+        assert one.read_bytes() == other.read_bytes()
+    estimates.clear()
+    again = run(pipeline(store="b", progress=LineProgress()), tmp_path / "again", True)
+    assert all(stage.cached for stage in again.stages.values())
+    assert estimates == []
+
+
+def test_stages_come_to_parts_of_the_dry_run(pipeline):
+    p = pipeline()
+    planned = {s.stage: s.seconds for s in plan(p, baselines=True).stages}
+    assert seconds_of(p.scoring) == [planned["scorer"]]
+    assert seconds_of(p.selecting) == []
+    assert seconds_of(p.matching) == [planned["prepare"], planned["matcher"]]
+    assert seconds_of(p.evaluating) == [planned["evaluator"]]
+    frozen = pipeline(policy="frozen")
+    assert seconds_of(frozen.matching) == []
+    parts = seconds_of(frozen.evaluating)  # under two augmentations
+    assert len(parts) == 2
+    assert sum(parts) == pytest.approx(plan(frozen, baselines=False).stages[-1].seconds)
+
+
+def test_an_estimate_that_fails_is_unknown_and_the_run_goes_on(pipeline, tmp_path, monkeypatch):
+    def broken(self, stage):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Bound, "cost", broken)
+    p = pipeline(progress=LineProgress())
+    assert seconds_of(p.scoring) == [None]
+    run(p, tmp_path / "out", False)

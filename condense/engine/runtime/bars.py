@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.progress import (
@@ -16,11 +18,14 @@ from rich.progress import (
     Task,
     TaskID,
     TextColumn,
-    TimeRemainingColumn,
 )
+from rich.progress_bar import ProgressBar
+from rich.table import Column
 from rich.text import Text
 
 from condense.engine.runtime.notes import Notes
+from condense.engine.runtime.pace import Left, Pace, Whole
+from condense.interfaces import Task as Advances
 
 DELAY = 1.0  # seconds a task must last before its bar shows
 REDRAW = 0.1  # seconds between two updates of a bar, so that a hot loop pays nothing
@@ -35,30 +40,64 @@ class SpeedColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         """The speed that rich has measured, by the unit of the task."""
         speed, unit = task.speed, task.fields["unit"]
-        if not speed:
+        if not speed or "whole" in task.fields:  # whose units are of different lengths
             return Text()
         return Text(f"{speed:.1f} {unit}/s" if speed >= 1 else f"{1 / speed:.1f} s/{unit}")
+
+
+class ShareColumn(BarColumn):
+    """A bar; that of the whole by time, not by its units."""
+
+    def render(self, task: Task) -> ProgressBar:
+        """The bar of the task."""
+        bar = super().render(task)
+        whole: Whole | None = task.fields.get("whole")
+        if whole is not None:
+            bar.total, bar.completed = 1.0, whole.share(time.monotonic())
+        return bar
+
+
+class LeftColumn(ProgressColumn):
+    """``"1:23 left  loss 0.25"``: the time, of the whole alone where there is one, and figures."""
+
+    def render(self, task: Task) -> Text:
+        """As the task's own fields say."""
+        left: Left | None = task.fields["left"](time.monotonic())
+        time_left = Text("" if left is None else str(left), style="progress.remaining")
+        parts = [part for part in (time_left, Text(task.fields["figures"])) if part]
+        return Text("  ").join(parts)
 
 
 class Bar:
     """One task of a :class:`TerminalProgress`."""
 
-    def __init__(self, bars: Progress, task_id: TaskID) -> None:
-        self._bars, self._id = bars, task_id
-        self._done = 0
-        self._drawn = time.monotonic()
+    def __init__(self, bars: Progress, task_id: TaskID, pace: Pace) -> None:
+        self._bars, self._id, self._pace = bars, task_id, pace
+        self._drawn = pace.begun
 
     def advance(self, n: int = 1, **figures: float) -> None:
         """``n`` more units are done; ``figures`` are shown beside the bar."""
-        self._done += n
         now = time.monotonic()
+        self._pace.advance(n, now)
         if now - self._drawn < REDRAW:
             return
         self._drawn = now
-        self._bars.update(self._id, completed=self._done)
+        self._bars.update(self._id, completed=self._pace.done)
         if figures:  # else the last ones stay on show
             shown = "  ".join(f"{name} {float(value):.4g}" for name, value in figures.items())
             self._bars.update(self._id, figures=shown)
+
+
+class _Units:
+    """The units of the whole."""
+
+    def __init__(self, bars: Progress, task_id: TaskID, whole: Whole) -> None:
+        self._bars, self._id, self._whole = bars, task_id, whole
+
+    def advance(self, n: int = 1, **figures: float) -> None:
+        """``n`` more are done."""
+        self._whole.advance(n, time.monotonic())
+        self._bars.update(self._id, completed=self._whole.done)
 
 
 class _Bars(Progress):
@@ -90,14 +129,14 @@ class TerminalProgress(Notes):
         super().__init__(spell)
         self._delay = delay
         self._lock = threading.Lock()
+        uncut = partial(Column, no_wrap=True)
         self._bars = _Bars(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            SpeedColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-            TextColumn("{task.fields[figures]}", markup=False),
+            TextColumn("{task.description}", markup=False, table_column=uncut()),
+            # which alone gives way where a terminal is narrow
+            ShareColumn(bar_width=None, table_column=Column(min_width=4, max_width=24)),
+            MofNCompleteColumn(table_column=uncut()),
+            SpeedColumn(table_column=uncut()),
+            LeftColumn(table_column=uncut()),
             console=console or Console(stderr=True),
             transient=True,
             redirect_stdout=False,
@@ -127,13 +166,31 @@ class TerminalProgress(Notes):
     @contextmanager
     def task(self, title: str, total: int, unit: str = "it") -> Iterator[Bar]:
         """A bar of ``total`` units that lives as long as the context."""
-        title = self._stage + title
-        task_id = self._bars.add_task(title, total=total, visible=False, unit=unit, figures="")
+        with self._timed(total) as pace:
+
+            def left(now: float) -> Left | None:
+                own = pace.left(now) if self._whole is None else None
+                return None if own is None else Left(own)
+
+            with self._drawn(self._stage + title, total, unit, left=left) as task_id:
+                yield Bar(self._bars, task_id, pace)
+
+    @contextmanager
+    def _over_all(self, title: str, total: int, unit: str, whole: Whole) -> Iterator[Advances]:
+        title = title or "all stages"
+        with self._drawn(title, total, unit, left=whole.left, whole=whole) as task_id:
+            yield _Units(self._bars, task_id, whole)
+
+    @contextmanager
+    def _drawn(self, title: str, total: int, unit: str, **fields: Any) -> Iterator[TaskID]:
+        """A row of the bars, from when it has lasted until the context ends."""
+        shown = {"unit": unit, "figures": "", **fields}
+        task_id = self._bars.add_task(title, total=total, visible=False, **shown)
         timer = threading.Timer(self._delay, self._show, [task_id])
         timer.daemon = True
         timer.start()
         try:
-            yield Bar(self._bars, task_id)
+            yield task_id
         finally:
             timer.cancel()
             self._hide(task_id)

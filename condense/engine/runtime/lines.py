@@ -8,36 +8,53 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from condense.engine.runtime.notes import Notes
+from condense.engine.runtime.pace import Left, Pace, Whole
+from condense.interfaces import Task
 
-EVERY = 30.0  # seconds between two lines of one task
+EVERY = 30.0  # seconds between two lines
 
 
-class _Lines:
-    """One task of a :class:`LineProgress`."""
+class _Line:
+    """One task of a :class:`LineProgress`.
 
-    def __init__(self, write: Callable[[str], None], title: str, total: int, unit: str) -> None:
-        self._write = write
-        self._title, self._total, self._unit = title, total, unit
-        self._done = 0
-        self._begun = self._written = time.monotonic()
+    Args:
+        title, unit: of the task.
+        pace: of the task.
+        tell: writes the line at a time, of a task, with figures at its end.
+    """
+
+    def __init__(
+        self, title: str, unit: str, pace: Pace, tell: Callable[[float, _Line, str], None]
+    ) -> None:
+        self.title, self.unit, self.pace = title, unit, pace
+        self._tell = tell
 
     def advance(self, n: int = 1, **figures: float) -> None:
         """``n`` more units are done; ``figures`` stand at the end of a line."""
-        self._done += n
         now = time.monotonic()
-        if now - self._written < EVERY or self._done >= self._total:
-            return
-        self._written = now
-        left = (now - self._begun) / max(self._done, 1) * (self._total - self._done)
-        shown = "".join(f", {name} {float(value):.4g}" for name, value in figures.items())
-        self._write(
-            f"{self._title}: {self._done} of {self._total} {self._unit}, "
-            f"{left // 60:.0f}:{left % 60:02.0f} left{shown}"
-        )
+        self.pace.advance(n, now)
+        if self.pace.done < self.pace.total:
+            self._tell(now, self, "".join(f", {k} {float(v):.4g}" for k, v in figures.items()))
+
+
+class _Units:
+    """The units of the whole."""
+
+    def __init__(self, title: str, total: int, whole: Whole) -> None:
+        self.title, self.total, self.whole = title, total, whole
+
+    def advance(self, n: int = 1, **figures: float) -> None:
+        """``n`` more are done."""
+        self.whole.advance(n, time.monotonic())
+
+    @property
+    def place(self) -> str:
+        """What lines begin with."""
+        return f"{self.title} {self.whole.done + 1}/{self.total} · " if self.title else ""
 
 
 class LineProgress(Notes):
-    """Notes at once, and of every task that lasts a line each :data:`EVERY` seconds.
+    """Notes at once, and while a task is under way a line each :data:`EVERY` seconds.
 
     Args:
         spell: how messages name options here.
@@ -45,11 +62,38 @@ class LineProgress(Notes):
 
     def __init__(self, spell: Callable[[str], str] = str) -> None:
         super().__init__(spell)
+        self._written: float | None = None  # when the last line was, or the first task began
+        self._units: _Units | None = None
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str = "it") -> Iterator[_Lines]:
+    def task(self, title: str, total: int, unit: str = "it") -> Iterator[_Line]:
         """A task of ``total`` units."""
-        yield _Lines(self.say, self._stage + title, total, unit)
+        place = self._units.place if self._units is not None else ""
+        with self._timed(total) as pace:
+            if self._written is None:
+                self._written = pace.begun
+            yield _Line(place + self._stage + title, unit, pace, self._tell)
+
+    def _tell(self, now: float, line: _Line, figures: str) -> None:
+        if self._written is not None and now - self._written < EVERY:
+            return
+        self._written = now
+        pace, left = line.pace, ""
+        if self._whole is not None:
+            over_all = self._whole.left(now)
+            left = "" if over_all is None else f", {over_all} in all"
+        else:
+            own = pace.left(now)
+            left = "" if own is None else f", {Left(own)}"
+        self.say(f"{line.title}: {pace.done} of {pace.total} {line.unit}{left}{figures}")
+
+    @contextmanager
+    def _over_all(self, title: str, total: int, unit: str, whole: Whole) -> Iterator[Task]:
+        self._units = units = _Units(title, total, whole)
+        try:
+            yield units
+        finally:
+            self._units = None
 
     def _write(self, line: str) -> None:
         sys.stderr.write(line + "\n")

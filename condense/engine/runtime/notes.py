@@ -1,10 +1,21 @@
-"""What bars and lines have in common: notes, each said once, and the stage that it is at."""
+"""What bars and lines have in common: notes, each said once, and where in the whole it is."""
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+from condense.engine.runtime.pace import Pace, Parts, Whole
+from condense.interfaces import Task
+
+
+class SilentTask:
+    """A bar that is not drawn."""
+
+    def advance(self, n: int = 1, **figures: float) -> None:
+        """Nothing happens."""
 
 
 class Notes(ABC):
@@ -18,6 +29,8 @@ class Notes(ABC):
         self._spell = spell
         self._noted: set[str] = set()
         self._stage = ""  # what titles of tasks begin with
+        self._whole: Whole | None = None
+        self._within: Pace | None = None  # the task of the whole that is under way
 
     @contextmanager
     def stage(self, name: str, number: int, total: int) -> Iterator[None]:
@@ -28,6 +41,21 @@ class Notes(ABC):
         finally:
             self._stage = ""
 
+    @contextmanager
+    def whole(
+        self, title: str, total: int, unit: str, expected: Callable[[], Sequence[Parts]]
+    ) -> Iterator[Task]:
+        """A bar of all there is to do, with the time that it has left; within one, nothing more."""
+        if self._whole is not None:
+            yield SilentTask()
+            return
+        self._whole = Whole(expected(), time.monotonic())
+        try:
+            with self._over_all(title, total, unit, self._whole) as task:
+                yield task
+        finally:
+            self._whole = None
+
     def note(self, message: str) -> None:
         """Say ``message`` on a line of its own; the runs of a study may well say the same."""
         if message not in self._noted:
@@ -37,6 +65,27 @@ class Notes(ABC):
     def say(self, message: str) -> None:
         """Say ``message`` on a line of its own, however often."""
         self._write(self._spell(" ".join(message.split())))
+
+    @contextmanager
+    def _timed(self, total: int) -> Iterator[Pace]:
+        """The pace of a task that begins here."""
+        pace = Pace(total, time.monotonic())
+        outermost = self._whole is not None and self._within is None
+        if self._whole is not None and outermost:
+            self._whole.begin(pace)
+            self._within = pace
+        try:
+            yield pace
+        finally:
+            if self._whole is not None and outermost:
+                self._whole.end()
+                self._within = None
+
+    @abstractmethod
+    def _over_all(
+        self, title: str, total: int, unit: str, whole: Whole
+    ) -> AbstractContextManager[Task]:
+        """Draw ``whole``."""
 
     @abstractmethod
     def _write(self, line: str) -> None:

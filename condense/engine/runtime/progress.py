@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
+from condense.engine.runtime.notes import SilentTask as SilentTask
+from condense.services import ShowsWhole
+
 if TYPE_CHECKING:
-    from condense.interfaces import Progress
+    from condense.engine.runtime.pace import Parts
+    from condense.interfaces import Progress, Task
 
 
 def make_progress(spell: Callable[[str], str]) -> Progress:
@@ -26,11 +30,21 @@ def make_progress(spell: Callable[[str], str]) -> Progress:
     return TerminalProgress(spell)
 
 
-class SilentTask:
-    """A bar that is not drawn."""
+def over_all(
+    progress: Progress,
+    title: str,
+    total: int,
+    unit: str,
+    expected: Callable[[], Sequence[Parts]],
+) -> AbstractContextManager[Task]:
+    """A bar of all there is to do, with the time left where ``progress`` shows that.
 
-    def advance(self, n: int = 1, **figures: float) -> None:
-        """Nothing happens."""
+    Args:
+        title, total, unit, expected: as for :meth:`condense.services.ShowsWhole.whole`.
+    """
+    if isinstance(progress, ShowsWhole):
+        return progress.whole(title, total, unit, expected)
+    return progress.task(title or "run", total, unit)
 
 
 class SilentProgress:

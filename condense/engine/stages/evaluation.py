@@ -114,10 +114,15 @@ class EvaluationStage(Stage[Evaluation]):
         before = all(stage.stored for stage in self.needs)
         return before and all(here.has(self.kind, key) for key in self.keys())
 
+    @property
+    def tasks(self) -> int:
+        """One an augmentation."""
+        return len(self.plan.augmentations)
+
     def cost(self) -> Cost | None:
         """As often as there are augmentations."""
         one = super().cost()
-        return one and replace(one, seconds=one.seconds * len(self.plan.augmentations))
+        return one and replace(one, seconds=one.seconds * self.tasks)
 
     def keys(self) -> list[Key]:
         """Of all that is stored: by augmentation, and by repeat where those are stored singly."""

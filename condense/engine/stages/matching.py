@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from condense.engine.runtime.expected import Expected, check_tensors, is_finite
 from condense.engine.runtime.guard import contents, guarded
 from condense.engine.runtime.store import Payload
 from condense.engine.stages.selection import SelectionStage
-from condense.engine.stages.stage import Bound, Key, StageInPieces, StageTime, StoredStage
+from condense.engine.stages.stage import Bound, Key, Stage, StageInPieces, StageTime, StoredStage
 from condense.engine.training.batches import initial_set
 from condense.interfaces import Cost, LabelPlan, Matcher, Selection, SyntheticSet
 from condense.results import AUTO, Trace
@@ -47,6 +48,11 @@ class MatchingStage(StoredStage[CondensedDataset]):
     def needed(self) -> bool:
         """Whether there is anything to match: samples to distil, or labels to learn."""
         return self._changes(self._distilled(self.selecting.likely()))
+
+    @property
+    def within(self) -> Sequence[Stage[Any]]:
+        """The preparation."""
+        return [self.preparing]
 
     def _changes(self, distilled: Tensor) -> bool:
         return bool(distilled.any()) or self._plan_for(distilled) is not None

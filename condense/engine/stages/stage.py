@@ -225,6 +225,16 @@ class Stage(ABC, Generic[T]):
         """Leave piece ``number`` in the store, by itself; at once if it is there."""
         _ = self.result
 
+    @property
+    def within(self) -> Sequence[Stage[Any]]:
+        """Stages that run inside this one, when it is asked for its result."""
+        return ()
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks of about equal length it comes to."""
+        return 1
+
     def cost(self) -> Cost | None:
         """What it would take; None where its component does not say."""
         return self.bound.cost(self.component)

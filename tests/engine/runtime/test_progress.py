@@ -123,6 +123,94 @@ def test_speed_is_in_the_unit_that_reads_best():
         progress._bars.get_time = clock
         for done in (1, 2, 3):
             progress._bars.update(row.id, completed=done)
-        speed, left = progress._bars.columns[3:5]
-        assert speed.render(row).plain == "40.0 s/cell"
-        assert left.render(row).plain == "1:04:40"  # 97 of them
+        assert progress._bars.columns[3].render(row).plain == "40.0 s/cell"
+
+
+EXPECTED = [[100.0], [40.0, 60.0], [None]]  # seconds of the tasks of three stages
+
+
+def walked(progress, monkeypatch, every=10.0):
+    """Three stages whose tasks' ten units take ten seconds each; the clock is not the real one."""
+    now = [0.0]
+    monkeypatch.setattr(lines.time, "monotonic", lambda: now[0])
+    with progress.whole("", 3, "stage", lambda: EXPECTED) as done:
+        for number, name in enumerate(("scorer", "matcher", "evaluator"), 1):
+            with progress.stage(name, number, 3):
+                for _ in EXPECTED[number - 1]:
+                    with progress.task("train", 10, "step") as task:
+                        for _ in range(10):
+                            now[0] += every
+                            task.advance(loss=0.5)
+            done.advance()
+
+
+def test_lines_say_what_is_left_of_the_whole(capfd, monkeypatch):
+    walked(LineProgress(), monkeypatch)
+    said = capfd.readouterr().err.splitlines()
+    assert said[0] == ("1/3 scorer · train: 3 of 10 step, at least 2:50 left in all, loss 0.5")
+    assert [line.split(" ")[0] for line in said] == ["1/3"] * 3 + ["2/3"] * 6 + ["3/3"] * 3
+    assert said[-1] == "3/3 evaluator · train: 7 of 10 step, 0:30 left in all, loss 0.5"
+
+
+def test_a_line_is_due_every_half_minute_whatever_the_length_of_tasks(capfd, monkeypatch):
+    walked(LineProgress(), monkeypatch, every=2.0)  # no task lasts half a minute
+    assert len(capfd.readouterr().err.splitlines()) == 2
+
+
+def test_lines_within_a_study_name_the_run(capfd, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(lines.time, "monotonic", lambda: now[0])
+    progress = LineProgress()
+    with progress.whole("ablation", 4, "run", lambda: [[60.0]] * 4) as done:
+        for _ in range(2):
+            # a whole within the whole is a part of it
+            with progress.whole("", 1, "stage", lambda: pytest.fail("planned twice")) as inner:
+                with progress.task("train", 2, "step") as task:
+                    now[0] += 30.0
+                    task.advance()
+                    now[0] += 30.0
+                    task.advance()
+                inner.advance()
+            done.advance()
+    assert capfd.readouterr().err.splitlines() == [
+        "ablation 1/4 · train: 1 of 2 step, 3:30 left in all",
+        "ablation 2/4 · train: 1 of 2 step, 2:30 left in all",
+    ]
+
+
+def test_a_terminal_shows_the_whole_above_the_task_with_one_time_left():
+    console = terminal()
+    progress = TerminalProgress(console=console, delay=0.05)
+    with (
+        progress.whole("", 2, "stage", lambda: [[600.0], [60.0]]) as done,
+        progress.stage("scorer", 1, 2),
+        progress.task("train", 100) as task,
+    ):
+        time.sleep(0.3)
+        task.advance(loss=0.25)
+        time.sleep(0.3)
+        done.advance()
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
+    rows = [row for row in re.split(r"[\r\n]+", text) if row.strip()]
+    wholes = [row for row in rows if row.startswith("all stages") and "left" in row]
+    assert re.search(r" 0/2 +(11:00|10:59) left", wholes[0])
+    tasks = [row for row in rows if row.startswith("1/2 scorer · train")]
+    assert "loss 0.25" in tasks[-1]
+    assert not any("left" in row for row in tasks)
+    assert all(len(row) <= 120 for row in rows)
+
+
+def test_figures_fit_a_terminal_of_80_columns():
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    progress = TerminalProgress(console=console, delay=0.05)
+    with (
+        progress.whole("", 6, "stage", lambda: [[36000.0]] * 6),
+        progress.stage("matcher", 3, 6),
+        progress.task("matching", 1000) as task,
+    ):
+        for _ in range(3):
+            time.sleep(0.15)
+            task.advance(10, loss=0.09928, **{"step size": 0.04335})
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
+    assert re.search(r" (60:00:00|59:5\d:\d\d) left", text)
+    assert re.search(r"[23]0/1000 [\d.]+ it/s loss 0.09928  step size 0.04335", text)
