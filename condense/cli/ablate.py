@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from condense.results import Finding
     from condense.studies.ablation.design import Study
     from condense.studies.ablation.result import Ablation, Row
+    from condense.studies.planning import StudyPlan
     from condense.studies.statistics import Estimate
 
 EVERY = 30.0  # seconds between two lines on a stderr that is no terminal
@@ -71,6 +72,12 @@ Examples:
     metavar="DIR",
     help="Where ablation.csv, .json, .png and .svg go.  [default: runs/ablate-METHOD-DATA-HASH]",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only say how many runs there are, and the seconds, memory and disk that they take; what "
+    "cells share is counted once.",
+)
 @json_flag
 @click.pass_context
 def ablate(
@@ -82,6 +89,7 @@ def ablate(
     validation: float | None,
     device: str | None,
     out: Path | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Swap parts of METHOD and compare every combination with METHOD as it is, seed by seed.
@@ -97,10 +105,34 @@ def ablate(
     factors = [parse_factor(text) for text in vary]
     with open_session(ctx, device) as session:
         study = make_study(session.host, request, factors, seeds, one_at_a_time, validation)
-        result, folder = _run(session, study, out)
+        plan = _planned(session, study) if dry_run else None
+        if plan is None:
+            result, folder = _run(session, study, out)
+    if plan is not None:
+        _show_planned(plan, study, as_json)
+        return
     _show(result, folder, as_json)
     _warn(result)
     ctx.exit(1 if result.failed else 0)
+
+
+def _planned(session: Session, study: Study) -> StudyPlan:
+    """What the study would take."""
+    from condense.studies.ablation.run import plan_ablation
+    from condense.studies.binding import SharedData
+
+    return plan_ablation(study, SharedData(session.pipeline))
+
+
+def _show_planned(plan: StudyPlan, study: Study, as_json: bool) -> None:
+    from condense.cli.output import echo_json
+    from condense.cli.planned import show_study_plan
+
+    cells, seeds = len(study.cells), len(study.seeds)
+    if as_json:
+        echo_json(plan.to_json() | {"cells": cells, "seeds": list(study.seeds)})
+    else:
+        show_study_plan(plan, f"{cells} cells × {seeds} seeds")
 
 
 def _run(session: Session, study: Study, out: Path | None) -> tuple[Ablation, Path]:

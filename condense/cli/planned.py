@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import click
+
 from condense.cli.output import echo_table, seconds
+from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.engine.graph import Plan
+    from condense.studies.planning import PlannedWork, StudyPlan
 
 UNKNOWN = "unknown"
 SHORTEST = 0.05  # seconds that round to 0.1
@@ -50,3 +54,29 @@ def totals(known: bool, of_seconds: float, memory_mb: float, disk_mb: float) -> 
     """Seconds, memory and disk of all; at least that where not all is ``known``."""
     words = (seconds(of_seconds), *sizes(memory_mb, disk_mb))
     return words if known else [f"at least {word}" for word in words]
+
+
+def show_study_plan(plan: StudyPlan, runs: str) -> None:
+    """The stages of all ``runs``, one kind a row, what they share counted once, and the total."""
+    rows = [
+        (
+            *(work.stage, ", ".join(work.components), str(work.times), str(work.cached)),
+            *_known(work, (about(work.seconds), *sizes(work.memory_mb, work.disk_mb))),
+        )
+        for work in plan.stages
+    ]
+    total = totals(not plan.unknown, plan.seconds, plan.memory_mb, plan.disk_mb)
+    echo_table(
+        ("stage", "component", "times", "cached", "about", "memory", "disk"),
+        [*rows, ("total", "", "", "", *total)],
+    )
+    for name, why in plan.failed.items():
+        click.echo(f"{name} cannot be planned: {on_command_line(why)}")
+    click.echo(f"\n{runs}: {len(plan.parts)} runs; what they share is counted once")
+
+
+def _known(work: PlannedWork, words: Sequence[str]) -> Sequence[str]:
+    """``words`` of what is known, which hold at least where something is unknown."""
+    if not work.unknown or work.seconds is None:
+        return words
+    return totals(False, work.seconds, work.memory_mb or 0.0, work.disk_mb or 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Piece, Stage
 from condense.errors import CondenseError
+from condense.interfaces import Cost
 
 MIB = 2**20
 # names of stages that the evaluator serves
@@ -138,7 +140,7 @@ def plan(pipeline: Pipeline, baselines: bool) -> Plan:
         CondenseError: for what a run would refuse before it starts.
     """
     pipeline.recipe.budget.counts(pipeline.data)
-    found = [_planned(stage) for stage in stages(pipeline, baselines)]
+    found = [planned(stage) for stage in stages(pipeline, baselines)]
     return Plan(found, pipeline.recipe.to_dict())
 
 
@@ -150,22 +152,27 @@ def seconds_of(stage: Stage[Any]) -> list[float | None]:
     found: list[float | None] = []
     for one in (*stage.within, stage):
         try:
-            planned = _planned(one) if one.needed else None
+            found += parts_of(one, planned(one).seconds) if one.needed else []
         except Exception:  # noqa: BLE001 – the stage itself will say what is wrong
             found.append(None)
-            continue
-        if planned is not None and planned.seconds is None:
-            found.append(None)
-        elif planned is not None and planned.seconds:
-            found += [planned.seconds / one.tasks] * one.tasks
     return found
 
 
-def _planned(stage: Stage[Any]) -> PlannedStage:
+def parts_of(stage: Stage[Any], seconds: float | None) -> list[float | None]:
+    """``seconds`` of ``stage`` shared out among its tasks; of one that is stored, nothing."""
+    if not seconds:
+        return [None] if seconds is None else []
+    return [seconds / stage.tasks] * stage.tasks
+
+
+def planned(
+    stage: Stage[Any], estimate: Callable[[Stage[Any]], Cost | None] = Stage.cost
+) -> PlannedStage:
+    """What ``stage`` would take, as ``estimate`` says unless it is stored."""
     name, cached = stage.bound.recipe[stage.component].name, stage.stored
     if cached:
         return PlannedStage(stage.name, name, cached, 0.0, 0.0, 0.0)
-    cost = stage.cost()
+    cost = estimate(stage)
     if cost is None:
         return PlannedStage(stage.name, name, cached, None, None, None)
     # and what this process takes: its timed steps took what a run's steps take

@@ -11,11 +11,15 @@ from typing import Any
 from pydantic import Field, FiniteFloat
 
 from condense.engine.documents import Document, RunDocument
+from condense.engine.graph import stages
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import Diagnose, RunResult, default_folder, no_findings, run
+from condense.engine.runtime.pace import Parts
+from condense.engine.runtime.progress import over_all
 from condense.engine.target import check_target
 from condense.recipe import Recipe
 from condense.studies.binding import check_seeds
+from condense.studies.planning import Planner
 from condense.studies.statistics import LEVEL, estimate
 
 
@@ -124,8 +128,19 @@ def run_seeds(
     folders = [out / f"s{recipe.seed}" for recipe in recipes]
     for recipe, folder in zip(recipes, folders, strict=True):
         check_target(folder, bind(recipe, data=data), force)
+
+    def expected() -> Sequence[Parts]:
+        planner = Planner()
+        for recipe in recipes:
+            try:
+                pipeline = bind(recipe, data=data, shared_seed=shared_seed)
+                planner.add(stages(pipeline, baselines))
+            except Exception as error:  # noqa: BLE001 – the run itself will say what is wrong
+                planner.fail(f"seed {recipe.seed}", str(error))
+        return planner.plan().parts
+
     found = []
-    with first.progress.task("seeds", count, "run") as task:
+    with over_all(first.progress, "seeds", count, "run", expected) as task:
         for recipe, folder in zip(recipes, folders, strict=True):
             pipeline = bind(recipe, data=data, shared_seed=shared_seed)
             found.append(run(pipeline, folder, baselines, diagnose, force, beside))

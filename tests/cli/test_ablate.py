@@ -101,6 +101,25 @@ def test_the_table_and_the_json_have_the_same_figures(printed, call, place):
     assert "8 runs, 0 of them from the store" in printed
 
 
+def test_a_dry_run_counts_what_is_shared_once_and_leaves_nothing(call, place):
+    asked = ("selmatch", "--vary", "selector=window,random,falling", "--seeds", 2, "--ipc", 3)
+    before = sorted(place.rglob("*"))
+    plan = json.loads(call(*asked, "--dry-run", "--json").stdout)
+    assert (plan["cells"], plan["seeds"], plan["runs"]) == (3, [0, 1], 6)
+    times = {work["stage"]: work["times"] for work in plan["stages"]}
+    assert times == {"scorer": 1, "selector": 6, "prepare": 1, "matcher": 6, "evaluator": 6}
+    assert plan["unknown"] == ["selector"]  # of the one that does not say
+    assert plan["seconds"] == pytest.approx(sum(work["seconds"] for work in plan["stages"]))
+    lines = call(*asked, "--dry-run").stdout.splitlines()
+    assert lines[0].split() == ["stage", "component", "times", "cached", "about", "memory", "disk"]
+    selector = next(line for line in lines if line.startswith("selector"))
+    assert re.split("  +", selector)[:5] == [
+        *("selector", "window, random, falling", "6", "0", "at least 0.0 s"),
+    ]
+    assert lines[-1] == "3 cells × 2 seeds: 6 runs; what they share is counted once"
+    assert sorted(place.rglob("*")) == before
+
+
 def test_one_at_a_time_prints_differences_alone(printed, call, place):
     out = call("selmatch", *VARY, "--seeds", 1, "--one-at-a-time", "--out", place / "one").stdout
     lines = out.splitlines()

@@ -79,11 +79,11 @@ class TeachingStage(StageInPieces[None]):
                     self.run_piece(number)
             lap.cached = store.misses == misses
 
-    def cost(self) -> Cost:
-        """The evaluator's own estimate of what is not stored yet."""
+    def cost(self) -> Cost | None:
+        """The evaluator's own estimate of what is not stored yet; None if it makes none."""
         evaluator = self.bound.recipe["evaluator"].create()
         known = isinstance(evaluator, EstimatesPreparation)
-        return evaluator.prepare_cost(*self._given) if known else Cost()
+        return evaluator.prepare_cost(*self._given) if known else None
 
 
 class EvaluationStage(Stage[Evaluation]):
@@ -118,6 +118,11 @@ class EvaluationStage(Stage[Evaluation]):
     def tasks(self) -> int:
         """One an augmentation."""
         return len(self.plan.augmentations)
+
+    def likeness(self) -> Key:
+        """Of the arm's size and the augmentations, too."""
+        names = [augmentation.identity for augmentation in self.plan.augmentations]
+        return super().likeness() | {"size": self.plan.arm.size, "augmentations": names}
 
     def cost(self) -> Cost | None:
         """As often as there are augmentations."""

@@ -91,6 +91,10 @@ class MatchingStage(StoredStage[CondensedDataset]):
 
     # ---- as a stage ---------------------------------------------------------------------------
 
+    def likeness(self) -> Key:
+        """Of the update policy, too."""
+        return super().likeness() | {"policy": self.bound.component_key("policy")}
+
     def key(self) -> Key:
         """Everything the distilled samples and learned labels depend on."""
         return self._key

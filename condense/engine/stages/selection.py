@@ -30,6 +30,11 @@ class SelectionStage(StoredStage[Selection]):
         """What the selector is given."""
         return self.scoring.result if self.scoring.needed else None
 
+    def likeness(self) -> Key:
+        """Of the budget, too."""
+        budget = self.bound.recipe.budget
+        return super().likeness() | {"budget": [budget.ipc, budget.fraction]}
+
     def key(self) -> Key:
         """Everything the selection depends on; asks for the scores where they matter."""
         budget, scores = self.bound.recipe.budget, self.scores

@@ -235,6 +235,23 @@ class Stage(ABC, Generic[T]):
         """How many tasks of about equal length it comes to."""
         return 1
 
+    def likeness(self) -> Key:
+        """What its result depends on, as far as that is known before anything is worked out.
+
+        Stages of equal likeness, of different runs, come to one entry of the store.
+        """
+        return {
+            "stage": self.name,
+            "component": self.bound.component_key(self.component),
+            "data": self.bound.data.fingerprint,
+            "seed": self.bound.seed(self.name),
+            "needs": [need.likeness() for need in self.needs],
+        }
+
+    def work(self) -> Key:
+        """What its work is; equal work of different runs is done once."""
+        return self.likeness()
+
     def cost(self) -> Cost | None:
         """What it would take; None where its component does not say."""
         return self.bound.cost(self.component)
@@ -296,6 +313,11 @@ class StoredStage(Stage[T]):
 
 class StageInPieces(Stage[T]):
     """A stage whose component may work in pieces, on the training split."""
+
+    def work(self) -> Key:
+        """Its pieces, which stages of other options may have in common."""
+        pieces = self.pieces()
+        return {"pieces": [[p.kind, p.key] for p in pieces]} if pieces else super().work()
 
     @property
     def _given(self) -> tuple[LabeledData, EngineContext, torch.Generator]:

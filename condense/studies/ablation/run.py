@@ -9,8 +9,12 @@ from typing import Any
 from condense.data import LabeledData
 from condense.engine.documents import OWN
 from condense.engine.evaluation import RANDOM, evaluate, random_plan
+from condense.engine.graph import stages
 from condense.engine.ingest.holdout import validation_part
+from condense.engine.pipeline import Pipeline
 from condense.engine.run import Diagnose, no_findings
+from condense.engine.runtime.progress import over_all
+from condense.engine.stages.evaluation import EvaluationStage
 from condense.errors import CondenseError, DataError
 from condense.interfaces import Evaluation, Progress
 from condense.recipe import Recipe
@@ -18,6 +22,7 @@ from condense.results import Finding
 from condense.studies.ablation.design import Study, by_value
 from condense.studies.ablation.result import Ablation, Row
 from condense.studies.binding import Bind
+from condense.studies.planning import Planner, StudyPlan
 
 
 def ablate(
@@ -46,13 +51,23 @@ def ablate(
     """
     runner = _Runner(study, bind, diagnose)
     observe(runner.result)
-    with progress.task("ablation", len(study.seeds) * len(study.cells), "run") as task:
+    runs = len(study.seeds) * len(study.cells)
+    with over_all(progress, "ablation", runs, "run", lambda: runner.plan().parts) as task:
         for place in range(len(study.seeds)):
             for number in range(len(study.cells)):
                 runner.run(number, place)
                 observe(runner.result)
                 task.advance(1)
     return runner.result
+
+
+def plan_ablation(study: Study, bind: Bind) -> StudyPlan:
+    """What :func:`ablate` would take; nothing is stored.
+
+    Raises:
+        CondenseError: as :func:`ablate` does. A cell that cannot be planned is named.
+    """
+    return _Runner(study, bind, no_findings).plan()
 
 
 class _Runner:
@@ -129,18 +144,37 @@ class _Runner:
 
         Random subsets of one size and seed are the same in all cells, and stored once.
         """
-        study, recipe = self.result.study, row.cell.recipe
-        if recipe is None:
-            raise _Unresolved(row.cell.error)
-        pipeline = self.bind(
-            replace(recipe, seed=seed),
-            shared_seed=study.base.seed,
-            data=self.data_of(recipe),
-        )
+        pipeline = self.pipeline(row, seed)
         arms = {OWN: pipeline.evaluation}
-        if study.is_sweep:
+        if self.study.is_sweep:
             arms[RANDOM] = evaluate(pipeline, random_plan(pipeline))
         return arms, self.diagnose(pipeline, pipeline.condensed, arms)
+
+    def pipeline(self, row: Row, seed: int) -> Pipeline:
+        """The stages of the cell."""
+        recipe = row.cell.recipe
+        if recipe is None:
+            raise _Unresolved(row.cell.error)
+        return self.bind(
+            replace(recipe, seed=seed),
+            shared_seed=self.study.base.seed,
+            data=self.data_of(recipe),
+        )
+
+    def plan(self) -> StudyPlan:
+        """What all runs would take, in their order."""
+        planner = Planner()
+        for seed in self.study.seeds:
+            for row in self.result.rows:
+                try:
+                    pipeline = self.pipeline(row, seed)
+                    found = stages(pipeline, baselines=False)
+                    if self.study.is_sweep:
+                        found.append(EvaluationStage(pipeline, random_plan(pipeline)))
+                    planner.add(found)
+                except Exception as error:  # noqa: BLE001 – as in a run, the others go on
+                    planner.fail(row.cell.name, _message(error))
+        return planner.plan()
 
 
 class _Unresolved(Exception):
