@@ -155,6 +155,25 @@ class ChangesOverIterations(Protocol):
 
 
 @runtime_checkable
+class CarriesState(Protocol):
+    """A matcher whose steps depend on earlier ones, as where it trains a network in between."""
+
+    def carried(self) -> Mapping[str, Tensor]:
+        """All that the next step depends on beside the set, rng and iteration, by name.
+
+        Names, types and shapes are the same at all times, from ``prepare`` on. Kept in the run's
+        checkpoints.
+        """
+
+    def carry(self, carried: Mapping[str, Tensor]) -> None:
+        """Go on from what :meth:`carried` gave, in another process too.
+
+        Args:
+            carried: on the CPU; not to be written to.
+        """
+
+
+@runtime_checkable
 class HasBaselineAugmentations(Protocol):
     """An evaluator that tries arms of real samples under several augmentations."""
 

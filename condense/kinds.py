@@ -68,6 +68,7 @@ _TABLE = (
             "HasCacheToken",
             "HasTeachers",
             "ChangesOverIterations",
+            "CarriesState",
             "MatchesUnder",
             "WorksInPieces",
         ),

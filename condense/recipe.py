@@ -79,6 +79,7 @@ class Preset:
             published one its own, of a shorter twin the one it shortens; None where there is none.
         for_modality: values for data of a modality, ``image`` or ``features``, over ``stages`` and
             under ``for_data``.
+        method: the method where none is asked for; "" for the default one.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Preset:
     sources: Mapping[str, str] = field(default_factory=dict)
     published: str | None = None
     for_modality: Mapping[Modality, Mapping[str, Table]] = field(default_factory=dict)
+    method: str = ""
 
     def __post_init__(self) -> None:
         further = (*self.for_data.values(), *self.for_modality.values())

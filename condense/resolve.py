@@ -327,8 +327,11 @@ def chosen(host: Host, request: Request, kind: str) -> Any:
             f"`method={CHOOSE}` chooses a method, which only `condense run` and condense() do; "
             "name a method"
         )
+    usual = DEFAULTS[kind]
+    if kind == "method":
+        usual = chosen(host, request, "preset").method or usual
     with naming_the_file(_file(request, flag)):
-        return host.registry(kind).get(first_said(flag, request.recipe.get(kind), DEFAULTS[kind]))
+        return host.registry(kind).get(first_said(flag, request.recipe.get(kind), usual))
 
 
 def _yielding(method: Method, preset: Preset) -> dict[str, Table]:

@@ -185,6 +185,8 @@ def test_the_recipes_of_the_methods_are_those_of_the_design(host):
     assert table == {
         "selmatch": ("window", "partial", "trajectory"),
         "mtt": ("random", "full", "trajectory"),
+        "dm": ("random", "full", "distribution"),
+        "dc": ("random", "full", "gradient"),
         "random": ("random", "frozen", "none"),
         "window": ("window", "frozen", "none"),
         "random-partial": ("random", "partial", "trajectory"),

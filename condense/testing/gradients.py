@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from condense.data import LabeledData, SyntheticSet
+from condense.engine.matching.state import carried_by, hand_back
 from condense.engine.training.batches import initial_set
 from condense.errors import describe
 from condense.options import NetworkSpec, spec_fields
@@ -27,10 +28,28 @@ SEED = 3
 
 @dataclass(frozen=True)
 class Prepared:
-    """A matcher after ``prepare``, with a set that its step size suits."""
+    """A matcher after ``prepare``, with a set that its step size suits.
+
+    Attributes:
+        carried: what it carries to its first step; {} where it carries nothing.
+    """
 
     matcher: Any
     synthetic: SyntheticSet
+    carried: Mapping[str, Tensor]
+
+    @staticmethod
+    def of(matcher: Any, synthetic: SyntheticSet) -> Prepared:
+        """``matcher`` as it stands, with that set."""
+        carried = {name: tensor.clone() for name, tensor in carried_by(matcher).items()}
+        return Prepared(matcher, synthetic, carried)
+
+    def first_step(self, seed: int, synthetic: SyntheticSet | None = None) -> MatchStep:
+        """The step that would be the first, at another set if one is given."""
+        hand_back(self.matcher, self.carried)
+        given = self.synthetic if synthetic is None else synthetic
+        step: MatchStep = self.matcher.step(given, generator(seed))
+        return step
 
 
 def start_set(subject: Subject, data: LabeledData) -> SyntheticSet:
@@ -67,7 +86,7 @@ def prepare(
     data = toy_data().without_test()
     matcher = subject.create(**(options or {}))
     matcher.prepare(data, context or subject.context(), generator(1))
-    return Prepared(matcher, start_set(subject, data))
+    return Prepared.of(matcher, start_set(subject, data))
 
 
 @excused_by("no-gradient")
@@ -149,7 +168,7 @@ def _step_in_float64(subject: Subject, ready: Prepared, synthetic: SyntheticSet)
         "or declare the tag 'float32'"
     )
     try:
-        step: MatchStep = ready.matcher.step(synthetic, generator(SEED))
+        step = ready.first_step(SEED, synthetic)
     except RuntimeError as error:
         raise subject.failed(f"raised {describe(error)} on a float64 set; {advice}") from error
     for name in ("loss", "grad_inputs"):
@@ -182,8 +201,7 @@ def _slope(ready: Prepared, synthetic: SyntheticSet, field: str, direction: Tens
 
     def loss(sign: int) -> float:
         moved = {field: getattr(synthetic, field) + sign * DIFFERENCE_STEP * direction}
-        step = ready.matcher.step(replace(synthetic, **moved), generator(SEED))
-        return float(step.loss)
+        return float(ready.first_step(SEED, replace(synthetic, **moved)).loss)
 
     return (loss(1) - loss(-1)) / (2 * DIFFERENCE_STEP)
 
@@ -198,13 +216,13 @@ def _compare(subject: Subject, where: str, expected: float, found: float, scale:
 
 def _check_roughly(subject: Subject, ready: Prepared, student: str) -> None:
     """In float32 a difference is either too coarse or too noisy; the best of five counts."""
-    gradient = ready.matcher.step(ready.synthetic, generator(SEED)).grad_inputs.detach()
+    gradient = ready.first_step(SEED).grad_inputs.detach()
     length = float(gradient.double().norm())
     direction = gradient / max(length, 1e-30)
 
     def loss(size: float) -> float:
         moved = replace(ready.synthetic, inputs=ready.synthetic.inputs + size * direction)
-        return float(ready.matcher.step(moved, generator(SEED)).loss.double())
+        return float(ready.first_step(SEED, moved).loss.double())
 
     slopes = [(loss(s) - loss(-s)) / (2 * s) for s in (1.0, 0.3, 0.1, 0.03, 0.01)]
     nearest = min(slopes, key=lambda slope: abs(slope - length))
@@ -229,9 +247,10 @@ def check_student_at_the_target_has_no_loss(subject: Subject) -> None:
     matcher = subject.cls(type(subject.options).model_validate(options))
     matcher.prepare(data, subject.context(), generator(1))
     exact = whole_set(matcher, data)
+    ready = Prepared.of(matcher, exact)
     noise = torch.randn(exact.inputs.shape, generator=generator(12))
-    there = matcher.step(exact, generator(SEED))
-    off = matcher.step(replace(exact, inputs=exact.inputs + noise), generator(SEED))
+    there = ready.first_step(SEED)
+    off = ready.first_step(SEED, replace(exact, inputs=exact.inputs + noise))
     for name, least in (("loss", 1e-6), ("grad_inputs", 1e-3)):
         size, usual = (float(getattr(s, name).double().norm()) for s in (there, off))
         subject.require(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from condense.capabilities import HasTeachers
+from condense.capabilities import CarriesState, HasTeachers
 from condense.engine.matching.soft_labels import teacher_logits
+from condense.engine.matching.state import carried_by, hand_back
 from condense.results import AUTO, MatchPlan, MatchStep
 from condense.testing import gradients
 from condense.testing.gradients import prepare, start_set
@@ -127,19 +129,52 @@ def check_teachers_give_one_row_of_logits_a_sample(subject: Subject) -> None:
 
 
 def check_step_carries_nothing_over(subject: Subject) -> None:
-    """The same set and the same rng give the same step, whatever was done in between."""
+    """The same set and the same rng give the same step, whatever was done in between; after what
+    is ``carried`` has been put back as it was, where there is such a thing.
+    """
     ready = prepare(subject)
-    first = _tensors(ready.matcher.step(ready.synthetic, generator(5)))
+    first = _tensors(ready.first_step(5))
     first = {k: v.clone() for k, v in first.items()}
     for seed in range(6, 9):
         ready.matcher.step(ready.synthetic, generator(seed))
-    again = _tensors(ready.matcher.step(ready.synthetic, generator(5)))
+    again = _tensors(ready.first_step(5))
     for name, tensor in first.items():
         subject.require(
             torch.equal(tensor, again[name]),
             f"returned another {name} for the same set and rng after three further steps; is a "
             "teacher trajectory or a network changed in place?",
         )
+
+
+def check_what_is_carried_is_all_that_a_step_needs(subject: Subject) -> None:
+    """Where there is a ``carried``: another matcher, prepared alike, that is given it goes on with
+    the same steps; and its names, types and shapes are those it had after ``prepare``.
+    """
+    ready = prepare(subject)
+    if not isinstance(ready.matcher, CarriesState):
+        return
+    form = _form(ready.carried)
+    for seed in range(5, 11):
+        other = prepare(subject)
+        carried = {name: tensor.clone() for name, tensor in carried_by(ready.matcher).items()}
+        subject.require(
+            _form(carried) == form,
+            f"carries {_form(carried)} after {seed - 5} steps, {form} before the first",
+        )
+        hand_back(other.matcher, carried)
+        steps = [
+            _tensors(one.matcher.step(one.synthetic, generator(seed))) for one in (ready, other)
+        ]
+        for name, tensor in steps[0].items():
+            subject.require(
+                torch.equal(tensor, steps[1][name]),
+                f"returned another {name} in step {seed - 4} when it went on from what it carried: "
+                "what else does a step depend on?",
+            )
+
+
+def _form(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    return {name: f"{t.dtype} {tuple(t.shape)}" for name, t in sorted(tensors.items())}
 
 
 def check_cached_preparation_makes_no_difference(subject: Subject) -> None:

@@ -15,6 +15,18 @@ CONFORMANCE: dict[str, dict[str, Any]] = {
     "selector:herding": {"options": FEATURES},
     "selector:facility-location": {"options": FEATURES},
     "selector:moderate": {"options": FEATURES},
+    "matcher:distribution": {
+        "options": {"real_per_class": 8, "network": {"component": "convnet", "width": 4}}
+    },
+    "matcher:gradient": {
+        "options": {
+            "real_per_class": 8,
+            "network_iterations": 3,
+            "network_steps": 2,
+            "batch_size": 8,
+            "network": {"component": "convnet", "width": 4},
+        }
+    },
     "matcher:none": {"tags": ["no-gradient"]},
     "matcher:trajectory": {
         "options": {

@@ -352,6 +352,24 @@ trajectory_case("learned labels", labels=True, memory="constant")
 trajectory_case("two trajectories", labels=True, memory="constant", trajectories=2)
 
 
+def siamese_case(title: str, labels: bool = False, **options: Any) -> None:
+    @case(f"matcher {title}")
+    def two_steps(tools: Tools) -> Tensors:
+        """Float64: two steps on one set, at networks that it draws, the second one trained."""
+        data, rng = toy(), generator(2)
+        given = {"real_per_class": 4, "network": NETWORK, **options}
+        matcher = tools.create("matcher", title.split(",")[0], **given)
+        matcher.prepare(data, tools.context, generator(1))
+        synthetic = starting_set(data, labels, double=True)
+        steps = [step_tensors(matcher.step(synthetic, rng)) for _ in range(2)]
+        return {f"{k} {n}": t for n, step in enumerate(steps) for k, t in step.items()}
+
+
+siamese_case("distribution")
+siamese_case("gradient", network_steps=2, batch_size=4)
+siamese_case("gradient, learned labels", labels=True, network_steps=2, batch_size=4)
+
+
 @case("matcher none")
 def no_matcher(tools: Tools) -> Tensors:
     data = toy()

@@ -155,6 +155,48 @@ class Forgets(Matcher):
         self.target = torch.full((8, 8), float(found))
 
 
+class Counts(Matcher):
+    """Its gradient grows with every step, which it carries over as it should."""
+
+    def prepare(self, data, context, rng):
+        super().prepare(data, context, rng)
+        self.steps = torch.tensor(0.0)
+
+    def carried(self):
+        return {"steps": self.steps}
+
+    def carry(self, carried):
+        self.steps = carried["steps"].clone()
+
+    def step(self, synthetic, rng):
+        self.steps += 1
+        step = super().step(synthetic, rng)
+        return MatchStep(step.loss * self.steps, step.grad_inputs * self.steps)
+
+
+class CountsTwice(Counts):
+    """Some of what it counts is not in what it carries."""
+
+    def prepare(self, data, context, rng):
+        super().prepare(data, context, rng)
+        self.more = 0
+
+    def step(self, synthetic, rng):
+        self.more += 1
+        step = super().step(synthetic, rng)
+        return MatchStep(step.loss * (1 + self.more // 4), step.grad_inputs)
+
+
+class Grows(Counts):
+    """It carries one number more after every step."""
+
+    def carried(self):
+        return {"steps": torch.full((1 + int(self.steps),), float(self.steps))}
+
+    def carry(self, carried):
+        self.steps = carried["steps"][0].clone()
+
+
 class Single(Matcher):
     """Computes in float32."""
 
@@ -311,6 +353,14 @@ WRONG = {
         *("selector", Demanding, "check_missing_scores_are_an_error"),
         "AttributeError.*expected an OptionError",
     ),
+    "carried-in-part": (
+        *("matcher", CountsTwice, "check_what_is_carried_is_all_that_a_step_needs"),
+        "another loss in step 4",
+    ),
+    "carried-and-growing": (
+        *("matcher", Grows, "check_what_is_carried_is_all_that_a_step_needs"),
+        r"\(2,\)'} after 1 steps",
+    ),
     "half-an-iteration": ("matcher", Halves, "check_plan_is_sound", "plans 2.5 iterations"),
     "negative-rate": ("matcher", Climbs, "check_plan_is_sound", "'image_lr': -0.1"),
     "stuck-average": ("matcher", Forgetless, "check_plan_is_sound", "plans image_ema 1.0"),
@@ -409,6 +459,10 @@ def test_a_matcher_that_leaves_its_network_in_eval_mode():
 
 def test_a_matcher_that_agrees_with_its_data_passes():
     run_checks("matcher", Mean).raise_failures()
+
+
+def test_a_matcher_may_carry_something_from_step_to_step():
+    run_checks("matcher", Counts).raise_failures()
 
 
 def test_the_tag_float32_excuses_float64_and_nothing_else():

@@ -127,7 +127,7 @@ def penultimate(network: nn.Module, data: Batcher, batch_size: int = 1000) -> Te
     network.eval()
     parts: list[Tensor] = []
     try:
-        with _inputs_of_last_linear(network) as seen:
+        with inputs_of_last_linear(network) as seen:
             for indices in torch.split(torch.arange(len(data), device=data.device), batch_size):
                 network(channels_last(data.batch(indices)[0]))
                 parts.append(seen.pop().flatten(1).float().cpu())
@@ -137,7 +137,7 @@ def penultimate(network: nn.Module, data: Batcher, batch_size: int = 1000) -> Te
 
 
 @contextmanager
-def _inputs_of_last_linear(network: nn.Module) -> Iterator[list[Tensor]]:
+def inputs_of_last_linear(network: nn.Module) -> Iterator[list[Tensor]]:
     """Inside, every forward pass appends the input of the last linear layer to what is yielded."""
     linear = last_linear(network)
     if linear is None:

@@ -6,6 +6,7 @@ import math
 
 from torch import Generator
 
+from condense.engine.matching.state import carried_by, hand_back
 from condense.interfaces import Matcher, SyntheticSet
 
 STUDENTS = 3  # whose losses are compared, with equal draws
@@ -16,12 +17,14 @@ def calibrate_step_size(matcher: Matcher, synthetic: SyntheticSet, rng: Generato
     """Halve ``synthetic``'s step size as long as the loss of a few steps falls.
 
     A step that is right for many small ones overshoots where few large ones stand for them. ``rng``
-    is left as it was.
+    is left as it was, and what the matcher carries from step to step.
     """
     before = rng.get_state()
+    carried = {name: tensor.clone() for name, tensor in carried_by(matcher).items()}
 
     def loss() -> float:
         rng.set_state(before)
+        hand_back(matcher, carried)
         found = sum(float(matcher.step(synthetic, rng).loss) for _ in range(STUDENTS))
         return found if math.isfinite(found) else math.inf
 
@@ -34,3 +37,4 @@ def calibrate_step_size(matcher: Matcher, synthetic: SyntheticSet, rng: Generato
             break
         now = half
     rng.set_state(before)
+    hand_back(matcher, carried)

@@ -65,7 +65,7 @@ def match(
         CondenseError: if the loss stays non-finite, naming the options to lower.
     """
     plan = matcher.plan
-    state, key = MatchState.start(synthetic, plan, labels), key or {}
+    state, key = MatchState.start(synthetic, plan, labels, matcher), key or {}
     if checkpoint is not None:
         damage = state.load(checkpoint, key, rng, plan.snapshots)
         if damage is not None:

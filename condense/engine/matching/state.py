@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from torch import Generator, Tensor
 
+from condense.capabilities import CarriesState
 from condense.engine.matching.own_rates import OwnRates
 from condense.engine.matching.soft_labels import has_soft_label
 from condense.engine.runtime.expected import Expected, check_tensors, is_finite
@@ -23,6 +24,7 @@ from condense.engine.runtime.files import discard, in_one_line, read_sealed, wri
 from condense.interfaces import LabelPlan, MatchPlan, Role, SyntheticSet
 
 SNAPSHOT = "snapshot-"
+CARRIED = "carried-"  # of the matcher
 GOOD = "good-"  # of the state that a run which diverges goes back to
 MAX_RETRIES = 6
 LOWER = 0.25  # times the rates at every retry
@@ -37,6 +39,18 @@ def snapshots_among(tensors: Mapping[str, Tensor]) -> dict[int, Tensor]:
     """The snapshots among named ``tensors``, by iteration and in order."""
     names = [name for name in tensors if name.startswith(SNAPSHOT)]
     return dict(sorted((int(name.removeprefix(SNAPSHOT)), tensors[name]) for name in names))
+
+
+def carried_by(matcher: object) -> dict[str, Tensor]:
+    """What ``matcher`` carries from step to step, on the CPU; {} for most."""
+    found = matcher.carried() if isinstance(matcher, CarriesState) else {}
+    return {name: tensor.detach().cpu() for name, tensor in found.items()}
+
+
+def hand_back(matcher: object, carried: Mapping[str, Tensor]) -> None:
+    """Let ``matcher`` go on from ``carried``."""
+    if isinstance(matcher, CarriesState):
+        matcher.carry(carried)
 
 
 class CheckpointHead(BaseModel):
@@ -71,6 +85,17 @@ def read_checkpoint(path: Path) -> tuple[CheckpointHead, dict[str, Tensor]]:
     """
     head, _, blob = read_sealed(path).partition(b"\n")
     return CheckpointHead.model_validate_json(head), safetensors.torch.load(blob)
+
+
+def named_by(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of ``tensors`` whose names begin with ``prefix``, without it."""
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _must_be_finite(name: str, before: Tensor) -> bool:
+    """Of a tensor of a checkpoint, which was ``before`` at the start: losses need not be, nor what
+    a matcher carries, such as a network that has diverged."""
+    return name != "loss" and not name.startswith(CARRIED) and is_finite(before)
 
 
 @dataclass(eq=False)
@@ -112,6 +137,7 @@ class MatchState:
         average: running average of the distilled rows where the plan asks for one, else None.
         labels: those that move; None where none do.
         own_rates: where the plan leaves a rate to the engine, else None.
+        matcher: that may carry something from step to step.
         retries: how often the run has diverged and gone back to :attr:`good`.
         good: the last state that is known to be sound: its iteration and :meth:`tensors`.
     """
@@ -127,12 +153,16 @@ class MatchState:
     average: Tensor | None = None
     labels: LabelState | None = None
     own_rates: OwnRates | None = None
+    matcher: object = None
     retries: int = 0
     good: tuple[int, dict[str, Tensor]] | None = None
 
     @staticmethod
     def start(
-        synthetic: SyntheticSet, plan: MatchPlan, labels: LabelPlan | None = None
+        synthetic: SyntheticSet,
+        plan: MatchPlan,
+        labels: LabelPlan | None = None,
+        matcher: object = None,
     ) -> MatchState:
         """The state before the first iteration."""
         rows = torch.nonzero(synthetic.role == Role.DISTILLED).flatten()
@@ -150,6 +180,7 @@ class MatchState:
             average=synthetic.inputs[rows] if plan.image_ema else None,
             labels=moving,
             own_rates=OwnRates.begin(plan, synthetic.inputs, rows, trace),
+            matcher=matcher,
         )
 
     @property
@@ -193,6 +224,7 @@ class MatchState:
             **({} if self.average is None else {"image_average": self.average.cpu()}),
             **{name: tensor.cpu() for name, tensor in own.items()},
             **self._of_labels(),
+            **{CARRIED + name: tensor for name, tensor in carried_by(self.matcher).items()},
         }
 
     def _of_labels(self) -> dict[str, Tensor]:
@@ -262,8 +294,7 @@ class MatchState:
         self._set(saved, rng)
         self.snapshots = snapshots_among(saved)
         self.iteration, self.retries = head.iteration, head.retries
-        good = {n.removeprefix(GOOD): t for n, t in saved.items() if n.startswith(GOOD)}
-        self.good = None if head.good is None else (head.good, good)
+        self.good = None if head.good is None else (head.good, named_by(GOOD, saved))
         return None
 
     def _set(self, saved: Mapping[str, Tensor], rng: Generator) -> None:
@@ -282,6 +313,7 @@ class MatchState:
         self.step_momentum.copy_(saved["step_momentum"])
         self.loss.copy_(saved["loss"])
         self.step_size.copy_(saved["step_size"])
+        hand_back(self.matcher, named_by(CARRIED, saved))
         rng.set_state(saved["rng"])
 
     def _read(
@@ -302,7 +334,7 @@ class MatchState:
         done = [self.result().cpu()] * sum(i <= head.iteration for i in set(snapshots))
         kept = dict(zip(sorted(set(snapshots)), done, strict=False))
         expected = {
-            name: Expected(t.dtype, tuple(t.shape), finite=name != "loss" and is_finite(t))
+            name: Expected(t.dtype, tuple(t.shape), finite=_must_be_finite(name, t))
             for name, t in self.tensors(rng).items()
         }
         good = {} if head.good is None else {GOOD + name: e for name, e in expected.items()}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from condense import Method, Preset, hookimpl
 from condense_plugins.methods.fast import FAST
+from condense_plugins.methods.matching import MATCHING
 from condense_plugins.methods.methods import METHODS
 from condense_plugins.methods.paper import PAPER
 from condense_plugins.methods.presets import PRESETS
@@ -19,5 +20,5 @@ def condense_register_methods(register: Callable[[Method], None]) -> None:
 
 @hookimpl
 def condense_register_presets(register: Callable[[Preset], None]) -> None:
-    for preset in (*PRESETS, *PAPER, *FAST):
+    for preset in (*PRESETS, *PAPER, *FAST, *MATCHING):
         register(preset)

@@ -16,6 +16,7 @@ def _method(
     summary: str,
     tried: Mapping[str, Any] | None = None,
     scorer: str | None = None,
+    yields: tuple[str, ...] = (),
 ) -> Method:
     components = {
         "scorer": scorer or "cscore",
@@ -30,7 +31,8 @@ def _method(
     }
     stages = {stage: {"component": component} for stage, component in components.items()}
     # SelMatch's paper takes forgetting scores for Tiny-ImageNet
-    return Method(name, summary, stages, () if scorer else ("scorer",), tried)
+    defaults = yields if scorer else ("scorer", *yields)
+    return Method(name, summary, stages, defaults, tried)
 
 
 def _subset(
@@ -60,6 +62,22 @@ METHODS = (
         "trajectory",
         "random start, every sample updated by trajectory matching (arXiv 2203.11932)",
         tried={},
+    ),
+    _method(
+        "dm",
+        "random",
+        "full",
+        "distribution",
+        "random start, every sample updated by distribution matching (arXiv 2110.04181)",
+        yields=("augmentation",),  # to the papers' own, DSA by the batch
+    ),
+    _method(
+        "dc",
+        "random",
+        "full",
+        "gradient",
+        "random start, every sample updated by gradient matching (arXiv 2006.05929, 2102.08259)",
+        yields=("augmentation",),
     ),
     _subset("random", "random", "a random subset of each class"),
     _subset("window", "window", "SelMatch's selection alone", {"selector.beta": 4}),

@@ -13,6 +13,7 @@ import torch
 from condense.data import Role, SyntheticSet
 from condense.engine.checked import check_frozen
 from condense.engine.matching import loop as match_module
+from condense.engine.matching.calibration import calibrate_step_size
 from condense.engine.matching.loop import match
 from condense.engine.matching.state import MatchState
 from condense.engine.matching.updates import update
@@ -465,6 +466,68 @@ def test_a_checkpoint_that_does_not_fit_is_not_used(damage, tmp_path, monkeypatc
     assert line.startswith(f"warning: checkpoint {file} is damaged (")
     assert line.endswith("); starting anew")
     assert "\n" not in line
+
+
+class Walks(Noisy):
+    """A noisy matcher that carries something on: a place that it walks about."""
+
+    def __init__(self, plan, stop_at=None):
+        super().__init__(plan, stop_at)
+        self.place = torch.zeros(3)
+
+    def carried(self):
+        return {"place": self.place}
+
+    def carry(self, carried):
+        self.place = carried["place"].clone()
+
+    def step(self, synthetic, rng):
+        step = super().step(synthetic, rng)
+        self.place += torch.randn(3, generator=rng)  # in place: a checkpoint must hold a copy
+        return replace(step, grad_inputs=step.grad_inputs + self.place.sum().sin())
+
+
+@pytest.mark.parametrize("stops", [(25,), (3,), (31, 12, 5), (57,)])
+def test_a_matcher_goes_on_from_what_it_carried(stops, tmp_path, monkeypatch):
+    whole_set = fresh()
+    run(Walks(LONG), whole_set)
+    monkeypatch.setattr(match_module, "CHECKPOINT_SECONDS", 0.0)
+    file = tmp_path / "matching.partial"
+    for stop in stops:
+        with contextlib.suppress(KeyboardInterrupt):
+            run(Walks(LONG, stop), fresh(), checkpoint=file, key=KEY)
+    matcher, synthetic = Walks(LONG), fresh()
+    run(matcher, synthetic, checkpoint=file, key=KEY)
+    assert matcher.calls == 57 - sum(stops)
+    assert torch.equal(synthetic.inputs, whole_set.inputs)
+
+
+def test_what_is_carried_goes_back_with_the_run():
+    matcher, rng = Walks(LONG), torch.Generator().manual_seed(0)
+    state = MatchState.start(fresh(), LONG, matcher=matcher)
+    matcher.step(state.synthetic, rng)
+    state.good, there = state.copy(rng), matcher.place.clone()
+    matcher.step(state.synthetic, rng)
+    state.loss[0], state.iteration = 1.0, 1
+    assert state.go_back(rng)
+    assert torch.equal(matcher.place, there)
+
+
+def test_finding_the_step_size_leaves_what_is_carried_alone():
+    matcher, rng = Walks(LONG), torch.Generator().manual_seed(0)
+    calibrate_step_size(matcher, fresh(), rng)
+    assert matcher.calls > 0
+    assert not matcher.place.any()
+
+
+def test_a_checkpoint_without_what_is_carried_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(match_module, "CHECKPOINT_SECONDS", 0.0)
+    file = tmp_path / "matching.partial"
+    with pytest.raises(KeyboardInterrupt):
+        run(Noisy(LONG, 25), fresh(), checkpoint=file, key=KEY)
+    state = MatchState.start(fresh(), LONG, matcher=Walks(LONG))
+    found = state.load(file, KEY, torch.Generator())
+    assert "carried-place" in found
 
 
 def test_no_checkpoint_is_written_before_it_is_time(tmp_path):

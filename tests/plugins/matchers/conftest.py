@@ -1,12 +1,14 @@
 """A small student, its steps and a rollout in float64, and the truth they are held against."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from condense.interfaces import Geometry
+from condense.engine.training.batches import initial_set
+from condense.interfaces import Geometry, Selection
 from condense.options import AugmentationSpec, NetworkSpec
 from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps, Rollout
 from condense_plugins.matchers.trajectory.matcher import draw_batches
@@ -44,6 +46,26 @@ def plain_loss(parameters, inputs, labels, norm):
     if torch.is_tensor(labels):  # a distribution over the classes for each sample
         return -(labels * log_probabilities).sum() / len(labels)
     return -sum(log_probabilities[i, y] for i, y in enumerate(labels)) / len(labels)
+
+
+@pytest.fixture
+def plain():
+    """``logits`` and ``loss`` of networks written out."""
+    return SimpleNamespace(logits=plain_logits, loss=plain_loss)
+
+
+@pytest.fixture
+def small_set(tiny_images):
+    """A function that makes a set of three samples a class, the first real, others distilled."""
+
+    def make(roles=(0, 1, 1), classes=(0, 1, 2), dtype=torch.float64):
+        none = torch.empty(0).long()
+        chosen = [tiny_images.class_indices(c)[:3] if c in classes else none for c in range(3)]
+        distilled = torch.tensor(roles * len(classes)).bool()
+        made = initial_set(tiny_images, Selection.of_classes(chosen), distilled, float("nan"))
+        return replace(made, inputs=made.inputs.to(dtype))
+
+    return make
 
 
 @dataclass

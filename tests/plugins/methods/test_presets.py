@@ -66,6 +66,72 @@ def test_a_published_preset_is_the_papers_table(host, data, ipc):
     assert {key: found[key] for key in expected} == expected
 
 
+# iterations, image lr, networks evaluated; and of DC iterations and steps of a network — copied
+# from the papers and the released code's table of loops by hand
+MATCHING = {
+    "paper-dm-cifar10-ipc1": (20_000, 1, 5),
+    "paper-dm-cifar10-ipc10": (20_000, 1, 5),
+    "paper-dm-cifar10-ipc50": (20_000, 1, 5),
+    "paper-dm-cifar10-ipc500": (20_000, 10, 5),
+    "paper-dm-cifar10-ipc1000": (20_000, 10, 5),
+    "paper-dm-cifar100-ipc1": (20_000, 1, 5),
+    "paper-dm-cifar100-ipc10": (20_000, 1, 5),
+    "paper-dm-cifar100-ipc50": (20_000, 1, 5),
+    "paper-dc-cifar10-ipc1": (1000, 0.1, 20, 1, 1),
+    "paper-dc-cifar10-ipc10": (10_000, 0.1, 20, 10, 50),  # 100 samples are one step an epoch
+    "paper-dc-cifar10-ipc50": (50_000, 0.1, 20, 50, 20),  # 500 are two
+    "paper-dc-cifar100-ipc1": (1000, 0.1, 20, 1, 1),
+    "paper-dc-cifar100-ipc10": (10_000, 0.1, 20, 10, 200),  # 1000 are four
+}
+
+
+@pytest.mark.parametrize("name", MATCHING)
+def test_a_published_preset_of_dm_or_dc_is_its_papers(host, name):
+    found = options(host, name)
+    _, method, _, ipc = name.split("-")
+    keys = ["matcher.iterations", "matcher.image_lr", "evaluator.repeats"]
+    if method == "dc":
+        keys += ["matcher.network_iterations", "matcher.network_steps"]
+    assert tuple(found[key] for key in keys) == MATCHING[name]
+    expected = {
+        "ipc": int(ipc.removeprefix("ipc")),
+        "selector.component": "random",
+        "policy.component": "full",
+        "matcher.component": {"dm": "distribution", "dc": "gradient"}[method],
+        "matcher.real_per_class": 256,
+        "matcher.image_momentum": 0.5,
+        "augmentation.component": "dsa",
+        "augmentation.per": "batch",
+        "evaluator.epochs": 1000,
+        "evaluator.batch_size": 256,
+        "evaluator.lr": 0.01,
+        "evaluator.momentum": 0.9,
+        "evaluator.weight_decay": 5e-4,
+        **{
+            f"{stage}.network.{key}": value
+            for stage in ("matcher", "evaluator")
+            for key, value in {"width": 128, "depth": 3, "norm": "instance"}.items()
+        },
+    }
+    assert {key: found[key] for key in expected} == expected
+    assert {found.get("matcher.network_lr"), found.get("matcher.batch_size")} == (
+        {0.01, 256} if method == "dc" else {None}
+    )
+
+
+def test_all_published_presets_are_held_against_a_table(host):
+    names = {n for n in host.registry("preset").names() if n.startswith("paper-")}
+    assert names == {*MATCHING, *(f"paper-{data}-ipc{ipc}" for data, ipc in TABLE)}
+
+
+def test_a_preset_may_bring_its_method_and_another_one_may_be_asked_for(host):
+    name = "paper-dm-cifar10-ipc10"
+    assert resolve(host, Request(preset=name)).method == "dm"
+    assert resolve(host, Request(preset=name, method="mtt")).method == "mtt"
+    assert resolve(host, Request(preset=name, recipe={"method": "dc"})).method == "dc"
+    assert resolve(host, Request(preset="quick")).method == "selmatch"
+
+
 def test_every_value_says_where_it_is_from(host):
     for name in host.registry("preset").names():
         preset = host.registry("preset").get(name)

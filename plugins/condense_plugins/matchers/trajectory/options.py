@@ -9,8 +9,9 @@ from pydantic import Field, model_validator
 
 from condense.engine.runtime.precision import PrecisionOption, auto_means
 from condense.engine.training.schedule import batches_per_epoch
-from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec, Options, OrAuto
+from condense.options import SPEED_ONLY, AugmentationSpec, OrAuto
 from condense.results import AUTO, Rate
+from condense_plugins.matchers._options import MatcherOptions
 
 ExpertDtype = Literal["fp32", "bf16"]
 Memory = Literal["auto", "constant", "unrolled"]
@@ -33,7 +34,7 @@ ADVICE = {
 }
 
 
-class TrajectoryOptions(Options):
+class TrajectoryOptions(MatcherOptions):
     """How experts are trained and students are matched to them."""
 
     iterations: int = Field(10000, ge=0, description="matching iterations")
@@ -71,9 +72,6 @@ class TrajectoryOptions(Options):
     )
     expert_augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("none"), description="augmentation of the experts (none, as released)"
-    )
-    network: NetworkSpec = Field(
-        NetworkSpec.of("auto"), description="network of experts and students"
     )
     augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("dsa", per="batch"), description="augmentation of the student batches"
