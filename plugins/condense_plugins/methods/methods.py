@@ -109,6 +109,7 @@ METHODS = (
         "facility-location",
         "facility-location",
         "every sample has one like it among those kept (lazy greedy)",
+        {},
     ),
     _subset(
         "moderate",

@@ -156,6 +156,7 @@ def test_minutes_are_above_0(known, minutes):
 @pytest.fixture(scope="module")
 def request_of(tiny):
     small = {k: v for k, v in tiny.items() if not k.startswith("scorer.")} | {"scorer": "random"}
+    small |= {"selector.epochs": 1, "selector.network.width": 8}  # of what goes by features
     given = tuple((tuple(k.split(".")), v) for k, v in small.items())
     return Request(method="auto", ipc=2, assignments=given)
 

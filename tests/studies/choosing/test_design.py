@@ -75,7 +75,8 @@ def test_methods_offer_candidates(host, digits):
     names = [one.name for one in found]
     assert failed == {}
     assert "random" not in names  # what everything else is compared with
-    assert {"mtt", "selmatch policy=partial", "selmatch policy=learned-labels"} < {*names}
+    alone = {"mtt", "facility-location"}
+    assert {*alone, "selmatch policy=partial", "selmatch policy=learned-labels"} < {*names}
     # classes have at least 139 samples: β up to (139 - 5) / 139 = 0.964, in five equal parts
     betas = [one.values["selector.beta"] for one in found if one.name.startswith("window")]
     assert betas == [0.193, 0.386, 0.578, 0.771]
@@ -92,7 +93,7 @@ def test_what_a_user_sets_is_not_varied_and_goes_where_it_is_known(host, digits)
     found, failed = candidates(host, given, digits)
     by_name = {one.name: one.recipe for one in found}
     assert failed == {}
-    assert by_name.keys() == {"mtt", "selmatch", "window"}
+    assert by_name.keys() == {"facility-location", "mtt", "selmatch", "window"}
     assert by_name["window"]["selector"].options.beta == 0.3
     assert by_name["selmatch"]["policy"].name == "full"
     assert by_name["selmatch"]["matcher"].options.iterations == 7
