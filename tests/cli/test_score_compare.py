@@ -61,7 +61,7 @@ def test_json_is_one_document_and_equals_the_file(score, tmp_path):
     ("args", "part"),
     [
         (["--compare", "cscore"], "two or more different scorers"),
-        (["--compare", "cscore,grand"], "grand"),
+        (["--compare", "cscore,grnd"], "grnd"),
         (["--compare", "cscore,el2n", "-o", "scorer.beta=1"], "none of cscore, el2n"),
     ],
 )
