@@ -28,7 +28,7 @@ BUILT_INS = {
     "network": {"convnet", "resnet18", "vgg11", "mlp"},
     "scorer": {
         *("cscore", "forgetting", "el2n", "grand", "aum", "loss", "entropy", "dual", "tdds"),
-        *("random", "file"),
+        *("knn", "random", "file"),
     },
     "selector": {
         *("window", "random", "hardest", "easiest", "stratified", "dual-beta"),

@@ -59,6 +59,20 @@ def _nearest(queries: Tensor, samples: Tensor, skip_self: Tensor | None = None) 
     return distances.amin(1)
 
 
+def nearest_others(samples: Tensor, count: int) -> Tensor:
+    """int64 [N, ``count``]: the nearest *other* samples of each, nearest first.
+
+    Args:
+        samples: float [N, D] on the CPU, N > ``count``; no N × N distances are held.
+        count: how many.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    index = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(samples.numpy())
+    # asked about no other samples, it leaves each one itself out
+    return torch.from_numpy(index.kneighbors(return_distance=False))
+
+
 def own_distances(samples: Tensor, limit: int, seed: int = 0) -> Tensor:
     """Distance of each sample to the nearest *other* one, float64 [min(N, ``limit``)].
 

@@ -14,6 +14,7 @@ from condense_plugins.scorers.entropy import EntropyScorer
 from condense_plugins.scorers.file import FileScorer
 from condense_plugins.scorers.forgetting import ForgettingScorer
 from condense_plugins.scorers.grand import GrandScorer
+from condense_plugins.scorers.knn import KnnScorer
 from condense_plugins.scorers.loss import LossScorer
 from condense_plugins.scorers.random import RandomScorer
 from condense_plugins.scorers.tdds import TddsScorer
@@ -29,6 +30,7 @@ def condense_register_scorers(register: Callable[[type[Scorer]], None]) -> None:
     register(FileScorer)
     register(ForgettingScorer)
     register(GrandScorer)
+    register(KnnScorer)
     register(LossScorer)
     register(RandomScorer)
     register(TddsScorer)
