@@ -37,6 +37,22 @@ def test_tables_and_pictures(score, tmp_path):
     assert names == {"comparison.json", "cscore.png", "forgetting.png", "el2n.png"}
 
 
+def test_all_scorers_beside_each_other_train_each_network_once(score, monkeypatch):
+    from condense.engine.training import passes
+
+    trained = []
+    real = passes.sgd_training
+    monkeypatch.setattr(passes, "sgd_training", lambda *a, **k: trained.append(1) or real(*a, **k))
+    of_the_pass = "aum,cscore,dual,el2n,entropy,forgetting,grand,loss,tdds"
+    options = [*TINY, "-o", "scorer.epochs=3"]
+    result = score("--compare", f"{of_the_pass},knn,random", *options, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert len(trained) == 2
+    scorers = json.loads(result.stdout)["scorers"]
+    assert [one["replicates"] for one in scorers] == [2] * 9 + [None] * 2
+    assert all(one["split_half"] is not None for one in scorers[:9])
+
+
 def test_json_is_one_document_and_equals_the_file(score, tmp_path):
     np.save(tmp_path / "theirs.npy", np.arange(1437.0))
     compared = f"el2n,el2n:online,file:{tmp_path / 'theirs.npy'}"

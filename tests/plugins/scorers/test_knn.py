@@ -42,7 +42,7 @@ def test_brute_force_on_features(count):
     found = run_scorer(create(neighbours=count), features(points, labels), None, generator())
     expected = disagreement(points.numpy(), labels.numpy(), min(count, 39))
     assert found.values.numpy() == pytest.approx(expected)
-    assert found.estimator == f"knn ({min(count, 39)} neighbours, inputs)"
+    assert found.estimator == f"knn ({min(count, 39)} neighbours)"
 
 
 def test_a_column_in_other_units_counts_no_more():
@@ -102,6 +102,31 @@ def test_in_the_features_of_a_network(tiny_images, context):
     assert found == pytest.approx(disagreement(where.numpy(), labels, 10))
     assert scorer.cost(tiny_images, 90, context).seconds > 0
     assert create().cost(tiny_images, 90, context).seconds == 0
+
+
+def test_a_file_of_embeddings_takes_the_place_of_pixels(tiny_images, context, tmp_path):
+    data, labels = tiny_images.without_test(), tiny_images.labels.numpy()
+    where = np.random.default_rng(0).normal(size=(90, 3))
+    np.save(tmp_path / "emb.npy", where)
+    np.savez(tmp_path / "emb.npz", mine=where, other=where[:5])
+    for options in (
+        {"features": str(tmp_path / "emb.npy")},
+        {"features": str(tmp_path / "emb.npz"), "array": "mine", "space": "network"},
+    ):
+        scorer = create(neighbours=4, **options)
+        found = run_scorer(scorer, data, context, generator()).values.numpy()
+        assert found == pytest.approx(disagreement(where, labels, 4))
+        assert scorer.cost(data, 90, context).seconds == 0
+        before = scorer.cache_token()
+        assert len(before) == 64
+    np.save(tmp_path / "emb.npy", where + 1)
+    assert create(features=str(tmp_path / "emb.npy")).cache_token() != before
+    for options, message in (
+        ({"array": "other"}, r"emb\.npz has 5 rows, tiny-images has 90 training samples"),
+        ({}, r"emb\.npz has no 'features' \(it has: mine, other\); set `scorer\.array=NAME`"),
+    ):
+        with pytest.raises(DataError, match=message):
+            run_scorer(create(features=str(tmp_path / "emb.npz"), **options), data, context, None)
 
 
 def test_one_sample_has_no_neighbour():

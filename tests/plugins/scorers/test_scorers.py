@@ -13,12 +13,16 @@ from condense.data import LabeledData
 from condense.engine.checked import run_scorer
 from condense.engine.training.dynamics import Extras, dynamics_pass, sample_figures
 from condense.results import Dynamics
+from condense_plugins.scorers.aum import AumScorer
 from condense_plugins.scorers.cscore import CScorer
 from condense_plugins.scorers.el2n import El2nScorer
 from condense_plugins.scorers.forgetting import ForgettingScorer, forgetting_events
+from condense_plugins.scorers.grand import GrandScorer
+from condense_plugins.scorers.loss import LossScorer
 from condense_plugins.scorers.random import RandomScorer
 
 TRAINED = {"cscore": CScorer, "el2n": El2nScorer, "forgetting": ForgettingScorer}
+MORE = {"aum": AumScorer, "grand": GrandScorer, "loss": LossScorer}
 QUICK = {
     "networks": 2,
     "epochs": 10,
@@ -38,7 +42,8 @@ def generator(seed=0):
 
 
 def scorer_of(name, **options):
-    return TRAINED[name](TRAINED[name].Options(**options))
+    scorer = (TRAINED | MORE)[name]
+    return scorer(scorer.Options(**options))
 
 
 def bits(*rows):
@@ -153,7 +158,10 @@ def test_planted_label_noise_ranks_hardest(options, noisy_digits, context):
     from sklearn.metrics import roc_auc_score
 
     data, wrong = noisy_digits
-    for name, least in (("cscore", 0.95), ("el2n", 0.95), ("forgetting", 0.90)):
+    for name, least in (
+        *(("cscore", 0.95), ("el2n", 0.95), ("forgetting", 0.90)),
+        *(("aum", 0.95), ("grand", 0.95), ("loss", 0.95)),
+    ):
         scores = run_scorer(scorer_of(name, **options), data, context, generator(1))
         assert roc_auc_score(wrong, scores.values) >= least, name
     scores = run_scorer(RandomScorer(RandomScorer.Options()), data, context, generator(1))
