@@ -13,6 +13,7 @@ from condense.spelling import on_command_line
 if TYPE_CHECKING:
     from condense.engine.graph import Plan
     from condense.studies.planning import PlannedWork, StudyPlan
+    from condense.studies.tuning.planning import TuningPlan
 
 UNKNOWN = "unknown"
 SHORTEST = 0.05  # seconds that round to 0.1
@@ -80,3 +81,36 @@ def _known(work: PlannedWork, words: Sequence[str]) -> Sequence[str]:
     if not work.unknown or work.seconds is None:
         return words
     return totals(False, work.seconds, work.memory_mb or 0.0, work.disk_mb or 0.0)
+
+
+def show_tuning_plan(plan: TuningPlan) -> None:
+    """What is made once, what every training takes, how many there are, and the total."""
+    rows = [
+        (
+            *(work.stage, ", ".join(work.components), str(work.times)),
+            *(about(work.seconds), *sizes(work.memory_mb, work.disk_mb)),
+        )
+        for work in plan.shared.stages
+    ]
+    for one in plan.each:
+        name = f"{one.stage}, full length" if one.full else one.stage
+        name = f"{name} ({one.recipe})" if one.recipe else name
+        times, each = _span(one.least, one.most), (one.memory_mb, one.disk_mb)
+        rows.append((name, one.component, times, f"{about(one.seconds)} each", *sizes(*each)))
+    echo_table(("stage", "component", "times", "about", "memory", "disk"), rows)
+    for name, why in plan.shared.failed.items():
+        click.echo(f"{name} cannot be planned: {on_command_line(why)}")
+    counts, took = plan.times("evaluator", plan.networks), plan.seconds
+    matchings = plan.times("matcher")
+    matched = f" and {_span(**matchings)} matching runs" if matchings["most"] else ""
+    beside = ", and what is unknown" if plan.unknown else ""
+    memory, disk = sizes(plan.memory_mb, plan.disk_mb["most"])
+    click.echo(f"\n{_span(**counts)} trainings{matched}, as the curve asks for:")
+    click.echo(
+        f"{about(took['least'])} to {about(took['most'])}{beside}; {memory} of memory, up to "
+        f"{disk} of disk"
+    )
+
+
+def _span(least: int, most: int) -> str:
+    return str(least) if least == most else f"{least}–{most}"

@@ -14,7 +14,9 @@ from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
+    from condense.recipe import Recipe
     from condense.resolve import Request
+    from condense.studies.tuning.planning import TuningPlan
     from condense.studies.tuning.result import (
         OptionSearch,
         Place,
@@ -44,6 +46,12 @@ Examples:
     help="Where tune.json, .csv, .png, .svg and recipe.toml go.  "
     "[default: runs/tune-METHOD-DATA-HASH]",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only say how many trainings there are, at least and at most, and the seconds, memory and "
+    "disk that they take.",
+)
 @json_flag
 @click.pass_context
 def tune(
@@ -54,6 +62,7 @@ def tune(
     max_seeds: int | None,
     device: str | None,
     out: Path | None,
+    dry_run: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -71,30 +80,68 @@ def tune(
     settings = Settings(max_seeds=max_seeds or 2 * flags["seeds"], **flags)
     settings.check()
     with open_session(ctx, device) as session:
-        result, folder = _run(session, request, settings, over, out)
+        base = session.recipe(request)
+        settings, recipes = _recipes(session, request, base, settings, over)
+        plan = _planned(session, base, settings, recipes) if dry_run else None
+        if plan is None:
+            result, folder = _run(session, base, settings, recipes, out)
+    if plan is not None:
+        _show_planned(plan, as_json)
+        return
     _show(result, folder, as_json)
     ctx.exit(0 if result.recipe is not None else 1)
 
 
+def _recipes(
+    session: Session, request: Request, base: Recipe, settings: Settings, over: str | None
+) -> tuple[Settings, dict[str, Recipe] | None]:
+    """The recipes of ``--over``, by value, and the settings that name its key; None without it."""
+    from condense.studies.ablation.design import make_cell, parse_factor
+
+    if over is None:
+        return settings, None
+    factor, recipes = parse_factor(over, "over"), {}
+    for value in factor.values:
+        cell = make_cell(session.host, request, base, {factor.key: value})
+        if cell.recipe is None:
+            raise OptionError(f"--over {cell.name}: {cell.error}")
+        recipes[value] = cell.recipe
+    return settings.model_copy(update={"over": factor.key}), recipes
+
+
+def _planned(
+    session: Session, base: Recipe, settings: Settings, recipes: dict[str, Recipe] | None
+) -> TuningPlan:
+    """What it would take."""
+    from condense.studies.binding import SharedData
+    from condense.studies.tuning.run import plan_tuning
+
+    return plan_tuning(session.host, base, settings, SharedData(session.pipeline), recipes)
+
+
+def _show_planned(plan: TuningPlan, as_json: bool) -> None:
+    from condense.cli.output import echo_json
+    from condense.cli.planned import show_tuning_plan
+
+    if as_json:
+        echo_json(plan.to_json())
+    else:
+        show_tuning_plan(plan)
+
+
 def _run(
-    session: Session, request: Request, settings: Settings, over: str | None, out: Path | None
+    session: Session,
+    base: Recipe,
+    settings: Settings,
+    recipes: dict[str, Recipe] | None,
+    out: Path | None,
 ) -> tuple[Tuning, Path]:
     """Every recipe tuned, and the files written."""
     from condense.engine.runtime.folders import check_folder
-    from condense.studies.ablation.design import make_cell, parse_factor
     from condense.studies.binding import SharedData, study_folder
     from condense.studies.tuning.files import OWNED, write_tuning
     from condense.studies.tuning.run import tune as run_tuning
 
-    base, recipes = session.recipe(request), None
-    if over is not None:
-        factor, recipes = parse_factor(over, "over", ()), {}
-        settings = settings.model_copy(update={"over": factor.key})
-        for value in factor.values:
-            cell = make_cell(session.host, request, base, {factor.key: value})
-            if cell.recipe is None:
-                raise OptionError(f"--over {cell.name}: {cell.error}")
-            recipes[value] = cell.recipe
     bind, given = SharedData(session.pipeline), tuple((recipes or {}).values())
     if out is None:
         out = study_folder("tune", base, given, settings.model_dump(), bind)

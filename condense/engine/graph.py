@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,11 @@ def stages(pipeline: Pipeline, baselines: bool) -> list[Stage[Any]]:
     p = pipeline
     found: list[Stage[Any]] = [p.scoring, p.selecting, p.matching]
     found += [p.teaching, *evaluations(p, baselines)]
+    return all_within(found)
+
+
+def all_within(found: Sequence[Stage[Any]]) -> list[Stage[Any]]:
+    """Those of ``found`` that are needed, each after the stages that run inside it."""
     return [inner for stage in found for inner in (*stage.within, stage) if inner.needed]
 
 
@@ -169,12 +174,17 @@ def planned(
     stage: Stage[Any], estimate: Callable[[Stage[Any]], Cost | None] = Stage.cost
 ) -> PlannedStage:
     """What ``stage`` would take, as ``estimate`` says unless it is stored."""
-    name, cached = stage.bound.recipe[stage.component].name, stage.stored
-    if cached:
-        return PlannedStage(stage.name, name, cached, 0.0, 0.0, 0.0)
-    cost = estimate(stage)
+    if not stage.stored:
+        return priced(stage, estimate(stage))
+    name = stage.bound.recipe[stage.component].name
+    return PlannedStage(stage.name, name, True, 0.0, 0.0, 0.0)
+
+
+def priced(stage: Stage[Any], cost: Cost | None) -> PlannedStage:
+    """``stage`` at ``cost``, stored or not."""
+    name = stage.bound.recipe[stage.component].name
     if cost is None:
-        return PlannedStage(stage.name, name, cached, None, None, None)
+        return PlannedStage(stage.name, name, False, None, None, None)
     # and what this process takes: its timed steps took what a run's steps take
     memory = peak_memory_mb() + cost.memory / MIB
-    return PlannedStage(stage.name, name, cached, cost.seconds, memory, cost.disk / MIB)
+    return PlannedStage(stage.name, name, False, cost.seconds, memory, cost.disk / MIB)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from condense.engine.graph import SERVED_BY, PlannedStage, parts_of, planned
+from condense.engine.graph import SERVED_BY, PlannedStage, parts_of, planned, priced
 from condense.engine.runtime.housekeeping import digest
 from condense.engine.runtime.pace import Parts
 from condense.engine.stages.stage import SHARED, Stage
@@ -109,8 +109,11 @@ class Planner:
         self._parts: list[Parts] = []
         self._failed: dict[str, str] = {}
 
-    def add(self, stages: Sequence[Stage[Any]]) -> None:
+    def add(self, stages: Sequence[Stage[Any]]) -> Parts:
         """One more run, of these stages.
+
+        Returns:
+            seconds of what no run before it has done, task by task.
 
         Raises:
             CondenseError: for options that do not suit the data; it is not counted then.
@@ -127,6 +130,7 @@ class Planner:
             self._seen.add(work)
             self._stages.setdefault(found.stage, []).append(found)
         self._parts.append(parts)
+        return parts
 
     def fail(self, name: str, message: str) -> None:
         """A run of the cell ``name`` that cannot be planned."""
@@ -138,6 +142,10 @@ class Planner:
         order = list(SERVED_BY).index
         works = (PlannedWork.of(self._stages[name]) for name in sorted(self._stages, key=order))
         return StudyPlan(tuple(works), tuple(self._parts), self._failed)
+
+    def alone(self, stage: Stage[Any]) -> PlannedStage:
+        """``stage`` as if it were not stored, counted nowhere."""
+        return priced(stage, self._estimate(stage))
 
     def _estimate(self, stage: Stage[Any]) -> Cost | None:
         """Of ``stage``; seeds make no difference, but to what is stored of a preparation."""

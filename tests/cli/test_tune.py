@@ -72,6 +72,26 @@ def test_the_table_the_json_and_the_files_have_the_same_figures(printed, call, p
     assert f"{cost['trainings']} trainings with {cost['steps']} optimiser steps in all (" in printed
 
 
+def test_a_dry_run_says_how_many_trainings_and_leaves_nothing(call, tmp_path):
+    store = {"CONDENSE_STORE": str(tmp_path / "dry")}
+    plan = json.loads(call(*SHORT, "--dry-run", "--json", environment=store).stdout)
+    assert not (tmp_path / "dry").exists()
+    assert plan["trainings"] == {"least": 3 * 2 + 2, "most": 3 * 4 + 3 * 2}
+    assert plan["matchings"] == {"least": 0, "most": 0}
+    assert (plan["unknown"], plan["failed"]) == ([], {})
+    shared, *each = plan["stages"]
+    assert (shared["stage"], shared["times"]) == ("scorer", 1)
+    for end in ("least", "most"):
+        total = shared["seconds"] + sum(one[end] * one["seconds"] for one in each)
+        assert plan["seconds"][end] == pytest.approx(total)
+    made = json.loads(call(*SHORT, "--json", "--out", tmp_path / "out", environment=store).stdout)
+    (arm,) = made["arms"]
+    assert plan["trainings"]["least"] <= arm["cost"]["trainings"] <= plan["trainings"]["most"]
+    text = call(*SHORT, "--over", "scorer=cscore,el2n", "--dry-run", environment=store).stdout
+    assert "16–36 trainings, as the curve asks for:" in text  # of two recipes
+    assert "evaluator, full length (el2n)" in text
+
+
 def test_two_options_take_matching_runs(call, place):
     pytest.importorskip("optuna")
     args = ("--also", "policy.alpha", "--trials", 2, "--seeds", 1, "--finals", 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -14,8 +15,10 @@ from condense.capabilities import CountsSteps
 from condense.data import LabeledData, TrainingSet, content_digest
 from condense.engine.checked import run_selector
 from condense.engine.evaluation import own_augmentations
+from condense.engine.graph import all_within
 from condense.engine.pipeline import Pipeline
 from condense.engine.stages.evaluation import EvaluationPlan, EvaluationStage
+from condense.engine.stages.stage import Stage
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import STAGES
 from condense.options import is_real
@@ -63,12 +66,22 @@ class Objective:
 
     def __call__(self, values: Values, number: int) -> float:
         """Accuracy, 0–1, at ``values`` under seed ``number``."""
-        pipeline = self.pipeline(values, number)
-        if self.matched:
-            stage = pipeline.evaluating
-        else:
-            stage = EvaluationStage(pipeline, selection_plan(pipeline))
+        stage = self.evaluating(self.pipeline(values, number))
         return self.spent.count(stage, self.matched).mean
+
+    def evaluating(self, pipeline: Pipeline) -> EvaluationStage:
+        """The last of the stages of ``pipeline``."""
+        if self.matched:
+            return pipeline.evaluating
+        return EvaluationStage(pipeline, selection_plan(pipeline), [pipeline.selecting])
+
+    def stages(self, values: Values, number: int = 0) -> list[Stage[Any]]:
+        """All that an evaluation at ``values`` under seed ``number`` comes to."""
+        pipeline = self.pipeline(values, number)
+        last = self.evaluating(pipeline)
+        matched = [pipeline.matching] if self.matched else []
+        found: list[Stage[Any]] = [pipeline.scoring, pipeline.selecting, *matched]
+        return all_within([*found, pipeline.teaching, last])
 
     def select(self, values: Values) -> Tensor:
         """int64 [M] of the samples that are selected with ``values``; nothing is stored.
@@ -117,13 +130,20 @@ def selection_plan(pipeline: Pipeline) -> EvaluationPlan:
     The recipe's, unless that goes by role: then the last of those that the evaluator tries on
     real samples.
     """
-    indices = pipeline.selection.indices
-    training = TrainingSet.of(pipeline.data.subset(indices))
-    content = {"selected": content_digest(indices), "of": pipeline.data.fingerprint}
+
+    @cache
+    def training() -> TrainingSet:
+        return TrainingSet.of(pipeline.data.subset(pipeline.selection.indices))
+
+    def content() -> dict[str, str]:
+        chosen = content_digest(pipeline.selection.indices)
+        return {"selected": chosen, "of": pipeline.data.fingerprint}
+
+    size = sum(pipeline.recipe.budget.counts(pipeline.data))
     return EvaluationPlan(
         EvaluationStage.component,
-        Arm("selection", lambda repeat: training, len(training)),
-        lambda: content,
+        Arm("selection", lambda repeat: training(), size),
+        content,
         own_augmentations(pipeline, matched=False)[-1:],
     )
 

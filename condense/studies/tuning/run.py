@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from condense.data import LabeledData
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import in_one_line
+from condense.engine.runtime.progress import over_all
 from condense.errors import CondenseError
 from condense.interfaces import Progress
 from condense.places import without_home
@@ -17,8 +18,9 @@ from condense.recipe import Recipe
 from condense.studies.ablation.result import HeldOut
 from condense.studies.binding import Bind
 from condense.studies.tuning import objective as objectives
-from condense.studies.tuning.result import Spent, TunedRecipe, Tuning, TuningDocument
-from condense.studies.tuning.search import search
+from condense.studies.tuning.planning import Count, TuningPlan, TuningPlanner
+from condense.studies.tuning.result import Spent, TunedRecipe, Tuning, TuningDocument, Values
+from condense.studies.tuning.search import Evaluations, search
 from condense.studies.tuning.settings import Settings
 
 
@@ -77,13 +79,16 @@ def _all_tuned(
 ) -> Iterator[TunedRecipe]:
     """Every one of ``recipes``, on ``part`` or on its own data where these are not the base's."""
     over = bench.settings.over
-    with progress.task("tune", len(recipes), "recipe") as task:
+    units = len(recipes) * bench.units
+    with over_all(
+        progress, "tune", units, "training", lambda: _planned(bench, recipes, base, part).parts
+    ) as task:
         for value, recipe in recipes.items():
             values = {} if over is None else {over: without_home(value)}
+            count = Count(task, bench.units)
             try:
-                same = recipe["data"].identity == base["data"].identity
-                own = part if same else bench.part(bench.bind(recipe))
-                yield bench.tuned(values, recipe, own)
+                own = bench.data_of(recipe, base, part)
+                yield bench.tuned(values, recipe, own, count)
             except CondenseError as error:
                 if len(recipes) == 1:
                     raise
@@ -91,7 +96,46 @@ def _all_tuned(
                 failed = TunedRecipe(values=values, error=message)
                 progress.note(f"{failed.name} failed: {failed.error}")
                 yield failed
-            task.advance(1)
+            count.end()
+
+
+def plan_tuning(
+    host: Host,
+    base: Recipe,
+    settings: Settings,
+    bind: Bind,
+    recipes: Mapping[str, Recipe] | None = None,
+) -> TuningPlan:
+    """What :func:`tune` would take, with its arguments; nothing is stored.
+
+    Raises:
+        CondenseError: as :func:`tune` does. A recipe among several that cannot be planned is named.
+    """
+    given = {"": base} if recipes is None else recipes
+    settings.check(tuple(given))
+    bench = _Bench(host, bind, settings)
+    part = bench.part(bind(base))
+    base.budget.counts(part)
+    return _planned(bench, given, base, part, alone=len(given) == 1)
+
+
+def _planned(
+    bench: _Bench,
+    recipes: Mapping[str, Recipe],
+    base: Recipe,
+    part: LabeledData,
+    alone: bool = False,
+) -> TuningPlan:
+    """All of ``recipes``; an error of one is raised if it is ``alone``."""
+    planner = TuningPlanner(bench.settings)
+    for value, recipe in recipes.items():
+        try:
+            planner.add(value, *bench.objectives(recipe, bench.data_of(recipe, base, part)))
+        except Exception as error:
+            if alone:
+                raise
+            planner.fail(value, in_one_line(error))
+    return planner.plan()
 
 
 @dataclass(frozen=True)
@@ -111,27 +155,54 @@ class _Bench:
         count = 0 if part.test is None else len(part.test)
         return HeldOut(share=self.settings.held_out, fit=len(part), held_out=count)
 
-    def tuned(self, values: dict[str, str], recipe: Recipe, data: LabeledData) -> TunedRecipe:
-        """The best options of ``recipe`` on ``data``."""
+    @property
+    def units(self) -> int:
+        """Evaluations that are thought of for a recipe."""
+        s = self.settings
+        return Evaluations.short(s).likely + Evaluations.full(s).likely
+
+    def data_of(self, recipe: Recipe, base: Recipe, part: LabeledData) -> LabeledData:
+        """``part``, that of ``base``, or another where ``recipe`` has data of its own."""
+        same = recipe["data"].identity == base["data"].identity
+        return part if same else self.part(self.bind(recipe))
+
+    def objectives(
+        self, recipe: Recipe, data: LabeledData
+    ) -> tuple[Values, objectives.Objective, objectives.Objective | None]:
+        """Where the options of ``recipe`` stand, and it with short and with full trainings.
+
+        Without the latter where there are no finals.
+        """
         s, host, size = self.settings, self.host, sum(recipe.budget.counts(data))
         # before the evaluator is touched, so that a misspelt option is what is complained about
         start = tuple(objectives.option_value(recipe, key) for key in s.keys)
-        others = [objectives.declared_range(recipe, key) for key in s.also]
         short, whole = (
             objectives.shortened(host, recipe, size, share, s.repeats) for share in (s.share, 1.0)
         )
         spent = Spent()
 
-        def objective(of: Recipe, keys: Sequence[str] = s.keys) -> objectives.Objective:
-            return objectives.Objective(self.bind, host, of, data, keys, s.matched, spent)
+        def objective(of: Recipe) -> objectives.Objective:
+            return objectives.Objective(self.bind, host, of, data, s.keys, s.matched, spent)
 
-        ranges = (objective(short, s.keys[:1]).range_of(s.bounds), *others)
         full = objective(whole) if s.finals and whole.to_dict() != short.to_dict() else None
-        found = search(objective(short), full, ranges, start, s, recipe.seed)
+        return start, objective(short), full
+
+    def tuned(
+        self, values: dict[str, str], recipe: Recipe, data: LabeledData, count: Count
+    ) -> TunedRecipe:
+        """The best options of ``recipe`` on ``data``; ``count`` counts evaluations."""
+        s, size = self.settings, sum(recipe.budget.counts(data))
+        start, short, full = self.objectives(recipe, data)
+        others = [objectives.declared_range(recipe, key) for key in s.also]
+        first = replace(short, keys=s.keys[:1])
+        ranges = (first.range_of(s.bounds), *others)
+        counted = count.phase(short, Evaluations.short(s).likely)
+        finals = None if full is None else count.phase(full, Evaluations.full(s).likely)
+        found = search(counted, finals, ranges, start, s, recipe.seed)
         return TunedRecipe(
             values=values,
-            steps=objectives.training_steps(short, size),
+            steps=objectives.training_steps(short.recipe, size),
             whole_steps=objectives.training_steps(recipe, size),
             stages=(found,),
-            cost=spent,
+            cost=short.spent,
         )

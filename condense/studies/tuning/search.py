@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from condense.studies.tuning.result import OptionSearch, Place, Values, standard_error
@@ -23,6 +24,28 @@ NEAR = 0.05  # of a range: finals closer than this are one
 
 # why a search ended
 NARROW, NOISE, DONE = "narrow", "noise", "done"
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """How many a search makes with short trainings, and at full length after it."""
+
+    least: int
+    likely: int
+    most: int
+
+    @staticmethod
+    def short(s: Settings) -> Evaluations:
+        """As many as its curve asks for; with several options, all trials."""
+        if len(s.keys) > 1:
+            return Evaluations(*3 * (s.trials * s.seeds,))
+        likely = (SCAN + ZOOMS * (CROWD - 1)) * s.seeds
+        return Evaluations(SCAN * s.seeds, likely, (SCAN + ZOOMS * CROWD) * s.max_seeds)
+
+    @staticmethod
+    def full(s: Settings) -> Evaluations:
+        """Those of the finals, which are fewer where the best lie close to each other."""
+        return Evaluations(min(1, s.finals) * s.seeds, *2 * (s.finals * s.seeds,))
 
 
 class Paired:

@@ -10,6 +10,7 @@ from condense.studies.tuning.search import (
     NARROW,
     NOISE,
     SCAN,
+    Evaluations,
     Paired,
     ahead,
     finalists,
@@ -215,3 +216,28 @@ def test_values_have_three_digits_and_stay_inside():
     assert rounded(0.00012345, (0.0001, 0.001)) == 0.000123
     assert rounded(0.96449, (0, 0.9644)) == 0.964
     assert rounded(0.9999, (0.0, 0.9964)) == 0.9964
+
+
+def test_a_search_makes_as_many_evaluations_as_it_is_planned_to():
+    counts = set()
+    for run in range(60):
+        top, noise = 0.05 + 0.9 * run / 60, (0.0, 0.005, 0.05)[run % 3]
+        s = Settings(key="selector.beta", seeds=2, max_seeds=4, finals=3)
+
+        def curve(at, top=top):
+            return 0.9 - abs(at - top)
+
+        short, asked = recorded(curve, noise, run)
+        full, asked_in_full = recorded(curve, noise, run)
+        search(short, full, (ENDS,), (0.5,), s, 0)
+        planned, finals = Evaluations.short(s), Evaluations.full(s)
+        assert planned.least <= len(asked) <= planned.most
+        assert finals.least <= len(asked_in_full) <= finals.most
+        counts.add(len(asked))
+    assert min(counts) < Evaluations.short(s).likely < max(counts)
+
+
+def test_with_several_options_it_is_known_beforehand():
+    s = Settings(key="selector.beta", also=("policy.alpha",), seeds=3, trials=7)
+    assert Evaluations.short(s) == Evaluations(21, 21, 21)
+    assert Evaluations.full(s.model_copy(update={"finals": 0})) == Evaluations(0, 0, 0)
