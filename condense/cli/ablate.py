@@ -181,28 +181,28 @@ def _live(progress: Any) -> Callable[[Ablation], None]:
 
 
 def _show(result: Ablation, folder: Path, as_json: bool) -> None:
-    from condense.cli.output import echo_json, echo_table
+    from condense.cli.output import echo_json, echo_place, echo_table, say
     from condense.studies.ablation.files import effect_name
 
     if as_json:
         counts = {"runs": result.runs, "computed": result.computed, "failed": result.failures}
         echo_json(result.document.to_json() | counts | {"out": str(folder)})
         return
-    echo_table(_headers(result), _rows(result))
+    echo_table(_headers(result), _rows(result), least=("random, %", "n"))
     effects = [(effect_name(e), str(e.cells), points(e.effect), e.note) for e in result.effects()]
     if effects:
-        click.echo()
+        say()
         echo_table(("main effect of", "cells", "points ± 95 %", "note"), effects)
         _note_missing(result)
     failures = f", {result.failures} failed" if result.failures else ""
-    click.echo(f"\n{result.runs} runs, {result.stored} of them from the store{failures}")
+    say(f"\n{result.runs} runs, {result.stored} of them from the store{failures}")
     if result.held_out is not None:
         fit, held_out = result.samples
-        click.echo(
+        say(
             f"{result.data}: condensed from {fit} training samples, validated on {held_out} held "
             "out of the training split; the test split was not read"
         )
-    click.echo(f"table, figure and every seed's accuracy lie in\n  {folder}")
+    echo_place("table, figure and every seed's accuracy", folder)
 
 
 def _warn(result: Ablation) -> None:
@@ -222,10 +222,12 @@ def _warn(result: Ablation) -> None:
 
 def _note_missing(result: Ablation) -> None:
     """A grid with holes is not balanced, which its main effects hide."""
+    from condense.cli.output import say
+
     grid = sum(row.cell.in_grid for row in result.rows)
     missing = grid - len(result.complete())
     if missing:
-        click.echo(f"{missing} of {grid} cells are incomplete and left out of the main effects")
+        say(f"{missing} of {grid} cells are incomplete and left out of the main effects")
 
 
 def _headers(result: Ablation) -> tuple[str, ...]:
@@ -264,7 +266,7 @@ def _note(result: Ablation, row: Row) -> str:
     reference = result.study.reference(row.cell)
     other = [one for one in result.rows if one.cell.name == reference]
     if other and row.values and other[0].accuracies == row.accuracies:
-        return "same figures as the base"
+        return "equal to base"
     own = _compared(result) and result.study.references.get(row.cell.name) == row.cell.name
     return "base of its size" if own else ""
 

@@ -65,7 +65,7 @@ def clean(kind: str | None, yes: bool, as_json: bool) -> None:
     Goes for entries, and for what unfinished runs left: checkpoints, drafts, locks. What a living
     process works on stays, and so does whatever else lies in the folder.
     """
-    from condense.cli.output import echo_json, megabytes
+    from condense.cli.output import echo_json, megabytes, say
 
     store = _open()
     count = {k["kind"]: k["count"] for k in _by_kind(store.entries())}
@@ -86,7 +86,7 @@ def clean(kind: str | None, yes: bool, as_json: bool) -> None:
         keys = ("removed", "bytes", "leftovers")
         echo_json({"store": str(store.root)} | dict(zip(keys, gone, strict=True)))
     else:
-        click.echo(f"removed {_words(gone[0], gone[2])}, {megabytes(gone[1])}, from {store.root}")
+        say(f"removed {_words(gone[0], gone[2])}, {megabytes(gone[1])}, from {store.root}")
 
 
 def _words(entries: int, leftovers: int) -> str:

@@ -72,7 +72,7 @@ def show_plan_of_choice(
     ctx: click.Context, request: Request, minutes: float | None, device: str | None, as_json: bool
 ) -> None:
     """``--dry-run``: candidates and rungs."""
-    from condense.cli.output import echo_json, echo_table
+    from condense.cli.output import echo_json, echo_table, say
     from condense.cli.session import open_session
 
     with open_session(ctx, device) as session:
@@ -87,7 +87,7 @@ def show_plan_of_choice(
         for one in part
     ]
     echo_table(("candidate", "once, about", "a seed, about", "note"), rows)
-    click.echo(f"\n{in_words(plan)}")
+    say(f"\n{in_words(plan)}")
     _show_failed(choosing.failed)
 
 
@@ -100,28 +100,29 @@ def _about(one: Planned, *times: float) -> list[str]:
 
 def show_choice(document: ChoiceDocument) -> None:
     """The table of what was tried, what it cost and how sure it is, and the verdict."""
-    from condense.cli.output import echo_table
+    from condense.cli.output import echo_table, say
 
     rows = [_row(one, document) for one in document.tried]
     rows.insert(1 if document.better else 0, _row(document.random, document))
-    figures = (f"{document.measure}, %", "to random, points")
+    figures = (f"{document.measure}, %", "over random, points")
     echo_table(("tried", "seeds", *figures, "networks", "time", "note"), rows)
     held = document.validation
-    click.echo(
+    say(
         f"\n{document.data}: condensed from {held.fit} training samples, validated on "
         f"{held.held_out} held out of the training split; the test split was not read. Intervals "
         "are of 95 %, by Student's t over the seeds"
     )
-    click.echo(in_words(document.plan))
+    say(in_words(document.plan))
     _show_failed(document.failed)
-    click.echo(f"{document.verdict}\n")
+    say(f"{document.verdict}\n")
 
 
 def _show_failed(failed: dict[str, str]) -> None:
+    from condense.cli.output import say
     from condense.spelling import on_command_line
 
     for name, why in failed.items():
-        click.echo(f"{name} cannot be tried: {on_command_line(why)}")
+        say(f"{name} cannot be tried: {on_command_line(why)}")
 
 
 def _row(one: Tried, document: ChoiceDocument) -> tuple[Any, ...]:

@@ -219,7 +219,7 @@ HEADERS = ("", "method", "accuracy, %", "over random", "worst", "time", "size")
 
 
 def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
-    from condense.cli.output import echo_json, echo_table
+    from condense.cli.output import echo_json, echo_place, echo_table, say
     from condense.studies.methods.files import to_latex
 
     document = result.document
@@ -232,26 +232,26 @@ def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
     for column in document.columns:
         first = column[0]
         size = f"ipc {first.ipc}" if first.ipc is not None else f"fraction {first.fraction:g}"
-        click.echo(f"{document.data}, {size}, labels {first.labels}")
+        say(f"{document.data}, {size}, labels {first.labels}")
         echo_table(HEADERS, [_cells(row) for row in column])
         for row in column:
             if row.error:
-                click.echo(f"{row.method} failed: {on_command_line(row.error)}")
-        click.echo()
+                say(f"{row.method} failed: {on_command_line(row.error)}")
+        say()
     seeds = len(document.seeds)
-    click.echo(
+    say(
         f"mean ± half of its 95 % interval over {seeds} seed{'s' * (seeds != 1)}; over random in "
         "points, seed by seed\n* highest mean  = not told from it (paired t test, Holm's "
         "correction)\nworst: accuracy of the worst class; time to make the set, scores and experts "
-        "included;\nsize of what is kept"
+        "included; size of what is kept"
     )
     if document.validation is not None:
-        click.echo(
+        say(
             f"condensed from {document.validation.fit} training samples, validated on "
-            f"{document.validation.held_out} held\nout of the training split; the test split was "
+            f"{document.validation.held_out} held out of the training split; the test split was "
             "not read"
         )
-    click.echo(f"tables and figure lie in\n  {folder}")
+    echo_place("tables and figure", folder)
 
 
 def _cells(row: ComparedRow) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ def coverage(
 
 
 def _show(result: Coverage, folder: Path, as_json: bool) -> None:
-    from condense.cli.output import echo_json, echo_table
+    from condense.cli.output import echo_json, echo_place, echo_table, say
 
     if as_json:
         echo_json(result.to_json() | {"out": str(folder)})
@@ -113,8 +113,8 @@ def _show(result: Coverage, folder: Path, as_json: bool) -> None:
             shares = (point.all, point.easy, point.hard, point.area.all)
             rows.append((run.label, point.iteration, *(f"{100 * s:.2f}" for s in shares)))
     echo_table(HEADERS, rows)
-    click.echo(
+    say(
         f"\nradius {result.radius:.4g}, within which {100 * result.quantile:g} % of training "
         "samples have another one; area up to twice that"
     )
-    click.echo(f"table, figure and curves lie in\n  {folder}")
+    echo_place("table, figure and curves", folder)

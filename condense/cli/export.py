@@ -33,7 +33,7 @@ def export(ctx: click.Context, artefact: Path, form: str, out: Path, as_json: bo
     import contextlib
     import sys
 
-    from condense.cli.output import echo_json
+    from condense.cli.output import echo_json, say, say_error
     from condense.engine.artefact.dataset import CondensedDataset
 
     with contextlib.redirect_stdout(sys.stderr):
@@ -45,8 +45,8 @@ def export(ctx: click.Context, artefact: Path, form: str, out: Path, as_json: bo
             if form == "folder"
             else "train towards soft_labels; npz:PATH as data reads train_labels, the own classes"
         )
-        click.echo(f"note: {note}", err=True)
+        say_error(f"note: {note}")
     if as_json:
         echo_json({"artefact": str(artefact), "to": form, "out": str(out), "samples": len(small)})
     else:
-        click.echo(f"{len(small)} samples written to {out}")
+        say(f"{len(small)} samples written to {out}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import os
+import re
 import shutil
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from condense.engine.documents import FindingNote
     from condense.results import Finding
 
+NO_BREAK = "\u00a0"
+COMFORTABLE = 36  # columns of a cell of text
 CONTINUES = "the same command continues where it stopped"
 BUG = "this is a bug in condense or a plugin; please report it with the lines above"
 
@@ -43,7 +48,7 @@ def report_error(error: BaseException, debug: bool = False) -> int:
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         click.echo(trace.rstrip(), err=True)
     message, code = expected or (f"{describe(error)}; {BUG}", 1)
-    click.echo(f"error: {message}", err=True)
+    say_error(f"error: {message}")
     return code
 
 
@@ -82,19 +87,133 @@ def _strict(value: Any) -> Any:
     return value
 
 
-def echo_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print an aligned table; on a terminal the last column is wrapped to its width."""
-    cells = [list(headers), *([str(c) for c in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
-    indent = sum(w + 2 for w in widths[:-1])
-    room = shutil.get_terminal_size().columns - indent if sys.stdout.isatty() else 0
-    cells.insert(1, ["-" * w for w in [*widths[:-1], min(widths[-1], max(room, 20))]])
-    for row in cells:
-        head = "".join(c.ljust(w + 2) for c, w in zip(row[:-1], widths[:-1], strict=True))
-        lines = textwrap.wrap(row[-1], room) if 20 <= room < len(row[-1]) else [row[-1]]
-        click.echo((head + lines[0]).rstrip())
-        for line in lines[1:]:
-            click.echo(" " * indent + line)
+def room() -> int:
+    """Columns that stdout has; 80, or ``$COLUMNS``, where it is no terminal."""
+    given = os.environ.get("COLUMNS", "")
+    width = (
+        shutil.get_terminal_size().columns
+        if sys.stdout.isatty()
+        else int(given if given.isdecimal() else 80)
+    )
+    return max(width, 40)
+
+
+def say(text: str = "", hanging: int = 0) -> None:
+    """Print prose, its lines wrapped by word; none is broken, so that paths stay whole.
+
+    Args:
+        text: of one or more lines.
+        hanging: how far lines that follow on one are indented.
+    """
+    for line in text.split("\n"):
+        click.echo("\n".join(_wrapped(line, room(), hanging=hanging)).replace(NO_BREAK, " "))
+
+
+def say_error(text: str) -> None:
+    """Print one line on stderr; on a terminal it is wrapped by word."""
+    lines = [text]
+    if sys.stderr.isatty():
+        lines = _wrapped(text, max(shutil.get_terminal_size().columns, 40), hanging=2)
+    click.echo("\n".join(lines).replace(NO_BREAK, " "), err=True)
+
+
+def echo_place(what: str, place: object) -> None:
+    """Say where ``what`` was written; the path has a line to itself."""
+    say(f"{what} saved to")
+    click.echo(f"  {place}")
+
+
+def _wrapped(text: str, width: int, *, breaking: bool = False, hanging: int = 0) -> list[str]:
+    """``text`` in lines of ``width``; a longer word stays whole unless ``breaking``."""
+    indent = " " * (len(text) - len(text.lstrip()) + hanging)
+    text = _glued(text)
+    if breaking:
+        text = " ".join(part for word in text.split(" ") for part in _parts(word, width))
+    wrap = textwrap.TextWrapper(
+        width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return wrap.wrap(text) or [""]
+
+
+def _parts(word: str, width: int) -> Iterator[str]:
+    """``word`` in parts no longer than ``width``, after a sign that joins words if it has one."""
+    while len(word) > width:
+        end = max(word.rfind(sign, 0, width) for sign in "._/=,-") + 1 or width
+        yield word[:end]
+        word = word[end:]
+    yield word
+
+
+def _glued(text: str) -> str:
+    """``text`` with blanks that no line ends at, as in ``97.58 ± 0.31 (5)`` and ``95 %``."""
+    if not re.search("[a-z]{2}", text, re.IGNORECASE):
+        return text.lstrip().replace(" ", NO_BREAK).rjust(len(text))
+    return re.sub(" (?=%)|(?<=±) ", NO_BREAK, text)
+
+
+def echo_table(
+    headers: Sequence[str], rows: Sequence[Sequence[object]], least: Sequence[str] = ()
+) -> None:
+    """Print an aligned table in the room there is; cells wrap by word.
+
+    Args:
+        headers: of the columns; one without any text in its cells is left out.
+        rows: of cells.
+        least: columns that are left out, first one first, before the others get narrow. A line
+            below says so.
+    """
+    columns = [[name, *(str(row[i]) for row in rows)] for i, name in enumerate(headers)]
+    shown = [column for column in columns if any(column[1:]) or not rows]
+    dropped = []
+    for name in least:
+        if _total(map(_comfortable, shown)) > room():
+            dropped += [name for column in shown if column[0] == name]
+            shown = [column for column in shown if column[0] != name]
+    widths = _widths(shown)
+    cells = [
+        [_wrapped(text, width, breaking=True) for text in column]
+        for column, width in zip(shown, widths, strict=True)
+    ]
+    lines = [*zip(*cells, strict=True)]
+    lines.insert(1, tuple(["-" * width] for width in widths))
+    for row in lines:
+        for part in itertools.zip_longest(*row, fillvalue=""):
+            text = "  ".join(one.ljust(w) for one, w in zip(part, widths, strict=True))
+            click.echo(text.rstrip().replace(NO_BREAK, " "))
+    if dropped:
+        say(f"(no room here for: {', '.join(dropped)})")
+
+
+def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
+    """What each column gets: the widest are narrowed, to their longest word if that will do."""
+    natural = [max(map(len, column)) for column in columns]
+    words = _narrowed([_longest_word(column) for column in columns], [1] * len(columns))
+    return _narrowed(natural, words)
+
+
+def _narrowed(wanted: Sequence[int], least: Sequence[int]) -> list[int]:
+    """``wanted`` widths, the largest of them cut to what there is room for."""
+    widths = list(least)
+    for most in range(1, max(wanted, default=0) + 1):
+        wider = [max(low, min(own, most)) for low, own in zip(least, wanted, strict=True)]
+        if _total(wider) > room():
+            break
+        widths = wider
+    return widths
+
+
+def _longest_word(column: Sequence[str]) -> int:
+    return max((len(word) for text in column for word in _glued(text).split(" ")), default=0)
+
+
+def _comfortable(column: Sequence[str]) -> int:
+    """How narrow a column may get before one that matters less is left out."""
+    return max(_longest_word(column), min(COMFORTABLE, max(map(len, column[1:]), default=0)))
+
+
+def _total(widths: Iterable[int]) -> int:
+    found = list(widths)
+    return sum(found) + 2 * (len(found) - 1)
 
 
 def echo_summary(values: Mapping[str, Any]) -> None:
@@ -102,7 +221,7 @@ def echo_summary(values: Mapping[str, Any]) -> None:
     width = max((len(k) for k in values), default=0)
     for key, value in values.items():
         if key != "stages":
-            click.echo(f"{key.replace('_', ' ').ljust(width)}  {short(value)}")
+            say(f"{key.replace('_', ' ').ljust(width)}  {short(value)}", width + 2)
     if "stages" in values:
         click.echo()
         echo_stages({k: (v["seconds"], v["cached"]) for k, v in values["stages"].items()})
@@ -150,7 +269,7 @@ def in_words(finding: Finding | FindingNote) -> str:
 def warn(findings: Iterable[Finding | FindingNote], where: str = "") -> None:
     """Print what is wrong with a set, a line each on stderr."""
     for finding in findings:
-        click.echo(f"warning: {where}{in_words(finding)}", err=True)
+        say_error(f"warning: {where}{in_words(finding)}")
 
 
 def percent(evaluation: Any) -> str:

@@ -56,7 +56,8 @@ def plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
             for p in listing["presets"]
         ]
         rows += [("broken", b["name"], b["package"], "", b["error"]) for b in listing["broken"]]
-        echo_table(("kind", "name", "package", "version", "what it does"), rows)
+        headers = ("kind", "name", "package", "version", "what it does")
+        echo_table(headers, rows, least=("version", "package"))
     if strict and host.broken:
         ctx.exit(1)
 
@@ -72,7 +73,7 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
     Kinds: data network scorer selector matcher update-policy augmentation evaluator method
     preset. Exits with 2 for a kind or name that does not exist.
     """
-    from condense.cli.output import echo_json, echo_table
+    from condense.cli.output import echo_json, echo_table, say
     from condense.cli.session import get_host
 
     host = get_host(ctx)
@@ -83,7 +84,7 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
     if as_json:
         echo_json(document)
         return
-    click.echo(f"{kind} {name} ({entry.package} {entry.version}): {document['summary']}\n")
+    say(f"{kind} {name} ({entry.package} {entry.version}): {document['summary']}\n")
     if kind == "preset":
         _show_preset(document)
     elif "stages" in document:
@@ -103,7 +104,7 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
         ]
         echo_table(("option", "type", "default", "meaning"), rows)
     else:
-        click.echo("no options")
+        say("no options")
 
 
 @plugins.command(epilog="Example: condense plugins new scorer margin --into ~/src")
@@ -125,7 +126,7 @@ def new(ctx: click.Context, kind: str, name: str, into: Path, as_json: bool) -> 
     NAME is kebab-case. Exits with 2 for a kind or name that cannot be used, with 1 if the folder
     is there already; then nothing is written.
     """
-    from condense.cli.output import echo_json
+    from condense.cli.output import echo_json, say
     from condense.cli.session import get_host
     from condense.plugin.scaffold import Names, write_package
 
@@ -135,7 +136,7 @@ def new(ctx: click.Context, kind: str, name: str, into: Path, as_json: bool) -> 
     if as_json:
         echo_json({"package": names.package, "folder": str(folder), "files": files})
         return
-    click.echo(f"{folder} is ready; the component is in src/{names.module}/__init__.py\n")
+    say(f"{folder} is ready; the component is in src/{names.module}/__init__.py\n")
     click.echo(
         f"  cd {shlex.quote(str(folder))}\n  pip install -e '.[test]' && pytest\n  {names.use}"
     )
@@ -159,7 +160,7 @@ def check(ctx: click.Context, target: str, strict: bool, as_json: bool) -> None:
     defaults. Exits with 1 if any check fails or the plugin cannot be loaded, with 2 if there is
     none of that name.
     """
-    from condense.cli.output import echo_json, echo_table
+    from condense.cli.output import echo_json, echo_table, say
     from condense.cli.session import get_host, kept_off_stdout
     from condense.testing.plugin import check_plugin
 
@@ -173,7 +174,7 @@ def check(ctx: click.Context, target: str, strict: bool, as_json: bool) -> None:
         echo_table(("kind", "name", "checks"), rows)
         for report in result.reports:
             if report.failures:
-                click.echo(f"\n{report.text()}")
+                say(f"\n{report.text()}")
     if result.failed or (strict and result.skipped):
         ctx.exit(1)
 

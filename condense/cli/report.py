@@ -64,14 +64,14 @@ def report(
     `score --compare` adds its figures. Several runs stand side by side. The page needs no network.
     Nothing is trained for it (but see --coverage).
     """
-    from condense.cli.output import echo_json
+    from condense.cli.output import echo_json, say_error
     from condense.cli.session import open_session
     from condense.report.page.page import check_page, default_file, report_of, write_page
     from condense.report.page.sources import read_sources
 
     folders = [run for run in runs if run.suffix != ".html" or not run.is_file()]
     if folders and len(folders) < len(runs):  # of `condense report runs/*`
-        click.echo(f"note: {len(runs) - len(folders)} pages among the folders left out", err=True)
+        say_error(f"note: {len(runs) - len(folders)} pages among the folders left out")
         runs = folders
     page = default_file(runs) if out is None else out
     check_page(page)
@@ -105,7 +105,7 @@ def _coverage(session: Session, sources: Sources, data: str | None) -> Coverage:
 
 
 def _show(made: Page, page: Path) -> None:
-    from condense.cli.output import echo_table, in_words
+    from condense.cli.output import echo_place, echo_table, in_words, say
 
     several = len(made.runs) > 1
     rows = [("runs", f) for f in made.findings]
@@ -116,9 +116,10 @@ def _show(made: Page, page: Path) -> None:
         cells = [(name, f"{f.severity}: {f.check}", in_words(f)) for name, f in open_rows]
         echo_table(("of", "what", "finding"), cells)
         if several:
-            click.echo()
+            say()
             echo_table(("run", "", "folder"), [(r.letter, r.label, r.path) for r in made.runs])
     elif rows:
         checks = "1 check" if len(rows) == 1 else f"{len(rows)} checks"
-        click.echo(f"{checks}, none of the known failure signs was found")
-    click.echo(f"\nthe report lies in\n  {page}")
+        say(f"{checks}, none of the known failure signs was found")
+    say()
+    echo_place("report", page)

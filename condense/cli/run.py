@@ -97,7 +97,7 @@ def run(
     split and runs the best, or a random subset where none is better beyond noise.
     """
     from condense.cli.choosing import check_minutes, choice_of, show_choice, show_plan_of_choice
-    from condense.cli.output import echo_json, warn
+    from condense.cli.output import echo_json, say_error, warn
     from condense.cli.run_seeds import show_seeds
     from condense.cli.session import open_session
     from condense.published import preset_differences
@@ -116,7 +116,7 @@ def run(
         differences = preset_differences(session.host, request)
         published = chosen(session.host, request, "preset").published
         if not dry_run and sys.stderr.isatty():
-            click.echo(headline(recipe), err=True)
+            say_error(headline(recipe))
         if not dry_run and request.preset is not None:
             _note_preset(session.host, request, differences)
         beside = {} if choice is None else choice.files
@@ -213,15 +213,16 @@ def networks(recipe: Recipe) -> str:
 
 def _note_preset(host: Host, request: Request, differences: list[Difference]) -> None:
     """One line on stderr: what a named preset has in common with what was published."""
+    from condense.cli.output import say_error
     from condense.resolve import chosen
 
     preset = chosen(host, request, "preset")
     if preset.published is None:
         text = f"{preset.name} settings, not a paper's; see condense plugins show preset"
-        click.echo(f"note: {text} {preset.name}", err=True)
+        say_error(f"note: {text} {preset.name}")
     elif differences:
         texts = [f"{d.option} {_text(d.here)} (for {_text(d.published)})" for d in differences]
-        click.echo(f"note: differs from {preset.published}: {', '.join(texts)}", err=True)
+        say_error(f"note: differs from {preset.published}: {', '.join(texts)}")
 
 
 def _show_planned(
@@ -236,16 +237,16 @@ def _show_planned(
 
 
 def _show_differences(published: str | None, differences: list[Difference]) -> None:
-    from condense.cli.output import echo_table
+    from condense.cli.output import echo_table, say
 
     if published is None:
         return
     if not differences:
-        click.echo(f"as {published}: no option differs\n")
+        say(f"as {published}: no option differs\n")
         return
     rows = [(d.option, _text(d.published), _text(d.here)) for d in differences]
     echo_table(("option", published, "here"), rows)
-    click.echo()
+    say()
 
 
 def _text(value: Any) -> str:
@@ -255,7 +256,7 @@ def _text(value: Any) -> str:
 
 
 def _show_result(result: RunResult, recipe: Recipe) -> None:
-    from condense.cli.output import echo_stages, echo_table, percent
+    from condense.cli.output import echo_place, echo_stages, echo_table, percent, say
     from condense.engine.evaluation import measure_of
 
     if result.accuracy is not None:
@@ -266,14 +267,15 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         rows = [(name, percent(arm), _note(arm, random)) for name, arm in arms.items()]
         word = measure_of(recipe["evaluator"])
         echo_table(("arm", f"{word}, % ± std (n)", "note"), rows)
-    click.echo(f"{networks(recipe)}\n")
+    say(f"{networks(recipe)}\n")
     echo_stages({name: (s.seconds, s.cached) for name, s in result.stages.items()})
-    click.echo(f"\npeak memory {result.peak_memory_mb:.0f} MB; the condensed set lies in")
-    click.echo(f"  {result.artefact}\nload it with")
+    say()
+    echo_place(f"peak memory {result.peak_memory_mb:.0f} MB; condensed set", result.artefact)
+    say("load it with")
     click.echo("  from condense import CondensedDataset")
     click.echo(f'  small = CondensedDataset.load("{result.artefact.as_posix()}")')
     if result.condensed.soft_labels is not None:
-        click.echo("its labels are soft: train towards small.targets, not small.labels")
+        say("its labels are soft: train towards small.targets, not small.labels")
 
 
 def _note(arm: Any, random: Any) -> str:
@@ -285,5 +287,5 @@ def _note(arm: Any, random: Any) -> str:
     if arm is random:
         parts.append("same size")
     elif random is not None:
-        parts.append(f"{100 * (arm.mean - random.mean):+.2f} points to random")
+        parts.append(f"{100 * (arm.mean - random.mean):+.2f} points over random")
     return ", ".join(parts)

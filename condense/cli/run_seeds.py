@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 if TYPE_CHECKING:
     from condense.recipe import Recipe
     from condense.studies.seeds import SeedRuns, SeedsAccuracy
@@ -19,7 +17,7 @@ NO_INTERVAL = {
 
 def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
     """A row a seed, the mean over them and its interval, and what they have in common."""
-    from condense.cli.output import echo_table, percent
+    from condense.cli.output import echo_place, echo_table, percent, say
     from condense.engine.evaluation import measure_of
 
     document = result.document
@@ -36,20 +34,20 @@ def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
         rows.append(("mean", *(f"{100 * arm.mean:.2f}" for arm in arms.values())))
         rows.append(("95 % interval", *map(_interval, arms.values())))
         echo_table(("seed", *(f"{name}, {word} in %" for name in arms)), rows)
-        click.echo(
+        say(
             "\na seed's figure: mean ± standard deviation (n) of its networks; interval: "
             f"Student's t over the means of {len(result.runs)} seeds"
         )
         if len(result.runs) < ENOUGH:
-            click.echo(f"{NO_INTERVAL[len(result.runs)]}; try --seeds {ENOUGH} or more")
+            say(f"{NO_INTERVAL[len(result.runs)]}; try --seeds {ENOUGH} or more")
     shared = result.shared_seed
-    click.echo(
+    say(
         "\neach seed made its own scores and experts"
         if shared is None
         else f"\nscores and experts are shared, those of seed {shared}: the interval is too narrow "
         "for what others would give"
     )
-    click.echo(f"the condensed sets lie in\n  {result.folder}")
+    echo_place("condensed sets", result.folder)
 
 
 def _interval(over: SeedsAccuracy) -> str:

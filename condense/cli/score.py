@@ -89,7 +89,7 @@ def _compare(
 
 
 def _show(result: Comparison, folder: Path, as_json: bool) -> None:
-    from condense.cli.output import echo_json, echo_table, seconds
+    from condense.cli.output import echo_json, echo_place, echo_table, say, seconds
     from condense.studies.comparison.files import sheet_names
 
     document, sheets = result.document, sheet_names(result)
@@ -109,17 +109,17 @@ def _show(result: Comparison, folder: Path, as_json: bool) -> None:
     _matrix("rank correlation", names, document.rank_correlation)
     _matrix("hardest 10 % shared", names, document.overlap_hardest)
     _matrix("easiest 10 % shared", names, document.overlap_easiest)
-    click.echo(
+    say(
         "\nsplit half: rank correlation of two halves of the networks or repeats; time: a training "
-        "pass\nthat several read counts for the first; 10 % shared: 0.10 is chance"
+        "pass that several read counts for the first; 10 % shared: 0.10 is chance"
     )
     what = f"comparison.json and {len(sheets)} pictures" if sheets else "comparison.json"
-    click.echo(f"{what} in\n  {folder}")
+    echo_place(what, folder)
 
 
 def _matrix(title: str, names: Sequence[str], values: Sequence[Sequence[float]]) -> None:
-    from condense.cli.output import echo_table
+    from condense.cli.output import echo_table, say
 
-    click.echo()
+    say()
     rows = zip(names, values, strict=True)
     echo_table((title, *names), [(name, *(f"{v:.3f}" for v in row)) for name, row in rows])

@@ -152,7 +152,7 @@ def _run(
 
 
 def _show(result: Tuning, folder: Path, as_json: bool) -> None:
-    from condense.cli.output import echo_json
+    from condense.cli.output import echo_json, echo_place, say
 
     document = result.document
     if as_json:
@@ -162,36 +162,36 @@ def _show(result: Tuning, folder: Path, as_json: bool) -> None:
         return
     for arm in document.arms:
         if len(document.arms) > 1:
-            click.echo(f"{arm.name}\n")
+            say(f"{arm.name}\n")
         _show_arm(arm)
-        click.echo()
+        say()
     if len(document.arms) > 1:
         _show_comparison(document)
-    click.echo(
+    say(
         f"{document.data}: selected from {document.validation.fit} training samples, validated on "
         f"{document.validation.held_out} held out of the training split; the test split was not "
         "read"
     )
-    click.echo(f"curve, figure and recipe.toml lie in\n  {folder}")
+    echo_place("curve, figure and recipe.toml", folder)
 
 
 def _show_arm(arm: TunedRecipe) -> None:
-    from condense.cli.output import echo_table, seconds
+    from condense.cli.output import echo_table, say, seconds
     from condense.studies.tuning.files import in_words
 
     if arm.error is not None:
-        click.echo(f"error: {on_command_line(arm.error)}")
+        say(f"error: {on_command_line(arm.error)}")
         return
     for search in arm.stages:
         headers = [*search.keys, "n", "accuracy, % ± SE", "note"]
         echo_table(headers, [_row(place, search) for place in search.points])
         if search.finals:
-            click.echo("\nAt full length:")
+            say("\nAt full length:")
             echo_table(headers, [_row(place, search) for place in search.finals])
-        click.echo("\n" + "\n".join(in_words(search)) + "\n")
+        say("\n" + "\n".join(in_words(search)) + "\n")
     cost = arm.cost
     matched = f" and {cost.matchings} matching runs" if cost.matchings else ""
-    click.echo(
+    say(
         f"Spent: {cost.trainings} trainings with {cost.steps} optimiser steps in all"
         f"{matched} ({seconds(cost.seconds)})."
     )
@@ -205,7 +205,7 @@ def _row(place: Place, search: OptionSearch) -> list[str]:
 
 
 def _show_comparison(document: TuningDocument) -> None:
-    from condense.cli.output import echo_table
+    from condense.cli.output import echo_table, say
 
     best = document.best
     rows = []
@@ -217,7 +217,7 @@ def _show_comparison(document: TuningDocument) -> None:
         note = "best" if best is not None and arm.name == best.name else ""
         rows.append([arm.name, found, str(arm.top.accuracy.n), percent(arm.top), note])
     echo_table(["over", "best value", "n", "accuracy, % ± SE", "note"], rows)
-    click.echo()
+    say()
 
 
 def percent(place: Place) -> str:
