@@ -185,10 +185,11 @@ def echo_table(
 
 
 def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
-    """What each column gets: the widest are narrowed, to their longest word if that will do."""
+    """What each column gets: headers are narrowed first, then cells, to their longest word."""
     natural = [max(map(len, column)) for column in columns]
+    body = [max(_longest_word(column[:1]), *map(len, column[1:]), 0) for column in columns]
     words = _narrowed([_longest_word(column) for column in columns], [1] * len(columns))
-    return _narrowed(natural, words)
+    return _narrowed(natural, body) if _total(body) <= room() else _narrowed(body, words)
 
 
 def _narrowed(wanted: Sequence[int], least: Sequence[int]) -> list[int]:

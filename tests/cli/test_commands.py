@@ -20,9 +20,9 @@ def test_run_shows_arms_side_by_side_and_how_to_load(cli, engine):
     assert result.exit_code == 0
     rows = [line.split("  ") for line in result.stdout.splitlines()]
     cells = {r[0]: [c.strip() for c in r[1:] if c.strip()] for r in rows if len(r) > 1}
-    assert cells["selmatch"] == ["98.00 ± 1.41 (2)", "+5.00 points to random"]
+    assert cells["selmatch"] == ["98.00 ± 1.41 (2)", "+5.00 points over random"]
     assert cells["random"] == ["93.00 ± 0.00 (1)", "augmentation dsa, same size"]
-    assert cells["whole"][1] == "augmentation simple, +6.50 points to random"
+    assert cells["whole"][1] == "augmentation simple, +6.50 points over random"
     assert cells["score"] == ["1 min 11 s"]
     assert cells["match"] == ["0.0 s", "cached"]
     assert "512 MB" in result.stdout

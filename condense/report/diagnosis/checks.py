@@ -132,7 +132,7 @@ def check_random(values: Sequence[float], random: Sequence[float]) -> Finding | 
     gain = unpaired(values, random)
     if gain is None or gain.low is None or gain.high is None or gain.half is None:
         return None
-    points = f"{100 * gain.mean:+.2f} ± {100 * gain.half:.2f} points to random (95 % interval)"
+    points = f"{100 * gain.mean:+.2f} ± {100 * gain.half:.2f} points over random (95 % interval)"
     advice = "look at the other findings"
     if gain.high < 0:
         means = "the set is worse than a random one"

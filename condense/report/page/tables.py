@@ -123,7 +123,7 @@ def accuracy_table(runs: Sequence[RunView]) -> TableView | None:
                 )
             )
     figures = [f"{one}, %" for one in measures]
-    headers = ("set", "augmentation", *figures, "to random, points", "networks")
+    headers = ("set", "augmentation", *figures, "over random, points", "networks")
     caption = f"Test {measure(runs)}, mean ± half of its 95 % interval (Student’s t over networks)"
     return TableView("accuracies", caption, headers, tuple(rows), wide=2) if rows else None
 

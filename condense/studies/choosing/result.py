@@ -88,7 +88,7 @@ class ChoiceDocument(Document):
             ends = f"{100 * gain.low:+.2f} to {100 * gain.high:+.2f}"
             figures = f"{100 * gain.mean:+.2f} points, 95 % interval {ends}, {gain.n} seeds"
         if self.better:
-            return f"{top.name} is chosen: {figures} to random"
+            return f"{top.name} is chosen: {figures} over random"
         return (
             f"{self.chosen} is kept: the best, {top.name}, is not better beyond noise ({figures})"
         )

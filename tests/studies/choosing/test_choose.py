@@ -120,7 +120,7 @@ def test_what_is_better_beyond_noise_is_chosen(known):
     assert top.to_random.low == pytest.approx(0.1 - half, abs=1e-6)
     assert (top.cost.trainings, top.cost.steps, top.cost.matchings) == (16, 48, 0)
     assert document.verdict == (
-        "soft is chosen: +10.00 points, 95 % interval +8.90 to +11.10, 16 seeds to random"
+        "soft is chosen: +10.00 points, 95 % interval +8.90 to +11.10, 16 seeds over random"
     )
 
 
