@@ -34,6 +34,14 @@ def _store_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("CONDENSE_STORE", str(tmp_path / "store"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _wide_tables():
+    """Room for every table, so that a row is a line."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "200")
+        yield
+
+
 @pytest.fixture(scope="session")
 def host() -> Host:
     """The built-in components, whatever else is installed."""
