@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -196,7 +197,12 @@ class TerminalProgress(Notes):
             self._hide(task_id)
 
     def _write(self, line: str) -> None:
-        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console = self._bars.console
+        # no word is broken, as rich would: paths stay whole
+        wrap = textwrap.TextWrapper(
+            console.width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+        console.print(wrap.fill(line), markup=False, highlight=False, soft_wrap=True)
 
     def _show(self, task_id: TaskID) -> None:
         with self._lock:
