@@ -108,7 +108,7 @@ METHODS = (
     _subset(
         "facility-location",
         "facility-location",
-        "every sample has one like it among those kept (lazy greedy)",
+        "every sample has one like it among those kept (lazy greedy, as in arXiv 1906.01827)",
         {},
     ),
     _subset(

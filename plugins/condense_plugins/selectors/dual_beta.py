@@ -23,7 +23,7 @@ NEVER = -1e6  # logarithm of the weight of a sample of score 0: after all others
 
 
 class DualBetaSelector(Instant):
-    """Draws samples of each class by score × Beta density at the mean probability of the label.
+    """Draws by score × Beta density at the mean probability of the label (DUAL, arXiv 2502.06905).
 
     "Lightweight Dataset Pruning without Full Training via Example Difficulty and Prediction
     Uncertainty" (Cho et al., ICML 2025, arXiv 2502.06905, section 3.3): without replacement, with

@@ -16,7 +16,7 @@ BLOCK = 64  # candidates whose gain is worked out together
 
 
 class FacilityLocationSelector(GoesByFeatures):
-    """Takes the sample that adds most to how well the class is represented, in each class.
+    """Takes the sample that represents most of what is not represented yet (as arXiv 1906.01827).
 
     Maximises f(S) = Σ_i max_{j ∈ S} s_ij with s_ij = c − ‖x_i − x_j‖ (as for the exemplars of
     arXiv 1906.01827, CRAIG, equation 9: c is the distance to a phantom exemplar). c is twice the

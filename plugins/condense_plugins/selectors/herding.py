@@ -11,7 +11,7 @@ from condense_plugins.selectors._features import GoesByFeatures, squared_norms
 
 
 class HerdingSelector(GoesByFeatures):
-    """Takes the sample that brings the mean of those taken nearest to the mean of its class.
+    """Takes the sample that brings the mean of those taken nearest to the class's (Welling 2009).
 
     "Herding Dynamical Weights to Learn" (Welling, ICML 2009) for a finite set of samples with the
     mean µ, in the form of iCaRL (arXiv 1611.07725, equation 4): the k-th sample is the argmin over

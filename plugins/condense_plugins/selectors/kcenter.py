@@ -11,7 +11,7 @@ from condense_plugins.selectors._features import GoesByFeatures, squared_norms
 
 
 class KCenterSelector(GoesByFeatures):
-    """Takes the sample that is farthest from those taken so far, in each class.
+    """Takes the sample farthest from those taken so far, in each class (arXiv 1708.00489).
 
     The greedy algorithm of "Active Learning for Convolutional Neural Networks: A Core-Set
     Approach" (arXiv 1708.00489, algorithm 1): argmax over i of the minimum over the samples j

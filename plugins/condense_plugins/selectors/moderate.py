@@ -10,7 +10,7 @@ from condense_plugins.selectors._features import GoesByFeatures, squared_norms
 
 
 class ModerateSelector(GoesByFeatures):
-    """Takes the samples whose distance to the mean of their class is nearest to the median.
+    """Takes samples at the median distance to the class's mean (Moderate Coreset, ICLR 2023).
 
     "Moderate Coreset: A Universal Method of Data Selection for Real-world Data-efficient Deep
     Learning" (Xia et al., ICLR 2023): with d_i = ‖x_i − µ‖ and m their median, the samples of the

@@ -18,7 +18,7 @@ from condense_plugins._built_in import Instant
 
 
 class StratifiedSelector(Instant):
-    """Leaves out the hardest samples of each class, and samples all levels of difficulty alike.
+    """Leaves out the hardest, and samples all levels of difficulty alike (CCS, arXiv 2210.15809).
 
     "Coverage-centric Coreset Selection for High Pruning Rates" (Zheng et al., ICLR 2023,
     arXiv 2210.15809, algorithm 1): without the hard cutoff β, scores are cut into ``strata`` of
