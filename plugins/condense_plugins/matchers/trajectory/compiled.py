@@ -51,6 +51,7 @@ class CompiledSteps:
     def __init__(
         self, tangent: TangentSteps, precision: Precision = "fp32", backend: str = "inductor"
     ) -> None:
+        tangent = TangentSteps.of(tangent.eager, stem=False) or tangent  # the compiler's to fuse
         self.tangent = tangent
         # the compiler counts its attempts by code, not by object, and gives up after a few; what
         # earlier matchers of this process had compiled is freed

@@ -15,8 +15,8 @@ Where labels are learned, dL/dZ_t = −η ∂s_t/∂Z_t of their logits Z, as fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -27,10 +27,14 @@ from condense_plugins.matchers.trajectory.student import Student
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Positions in the synthetic set, int64 [B], and their augmentation draws [B, P]."""
+    """Positions in the synthetic set, int64 [B], and their augmentation draws [B, P].
+
+    ``memo`` is what a step leaves for its backward pass, which takes it.
+    """
 
     indices: Tensor
     draws: Tensor
+    memo: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,7 @@ from condense_plugins.matchers.trajectory.gradient import (
 )
 from condense_plugins.matchers.trajectory.graphs import CapturedSteps
 from condense_plugins.matchers.trajectory.mean import mean_step, streams
-from condense_plugins.matchers.trajectory.memory import choose_form
+from condense_plugins.matchers.trajectory.memory import choose_form, step_budget
 from condense_plugins.matchers.trajectory.options import ADVICE, TrajectoryOptions
 from condense_plugins.matchers.trajectory.student import Student, flatten
 from condense_plugins.matchers.trajectory.tangent import TangentSteps
@@ -187,7 +187,7 @@ class TrajectoryMatcher:
         device = eager.inputs.device
         precision = precision_of(self.options, device)
         steps: Steps = eager
-        tangent = None if precision == "bf16" else TangentSteps.of(eager)  # rules take one dtype
+        tangent = None if precision == "bf16" else TangentSteps.of(eager, budget=step_budget(self.options))  # rules take one dtype
         if tangent is not None:
             compiled = compiles(self.options, device)
             steps = CompiledSteps(tangent, precision) if compiled else tangent

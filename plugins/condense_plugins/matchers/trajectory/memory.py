@@ -55,3 +55,8 @@ def choose_form(
         return "constant"
     fits = step_bytes(steps, batch) * options.steps < SHARE * machine_memory()
     return "unrolled" if fits else "constant"
+
+
+def step_budget(options: TrajectoryOptions) -> int:
+    """Bytes that each step may leave for its backward pass, on a CPU."""
+    return int(SHARE * machine_memory() / options.steps) if options.memory == "auto" else 0

@@ -1,9 +1,10 @@
-"""Layers that carry a tangent: how a value, a gradient and the change of both pass through them.
+"""Layers: how a value and a gradient pass through them, and how the change of both does.
 
-In the forward pass every rule sees a value x with its tangent dx (None = zero), in the backward
-pass the gradient g of the loss with its tangent dg; p are the layer's parameters and v the
-direction they move in. Only what the backward pass of a rollout needs is computed: of the
-parameters' gradients the tangents alone, of the first layer the tangent at the input alone.
+A student's step needs the value x in the forward pass (:meth:`Rule.ahead`) and the gradient g of
+the loss in the backward pass (:meth:`Rule.back`). The backward pass of a rollout needs their
+tangents besides, dx (None = zero) and dg, while the layer's parameters p move in direction v
+(:meth:`Rule.push`, :meth:`Rule.pull`). Only what is needed is computed: of the parameters'
+gradients the tangents alone, of the first layer the tangent at the input alone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ aten = torch.ops.aten
 
 
 class Rule:
-    """One layer; keeps what the backward pass needs between :meth:`push` and :meth:`pull`.
+    """One layer; keeps what the way back needs between :meth:`ahead` and :meth:`back`, and between
+    :meth:`push` and :meth:`pull`.
+
+    ``memo`` is what is dear to find again of :meth:`ahead` and :meth:`back`; the second pair takes
+    what is in it, and finds the same values itself where it is empty.
 
     Args:
         module: gives the hyperparameters, its weights are not read.
@@ -30,6 +35,18 @@ class Rule:
         self.module = module
         self.owned = len(list(module.parameters()))
         self.saved: tuple[Any, ...] = ()
+        self.memo: tuple[Tensor, ...] = ()
+
+    def ahead(self, x: Tensor, p: Params) -> Tensor:
+        """Value of the output."""
+        raise NotImplementedError
+
+    def back(self, g: Tensor, p: Params, out: Params, first: bool) -> Tensor:
+        """g at the input; fills ``out`` with the parameters' gradients.
+
+        Where ``first``, g at the input is not asked for.
+        """
+        raise NotImplementedError
 
     def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
         """Value and tangent of the output."""
@@ -51,14 +68,32 @@ class Rule:
 
 
 class ConvRule(Rule):
-    """y = w ∗ x + b."""
+    """y = w ∗ x + b; b is left out before a batch norm, which takes it off again."""
+
+    idle_bias = False
+
+    def ahead(self, x: Tensor, p: Params) -> Tensor:
+        self.saved = (x,)
+        y = self._apply(x, p)
+        self.memo = (y,)
+        return y
+
+    def back(self, g: Tensor, p: Params, out: Params, first: bool) -> Tensor:
+        (x,) = self.take()
+        g_in, slope = self._back(g, x, p[0], (not first, True))
+        out[0].copy_(slope)
+        self._bias(g, out)
+        if first:
+            return g
+        self.memo = (*self.memo, g_in)
+        return g_in
 
     def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
         self.saved = (x, dx)
-        dy = self._apply(x, *v)
+        dy = self._apply(x, v)
         if dx is not None:
-            dy.add_(self._apply(dx, p[0]))
-        return self._apply(x, *p), dy
+            dy.add_(self._apply(dx, p[:1]))
+        return self.memo[0] if self.memo else self._apply(x, p), dy
 
     def pull(
         self, g: Tensor, dg: Tensor, p: Params, v: Params, out: Params, first: bool
@@ -68,14 +103,23 @@ class ConvRule(Rule):
         if dx is not None:
             slope.add_(self._back(g, dx, p[0], (False, True))[1])
         out[0].copy_(slope)
-        if len(out) > 1:
-            out[1].copy_(dg.sum((0, 2, 3)))
+        self._bias(dg, out)
         change.add_(self._back(g, x, v[0], (True, False))[0])
-        return g if first else self._back(g, x, p[0], (True, False))[0], change
+        if first:
+            return g, change
+        _, g_in = self.memo or (None, self._back(g, x, p[0], (True, False))[0])
+        return g_in, change
 
-    def _apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    def _bias(self, g: Tensor, out: Params) -> None:
+        if self.idle_bias:
+            out[1].zero_()
+        elif len(out) > 1:
+            out[1].copy_(g.sum((0, 2, 3)))
+
+    def _apply(self, x: Tensor, p: Params) -> Tensor:
         m = self.module
-        return torch.conv2d(x, weight, bias, m.stride, m.padding, m.dilation, m.groups)
+        bias = None if self.idle_bias or len(p) < 2 else p[1]
+        return torch.conv2d(x, p[0], bias, m.stride, m.padding, m.dilation, m.groups)
 
     def _back(self, g: Tensor, x: Tensor, weight: Tensor, want: tuple[bool, bool]) -> Any:
         m = self.module
@@ -93,13 +137,21 @@ class BatchNormRule(Rule):
     of γ J g along dx is (ργ + dγ) J g − rγ (mean(g x̂) dx̂ + mean(g dx̂) x̂) beside γ J dg.
     """
 
+    def ahead(self, x: Tensor, p: Params) -> Tensor:
+        x, rstd = self._centred(x)
+        self.saved = (x, rstd)
+        return torch.addcmul(_wide(p[1], x), x, _wide(p[0] * rstd, x))
+
+    def back(self, g: Tensor, p: Params, out: Params, first: bool) -> Tensor:
+        x, rstd = self.take()
+        g_in, slope, offset = self._jacobian(g, x, p[0], rstd)
+        out[0].copy_(slope)
+        out[1].copy_(offset)
+        return g_in
+
     def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
         dx = torch.zeros_like(x) if dx is None else dx
-        # not torch's own statistics: channels-last it adds up in float32 one by one, an error of
-        # 1e-5 that flips a hundred times as many ReLUs as rounding does
-        axes = [0, *range(2, x.dim())]
-        x = x - _wide(x.mean(axes), x)
-        rstd = (x.square().mean(axes) + self.module.eps).rsqrt()
+        x, rstd = self._centred(x)
         hat, along, _ = self._jacobian(dx, x, None, rstd)
         self.saved = (x, hat, rstd, along)
         y = torch.addcmul(_wide(p[1], x), x, _wide(p[0] * rstd, x))
@@ -121,6 +173,14 @@ class BatchNormRule(Rule):
         change.addcmul_(x, _wide(-back * g_dhat * rstd, x))
         return plain.mul_(_wide(gamma, x)), change
 
+    def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(x − m, r)."""
+        # not torch's own statistics: channels-last it adds up in float32 one by one, an error of
+        # 1e-5 that flips a hundred times as many ReLUs as rounding does
+        axes = [0, *range(2, x.dim())]
+        x = x - _wide(x.mean(axes), x)
+        return x, (x.square().mean(axes) + self.module.eps).rsqrt()
+
     def _jacobian(self, u: Tensor, x: Tensor, gamma: Tensor | None, rstd: Tensor) -> Any:
         """(γ J u, Σ u x̂, Σ u) at centred ``x``."""
         gain = torch.ones_like(rstd) if gamma is None else gamma
@@ -138,6 +198,15 @@ def _wide(channels: Tensor, like: Tensor) -> Tensor:
 class ReluRule(Rule):
     """y = max(x, 0)."""
 
+    def ahead(self, x: Tensor, p: Params) -> Tensor:
+        y = x.relu()
+        self.saved = (y,)
+        return y
+
+    def back(self, g: Tensor, p: Params, out: Params, first: bool) -> Tensor:
+        (y,) = self.take()
+        return aten.threshold_backward(g, y, 0)
+
     def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
         y = x.relu()
         self.saved = (y,)
@@ -152,6 +221,15 @@ class ReluRule(Rule):
 
 class AvgPoolRule(Rule):
     """Means over windows."""
+
+    def ahead(self, x: Tensor, p: Params) -> Tensor:
+        self.saved = (x,)
+        y: Tensor = self.module(x)
+        return y
+
+    def back(self, g: Tensor, p: Params, out: Params, first: bool) -> Tensor:
+        (x,) = self.take()
+        return self._back(g, x)
 
     def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
         self.saved = (x,)
@@ -175,6 +253,14 @@ class AvgPoolRule(Rule):
 class FlattenRule(Rule):
     """[B, …] → [B, D]."""
 
+    def ahead(self, x: Tensor, p: Params) -> Tensor:
+        self.saved = (x.shape,)
+        return x.flatten(1)
+
+    def back(self, g: Tensor, p: Params, out: Params, first: bool) -> Tensor:
+        (shape,) = self.take()
+        return g.reshape(shape)
+
     def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
         self.saved = (x.shape,)
         return x.flatten(1), None if dx is None else dx.flatten(1)
@@ -188,6 +274,17 @@ class FlattenRule(Rule):
 
 class LinearRule(Rule):
     """y = x wᵀ + b."""
+
+    def ahead(self, x: Tensor, p: Params) -> Tensor:
+        self.saved = (x,)
+        return nn.functional.linear(x, *p)
+
+    def back(self, g: Tensor, p: Params, out: Params, first: bool) -> Tensor:
+        (x,) = self.take()
+        torch.mm(g.t(), x, out=out[0])
+        if len(out) > 1:
+            torch.sum(g, 0, out=out[1])
+        return g if first else g @ p[0]
 
     def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
         self.saved = (x, dx)
@@ -213,7 +310,11 @@ def rules_of(network: nn.Module) -> list[Rule] | None:
         parts = [rules_of(module) for module in network]
         if any(part is None for part in parts):
             return None
-        return [rule for part in parts if part is not None for rule in part]
+        rules = [rule for part in parts if part is not None for rule in part]
+        for rule, after in zip(rules, rules[1:], strict=False):
+            if isinstance(rule, ConvRule) and isinstance(after, BatchNormRule):
+                rule.idle_bias = rule.module.bias is not None
+        return rules
     if type(network) is nn.Identity:
         return []
     if type(network) is nn.Conv2d:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +21,7 @@ from torch.nn.functional import one_hot
 from condense.engine.training.batches import channels_last
 from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps, StepGradients
 from condense_plugins.matchers.trajectory.rules import Rule, rules_of
+from condense_plugins.matchers.trajectory.stem import StemRule
 
 Tangents = tuple[Tensor, Tensor, Tensor, Tensor]
 TangentPass = Callable[[Tensor, Tensor, Tensor, Tensor], Tangents]
@@ -26,34 +29,69 @@ TangentPass = Callable[[Tensor, Tensor, Tensor, Tensor], Tangents]
 
 @dataclass(frozen=True, eq=False)
 class TangentSteps:
-    """:class:`EagerSteps` whose backward pass goes through the rules.
+    """:class:`EagerSteps` through the rules.
 
     Attributes:
-        eager: the steps it stands for; its own forward step is used.
+        eager: the steps it stands for.
         rules: of the student's network, in order.
+        budget: bytes that a step may leave for its backward pass. What is not left is computed
+            again, with equal results to the bit.
     """
 
     eager: EagerSteps
     rules: tuple[Rule, ...]
+    budget: int = 0
 
     @staticmethod
-    def of(eager: EagerSteps) -> TangentSteps | None:
-        """For ``eager``'s student, or None where a layer of it has no rule."""
+    def of(eager: EagerSteps, *, budget: int = 0, stem: bool = True) -> TangentSteps | None:
+        """For ``eager``'s student, or None where a layer of it has no rule.
+
+        Args:
+            stem: whether, on a CPU, the first layers may be one rule.
+        """
         network = eager.student.network
         rules = rules_of(network)
         if rules is None or sum(r.owned for r in rules) != len(list(network.parameters())):
             return None  # the sum differs where a layer appears twice
-        return TangentSteps(eager, tuple(rules))
+        if stem and eager.inputs.device.type == "cpu":
+            rules = StemRule.over(rules, eager.inputs.shape)
+        return TangentSteps(eager, tuple(rules), budget)
 
+    @torch.no_grad()
     def forward(self, theta: Tensor, step_size: Tensor, batch: Batch) -> Tensor:
         """θ_{t+1} from θ_t."""
-        return self.eager.forward(theta, step_size, batch)
+        if theta.device.type != "cpu":  # the library's own backward pass is the quicker one there
+            return self.eager.forward(theta, step_size, batch)
+        seen = augmented(self.eager, batch)
+        targets = self.eager.targets(batch, self.eager.logits(batch))
+        gradient = self.gradient(theta, seen.inputs, targets)
+        memo = [rule.memo for rule in self.rules]
+        for rule in self.rules:
+            rule.memo = ()
+        if sum(t.nbytes for tensors in memo for t in tensors) <= self.budget:
+            batch.memo[:] = [seen, memo]
+        return theta - step_size * gradient
 
     def backward(
         self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
     ) -> StepGradients:
         """Derivatives of s_t at θ_t for adjoint v_{t+1}."""
+        if batch.memo:
+            for rule, memo in zip(self.rules, batch.memo[1], strict=True):
+                rule.memo = memo
         return vjp_step(self.eager, self.tangent, theta, adjoint, batch)
+
+    def gradient(self, theta: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        """∂ℓ/∂θ [P] of the network alone; arguments as for :meth:`tangent`."""
+        found = torch.empty_like(theta)
+        owned = self._owned(theta, found)
+        x = inputs
+        for rule, (p, _) in zip(self.rules, owned, strict=True):
+            x = rule.ahead(x, p)
+        g = torch.softmax(x, 1).sub_(_soft(targets, x)).div_(len(x))
+        for number in reversed(range(len(self.rules))):
+            g = self.rules[number].back(g, *owned[number], first=number == 0)
+        return found
 
     def tangent(self, theta: Tensor, adjoint: Tensor, inputs: Tensor, targets: Tensor) -> Tangents:
         """(∂s/∂θ [P], ∂s/∂inputs [B, …], s, ∂s/∂targets [B, C]) of the network alone.
@@ -65,26 +103,48 @@ class TangentSteps:
             targets: labels int64 [B], or soft labels float [B, C].
         """
         grad_theta = torch.empty_like(theta)
-        student = self.eager.student
-        vectors = (theta, adjoint, grad_theta)
-        parts = list(zip(*(student.parts(t) for t in vectors), strict=True))
-        owned: list[tuple[tuple[Tensor, ...], ...]] = []
+        owned = self._owned(theta, adjoint, grad_theta)
         x, dx = inputs, None
-        for rule in self.rules:
-            mine, parts = parts[: rule.owned], parts[rule.owned :]
-            owned.append(tuple(zip(*mine, strict=True)) if mine else ((), (), ()))
-            x, dx = rule.push(x, dx, owned[-1][0], owned[-1][1])
+        for rule, (p, v, _) in zip(self.rules, owned, strict=True):
+            x, dx = rule.push(x, dx, p, v)
         assert dx is not None
         g = torch.softmax(x, 1)
         dlog = dx - (g * dx).sum(1, keepdim=True)  # tangent of log softmax
         dg = (dlog * g).div_(len(x))
-        soft = targets if targets.is_floating_point() else one_hot(targets, x.shape[1])
-        g = (g - soft).div_(len(x))
+        g = (g - _soft(targets, x)).div_(len(x))
         slope = (g * dx).sum()
         for number in reversed(range(len(self.rules))):
-            p, v, changes = owned[number]
-            g, dg = self.rules[number].pull(g, dg, p, v, changes, first=number == 0)
+            g, dg = self.rules[number].pull(g, dg, *owned[number], first=number == 0)
         return grad_theta, dg, slope, dlog.div_(-len(x))
+
+    def _owned(self, *vectors: Tensor) -> list[tuple[tuple[Tensor, ...], ...]]:
+        """Each rule's own part of every vector [P]."""
+        whole = [iter(self.eager.student.parts(vector)) for vector in vectors]
+        return [tuple(tuple(islice(parts, r.owned)) for parts in whole) for r in self.rules]
+
+
+def _soft(targets: Tensor, logits: Tensor) -> Tensor:
+    return targets if targets.is_floating_point() else one_hot(targets, logits.shape[1])
+
+
+class Seen(NamedTuple):
+    """A batch [B, …] as it is stored, as it is augmented (with the way back to that), and as the
+    network takes it."""
+
+    raw: Tensor
+    augmented: Tensor
+    inputs: Tensor
+
+
+def augmented(eager: EagerSteps, batch: Batch) -> Seen:
+    """``batch`` as the network sees it."""
+    raw = eager.inputs[batch.indices].requires_grad_()
+    with torch.enable_grad():
+        changed = eager.augmentation.apply(raw, batch.draws)
+    inputs = changed.detach()
+    if inputs.device.type == "cpu":  # on a GPU a first layer of 3 channels loses more by it
+        inputs = channels_last(inputs)
+    return Seen(raw, changed, inputs)
 
 
 @torch.no_grad()
@@ -93,16 +153,12 @@ def vjp_step(
 ) -> StepGradients:
     """A backward pass whose network part is ``tangent``; through the augmentation to the pixels,
     and through the softmax to the label logits."""
-    raw = eager.inputs[batch.indices].requires_grad_()
-    with torch.enable_grad():
-        augmented = eager.augmentation.apply(raw, batch.draws)
-    inputs = augmented.detach()
-    if inputs.device.type == "cpu":  # on a GPU a first layer of 3 channels loses more by it
-        inputs = channels_last(inputs)
+    seen = batch.memo[0] if batch.memo else augmented(eager, batch)
+    batch.memo.clear()
     targets = eager.targets(batch, eager.logits(batch))
-    grad_theta, change, slope, of_targets = tangent(theta, adjoint, inputs, targets)
-    if augmented is not raw:
-        (change,) = torch.autograd.grad(augmented, raw, change)
+    grad_theta, change, slope, of_targets = tangent(theta, adjoint, seen.inputs, targets)
+    if seen.augmented is not seen.raw:
+        (change,) = torch.autograd.grad(seen.augmented, seen.raw, change)
     if eager.label_logits is None:
         return StepGradients(grad_theta, change, slope)
     of_logits = targets * (of_targets - (targets * of_targets).sum(1, keepdim=True))

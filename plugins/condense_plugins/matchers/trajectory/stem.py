@@ -1,0 +1,262 @@
+"""The first convolution with its batch norm, ReLU and pool as matrix products: no pass over y.
+
+Its input does not depend on θ, and its few columns A [N, K] (one row an output pixel, K = kernel ×
+channels) say all there is to know of the norm's statistics: y = A w has the mean a·w and the
+variance wᵀ S w, with a and S [K, K] those of the columns. So norm and convolution are one
+u = A w s + (β − a·w s), s = γ r, and its derivatives are those of small matrices and of Aᵀ g.
+Rows lie window by window, so that the pool is a sum over slices, and are worked off in chunks that
+stay in the cache. The pool's 1/k² is part of s and β, as max(u, 0)/k² = max(u/k², 0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import fold, pad
+
+from condense_plugins.matchers.trajectory.rules import (
+    AvgPoolRule,
+    BatchNormRule,
+    ConvRule,
+    Pair,
+    Params,
+    ReluRule,
+    Rule,
+    aten,
+)
+
+CHUNK = 2**21  # bytes of u at a time
+WIDEST = 64  # columns up to which the products cost less than the passes that they save
+
+
+@dataclass(frozen=True, eq=False)
+class _Folded:
+    """Convolution and norm as one map, in float64, and what their derivatives need.
+
+    Attributes:
+        weight: w [K, C].
+        spread: S w [K, C].
+        rstd: r [C].
+        scale: γ r / k² [C].
+        columns: [K + 1, C] that A, with a column of ones, is multiplied with.
+    """
+
+    weight: Tensor
+    spread: Tensor
+    rstd: Tensor
+    scale: Tensor
+    columns: Tensor
+
+
+class StemRule(Rule):
+    """Convolution (stride 1), batch norm, ReLU and a mean over k × k windows, of the network's
+    inputs.
+
+    Args:
+        conv: gives kernel and padding.
+        norm: gives ε.
+        window: k; 1 for no pool.
+    """
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d, window: int) -> None:
+        super().__init__(nn.Sequential(conv, norm))
+        self.conv, self.norm, self.window = conv, norm, window
+
+    @staticmethod
+    def over(rules: list[Rule], shape: torch.Size) -> list[Rule]:
+        """``rules`` with the first three or four as one, where they are of this kind.
+
+        Args:
+            rules: of a network.
+            shape: of its inputs [B, …].
+        """
+        if [type(r) for r in rules[:3]] != [ConvRule, BatchNormRule, ReluRule]:
+            return rules
+        conv, norm = rules[0].module, rules[1].module
+        pool = rules[3].module if len(rules) > 3 and type(rules[3]) is AvgPoolRule else None
+        window = 1 if pool is None else _window(pool)
+        out = [n + 2 * p - k + 1 for n, p, k in zip(shape[2:], conv.padding, conv.kernel_size, strict=True)]
+        plain = conv.stride == conv.dilation == (1, 1) and conv.groups == 1
+        fits = window and min(out) > 0 and not any(n % window for n in out)
+        if not plain or not fits or conv.weight[0].numel() > WIDEST:
+            return rules
+        return [StemRule(conv, norm, window), *rules[3 + (pool is not None) :]]
+
+    def ahead(self, x: Tensor, p: Params) -> Tensor:
+        self.memo = self._columns(x)
+        y, active, folded = self._value(p)
+        self.saved = (active, folded)
+        return self._image(y, x)
+
+    def back(self, g: Tensor, p: Params, out: Params, first: bool) -> Tensor:
+        rows, mean, _ = self.memo
+        active, f = self.take()
+        slope = torch.zeros_like(f.columns, dtype=rows.dtype)
+        wide = self._windows(g)
+        for part in self._chunks(active):
+            slope.addmm_(_flat(rows[part]).t(), _flat(_masked(wide[part], active[part])))
+        slope = slope.double()
+        centred = slope[:-1] - torch.outer(mean, slope[-1])
+        of_scale = (centred * f.weight).sum(0) / self.window**2
+        # half the gradient of the variance, times two
+        of_spread = -f.rstd**3 * p[-2] * of_scale
+        self._set(out, centred * f.scale + f.spread * of_spread, of_scale * f.rstd, slope[-1])
+        return g
+
+    def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
+        self.memo = self.memo or self._columns(x)
+        rows, mean, cov = self.memo
+        y, active, f = self._value(p)
+        turned = self._weight(v)
+        spread = cov @ turned
+        of_rstd = -f.rstd**3 * (turned * f.spread).sum(0)
+        of_scale = (v[-2] * f.rstd + p[-2] * of_rstd) / self.window**2
+        moved = _Folded(
+            turned, spread, of_rstd, of_scale,
+            self._with_offset(turned * f.scale + f.weight * of_scale, v[-1], mean),
+        )  # fmt: skip
+        columns = moved.columns.to(rows.dtype)
+        dy = torch.empty_like(y)
+        for part in self._chunks(active):
+            du = torch.mm(_flat(rows[part]), columns).view_as(active[part])
+            torch.sum(aten.threshold_backward(du, active[part], 0), 1, out=dy[part])
+        self.saved = (active, f, moved, x.shape)
+        return self._image(y, x), self._image(dy, x)
+
+    def pull(
+        self, g: Tensor, dg: Tensor, p: Params, v: Params, out: Params, first: bool
+    ) -> tuple[Tensor, Tensor]:
+        (rows, mean, _), self.memo = self.memo, ()
+        active, f, d, shape = self.take()
+        slope, change = (torch.zeros_like(f.columns, dtype=rows.dtype) for _ in range(2))
+        straight, turned = (t.columns[:-1].to(rows.dtype) for t in (f, d))
+        of_rows = rows.new_empty(*rows.shape[:-1], rows.shape[-1] - 1)
+        wide, dwide = self._windows(g), self._windows(dg)
+        for part in self._chunks(active):
+            a, into = _flat(rows[part]), _flat(of_rows[part])
+            u, du = (_flat(_masked(t[part], active[part])) for t in (wide, dwide))
+            slope.addmm_(a.t(), u)
+            change.addmm_(a.t(), du)
+            torch.mm(du, straight.t(), out=into)
+            into.addmm_(u, turned.t())
+        slope, change = slope.double(), change.double()
+        centred, dcentred = (t[:-1] - torch.outer(mean, t[-1]) for t in (slope, change))
+        area, gamma, dgamma = self.window**2, p[-2], v[-2]
+        of_scale = (centred * f.weight).sum(0) / area
+        dof_scale = (dcentred * f.weight + centred * d.weight).sum(0) / area
+        of_spread = -f.rstd**3 * gamma * of_scale
+        dof_spread = -(
+            3 * f.rstd**2 * d.rstd * gamma * of_scale
+            + f.rstd**3 * (dgamma * of_scale + gamma * dof_scale)
+        )
+        of_weight = dcentred * f.scale + centred * d.scale
+        of_weight += f.spread * dof_spread + d.spread * of_spread
+        self._set(out, of_weight, dof_scale * f.rstd + of_scale * d.rstd, change[-1])
+        # through the statistics: A's own moments move too
+        moments = (f.weight * dof_spread) @ f.weight.t()
+        crossed = (d.weight * of_spread) @ f.weight.t()
+        moments = (moments + crossed + crossed.t()) / (rows[..., 0].numel())
+        shift = -(d.columns[:-1] @ slope[-1] + f.columns[:-1] @ change[-1]) / rows[..., 0].numel()
+        joint = torch.cat([moments, (shift - mean @ moments)[None]]).to(rows.dtype)
+        _flat(of_rows).addmm_(_flat(rows), joint)
+        return g, self._to_inputs(of_rows, shape)
+
+    def _value(self, p: Params) -> tuple[Tensor, Tensor, _Folded]:
+        """(output [B, P, C], max(u, 0) [B, k², P, C], the map)."""
+        rows, mean, cov = self.memo
+        weight = self._weight(p)
+        spread = cov @ weight
+        rstd = ((weight * spread).sum(0) + self.norm.eps).rsqrt()
+        scale = p[-2] * rstd / self.window**2
+        folded = _Folded(
+            weight, spread, rstd, scale, self._with_offset(weight * scale, p[-1], mean)
+        )
+        columns = folded.columns.to(rows.dtype)
+        active = rows.new_empty(*rows.shape[:-1], columns.shape[1])
+        y = active.new_empty(active.shape[0], *active.shape[2:])
+        for part in self._chunks(active):
+            torch.mm(_flat(rows[part]), columns, out=_flat(active[part])).relu_()
+            torch.sum(active[part], 1, out=y[part])
+        return y, active, folded
+
+    def _weight(self, p: Params) -> Tensor:
+        """[C, channels, kh, kw] as float64 [K, C], in the order of the columns."""
+        return p[0].permute(2, 3, 1, 0).flatten(0, 2).double()
+
+    def _with_offset(self, columns: Tensor, beta: Tensor, mean: Tensor) -> Tensor:
+        return torch.cat([columns, (beta / self.window**2 - mean @ columns)[None]])
+
+    def _set(self, out: Params, weight: Tensor, gamma: Tensor, beta: Tensor) -> None:
+        kh, kw = self.conv.kernel_size
+        out[0].copy_(weight.view(kh, kw, -1, weight.shape[1]).permute(3, 2, 0, 1))
+        if len(out) > 3:
+            out[1].zero_()  # the norm takes the bias off again
+        out[-2].copy_(gamma)
+        out[-1].copy_(beta / self.window**2)
+
+    def _columns(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """A with a column of ones [B, k², P, K + 1], and float64 moments a [K], S [K, K] of it."""
+        (kh, kw), (ph, pw), k = self.conv.kernel_size, self.conv.padding, self.window
+        x = pad(x.permute(0, 2, 3, 1), (0, 0, pw, pw, ph, ph)).contiguous()
+        b, height, width, c = x.shape
+        h, w = (height - kh + 1) // k, (width - kw + 1) // k
+        _, row, column, _ = x.stride()
+        seen = x.as_strided(
+            (b, k, k, h, w, kh, kw * c),
+            (x.stride(0), row, column, k * row, k * column, row, 1),
+        )
+        rows = x.new_ones(b, k * k, h * w, kh * kw * c + 1)
+        rows[..., :-1].view(seen.shape).copy_(seen)
+        flat = rows.flatten(1, 2)
+        # each sample's in its own precision, their sum in float64
+        moments = torch.bmm(flat.transpose(1, 2), flat).sum(0, dtype=torch.float64)
+        moments = moments / moments[-1, -1]
+        mean = moments[-1, :-1]
+        return rows, mean, moments[:-1, :-1] - torch.outer(mean, mean)
+
+    def _to_inputs(self, of_rows: Tensor, shape: torch.Size) -> Tensor:
+        """Gradients of A [B, k², P, K] summed where its entries came from: [B, channels, H, W]."""
+        (kh, kw), (ph, pw), k = self.conv.kernel_size, self.conv.padding, self.window
+        b, c, height, width = shape
+        padded = of_rows.new_zeros(b, c, height + 2 * ph, width + 2 * pw)
+        columns = of_rows.view(*of_rows.shape[:-1], kh * kw, c).permute(1, 0, 4, 3, 2)
+        for number, part in enumerate(columns):
+            y, x = divmod(number, k)
+            place = padded[:, :, y:, x:]  # one pixel of every window
+            place += fold(part.reshape(b, c * kh * kw, -1), place.shape[2:], (kh, kw), stride=k)
+        return padded[:, :, ph : ph + height, pw : pw + width]
+
+    def _windows(self, g: Tensor) -> Tensor:
+        """g [B, C, H, W] at the output as [B, 1, P, C]."""
+        return g.permute(0, 2, 3, 1).flatten(1, 2)[:, None].contiguous()
+
+    def _image(self, y: Tensor, x: Tensor) -> Tensor:
+        """[B, P, C] as [B, C, H, W], channels last."""
+        side = x.shape[2] + 2 * self.conv.padding[0] - self.conv.kernel_size[0] + 1
+        return y.unflatten(1, (side // self.window, -1)).permute(0, 3, 1, 2)
+
+    def _chunks(self, active: Tensor) -> Iterator[slice]:
+        size = max(1, CHUNK // active[0].nbytes)
+        return (slice(i, i + size) for i in range(0, len(active), size))
+
+
+def _flat(t: Tensor) -> Tensor:
+    return t.view(-1, t.shape[-1])
+
+
+def _masked(g: Tensor, active: Tensor) -> Tensor:
+    """g [b, 1, P, C] where u > 0 in ``active`` [b, k², P, C], else 0."""
+    masked: Tensor = aten.threshold_backward(g.expand_as(active), active, 0)
+    return masked.contiguous()
+
+
+def _window(pool: Any) -> int:
+    """k of a pool over k × k windows side by side, 0 of any other."""
+    sizes = (pool.kernel_size, pool.stride, pool.padding)
+    first, *others = [{*n} if isinstance(n, tuple) else {n} for n in sizes]
+    usual = not pool.ceil_mode and pool.divisor_override is None
+    return first.pop() if usual and len(first) == 1 and others == [first, {0}] else 0
