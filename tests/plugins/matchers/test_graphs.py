@@ -110,7 +110,7 @@ def test_recording_can_be_turned_off(make_case, monkeypatch):
     subject = matcher.TrajectoryMatcher(TrajectoryOptions(compile="on"))
     on_gpu = SimpleNamespace(**vars(case.steps) | {"inputs": SimpleNamespace(device=GPU)})
     monkeypatch.setattr(matcher, "precision_of", lambda *_: "tf32")
-    monkeypatch.setattr(matcher.TangentSteps, "of", lambda eager: TangentSteps(case.steps, ()))
+    monkeypatch.setattr(matcher.TangentSteps, "of", lambda eager, **_: TangentSteps(case.steps, ()))
     steps = subject._quick_steps(on_gpu)
     assert isinstance(steps, CapturedSteps)
     assert isinstance(steps.steps, CompiledSteps)

@@ -4,10 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from condense_plugins.matchers.trajectory import stem
+from condense_plugins.matchers.trajectory.chain import rules_of, with_stem
 from condense_plugins.matchers.trajectory.gradient import EagerSteps, constant_memory
 from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
-from condense_plugins.matchers.trajectory.rules import rules_of
+from condense_plugins.matchers.trajectory.rules import ConvRule
+from condense_plugins.matchers.trajectory.stem import StemRule
 from condense_plugins.matchers.trajectory.student import Student, flatten
 from condense_plugins.matchers.trajectory.tangent import TangentSteps
 
@@ -62,6 +65,68 @@ LAYERS = {
         nn.Conv2d(4, 2, 3), zeroed(nn.BatchNorm2d(2)), nn.Flatten(), nn.Linear(72, 3)
     ),
 }
+
+
+STEMS = {
+    "no pool": lambda: (nn.Conv2d(3, 5, 3, padding=1), 1),
+    "no bias, windows of 3": lambda: (nn.Conv2d(3, 5, (4, 2), padding=(2, 1), bias=False), 3),
+    "a kernel that leaves the border": lambda: (nn.Conv2d(3, 5, (3, 5)), 2),
+}
+
+
+@pytest.mark.parametrize("name", STEMS)
+def test_first_layers_as_matrix_products(make_case, monkeypatch, name):
+    conv, window = STEMS[name]()
+    pool = [nn.AvgPool2d(window)] if window > 1 else []
+    body = nn.Sequential(conv, nn.BatchNorm2d(5), nn.ReLU(), *pool, nn.Flatten())
+    case = make_case("batch", "dsa", side=8)
+    module = nn.Sequential(body, nn.Linear(body(torch.zeros(2, 3, 8, 8)).shape[1], 3)).double()
+    nn.init.normal_(body[1].weight)
+    steps = type(case.steps)(
+        Student(module), case.steps.augmentation, case.inputs, case.steps.labels
+    )
+    monkeypatch.setattr(stem, "CHUNK", 8 * 5 * 8 * 8 * 2)  # two samples: the last chunk is short
+    tangent = TangentSteps.of(steps)
+    assert type(tangent.rules[0]) is StemRule
+    theta, batch = flatten(module), case.rollout.batches[0]
+    moved = tangent.forward(theta, case.rollout.step_size, batch)
+    want = steps.forward(theta, case.rollout.step_size, batch)
+    torch.testing.assert_close(moved, want, rtol=1e-10, atol=1e-12)
+    call = (theta, torch.randn_like(theta), case.rollout.step_size, batch)
+    for got, want in zip(tangent.backward(*call)[:3], steps.backward(*call)[:3], strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-12)
+
+
+def test_other_first_layers_stay_apart(make_case):
+    plain = [nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2)]
+    shape = torch.Size([5, 3, 8, 8])
+
+    def first(layers, shape=shape):
+        return type(with_stem(rules_of(nn.Sequential(*layers)), shape)[0])
+
+    assert first(plain) is StemRule
+    assert first(plain, torch.Size([5, 3, 9, 8])) is ConvRule  # a row that the pool leaves out
+    assert first([nn.Conv2d(3, 4, 3, stride=2), *plain[1:]]) is ConvRule
+    assert first([nn.Conv2d(8, 4, 3, padding=1), *plain[1:]], torch.Size([5, 8, 8, 8])) is ConvRule
+    assert first([*plain[:3], nn.AvgPool2d(2, stride=1)]) is ConvRule
+    assert first([plain[0], *plain[2:]]) is ConvRule
+
+
+@pytest.mark.parametrize("network", ["batch", "mlp"])
+def test_what_a_step_leaves_changes_no_bit_and_is_taken(make_case, network):
+    case = make_case(network, "dsa", dtype=torch.float32)
+    none, all_of_it = (TangentSteps.of(case.steps, budget=b) for b in (0, 10**9))
+    want = constant_memory(none, case.rollout, case.inputs)
+    batch = case.rollout.batches[0]
+    none.forward(case.rollout.start, case.rollout.step_size, batch)
+    assert batch.memo == []
+    all_of_it.forward(case.rollout.start, case.rollout.step_size, batch)
+    assert batch.memo != []
+    got = constant_memory(all_of_it, case.rollout, case.inputs)
+    assert torch.equal(got.grad_inputs, want.grad_inputs)
+    assert torch.equal(got.grad_step_size, want.grad_step_size)
+    assert all(b.memo == [] for b in case.rollout.batches)
+    assert all(rule.memo == rule.saved == () for rule in (*none.rules, *all_of_it.rules))
 
 
 def zeroed(norm):

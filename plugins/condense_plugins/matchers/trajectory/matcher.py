@@ -47,7 +47,7 @@ class TrajectoryMatcher:
     """Moves the synthetic set so that students trained on it follow experts (MTT)."""
 
     name: ClassVar[str] = "trajectory"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     # a loss of 1: the student came no nearer to the expert
     traits: ClassVar[MatcherTraits] = MatcherTraits(ADVICE, relative_loss=True)
     Options: ClassVar[type[TrajectoryOptions]] = TrajectoryOptions
@@ -187,7 +187,9 @@ class TrajectoryMatcher:
         device = eager.inputs.device
         precision = precision_of(self.options, device)
         steps: Steps = eager
-        tangent = None if precision == "bf16" else TangentSteps.of(eager, budget=step_budget(self.options))  # rules take one dtype
+        tangent = None
+        if precision != "bf16":  # rules take one dtype
+            tangent = TangentSteps.of(eager, budget=step_budget(self.options))
         if tangent is not None:
             compiled = compiles(self.options, device)
             steps = CompiledSteps(tangent, precision) if compiled else tangent

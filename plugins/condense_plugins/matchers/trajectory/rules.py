@@ -61,7 +61,7 @@ class Rule:
         """
         raise NotImplementedError
 
-    def take(self) -> tuple[Any, ...]:
+    def take(self) -> Any:
         """What :meth:`push` kept, freed here once it is used."""
         saved, self.saved = self.saved, ()
         return saved
@@ -83,22 +83,21 @@ class ConvRule(Rule):
         g_in, slope = self._back(g, x, p[0], (not first, True))
         out[0].copy_(slope)
         self._bias(g, out)
-        if first:
-            return g
-        self.memo = (*self.memo, g_in)
-        return g_in
+        g = g if first else g_in
+        self.memo = (*self.memo, g)
+        return g
 
     def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
         self.saved = (x, dx)
         dy = self._apply(x, v)
         if dx is not None:
             dy.add_(self._apply(dx, p[:1]))
-        return self.memo[0] if self.memo else self._apply(x, p), dy
+        return (self.memo[0] if self.memo else self._apply(x, p)), dy
 
     def pull(
         self, g: Tensor, dg: Tensor, p: Params, v: Params, out: Params, first: bool
     ) -> tuple[Tensor, Tensor]:
-        x, dx = self.take()
+        (x, dx), (memo, self.memo) = self.take(), (self.memo, ())
         change, slope = self._back(dg, x, p[0], (True, True))
         if dx is not None:
             slope.add_(self._back(g, dx, p[0], (False, True))[1])
@@ -107,7 +106,7 @@ class ConvRule(Rule):
         change.add_(self._back(g, x, v[0], (True, False))[0])
         if first:
             return g, change
-        _, g_in = self.memo or (None, self._back(g, x, p[0], (True, False))[0])
+        _, g_in = memo or (None, self._back(g, x, p[0], (True, False))[0])
         return g_in, change
 
     def _bias(self, g: Tensor, out: Params) -> None:
@@ -144,10 +143,10 @@ class BatchNormRule(Rule):
 
     def back(self, g: Tensor, p: Params, out: Params, first: bool) -> Tensor:
         x, rstd = self.take()
-        g_in, slope, offset = self._jacobian(g, x, p[0], rstd)
+        g, slope, offset = self._jacobian(g, x, p[0], rstd)
         out[0].copy_(slope)
         out[1].copy_(offset)
-        return g_in
+        return g
 
     def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
         dx = torch.zeros_like(x) if dx is None else dx
@@ -205,7 +204,8 @@ class ReluRule(Rule):
 
     def back(self, g: Tensor, p: Params, out: Params, first: bool) -> Tensor:
         (y,) = self.take()
-        return aten.threshold_backward(g, y, 0)
+        g_in: Tensor = aten.threshold_backward(g, y, 0)
+        return g_in
 
     def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
         y = x.relu()
@@ -302,28 +302,3 @@ class LinearRule(Rule):
             torch.sum(dg, 0, out=out[1])
         change = torch.addmm(g @ v[0], dg, p[0])
         return g if first else g @ p[0], change
-
-
-def rules_of(network: nn.Module) -> list[Rule] | None:
-    """``network`` as a chain of rules, or None if it is anything else."""
-    if type(network) is nn.Sequential:
-        parts = [rules_of(module) for module in network]
-        if any(part is None for part in parts):
-            return None
-        rules = [rule for part in parts if part is not None for rule in part]
-        for rule, after in zip(rules, rules[1:], strict=False):
-            if isinstance(rule, ConvRule) and isinstance(after, BatchNormRule):
-                rule.idle_bias = rule.module.bias is not None
-        return rules
-    if type(network) is nn.Identity:
-        return []
-    if type(network) is nn.Conv2d:
-        known = network.padding_mode == "zeros" and not isinstance(network.padding, str)
-        return [ConvRule(network)] if known else None
-    if type(network) in (nn.BatchNorm1d, nn.BatchNorm2d):
-        return [BatchNormRule(network)] if network.affine else None
-    if type(network) is nn.Flatten:
-        return [FlattenRule(network)] if (network.start_dim, network.end_dim) == (1, -1) else None
-    simple = {nn.ReLU: ReluRule, nn.AvgPool2d: AvgPoolRule, nn.Linear: LinearRule}
-    rule = simple.get(type(network))
-    return None if rule is None else [rule(network)]

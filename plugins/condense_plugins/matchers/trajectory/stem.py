@@ -18,19 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import fold, pad
 
-from condense_plugins.matchers.trajectory.rules import (
-    AvgPoolRule,
-    BatchNormRule,
-    ConvRule,
-    Pair,
-    Params,
-    ReluRule,
-    Rule,
-    aten,
-)
+from condense_plugins.matchers.trajectory.rules import Pair, Params, Rule, aten
 
-CHUNK = 2**21  # bytes of u at a time
-WIDEST = 64  # columns up to which the products cost less than the passes that they save
+CHUNK = 2**20  # bytes of u at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,27 +54,9 @@ class StemRule(Rule):
 
     def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d, window: int) -> None:
         super().__init__(nn.Sequential(conv, norm))
-        self.conv, self.norm, self.window = conv, norm, window
-
-    @staticmethod
-    def over(rules: list[Rule], shape: torch.Size) -> list[Rule]:
-        """``rules`` with the first three or four as one, where they are of this kind.
-
-        Args:
-            rules: of a network.
-            shape: of its inputs [B, …].
-        """
-        if [type(r) for r in rules[:3]] != [ConvRule, BatchNormRule, ReluRule]:
-            return rules
-        conv, norm = rules[0].module, rules[1].module
-        pool = rules[3].module if len(rules) > 3 and type(rules[3]) is AvgPoolRule else None
-        window = 1 if pool is None else _window(pool)
-        out = [n + 2 * p - k + 1 for n, p, k in zip(shape[2:], conv.padding, conv.kernel_size, strict=True)]
-        plain = conv.stride == conv.dilation == (1, 1) and conv.groups == 1
-        fits = window and min(out) > 0 and not any(n % window for n in out)
-        if not plain or not fits or conv.weight[0].numel() > WIDEST:
-            return rules
-        return [StemRule(conv, norm, window), *rules[3 + (pool is not None) :]]
+        self.norm, self.window = norm, window
+        self.kernel: Any = conv.kernel_size
+        self.padding: Any = conv.padding
 
     def ahead(self, x: Tensor, p: Params) -> Tensor:
         self.memo = self._columns(x)
@@ -97,13 +69,14 @@ class StemRule(Rule):
         active, f = self.take()
         slope = torch.zeros_like(f.columns, dtype=rows.dtype)
         wide = self._windows(g)
-        for part in self._chunks(active):
-            slope.addmm_(_flat(rows[part]).t(), _flat(_masked(wide[part], active[part])))
+        for part, u in self._chunks(active):
+            _mask(wide[part], active[part], u)
+            slope.addmm_(_flat(rows[part]).t(), _flat(u))
         slope = slope.double()
         centred = slope[:-1] - torch.outer(mean, slope[-1])
         of_scale = (centred * f.weight).sum(0) / self.window**2
         # half the gradient of the variance, times two
-        of_spread = -f.rstd**3 * p[-2] * of_scale
+        of_spread = -(f.rstd**3) * p[-2] * of_scale
         self._set(out, centred * f.scale + f.spread * of_spread, of_scale * f.rstd, slope[-1])
         return g
 
@@ -113,7 +86,7 @@ class StemRule(Rule):
         y, active, f = self._value(p)
         turned = self._weight(v)
         spread = cov @ turned
-        of_rstd = -f.rstd**3 * (turned * f.spread).sum(0)
+        of_rstd = -(f.rstd**3) * (turned * f.spread).sum(0)
         of_scale = (v[-2] * f.rstd + p[-2] * of_rstd) / self.window**2
         moved = _Folded(
             turned, spread, of_rstd, of_scale,
@@ -121,9 +94,10 @@ class StemRule(Rule):
         )  # fmt: skip
         columns = moved.columns.to(rows.dtype)
         dy = torch.empty_like(y)
-        for part in self._chunks(active):
-            du = torch.mm(_flat(rows[part]), columns).view_as(active[part])
-            torch.sum(aten.threshold_backward(du, active[part], 0), 1, out=dy[part])
+        for part, du in self._chunks(active):
+            torch.mm(_flat(rows[part]), columns, out=_flat(du))
+            _mask(du, active[part], du)
+            torch.sum(du, 1, out=dy[part])
         self.saved = (active, f, moved, x.shape)
         return self._image(y, x), self._image(dy, x)
 
@@ -132,23 +106,22 @@ class StemRule(Rule):
     ) -> tuple[Tensor, Tensor]:
         (rows, mean, _), self.memo = self.memo, ()
         active, f, d, shape = self.take()
-        slope, change = (torch.zeros_like(f.columns, dtype=rows.dtype) for _ in range(2))
-        straight, turned = (t.columns[:-1].to(rows.dtype) for t in (f, d))
+        channels = active.shape[-1]
+        slopes = rows.new_zeros(rows.shape[-1], 2 * channels)
+        columns = torch.cat([d.columns[:-1], f.columns[:-1]], 1).to(rows.dtype)  # of g, of dg
         of_rows = rows.new_empty(*rows.shape[:-1], rows.shape[-1] - 1)
         wide, dwide = self._windows(g), self._windows(dg)
-        for part in self._chunks(active):
-            a, into = _flat(rows[part]), _flat(of_rows[part])
-            u, du = (_flat(_masked(t[part], active[part])) for t in (wide, dwide))
-            slope.addmm_(a.t(), u)
-            change.addmm_(a.t(), du)
-            torch.mm(du, straight.t(), out=into)
-            into.addmm_(u, turned.t())
-        slope, change = slope.double(), change.double()
+        for part, both in self._chunks(active, 2):
+            _mask(wide[part], active[part], both[..., :channels])
+            _mask(dwide[part], active[part], both[..., channels:])
+            slopes.addmm_(_flat(rows[part]).t(), _flat(both))
+            torch.mm(_flat(both), columns.t(), out=_flat(of_rows[part]))
+        slope, change = torch.split(slopes.double(), channels, 1)
         centred, dcentred = (t[:-1] - torch.outer(mean, t[-1]) for t in (slope, change))
         area, gamma, dgamma = self.window**2, p[-2], v[-2]
         of_scale = (centred * f.weight).sum(0) / area
         dof_scale = (dcentred * f.weight + centred * d.weight).sum(0) / area
-        of_spread = -f.rstd**3 * gamma * of_scale
+        of_spread = -(f.rstd**3) * gamma * of_scale
         dof_spread = -(
             3 * f.rstd**2 * d.rstd * gamma * of_scale
             + f.rstd**3 * (dgamma * of_scale + gamma * dof_scale)
@@ -178,7 +151,7 @@ class StemRule(Rule):
         columns = folded.columns.to(rows.dtype)
         active = rows.new_empty(*rows.shape[:-1], columns.shape[1])
         y = active.new_empty(active.shape[0], *active.shape[2:])
-        for part in self._chunks(active):
+        for part, _ in self._chunks(active):
             torch.mm(_flat(rows[part]), columns, out=_flat(active[part])).relu_()
             torch.sum(active[part], 1, out=y[part])
         return y, active, folded
@@ -191,7 +164,7 @@ class StemRule(Rule):
         return torch.cat([columns, (beta / self.window**2 - mean @ columns)[None]])
 
     def _set(self, out: Params, weight: Tensor, gamma: Tensor, beta: Tensor) -> None:
-        kh, kw = self.conv.kernel_size
+        kh, kw = self.kernel
         out[0].copy_(weight.view(kh, kw, -1, weight.shape[1]).permute(3, 2, 0, 1))
         if len(out) > 3:
             out[1].zero_()  # the norm takes the bias off again
@@ -200,7 +173,7 @@ class StemRule(Rule):
 
     def _columns(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """A with a column of ones [B, k², P, K + 1], and float64 moments a [K], S [K, K] of it."""
-        (kh, kw), (ph, pw), k = self.conv.kernel_size, self.conv.padding, self.window
+        (kh, kw), (ph, pw), k = self.kernel, self.padding, self.window
         x = pad(x.permute(0, 2, 3, 1), (0, 0, pw, pw, ph, ph)).contiguous()
         b, height, width, c = x.shape
         h, w = (height - kh + 1) // k, (width - kw + 1) // k
@@ -220,7 +193,7 @@ class StemRule(Rule):
 
     def _to_inputs(self, of_rows: Tensor, shape: torch.Size) -> Tensor:
         """Gradients of A [B, k², P, K] summed where its entries came from: [B, channels, H, W]."""
-        (kh, kw), (ph, pw), k = self.conv.kernel_size, self.conv.padding, self.window
+        (kh, kw), (ph, pw), k = self.kernel, self.padding, self.window
         b, c, height, width = shape
         padded = of_rows.new_zeros(b, c, height + 2 * ph, width + 2 * pw)
         columns = of_rows.view(*of_rows.shape[:-1], kh * kw, c).permute(1, 0, 4, 3, 2)
@@ -236,27 +209,25 @@ class StemRule(Rule):
 
     def _image(self, y: Tensor, x: Tensor) -> Tensor:
         """[B, P, C] as [B, C, H, W], channels last."""
-        side = x.shape[2] + 2 * self.conv.padding[0] - self.conv.kernel_size[0] + 1
-        return y.unflatten(1, (side // self.window, -1)).permute(0, 3, 1, 2)
+        side = x.shape[2] + 2 * self.padding[0] - self.kernel[0] + 1
+        height = side // self.window
+        return y.view(len(y), height, -1, y.shape[-1]).permute(0, 3, 1, 2)
 
-    def _chunks(self, active: Tensor) -> Iterator[slice]:
-        size = max(1, CHUNK // active[0].nbytes)
-        return (slice(i, i + size) for i in range(0, len(active), size))
+    def _chunks(self, active: Tensor, wide: int = 1) -> Iterator[tuple[slice, Tensor]]:
+        """Samples of a chunk, with scratch memory like u of it, ``wide`` times as wide."""
+        size = max(1, CHUNK // (active[0].nbytes * wide))
+        scratch = active.new_empty(
+            min(size, len(active)), *active.shape[1:-1], active.shape[-1] * wide
+        )
+        for start in range(0, len(active), size):
+            part = slice(start, min(start + size, len(active)))
+            yield part, scratch[: part.stop - start]
 
 
 def _flat(t: Tensor) -> Tensor:
     return t.view(-1, t.shape[-1])
 
 
-def _masked(g: Tensor, active: Tensor) -> Tensor:
-    """g [b, 1, P, C] where u > 0 in ``active`` [b, k², P, C], else 0."""
-    masked: Tensor = aten.threshold_backward(g.expand_as(active), active, 0)
-    return masked.contiguous()
-
-
-def _window(pool: Any) -> int:
-    """k of a pool over k × k windows side by side, 0 of any other."""
-    sizes = (pool.kernel_size, pool.stride, pool.padding)
-    first, *others = [{*n} if isinstance(n, tuple) else {n} for n in sizes]
-    usual = not pool.ceil_mode and pool.divisor_override is None
-    return first.pop() if usual and len(first) == 1 and others == [first, {0}] else 0
+def _mask(g: Tensor, active: Tensor, out: Tensor) -> None:
+    """``out`` = g, [b, k² or 1, P, C], where u > 0 in ``active`` [b, k², P, C], else 0."""
+    aten.threshold_backward.grad_input(g.expand_as(active), active, 0, grad_input=out)

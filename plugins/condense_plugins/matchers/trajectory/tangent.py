@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from condense.engine.training.batches import channels_last
+from condense_plugins.matchers.trajectory.chain import rules_of, with_stem
 from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps, StepGradients
-from condense_plugins.matchers.trajectory.rules import Rule, rules_of
-from condense_plugins.matchers.trajectory.stem import StemRule
+from condense_plugins.matchers.trajectory.rules import Rule
 
 Tangents = tuple[Tensor, Tensor, Tensor, Tensor]
 TangentPass = Callable[[Tensor, Tensor, Tensor, Tensor], Tangents]
@@ -54,7 +54,7 @@ class TangentSteps:
         if rules is None or sum(r.owned for r in rules) != len(list(network.parameters())):
             return None  # the sum differs where a layer appears twice
         if stem and eager.inputs.device.type == "cpu":
-            rules = StemRule.over(rules, eager.inputs.shape)
+            rules = with_stem(rules, eager.inputs.shape)
         return TangentSteps(eager, tuple(rules), budget)
 
     @torch.no_grad()
@@ -68,7 +68,7 @@ class TangentSteps:
         memo = [rule.memo for rule in self.rules]
         for rule in self.rules:
             rule.memo = ()
-        if sum(t.nbytes for tensors in memo for t in tensors) <= self.budget:
+        if sum(t.nbytes for tensors in (seen, *memo) for t in tensors) <= self.budget:
             batch.memo[:] = [seen, memo]
         return theta - step_size * gradient
 
@@ -90,7 +90,8 @@ class TangentSteps:
             x = rule.ahead(x, p)
         g = torch.softmax(x, 1).sub_(_soft(targets, x)).div_(len(x))
         for number in reversed(range(len(self.rules))):
-            g = self.rules[number].back(g, *owned[number], first=number == 0)
+            p, of_p = owned[number]
+            g = self.rules[number].back(g, p, of_p, first=number == 0)
         return found
 
     def tangent(self, theta: Tensor, adjoint: Tensor, inputs: Tensor, targets: Tensor) -> Tangents:
@@ -114,7 +115,8 @@ class TangentSteps:
         g = (g - _soft(targets, x)).div_(len(x))
         slope = (g * dx).sum()
         for number in reversed(range(len(self.rules))):
-            g, dg = self.rules[number].pull(g, dg, *owned[number], first=number == 0)
+            p, v, of_p = owned[number]
+            g, dg = self.rules[number].pull(g, dg, p, v, of_p, first=number == 0)
         return grad_theta, dg, slope, dlog.div_(-len(x))
 
     def _owned(self, *vectors: Tensor) -> list[tuple[tuple[Tensor, ...], ...]]:
