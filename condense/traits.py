@@ -107,9 +107,12 @@ class MatcherTraits(Traits):
     Attributes:
         relative_loss: whether a loss of 1 means no progress at all, as where it is relative to
             the distance to be gone; ``condense report`` judges it then.
+        learns_labels: whether its steps give a gradient of labels that are learned. Where not, a
+            policy that learns them is refused before anything is prepared.
     """
 
     relative_loss: bool = False
+    learns_labels: bool = True
 
 
 @dataclass(frozen=True)

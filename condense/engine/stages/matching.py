@@ -25,9 +25,10 @@ from condense.engine.runtime.store import Payload
 from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Bound, Key, Stage, StageInPieces, StageTime, StoredStage
 from condense.engine.training.batches import initial_set
+from condense.errors import OptionError
 from condense.interfaces import Cost, LabelPlan, Matcher, Selection, SyntheticSet
 from condense.results import AUTO, Trace
-from condense.traits import advice_of
+from condense.traits import MatcherTraits, advice_of, traits_of
 
 
 class MatchingStage(StoredStage[CondensedDataset]):
@@ -72,7 +73,16 @@ class MatchingStage(StoredStage[CondensedDataset]):
         plan = self._labels_asked
         if plan is None or self._matcher.plan.iterations == 0:
             return None
-        return plan if bool(has_soft_label(plan, distilled).any()) else None
+        if not bool(has_soft_label(plan, distilled).any()):
+            return None
+        matcher = self.bound.recipe["matcher"]
+        if not traits_of(matcher.cls, MatcherTraits).learns_labels:
+            raise OptionError(
+                f"matcher '{matcher.name}' cannot learn labels, as policy "
+                f"'{self.bound.recipe['policy'].name}' asks; take another policy, for example "
+                "`policy=partial`, or another matcher"
+            )
+        return plan
 
     @cached_property
     def initial(self) -> SyntheticSet:

@@ -35,7 +35,7 @@ class DistributionMatcher(SiameseMatcher):
 
     name: ClassVar[str] = "distribution"
     version: ClassVar[str] = "1"
-    traits: ClassVar[MatcherTraits] = MatcherTraits(ADVICE)
+    traits: ClassVar[MatcherTraits] = MatcherTraits(ADVICE, learns_labels=False)
 
     class Options(SiameseOptions):
         """Nothing of its own."""
