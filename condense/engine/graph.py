@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import Any
 
 from condense.engine.evaluation import RANDOM, WHOLE, random_plan, whole_plan
@@ -171,7 +172,7 @@ def parts_of(stage: Stage[Any], seconds: float | None) -> list[float | None]:
 
 
 def planned(
-    stage: Stage[Any], estimate: Callable[[Stage[Any]], Cost | None] = Stage.cost
+    stage: Stage[Any], estimate: Callable[[Stage[Any]], Cost | None] = methodcaller("cost")
 ) -> PlannedStage:
     """What ``stage`` would take, as ``estimate`` says unless it is stored."""
     if not stage.stored:

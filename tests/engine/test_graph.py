@@ -254,6 +254,7 @@ def test_stages_come_to_parts_of_the_dry_run(pipeline):
     assert seconds_of(p.scoring) == [planned["scorer"]]
     assert seconds_of(p.selecting) == []
     assert seconds_of(p.matching) == [planned["prepare"], planned["matcher"]]
+    assert planned["prepare"] == p.matching.preparing.cost().seconds  # its own, of experts alone
     assert seconds_of(p.evaluating) == [planned["evaluator"]]
     frozen = pipeline(policy="frozen")
     assert seconds_of(frozen.matching) == []

@@ -123,6 +123,10 @@ class SiameseMatcher:
         one = time_call(lambda: trial.step(synthetic, rng), context.device)
         return Cost(self.options.iterations * one)
 
+    def prepare_cost(self, data: LabeledData, context: Context, rng: Generator) -> Cost:
+        """Nothing is trained beforehand."""
+        return Cost()
+
     def fresh_network(self, like: Tensor, rng: Generator) -> nn.Module:
         """A network with random weights in the dtype of ``like``, in train mode without dropout.
 

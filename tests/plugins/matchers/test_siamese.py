@@ -118,6 +118,7 @@ def test_an_estimate_is_in_proportion_to_the_iterations(cls, tiny_images, contex
     )
     matcher = made(cls, tiny_images, context, iterations=40)
     assert matcher.cost(tiny_images, 6, context).seconds == pytest.approx(20)
+    assert matcher.prepare_cost(tiny_images, context, generator()).seconds == 0
 
 
 def labels_learned(method, start, host, digits):
