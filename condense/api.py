@@ -16,7 +16,10 @@ from torch import Tensor
 
 from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.graph import stages
 from condense.engine.ingest.from_user import from_torch_dataset, labeled_data
+from condense.engine.jobs.driver import Crew, Target
+from condense.engine.jobs.hired import hired
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import results_of, worked_off
 from condense.engine.runtime.device import pick_device
@@ -29,7 +32,7 @@ from condense.options import Options as BaseOptions
 from condense.plugin.host import Host, build_host
 from condense.recipe import Recipe, Resolved
 from condense.report.diagnosis.findings import problems
-from condense.resolve import CHOOSE, Request, is_choice, resolve
+from condense.resolve import CHOOSE, Request, executor_options, is_choice, resolve
 from condense.results import with_advice
 from condense.spelling import in_python
 
@@ -48,6 +51,7 @@ def condense(
     options: Mapping[str, Any] | None = None,
     test: Any = None,
     device: str | None = None,
+    executor: str | None = None,
     progress: Progress | bool | None = None,
     host: Host | None = None,
     minutes: float | None = None,
@@ -72,6 +76,8 @@ def condense(
             ones of its size and the whole of ``data`` are then evaluated on it, as
             ``condense run`` does; the figures are the set's ``results``.
         device: ``"cpu"``, ``"cuda"`` …; the first GPU by default.
+        executor: what works the stages off: ``"ray"``, ``"ray:HOST:PORT"``, ``"submitit"`` …, with
+            its options in ``options``, ``{"executor.threads": 1}``; this process by default.
         progress: True shows bars on a terminal and in a notebook, and lines elsewhere; or where
             long stages report. Silent by default.
         host: plugins; the installed ones by default.
@@ -91,7 +97,7 @@ def condense(
         raise OptionError(
             "data are one argument, inputs and labels a pair: condense((X, y), ipc=5)"
         )
-    pipeline = bind(
+    asked = _ask(
         data,
         method=method,
         ipc=ipc,
@@ -101,11 +107,16 @@ def condense(
         options=options,
         test=test,
         device=device,
+        executor=executor,
         progress=progress,
         host=host,
-        minutes=minutes,
     )
+    pipeline = _bound(asked, minutes)
     with _in_python():
+        if (hand := hired(asked.host, asked.request)) is not None:
+            todo = stages(pipeline, baselines=True)
+            made = [s for s in todo if test is not None or s.component != "evaluator"]
+            Crew(hand, asked.tools["progress"]).work_all_off(Target(pipeline, made))
         small, arms = worked_off(pipeline, baselines=True, evaluated=test is not None)
         findings = problems(pipeline, small, arms)
     for finding in findings:
@@ -144,7 +155,10 @@ def bind(data: Any, *, minutes: float | None = None, **more: Any) -> Pipeline:
 
     For those who want the scores, the selection or the evaluation as well.
     """
-    asked = _ask(data, **more)
+    return _bound(_ask(data, **more), minutes)
+
+
+def _bound(asked: _Asked, minutes: float | None) -> Pipeline:
     if not is_choice(asked.request):
         if minutes is not None:
             raise OptionError('minutes is for the choice of a method; give method="auto" as well')
@@ -187,11 +201,14 @@ def _ask(
     options: Mapping[str, Any] | None = None,
     test: Any = None,
     device: str | None = None,
+    executor: str | None = None,
     progress: Progress | bool | None = None,
     host: Host | None = None,
     **request: Any,
 ) -> _Asked:
-    _check_texts(device=device, method=request.get("method"), preset=request.get("preset"))
+    _check_texts(
+        device=device, executor=executor, method=request.get("method"), preset=request.get("preset")
+    )
     host = host or build_host()
     if isinstance(progress, bool) or progress is None:
         progress = make_progress(in_python) if progress else SilentProgress()
@@ -199,7 +216,8 @@ def _ask(
     if isinstance(data, PurePath):  # never the name of a data set
         named = os.path.join(os.curdir, os.path.expanduser(data))
     with _in_python():
-        assignments = _assignments(options or {})
+        assignments, own = executor_options(_assignments(options or {}), executor)
+        request |= {"executor": executor, "executor_options": own}
         if named is not None and test is not None:
             raise OptionError(
                 f"data '{named}' has a test split of its own; leave the argument test out"

@@ -21,6 +21,7 @@ from condense.data import (
     SyntheticSet as SyntheticSet,
     TrainingSet as TrainingSet,
 )
+from condense.jobs import Done as Done, ExecutorOptions as ExecutorOptions, Job as Job
 from condense.options import Options as BaseOptions
 from condense.results import (
     Arm as Arm,
@@ -222,3 +223,32 @@ class Evaluator(Component, Protocol):
         Raises:
             CondenseError: for a network or augmentation that does not suit the data.
         """
+
+
+class Executor(Component, Protocol):
+    """Works jobs off, in other processes or on other machines.
+
+    It knows nothing of what they do. Its ``Options`` derive from
+    :class:`condense.jobs.ExecutorOptions`; those that jobs have something of (threads, GPUs,
+    memory) come to it with each job, ``retries`` is condense's own to heed.
+    """
+
+    @property
+    def options(self) -> ExecutorOptions:
+        """What it was made with."""
+
+    def submit(self, job: Job) -> None:
+        """Start ``job`` as soon as there is room for it; returns at once.
+
+        Raises:
+            CondenseError: if it cannot work off any: a package is missing, a cluster not there.
+        """
+
+    def next_done(self) -> Done:
+        """The next of the submitted jobs that has ended, whichever it is; waits for it.
+
+        A job whose process or machine died is done without a result.
+        """
+
+    def close(self) -> None:
+        """Cancel what runs, and let go of all there is; another job may be submitted after it."""

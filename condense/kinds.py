@@ -91,6 +91,7 @@ _TABLE = (
             "WorksInPieces",
         ),
     ),
+    Kind("executor", "executors", None, "Executor", (), "--executor {name}"),
     Kind("method", "methods", flag="--method {name}"),
     Kind("preset", "presets"),
 )

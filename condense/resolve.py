@@ -151,6 +151,7 @@ class Request:
         modality: of that data.
         ipc, fraction, seed: the flags of that name.
         assignments: parsed ``-o`` in order.
+        executor: ``--executor``, and its options; no recipe depends on them.
     """
 
     method: str | None = None
@@ -163,8 +164,30 @@ class Request:
     fraction: float | None = None
     seed: int | None = None
     assignments: tuple[tuple[tuple[str, ...], Any], ...] = ()
+    executor: str | None = None
+    executor_options: Mapping[str, Any] = field(default_factory=dict)
 
 
+def executor_options(
+    assignments: Sequence[tuple[tuple[str, ...], Any]], executor: str | None
+) -> tuple[tuple[tuple[tuple[str, ...], Any], ...], dict[str, Any]]:
+    """``assignments`` without those of ``executor.KEY``, and these by key.
+
+    Raises:
+        OptionError: for such a one without an executor, or deeper than a key.
+    """
+    own = {path[1:]: value for path, value in assignments if path[0] == EXECUTOR}
+    for path, value in own.items():
+        text = f"`{'.'.join((EXECUTOR, *path))}={format_value(value)}`"
+        if len(path) != 1:
+            raise OptionError(f"{text}: expected `{EXECUTOR}.KEY=VALUE`, as `{EXECUTOR}.threads=1`")
+        if executor is None:
+            raise OptionError(f"{text} is of no executor; give one with `{EXECUTOR}=NAME`")
+    rest = tuple(given for given in assignments if given[0][0] != EXECUTOR)
+    return rest, {path[0]: value for path, value in own.items()}
+
+
+EXECUTOR = "executor"
 DEFAULTS = {"method": "selmatch", "preset": "quick"}
 CHOOSE = "auto"  # in a method's place: the best for the data, which is chosen before it is resolved
 

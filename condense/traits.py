@@ -142,6 +142,17 @@ class EvaluatorTraits(Traits):
     measure: str = "accuracy"
 
 
+@dataclass(frozen=True)
+class ExecutorTraits(Traits):
+    """Of an executor.
+
+    Attributes:
+        in_process: whether jobs would run in the process that hands them out; none are made then.
+    """
+
+    in_process: bool = False
+
+
 @runtime_checkable
 class HasTraits(Protocol):
     """A component class that declares its traits."""

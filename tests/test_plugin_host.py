@@ -38,6 +38,7 @@ BUILT_INS = {
     "update-policy": {"partial", "full", "frozen"},
     "augmentation": {"dsa", "simple", "combined", "none"},
     "evaluator": {"accuracy"},
+    "executor": {"local", "ray", "submitit"},
     "method": {
         *("selmatch", "mtt", "dm", "dc", "random", "window", "random-partial", "window-full"),
         *("ccs", "dual", "tdds", "kcenter", "herding", "facility-location", "moderate"),

@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.flags import FOLDER, device_flag, json_flag, method_and_recipe_flags
+from condense.cli.flags import (
+    FOLDER,
+    device_flag,
+    executor_flag,
+    json_flag,
+    method_and_recipe_flags,
+)
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
+    from condense.engine.jobs.driver import Crew
     from condense.resolve import Request
     from condense.results import Finding
     from condense.studies.ablation.design import Study
@@ -66,6 +73,7 @@ Examples:
     "choosing. The test split is not read.  [default: test on the test split]",
 )
 @device_flag
+@executor_flag
 @click.option(
     "--out",
     type=FOLDER,
@@ -107,7 +115,7 @@ def ablate(
         study = make_study(session.host, request, factors, seeds, one_at_a_time, validation)
         plan = _planned(session, study) if dry_run else None
         if plan is None:
-            result, folder = _run(session, study, out)
+            result, folder = _run(session, study, out, session.crew(request))
     if plan is not None:
         _show_planned(plan, study, as_json)
         return
@@ -135,7 +143,9 @@ def _show_planned(plan: StudyPlan, study: Study, as_json: bool) -> None:
         show_study_plan(plan, f"{cells} cells × {seeds} seeds")
 
 
-def _run(session: Session, study: Study, out: Path | None) -> tuple[Ablation, Path]:
+def _run(
+    session: Session, study: Study, out: Path | None, crew: Crew | None
+) -> tuple[Ablation, Path]:
     """The study run and written."""
     from condense.engine.runtime.folders import check_folder
     from condense.report.diagnosis.findings import problems
@@ -147,7 +157,7 @@ def _run(session: Session, study: Study, out: Path | None) -> tuple[Ablation, Pa
     folder = ablation_folder(study, bind) if out is None else out
     check_folder(folder, OWNED)
     progress = session.tools["progress"]
-    result = run_study(study, bind, progress, _live(progress), problems)
+    result = run_study(study, bind, progress, _live(progress), problems, crew)
     return result, write_ablation(result.document, folder)
 
 

@@ -13,6 +13,7 @@ from condense.cli.flags import (
     assignment_flag,
     data_flag,
     device_flag,
+    executor_flag,
     json_flag,
     make_request,
     preset_flag,
@@ -23,6 +24,7 @@ from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
+    from condense.engine.jobs.driver import Crew
     from condense.results import Budget
     from condense.studies.methods.design import Comparison
     from condense.studies.methods.result import Compared, ComparedRow
@@ -76,6 +78,7 @@ Examples:
 )
 @assignment_flag
 @device_flag
+@executor_flag
 @click.option(
     "--out",
     type=FOLDER,
@@ -100,6 +103,7 @@ def compare(
     validation: float | None,
     assignments: Sequence[str],
     device: str | None,
+    executor: str | None,
     out: Path | None,
     latex: bool,
     as_json: bool,
@@ -116,6 +120,7 @@ def compare(
     from condense.studies.methods.design import make_comparison
 
     given = {"data": data, "preset": preset, "recipe_file": recipe_file, "seed": seed}
+    given["executor"] = executor
     request = make_request(**given, assignments=assignments)  # type: ignore[arg-type]
     names = [name for text in methods for name in _listed("methods", text)]
     with open_session(ctx, device) as session:
@@ -128,7 +133,7 @@ def compare(
             seeds=seeds,
             validation=validation,
         )
-        result, folder = _run(session, comparison, out)
+        result, folder = _run(session, comparison, out, session.crew(request))
     _show(result, folder, latex, as_json)
     ctx.exit(1 if result.failed else 0)
 
@@ -173,7 +178,9 @@ def _budgets(ipc: str | None, fraction: str | None) -> list[Budget]:
     return found
 
 
-def _run(session: Session, comparison: Comparison, out: Path | None) -> tuple[Compared, Path]:
+def _run(
+    session: Session, comparison: Comparison, out: Path | None, crew: Crew | None
+) -> tuple[Compared, Path]:
     """The comparison run and written."""
     from condense.engine.runtime.folders import check_folder
     from condense.report.diagnosis.findings import problems
@@ -185,7 +192,8 @@ def _run(session: Session, comparison: Comparison, out: Path | None) -> tuple[Co
     folder = compare_folder(comparison, bind) if out is None else out
     check_folder(folder, OWNED)
     progress = session.tools["progress"]
-    result = run_comparison(comparison, bind, progress, _live(progress, comparison), problems)
+    live = _live(progress, comparison)
+    result = run_comparison(comparison, bind, progress, live, problems, crew)
     return result, write_comparison(result.document, folder)
 
 

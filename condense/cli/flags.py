@@ -46,6 +46,12 @@ FOLDER = _Place(path_type=Path)
 json_flag = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else."
 )
+executor_flag = click.option(
+    "--executor",
+    metavar="NAME[:ADDRESS]",
+    help="What works the stages off: local (this process), ray, ray:HOST:PORT, submitit … (see "
+    "`condense plugins`); its options by -o executor.KEY=VALUE.  [default: local]",
+)
 device_flag = click.option(
     "--device", metavar="NAME", help="cpu, cuda or cuda:N.  [default: cuda where there is one]"
 )
@@ -119,6 +125,8 @@ def _with_flags(command: Command, flags: Sequence[Callable[[Command], Command]])
     def with_request(*args: Any, **given: Any) -> Any:
         names = ("data", "method", "preset", "recipe_file", "ipc", "fraction", "seed")
         values = {name: given.pop(name) for name in names}
+        if "executor" in given:
+            values["executor"] = given.pop("executor")
         request = make_request(**values, assignments=given.pop("assignments"))
         return command(*args, request=request, **given)
 
@@ -151,10 +159,13 @@ def make_request(
         raise OptionError(f"--ipc {ipc} and --fraction {fraction} exclude each other; give one")
     from condense.options import parse_assignment
     from condense.recipe import read_recipe
-    from condense.resolve import Request
+    from condense.resolve import Request, executor_options
 
     parsed = tuple(parse_assignment(text) for text in assignments)
-    for text, (path, _) in zip(assignments, parsed, strict=True):
+    if "executor" in flags:
+        parsed, flags["executor_options"] = executor_options(parsed, flags["executor"])
+    for text in assignments:
+        path, _ = parse_assignment(text)
         if stages is not None and path[0] not in stages:
             raise OptionError(
                 f"-o {text} has no effect here; this command uses only the stages "

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.flags import FOLDER, device_flag, json_flag, recipe_flags
+from condense.cli.flags import FOLDER, device_flag, executor_flag, json_flag, recipe_flags
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.engine.graph import Plan
+    from condense.engine.jobs.driver import Crew
     from condense.engine.run import RunResult
     from condense.plugin.host import Host
     from condense.published import Difference
@@ -34,6 +35,7 @@ Examples:
 )
 @recipe_flags
 @device_flag
+@executor_flag
 @click.option(
     "--out",
     type=FOLDER,
@@ -121,7 +123,7 @@ def run(
             _note_preset(session.host, request, differences)
         beside = {} if choice is None else choice.files
         more = (dry_run, seeds, shared, force, beside)
-        result = _result(session, recipe, out, not no_baselines, *more)
+        result = _result(session, recipe, out, not no_baselines, *more, session.crew(request))
     if as_json:
         named = {"published": published, "differences": [vars(d) for d in differences]}
         added = {} if choice is None else {"choice": choice.document.to_json()}
@@ -163,6 +165,7 @@ def _result(
     shared: bool,
     force: bool,
     beside: Mapping[str, str],
+    crew: Crew | None,
 ) -> Any:
     """A plan, a run, or runs of several seeds."""
     if dry_run:
@@ -174,11 +177,13 @@ def _result(
     if seeds is None:
         from condense.engine.run import run as run_pipeline
 
-        return run_pipeline(session.pipeline(recipe), out, baselines, problems, force, beside)
+        more = (baselines, problems, force, beside, crew)
+        return run_pipeline(session.pipeline(recipe), out, *more)
     from condense.studies.seeds import run_seeds
 
-    more = (baselines, shared, problems, force, beside)
-    return run_seeds(recipe, seeds, session.pipeline, out, *more)
+    return run_seeds(
+        recipe, seeds, session.pipeline, out, baselines, shared, problems, force, beside, crew
+    )
 
 
 def headline(recipe: Recipe) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from condense.engine.jobs.driver import Crew
     from condense.engine.pipeline import Pipeline
     from condense.plugin.host import Host
     from condense.recipe import Recipe
@@ -37,6 +38,14 @@ class Session:
         from condense.engine.pipeline import Pipeline
 
         return Pipeline(recipe, self.host, **self.tools, **more)
+
+    def crew(self, request: Request) -> Crew | None:
+        """What is to work the stages off instead of this process; None for itself."""
+        from condense.engine.jobs.driver import Crew
+        from condense.engine.jobs.hired import hired
+
+        executor = hired(self.host, request)
+        return None if executor is None else Crew(executor, self.tools["progress"])
 
 
 def get_host(ctx: click.Context) -> Host:

@@ -305,6 +305,21 @@ def read_results(path: Path, condensed: CondensedDataset) -> Results | None:
     return read_document(path, Results)
 
 
+class JobNote(Document):
+    """A job that an executor worked off."""
+
+    stage: str
+    piece: int
+    key: str = Field(description="of the entry in the store")
+    executor: str
+    node: str
+    pid: int
+    threads: int
+    seconds: float = Field(ge=0)
+    waited: float = Field(ge=0, description="seconds from when it was handed out to its start")
+    tries: int = Field(ge=1)
+
+
 class RunLog(Document):
     """``run.log.json``: what depends on the clock and the machine."""
 
@@ -315,6 +330,8 @@ class RunLog(Document):
     )
     device: str = ""
     torch: str = ""
+    pid: int = Field(0, description="of the process that drove the run")
+    jobs: tuple[JobNote, ...] = Field((), description="worked off by an executor, as they ended")
     paths: dict[str, str] = Field({}, description="options that are paths, absolute, by key")
 
 

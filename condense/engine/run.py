@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +20,7 @@ from condense.engine.documents import (
     ArmResult,
     EvaluateDocument,
     FindingNote,
+    JobNote,
     Results,
     RunDocument,
     RunLog,
@@ -27,7 +29,8 @@ from condense.engine.documents import (
 from condense.engine.evaluation import condensed_plan, evaluate, measure_of
 from condense.engine.feature_space.difficulty import by_difficulty, halves_of_test
 from condense.engine.feature_space.network import FeatureNetworks, FeatureOptions
-from condense.engine.graph import ARMS, evaluations, seconds_of
+from condense.engine.graph import ARMS, evaluations, seconds_of, stages
+from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.rebind import rebind
 from condense.engine.runtime.files import default_path
@@ -58,6 +61,7 @@ class RunResult:
         peak_memory_mb: of this process, 2²⁰ bytes.
         device: what it ran on.
         findings: the signs of failure that were found.
+        jobs: that an executor worked off.
     """
 
     recipe: Recipe
@@ -69,6 +73,7 @@ class RunResult:
     peak_memory_mb: float
     device: str
     findings: tuple[Finding, ...] = ()
+    jobs: tuple[JobNote, ...] = ()
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:
@@ -90,6 +95,8 @@ class RunResult:
             peak_memory_mb=round(self.peak_memory_mb, 1),
             device=self.device,
             torch=torch.__version__,
+            pid=os.getpid(),
+            jobs=self.jobs,
             paths=self.recipe.all_paths(),
         )
 
@@ -137,6 +144,7 @@ def run(
     diagnose: Diagnose = no_findings,
     force: bool = False,
     beside: Mapping[str, str] | None = None,
+    crew: Crew | None = None,
 ) -> RunResult:
     """Every stage of the recipe, the evaluation, and the artefact in ``out``.
 
@@ -147,6 +155,7 @@ def run(
         diagnose: finds what is wrong with the result.
         force: whether to replace the result of another recipe in ``out``.
         beside: further text files of the artefact, by name.
+        crew: works the stages off elsewhere; None works them off here.
 
     Raises:
         CondenseError: before any work for an output that cannot be written or a budget that the
@@ -160,6 +169,8 @@ def run(
         pipeline.progress.note(
             f"note: {pipeline.data.name} has no test split; nothing will be evaluated"
         )
+    if crew is not None:
+        crew.work_all_off(Target(pipeline, stages(pipeline, baselines)))
     condensed, arms = worked_off(pipeline, baselines)
     result = RunResult(
         pipeline.recipe,
@@ -170,6 +181,7 @@ def run(
         dict(pipeline.timings),
         peak_memory_mb(),
         device_name(pipeline.device),
+        jobs=() if crew is None else tuple(crew.notes),
     )
     result = replace(result, findings=diagnose(pipeline, condensed, result.evaluations))
     files = {RESULTS: result.results.text(), LOG: result.log.text(), **(beside or {})}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Augmentation,
         Dataset,
         Evaluator,
+        Executor,
         Matcher,
         Network,
         Scorer,
@@ -94,6 +95,15 @@ def condense_register_evaluators(register: Callable[[type[Evaluator]], None]) ->
 
     One value per repeat, seconds of wall clock. Raises BrokenPlugin for a class without the form
     of :class:`condense.interfaces.Evaluator`.
+    """
+
+
+@hookspec
+def condense_register_executors(register: Callable[[type[Executor]], None]) -> None:
+    """Offer executors: classes that work jobs off, here or elsewhere.
+
+    A job is a call with JSON text and bytes, its resources in threads, GPUs and bytes. Raises
+    BrokenPlugin for a class without the form of :class:`condense.interfaces.Executor`.
     """
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, FiniteFloat
 
 from condense.engine.documents import Document, RunDocument
 from condense.engine.graph import stages
+from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import Diagnose, RunResult, default_folder, no_findings, run
 from condense.engine.runtime.pace import Parts
@@ -98,6 +99,7 @@ def run_seeds(
     diagnose: Diagnose = no_findings,
     force: bool = False,
     beside: Mapping[str, str] | None = None,
+    crew: Crew | None = None,
 ) -> SeedRuns:
     """``base`` run under its own seed and the ones after it.
 
@@ -113,6 +115,7 @@ def run_seeds(
         diagnose: finds what is wrong with a run.
         force: whether to replace results of other recipes.
         beside: further text files of every artefact, by name.
+        crew: works the stages of all runs off elsewhere; None works them off here.
 
     Raises:
         OptionError: for fewer than one seed, or far too many.
@@ -140,9 +143,11 @@ def run_seeds(
         return planner.plan().parts
 
     found = []
+    pipelines = [bind(recipe, data=data, shared_seed=shared_seed) for recipe in recipes]
+    if crew is not None:
+        crew.work_all_off(*(Target(p, stages(p, baselines)) for p in pipelines))
     with over_all(first.progress, "seeds", count, "run", expected) as task:
-        for recipe, folder in zip(recipes, folders, strict=True):
-            pipeline = bind(recipe, data=data, shared_seed=shared_seed)
-            found.append(run(pipeline, folder, baselines, diagnose, force, beside))
+        for pipeline, folder in zip(pipelines, folders, strict=True):
+            found.append(run(pipeline, folder, baselines, diagnose, force, beside, crew))
             task.advance(1)
     return SeedRuns(tuple(found), out, shared_seed)

@@ -9,5 +9,6 @@ MODULES = (
     "condense_plugins.update_policies",
     "condense_plugins.augmentations",
     "condense_plugins.evaluators",
+    "condense_plugins.executors",
     "condense_plugins.methods",
 )

@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import stat
+import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -227,6 +228,28 @@ class Store:
 
         return self.fetch(kind, key, lambda: Payload(compute()), check)[0].tensors
 
+    def packed(self, kind: str, key: Mapping[str, Any]) -> bytes:
+        """The entry as bytes, for another store's :meth:`unpack`.
+
+        Raises:
+            OSError, ValueError: if it is not there, or cannot be read.
+        """
+        path = self.path(kind, key)
+        entry = read_regular(path / ENTRY, MAX_ENTRY)
+        return struct.pack("<Q", len(entry)) + entry + read_regular(path / TENSORS)
+
+    def unpack(self, packed: bytes) -> None:
+        """Keep the entry that another store packed, if it is not there.
+
+        Raises:
+            ValueError: for bytes that are no sound entry.
+            OutputError: if the store cannot be written.
+        """
+        (length,) = struct.unpack_from("<Q", packed)
+        entry, payload = _parse(packed[8 : 8 + length], packed[8 + length :])
+        if not self.has(entry.kind, entry.key):
+            self.put(entry.kind, entry.key, payload)
+
     def _folder_of(self, kind: str) -> Path:
         """The folder that holds the entries of a kind, made where it is missing.
 
@@ -316,15 +339,25 @@ def _write(folder: Path, kind: str, key: Mapping[str, Any], payload: Payload) ->
 
 
 def _read(folder: Path, kind: str, key: Mapping[str, Any]) -> Payload:
-    entry = _EntryFile.model_validate_json(read_regular(folder / ENTRY, MAX_ENTRY))
-    blob = read_regular(folder / TENSORS)
+    text = read_regular(folder / ENTRY, MAX_ENTRY)
+    entry, payload = _parse(text, read_regular(folder / TENSORS))
+    if digest(kind, entry.key) != digest(kind, key):
+        raise ValueError("it was written for another key")
+    return payload
+
+
+def _parse(text: bytes, blob: bytes) -> tuple[_EntryFile, Payload]:
+    """What the two files of an entry hold.
+
+    Raises:
+        ValueError: for one that is damaged.
+    """
+    entry = _EntryFile.model_validate_json(text)
     if hashlib.sha256(blob).hexdigest() != entry.sha256:
         raise ValueError("checksum of its tensors does not match")
     if _values_digest(entry.values) != entry.values_sha256:
         raise ValueError("checksum of its values does not match")
-    if digest(kind, entry.key) != digest(kind, key):
-        raise ValueError("it was written for another key")
-    return Payload(safetensors.torch.load(blob), entry.values, entry.seconds)
+    return entry, Payload(safetensors.torch.load(blob), entry.values, entry.seconds)
 
 
 def _values_digest(values: Mapping[str, Any]) -> str:

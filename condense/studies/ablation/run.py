@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,10 +12,12 @@ from condense.engine.documents import OWN
 from condense.engine.evaluation import RANDOM, evaluate, random_plan
 from condense.engine.graph import stages
 from condense.engine.ingest.holdout import validation_part
+from condense.engine.jobs.driver import Crew, HeldOutOf, Target
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import Diagnose, no_findings
 from condense.engine.runtime.progress import over_all
 from condense.engine.stages.evaluation import EvaluationStage
+from condense.engine.stages.stage import Stage
 from condense.errors import CondenseError, DataError
 from condense.interfaces import Evaluation, Progress
 from condense.recipe import Recipe
@@ -31,6 +34,7 @@ def ablate(
     progress: Progress,
     observe: Callable[[Ablation], None] = lambda so_far: None,
     diagnose: Diagnose = no_findings,
+    crew: Crew | None = None,
 ) -> Ablation:
     """Run every cell of ``study`` under every seed.
 
@@ -43,6 +47,7 @@ def ablate(
         progress: where the whole and each stage report.
         observe: called with the result so far after every run.
         diagnose: finds what is wrong with the set of a run.
+        crew: works the stages off elsewhere; None works them off here.
 
     Raises:
         CondenseError: before any work, for data of the base that has no test split (unless a part
@@ -50,6 +55,8 @@ def ablate(
             others go on.
     """
     runner = _Runner(study, bind, diagnose)
+    if crew is not None:
+        runner.hand_out(crew)
     observe(runner.result)
     runs = len(study.seeds) * len(study.cells)
     with over_all(progress, "ablation", runs, "run", lambda: runner.plan().parts) as task:
@@ -85,6 +92,7 @@ class _Runner:
         random = nothing if study.is_sweep else ()
         rows = tuple(Row(cell, nothing, random=random) for cell in study.cells)
         self.result = Ablation(study, first.data.name, rows, (len(data), len(tested)))
+        self.errors: dict[tuple[int, int], str] = {}  # of jobs, by cell and seed
 
     def check_sizes(self, data: LabeledData) -> None:
         """That ``data`` has the samples that the base asks for, and for each value some cell."""
@@ -113,12 +121,33 @@ class _Runner:
             self.data[key] = self.divided(self.bind(recipe).data)
         return self.data[key]
 
+    def hand_out(self, crew: Crew) -> None:
+        """Have all stages of all cells stored; what goes wrong is said when their turn comes."""
+        share, base = self.study.validation, self.study.base.seed
+        part = None if share is None else HeldOutOf(share, base)
+        targets = {}
+        for seed in self.study.seeds:
+            for number, row in enumerate(self.result.rows):
+                with contextlib.suppress(CondenseError, _Unresolved):  # said in its turn
+                    pipeline = self.pipeline(row, seed)
+                    targets[number, seed] = Target(pipeline, self.todo(pipeline), part)
+        self.errors = crew.work_off(targets)
+
+    def todo(self, pipeline: Pipeline) -> list[Stage[Any]]:
+        """Those of a cell."""
+        found = stages(pipeline, baselines=False)
+        if self.study.is_sweep:
+            found.append(EvaluationStage(pipeline, random_plan(pipeline)))
+        return found
+
     def run(self, number: int, place: int) -> None:
         """Cell ``number`` under the seed at ``place``."""
         result = self.result
         row, seed = result.rows[number], result.study.seeds[place]
         misses = self.store.misses
         try:
+            if (number, seed) in self.errors:
+                raise CondenseError(self.errors[number, seed])
             arms, findings = self.outcome(row, seed)
             row = replace(
                 row,
@@ -167,11 +196,7 @@ class _Runner:
         for seed in self.study.seeds:
             for row in self.result.rows:
                 try:
-                    pipeline = self.pipeline(row, seed)
-                    found = stages(pipeline, baselines=False)
-                    if self.study.is_sweep:
-                        found.append(EvaluationStage(pipeline, random_plan(pipeline)))
-                    planner.add(found)
+                    planner.add(self.todo(self.pipeline(row, seed)))
                 except Exception as error:  # noqa: BLE001 – as in a run, the others go on
                     planner.fail(row.cell.name, _message(error))
         return planner.plan()

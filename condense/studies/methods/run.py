@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from condense.data import LabeledData
 from condense.engine.documents import OWN
 from condense.engine.evaluation import RANDOM, WHOLE, random_plan, whole_plan
+from condense.engine.graph import stages
 from condense.engine.ingest.holdout import validation_part
+from condense.engine.jobs.driver import Crew, HeldOutOf, Target
+from condense.engine.pipeline import Pipeline
 from condense.engine.run import Diagnose, no_findings
 from condense.engine.stages.evaluation import EvaluationStage
+from condense.engine.stages.stage import Stage
 from condense.errors import CondenseError, describe
 from condense.interfaces import Progress
 from condense.results import Finding
 from condense.studies.binding import Bind
 from condense.studies.methods.design import Comparison, Entry
 from condense.studies.methods.result import Compared, Measured, Row, samples_bytes, set_bytes
+
+PLANS = {RANDOM: random_plan, WHOLE: whole_plan}  # of the arms that always stand beside
 
 
 def compare(
@@ -25,6 +32,7 @@ def compare(
     progress: Progress,
     observe: Callable[[Compared], None] = lambda so_far: None,
     diagnose: Diagnose = no_findings,
+    crew: Crew | None = None,
 ) -> Compared:
     """Measure every entry of ``comparison`` under every seed.
 
@@ -37,6 +45,7 @@ def compare(
         progress: where the whole and each stage report.
         observe: called with the result so far after every run.
         diagnose: finds what is wrong with a set.
+        crew: works the stages off elsewhere; None works them off here.
 
     Raises:
         CondenseError: before any work, for data without a test split (unless a part is held out)
@@ -44,6 +53,8 @@ def compare(
             others go on.
     """
     runner = _Runner(comparison, bind, diagnose)
+    if crew is not None:
+        runner.hand_out(crew)
     count = len(comparison.seeds) * len(comparison.entries)
     with progress.task("compare", count, "run") as task:
         for place in range(len(comparison.seeds)):
@@ -69,15 +80,31 @@ class _Runner:
         rows = tuple(Row(entry, nothing) for entry in comparison.entries)
         sizes = (len(self.data), len(tested))
         self.result = Compared(comparison, base.data.name, rows, sizes)
+        self.errors: dict[tuple[str, int], str] = {}  # of jobs, by row and seed
 
     def _divided(self, data: LabeledData) -> LabeledData:
         share, seed = self.comparison.validation, self.comparison.base.seed
         return data if share is None else validation_part(data, share, seed)
 
+    def hand_out(self, crew: Crew) -> None:
+        """Have all stages of all entries stored; what goes wrong is said when their turn comes."""
+        share, base = self.comparison.validation, self.comparison.base.seed
+        part = None if share is None else HeldOutOf(share, base)
+        targets = {}
+        for seed in self.comparison.seeds:
+            for row in self.result.rows:
+                if row.entry.recipe is not None:
+                    pipeline = self._bound(row.entry, seed)
+                    todo = self._stages(row.entry, pipeline)
+                    targets[row.name, seed] = Target(pipeline, todo, part)
+        self.errors = crew.work_off(targets)
+
     def run(self, number: int, place: int) -> None:
         """Entry ``number`` under the seed at ``place``."""
         row, seed = self.result.rows[number], self.comparison.seeds[place]
         try:
+            if (row.name, seed) in self.errors:
+                raise CondenseError(self.errors[row.name, seed])
             found, findings = self._measured(row.entry, seed)
             measured = (*row.measured[:place], found, *row.measured[place + 1 :])
             row = replace(row, measured=measured, findings={**row.findings, seed: findings})
@@ -92,22 +119,31 @@ class _Runner:
         self.result = replace(self.result, rows=rows, runs=self.result.runs + 1)
 
     def _measured(self, entry: Entry, seed: int) -> tuple[Measured, tuple[Finding, ...]]:
-        if entry.recipe is None:
-            raise _Unresolved(entry.error)
-        shared, recipe = self.comparison.base.seed, replace(entry.recipe, seed=seed)
-        pipeline = self.bind(recipe, shared_seed=shared, data=self.data)
-        if entry.method in (RANDOM, WHOLE):
-            plan = random_plan if entry.method == RANDOM else whole_plan
-            found = EvaluationStage(pipeline, plan(pipeline)).result
-            count = (
-                len(self.data) if entry.method == WHOLE else sum(recipe.budget.counts(self.data))
-            )
-            return Measured.of(found, 0.0, samples_bytes(self.data, count)), ()
+        pipeline = self._bound(entry, seed)
+        if entry.method in PLANS:
+            found = EvaluationStage(pipeline, PLANS[entry.method](pipeline)).result
+            whole = entry.method == WHOLE
+            kept = [len(self.data)] if whole else pipeline.recipe.budget.counts(self.data)
+            return Measured.of(found, 0.0, samples_bytes(self.data, sum(kept))), ()
         with pipeline.store.ledger.work() as making:
             condensed = pipeline.condensed
         found, size = pipeline.evaluation, set_bytes(condensed, self.data)
         findings = self.diagnose(pipeline, condensed, {OWN: found})
         return Measured.of(found, making.seconds, size), findings
+
+    def _bound(self, entry: Entry, seed: int) -> Pipeline:
+        if entry.recipe is None:
+            raise _Unresolved(entry.error)
+        recipe, shared = replace(entry.recipe, seed=seed), self.comparison.base.seed
+        return self.bind(recipe, shared_seed=shared, data=self.data)
+
+    @staticmethod
+    def _stages(entry: Entry, pipeline: Pipeline) -> list[Stage[Any]]:
+        """Those that are asked for in :meth:`_measured`."""
+        if entry.method not in PLANS:
+            return stages(pipeline, baselines=False)
+        arm = EvaluationStage(pipeline, PLANS[entry.method](pipeline))
+        return [stage for stage in (*arm.needs, arm) if stage.needed]
 
 
 class _Unresolved(Exception):

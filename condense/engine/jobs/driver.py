@@ -1,0 +1,340 @@
+"""Handing out the pieces of many runs' stages as soon as what they read is there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+
+from condense.capabilities import EvaluatesRepeats
+from condense.engine.documents import JobNote
+from condense.engine.jobs.environment import environment
+from condense.engine.jobs.task import DataOfTask, Outcome, Task, data_bytes, unpacked
+from condense.engine.jobs.worker import run_task
+from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.housekeeping import digest
+from condense.engine.stages.evaluation import EvaluationStage
+from condense.engine.stages.matching import MatchingStage
+from condense.engine.stages.scores import ScoresStage
+from condense.engine.stages.stage import Piece, Stage
+from condense.errors import CondenseError
+from condense.interfaces import Executor, LabeledData, Progress
+from condense.jobs import Done, ExecutorOptions, Job, Resources
+
+GIB = 2**30
+K = TypeVar("K")
+
+
+@dataclass(frozen=True)
+class HeldOutOf:
+    """That data are what ``share`` held out by ``seed`` leaves of those that a recipe names."""
+
+    share: float
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Stages that are to be stored.
+
+    Attributes:
+        pipeline: whose they are; its data are loaded.
+        stages: in order; what they need is among them, or needs nothing.
+        held_out: of what the data are a part; None where they are those that the recipe names, or
+            were handed over.
+    """
+
+    pipeline: Pipeline
+    stages: Sequence[Stage[Any]]
+    held_out: HeldOutOf | None = None
+
+
+@dataclass
+class _Sent:
+    """A piece under way."""
+
+    piece: Piece
+    targets: list[int]
+    since: float
+    tries: int = 1
+    apart: bool = False
+
+
+@dataclass
+class Crew:
+    """An executor at work, and what it has done.
+
+    Args:
+        executor: works jobs off.
+        progress: where they are shown.
+    """
+
+    executor: Executor
+    progress: Progress
+    notes: list[JobNote] = field(default_factory=list)
+
+    def work_all_off(self, *targets: Target) -> None:
+        """As :meth:`work_off`.
+
+        Raises:
+            CondenseError: also for the first thing that goes wrong.
+        """
+        for error in self.work_off(dict(enumerate(targets))).values():
+            raise CondenseError(error)
+
+    def work_off(self, targets: Mapping[K, Target]) -> dict[K, str]:
+        """Have all that ``targets`` need in their store, each piece worked off once.
+
+        Returns:
+            what went wrong, by key. The others are stored.
+
+        Raises:
+            CondenseError: for a job that the executor refuses.
+        """
+        if not targets:
+            return {}
+        keys = list(targets)
+        work = _Work(self, list(targets.values()))
+        try:
+            with work.visible():
+                return {keys[place]: error for place, error in work.done().items()}
+        finally:
+            self.executor.close()
+
+
+class _Work:
+    """Targets under way."""
+
+    def __init__(self, crew: Crew, targets: Sequence[Target]) -> None:
+        self.crew, self.targets = crew, targets
+        self.stages = [target.stages for target in targets]
+        self.ready: list[set[str]] = [set() for _ in targets]  # names of stages that are stored
+        self.sent: dict[str, _Sent] = {}
+        self.errors: dict[int, str] = {}
+        self.store = targets[0].pipeline.store
+        self.token = f".driver-{secrets.token_hex(8)}"
+        self.apart = False
+        self.options = ExecutorOptions.model_validate(
+            {
+                name: value
+                for name, value in crew.executor.options
+                if name in ExecutorOptions.model_fields
+            }
+        )
+
+    @contextlib.contextmanager
+    def visible(self) -> Iterator[None]:
+        """A file in the store while this driver works, by which others know that it is the same."""
+        self.store.root.mkdir(parents=True, exist_ok=True)
+        path = self.store.root / self.token
+        path.touch()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+    def done(self) -> dict[int, str]:
+        """Work until nothing is left."""
+        total = sum(_pieces_of(stage) for stages in self.stages for stage in stages)
+        with self.crew.progress.task("jobs", total, "job") as self.task:
+            for place in range(len(self.targets)):
+                self._advance(place)
+            while self.sent:
+                ended = self.crew.executor.next_done()
+                for place in self._take(ended):
+                    self._advance(place)
+        return self.errors
+
+    def _advance(self, place: int) -> None:
+        """Send every piece of target ``place`` that is missing and has all it reads."""
+        if place in self.errors:
+            return
+        going = True
+        while going:
+            going = False
+            for stage in self.stages[place]:
+                if stage.name in self.ready[place] or not self._has_needs(place, stage):
+                    continue
+                missing = self._missing(stage)
+                for piece in missing:
+                    self._send(place, stage, piece)
+                if not missing:
+                    if isinstance(stage, ScoresStage):
+                        _ = stage.result  # put together of its pieces
+                    self.ready[place].add(stage.name)
+                    self.task.advance(_pieces_of(stage))
+                    going = True
+
+    def _has_needs(self, place: int, stage: Stage[Any]) -> bool:
+        names = {one.name for one in self.stages[place]}
+        needs = list(_needs(stage))
+        return all(
+            need.name in self.ready[place]
+            or (need.name not in names and self._has_needs(place, need))
+            for need in needs
+        )
+
+    def _missing(self, stage: Stage[Any]) -> list[Piece]:
+        if isinstance(stage, ScoresStage) and stage.stored:
+            return []
+        return [p for p in stage.pieces() if not self.store.has(p.kind, json.loads(p.key))]
+
+    def _send(self, place: int, stage: Stage[Any], piece: Piece) -> None:
+        name = _name(piece)
+        if name in self.sent:
+            if place not in self.sent[name].targets:
+                self.sent[name].targets.append(place)
+            return
+        self.sent[name] = _Sent(piece, [place], time.monotonic(), apart=self.apart)
+        self._submit(name)
+
+    def _submit(self, name: str) -> None:
+        sent = self.sent[name]
+        target = self.targets[sent.targets[0]]
+        job = self._job(target, sent, name)
+        self.crew.executor.submit(job)
+
+    def _job(self, target: Target, sent: _Sent, name: str) -> Job:
+        pipeline, piece, o = target.pipeline, sent.piece, self.options
+        threads = o.threads or torch.get_num_threads()
+        device = pipeline.device.type
+        blobs: dict[str, Callable[[], bytes]] = {}
+        data = _data_of(target)
+        if data.blob:
+            blobs[data.blob] = partial(data_bytes, pipeline.data)
+        read = []
+        if sent.apart:
+            for kind, key in self._read_by(target, piece):
+                read.append(f"{kind}/{digest(kind, key)}")
+                blobs[read[-1]] = partial(self.store.packed, kind, key)
+        task = Task(
+            recipe=pipeline.recipe.to_dict(),
+            shared_seed=pipeline.shared_seed,
+            stage=piece.stage,
+            number=piece.number,
+            kind=piece.kind,
+            key=piece.key,
+            data=data,
+            device=device,
+            threads=threads,
+            environment=environment(pipeline.host),
+            store=str(self.store.root.absolute()),
+            token=self.token,
+            apart=sent.apart,
+            entries=tuple(read),
+        )
+        gpus = (o.gpus or 1.0) if device == "cuda" else 0.0
+        memory = None if o.memory is None else int(o.memory * GIB)
+        resources = Resources(threads, gpus, memory)
+        return Job(name, run_task, task.model_dump_json(), resources, blobs)
+
+    def _read_by(self, target: Target, piece: Piece) -> list[tuple[str, Mapping[str, Any]]]:
+        """Entries that working off ``piece`` reads: all of the stages before it that are there."""
+        place = self.targets.index(target)
+        (stage,) = (one for one in self.stages[place] if one.name == piece.stage)
+        found: dict[str, tuple[str, Mapping[str, Any]]] = {}
+        waiting, seen = deque(_needs(stage)), set()
+        while waiting:
+            need = waiting.popleft()
+            if need.name in seen:
+                continue
+            seen.add(need.name)
+            waiting.extend(_needs(need))
+            own = [(p.kind, json.loads(p.key)) for p in need.pieces()]
+            if isinstance(need, ScoresStage):
+                own.append((need.kind, need.key()))
+            for kind, key in own:
+                if self.store.has(kind, key):
+                    found[digest(kind, key)] = (kind, key)
+        return list(found.values())
+
+    def _take(self, ended: Done) -> list[int]:
+        """Note how a job ended; the targets that may go on."""
+        name = ended.job.name
+        sent = self.sent[name]
+        if ended.result is None:
+            if sent.tries <= self.options.retries:
+                sent.tries += 1
+                self._submit(name)
+                return []
+            return self._failed(name, f"{ended.error}, {sent.tries} times")
+        outcome, entry = unpacked(ended.result)
+        if outcome.apart and not sent.apart:
+            self.apart = sent.apart = True
+            self._submit(name)
+            return []
+        if outcome.error is not None:
+            return self._failed(name, f"{outcome.error} (on {outcome.node})")
+        if entry:
+            self.store.unpack(entry)
+        self._note(sent, outcome)
+        return self.sent.pop(name).targets
+
+    def _failed(self, name: str, error: str) -> list[int]:
+        for place in self.sent.pop(name).targets:
+            self.errors.setdefault(place, error)
+        return []
+
+    def _note(self, sent: _Sent, outcome: Outcome) -> None:
+        waited = max(0.0, time.monotonic() - sent.since - outcome.seconds)
+        self.crew.notes.append(
+            JobNote(
+                stage=sent.piece.stage,
+                piece=sent.piece.number,
+                key=digest(sent.piece.kind, json.loads(sent.piece.key)),
+                executor=self.crew.executor.name,
+                node=outcome.node,
+                pid=outcome.pid,
+                threads=outcome.threads,
+                seconds=round(outcome.seconds, 3),
+                waited=round(waited, 3),
+                tries=sent.tries,
+            )
+        )
+
+
+def _needs(stage: Stage[Any]) -> list[Stage[Any]]:
+    """What ``stage`` reads: also what is prepared for a matching, which it asks for itself."""
+    more = [stage.preparing] if isinstance(stage, MatchingStage) else []
+    return [*stage.needs, *more]
+
+
+def _pieces_of(stage: Stage[Any]) -> int:
+    """How many jobs it is at most; the keys of some are not known before what they read is."""
+    if isinstance(stage, EvaluationStage):
+        evaluator = stage.bound.recipe["evaluator"].create()
+        each = evaluator.repeats if isinstance(evaluator, EvaluatesRepeats) else 1
+        return each * len(stage.plan.augmentations)
+    return 1 if stage.needs else max(1, len(stage.pieces()))
+
+
+def _name(piece: Piece) -> str:
+    return f"{piece.stage} {piece.number} {digest(piece.kind, json.loads(piece.key))}"
+
+
+def _data_of(target: Target) -> DataOfTask:
+    """How a worker gets the target's data: by the recipe, or sent along."""
+    pipeline, part = target.pipeline, target.held_out
+    data = pipeline.data
+    named = pipeline.recipe["data"].name in pipeline.host.registry("data")
+    return DataOfTask(
+        name=data.name,
+        fingerprint=data.fingerprint,
+        test=None if data.test is None else data.test.fingerprint,
+        blob="" if named else f"data/{_whole_fingerprint(data)}",
+        share=None if part is None or not named else part.share,
+        seed=0 if part is None or not named else part.seed,
+        modality=data.geometry.modality,
+    )
+
+
+def _whole_fingerprint(data: LabeledData) -> str:
+    return data.fingerprint + ("" if data.test is None else data.test.fingerprint)

@@ -1,0 +1,143 @@
+"""The other end of a task: whoever runs it, wherever that is."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+import time
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from condense.data import LabeledData
+from condense.engine.graph import run_piece
+from condense.engine.ingest.holdout import validation_part
+from condense.engine.jobs.environment import environment
+from condense.engine.jobs.task import Outcome, Task, data_from, packed
+from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.device import pick_device
+from condense.engine.runtime.store import Store
+from condense.engine.stages.stage import Piece
+from condense.errors import CondenseError, describe
+from condense.jobs import Blobs
+from condense.plugin.host import Host, build_host
+from condense.resolve import Request, resolve
+
+NODE = "CONDENSE_NODE"  # what an executor calls the machine that a job runs on
+PRIVATE = "condense-worker"  # folder of a store that only the tasks of this machine see
+
+
+def run_task(argument: str, blobs: Blobs) -> bytes:
+    """Work off a task and leave its result in the store.
+
+    Args:
+        argument: a :class:`Task` as JSON.
+        blobs: what it names.
+
+    Returns:
+        an :class:`Outcome`, whatever happens, and the entry's bytes where the driver does not see
+        this store.
+    """
+    start = time.perf_counter()
+    task = Task.model_validate_json(argument)
+    torch.set_num_threads(task.threads)  # before any tensor: results depend on it
+    error, apart, entry = None, False, b""
+    try:
+        entry = _worked_off(task, blobs)
+    except _Apart:
+        apart = True
+    except CondenseError as failure:
+        error = " ".join(str(failure).split())
+    except Exception as failure:  # noqa: BLE001 – the driver says it
+        error = describe(failure)
+    outcome = Outcome(
+        error=error,
+        apart=apart,
+        node=os.environ.get(NODE) or socket.gethostname(),
+        pid=os.getpid(),
+        threads=torch.get_num_threads(),
+        seconds=time.perf_counter() - start,
+    )
+    return packed(outcome, entry)
+
+
+class _Apart(Exception):
+    """This machine does not see the driver's store, and no entries were sent."""
+
+
+def _worked_off(task: Task, blobs: Blobs) -> bytes:
+    host = _host()
+    differing = environment(host).differences(task.environment)
+    if differing:
+        raise CondenseError(
+            f"other programs than on the driver ({'; '.join(differing)}); install the same on all "
+            "machines"
+        )
+    store, shared = _store(task, blobs)
+    piece = Piece(task.stage, task.number, task.kind, task.key)
+    key = json.loads(piece.key)
+    if not store.has(piece.kind, key):
+        run_piece(_pipeline(task, blobs, host, store), piece)
+    return b"" if shared else store.packed(piece.kind, key)
+
+
+@lru_cache(maxsize=1)
+def _host() -> Host:
+    return build_host()
+
+
+def _store(task: Task, blobs: Blobs) -> tuple[Store, bool]:
+    """The driver's store and true, or one of this machine with all that the task reads."""
+    root = Path(task.store)
+    if (root / task.token).is_file():
+        return Store(root), True
+    if not task.apart:
+        raise _Apart
+    place = Path(tempfile.gettempdir()) / f"{PRIVATE}-{os.getuid()}"
+    place.mkdir(mode=0o700, exist_ok=True)
+    store = Store(place / "store")
+    for digest in task.entries:
+        store.unpack(blobs[digest])
+    return store, False
+
+
+def _pipeline(task: Task, blobs: Blobs, host: Host, store: Store) -> Pipeline:
+    sent = bool(task.data.blob)
+    table = {k: v for k, v in task.recipe.items() if not (sent and k == "data")}
+    request = Request(recipe=table, in_memory=sent, modality=task.data.modality)
+    recipe = resolve(host, request)
+    device = pick_device(task.device)
+    tools = {"store": store, "device": device, "progress": store.progress}
+    bound = Pipeline(recipe, host, **tools)  # type: ignore[arg-type]
+    data = _data(task, blobs, bound)
+    return Pipeline(recipe, host, **tools, data=data, shared_seed=task.shared_seed)  # type: ignore[arg-type]
+
+
+_LOADED: dict[str, LabeledData] = {}  # the data of the last task: the next one has the same
+
+
+def _data(task: Task, blobs: Blobs, bound: Pipeline) -> LabeledData:
+    """The data that the task is about.
+
+    Raises:
+        CondenseError: if those of this machine are others.
+    """
+    wanted = task.data
+    name = wanted.model_dump_json()
+    if name not in _LOADED:
+        data = data_from(blobs[wanted.blob]) if wanted.blob else bound.data
+        if wanted.share is not None:
+            data = validation_part(data, wanted.share, wanted.seed)
+        test = None if data.test is None else data.test.fingerprint
+        if (data.fingerprint, test) != (wanted.fingerprint, wanted.test):
+            raise CondenseError(
+                f"data {wanted.name} are others here (fingerprint {data.fingerprint}) than on the "
+                f"driver ({wanted.fingerprint}); copy them to all machines, or to a folder that "
+                "all of them see"
+            )
+        _LOADED.clear()
+        _LOADED[name] = data
+    return _LOADED[name]

@@ -1,0 +1,93 @@
+"""What executors are given and hand back: jobs as plain data and calls, with what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import Field
+
+from condense.options import Options
+
+Blobs = Mapping[str, bytes]
+Work = Callable[[str, Blobs], bytes]  # a function of a module, so that its name alone travels
+
+
+class ExecutorOptions(Options):
+    """What executors have in common; each derives its options from it."""
+
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="torch threads of a job; unset = as many as here. Results depend on it",
+    )
+    gpus: float | None = Field(
+        None, gt=0, description="GPUs of a job, such as 0.25; unset = 1 where the device is one"
+    )
+    memory: float | None = Field(None, gt=0, description="GiB of main memory of a job")
+    at_once: int | None = Field(None, ge=1, description="most jobs under way at once")
+    retries: int = Field(
+        3, ge=0, description="how often a job is started again whose process or machine died"
+    )
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a job is to have.
+
+    Attributes:
+        threads: CPU threads.
+        gpus: GPUs, or a share of one; 0 on a CPU.
+        memory: bytes of main memory; None where nobody said.
+    """
+
+    threads: int = 1
+    gpus: float = 0.0
+    memory: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A call that may be made anywhere: ``function(argument, blobs)``.
+
+    It may be made twice, or killed, without harm.
+
+    Attributes:
+        name: in a few words, ``"experts 3"``.
+        function: of a module that every machine has.
+        argument: JSON text.
+        resources: that it needs.
+        blobs: bytes that it needs besides, by a digest of their content: jobs that name the same
+            one need it only once. Each is made when it is asked for.
+    """
+
+    name: str
+    function: Work
+    argument: str
+    resources: Resources = Resources()
+    blobs: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """A job that has ended.
+
+    Attributes:
+        job: which.
+        result: what the call gave; None where it never returned.
+        error: why it did not, in one line: its process or machine died, say. It is tried again.
+    """
+
+    job: Job
+    result: bytes | None
+    error: str = ""
+
+
+def echo(argument: str, blobs: Blobs) -> bytes:
+    """What it is given: a job to try an executor with, for which nothing heavy is imported."""
+    return b"|".join([argument.encode(), *(blobs[name] for name in sorted(blobs))])
+
+
+def fail(argument: str, blobs: Blobs) -> bytes:
+    """Raises ``ValueError(argument)``, to try an executor with."""
+    raise ValueError(argument)

@@ -1,0 +1,139 @@
+"""Works jobs off on a Ray cluster, or on one that it starts on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from condense.errors import CondenseError, OptionError
+from condense.jobs import Done, ExecutorOptions, Job, Work
+
+MISSING = "executor 'ray' needs Ray; install it with `pip install 'condense-data[ray]'`"
+
+
+class RayExecutor:
+    """Works jobs off on a Ray cluster (docs.ray.io), or on one that it starts on this machine.
+
+    Each job is a Ray task; the name of a function, JSON text and bytes travel, nothing else. What
+    jobs have in common goes once into Ray's object store. Ray retries nothing by itself: a task
+    whose process or machine dies is handed back and started again by condense, which counts.
+    """
+
+    name: ClassVar[str] = "ray"
+    version: ClassVar[str] = "1"
+    arg: ClassVar[str] = "address"
+
+    class Options(ExecutorOptions):
+        address: str | None = Field(
+            None,
+            description="of the cluster: auto (the one of this machine), HOST:PORT or "
+            "ray://HOST:PORT; unset = one of its own on this machine",
+        )
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._waiting: deque[Job] = deque()
+        self._running: dict[Any, Job] = {}  # by the reference of its result
+        self._blobs: dict[str, Any] = {}  # references, by digest
+        self._ours = False  # whether the connection is of our making
+
+    def submit(self, job: Job) -> None:
+        """Start ``job`` as soon as the cluster has room for it.
+
+        Raises:
+            OptionError: without Ray.
+            CondenseError: for a cluster that cannot be reached.
+        """
+        self._connect()
+        self._waiting.append(job)
+        self._start()
+
+    def next_done(self) -> Done:
+        """The next job that has ended; waits for it."""
+        import ray
+
+        (ref,), _ = ray.wait(list(self._running), num_returns=1)
+        job = self._running.pop(ref)
+        self._start()
+        try:
+            result: bytes = ray.get(ref)
+        except ray.exceptions.RayTaskError as error:
+            cause = " ".join(str(error.cause).split())
+            return Done(job, None, f"{type(error.cause).__name__}: {cause}")
+        except ray.exceptions.RayError as error:
+            first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            return Done(job, None, f"its process or machine died ({first})")
+        return Done(job, result)
+
+    def close(self) -> None:
+        """Cancel what runs; leave a cluster that others may use as it is."""
+        self._waiting.clear()
+        if not (self._running or self._ours):
+            return
+        import ray
+
+        for ref in self._running:
+            with contextlib.suppress(Exception):
+                ray.cancel(ref, force=True)
+        self._running.clear()
+        self._blobs.clear()
+        if self._ours:
+            ray.shutdown()
+            self._ours = False
+
+    def _connect(self) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise OptionError(MISSING) from None
+        if ray.is_initialized():
+            return
+        try:
+            ray.init(
+                address=self.options.address or "local",
+                include_dashboard=False if self.options.address is None else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+            first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise CondenseError(
+                f"no Ray cluster at {self.options.address or 'local'}: {first}; start one with "
+                "`ray start --head`, or leave the address out for one on this machine"
+            ) from None
+        self._ours = True
+
+    def _start(self) -> None:
+        import ray
+
+        while self._waiting and len(self._running) < (self.options.at_once or float("inf")):
+            job = self._waiting.popleft()
+            for digest, make in job.blobs.items():
+                if digest not in self._blobs:
+                    self._blobs[digest] = ray.put(make())
+            need = job.resources
+            task = ray.remote(_call).options(
+                name=job.name,
+                num_cpus=need.threads,
+                num_gpus=need.gpus,
+                memory=need.memory,
+                max_retries=0,
+            )
+            blobs = {digest: self._blobs[digest] for digest in job.blobs}
+            self._running[task.remote(job.function, job.argument, blobs)] = job
+
+
+def _call(function: Work, argument: str, blobs: Mapping[str, Any]) -> bytes:
+    """On a worker: the call, what it needs fetched."""
+    import ray
+
+    node = ray.get_runtime_context().get_node_id()
+    os.environ["CONDENSE_NODE"] = f"{socket.gethostname()}/{node[:8]}"
+    return function(argument, {digest: ray.get(ref) for digest, ref in blobs.items()})

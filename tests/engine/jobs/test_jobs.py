@@ -1,0 +1,239 @@
+"""Stages worked off as jobs give the same store and set as stages worked off here."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from condense.engine.graph import stages
+from condense.engine.ingest.holdout import validation_part
+from condense.engine.jobs import worker
+from condense.engine.jobs.driver import Crew, HeldOutOf, Target
+from condense.engine.jobs.environment import environment
+from condense.engine.jobs.task import Task, data_bytes, data_from, unpacked
+from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import Store
+from condense.errors import CondenseError
+from condense.jobs import Done, ExecutorOptions
+from condense.plugin.host import build_host
+from condense.resolve import Request, resolve
+
+
+@pytest.fixture(scope="module")
+def installed():
+    """The host that a worker builds as well."""
+    return build_host()
+
+
+@pytest.fixture
+def bind(installed, tmp_path, tiny):
+    """A pipeline of tiny settings on digits, in a store by name."""
+
+    def make(store="store", method="selmatch", data=None, seed=0, **more):
+        given = tuple((tuple(k.split(".")), v) for k, v in tiny.items())
+        parts = (
+            ("scorer", "evaluator") if method == "window" else ("scorer", "evaluator", "matcher")
+        )
+        own = tuple(a for a in given if a[0][0] in parts)
+        request = Request(method=method, ipc=2, seed=seed, assignments=own)
+        recipe = resolve(installed, request)
+        tools = {"store": Store(tmp_path / store), "device": torch.device("cpu")}
+        return Pipeline(recipe, installed, **tools, progress=SilentProgress(), data=data, **more)
+
+    return make
+
+
+class Queue:
+    """Works jobs off here, last come first served, and keeps them."""
+
+    name, version = "queue", "1"
+
+    def __init__(self, **options):
+        self.options = ExecutorOptions(**options)
+        self.waiting, self.jobs, self.closed = [], [], 0
+
+    def submit(self, job):
+        self.waiting.append(job)
+        self.jobs.append(job)
+
+    def next_done(self):
+        return self.run(self.waiting.pop())
+
+    def run(self, job):
+        blobs = {name: make() for name, make in job.blobs.items()}
+        return Done(job, job.function(job.argument, blobs))
+
+    def close(self):
+        self.closed += 1
+
+
+class Elsewhere(Queue):
+    """A machine that does not see the driver's store."""
+
+    def run(self, job):
+        moved = replace(job, argument=json.dumps(json.loads(job.argument) | {"store": "/nowhere"}))
+        return replace(super().run(moved), job=job)
+
+
+class Dying(Queue):
+    """A machine whose process dies the first ``deaths`` times with each job."""
+
+    def __init__(self, deaths, **options):
+        super().__init__(**options)
+        self.deaths, self.seen = deaths, {}
+
+    def run(self, job):
+        self.seen[job.name] = self.seen.get(job.name, 0) + 1
+        if self.seen[job.name] <= self.deaths:
+            return Done(job, None, "its process died")
+        return super().run(job)
+
+
+@pytest.fixture(autouse=True)
+def private(monkeypatch, tmp_path):
+    """A place of its own for what a machine keeps that sees no store."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(worker.tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
+    worker._LOADED.clear()
+
+
+def targets(*pipelines, held_out=None):
+    return {k: Target(p, stages(p, baselines=True), held_out) for k, p in enumerate(pipelines)}
+
+
+def entries(store):
+    return {(e.kind, e.key, (e.path / "tensors.safetensors").read_bytes()) for e in store.entries()}
+
+
+@pytest.fixture
+def plain(bind):
+    """A run without jobs."""
+    pipeline = bind("plain")
+    found = pipeline.condensed, [s.result for s in stages(pipeline, True)][-3:]
+    return pipeline, found
+
+
+@pytest.mark.parametrize("executor", [Queue(), Elsewhere(), Dying(2)])
+def test_the_store_is_that_of_a_run_without_jobs(bind, plain, executor):
+    pipeline = bind()
+    crew = Crew(executor, SilentProgress())
+    assert crew.work_off(targets(pipeline)) == {}
+    assert executor.closed == 1
+    before = pipeline.store.misses
+    assert entries(pipeline.store) == entries(plain[0].store)
+    again = bind()
+    assert torch.equal(again.condensed.inputs, plain[1][0].inputs)
+    assert [s.result.values for s in stages(again, True)[-3:]] == [e.values for e in plain[1][1]]
+    assert (pipeline.store.misses - before, again.store.misses) == (0, 0)
+    assert not [p for p in pipeline.store.root.iterdir() if p.name.startswith(".driver")]
+
+
+def test_every_piece_is_worked_off_once_for_all_cells(bind):
+    """Two selections of one scorer, and one selection twice."""
+    pipelines = [bind(method="window"), bind(), bind(seed=0)]
+    executor = Queue()
+    Crew(executor, SilentProgress()).work_off(targets(*pipelines))
+    names = [job.name for job in executor.jobs]
+    assert len(names) == len(set(names))
+    by_stage = [name.split()[0] for name in names]
+    assert by_stage.count("scorer") == pipelines[0].recipe["scorer"].options.networks
+    assert by_stage.count("matcher") == 1
+    assert by_stage.count("selector") == 1
+
+
+def test_a_job_that_dies_too_often_is_an_error_of_its_cells_alone(bind):
+    executor = Dying(2, retries=1)
+    executor.run = lambda job, run=executor.run: (
+        run(job) if job.name.startswith("matcher") else Queue.run(executor, job)
+    )
+    done = Crew(executor, SilentProgress()).work_off(targets(bind(), bind(method="window")))
+    assert done == {0: "its process died, 2 times"}
+
+
+def test_what_goes_wrong_in_a_stage_is_said_with_its_machine(bind, monkeypatch):
+    def fails(pipeline, piece):
+        raise CondenseError("no room left")
+
+    monkeypatch.setattr(worker, "run_piece", fails)
+    done = Crew(Queue(), SilentProgress()).work_off(targets(bind()))
+    assert done[0].startswith("no room left (on ")
+    with pytest.raises(CondenseError, match="no room left"):
+        Crew(Queue(), SilentProgress()).work_all_off(targets(bind())[0])
+
+
+def test_a_held_out_part_is_made_again_where_the_job_runs(bind):
+    whole = bind().data
+    part = validation_part(whole, 0.25, 3)
+    executor = Elsewhere()
+    given = targets(bind(data=part), held_out=HeldOutOf(0.25, 3))
+    assert Crew(executor, SilentProgress()).work_off(given) == {}
+    data = json.loads(executor.jobs[0].argument)["data"]
+    assert (data["share"], data["seed"], data["blob"]) == (0.25, 3, "")
+
+
+def test_other_data_are_refused(bind):
+    part = validation_part(bind().data, 0.25, 3)
+    done = Crew(Queue(), SilentProgress()).work_off(targets(bind(data=part)))
+    assert "are others here (fingerprint" in done[0]
+
+
+def test_data_in_memory_are_sent_along_once(bind, installed):
+    from condense.api import in_memory
+
+    pipeline = bind()
+    pipeline = bind(data=pipeline.data)
+    pipeline.recipe = in_memory(pipeline.recipe, pipeline.data)
+    executor = Elsewhere()
+    assert Crew(executor, SilentProgress()).work_off(targets(pipeline)) == {}
+    names = {name for job in executor.jobs for name in job.blobs if name.startswith("data/")}
+    assert len(names) == 1
+
+
+def test_other_programs_are_refused_naming_both(bind, monkeypatch):
+    own = environment(bind().host)
+    other = own.model_copy(update={"torch": "1.0", "plugins": {**own.plugins, "condense-x": "3"}})
+    monkeypatch.setattr(worker, "environment", lambda host: other)
+    done = Crew(Queue(), SilentProgress()).work_off(targets(bind()))
+    assert f"torch 1.0 here, {own.torch} there" in done[0]
+    assert "plugin condense-x 3 here, missing there" in done[0]
+
+
+def test_jobs_run_with_the_threads_that_were_asked_for(bind):
+    before = torch.get_num_threads()
+    crew = Crew(Queue(threads=2), SilentProgress())
+    try:
+        crew.work_off(targets(bind(method="window")))
+        assert {note.threads for note in crew.notes} == {2}
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_notes_say_where_each_job_ran(bind):
+    crew = Crew(Dying(1), SilentProgress())
+    crew.work_off(targets(bind(method="window")))
+    assert {(n.executor, n.tries) for n in crew.notes} == {("queue", 2)}
+    assert [n.stage for n in crew.notes].count("selector") == 1
+
+
+def test_nothing_travels_but_text_and_bytes(bind):
+    executor = Elsewhere()
+    Crew(executor, SilentProgress()).work_off(targets(bind(method="window")))
+    for job in executor.jobs:
+        Task.model_validate_json(job.argument)
+        assert all(isinstance(make(), bytes) for make in job.blobs.values())
+        assert job.function.__module__ == "condense.engine.jobs.worker"
+
+
+def test_data_come_back_from_bytes(bind):
+    data = bind().data
+    again = data_from(data_bytes(data))
+    assert again.fingerprint == data.fingerprint
+    assert again.test.fingerprint == data.test.fingerprint
+    assert (again.name, again.items, again.flip) == (data.name, data.items, data.flip)
+
+
+def test_what_is_no_outcome_is_refused():
+    with pytest.raises(ValueError, match="no outcome"):
+        unpacked(b"")
