@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from condense.results import Budget
     from condense.studies.methods.design import Comparison
     from condense.studies.methods.result import Compared, ComparedRow
+    from condense.studies.planning import StudyPlan
 
 
 @click.command(
@@ -86,6 +87,11 @@ Examples:
     help="Where compare.csv, .json, .tex, .png and .svg go.  "
     "[default: runs/compare-N-methods-DATA-HASH]",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only say what all runs would take, what they share counted once.",
+)
 @click.option("--latex", is_flag=True, help="Print the LaTeX table instead of the plain one.")
 @json_flag
 @click.pass_context
@@ -105,6 +111,7 @@ def compare(
     device: str | None,
     executor: str | None,
     out: Path | None,
+    dry_run: bool,
     latex: bool,
     as_json: bool,
 ) -> None:
@@ -133,7 +140,12 @@ def compare(
             seeds=seeds,
             validation=validation,
         )
-        result, folder = _run(session, comparison, out, session.crew(request))
+        plan = _planned(session, comparison) if dry_run else None
+        if plan is None:
+            result, folder = _run(session, comparison, out, session.crew(request))
+    if plan is not None:
+        _show_planned(plan, comparison, as_json)
+        return
     _show(result, folder, latex, as_json)
     ctx.exit(1 if result.failed else 0)
 
@@ -176,6 +188,25 @@ def _budgets(ipc: str | None, fraction: str | None) -> list[Budget]:
                 raise OptionError(f"`{key}={text}`: {value!r} is not {kind}; try 5,10") from None
             found.append(Budget(**{key: size}))
     return found
+
+
+def _planned(session: Session, comparison: Comparison) -> StudyPlan:
+    """What the comparison would take."""
+    from condense.studies.binding import SharedData
+    from condense.studies.methods.run import plan_comparison
+
+    return plan_comparison(comparison, SharedData(session.pipeline))
+
+
+def _show_planned(plan: StudyPlan, comparison: Comparison, as_json: bool) -> None:
+    from condense.cli.output import echo_json
+    from condense.cli.planned import show_study_plan
+
+    rows, seeds = len(comparison.entries), len(comparison.seeds)
+    if as_json:
+        echo_json(plan.to_json() | {"rows": rows, "seeds": list(comparison.seeds)})
+    else:
+        show_study_plan(plan, f"{rows} rows × {seeds} seeds")
 
 
 def _run(

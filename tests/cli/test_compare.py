@@ -169,6 +169,17 @@ def test_plain_text_fits_80_columns(call, place):
     assert re.search(r"^\s*\*?\s+window ", out, re.MULTILINE)
 
 
+def test_a_dry_run_counts_what_is_shared_once(call, place):
+    given = ("window,mtt", "--ipc", "4,5", "--seeds", 2, "--dry-run", "--json")
+    plan = json.loads(call(*given, "--out", place / "nowhere").stdout)
+    times = {work["stage"]: work["times"] for work in plan["stages"]}
+    assert (plan["rows"], plan["runs"]) == (8, 16)
+    assert times["scorer"] == 1
+    assert times["selector"] == 8  # two methods, two sizes, two seeds
+    assert times["random"] == times["whole"] == 4
+    assert not (place / "nowhere").exists()
+
+
 def test_latex(call, place):
     out = call(
         "window,mtt", "--ipc", "2,3", "--seeds", 1, "--latex", "--out", place / "three"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from condense.engine.ingest.holdout import validation_part
 from condense.engine.jobs.driver import Crew, HeldOutOf, Target
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import Diagnose, no_findings
+from condense.engine.runtime.progress import over_all
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
 from condense.errors import CondenseError, describe
@@ -22,6 +24,7 @@ from condense.results import Finding
 from condense.studies.binding import Bind
 from condense.studies.methods.design import Comparison, Entry
 from condense.studies.methods.result import Compared, Measured, Row, samples_bytes, set_bytes
+from condense.studies.planning import Planner, StudyPlan
 
 PLANS = {RANDOM: random_plan, WHOLE: whole_plan}  # of the arms that always stand beside
 
@@ -56,13 +59,22 @@ def compare(
     if crew is not None:
         runner.hand_out(crew)
     count = len(comparison.seeds) * len(comparison.entries)
-    with progress.task("compare", count, "run") as task:
+    with over_all(progress, "compare", count, "run", lambda: runner.plan().parts) as task:
         for place in range(len(comparison.seeds)):
             for number in range(len(comparison.entries)):
                 runner.run(number, place)
                 observe(runner.result)
                 task.advance(1)
     return runner.result
+
+
+def plan_comparison(comparison: Comparison, bind: Bind) -> StudyPlan:
+    """What :func:`compare` would take; nothing is stored.
+
+    Raises:
+        CondenseError: as :func:`compare` does. A method that cannot be planned is named.
+    """
+    return _Runner(comparison, bind, no_findings).plan()
 
 
 class _Runner:
@@ -86,6 +98,17 @@ class _Runner:
         share, seed = self.comparison.validation, self.comparison.base.seed
         return data if share is None else validation_part(data, share, seed)
 
+    def plan(self) -> StudyPlan:
+        """What all runs would take, in their order."""
+        planner = Planner()
+        for seed in self.comparison.seeds:
+            for entry in self.comparison.entries:
+                try:
+                    planner.add(self._stages(entry, self._bound(entry, seed)))
+                except Exception as error:  # noqa: BLE001 – as in a run, the others go on
+                    planner.fail(entry.method, " ".join(str(error).split()))
+        return planner.plan()
+
     def hand_out(self, crew: Crew) -> None:
         """Have all stages of all entries stored; what goes wrong is said when their turn comes."""
         share, base = self.comparison.validation, self.comparison.base.seed
@@ -93,7 +116,7 @@ class _Runner:
         targets = {}
         for seed in self.comparison.seeds:
             for row in self.result.rows:
-                if row.entry.recipe is not None:
+                with contextlib.suppress(CondenseError, _Unresolved):  # said in its turn
                     pipeline = self._bound(row.entry, seed)
                     todo = self._stages(row.entry, pipeline)
                     targets[row.name, seed] = Target(pipeline, todo, part)
