@@ -28,6 +28,7 @@ from condense.data import (
     content_digest,
 )
 from condense.engine.artefact import write
+from condense.engine.artefact.notebook import as_html
 from condense.engine.artefact.preview import draw_preview
 from condense.engine.artefact.read import read_artefact
 from condense.engine.documents import KeptSample
@@ -174,6 +175,10 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             f"{type(self).__name__}({len(self)} samples of {shape}, {int(self.distilled.sum())} "
             f"distilled, {soft}{len(self.classes)} classes, {self.method} on {self.data_name})"
         )
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        return as_html(self)
 
     @property
     def kept(self) -> tuple[KeptSample, ...]:

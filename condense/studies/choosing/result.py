@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ from pydantic import Field
 
 from condense.engine.artefact.write import CHOICE
 from condense.engine.documents import Document, Share
+from condense.figures import html
+from condense.figures.formats import percent, points
 from condense.recipe import Recipe
 from condense.resolve import Request
 from condense.studies.ablation.result import HeldOut
@@ -108,7 +111,31 @@ class Choice:
     request: Request
     recipe: Recipe
 
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: the verdict, and the table of what was tried."""
+        document = self.document
+        rows = [document.random, *document.tried]
+        headers = ("tried", "seeds", f"{document.measure}, %", "points over random", "note")
+        return html.paragraph(document.verdict, strong=True) + html.table(
+            headers, [_row(one, document.chosen) for one in rows]
+        )
+
     @property
     def files(self) -> dict[str, str]:
         """What lies beside the artefact of its run."""
         return {CHOICE: self.document.without_home().text()}
+
+
+def _row(one: Tried, chosen: str) -> tuple[object, ...]:
+    note = one.error or ("chosen" if one.name == chosen else "")
+    found, gain = one.accuracy, one.to_random
+    over = "" if gain is None else _interval(gain, points)
+    measured = "–" if found is None else _interval(found, percent)
+    return one.name, len(one.accuracies), measured, over, note
+
+
+def _interval(found: Estimate, words: Callable[[float], str]) -> str:
+    """A mean with the ends of its interval, in hundredths."""
+    if found.low is None or found.high is None:
+        return words(found.mean)
+    return f"{words(found.mean)} ({words(found.low)} to {words(found.high)})"

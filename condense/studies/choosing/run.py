@@ -13,6 +13,7 @@ from condense.engine.evaluation import RANDOM, random_plan
 from condense.engine.graph import stages
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.progress import over_all
 from condense.engine.runtime.store import Payload
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import ENGINE_VERSION, SHARED
@@ -178,7 +179,8 @@ def choose(choosing: Choosing, progress: Progress) -> Choice:
     seeds = [rung.seeds for rung in plan.rungs]
     fresh = (now - before for now, before in zip(seeds, (0, *seeds), strict=False))
     total = sum(n * rung.candidates for n, rung in zip(fresh, plan.rungs, strict=True)) + seeds[-1]
-    with progress.task("choose", total, "run") as task:
+    each = [[plan.seconds / total]] * total  # at most; which candidates go on shows later
+    with over_all(progress, "choose", total, "run", lambda: each) as task:
         arms = _Arms(choosing, task)
         random = [arms.measure(RANDOM, number) for number in range(seeds[-1])]
         halved = halve(arms.measure, names, plan.rungs)

@@ -1,6 +1,7 @@
 """A choice through the engine: known accuracies, what it reads, what a second call costs."""
 
 import json
+import re
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -122,6 +123,16 @@ def test_what_is_better_beyond_noise_is_chosen(known):
     assert document.verdict == (
         "soft is chosen: +10.00 points, 95 % interval +8.90 to +11.10, 16 seeds over random"
     )
+
+
+def test_a_notebook_shows_the_verdict_and_what_was_tried(known):
+    choice = known(random=wave(0.5, 0.02), soft=wave(0.6, 0.0), tough=wave(0.4, 0.0))
+    shown = choice._repr_html_()
+    assert f"<strong>{choice.document.verdict}</strong>" in shown
+    assert re.findall("<tr><td>(.*?)</td><td>(.*?)</td>", shown) == [
+        *(("random", "16"), ("soft", "16"), ("tough", "4")),
+    ]
+    assert "<td>+10.00 (+8.90 to +11.10)</td><td>chosen</td>" in shown
 
 
 def test_what_is_ahead_by_noise_is_not_kept(known):
