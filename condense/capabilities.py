@@ -50,7 +50,7 @@ class StandsFor(Protocol):
 
 @runtime_checkable
 class EstimatesCost(Protocol):
-    """A scorer, selector, matcher or evaluator that says what its stage would take.
+    """A scorer, selector, matcher, reselector or evaluator that says what its stage takes.
 
     Of one that does not, it is unknown.
     """

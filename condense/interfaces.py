@@ -175,6 +175,40 @@ class Matcher(Component, Protocol):
         """
 
 
+class Reselector(Component, Protocol):
+    """Puts other real samples in the place of those of a set that has been matched.
+
+    ``needs_scores`` tells the engine whether to run the scorer at all.
+    """
+
+    needs_scores: ClassVar[bool]
+
+    def complete(
+        self,
+        synthetic: SyntheticSet,
+        data: LabeledData,
+        scores: Scores | None,
+        context: Context,
+        rng: Generator,
+    ) -> Tensor:
+        """int64 [R], the training samples that the set is to have as its real ones.
+
+        Of each class as many as ``synthetic`` has of role REAL, no sample twice and none that a
+        distilled one started from. Within a class they take the real samples' places in order.
+        Distilled samples stay what they are.
+
+        Args:
+            synthetic: after matching, at least one sample of it real.
+            data: the training split; its test split is out of reach.
+            scores: of all training samples, or None where the reselector needs none.
+            context: device, cache, progress, features, training dynamics.
+            rng: CPU generator of this stage.
+
+        Raises:
+            OptionError: without the scores it needs.
+        """
+
+
 class Augmentation(Component, Protocol):
     """Random label-preserving change of a batch, in two halves so that it can be replayed."""
 

@@ -22,6 +22,7 @@ class Kind:
         capabilities: Protocols of :mod:`condense.capabilities` that its components may have.
         flag: what ``condense run`` is given to use the component {name}, for a kind that serves no
             stage or has a flag of its own.
+        optional: whether a recipe may do without the stage, which is then no part of a run.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Kind:
     protocol: str = ""
     capabilities: tuple[str, ...] = ()
     flag: str = ""
+    optional: bool = False
 
     @property
     def use(self) -> str:
@@ -73,6 +75,14 @@ _TABLE = (
             "WorksInPieces",
         ),
     ),
+    Kind(
+        "reselector",
+        "reselectors",
+        "reselector",
+        "Reselector",
+        ("EstimatesCost", "HasCacheToken"),
+        optional=True,
+    ),
     Kind("augmentation", "augmentations", "augmentation", "Augmentation"),
     Kind(
         "evaluator",
@@ -97,3 +107,4 @@ _TABLE = (
 )
 KINDS = {kind.name: kind for kind in _TABLE}
 STAGES = {kind.stage: kind.name for kind in _TABLE if kind.stage is not None}  # stage → kind
+OPTIONAL = tuple(kind.stage for kind in _TABLE if kind.stage is not None and kind.optional)

@@ -28,7 +28,7 @@ from condense.components import (
 )
 from condense.data import Modality
 from condense.errors import OptionError
-from condense.kinds import STAGES
+from condense.kinds import OPTIONAL, STAGES
 from condense.layers import (
     Layer,
     anchored,
@@ -221,6 +221,8 @@ def resolve(host: Host, request: Request) -> Recipe:
     suited = preset.for_modality.get(modality, {})
     layers = [base, Layer(suited, preset), Layer(special, preset), *strict]
     for stage in (stage for stage in STAGES if stage != "data"):
+        if stage in OPTIONAL and not _asked_for(stage, layers):
+            continue
         with _asking_for_paths(left_out, stage):
             resolved[stage] = resolve_stage(host, stage, layers, modality)
         _ask_for_files(left_out, stage, resolved[stage])
@@ -259,6 +261,14 @@ def _strict_layers(
     named = {"data": {COMPONENT: request.data}} if request.data is not None else {}
     typed = [Layer(named, typed=True), assignments_layer(request.assignments)]
     return file_layer, [*middle, *(_opening_paths(host, layer) for layer in typed)]
+
+
+def _asked_for(stage: str, layers: Sequence[Layer]) -> bool:
+    """Whether a component of ``stage`` is named, or options for one but by a preset."""
+    return any(
+        stage in layer.stages if layer.preset is None else layer.component(stage)
+        for layer in layers
+    )
 
 
 def _opening_paths(host: Host, layer: Layer) -> Layer:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import torch
 from torch import Tensor
 
-from condense.data import LabeledData, TrainingSet
+from condense.data import LabeledData, TrainingSet, content_digest
 from condense.errors import DataError, OptionError
 
 
@@ -81,6 +81,12 @@ class Scores:
     estimator: str
     standard_error: Tensor | None = None
     companions: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (32 hex digits) of all that a selector sees of them."""
+        names = tuple(sorted(self.companions))
+        return content_digest(self.values, *(self.companions[n] for n in names), extra=names)
 
 
 @dataclass(frozen=True, eq=False)

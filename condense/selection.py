@@ -1,4 +1,5 @@
-"""The samples of each class in order of difficulty, which is what most selectors start from."""
+"""The samples of each class in order of difficulty, which is what most selectors start from; for
+reselectors those that may take the place of a set's real ones."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from condense.errors import OptionError
-from condense.interfaces import Budget, LabeledData, Scores
+from condense.interfaces import Budget, LabeledData, Role, Scores, SyntheticSet
 
 
 def hardest_first(values: Tensor, members: Tensor) -> Tensor:
@@ -16,14 +17,14 @@ def hardest_first(values: Tensor, members: Tensor) -> Tensor:
     return members[torch.argsort(values[members], descending=True, stable=True)]
 
 
-def require(scores: Scores | None, name: str) -> Scores:
-    """``scores``, which selector ``name`` cannot do without.
+def require(scores: Scores | None, name: str, kind: str = "selector") -> Scores:
+    """``scores``, which the component ``name`` of ``kind`` cannot do without.
 
     Raises:
         OptionError: if there are none.
     """
     if scores is None:
-        raise OptionError(f"selector '{name}' needs scores; set a scorer with `scorer=NAME`")
+        raise OptionError(f"{kind} '{name}' needs scores; set a scorer with `scorer=NAME`")
     return scores
 
 
@@ -66,3 +67,22 @@ def ranked_classes(
     values = require(scores, name).values
     for label, count in enumerate(budget.counts(data)):
         yield hardest_first(values, data.class_indices(label)), count
+
+
+def real_places(synthetic: SyntheticSet, data: LabeledData) -> Iterator[tuple[Tensor, int]]:
+    """For class 0, 1, …: the samples that may be real ones of a set, and how many are to be.
+
+    Args:
+        synthetic: the set.
+        data: that it was made of.
+
+    Yields:
+        int64 [n] positions in ``data`` of all that no distilled sample started from, ascending; and
+        a count of at most n.
+    """
+    real = synthetic.role == Role.REAL
+    free = torch.ones(len(data), dtype=torch.bool)
+    free[synthetic.source_index[~real]] = False
+    for label in range(len(data.classes)):
+        members = data.class_indices(label)
+        yield members[free[members]], int((real & (synthetic.labels == label)).sum())

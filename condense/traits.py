@@ -116,6 +116,11 @@ class MatcherTraits(Traits):
 
 
 @dataclass(frozen=True)
+class ReselectorTraits(Traits):
+    """Of a reselector."""
+
+
+@dataclass(frozen=True)
 class AugmentationTraits(Traits):
     """Of an augmentation.
 

@@ -8,7 +8,6 @@ import tomllib
 from pydantic import Field
 
 from condense.errors import CondenseError, DataError, OptionError, UnknownComponent
-from condense.kinds import STAGES
 from condense.layers import merge
 from condense.options import Options, build_options, parse_assignment
 from condense.plugin import hookimpl
@@ -198,7 +197,10 @@ def test_the_recipes_of_the_methods_are_those_of_the_design(host):
             name: (name, "frozen", "none")
             for name in ("kcenter", "herding", "facility-location", "moderate")
         },
+        "ccfs": ("random", "partial", "trajectory"),
     }
+    again = {name: r["reselector"].name for name, r in recipes.items() if "reselector" in r.stages}
+    assert again == {"ccfs": "curriculum"}
 
 
 MISTAKES = [
@@ -379,7 +381,7 @@ def test_the_recipe_file_of_a_run_repeats_it_exactly(host, tmp_path, preset, met
     again = resolve(host, Request(recipe=read_recipe(path)))
     assert again.to_dict() == recipe.to_dict()
     assert again == recipe
-    for stage in STAGES:
+    for stage in recipe.stages:
         assert again[stage].identity == recipe[stage].identity
     straight = resolve(host, Request(recipe=recipe.to_dict()))  # as a manifest holds it
     assert straight == recipe

@@ -71,7 +71,7 @@ assignment_flag = click.option(
     multiple=True,
     metavar="KEY=VALUE",
     help="STAGE=COMPONENT swaps a component, STAGE.OPTION=VALUE sets an option; may be repeated. "
-    "Stages: data scorer selector policy matcher augmentation evaluator.",
+    "Stages: data scorer selector policy matcher reselector augmentation evaluator.",
 )
 _METHOD_FLAG = click.option(
     "--method",

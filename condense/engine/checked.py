@@ -23,6 +23,7 @@ from condense.interfaces import (
     Evaluator,
     LabeledData,
     LabelPlan,
+    Reselector,
     Role,
     Scorer,
     Scores,
@@ -200,6 +201,50 @@ def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
         "in (0, 1), init_from_teacher and all_samples true or false",
     )
     return plan
+
+
+def run_reselector(
+    reselector: Reselector,
+    synthetic: SyntheticSet,
+    data: LabeledData,
+    scores: Scores | None,
+    context: Context,
+    rng: Generator,
+) -> Tensor:
+    """int64 [R], the real samples of the set, grouped by class, checked.
+
+    Raises:
+        BrokenPlugin: if there are not as many of each class as before, one is there twice or is
+            what a distilled sample started from; or as :func:`guarded` does.
+    """
+    read = () if scores is None else (scores.values, *scores.companions.values())
+    given = (synthetic.inputs, synthetic.labels, synthetic.role, synthetic.source_index)
+    with guarded("reselector", reselector, *contents(data), *given, *read):
+        chosen = reselector.complete(synthetic, data.without_test(), scores, context, rng)
+    who = f"reselector '{reselector.name}'"
+    _require(
+        isinstance(chosen, Tensor) and chosen.dtype == torch.int64 and chosen.dim() == 1,
+        f"{who} returned {_described(chosen)}, expected int64 [R]",
+    )
+    check_real_part(who, chosen, synthetic, data)
+    return chosen[torch.argsort(data.labels[chosen], stable=True)]
+
+
+def check_real_part(who: str, chosen: Tensor, synthetic: SyntheticSet, data: LabeledData) -> None:
+    """That the samples at ``chosen`` (int64 [R]) may be the real ones of ``synthetic``.
+
+    Raises:
+        BrokenPlugin: blaming ``who``, if not.
+    """
+    real = synthetic.role == Role.REAL
+    there = bool(((chosen >= 0) & (chosen < len(data))).all())
+    _require(there, f"{who} returned positions outside 0…{len(data) - 1}")
+    _require(len(torch.unique(chosen)) == len(chosen), f"{who} chose a sample twice")
+    moved = bool(torch.isin(chosen, synthetic.source_index[~real]).any())
+    _require(not moved, f"{who} chose a sample that a distilled one started from")
+    both, count = (synthetic.labels[real], data.labels[chosen]), len(data.classes)
+    asked, got = (torch.bincount(labels, minlength=count).tolist() for labels in both)
+    _require(got == asked, f"{who} returned {got} samples per class, asked were {asked}")
 
 
 def check_frozen(synthetic: SyntheticSet, initial: SyntheticSet) -> None:

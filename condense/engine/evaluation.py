@@ -12,7 +12,7 @@ from condense.components import resolve_component
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.runtime.rng import Seed
 from condense.engine.stages.evaluation import EvaluationPlan, EvaluationStage
-from condense.engine.stages.matching import MatchingStage
+from condense.engine.stages.reselection import ReselectionStage
 from condense.engine.stages.stage import Bound
 from condense.interfaces import Evaluation, TrainingSet
 from condense.recipe import Resolved
@@ -40,11 +40,11 @@ def condensed_plan(bound: Bound, condensed: CondensedDataset) -> EvaluationPlan:
     return _own_plan(bound, lambda: condensed, len(condensed), condensed.matched)
 
 
-def coming_plan(matching: MatchingStage) -> EvaluationPlan:
-    """As :func:`condensed_plan`, of the set that ``matching`` gives once it is asked for it."""
-    bound = matching.bound
+def coming_plan(reselecting: ReselectionStage) -> EvaluationPlan:
+    """As :func:`condensed_plan`, of the set that it gives once it is asked for it."""
+    bound = reselecting.bound
     size = sum(bound.recipe.budget.counts(bound.data))
-    return _own_plan(bound, lambda: matching.result, size, matching.needed)
+    return _own_plan(bound, lambda: reselecting.result, size, reselecting.matching.needed)
 
 
 def _own_plan(

@@ -12,6 +12,7 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.stages.evaluation import EvaluationStage, TeachingStage
 from condense.engine.stages.matching import MatchingStage, PreparationStage
+from condense.engine.stages.reselection import ReselectionStage
 from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Piece, Stage
@@ -21,9 +22,10 @@ from condense.interfaces import Cost
 MIB = 2**20
 # names of stages that the evaluator serves
 ARMS = (TeachingStage.name, EvaluationStage.component, RANDOM, WHOLE)
+_MAKING = (ScoresStage, SelectionStage, PreparationStage, MatchingStage, ReselectionStage)
 # stage by the name its time is recorded under → stage of the recipe whose component serves it
 SERVED_BY = {
-    **{s.name: s.component for s in (ScoresStage, SelectionStage, PreparationStage, MatchingStage)},
+    **{stage.name: stage.component for stage in _MAKING},
     **dict.fromkeys(ARMS, EvaluationStage.component),
 }
 
@@ -31,7 +33,7 @@ SERVED_BY = {
 def stages(pipeline: Pipeline, baselines: bool) -> list[Stage[Any]]:
     """The stages that a run has, in the order in which it comes to them.
 
-    No scorer for a selector that looks at no scores, no experts and no matching where nothing is
+    No scorer where nobody looks at scores, no experts and no matching where nothing is
     distilled and no label learned, no evaluation without a test split.
 
     Args:
@@ -40,7 +42,7 @@ def stages(pipeline: Pipeline, baselines: bool) -> list[Stage[Any]]:
     """
     p = pipeline
     found: list[Stage[Any]] = [p.scoring, p.selecting, p.matching]
-    found += [p.teaching, *evaluations(p, baselines)]
+    found += [p.reselecting, p.teaching, *evaluations(p, baselines)]
     return all_within(found)
 
 

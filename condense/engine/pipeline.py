@@ -8,6 +8,7 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.evaluation import coming_plan
 from condense.engine.stages.evaluation import EvaluationStage, TeachingStage
 from condense.engine.stages.matching import MatchingStage
+from condense.engine.stages.reselection import ReselectionStage
 from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Bound, StageTime
@@ -21,7 +22,8 @@ class Pipeline(Bound):
 
     Arguments are those of :class:`Bound`. ``recipe``, ``data``, ``context``, ``store`` and
     ``timings`` (seconds of the stages so far, by name) are its own; ``scoring``, ``selecting``,
-    ``matching``, ``teaching`` and ``evaluating`` are the stages, the others their results.
+    ``matching``, ``reselecting``, ``teaching`` and ``evaluating`` are the stages, the others their
+    results.
     """
 
     @cached_property
@@ -36,8 +38,13 @@ class Pipeline(Bound):
 
     @cached_property
     def matching(self) -> MatchingStage:
-        """The stage of the condensed set."""
+        """The stage of the set as it is matched."""
         return MatchingStage(self, self.selecting)
+
+    @cached_property
+    def reselecting(self) -> ReselectionStage:
+        """The stage of the condensed set."""
+        return ReselectionStage(self, self.matching)
 
     @cached_property
     def teaching(self) -> TeachingStage:
@@ -47,7 +54,7 @@ class Pipeline(Bound):
     @cached_property
     def evaluating(self) -> EvaluationStage:
         """The stage of its evaluation."""
-        return EvaluationStage(self, coming_plan(self.matching), [self.matching])
+        return EvaluationStage(self, coming_plan(self.reselecting), [self.reselecting])
 
     @property
     def scores(self) -> Scores:
@@ -61,8 +68,8 @@ class Pipeline(Bound):
 
     @property
     def condensed(self) -> CondensedDataset:
-        """The condensed set: selected, split and matched."""
-        return self.matching.result
+        """The condensed set: selected, split, matched, its real part chosen anew if asked for."""
+        return self.reselecting.result
 
     @property
     def evaluation(self) -> Evaluation:

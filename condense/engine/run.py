@@ -207,7 +207,8 @@ def worked_off(
     tested = evaluations(p, baselines) if evaluated else []
     before = [stage for stage in (p.scoring, p.selecting) if stage.needed]
     common = [p.teaching] if tested and p.teaching.needed else []
-    todo: list[Stage[Any]] = [*before, p.matching, *common, *tested]
+    after = [p.reselecting] if p.reselecting.needed else []
+    todo: list[Stage[Any]] = [*before, p.matching, *after, *common, *tested]
 
     def expected() -> list[list[float | None]]:
         return [seconds_of(stage) for stage in todo]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Executor,
         Matcher,
         Network,
+        Reselector,
         Scorer,
         Selector,
         UpdatePolicy,
@@ -77,6 +78,15 @@ def condense_register_update_policies(register: Callable[[type[UpdatePolicy]], N
     """Offer update policies: classes whose ``split`` returns bool [M], true = distilled.
 
     Raises BrokenPlugin for a class without the form of :class:`condense.interfaces.UpdatePolicy`.
+    """
+
+
+@hookspec
+def condense_register_reselectors(register: Callable[[type[Reselector]], None]) -> None:
+    """Offer reselectors: classes whose ``complete`` returns the real samples of a matched set.
+
+    Positions are int64 [R], as many of each class as there are. Raises BrokenPlugin for a class
+    without the form of :class:`condense.interfaces.Reselector`, ``needs_scores`` included.
     """
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from condense.errors import CondenseError
+from condense.kinds import STAGES
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
@@ -28,7 +29,7 @@ def suited(host: Host, request: Request, method: str, among: Sequence[str]) -> R
     bare = resolve(host, replace(request, method=method, assignments=swaps))
     kept = []
     for path, value in request.assignments:
-        known = len(path) == 1 or path[0] not in bare.stages or _has(bare, path)
+        known = len(path) == 1 or path[0] not in STAGES or _has(bare, path)
         if known or not _somebody_has(host, request, swaps, path, among):
             kept.append((path, value))  # what nobody has is complained about
     asked = replace(request, method=method, assignments=tuple(kept))

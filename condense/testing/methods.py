@@ -85,7 +85,7 @@ def check_recipe_repeats_it(subject: Subject) -> None:
     again = resolved(subject, recipe=first.to_dict())
     tables = [
         (stage, first[stage].table, again[stage].table)
-        for stage in STAGES
+        for stage in first.stages
         if first[stage].table != again[stage].table
     ]
     subject.require(not tables, f"is changed by its own recipe: {tables[:1]}")

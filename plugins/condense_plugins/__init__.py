@@ -7,6 +7,7 @@ MODULES = (
     "condense_plugins.selectors",
     "condense_plugins.matchers",
     "condense_plugins.update_policies",
+    "condense_plugins.reselectors",
     "condense_plugins.augmentations",
     "condense_plugins.evaluators",
     "condense_plugins.executors",

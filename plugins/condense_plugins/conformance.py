@@ -51,6 +51,15 @@ CONFORMANCE: dict[str, dict[str, Any]] = {
             "augmentation": "none",
         },
     },
+    "reselector:curriculum": {
+        "options": {
+            "epochs": 4,
+            "batch_size": 20,
+            "rounds": 2,
+            "round_steps": 6,
+            "network": {"component": "convnet", "width": 8},
+        }
+    },
     "evaluator:accuracy": {
         "options": {
             "repeats": 2,

@@ -292,6 +292,23 @@ def policy_case(title: str) -> None:
 for policy_name in ("partial", "full", "frozen", "learned-labels"):
     policy_case(policy_name)
 
+
+@case("reselector none")
+def no_reselector(tools: Tools) -> Tensors:
+    data = toy()
+    given = (starting_set(data), data, None, tools.context, generator())
+    return {"indices": tools.create("reselector", "none").complete(*given)}
+
+
+@case("reselector curriculum")
+def curriculum(tools: Tools) -> Tensors:
+    data = toy()
+    options = {"network": NETWORK, "epochs": 2, "rounds": 2, "round_steps": 3, "batch_size": 8}
+    scores = Scores(noise(len(data), top=9, seed=5).float(), "toy")
+    given = (starting_set(data), data, scores, tools.context, generator())
+    return {"indices": tools.create("reselector", "curriculum", **options).complete(*given)}
+
+
 MATCHER = {
     "experts": 2,
     "max_start_epoch": 2,

@@ -38,6 +38,11 @@ def test_update_policies(component, check):
     check(component)
 
 
+@parametrize_with_checks("reselector", of("reselector"))
+def test_reselectors(component, check):
+    check(component)
+
+
 @parametrize_with_checks("matcher", of("matcher"))
 def test_matchers(component, check):
     check(component)

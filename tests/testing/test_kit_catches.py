@@ -15,6 +15,7 @@ from condense.data import Normalization
 from condense.errors import DataError, OptionError
 from condense.options import Options
 from condense.results import Evaluation, MatchPlan, MatchStep, Selection
+from condense.selection import real_places
 from condense.testing import (
     ConformanceError,
     check_component,
@@ -72,6 +73,16 @@ class Policy(Base):
 
     def split(self, selection):
         return torch.arange(len(selection.indices)) % 2 == 0
+
+
+class Reselector(Base):
+    """The first of each class that may be had."""
+
+    name: ClassVar[str] = "first"
+    needs_scores: ClassVar[bool] = False
+
+    def complete(self, synthetic, data, scores, context, rng):
+        return torch.cat([members[:n] for members, n in real_places(synthetic, data)])
 
 
 class Augmentation(Base):
@@ -142,6 +153,7 @@ CHECK = {
     "scorer": Scorer,
     "selector": Selector,
     "update-policy": Policy,
+    "reselector": Reselector,
     "augmentation": Augmentation,
     "network": Network,
     "data": Dataset,
@@ -152,6 +164,7 @@ METHOD = {
     "scorer": "score",
     "selector": "select",
     "update-policy": "split",
+    "reselector": "complete",
     "augmentation": "apply",
     "network": "build",
     "data": "load",
@@ -518,7 +531,56 @@ class Rounds(Policy):
         return torch.cat(parts)
 
 
+def taking(body):
+    """A reselector that takes ``body`` of the first of each class that may be had."""
+
+    def complete(self, right, synthetic, data, scores, context, rng):
+        return torch.cat([body(m, n, synthetic) for m, n in real_places(synthetic, data)])
+
+    return complete
+
+
 OTHERS = {
+    "real-part-short": (
+        wrong("reselector", taking(lambda m, n, s: m[: n - 1] if n else m[:0])),
+        "check_keeps_the_number_of_each_class",
+        r"returned \[6, 9, 4\] samples per class, asked were \[7, 10, 5\]",
+    ),
+    "one-class-helps-out": (
+        wrong("reselector", taking(lambda m, n, s: m[: max(n, 1)])),
+        "check_class_without_real_samples_gets_none",
+        r"returned \[1, 4, 1\] samples per class, asked were \[0, 4, 1\]",
+    ),
+    "real-sample-twice": (
+        wrong("reselector", taking(lambda m, n, s: m[:1].repeat(n))),
+        "check_keeps_the_number_of_each_class",
+        "chose a sample twice",
+    ),
+    "distilled-as-well": (
+        wrong(
+            "reselector", lambda self, right, s, *a: s.source_index.flip(0)[: (s.role == 0).sum()]
+        ),
+        "check_keeps_the_number_of_each_class",
+        "that a distilled one started from",
+    ),
+    "mask-of-places": (
+        wrong("reselector", lambda self, right, s, *a: s.role == 0),
+        "check_keeps_the_number_of_each_class",
+        r"returned bool \(22,\), expected int64 \[R\]",
+    ),
+    "whole-class-is-too-much": (
+        wrong("reselector", taking(lambda m, n, s: m[-n - 3 : -3] if n else m[:0])),
+        "check_whole_classes_are_kept",
+        "samples per class",
+    ),
+    "labels-without-logits": (
+        wrong(
+            "reselector",
+            lambda self, right, s, *a: right(s, *a)[: None if s.label_logits is None else -1],
+        ),
+        "check_learned_labels_are_understood",
+        "samples per class",
+    ),
     "mask-of-numbers": (
         wrong("update-policy", lambda self, right, s: right(s).float()),
         "check_mask_is_one_bool_per_sample",

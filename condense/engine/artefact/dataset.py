@@ -40,6 +40,8 @@ from condense.figures.raster import is_preview
 from condense.recipe import with_paths, written_in
 from condense.results import Scores, Trace
 
+TINY = torch.finfo(torch.float32).tiny  # a probability of which a logarithm is finite
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
@@ -286,6 +288,18 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             None,
             self.geometry,
             soft_labels=self.soft_labels,
+        )
+
+    def synthetic_set(self) -> SyntheticSet:
+        """As matching had it; label logits are the logarithms of soft labels."""
+        soft, step = self.soft_labels, self.step_size
+        return SyntheticSet(
+            self.inputs,
+            self.labels,
+            self.role,
+            self.source_index,
+            torch.tensor(float("nan") if step is None else step),
+            None if soft is None else soft.clamp_min(TINY).log(),
         )
 
     @property

@@ -55,6 +55,11 @@ class MatchingStage(StoredStage[CondensedDataset]):
         """The preparation."""
         return [self.preparing]
 
+    @property
+    def keeps_some(self) -> bool:
+        """Whether any sample stays real."""
+        return not bool(self._distilled(self.selecting.likely()).all())
+
     def _changes(self, distilled: Tensor) -> bool:
         return bool(distilled.any()) or self._plan_for(distilled) is not None
 

@@ -32,15 +32,16 @@ def tensors_of(scores: Scores) -> dict[str, Tensor]:
 
 
 class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
-    """Difficulty of every training sample; needed only where the selector looks at it."""
+    """Difficulty of every training sample; needed only where somebody looks at it."""
 
     name = component = "scorer"
     kind = "scores"
 
     @property
     def needed(self) -> bool:
-        """Whether the selector looks at scores; if not, no scorer is trained."""
-        return bool(self.bound.recipe["selector"].cls.needs_scores)
+        """Whether selector or reselector looks at scores; if not, no scorer is trained."""
+        found = [self.bound.recipe.stages.get(stage) for stage in ("selector", "reselector")]
+        return any(one is not None and one.cls.needs_scores for one in found)
 
     def key(self) -> Key:
         """Everything the scores depend on."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from condense.data import content_digest
 from condense.engine.checked import check_selection, run_selector
 from condense.engine.runtime.expected import Expected, check_tensors
 from condense.engine.runtime.store import Payload
@@ -22,13 +21,13 @@ class SelectionStage(StoredStage[Selection]):
     kind = "selections"
 
     def __init__(self, bound: Bound, scoring: ScoresStage) -> None:
-        super().__init__(bound, [scoring] if scoring.needed else [])
+        super().__init__(bound, [scoring] if bound.recipe["selector"].cls.needs_scores else [])
         self.scoring = scoring
 
     @property
     def scores(self) -> Scores | None:
         """What the selector is given."""
-        return self.scoring.result if self.scoring.needed else None
+        return self.scoring.result if self.scoring in self.needs else None
 
     def likeness(self) -> Key:
         """Of the budget, too."""
@@ -40,7 +39,7 @@ class SelectionStage(StoredStage[Selection]):
         budget, scores = self.bound.recipe.budget, self.scores
         return self.bound.component_key("selector") | {
             "data": self.bound.data.fingerprint,
-            "scores": None if scores is None else _digest(scores),
+            "scores": None if scores is None else scores.fingerprint,
             "budget": [budget.ipc, budget.fraction],
             "seed": self.bound.forked_seed("selector"),
         }
@@ -86,9 +85,3 @@ class SelectionStage(StoredStage[Selection]):
         data = self.bound.data
         counts = self.bound.recipe.budget.counts(data)
         return Selection.of_classes([data.class_indices(c)[:n] for c, n in enumerate(counts)])
-
-
-def _digest(scores: Scores) -> str:
-    """Of all that a selector sees of ``scores``."""
-    names = tuple(sorted(scores.companions))
-    return content_digest(scores.values, *(scores.companions[n] for n in names), extra=names)

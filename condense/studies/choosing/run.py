@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from condense.data import LabeledData
-from condense.engine.evaluation import RANDOM, random_plan
+from condense.engine.evaluation import RANDOM, measure_of, random_plan
 from condense.engine.graph import stages
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
@@ -39,7 +39,6 @@ from condense.studies.choosing.result import Choice, ChoiceDocument, Tried
 from condense.studies.statistics import estimate
 from condense.studies.suited import suited
 from condense.studies.tuning.result import Spent
-from condense.traits import EvaluatorTraits, traits_of
 
 HELD_OUT = 0.2  # share of every class
 KIND = "choices"  # folder in the store
@@ -195,7 +194,7 @@ def choose(choosing: Choosing, progress: Progress) -> Choice:
         ipc=chosen.recipe.budget.ipc,
         fraction=chosen.recipe.budget.fraction,
         seed=chosen.recipe.seed,
-        measure=traits_of(chosen.recipe["evaluator"].cls, EvaluatorTraits).measure,
+        measure=measure_of(chosen.recipe["evaluator"]),
         validation=choosing.held_out,
         plan=plan,
         random=arms.tried(RANDOM, own, random).model_copy(update={"to_random": None}),

@@ -17,6 +17,7 @@ def _method(
     tried: Mapping[str, Any] | None = None,
     scorer: str | None = None,
     yields: tuple[str, ...] = (),
+    more: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Method:
     components = {
         "scorer": scorer or "cscore",
@@ -29,7 +30,8 @@ def _method(
         "augmentation": "combined",
         "evaluator": "accuracy",
     }
-    stages = {stage: {"component": component} for stage, component in components.items()}
+    stages: dict[str, dict[str, Any]] = {s: {"component": c} for s, c in components.items()}
+    stages |= {s: {**stages.get(s, {}), **table} for s, table in (more or {}).items()}
     # SelMatch's paper takes forgetting scores for Tiny-ImageNet
     defaults = yields if scorer else ("scorer", *yields)
     return Method(name, summary, stages, defaults, tried)
@@ -118,6 +120,16 @@ METHODS = (
     ),
     _method(
         "random-partial", "random", "partial", "trajectory", "SelMatch with a random selection"
+    ),
+    # CCFS keeps a fifth distilled; here by trajectory matching, in the place of its CDA, and
+    # evaluated under the set's own labels unless `evaluator.labels=teacher` asks for its KD
+    _method(
+        "ccfs",
+        "random",
+        "partial",
+        "trajectory",
+        "a fifth distilled, the real rest chosen after it by curriculum (arXiv 2503.18872)",
+        more={"policy": {"alpha": 0.2}, "reselector": {"component": "curriculum"}},
     ),
     _method("window-full", "window", "full", "trajectory", "SelMatch with every sample updated"),
 )

@@ -1,0 +1,98 @@
+"""Which samples of a training split a network gets right that was trained on another set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from condense.engine.runtime.expected import Expected
+from condense.engine.runtime.precision import precision_of
+from condense.engine.runtime.rng import Seed
+from condense.engine.training.batches import Batcher
+from condense.engine.training.loop import check_converged, predict
+from condense.engine.training.passes import recorded_pass
+from condense.engine.training.schedule import Schedule
+from condense.engine.training.sgd import SgdOptions
+from condense.interfaces import Context, TrainingSet
+
+VERSION = "1"
+
+
+class ShortOptions(SgdOptions):
+    """Steps in the place of epochs, as a set that grows is to have as many in every round."""
+
+    steps: int = Field(500, ge=1, description="optimiser steps")
+
+    def schedule(self, samples: int, device: torch.device) -> Schedule:
+        """So many steps, whatever the number of samples."""
+        return replace(super().schedule(samples, device), steps=self.steps)
+
+
+def right_samples(
+    training: TrainingSet, asked: TrainingSet, context: Context, options: SgdOptions, seed: Seed
+) -> Tensor:
+    """bool [N] of ``asked`` on the CPU, from the store where they are there.
+
+    Args:
+        training: what the network is trained on.
+        asked: N samples.
+        context: device, cache, progress, networks.
+        options: how it is trained.
+        seed: of its initialisation and batches.
+
+    Raises:
+        DivergedError: if training leaves it not finite.
+    """
+    key = options.key(context) | {
+        "component": "right-samples",
+        "version": VERSION,
+        "training": training.fingerprint,
+        "asked": asked.fingerprint,
+        "seed": seed.value,
+    }
+    (stored,) = recorded_pass(
+        training,
+        context,
+        options,
+        seed,
+        {0: key},
+        lambda _, network, batcher: _RightRecorder(
+            network, Batcher(asked, context.device), options
+        ),
+        expected=lambda _: {"right": Expected(torch.uint8, (len(asked),), low=0, high=1)},
+        kind="right",
+        title=f"network of {len(training)} samples",
+    )
+    return stored["right"].bool()
+
+
+class _RightRecorder:
+    """Asks a network that has been trained.
+
+    Args:
+        network: in training.
+        asked: the samples.
+        options: how it is trained.
+    """
+
+    def __init__(self, network: nn.Module, asked: Batcher, options: SgdOptions) -> None:
+        self.network = network
+        self.asked = asked
+        self.options = options
+
+    def on_batch(self, indices: Tensor, logits: Tensor) -> None:
+        """Nothing: what counts is the trained network."""
+
+    def on_epoch(self, done: int) -> None:
+        """Nothing, likewise."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """``right`` uint8 [N]."""
+        rate = f"`reselector.lr={self.options.lr:g}`"
+        check_converged(self.network, "a network of the reselector", rate)
+        precision = precision_of(self.options, self.asked.device)
+        logits = predict(self.network, self.asked, precision=precision)
+        return {"right": (logits.argmax(1) == self.asked.labels).to(torch.uint8).cpu()}
