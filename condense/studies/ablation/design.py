@@ -284,6 +284,8 @@ def _kept(
     for path, value in asked.assignments:
         stage = path[0]
         if len(path) > 1 and stage in STAGES and names.get(stage) != base[stage].name:
+            if stage not in names:  # a stage that the cell does without
+                continue
             own = host.registry(STAGES[stage]).get(names[stage], stage).Options
             if not is_shared(path[1], own, base[stage].cls.Options):
                 continue

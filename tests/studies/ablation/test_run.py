@@ -369,6 +369,13 @@ def test_options_hold_where_a_method_s_components_have_them(host):
     assert (random["selector"].name, random["scorer"].options.networks) == ("random", 1)
 
 
+def test_a_method_without_a_stage_has_no_use_for_its_options(host):
+    request = {"method": "ccfs", "assignments": (("reselector.rounds", 2),)}
+    study = study_of(host, "method=ccfs,selmatch", **request)
+    assert [("reselector" in cell.recipe.stages) for cell in study.cells] == [True, False]
+    assert study.cells[0].recipe["reselector"].options.rounds == 2
+
+
 def test_no_seeds_are_refused(host):
     with pytest.raises(OptionError, match="`seeds` must be at least 1, got 0"):
         study_of(host, "selector=random", seeds=0)
