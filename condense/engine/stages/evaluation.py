@@ -62,6 +62,10 @@ class TeachingStage(StageInPieces[None]):
         """Whether every piece is."""
         return all(self.bound.store.has(*place) for place in self._places)
 
+    def likeness(self) -> Key:
+        """The pieces themselves, which no run's seed need be part of."""
+        return {"stage": self.name, "pieces": [[kind, dict(key)] for kind, key in self._places]}
+
     @cached_property
     def _places(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
         return self.entries()

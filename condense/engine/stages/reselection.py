@@ -47,6 +47,11 @@ class ReselectionStage(StoredStage[CondensedDataset]):
         """Without a reselector the matching is all of it."""
         return super().stored if self.needed else self.matching.stored
 
+    def likeness(self) -> Key:
+        """Without a reselector that of the matching."""
+        there = self.component in self.bound.recipe.stages
+        return super().likeness() if there else self.matching.likeness()
+
     @cached_property
     def result(self) -> CondensedDataset:
         """The condensed set."""
