@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +40,55 @@ class Teacher:
         return self.temperature**2 * divergence
 
 
+class Sgd:
+    """SGD with momentum by PyTorch's fused kernel, as ``torch.optim.SGD(fused=True)`` calls it.
+
+    ``torch.optim`` itself would load PyTorch's compiler at its first use, more than a second.
+
+    Attributes:
+        lr: the rate, a tensor where a recorded step is to read it anew.
+        momentum: the momentum buffer of each parameter, once there is one.
+    """
+
+    def __init__(
+        self, parameters: Iterable[Tensor], schedule: Schedule, lr: float | Tensor
+    ) -> None:
+        self.parameters = list(parameters)
+        self.lr = lr
+        self.momentum: dict[Tensor, Tensor] = {}
+        self._schedule = schedule
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every parameter that has a gradient."""
+        found = [(p, p.grad) for p in self.parameters if p.grad is not None]
+        moved, gradients = [p for p, _ in found], [g for _, g in found]
+        if not found:
+            return
+        first, momentum = not self.momentum, self._schedule.momentum
+        if momentum:
+            for parameter in moved:
+                if parameter not in self.momentum:
+                    self.momentum[parameter] = torch.zeros_like(parameter)
+        torch._fused_sgd_(
+            moved,
+            gradients,
+            [self.momentum[p] for p in moved] if momentum else [],
+            weight_decay=self._schedule.weight_decay,
+            momentum=momentum,
+            lr=self.lr,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+            is_first_step=first and momentum > 0,
+        )
+
+
 class EagerStep:
     """One SGD step on a batch.
 
@@ -65,21 +115,15 @@ class EagerStep:
         self.data = data
         self.augmentation = augmentation
         self.teacher = teacher
-        self.optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=torch.tensor(schedule.lr, device=data.device) if lr_on_device else schedule.lr,
-            momentum=schedule.momentum,
-            weight_decay=schedule.weight_decay,
-            fused=True,
-        )
+        lr = torch.tensor(schedule.lr, device=data.device) if lr_on_device else schedule.lr
+        self.optimizer = Sgd(network.parameters(), schedule, lr)
 
     def set_lr(self, lr: float) -> None:
         """The rate of the steps that follow."""
-        for group in self.optimizer.param_groups:
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(lr)
-            else:
-                group["lr"] = lr
+        if isinstance(self.optimizer.lr, Tensor):
+            self.optimizer.lr.fill_(lr)
+        else:
+            self.optimizer.lr = lr
 
     def __call__(self, indices: Tensor, draws: Tensor) -> Tensor:
         """Logits [B, C] of the samples at ``indices`` [B], before the step they lead to."""
@@ -88,7 +132,7 @@ class EagerStep:
         logits: Tensor = self.network(inputs)
         teacher = self.teacher
         loss = F.cross_entropy(logits, targets) if teacher is None else teacher.loss(inputs, logits)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return logits.detach()
@@ -101,7 +145,7 @@ class StepState:
         self._step = step
         self._parameters = [p.detach().clone() for p in step.network.parameters()]
         self._buffers = [b.clone() for b in step.network.buffers()]
-        self._momentum = {p: b.clone() for p, b in self._momentum_now().items()}
+        self._momentum = {p: b.clone() for p, b in step.optimizer.momentum.items()}
         self._on_gpu = step.data.device.type == "cuda"
         # of a network with dropout, which draws from the global generators
         self._random = torch.get_rng_state()
@@ -115,7 +159,7 @@ class StepState:
             now.copy_(before)
         for now, before in zip(network.buffers(), self._buffers, strict=True):
             now.copy_(before)
-        for parameter, momentum in self._momentum_now().items():
+        for parameter, momentum in self._step.optimizer.momentum.items():
             # zero momentum makes the first step a plain one, as a missing buffer does
             momentum.copy_(self._momentum.get(parameter, torch.zeros_like(momentum)))
         torch.set_rng_state(self._random)
@@ -129,11 +173,6 @@ class StepState:
         moved = [
             [n - b for n, b in zip(network.parameters(), self._parameters, strict=True)],
             [n - b for n, b in zip(network.buffers(), self._buffers, strict=True)],
-            list(self._momentum_now().values()),
+            list(self._step.optimizer.momentum.values()),
         ]
         return [torch.cat([t.float().flatten() for t in part]) for part in moved if part]
-
-    def _momentum_now(self) -> dict[Tensor, Tensor]:
-        state = self._step.optimizer.state
-        found = {p: state[p].get("momentum_buffer") for p in state}
-        return {p: buffer for p, buffer in found.items() if buffer is not None}

@@ -109,7 +109,7 @@ def batches(tiny_images, context):
 def everything(step):
     """All that a step may change, copied."""
     network = step.network
-    momentum = [v["momentum_buffer"] for v in step.optimizer.state.values() if v]
+    momentum = list(step.optimizer.momentum.values())
     tensors = [*network.parameters(), *network.buffers(), *momentum, torch.get_rng_state()]
     return [t.detach().clone() for t in tensors]
 
@@ -135,8 +135,8 @@ def stale(step, body):
 
 
 def without_momentum(step, body):
-    for state in step.optimizer.state.values():
-        state["momentum_buffer"].add_(0.1)
+    for momentum in step.optimizer.momentum.values():
+        momentum.add_(0.1)
     body()
 
 

@@ -251,25 +251,26 @@ class AvgPoolRule(Rule):
 
 
 class FlattenRule(Rule):
-    """[B, …] → [B, D]."""
+    """[B, …] → [B, D]; on the way back in the layout of [B, …], which pools are quick in."""
 
     def ahead(self, x: Tensor, p: Params) -> Tensor:
-        self.saved = (x.shape,)
+        self.saved = (x,)
         return x.flatten(1)
 
     def back(self, g: Tensor, p: Params, out: Params, first: bool) -> Tensor:
-        (shape,) = self.take()
-        return g.reshape(shape)
+        (x,) = self.take()
+        return torch.empty_like(x).copy_(g.reshape(x.shape))
 
     def push(self, x: Tensor, dx: Tensor | None, p: Params, v: Params) -> Pair:
-        self.saved = (x.shape,)
+        self.saved = (x,)
         return x.flatten(1), None if dx is None else dx.flatten(1)
 
     def pull(
         self, g: Tensor, dg: Tensor, p: Params, v: Params, out: Params, first: bool
     ) -> tuple[Tensor, Tensor]:
-        (shape,) = self.take()
-        return g.reshape(shape), dg.reshape(shape)
+        (x,) = self.take()
+        g, dg = (torch.empty_like(x).copy_(t.reshape(x.shape)) for t in (g, dg))
+        return g, dg
 
 
 class LinearRule(Rule):
