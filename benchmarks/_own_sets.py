@@ -37,12 +37,17 @@ class Split:
     test: Arrays
 
 
+def whole(name: str, wheels: Path) -> Arrays:
+    """All samples of ``name`` and their classes as 0, 1, …"""
+    inputs, labels = (SETS | DEVELOPMENT)[name](wheels)
+    return inputs, np.unique(labels, return_inverse=True)[1]
+
+
 def load(name: str, wheels: Path, seed: int = 0, share: float = 0.3, most: int = 3000) -> Split:
-    """The set ``name`` of :data:`SETS`, ``share`` of it for the test, at most ``most`` samples."""
+    """The set ``name``, ``share`` of it for the test, at most ``most`` samples."""
     from sklearn.model_selection import train_test_split
 
-    inputs, labels = SETS[name](wheels)
-    _, labels = np.unique(labels, return_inverse=True)
+    inputs, labels = whole(name, wheels)
     if len(labels) > most:
         _, inputs, _, labels = train_test_split(
             inputs, labels, test_size=most, stratify=labels, random_state=0
@@ -168,4 +173,12 @@ SETS: dict[str, Callable[[Path], Arrays]] = {
     "vowels": _series("JapaneseVowels", "_eq"),
     "motions": _series("BasicMotions"),
     "power": _series("ACSF1"),
+}
+# no set that anything is reported of: defaults are chosen on them as well
+DEVELOPMENT: dict[str, Callable[[Path], Arrays]] = {
+    "iris": _sklearn("iris"),
+    "italy": _series("ItalyPowerDemand"),
+    "leaf": _series("OSULeaf"),
+    "gun": _series("GunPoint"),
+    "arrow": _series("ArrowHead"),
 }

@@ -7,10 +7,17 @@ split; the rest judges: the evaluator, and scikit-learn's logistic regression, r
 nearest neighbours. Test splits are not read. `random` and `window` are real samples, `running-rms`
 is the engine's rule; its rivals share step size and trust region with it. A cell that the JSON file
 holds is not run again.
+
+Defaults are compared on the training parts of benchmarks/own_data.py likewise, each way by its
+options (`method` among them):
+
+    python benchmarks/update_rules.py own:wine own:vowels --wheels WHEELS --rules random,window \\
+      --way spread:selector.beta=0.1,selector.width=1 --seeds 0,1,2 --out defaults.json
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import sys
@@ -19,6 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import _own_sets
 import torch
 from _common import HERE, finish, numbers, parser, write
 from sklearn import datasets
@@ -59,8 +67,11 @@ IMAGES = {  # small, for time
 }
 
 
-def samples(name: str) -> LabeledData:
-    """A set of scikit-learn as features, or whatever ``--data`` takes."""
+def samples(name: str, wheels: Path | None, seed: int) -> LabeledData:
+    """The training part of an ``own:`` set, a set of scikit-learn, or whatever ``--data`` takes."""
+    if name.startswith("own:"):
+        assert wheels is not None, "own: needs --wheels"
+        return labeled_data(*_own_sets.load(name[4:], wheels, seed).train, name=name[4:])
     load = getattr(datasets, f"load_{name}", None)
     if load is None:
         return bind(name, method="random").data
@@ -151,11 +162,11 @@ def judged(pipeline: Pipeline, inputs: Tensor, labels: Tensor) -> dict[str, floa
     }
 
 
-def cell(name: str, seed: int, rule: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The figures of ``rule``."""
-    part = validation_part(samples(name), 0.3, seed)
+def cell(data: LabeledData, seed: int, rule: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The figures of ``rule``, or of another way, which is in the ``options``."""
+    part = validation_part(data, 0.3, seed)
     options = (IMAGES if part.geometry.is_image else {}) | options
-    method = "window" if rule == "window" else "selmatch"
+    method = options.pop("method", "window" if rule == "window" else "selmatch")
     if method == "window":  # nothing is matched
         options = {key: value for key, value in options.items() if not key.startswith("matcher.")}
     asked: dict[str, Any] = {"method": method, "fraction": 0.1, "seed": seed}
@@ -169,12 +180,12 @@ def cell(name: str, seed: int, rule: str, options: dict[str, Any]) -> dict[str, 
             subset.labels,
         )
     else:
-        known = rule in ("window", "running-rms")
-        small = pipeline.condensed if known else Walk(pipeline, rule).run()
+        rival = rule in RULES[3:]
+        small = Walk(pipeline, rule).run() if rival else pipeline.condensed
         plan, inputs, labels = condensed_plan(pipeline, small), small.inputs, small.labels
     own = statistics.mean(evaluate(pipeline, plan).values)
     found = {"evaluator": own} | judged(pipeline, inputs, labels)
-    if rule in ("random", "window"):
+    if rule == "random" or not small.trace.loss:
         return found
     loss, tenth = small.trace.loss, len(small.trace.loss) // 10
     ends = {"first": statistics.mean(loss[:tenth]), "last": statistics.mean(loss[-tenth:])}
@@ -196,32 +207,55 @@ def pooled(rows: list[dict[str, Any]], rule: str, base: str) -> dict[str, Any]:
     return found
 
 
+def way(text: str) -> tuple[str, dict[str, Any]]:
+    """``NAME:KEY=VALUE,KEY=VALUE``."""
+    name, _, rest = text.partition(":")
+    return name, assigned(rest.split(","))
+
+
+def assigned(texts: list[str]) -> dict[str, Any]:
+    """Options by dotted key."""
+    return {".".join(key): value for key, value in map(parse_assignment, texts)}
+
+
 def main(argv: list[str]) -> None:
     flags = parser(__doc__)
-    flags.add_argument("sets", nargs="+", help="of scikit-learn, or as for --data")
+    flags.add_argument("sets", nargs="+", help="of scikit-learn, own:NAME, or as for --data")
     flags.add_argument("--seeds", type=numbers, default=[0, 1, 2], help="of part and run: 0,1,2")
     flags.add_argument("-o", dest="options", action="append", default=[], metavar="KEY=VALUE")
+    flags.add_argument("--rules", default=",".join(RULES), help="which of these")
+    flags.add_argument("--way", type=way, action="append", default=[], help=way.__doc__)
+    flags.add_argument("--wheels", type=Path, help="folder of the wheels, for own:NAME")
     arguments = flags.parse_args(argv)
-    assigned = map(parse_assignment, arguments.options)
-    options = {".".join(key): value for key, value in assigned}
     torch.set_num_threads(arguments.threads)
     arguments.out = arguments.out or HERE / "results" / "update-rules-cpu.json"
+    rows = filled(arguments, argv)
+    names = list(dict.fromkeys(row["rule"] for row in rows))
+    bases = [name for name in ("random", "window") if name in names]
+    pairs = [(rule, base) for base in bases for rule in names if rule != base]
+    differences = [pooled(rows, *pair) for pair in pairs]
+    finish("update_rules", arguments, argv, rows + differences, torch.device("cpu"))
+
+
+def filled(arguments: argparse.Namespace, argv: list[str]) -> list[dict[str, Any]]:
+    """A row for each cell; each is written as it is done."""
     old = json.loads(arguments.out.read_text())["rows"] if arguments.out.exists() else []
     rows = [row for row in old if "set" in row]
     known = {(r["set"], r["seed"], r["rule"]) for r in rows}
+    options = assigned(arguments.options)
+    ways = {rule: options for rule in arguments.rules.split(",")}
+    ways |= {name: options | own for name, own in arguments.way}
     for seed in arguments.seeds:
         for name in arguments.sets:
-            for rule in RULES:
-                said = Path(name).stem.removeprefix("npz:")
-                if (said, seed, rule) in known:
-                    continue
-                rows.append(
-                    {"set": said, "seed": seed, "rule": rule} | cell(name, seed, rule, options)
-                )
+            said = Path(name).stem.removeprefix("npz:").removeprefix("own:")
+            missing = [rule for rule in ways if (said, seed, rule) not in known]
+            data = samples(name, arguments.wheels, seed) if missing else None
+            for rule in missing:
+                assert data is not None
+                figures = cell(data, seed, rule, ways[rule])
+                rows.append({"set": said, "seed": seed, "rule": rule} | figures)
                 write("update_rules", arguments, argv, rows, torch.device("cpu"))
-    pairs = [(rule, base) for base in ("random", "window") for rule in RULES if rule != base]
-    differences = [pooled(rows, *pair) for pair in pairs]
-    finish("update_rules", arguments, argv, rows + differences, torch.device("cpu"))
+    return rows
 
 
 if __name__ == "__main__":

@@ -113,6 +113,18 @@ class HasReplicates(Protocol):
 
 
 @runtime_checkable
+class KnowsItsNetworks(Protocol):
+    """A scorer or matcher that can tell whether the networks it trained have learned anything."""
+
+    def training_accuracy(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
+        """Share in 0–1 that each network is right about of what it was trained on, float [K].
+
+        Asked for after ``score`` or ``prepare``, whose arguments these are; nothing is trained for
+        it. A finding is made of networks that are no better than guessing.
+        """
+
+
+@runtime_checkable
 class LearnsLabels(Protocol):
     """An update policy under which labels are learned as well."""
 

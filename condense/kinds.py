@@ -49,7 +49,7 @@ _TABLE = (
         "scorers",
         "scorer",
         "Scorer",
-        ("EstimatesCost", "HasCacheToken", "HasReplicates", "WorksInPieces"),
+        ("EstimatesCost", "HasCacheToken", "HasReplicates", "KnowsItsNetworks", "WorksInPieces"),
     ),
     Kind(
         "selector",
@@ -69,6 +69,7 @@ _TABLE = (
             "EstimatesPreparation",
             "HasCacheToken",
             "HasTeachers",
+            "KnowsItsNetworks",
             "ChangesOverIterations",
             "CarriesState",
             "MatchesUnder",

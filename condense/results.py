@@ -200,6 +200,8 @@ class MatchPlan:
         image_lr: learning rate of the distilled samples (SGD); ``auto``: the engine moves them by
             shares of their own spread (:mod:`condense.engine.matching.own_rates`).
         image_momentum: their momentum.
+        image_reach: where the engine has their rate, how far one may get from its start, in
+            spreads (root mean square over its values).
         step_size: initial synthetic step size. It may be known only once the matcher is prepared,
             and NaN before.
         step_size_lr: its learning rate; ``auto``: the engine changes it by shares of itself.
@@ -219,6 +221,7 @@ class MatchPlan:
     step_size_momentum: float = 0.0
     snapshots: tuple[int, ...] = ()
     image_ema: float = 0.0
+    image_reach: float = 0.5
 
 
 @dataclass(frozen=True)

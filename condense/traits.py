@@ -40,6 +40,8 @@ CODES = (
     "step-size-grew",
     "labels-foreign",
     "scores-unreliable",
+    "scorer-at-chance",  # networks that scores, or targets, come from are no better than guessing
+    "teachers-at-chance",
     "best-at-end",
     "augmentation-mismatch",
     "baseline-augmentation",

@@ -3,7 +3,7 @@
 Where a plan's ``image_lr`` is ``auto`` the gradient is divided by its running root mean square, so
 that neither its scale nor that of the data matters: the first update moves the distilled samples by
 :data:`SHARE` of their spread, later ones by less and less, as the rate falls evenly to 0, and no
-sample gets further than :data:`REACH` spreads from where it started. Where ``step_size_lr`` is
+sample gets further than ``image_reach`` spreads from where it started. Where ``step_size_lr`` is
 ``auto``, an update changes the step size by :data:`STEP_SHARE` of itself at most. How the values
 were chosen: docs/rates.md.
 """
@@ -18,7 +18,6 @@ from torch import Tensor
 from condense.results import AUTO, MatchPlan
 
 SHARE = 0.02  # of the spread
-REACH = 0.5  # spreads, root mean square over a sample's values
 STEP_SHARE = 0.03
 MEMORY = 0.9  # that a running mean square keeps in an update
 
@@ -34,6 +33,7 @@ class OwnRates:
         squares: float64 [2], running mean squares of the gradients of samples and log step size,
             before their correction for having begun at 0.
         updates: scalar, updates so far; an iteration without effect is none.
+        reach: how far a sample may get from its start, in the samples' unit.
         image_lr: float32 [iterations], rates of the samples so far.
     """
 
@@ -41,6 +41,7 @@ class OwnRates:
     spread: Tensor
     squares: Tensor
     updates: Tensor
+    reach: Tensor
     image_lr: Tensor
 
     @staticmethod
@@ -55,7 +56,8 @@ class OwnRates:
         zero = torch.zeros((), dtype=torch.float64, device=inputs.device)
         values = inputs.flatten(1).double()
         spread = values.var(0).mean().sqrt() if len(values) > 1 else zero
-        return OwnRates(inputs[rows], spread, torch.zeros_like(zero.expand(2)), zero, trace.clone())
+        squares, reach = torch.zeros_like(zero.expand(2)), plan.image_reach * spread
+        return OwnRates(inputs[rows], spread, squares, zero, reach, trace.clone())
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint holds; start and spread follow from the set before matching."""
@@ -86,8 +88,7 @@ class OwnRates:
         """``moved``, like ``start``, with samples that went too far drawn back towards it."""
         away = moved - self.start
         distance = mean_square(away, each=True).sqrt()
-        reach = REACH * self.spread
-        share = torch.where(distance > reach, reach / distance, torch.ones_like(distance))
+        share = torch.where(distance > self.reach, self.reach / distance, distance.new_ones(()))
         return self.start + away * share.to(away.dtype).view(-1, *[1] * (away.dim() - 1))
 
 

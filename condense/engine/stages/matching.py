@@ -14,7 +14,13 @@ from torch import Tensor
 from condense.capabilities import EstimatesPreparation
 from condense.data import content_digest
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.checked import check_frozen, run_label_plan, run_policy
+from condense.engine.checked import (
+    check_frozen,
+    run_label_plan,
+    run_policy,
+    run_training_accuracy,
+)
+from condense.engine.documents import Document, Share
 from condense.engine.matching.divergence import divergence_notes
 from condense.engine.matching.loop import match
 from condense.engine.matching.soft_labels import has_soft_label, starting_logits
@@ -29,6 +35,12 @@ from condense.errors import OptionError
 from condense.interfaces import Cost, LabelPlan, Matcher, Selection, SyntheticSet
 from condense.results import AUTO, Trace
 from condense.traits import MatcherTraits, advice_of, traits_of
+
+
+class _Said(Document):
+    """Values of an entry."""
+
+    learned: list[Share] = []  # training accuracy of each teacher
 
 
 class MatchingStage(StoredStage[CondensedDataset]):
@@ -172,10 +184,12 @@ class MatchingStage(StoredStage[CondensedDataset]):
             )
 
     def compute(self) -> Payload:
-        """The moved samples and labels, the trace and the snapshots."""
+        """The moved samples and labels, the trace and the snapshots; what teachers learned."""
         if self.checkpoint.is_file():
             self.bound.store.ledger.unknown()
-        matcher = self.preparing.result
+        matcher, bound = self.preparing.result, self.bound
+        tools = (bound.data, bound.context, bound.rng("prepare"))
+        said = _Said(learned=run_training_accuracy("matcher", matcher, *tools))
         moving = self._moving(matcher)
         rows = torch.nonzero(moving.role).flatten()
         with guarded("matcher", matcher):
@@ -200,7 +214,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
             tensors["image_lrs"] = state.own_rates.image_lr
         if matched.label_logits is not None:
             tensors["label_logits"] = matched.label_logits
-        return Payload(tensors | named_snapshots(state.snapshots))
+        return Payload(tensors | named_snapshots(state.snapshots), said.to_json())
 
     def _moving(self, matcher: Matcher) -> SyntheticSet:
         """The initial set as matching may write to it, on the device; ``matcher`` is prepared."""
@@ -221,6 +235,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
     def check(self, payload: Payload) -> None:
         """That samples and labels are finite, as many as are matched, and the trace is whole."""
         initial, tensors = self.initial, payload.tensors
+        _Said.model_validate(payload.values)
         snapshots_among(tensors)  # refuses a name that is no number
         count = int(initial.role.sum())
         moved = Expected(torch.float32, (count, *initial.inputs.shape[1:]))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from condense.engine.checked import run_replicates, run_scorer
-from condense.engine.documents import Document
+from condense.engine.checked import run_replicates, run_scorer, run_training_accuracy
+from condense.engine.documents import Document, Share
 from condense.engine.runtime.expected import Expected, check_tensors
 from condense.engine.runtime.store import Payload
 from condense.engine.stages.stage import Key, Piece, StageInPieces, StoredStage
@@ -21,6 +21,7 @@ class _Said(Document):
 
     estimator: str
     split_half: float | None
+    learned: list[Share] = []  # training accuracy of each network
 
 
 def tensors_of(scores: Scores) -> dict[str, Tensor]:
@@ -56,13 +57,14 @@ class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
         """The values, and what the scorer gave beside them."""
         bound = self.bound
         scorer = bound.recipe["scorer"].create()
-        scores = run_scorer(scorer, bound.data, bound.context, bound.rng("scorer"))
-        reliability = reliability_of(
-            run_replicates(scorer, bound.data, bound.context, bound.rng("scorer"))
+        data, context = bound.data, bound.context
+        scores = run_scorer(scorer, data, context, bound.rng("scorer"))
+        said = _Said(
+            estimator=scores.estimator,
+            split_half=reliability_of(run_replicates(scorer, data, context, bound.rng("scorer"))),
+            learned=run_training_accuracy("scorer", scorer, data, context, bound.rng("scorer")),
         )
-        return Payload(
-            tensors_of(scores), {"estimator": scores.estimator, "split_half": reliability}
-        )
+        return Payload(tensors_of(scores), said.to_json())
 
     def check(self, payload: Payload) -> None:
         """That they are finite, one a sample."""

@@ -192,6 +192,33 @@ def check_reliability(rho: float | None, scorer: str) -> Finding | None:
     )
 
 
+def check_learned(
+    code: str, who: str, accuracy: Sequence[float], class_sizes: Sequence[int]
+) -> Finding | None:
+    """Whether networks know what they were trained on better than a guess does.
+
+    Args:
+        code: of the finding where they do not.
+        who: they are, in the plural.
+        accuracy: on their own training data, 0–1, one a network.
+        class_sizes: samples of each class among these data.
+    """
+    samples = sum(class_sizes)
+    if not accuracy or not samples:
+        return None
+    guess = max(class_sizes) / samples
+    noise = 2 * math.sqrt(guess * (1 - guess) / samples)  # two standard errors
+    low = [value for value in accuracy if value <= guess + noise]
+    seen = (
+        f"{who} are right about {min(accuracy):.0%} to {max(accuracy):.0%} of their own training "
+        f"data, where always naming the largest class makes {guess:.0%}"
+    )
+    if not low:
+        return Finding("learned", who, "ok", seen, "they have learned from them")
+    means = f"{len(low)} of {len(accuracy)} have learned nothing that could be used"
+    return Finding(code, who, "problem" if 2 * len(low) > len(accuracy) else "look", seen, means)
+
+
 def check_range(key: str, value: float, low: float, high: float) -> Finding:
     """Whether an option lies at an end of what the data allow it.
 

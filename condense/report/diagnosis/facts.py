@@ -39,6 +39,8 @@ class RunFacts:
         evaluated_under: the augmentation that distilled samples had in the evaluation.
         scorer: its name.
         split_half: raw ρ between two halves of the scorer's replicates.
+        learned: accuracy of the networks of a stage on their own training data, by the stage.
+        class_sizes: of the training split.
         ranges: value, lowest and highest that the data allow, by option key.
         hard_coverage: of the hard half of the test split in 0–1, by iteration.
         advice: of the components, by code of a finding.
@@ -53,6 +55,8 @@ class RunFacts:
     evaluated_under: str | None = None
     scorer: str = ""
     split_half: float | None = None
+    learned: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    class_sizes: tuple[int, ...] = ()
     ranges: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     hard_coverage: tuple[float, ...] = ()
     advice: Mapping[str, str] = field(default_factory=dict)
@@ -86,6 +90,8 @@ def collect(
         evaluated_under=None if own is None else _on_distilled(pipeline.host, own),
         scorer=recipe["scorer"].name,
         split_half=_split_half(pipeline, condensed.data_fingerprint),
+        learned={} if data is None else _learned(pipeline),
+        class_sizes=() if data is None else tuple(data.labels.bincount().tolist()),
         ranges={} if data is None else _ranges(pipeline, data),
         advice=_advice(pipeline),
     )
@@ -146,6 +152,16 @@ def _split_half(pipeline: Pipeline, fingerprint: str) -> float | None:
         return None
     payload = pipeline.store.get("scores", pipeline.scoring.key_of(fingerprint))
     return None if payload is None else payload.values.get("split_half")
+
+
+def _learned(pipeline: Pipeline) -> dict[str, tuple[float, ...]]:
+    """What the networks of scorer and matcher know of their training data, as it was stored."""
+    found: dict[str, tuple[float, ...]] = {}
+    for stage in (pipeline.scoring, pipeline.matching):
+        if stage.needed and stage.stored:
+            payload = pipeline.store.get(stage.kind, stage.key())
+            found[stage.name] = () if payload is None else tuple(payload.values.get("learned", ()))
+    return found
 
 
 def _ranges(pipeline: Pipeline, data: LabeledData) -> dict[str, tuple[float, float, float]]:

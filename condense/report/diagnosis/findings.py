@@ -17,6 +17,10 @@ SEVERITIES: tuple[Severity, ...] = ("problem", "look", "ok")  # worst first
 # of an arm's protocol, what follows from the result and is no setting
 OUTCOMES = ("tried",)
 RANDOM = "random"
+NETWORKS = {  # by stage: code of the finding and what they are called
+    "scorer": ("scorer-at-chance", "networks of the scorer"),
+    "matcher": ("teachers-at-chance", "teachers"),
+}
 
 
 def findings_of(facts: RunFacts) -> tuple[Finding, ...]:
@@ -36,6 +40,10 @@ def findings_of(facts: RunFacts) -> tuple[Finding, ...]:
         None if soft is None else checks.check_labels(*label_shares(soft, small.labels)),
         checks.check_step_size(small.trace.step_size, facts.step_size),
         checks.check_reliability(facts.split_half, facts.scorer),
+        *(
+            checks.check_learned(code, who, facts.learned.get(stage, ()), facts.class_sizes)
+            for stage, (code, who) in NETWORKS.items()
+        ),
         *(checks.check_range(key, *values) for key, values in facts.ranges.items()),
     ]
     if distilled:

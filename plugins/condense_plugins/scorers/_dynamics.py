@@ -44,7 +44,10 @@ class ReadsDynamics(BuiltIn):
     """Its cost is that of the pass, its pieces and replicates are the networks of the pass."""
 
     traits: ClassVar[ScorerTraits] = ScorerTraits(
-        {"scores-unreliable": "raise scorer.networks or scorer.epochs"}
+        {
+            "scores-unreliable": "raise scorer.networks or scorer.epochs",
+            "scorer-at-chance": "change scorer.lr, or raise scorer.epochs",
+        }
     )
 
     class Options(DynamicsOptions):
@@ -81,6 +84,10 @@ class ReadsDynamics(BuiltIn):
         count = len(replicates)
         error = replicates.std(dim=0) / count**0.5 if count > 1 else None
         return Scores(replicates.mean(dim=0), self.estimator, error, self.companions(dynamics))
+
+    def training_accuracy(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
+        """float32 [K], of each network in its last epoch, as it was trained."""
+        return self._dynamics(data, context, rng).correct[:, -1].float().mean(dim=1)
 
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate of the pass."""

@@ -86,5 +86,11 @@ class CScorer(ReadsDynamics):
         made = holdout.estimate().repeats
         return torch.stack(list(islice(holdout.repeats(), made)))
 
+    def training_accuracy(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
+        """As of all that read the pass; of each repeat the accuracy on what was left out."""
+        if self.options.estimator == "learning-speed":
+            return super().training_accuracy(data, context, rng)
+        return 1 - self.replicates(data, context, rng).mean(dim=1)
+
     def _holdout(self, data: LabeledData, context: Context, rng: Generator) -> Holdout:
         return Holdout(data, context, Seed.of(rng).fork("holdout"), self.options)

@@ -7,15 +7,18 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Generator
 
+from condense.engine.training.estimate import sgd_seconds
+from condense.engine.training.sgd import SgdOptions
 from condense.errors import DataError
-from condense.interfaces import Budget, Context, LabeledData, Scores, Selection
+from condense.interfaces import Budget, Context, Cost, LabeledData, Scores, Selection
 from condense.options import Options as BaseOptions
 from condense.selection import ranked_classes
 from condense.traits import SelectorTraits
-from condense_plugins._built_in import Instant
+from condense_plugins._built_in import BuiltIn
+from condense_plugins.selectors._representatives import network_space, representatives
 
 
-class WindowSelector(Instant):
+class WindowSelector(BuiltIn):
     """Skips the hardest β of each class and takes the samples that come next."""
 
     name: ClassVar[str] = "window"
@@ -38,6 +41,13 @@ class WindowSelector(Instant):
             "class",
             description="what beta is a share of: the class's size, or ipc (the released code)",
         )
+        width: float | None = Field(
+            None,
+            gt=0,
+            le=1,
+            description="share of each class that the window spans, of which those are taken that "
+            "stand for the others best; unset = just as many as are taken (the paper)",
+        )
 
     options: Options
 
@@ -50,6 +60,12 @@ class WindowSelector(Instant):
             highest = min(highest, (size - count) / unit)
         return {"beta": (0.0, highest)}
 
+    def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
+        """Of a wider window on images, the network that gives their features; else nothing."""
+        if self.options.width is None or not data.geometry.is_image:
+            return Cost()
+        return Cost(sgd_seconds(data, context, SgdOptions()))
+
     def select(
         self,
         data: LabeledData,
@@ -58,23 +74,28 @@ class WindowSelector(Instant):
         context: Context,
         rng: Generator,
     ) -> Selection:
-        """⌊β·n_class⌋ hardest samples skipped, the next ``count`` taken, hardest first.
+        """⌊β·n_class⌋ hardest samples skipped, ``count`` of the next ones taken, hardest first.
 
         Raises:
             DataError: if the window runs past the end of a class.
         """
-        chosen = []
+        o, chosen = self.options, []
+        features = None if o.width is None else network_space(data, context, rng)
         classes = ranked_classes(data, scores, budget, self.name)
         for label, (ranked, count) in zip(data.classes, classes, strict=True):
-            start = window_start(self.options.beta, len(ranked), count, self.options.unit)
+            start = window_start(o.beta, len(ranked), count, o.unit)
             if start + count > len(ranked):
                 raise DataError(
                     f"class {label} has {len(ranked)} images, window start {start} "
-                    f"(selector.beta={self.options.beta}) + ipc {count} needs {start + count}; "
+                    f"(selector.beta={o.beta}) + ipc {count} needs {start + count}; "
                     f"lower selector.beta to at most {(len(ranked) - count) / len(ranked):.3g}, "
                     "or `ipc` (`fraction`)"
                 )
-            chosen.append(ranked[start : start + count])
+            within = ranked[start : start + max(count, int((o.width or 0) * len(ranked) + 1e-9))]
+            if features is None or count in (0, len(within)):
+                chosen.append(within[:count])
+            else:
+                chosen.append(within[representatives(features[within], count).sort().values])
         return Selection.of_classes(chosen)
 
 

@@ -10,7 +10,11 @@ from condense_plugins.conformance import CONFORMANCE
 from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.student import Student
-from condense_plugins.matchers.trajectory.teacher import batches, expert_logits
+from condense_plugins.matchers.trajectory.teacher import (
+    batches,
+    expert_accuracy,
+    expert_logits,
+)
 
 
 def networks(context, data, spec, count):
@@ -40,6 +44,20 @@ def test_mean_of_the_experts_that_are_right(tiny_images, context):
     assert len(cases) > 1
     assert 0 in cases, "one sample should be a riddle to all of them"
     torch.testing.assert_close(got, torch.stack(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_what_experts_have_learned_is_their_share_of_right_answers(tiny_images, context):
+    data = tiny_images.without_test()
+    made = networks(context, data, NetworkSpec.of("mlp", width=16), 10)
+    first = torch.zeros(sum(p.numel() for p in made[0].parameters()))
+    ways = [torch.stack([first, parameters_to_vector(n.parameters()).detach()]) for n in made]
+    rng = torch.Generator().manual_seed(0)
+    got = expert_accuracy(ways, Student(made[0]), data, context, rng)
+    with torch.no_grad():
+        said = [n(network_inputs(data, torch.arange(90))).argmax(1) for n in made[:8]]
+    expected = torch.stack([(guess == data.labels).float().mean() for guess in said])
+    torch.testing.assert_close(got, expected)
+    assert len(set(got.tolist())) > 1
 
 
 def test_a_batch_norm_takes_the_statistics_of_the_training_split(tiny_images, context):

@@ -8,12 +8,14 @@ from condense.engine.checked import run_selector
 from condense.errors import DataError, OptionError
 from condense.options import build_options
 from condense.results import Budget, Scores
+from condense_plugins.selectors._representatives import representatives
 from condense_plugins.selectors.easiest import EasiestSelector
 from condense_plugins.selectors.hardest import HardestSelector
 from condense_plugins.selectors.random import RandomSelector
 from condense_plugins.selectors.window import WindowSelector
 
 NAMES = ("ant", "bee", "cat")
+UNIT = Normalization((0.0,), (1.0,))
 
 
 def data_of(labels, classes=None):
@@ -216,3 +218,53 @@ def test_random_draws_every_sample_equally_often():
         times[uniform().select(data, None, Budget(ipc=3), None, rng).indices] += 1
     # binomial: 600 ± 20.5; five standard deviations
     assert bool(((times - 600).abs() < 103).all())
+
+
+class Features:
+    """A context whose features are known."""
+
+    def __init__(self, features):
+        self.known = features
+
+    def features(self, data, rng, options=None):
+        return self.known
+
+
+def test_a_wider_window_is_thinned_to_those_that_stand_for_the_others():
+    # ranked hardest first the samples lie at 0 … 9; β = .2 skips 0 and 1, .7 spans 2 … 8
+    places = torch.tensor([50.0, 50.0, 1.0, 2.0, 3.0, 3.2, 20.0, 21.0, 22.5, 70.0])
+    data = LabeledData(places[:, None], torch.zeros(10, dtype=torch.int64), ("ant",), UNIT)
+    scores = scores_of(torch.arange(10).flip(0))
+    rng = torch.Generator().manual_seed(0)
+    selector = window(beta=0.2, width=0.7)
+    chosen = run_selector(selector, data, scores, Budget(ipc=2), Features(data.inputs), rng)
+    # the one in the middle of all, then that of the far group; hardest first
+    assert chosen.indices.tolist() == [5, 7]
+    whole = run_selector(selector, data, scores, Budget(ipc=7), Features(data.inputs), rng)
+    assert whole.indices.tolist() == [2, 3, 4, 5, 6, 7, 8]
+    # a window narrower than the budget has the budget's width, one too wide ends with the class
+    narrow = window(beta=0.2, width=0.1)
+    same = run_selector(narrow, data, scores, Budget(ipc=4), Features(data.inputs), rng)
+    assert same.indices.tolist() == [2, 3, 4, 5]
+    wide = window(beta=0.8, width=1.0)
+    easy = run_selector(wide, data, scores, Budget(ipc=2), Features(data.inputs), rng)
+    assert easy.indices.tolist() == [8, 9]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_representatives_by_brute_force(seed):
+    rng = torch.Generator().manual_seed(seed)
+    features = torch.randn(90, 3, generator=rng) + 100  # a mean that costs digits
+    distances = (features.double()[:, None] - features.double()).norm(dim=2)
+    nearest, expected = torch.full((90,), 1e6, dtype=torch.float64), []
+    for _ in range(20):
+        left = torch.minimum(nearest, distances).sum(1)
+        left[expected] = torch.inf
+        expected.append(int(left.argmin()))
+        nearest = torch.minimum(nearest, distances[expected[-1]])
+    assert representatives(features, 20).tolist() == expected
+
+
+def test_representatives_of_equal_samples_are_the_first():
+    assert representatives(torch.ones(5, 2), 3).tolist() == [0, 1, 2]
+    assert representatives(torch.tensor([[1.0], [2.0]]), 2).tolist() == [0, 1]

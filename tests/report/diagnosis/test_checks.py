@@ -233,6 +233,27 @@ def test_coverage_of_the_hard_half(hard, expected):
     assert severity(diagnosis.check_coverage(hard)) == expected
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "sizes", "expected"),
+    [
+        # guesses are right about 0.5 of 100, with a standard error of 0.05
+        ([0.61, 0.99], [50, 50], "ok"),
+        ([0.59, 0.30, 0.99], [50, 50], "problem"),
+        ([0.59, 0.99], [50, 50], "look"),  # half of them
+        ([0.95], [90, 10], "problem"),  # of 0.9 it is 0.03
+        ([0.97], [90, 10], "ok"),
+        ([0.25], [10] * 10, "ok"),  # of 0.1 as well
+        ([1.0], [100], "problem"),  # of one class nothing can be learned
+        ([], [50, 50], None),
+        ([0.5], [], None),
+    ],
+)
+def test_whether_networks_have_learned_anything(accuracy, sizes, expected):
+    found = diagnosis.check_learned("teachers-at-chance", "teachers", accuracy, sizes)
+    assert severity(found) == expected
+    assert code(found) == {"ok": "learned", None: None}.get(expected, "teachers-at-chance")
+
+
 def test_texts_are_parts_of_a_sentence():
     findings = [
         diagnosis.check_loss(fall(1.0, 0.97), True),
@@ -241,6 +262,7 @@ def test_texts_are_parts_of_a_sentence():
         diagnosis.check_random([0.5, 0.5], [0.9, 0.9]),
         diagnosis.check_repeats(1),
         diagnosis.check_reliability(0.1, "el2n"),
+        diagnosis.check_learned("teachers-at-chance", "teachers", [0.5], [5, 5]),
         diagnosis.check_range("selector.beta", 0.0, 0.0, 1.0),
         diagnosis.check_best("policy.alpha", 1.0, [0.5, 1.0]),
         diagnosis.check_augmentation("dsa", "none"),

@@ -13,6 +13,7 @@ from condense.engine.runtime.store import Store
 from condense.engine.training.ranking import split_half
 from condense.errors import DataError
 from condense.report.diagnosis.facts import RunFacts, collect, collect_from
+from condense.report.diagnosis.findings import problems
 from condense.resolve import Request, resolve
 from condense.results import Evaluation
 from condense.traits import Traits, traits_of
@@ -64,7 +65,15 @@ def test_what_is_known_of_a_run(pipeline, host, tools, back):
     scorer = pipeline.recipe["scorer"].create()
     replicates = scorer.replicates(pipeline.data, pipeline.context, pipeline.rng("scorer"))
     assert known.split_half == pytest.approx(split_half(replicates))
+    dynamics = pipeline.context.dynamics(
+        pipeline.data, pipeline.rng("scorer"), pipeline.recipe["scorer"].options
+    )
+    in_last_epoch = (dynamics.margin[:, -1] > 0).double().mean(1)
+    assert known.learned["scorer"] == pytest.approx(in_last_epoch.tolist(), abs=1e-3)
+    experts = pipeline.recipe["matcher"].options.experts
+    assert len(known.learned["matcher"]) == experts
     sizes = torch.bincount(pipeline.data.labels).tolist()
+    assert known.class_sizes == tuple(sizes)
     value, low, high = known.ranges["selector.beta"]
     assert (value, low) == (0.5, 0.0)
     assert high == pytest.approx(min((n - 5) / n for n in sizes))
@@ -88,7 +97,7 @@ def test_nothing_is_computed(pipeline, back, tools, tmp_path, monkeypatch):
     monkeypatch.setattr(Pipeline, "data", property(lambda self: pytest.fail("data were loaded")))
     known = back(small, "simple")
     assert (known.relative_loss, known.evaluated_under) == (True, "simple")
-    assert (known.split_half, known.ranges) == (None, {})
+    assert (known.split_half, known.ranges, known.learned) == (None, {}, {})
     assert not (tmp_path / "empty").exists()
 
 
@@ -106,6 +115,26 @@ def test_data_in_memory_leave_the_components(pipeline, back):
     assert (known.relative_loss, known.ranges) == (True, {})
 
 
+@pytest.mark.parametrize(
+    ("useless", "code", "advice"),
+    [
+        ({"matcher.expert_lr": 1000.0}, "teachers-at-chance", "lower matcher.expert_lr"),
+        ({"scorer.lr": 1e-9}, "scorer-at-chance", "change scorer.lr"),
+    ],
+)
+def test_networks_that_are_finite_but_of_no_use_are_told_of(
+    host, tiny, shared, useless, code, advice
+):
+    def told(values):
+        request = Request(assignments=asked({**tiny, **values}))
+        pipeline = Pipeline(resolve(host, request), host, **shared)
+        return {f.code: f.advice for f in problems(pipeline, pipeline.condensed, {})}
+
+    sound = {"scorer.epochs": 3, "matcher.max_start_epoch": 3, "matcher.expert_lr": 0.1}
+    assert not {"teachers-at-chance", "scorer-at-chance"} & set(told(sound))
+    assert told({**sound, **useless})[code].startswith(advice)
+
+
 @pytest.mark.parametrize("recipe", [{}, {"method": "gone"}, {"matcher": {"component": "gone"}}])
 def test_without_its_components_the_files_alone_are_known(recipe, pipeline, back):
     small = replace(pipeline.condensed, recipe=recipe)
@@ -121,7 +150,8 @@ def test_built_in_components_advise_on_every_sign(host, policy, scorer):
     signs = {
         *("loss-no-progress", "loss-rises", "loss-flat", "not-finite", "step-size-collapsed"),
         *("step-size-grew", "labels-foreign", "worse-than-random", "not-told-from-random"),
-        *("single-repeat", "scores-unreliable", "beta-lowest", "beta-highest"),
+        *("single-repeat", "scores-unreliable", "scorer-at-chance", "teachers-at-chance"),
+        *("beta-lowest", "beta-highest"),
         *("augmentation-mismatch", "baseline-augmentation"),
     }
     assert signs <= advised

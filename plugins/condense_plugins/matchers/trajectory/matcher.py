@@ -40,7 +40,7 @@ from condense_plugins.matchers.trajectory.memory import choose_form, step_budget
 from condense_plugins.matchers.trajectory.options import ADVICE, TrajectoryOptions
 from condense_plugins.matchers.trajectory.student import Student, flatten
 from condense_plugins.matchers.trajectory.tangent import TangentSteps
-from condense_plugins.matchers.trajectory.teacher import expert_logits
+from condense_plugins.matchers.trajectory.teacher import expert_accuracy, expert_logits
 
 
 class TrajectoryMatcher:
@@ -81,6 +81,7 @@ class TrajectoryMatcher:
             step_size_momentum=o.step_size_momentum,
             snapshots=o.snapshots,
             image_ema=o.image_ema,
+            image_reach=o.image_reach,
         )
 
     def prepare(self, data: LabeledData, context: Context, rng: Generator) -> None:
@@ -151,6 +152,12 @@ class TrajectoryMatcher:
         assert self._student is not None
         precision = precision_of(self.options, context.device)
         return expert_logits(self._experts, self._student, data, indices, context, rng, precision)
+
+    def training_accuracy(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
+        """float32 [K], of the first experts at their last epoch."""
+        assert self._student is not None
+        precision = precision_of(self.options, context.device)
+        return expert_accuracy(self._experts, self._student, data, context, rng, precision)
 
     def start_vector(self, data: LabeledData, context: Context) -> Tensor:
         """Parameters float32 [P] of a fresh network."""

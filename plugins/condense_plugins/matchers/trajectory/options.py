@@ -29,6 +29,8 @@ ADVICE = {
     "not-finite": "lower matcher.step_size and matcher.step_size_lr, or set matcher.precision=fp32",
     "step-size-collapsed": "lower matcher.step_size_lr or start from a smaller matcher.step_size",
     "step-size-grew": "lower matcher.step_size_lr, or start from a larger matcher.step_size",
+    "teachers-at-chance": "lower matcher.expert_lr if it is high, else raise it or "
+    "matcher.max_start_epoch, up to which experts are trained",
     "labels-foreign": "raise matcher.max_start_epoch, up to which experts are trained",
     "augmentation-mismatch": "match under the evaluation's with matcher.augmentation",
 }
@@ -79,7 +81,13 @@ class TrajectoryOptions(MatcherOptions):
     image_lr: Annotated[Rate, OrAuto(gt=0)] = Field(
         "auto",
         description="learning rate of the distilled samples; auto: the first update moves them by "
-        "2 % of their spread, later ones by less, none further than half of it from its start",
+        "2 % of their spread, later ones by less",
+    )
+    image_reach: float = Field(
+        0.5,
+        gt=0,
+        description="how far from its start a sample may get where image_lr is auto, in spreads "
+        "(root mean square over its values)",
     )
     image_momentum: float = Field(0.5, ge=0, lt=1, description="their momentum")
     image_ema: float = Field(

@@ -1,4 +1,5 @@
-"""Logits that experts give samples: where learned labels start (DATM, arXiv 2310.05773)."""
+"""What experts say of samples: where learned labels start (DATM, arXiv 2310.05773), and whether
+they have learned anything."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from condense.interfaces import Context, LabeledData, TrainingSet
 from condense_plugins.matchers.trajectory.student import Student
 
 BATCH = 250  # samples whose statistics a batch norm takes
+EXAMINED = (8, 1000)  # experts and samples, at most, that show whether they have learned anything
 
 
 @torch.no_grad()
@@ -50,14 +52,10 @@ def expert_logits(
         numeric_precision(precision, context.device),
     ):
         for number, trajectory in enumerate(experts):
-            theta = trajectory[-1].to(context.device)
             order = torch.randperm(
                 len(data), generator=Seed.of(rng).fork("ask", number).generator()
             )
-            of_all = torch.empty(len(data), len(data.classes), device=context.device)
-            for chunk in batches(order.to(context.device)):
-                of_all[chunk] = student.logits(theta, batcher.batch(chunk)[0]).float()
-            mine = of_all[asked]
+            mine = _last_logits(trajectory, student, batcher, order)[asked]
             right = mine.argmax(1) == labels
             total += mine
             right_total += mine * right[:, None]
@@ -65,6 +63,39 @@ def expert_logits(
             task.advance()
     of_right = right_total / right_count.clamp(min=1)[:, None]
     return torch.where((right_count > 0)[:, None], of_right, total / len(experts)).cpu()
+
+
+@torch.no_grad()
+def expert_accuracy(
+    experts: Sequence[Tensor],
+    student: Student,
+    data: LabeledData,
+    context: Context,
+    rng: Generator,
+    precision: Precision = "fp32",
+) -> Tensor:
+    """float32 [≤ 8], the share of the training split that each of the first experts is right about.
+
+    At their last epoch, on at most 1000 samples that ``rng``'s seed draws; other arguments as for
+    :func:`expert_logits`.
+    """
+    batcher = Batcher(TrainingSet.of(data), context.device)
+    order = torch.randperm(len(data), generator=Seed.of(rng).fork("examine").generator())
+    some, right = order[: EXAMINED[1]], []
+    with numeric_precision(precision, context.device):
+        for trajectory in experts[: EXAMINED[0]]:
+            guess = _last_logits(trajectory, student, batcher, some)[some].argmax(1).cpu()
+            right.append((guess == data.labels[some]).float().mean())
+    return torch.stack(right)
+
+
+def _last_logits(trajectory: Tensor, student: Student, batcher: Batcher, order: Tensor) -> Tensor:
+    """float32 [N, C] at the end of ``trajectory``; 0 for samples that are not in ``order``."""
+    device, theta = batcher.device, trajectory[-1].to(batcher.device)
+    found = torch.zeros(len(batcher), batcher.geometry.classes, device=device)
+    for chunk in batches(order.to(device)):
+        found[chunk] = student.logits(theta, batcher.batch(chunk)[0]).float()
+    return found
 
 
 def batches(order: Tensor) -> Sequence[Tensor]:
