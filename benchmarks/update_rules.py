@@ -243,7 +243,7 @@ def filled(arguments: argparse.Namespace, argv: list[str]) -> list[dict[str, Any
     rows = [row for row in old if "set" in row]
     known = {(r["set"], r["seed"], r["rule"]) for r in rows}
     options = assigned(arguments.options)
-    ways = {rule: options for rule in arguments.rules.split(",")}
+    ways = dict.fromkeys(arguments.rules.split(","), options)
     ways |= {name: options | own for name, own in arguments.way}
     for seed in arguments.seeds:
         for name in arguments.sets:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from condense.capabilities import EstimatesPreparation
@@ -40,7 +41,7 @@ from condense.traits import MatcherTraits, advice_of, traits_of
 class _Said(Document):
     """Values of an entry."""
 
-    learned: list[Share] = []  # training accuracy of each teacher
+    learned: list[Share] = Field([])  # training accuracy of each teacher
 
 
 class MatchingStage(StoredStage[CondensedDataset]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from condense.engine.checked import run_replicates, run_scorer, run_training_accuracy
@@ -21,7 +22,7 @@ class _Said(Document):
 
     estimator: str
     split_half: float | None
-    learned: list[Share] = []  # training accuracy of each network
+    learned: list[Share] = Field([])  # training accuracy of each network
 
 
 def tensors_of(scores: Scores) -> dict[str, Tensor]:

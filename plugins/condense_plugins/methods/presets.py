@@ -14,7 +14,7 @@ WRITTEN_FOR = {
     "evaluator": "accuracy",
 }
 
-TRAINED = ("scorer", "matcher", "evaluator")  # stages with a network
+WIDER = {"network": {"width": 128}}  # of features, whose networks cost little
 
 # A few minutes on two CPU cores. Values for digits were chosen on a validation part of its
 # training split (docs/experiments.md); elsewhere they trade accuracy for time.
@@ -52,8 +52,14 @@ QUICK = Preset(
             "lr": 0.05,
         },
     },
+    # chosen on validation parts of the training splits of twelve sets (docs/rates.md)
     for_modality={
-        "features": {stage: {"network": {"width": 128}} for stage in TRAINED},
+        "features": {
+            "scorer": WIDER,
+            "selector": {"beta": 0.1, "width": 1.0},
+            "matcher": {**WIDER, "image_reach": 0.2},
+            "evaluator": WIDER,
+        },
     },
     for_data={
         "digits": {

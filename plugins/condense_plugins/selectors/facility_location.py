@@ -35,22 +35,32 @@ class FacilityLocationSelector(GoesByFeatures):
     version: ClassVar[str] = "1"
 
     def pick(self, features: Tensor, count: int) -> Tensor:
-        """The one of the largest gain each time, the first of equal ones."""
-        distances = Distances.of(features)
-        nearest = torch.full((len(features),), distances.farthest)
-        bound = torch.full((len(features),), torch.inf)  # of the gain of each; −∞ once taken
-        taken = torch.empty(count, dtype=torch.int64)
-        for number in range(count):
-            stale = torch.ones(len(features), dtype=torch.bool)
-            while stale[place := bound.argmax()]:
-                some = bound.masked_fill(~stale, -torch.inf).topk(min(BLOCK, int(stale.sum())))
-                asked = some.indices[some.values > -torch.inf]
-                bound[asked] = (nearest - distances.rows(asked)).clamp(min=0).sum(1)
-                stale[asked] = False
-            taken[number] = place
-            nearest = torch.minimum(nearest, distances.rows(place[None])[0])
-            bound[place] = -torch.inf
-        return taken
+        """:func:`representatives`."""
+        return representatives(features, count)
+
+
+def representatives(features: Tensor, count: int) -> Tensor:
+    """int64 [``count``], the one of the largest gain each time, the first of equal ones.
+
+    Args:
+        features: float32 [n, D] with the mean 0 and no value beyond ±1.
+        count: 1 to n.
+    """
+    distances = Distances.of(features)
+    nearest = torch.full((len(features),), distances.farthest)
+    bound = torch.full((len(features),), torch.inf)  # of the gain of each; −∞ once taken
+    taken = torch.empty(count, dtype=torch.int64)
+    for number in range(count):
+        stale = torch.ones(len(features), dtype=torch.bool)
+        while stale[place := bound.argmax()]:
+            some = bound.masked_fill(~stale, -torch.inf).topk(min(BLOCK, int(stale.sum())))
+            asked = some.indices[some.values > -torch.inf]
+            bound[asked] = (nearest - distances.rows(asked)).clamp(min=0).sum(1)
+            stale[asked] = False
+        taken[number] = place
+        nearest = torch.minimum(nearest, distances.rows(place[None])[0])
+        bound[place] = -torch.inf
+    return taken
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,15 +7,17 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Generator
 
-from condense.engine.training.estimate import sgd_seconds
-from condense.engine.training.sgd import SgdOptions
 from condense.errors import DataError
 from condense.interfaces import Budget, Context, Cost, LabeledData, Scores, Selection
 from condense.options import Options as BaseOptions
 from condense.selection import ranked_classes
 from condense.traits import SelectorTraits
 from condense_plugins._built_in import BuiltIn
-from condense_plugins.selectors._representatives import network_space, representatives
+from condense_plugins._features import FeatureOptions, HasFeatures
+from condense_plugins.selectors._features import about_their_mean
+from condense_plugins.selectors.facility_location import representatives
+
+SPACE = HasFeatures(FeatureOptions())  # in which a wider window is thinned
 
 
 class WindowSelector(BuiltIn):
@@ -62,9 +64,7 @@ class WindowSelector(BuiltIn):
 
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Of a wider window on images, the network that gives their features; else nothing."""
-        if self.options.width is None or not data.geometry.is_image:
-            return Cost()
-        return Cost(sgd_seconds(data, context, SgdOptions()))
+        return Cost() if self.options.width is None else SPACE.cost(data, samples, context)
 
     def select(
         self,
@@ -80,7 +80,7 @@ class WindowSelector(BuiltIn):
             DataError: if the window runs past the end of a class.
         """
         o, chosen = self.options, []
-        features = None if o.width is None else network_space(data, context, rng)
+        features = None if o.width is None else SPACE.features(data, context, rng)
         classes = ranked_classes(data, scores, budget, self.name)
         for label, (ranked, count) in zip(data.classes, classes, strict=True):
             start = window_start(o.beta, len(ranked), count, o.unit)
@@ -95,7 +95,8 @@ class WindowSelector(BuiltIn):
             if features is None or count in (0, len(within)):
                 chosen.append(within[:count])
             else:
-                chosen.append(within[representatives(features[within], count).sort().values])
+                kept = representatives(about_their_mean(features[within]), count)
+                chosen.append(within[kept.sort().values])
         return Selection.of_classes(chosen)
 
 

@@ -8,7 +8,6 @@ from condense.engine.checked import run_selector
 from condense.errors import DataError, OptionError
 from condense.options import build_options
 from condense.results import Budget, Scores
-from condense_plugins.selectors._representatives import representatives
 from condense_plugins.selectors.easiest import EasiestSelector
 from condense_plugins.selectors.hardest import HardestSelector
 from condense_plugins.selectors.random import RandomSelector
@@ -249,22 +248,3 @@ def test_a_wider_window_is_thinned_to_those_that_stand_for_the_others():
     wide = window(beta=0.8, width=1.0)
     easy = run_selector(wide, data, scores, Budget(ipc=2), Features(data.inputs), rng)
     assert easy.indices.tolist() == [8, 9]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_representatives_by_brute_force(seed):
-    rng = torch.Generator().manual_seed(seed)
-    features = torch.randn(90, 3, generator=rng) + 100  # a mean that costs digits
-    distances = (features.double()[:, None] - features.double()).norm(dim=2)
-    nearest, expected = torch.full((90,), 1e6, dtype=torch.float64), []
-    for _ in range(20):
-        left = torch.minimum(nearest, distances).sum(1)
-        left[expected] = torch.inf
-        expected.append(int(left.argmin()))
-        nearest = torch.minimum(nearest, distances[expected[-1]])
-    assert representatives(features, 20).tolist() == expected
-
-
-def test_representatives_of_equal_samples_are_the_first():
-    assert representatives(torch.ones(5, 2), 3).tolist() == [0, 1, 2]
-    assert representatives(torch.tensor([[1.0], [2.0]]), 2).tolist() == [0, 1]
