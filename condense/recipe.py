@@ -41,22 +41,24 @@ class Method:
         defaults: stages whose component does not make the method what it is; a preset that names
             another one is followed.
         tried: where ``--method auto`` may choose it, what it is tried with: stages or options by
-            dotted key, of each the values, or how many at equal distances within the range that
-            its selector allows. {} is as it stands; None is never.
+            dotted key, of each the values; or how many at equal distances within the range that
+            its selector allows, beside the recipe's own; or the method whose best candidate has
+            the value. {} is as it stands; None is never.
     """
 
     name: str
     summary: str
     stages: Mapping[str, Table]
     defaults: tuple[str, ...] = ()
-    tried: Mapping[str, tuple[Any, ...] | int] | None = None
+    tried: Mapping[str, tuple[Any, ...] | int | str] | None = None
 
     def __post_init__(self) -> None:
         for key, some in (self.tried or {}).items():
-            if not ((isinstance(some, tuple) and some) or (type(some) is int and some > 0)):
+            several = isinstance(some, (tuple, str)) and some
+            if not (several or (type(some) is int and some > 0)):
                 raise OptionError(
-                    f"method '{self.name}': tried['{key}'] must be a tuple of values or how many, "
-                    f"got {some!r}"
+                    f"method '{self.name}': tried['{key}'] must be a tuple of values, how many, or "
+                    f"the name of a method, got {some!r}"
                 )
 
 

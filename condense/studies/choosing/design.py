@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import Field
@@ -25,7 +25,7 @@ from condense.studies.suited import suited
 from condense.studies.tuning.search import rounded
 
 MINUTES = 2.0  # unless others are given
-SEEDS = (1, 2, 4)  # of each rung, in all
+SEEDS = (1, 2, 6)  # of each rung, in all; the best is compared with random on the last four
 MOST = 4  # times as many, where the minutes allow it
 NETWORKS = 3  # trained under each seed, at most: seeds tell more than networks do
 
@@ -39,12 +39,15 @@ class Candidate:
         values: of options and stages, by dotted key.
         request: what was asked for, with the method and the values.
         recipe: that of the request.
+        follows: options that take the value of the best candidate of another method, by dotted
+            key, once such candidates have been measured.
     """
 
     name: str
     values: Mapping[str, Any]
     request: Request
     recipe: Recipe
+    follows: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,21 +144,35 @@ def _is_fine(host: Host, request: Request, name: str, data: LabeledData) -> bool
 def _variants(host: Host, asked: Request, method: Method, data: LabeledData) -> Iterator[Candidate]:
     """``method``, as ``asked`` for, with every combination of the values that it is tried with."""
     recipe = resolve(host, asked)
-    values = {
-        key: each if isinstance(each, tuple) else _spread(recipe, key, each, data)
+    free = {
+        key: each
         for key, each in (method.tried or {}).items()
         if not any(".".join(path) in (key, key.partition(".")[0]) for path, _ in asked.assignments)
     }
+    follows = {key: each for key, each in free.items() if isinstance(each, str)}
+    values = {
+        key: each if isinstance(each, tuple) else _spread(recipe, key, each, data)
+        for key, each in free.items()
+        if not isinstance(each, str)
+    }
     for row in itertools.product(*values.values()):
         own = dict(zip(values, row, strict=True))
-        more = tuple((tuple(key.split(".")), value) for key, value in own.items())
-        one = replace(asked, assignments=(*more, *asked.assignments))
         words = (f"{key}={format_value(value)}" for key, value in own.items())
-        yield Candidate(" ".join([method.name, *words]), own, one, resolve(host, one))
+        one = Candidate(" ".join([method.name, *words]), {}, asked, recipe, follows)
+        yield with_values(host, one, own)
+
+
+def with_values(host: Host, one: Candidate, values: Mapping[str, Any]) -> Candidate:
+    """``one`` with ``values``, by dotted key, beside its own."""
+    more = tuple((tuple(key.split(".")), value) for key, value in values.items())
+    request = replace(one.request, assignments=(*more, *one.request.assignments))
+    own = {**one.values, **values}
+    return replace(one, values=own, request=request, recipe=resolve(host, request))
 
 
 def _spread(recipe: Recipe, key: str, count: int, data: LabeledData) -> tuple[float, ...]:
-    """``count`` values at equal distances inside the range of the selector's option ``key``."""
+    """The value that the recipe has of the selector's option ``key``, and ``count`` others at equal
+    distances inside its range."""
     stage, _, option = key.partition(".")
     selector = recipe[stage].create()
     ranges: Mapping[str, tuple[float, float]] = {}
@@ -168,8 +185,10 @@ def _spread(recipe: Recipe, key: str, count: int, data: LabeledData) -> tuple[fl
             f"{stage} '{recipe[stage].name}' does not give"
         )
     low, high = ranges[option]
-    steps = (low + (high - low) * place / (count + 1) for place in range(1, count + 1))
-    return tuple(dict.fromkeys(rounded(value, (low, high)) for value in steps))
+    steps = [low + (high - low) * place / (count + 1) for place in range(1, count + 1)]
+    own = getattr(recipe[stage].options, option)
+    values = [*steps, own] if low <= own <= high else steps
+    return tuple(sorted({rounded(value, (low, high)) for value in values}))
 
 
 def rungs_for(count: int, times: int = 1) -> tuple[Rung, ...]:

@@ -57,9 +57,21 @@ def halve(measure: Measure, names: Sequence[str], rungs: Sequence[Rung]) -> Halv
     return found
 
 
-def to_random(accuracies: Sequence[float], random: Sequence[float]) -> Estimate | None:
-    """The difference to random subsets, seed by seed, over the seeds of ``accuracies``."""
-    return difference(accuracies, random[: len(accuracies)])
+def to_random(
+    accuracies: Sequence[float], random: Sequence[float], after: int = 0
+) -> Estimate | None:
+    """The difference to random subsets, seed by seed, over the seeds of ``accuracies``.
+
+    Args:
+        accuracies, random: one a seed, 0–1.
+        after: seeds at the start that are left out, as those that the best was chosen on.
+    """
+    return difference(accuracies[after:], random[after : len(accuracies)])
+
+
+def chosen_on(rungs: Sequence[Rung]) -> int:
+    """How many seeds had been seen when one candidate was left."""
+    return max((rung.seeds for rung in rungs if rung.candidates > 1), default=0)
 
 
 def is_better(gain: Estimate | None) -> bool:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 from condense.data import LabeledData
@@ -33,8 +34,9 @@ from condense.studies.choosing.design import (
     candidates,
     make_plan,
     tried_methods,
+    with_values,
 )
-from condense.studies.choosing.halving import Halved, halve, is_better, to_random
+from condense.studies.choosing.halving import Halved, chosen_on, halve, is_better, to_random
 from condense.studies.choosing.result import Choice, ChoiceDocument, Tried
 from condense.studies.statistics import estimate
 from condense.studies.suited import suited
@@ -215,10 +217,13 @@ class _Arms:
         self.by_name = {one.name: one for one in (choosing.random, *choosing.candidates)}
         self.spent = {name: Spent() for name in self.by_name}
         self.seconds = dict.fromkeys(self.by_name, 0.0)
+        self.found: dict[str, list[float]] = {}
 
     def measure(self, name: str, number: int) -> float:
         """Accuracy of ``name``, 0–1, under seed ``number``, counted from the recipe's."""
         choosing = self.choosing
+        if number == 0:
+            self._follow(name)
         recipe = _measured(choosing.host, self.by_name[name])
         seeded = replace(recipe, seed=recipe.seed + number)
         pipeline = choosing.bind(seeded, shared_seed=recipe.seed, data=choosing.data)
@@ -229,7 +234,20 @@ class _Arms:
         mean = self.spent[name].count(stage, matched).mean
         self.seconds[name] += sum(lap.seconds for lap in pipeline.timings.values())
         self.task.advance(1)
+        self.found.setdefault(name, []).append(mean)
         return mean
+
+    def _follow(self, name: str) -> None:
+        """Give ``name`` the values of the best candidates so far that it is to follow."""
+        one = self.by_name[name]
+        for key, method in one.follows.items():
+            there = [n for n in self.found if self.by_name[n].recipe.method == method]
+            if there:
+                best = self.by_name[max(there, key=lambda n: fmean(self.found[n]))].recipe
+                stage, _, option = key.partition(".")
+                value = getattr(best[stage].options, option)
+                one = with_values(self.choosing.host, one, {key: value})
+        self.by_name[name] = one
 
     def tried(self, name: str, halved: Halved, random: Sequence[float]) -> Tried:
         """What was measured of ``name``."""
@@ -239,12 +257,16 @@ class _Arms:
             values=dict(self.by_name[name].values),
             accuracies=tuple(accuracies),
             accuracy=estimate(accuracies),
-            to_random=to_random(accuracies, random),
+            to_random=to_random(accuracies, random, self._seen(name, halved)),
             rung=halved.rungs[name],
             cost=self.spent[name],
             error=halved.errors.get(name),
             seconds=self.seconds[name],
         )
+
+    def _seen(self, name: str, halved: Halved) -> int:
+        """Seeds that ``name`` was chosen on, which say nothing of its gain; 0 for all others."""
+        return chosen_on(self.choosing.plan.rungs) if name == halved.best else 0
 
 
 def _mean(row: Tried) -> float:

@@ -55,7 +55,7 @@ METHODS = (
         "partial",
         "trajectory",
         "window of difficulty, partial update, trajectory matching (arXiv 2406.18561)",
-        tried={"policy": ("partial", "learned-labels")},
+        tried={"policy": ("partial", "learned-labels"), "selector.beta": "window"},
     ),
     _method(
         "mtt",
@@ -82,11 +82,12 @@ METHODS = (
         yields=("augmentation",),
     ),
     _subset("random", "random", "a random subset of each class"),
-    _subset("window", "window", "SelMatch's selection alone", {"selector.beta": 4}),
+    _subset("window", "window", "SelMatch's selection alone", {"selector.beta": 3}),
     _subset(
         "ccs",
         "stratified",
         "the hardest left out, all levels of difficulty alike (CCS, arXiv 2210.15809)",
+        {},
         scorer="aum",
     ),
     _subset(

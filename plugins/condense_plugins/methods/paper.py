@@ -51,6 +51,7 @@ MATCHER: dict[str, Any] = {
     "augmentation": DSA,
     "image_momentum": 0.5,
     "image_ema": 0.0,
+    "image_reach": 0.5,
     "step_size": 0.001,
     "step_size_lr": 1e-5,
     "step_size_momentum": 0.5,
@@ -79,6 +80,7 @@ SOURCES = {
     "selector.beta": TABLE,
     "selector.unit": "ours: beta as a share of the class; the released code takes beta times ipc, "
     "which does not come near the published accuracy",
+    "selector.width": "paper: the window holds as many samples as are taken",
     "policy.component": PROTOCOL,
     "policy.alpha": TABLE,
     "matcher.component": PROTOCOL,
@@ -102,6 +104,7 @@ SOURCES = {
     "matcher.image_lr": TABLE,
     "matcher.image_momentum": MTT_CODE,
     "matcher.image_ema": "released code: no average of the images",
+    "matcher.image_reach": "ours: without effect at a rate that is given",
     "matcher.step_size": MTT_CODE,
     "matcher.step_size_lr": MTT_CODE,
     "matcher.step_size_momentum": MTT_CODE,
@@ -134,7 +137,7 @@ def _paper(data: str, ipc: int, alpha: float, beta: float, image_lr: float, epoc
     stages: Stages = {
         "data": {"component": data, **({} if tiny else {"norm": "selmatch"})},
         "scorer": {"component": "forgetting" if tiny else "cscore", **SCORER},
-        "selector": {"beta": beta, "unit": "class"},
+        "selector": {"beta": beta, "unit": "class", "width": None},
         "policy": {"alpha": alpha},
         "matcher": {**MATCHER, **(DEEPER if tiny else {}), "image_lr": image_lr},
         "evaluator": {**EVALUATOR, "epochs": epochs},

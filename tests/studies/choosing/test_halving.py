@@ -7,7 +7,7 @@ import pytest
 
 from condense.errors import DataError
 from condense.studies.choosing.design import Rung, rungs_for
-from condense.studies.choosing.halving import halve, is_better, to_random
+from condense.studies.choosing.halving import chosen_on, halve, is_better, to_random
 
 RUNGS = (Rung(candidates=4, seeds=1), Rung(candidates=2, seeds=2), Rung(candidates=1, seeds=4))
 
@@ -81,19 +81,30 @@ def test_equal_ones_are_not_better():
     assert not is_better(to_random((0.5, 0.6), (0.5, 0.6)))
 
 
+def test_seeds_that_the_best_was_chosen_on_say_nothing_of_its_gain():
+    assert chosen_on(RUNGS) == 2
+    assert chosen_on((Rung(candidates=3, seeds=4), Rung(candidates=1, seeds=9))) == 4
+    assert chosen_on((Rung(candidates=1, seeds=6),)) == 0  # there was no choice
+    gain = to_random((0.99, 0.99, 0.6, 0.7), (0.1, 0.1, 0.5, 0.6), after=2)
+    assert (gain.mean, gain.n) == (pytest.approx(0.1), 2)
+
+
 @pytest.mark.parametrize("count", [5, 8])
 def test_how_often_noise_is_taken_for_a_gain(count):
-    """Of candidates like random, with independent noise, 6 of 100 are taken (docs/choose.md), and
+    """Of candidates like random, with independent noise, 2.5 of 100 are taken (docs/choose.md), and
     of a gain of three times the noise nearly all."""
-    noise, kept = random.Random(0), Counter()
+    noise, kept, times = random.Random(0), Counter(), 2000
+    rungs = rungs_for(count, 2)
     for gain in (0.0, 3.0):
-        for _ in range(1000):
-            draws = [noise.gauss(0, 1) for _ in range(8)]
+        for _ in range(times):
+            draws = [noise.gauss(0, 1) for _ in range(rungs[-1].seeds)]
 
             def measure(name, seed, lead=gain):
                 return noise.gauss(lead if name == "0" else 0, 1)
 
-            found = halve(measure, [str(n) for n in range(count)], rungs_for(count, 2))
-            kept[gain] += is_better(to_random(found.accuracies[found.best], draws))
-    assert 0.04 < kept[0.0] / 1000 < 0.09
-    assert kept[3.0] / 1000 > 0.97
+            found = halve(measure, [str(n) for n in range(count)], rungs)
+            best = found.accuracies[found.best]
+            kept[gain] += is_better(to_random(best, draws, chosen_on(rungs)))
+    # 25 of 1000 by the interval's own level, give or take 3 standard errors
+    assert abs(kept[0.0] / times - 0.025) < 3 * (0.025 * 0.975 / times) ** 0.5
+    assert kept[3.0] / times > 0.97
