@@ -57,7 +57,7 @@ QUICK = Preset(
         "features": {
             "scorer": WIDER,
             "selector": {"beta": 0.1, "width": 1.0},
-            # a small table has few batches an epoch: of 128 samples, its experts would learn nothing
+            # a small table has few batches an epoch: experts would learn nothing from those of 128
             "matcher": {**WIDER, "image_reach": 0.2, "expert_batch_size": 32},
             "evaluator": WIDER,
         },
