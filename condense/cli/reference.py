@@ -15,7 +15,7 @@ import click
 
 from condense.cli.main import COMMANDS, main
 from condense.cli.plugins import _default_text, describe_option
-from condense.options import bounds
+from condense.options import Options, bounds
 from condense.plugin.host import Host, build_host
 
 TARGET = Path("docs") / "reference.md"
@@ -79,13 +79,13 @@ def _components(host: Host) -> Iterator[str]:
         for name, entry in registry.items():
             doc = (entry.component.__doc__ or "").strip().partition("\n")[0]
             yield f"#### {kind} `{name}`\n\n{doc}\n"
-            rows4 = [_option(key, field) for key, field in _fields(entry.component)]
-            if rows4:
-                yield _table(("option", "type", "default", "meaning"), rows4) + "\n"
+            yield from filter(None, [option_table(entry.component.Options)])
 
 
-def _fields(component: Any) -> list[tuple[str, Any]]:
-    return list(component.Options.model_fields.items())
+def option_table(model: type[Options]) -> str:
+    """The fields of ``model`` as a table; empty without any."""
+    rows = [_option(key, field) for key, field in model.model_fields.items()]
+    return _table(("option", "type", "default", "meaning"), rows) + "\n" if rows else ""
 
 
 def _option(key: str, field: Any) -> tuple[str, ...]:

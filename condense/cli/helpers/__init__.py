@@ -1,0 +1,1 @@
+"""docs/helpers.md out of docstrings: ``python -m condense.cli.helpers [FILE]``."""
