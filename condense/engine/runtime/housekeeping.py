@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 import filelock
 from pydantic import BaseModel, ConfigDict
 
+from condense.engine.runtime.claims import CLAIM, held_elsewhere
 from condense.engine.runtime.files import (
     YOUNG,
     discard,
@@ -34,7 +35,7 @@ MARKER = "condense-store.json"
 TENSORS = "tensors.safetensors"
 ENTRY = "entry.json"
 MAX_ENTRY = 64 * 2**20  # bytes of entry.json or the marker
-_NAME = re.compile(r"([0-9a-f]{32})(\.lock|\.partial)?")
+_NAME = re.compile(r"([0-9a-f]{32})(\.lock|\.partial|\.claim)?")
 # of an entry, or a checkpoint, by its name; of any entry, by an older condense
 _DRAFT = re.compile(r"\.(?:([0-9a-f]{32})(?:\.partial)?|draft)-[0-9a-f]{16}")
 
@@ -200,6 +201,8 @@ def _remove(folder: Path, name: str, paths: Sequence[Path]) -> bool:
         for path in paths:
             discard(path)
         return bool(paths)
+    if held_elsewhere(folder / f"{name}{CLAIM}"):
+        return False
     lock = folder / f"{name}.lock"
     with contextlib.suppress(OSError):  # held, or not ours to remove
         mode = stat.S_IMODE(folder.stat().st_mode) & 0o666

@@ -28,6 +28,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from condense.engine.runtime import housekeeping
+from condense.engine.runtime.claims import CLAIM, claimed
 from condense.engine.runtime.expected import Expected, check_tensors
 from condense.engine.runtime.files import (
     TRIES,
@@ -268,16 +269,15 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, kind: str, key: Mapping[str, Any]) -> Iterator[None]:
-        """Hold the entry's lock, so that two processes do not compute it at once."""
-        with self._writing():
-            folder = self._folder_of(kind)
-            mode = stat.S_IMODE(folder.stat().st_mode) & 0o666
-            lock = filelock.FileLock(self.path(kind, key).with_suffix(".lock"), mode=mode)
-            lock.acquire()
-        try:
+        """Hold the entry, so that two processes do not compute it at once, nor two machines."""
+        with contextlib.ExitStack() as held:
+            with self._writing():
+                folder = self._folder_of(kind)
+                mode = stat.S_IMODE(folder.stat().st_mode) & 0o666
+                path = self.path(kind, key)
+                held.enter_context(filelock.FileLock(path.with_suffix(".lock"), mode=mode))
+                held.enter_context(claimed(path.with_suffix(CLAIM)))
             yield
-        finally:
-            lock.release()
 
     def kinds(self) -> list[str]:
         """Those that the store has, sorted; of an older store its marker is written."""
