@@ -11,11 +11,11 @@ from condense_plugins.scorers._dynamics import ReadsDynamics, aum
 
 
 class AumScorer(ReadsDynamics):
-    """Minus the mean margin over training: how far the right logit was behind the best other one.
+    """Minus the mean margin over training, in logits (AUM, arXiv 2001.10528).
 
-    AUM = 1/E · Σ_e (z_y − max_{k≠y} z_k), in logits z as seen in training, before the sample's own
-    update (the paper's equation 2). It is low where a label is likely wrong; higher = harder here,
-    so it is turned round.
+    AUM = 1/E · Σ_e (z_y − max_{k≠y} z_k) of the logits z as seen in training, before the sample's
+    own update: by how much the right class was ahead of the best other one. It is low where a
+    label is likely wrong; higher = harder here, so it is turned round.
 
     Departures: the mean over several networks instead of one, with a standard error. All epochs
     count; the paper stops before the learning rate first drops, which here it never does in steps.

@@ -17,7 +17,7 @@ from condense_plugins.scorers._holdout import Holdout, HoldoutOptions, holdout_c
 
 
 class CScorer(ReadsDynamics):
-    """How irregular a sample is: 1 − the expected accuracy on it when it is held out.
+    """1 − the expected accuracy on a sample when it is held out (C-score, arXiv 2002.03206).
 
     ``estimator="holdout"`` measures that. ``"learning-speed"`` (the paper's section 5) replaces it
     by how much of training the sample is classified right, which correlates with it at a fraction

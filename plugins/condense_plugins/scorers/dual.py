@@ -13,10 +13,10 @@ from condense_plugins.scorers._dynamics import EarlyWindows, companions_of
 
 
 class DualScorer(EarlyWindows):
-    """How hard a sample is, times how undecided training is about it, over windows of epochs.
+    """Difficulty × uncertainty over windows of early epochs (DUAL, arXiv 2502.06905).
 
     With p_t the probability of the right class in epoch t, of the first T epochs (``until``), and
-    windows of J of them (``window``; the paper's section 3):
+    windows of J of them (``window``):
 
         p̄_k = 1/J · Σ_{j<J} p_{k+j},   U_k = √(1/(J − 1) · Σ_{j<J} (p_{k+j} − p̄_k)²)
         DUAL = 1/(T − J + 1) · Σ_{k=1}^{T−J+1} (1 − p̄_k) · U_k

@@ -13,7 +13,7 @@ from condense_plugins.scorers._dynamics import ReadsDynamics
 
 
 class El2nScorer(ReadsDynamics):
-    """‖softmax − onehot‖₂ after a few epochs, averaged over networks.
+    """‖softmax − onehot‖₂ after a few epochs, averaged over networks (arXiv 2107.07075).
 
     The paper's mode looks at networks in evaluation mode on unaugmented samples, after a small
     part of their training (20 of 200 epochs, 10 networks). Online is what released code often

@@ -12,7 +12,7 @@ from condense_plugins.scorers._dynamics import AveragesEpochs, last_epochs
 
 
 class EntropyScorer(AveragesEpochs):
-    """How undecided networks are about a sample, whatever its label says.
+    """How undecided networks are about a sample, whatever its label (as arXiv 1906.11829).
 
     It looks at no label, so a wrong one of which networks are sure scores low: no measure of
     difficulty in the sense of the others.

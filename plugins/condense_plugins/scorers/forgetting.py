@@ -14,7 +14,7 @@ from condense_plugins.scorers._dynamics import ReadsDynamics
 
 
 class ForgettingScorer(ReadsDynamics):
-    """How often a sample that was classified right is wrong the next time it is seen.
+    """How often a sample once classified right is wrong the next time (arXiv 1812.05159).
 
     Samples that no network ever classifies right rank hardest, as in the paper.
     """

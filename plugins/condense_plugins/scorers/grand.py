@@ -15,9 +15,10 @@ from condense_plugins.scorers._dynamics import ReadsDynamics
 
 
 class GrandScorer(ReadsDynamics):
-    """E‖∇ℓ(x, y)‖₂, the expected norm of the gradient of a sample's loss (definition 2.1).
+    """E‖∇ℓ(x, y)‖₂, the norm of the gradient of a sample's loss (GraNd, arXiv 2107.07075).
 
-    In evaluation mode on unaugmented samples after ``eval_epoch`` epochs, averaged over networks.
+    In evaluation mode on unaugmented samples after ``eval_epoch`` epochs, averaged over networks
+    (the paper's definition 2.1).
 
     Departures: by default the gradient is that of the last layer alone, which has a closed form,
     ‖softmax − onehot‖₂ · √(‖h‖₂² + 1) with h what goes into it and 1 for its bias, and so costs

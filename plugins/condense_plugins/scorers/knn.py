@@ -16,7 +16,7 @@ from condense_plugins._features import FeatureOptions, HasFeatures
 
 
 class KnnScorer(HasFeatures):
-    """1 − the share of the nearest other samples that have the sample's own label.
+    """Share of the nearest other samples with another label (as Wilson 1972).
 
     The rule by which Wilson (1972, edited nearest neighbours) finds wrong labels, as a share
     instead of a majority. No network is trained for it by default: images are near in the 64

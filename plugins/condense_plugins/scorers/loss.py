@@ -11,7 +11,7 @@ from condense_plugins.scorers._dynamics import AveragesEpochs, last_epochs
 
 
 class LossScorer(AveragesEpochs):
-    """−log of the softmax probability of the right class, averaged over training.
+    """−log of the softmax probability of the right class, averaged over training (O2U-Net).
 
     1/E · Σ_e −log p_y, each as seen in training, before the sample's own update: the small-loss
     criterion by which wrong labels are told (as in O2U-Net, ICCV 2019).

@@ -13,7 +13,7 @@ from condense_plugins.scorers._dynamics import EarlyWindows
 
 
 class TddsScorer(EarlyWindows):
-    """How much the change of a sample's softmax from epoch to epoch varies, late epochs foremost.
+    """How much the change of a sample's softmax between epochs varies (TDDS, arXiv 2311.13613).
 
     With p_t the whole softmax in epoch t, of the first T epochs (``until``), windows of J of them
     (``window``) and β (``decay``), as its authors' released code has it:
@@ -27,10 +27,10 @@ class TddsScorer(EarlyWindows):
 
     Departures: the mean over several networks instead of one. The log-softmax is exact, where the
     released code adds 1e-8 inside the logarithm. Where there are fewer epochs than ``until`` or
-    ``window``, all there are count. T and J of the paper differ with the share kept and are of 200
-    epochs; the defaults are those at which it is compared at 10 % kept, as condensed sets are that
-    small or smaller (20 and 10 at 20 %, 60 and 20 at 50 %). The paper keeps the highest scores of
-    all, the method ``tdds`` those of each class.
+    ``window``, all there are count. T and J were chosen by the share kept, out of 200 epochs: the
+    defaults are those for 10 %, as condensed sets are that small or smaller; 20 and 10 for 20 %,
+    60 and 20 for 30 %, 70 and 10 for 50 % (the pairs that DUAL's released code compares with). The
+    paper keeps the highest scores of all, the method ``tdds`` those of each class.
     """
 
     name: ClassVar[str] = "tdds"
