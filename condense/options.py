@@ -141,6 +141,22 @@ def is_shared(option: str, own: type[Options], meant: type[Options]) -> bool:
 SPEED_ONLY: dict[str, Any] = {"speed_only": True}
 
 
+def without_effect_beside(option: str) -> dict[str, Any]:
+    """``json_schema_extra`` of an option that has no effect where ``option`` is set."""
+    return {"unless": option}
+
+
+def idle_options(options: Options) -> set[str]:
+    """The options that have no effect beside others that are set."""
+    found = set()
+    for name, field in type(options).model_fields.items():
+        extra = field.json_schema_extra
+        other = extra.get("unless") if isinstance(extra, dict) else None
+        if other is not None and getattr(options, str(other)) is not None:
+            found.add(name)
+    return found
+
+
 def result_options(options: Options) -> dict[str, Any]:
     """The values of ``options`` that results depend on, JSON-ready: all but :data:`SPEED_ONLY`."""
     fields = type(options).model_fields.items()

@@ -108,8 +108,8 @@ def _show(made: Page, page: Path) -> None:
     from condense.cli.output import echo_place, echo_table, in_words, say
 
     several = len(made.runs) > 1
-    rows = [("runs", f) for f in made.findings]
-    rows += [(run.letter if several else run.method, f) for run in made.runs for f in run.findings]
+    own = "runs" if several else made.runs[0].method if made.runs else ""
+    rows = [(" ".join(letters) or own, finding) for finding, letters in made.grouped_findings]
     rows += [(study.title.lower(), f) for study in made.studies for f in study.findings]
     open_rows = [(name, f) for name, f in rows if f.severity != "ok"]
     if open_rows:

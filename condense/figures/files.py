@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
 from condense.figures.axes import PLAIN
-from condense.figures.palette import SERIES
+from condense.figures.palette import LIGHT
 
 _STYLE = {
-    "axes.prop_cycle": cycler(color=SERIES),
+    "axes.prop_cycle": cycler(color=LIGHT),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,

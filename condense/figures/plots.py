@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,11 @@ from matplotlib.axes import Axes
 
 from condense.figures.axes import span_at_least
 from condense.figures.svg import DASHES, MUTED, colour, dashes, draw, log_scale
+
+Limits = tuple[float, float]
+ANY: Limits = (-math.inf, math.inf)
+PERCENT: Limits = (0.0, 100.0)
+MARKERS = "Dsv^"  # of points that no line joins, in the place of its dashes
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,9 @@ class FigureView:
     alt: str
 
 
-def dots_figure(name: str, title: str, label: str, dots: Sequence[Dot]) -> FigureView | None:
+def dots_figure(
+    name: str, title: str, label: str, dots: Sequence[Dot], limits: Limits = ANY
+) -> FigureView | None:
     """``dots`` as :func:`paint_dots` draws them; None without any.
 
     Args:
@@ -74,19 +82,24 @@ def dots_figure(name: str, title: str, label: str, dots: Sequence[Dot]) -> Figur
         title: what is drawn.
         label: of the axis.
         dots: what is drawn, one a line.
+        limits: of what values can be; intervals end there.
     """
     if not dots:
         return None
     longest = max(len(dot.name) for dot in dots)
     width = 4.6 + 0.05 * max(0, longest - 16)
-    paint = partial(paint_dots, label, dots)
+    paint = partial(paint_dots, label, dots, limits=limits)
     svg = draw(name, paint, width=width, height=0.75 + 0.27 * len(dots))
     texts = ((dot.name, "failed" if dot.mean is None else f"{dot.mean:.2f}") for dot in dots)
     return FigureView(name, svg, title, "; ".join(map(" ".join, texts)))
 
 
-def paint_dots(label: str, dots: Sequence[Dot], axes: Axes) -> None:
-    """``dots`` with their intervals, from the top down, over an axis called ``label``."""
+def paint_dots(label: str, dots: Sequence[Dot], axes: Axes, *, limits: Limits = ANY) -> None:
+    """``dots`` with their intervals, from the top down, over an axis called ``label``.
+
+    Args:
+        limits: of what values can be; intervals end there.
+    """
     for row, dot in enumerate(dots):
         shade = MUTED if dot.place is None else colour(dot.place)
         if dot.mean is None:
@@ -95,8 +108,8 @@ def paint_dots(label: str, dots: Sequence[Dot], axes: Axes) -> None:
             continue
         face = "none" if dot.place is None else shade
         look: dict[str, Any] = {"color": shade, "mfc": face, "ms": 5, "lw": 1.2}
-        half = None if dot.half is None else [dot.half]
-        axes.errorbar([dot.mean], [row], xerr=half, fmt="o", capsize=3, **look)
+        ends = None if dot.half is None else _ends_within([dot.mean], [dot.half], limits)
+        axes.errorbar([dot.mean], [row], xerr=ends, fmt="o", capsize=3, **look)
     span_at_least(axes, 1.0)
     axes.set_yticks(range(len(dots)), [dot.name for dot in dots])
     axes.set_ylim(len(dots) - 0.5, -0.5)
@@ -112,6 +125,7 @@ def lines_figure(
     *,
     marker: str = "",
     log: bool = False,
+    limits: Limits = ANY,
 ) -> FigureView | None:
     """Plain curves, with intervals where they have them.
 
@@ -120,6 +134,7 @@ def lines_figure(
         lines: what is drawn.
         marker: of every point.
         log: whether the horizontal axis is logarithmic.
+        limits: of what values can be; intervals end there.
     """
     there = [line for line in lines if line.x]
     if not there:
@@ -128,7 +143,7 @@ def lines_figure(
     alt = "; ".join(f"{line.name}: {_ends(line)}" for line in there)
 
     def paint(axes: Axes) -> None:
-        paint_lines(labels, there, marker, axes)
+        paint_lines(labels, there, marker, axes, limits=limits)
         if log:
             log_scale(axes.xaxis)
 
@@ -136,31 +151,52 @@ def lines_figure(
     return FigureView(name, svg, title, alt)
 
 
-def paint_lines(labels: tuple[str, str], lines: Sequence[Line], marker: str, axes: Axes) -> None:
+def paint_lines(
+    labels: tuple[str, str],
+    lines: Sequence[Line],
+    marker: str,
+    axes: Axes,
+    *,
+    limits: Limits = ANY,
+) -> None:
     """``lines`` with their intervals, in the colours of the style; a legend of two or more.
 
     Args:
         labels: of both axes.
         marker: of every point.
+        limits: of what values can be; intervals end there.
     """
     for place, line in enumerate(lines):
-        shade, dash = (colour(place), dashes(place))
+        shade, dash, way = colour(place), dashes(place), place
         if line.look is not None:
-            shade, dash = colour(line.look[0]), DASHES[line.look[1] % len(DASHES)]
+            way = line.look[1]
+            shade, dash = colour(line.look[0]), DASHES[way % len(DASHES)]
         if line.muted:
             shade, dash = MUTED, DASHES[1]
-        joined = line.joined and len(line.x) > 2
         look: dict[str, Any] = {"color": shade, "ls": dash, "label": line.name}
-        look |= {"marker": marker, "ms": 4} if joined else {"marker": "D", "ms": 5, "ls": "none"}
+        look |= {"marker": marker, "ms": 4}
+        if not line.joined or len(line.x) < 3:
+            look |= {"marker": MARKERS[way % len(MARKERS)], "ms": 5, "ls": "none"}
+            look["mfc"] = "none" if line.muted or way % 2 else shade
         if any(h is not None for h in line.half):
             half = [h or 0.0 for h in line.half]
-            axes.errorbar(line.x, line.y, yerr=half, capsize=3, **look)
+            ends = _ends_within(line.y, half, limits)
+            axes.errorbar(line.x, line.y, yerr=ends, capsize=3, **look)
         else:
             axes.plot(line.x, line.y, **look)
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     if len(lines) > 1:
         legend_above(axes)
+
+
+def _ends_within(
+    means: Sequence[float], half: Sequence[float], limits: Limits
+) -> tuple[list[float], list[float]]:
+    """How far intervals go down and up from ``means`` within ``limits``."""
+    pairs = list(zip(means, half, strict=True))
+    down = [max(0.0, min(h, mean - limits[0])) for mean, h in pairs]
+    return down, [max(0.0, min(h, limits[1] - mean)) for mean, h in pairs]
 
 
 def _ends(line: Line) -> str:

@@ -1,13 +1,26 @@
 """Figures as inline SVG, and the small things they are made of."""
 
+import itertools
 import math
 import re
 from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from condense.figures.formats import percent, points, seconds, setting
-from condense.figures.plots import Dot, Line, dots_figure, lines_figure
+from condense.figures.palette import DARK, LIGHT
+from condense.figures.plots import (
+    PERCENT,
+    Dot,
+    Line,
+    dots_figure,
+    lines_figure,
+    paint_dots,
+    paint_lines,
+)
 from condense.figures.svg import PROPERTIES, SERIES, colour, dashes, draw
 from condense.report.page.figures import (
     DRAWN,
@@ -36,6 +49,86 @@ def test_a_drawing_is_an_element_without_anything_of_its_file():
     assert "var(--series-1)" in svg
     assert all(found.startswith("x-") for found in re.findall(r'\bid="([^"]*)"', svg))
     assert svg == draw("x", lambda axes: axes.plot([1, 2], [3, 4], color=SERIES[0]))
+
+
+# linear RGB as seen without one kind of cones: Machado, Oliveira, Fernandes 2009, severity 1
+SEEN = {
+    "all": np.eye(3),
+    "protanopia": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranopia": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+    "tritanopia": np.array(
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ]
+    ),
+}
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def linear(shade):
+    parts = np.array([int(shade[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+def cielab(rgb):
+    t = XYZ @ rgb.clip(0, 1) / (XYZ @ np.ones(3))
+    x, y, z = np.where(t > 0.008856, np.cbrt(t), 7.787 * t + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("eyes", SEEN)
+@pytest.mark.parametrize("shades", [LIGHT, DARK])
+def test_colours_are_told_apart_by_everybody(shades, eyes):
+    seen = [cielab(SEEN[eyes] @ linear(shade)) for shade in shades]
+    apart = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
+    assert min(apart) >= 19
+
+
+@pytest.mark.parametrize(("shades", "paper"), [(LIGHT, "#fcfbf8"), (DARK, "#17191d")])
+def test_colours_stand_out_from_the_paper(shades, paper):
+    luminance = [XYZ[1] @ linear(shade) + 0.05 for shade in (paper, *shades)]
+    for own in luminance[1:]:
+        assert max(own, luminance[0]) / min(own, luminance[0]) >= 3
+
+
+def axes_of(paint):
+    axes = Figure().subplots()
+    paint(axes)
+    return axes
+
+
+def test_two_points_are_not_joined():
+    two, three = (Line("x", tuple(map(float, range(n))), (1.0, 2.0, 4.0)[:n]) for n in (2, 3))
+    drawn = [
+        axes_of(partial(paint_lines, ("x", "y"), [line], "o")).lines[0] for line in (two, three)
+    ]
+    assert [line.get_linestyle() for line in drawn] == ["None", "-"]
+    assert drawn[0].get_marker() != "None"
+
+
+def test_an_interval_ends_where_values_do():
+    dots = [Dot("a", 97.0, 4.6), Dot("b", 2.0, 5.0)]
+    drawn = axes_of(partial(paint_dots, "accuracy, %", dots, limits=PERCENT))
+    ends = [line.get_segments()[0][:, 0].tolist() for line in drawn.collections]
+    assert ends == [[pytest.approx(92.4), 100.0], [0.0, pytest.approx(7.0)]]
+    line = Line("x", (1.0, 2.0, 3.0), (99.0, 50.0, 1.0), (3.0, 3.0, 3.0))
+    drawn = axes_of(partial(paint_lines, ("x", "y"), [line], "o", limits=PERCENT))
+    ends = [segment[:, 1].tolist() for segment in drawn.collections[0].get_segments()]
+    assert ends == [[96.0, 100.0], [47.0, 53.0], [0.0, 4.0]]
 
 
 def test_every_colour_becomes_a_property():

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import ttest_ind
 
 from condense.api import bind
 from condense.engine.artefact.dataset import CondensedDataset
@@ -103,8 +104,10 @@ def results(folder):
 
 def test_every_accuracy_equals_the_json_to_the_digit(page, plain, full):
     rows = page.tables["accuracies"][1:]
-    arms = [arm for folder in (plain, full) for arm in results(folder).values()]
-    assert len(rows) == len(arms) == 6
+    one, other = (results(folder) for folder in (plain, full))
+    assert (one["random"], one["whole"]) == (other["random"], other["whole"])  # of the same seed
+    arms = [one["condensed"], other["condensed"], one["random"], one["whole"]]
+    assert [row[0]["text"] for row in rows][2:] == ["random", "whole"]
     for row, arm in zip(rows, arms, strict=True):
         shown = row[2]
         assert float(shown["data-value"]) == arm["mean"]  # exactly, not nearly
@@ -112,6 +115,44 @@ def test_every_accuracy_equals_the_json_to_the_digit(page, plain, full):
         assert shown["text"] == f"{100 * arm['mean']:.2f} ± {100 * half:.2f}"
         assert row[1]["text"] == arm["protocol"]["augmentation"]
         assert float(row[4]["text"]) == arm["n"]
+
+
+def test_sets_are_held_against_each_other(page, plain, full):
+    ((name, words, points),) = page.tables["gaps"][1:]
+    assert (name["text"], words["text"]) == (
+        "A − B",
+        f"{page_label(page, 0)} minus {page_label(page, 1)}",
+    )
+    values = [results(folder)["condensed"]["values"] for folder in (plain, full)]
+    told = ttest_ind(*values, equal_var=False).confidence_interval(0.95)
+    middle, half = (told.low + told.high) / 2, (told.high - told.low) / 2
+    assert points["text"] == f"{100 * middle:+.2f} ± {100 * half:.2f}"
+
+
+def page_label(page, place):
+    return page.tables["setup"][0][1 + place]["text"].partition(" ")[2]
+
+
+def test_table_and_figure_have_one_order(page, text):
+    named = [row[0]["text"] for row in page.tables["accuracies"][1:]]
+    figure = text.partition('id="figure-accuracy"')[2].partition("</figure>")[0]
+    drawn = [t for t in re.findall(r">([^<>]+)</text>", figure) if t in named]
+    assert drawn == named
+
+
+def test_the_contents_lead_to_every_section(page):
+    links = [e["href"] for e in page.of("a")]
+    sections = [f"#{e['id']}" for e in page.of("section")]
+    assert links == sections
+    assert len(links) > 5
+
+
+def test_an_option_that_has_no_effect_is_not_shown(page, plain):
+    recipe = (plain / "recipe.toml").read_text()
+    assert "\nepochs = 500\n" in recipe  # of the evaluator, for whose steps there is a number
+    (row,) = [row for row in page.tables["setup"] if row[0]["text"] == "evaluator"]
+    assert "steps" in row[1]["text"]
+    assert "epochs" not in row[1]["text"]
 
 
 def test_accuracy_by_class_equals_the_json(page, plain, full):

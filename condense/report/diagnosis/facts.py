@@ -17,6 +17,7 @@ from condense.engine.rebind import Rebound, rebind
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import CondenseError
 from condense.figures.formats import setting
+from condense.options import idle_options
 from condense.plugin.host import Host
 from condense.resolve import Request
 from condense.results import Evaluation
@@ -44,6 +45,7 @@ class RunFacts:
         ranges: value, lowest and highest that the data allow, by option key.
         hard_coverage: of the hard half of the test split in 0–1, by iteration.
         advice: of the components, by code of a finding.
+        idle: keys of options that have no effect beside others that are set.
     """
 
     condensed: CondensedDataset
@@ -60,6 +62,7 @@ class RunFacts:
     ranges: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     hard_coverage: tuple[float, ...] = ()
     advice: Mapping[str, str] = field(default_factory=dict)
+    idle: frozenset[str] = frozenset()
 
 
 def collect(
@@ -94,6 +97,11 @@ def collect(
         class_sizes=() if data is None else tuple(data.labels.bincount().tolist()),
         ranges={} if data is None else _ranges(pipeline, data),
         advice=_advice(pipeline),
+        idle=frozenset(
+            f"{stage}.{key}"
+            for stage, resolved in recipe.stages.items()
+            for key in idle_options(resolved.options)
+        ),
     )
 
 

@@ -10,44 +10,29 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from condense.figures.formats import percent
-from condense.figures.plots import Dot, FigureView, Line, dots_figure, legend_above
+from condense.figures.plots import PERCENT, Dot, FigureView, Line, dots_figure, legend_above
 from condense.figures.svg import MUTED, colour, dashes, draw, log_scale
-from condense.report.page.runs import ArmView, RunView
-from condense.report.page.tables import arm_name, measure
+from condense.report.page.runs import RunView
+from condense.report.page.tables import measure, named_arms
 
 DRAWN = 400  # points of a line; more would make the page heavy and show nothing more
 COMPACT = 20  # classes; with more, they are drawn as a histogram
 
 
 def accuracy_figure(runs: Sequence[RunView]) -> FigureView | None:
-    """The set of every run and its baselines with their intervals, from the top down.
-
-    Baselines that several runs have in common, to the digit, are drawn once.
-    """
-    own = [(run.own, [run]) for run in runs if run.own is not None]
-    shared: dict[tuple[str, tuple[float, ...]], tuple[ArmView, list[RunView]]] = {}
-    for run in runs:
-        for arm in run.arms:
-            if not arm.is_own:
-                shared.setdefault((arm.name, arm.values), (arm, []))[1].append(run)
+    """The set of every run and its baselines with their intervals, in the order of the table."""
     dots = [
         Dot(
-            _arm_name(arm, of, runs),
+            name,
             100 * arm.mean,
             None if arm.half is None else 100 * arm.half,
-            runs.index(of[0]) if arm.is_own else None,
+            runs.index(of) if arm.is_own else None,
         )
-        for arm, of in (*own, *shared.values())
+        for name, arm, of in named_arms(runs)
     ]
     words = f"test {measure(runs)}, %"
-    return dots_figure("accuracy", f"Test {measure(runs)} with 95 % intervals", words, dots)
-
-
-def _arm_name(arm: ArmView, of: Sequence[RunView], runs: Sequence[RunView]) -> str:
-    """The arm's name, with the letters of its runs unless they are all."""
-    letters = " ".join(run.letter for run in of)
-    name = arm_name(arm, of[0], runs)
-    return name if len(of) == len(runs) else f"{letters} {name}"
+    title = f"Test {measure(runs)} with 95 % intervals"
+    return dots_figure("accuracy", title, words, dots, PERCENT)
 
 
 def loss_figure(runs: Sequence[RunView]) -> FigureView | None:

@@ -14,6 +14,7 @@ from condense.engine.documents import Document
 from condense.engine.runtime.files import check_file, write_file
 from condense.errors import OutputError
 from condense.figures import formats
+from condense.figures.palette import DARK, LIGHT
 from condense.figures.plots import FigureView, present
 from condense.report.diagnosis.facts import RunFacts
 from condense.report.diagnosis.findings import findings_of, shared_findings, sorted_findings
@@ -117,7 +118,7 @@ def report_of(
     known = [_with_studies(collect(source), documents) for source in sources.runs]
     labels = _labels(sources)
     runs = [
-        run_view(source, name, label, facts.measure, findings_of(facts))
+        run_view(source, name, label, facts, findings_of(facts))
         for source, name, label, facts in zip(sources.runs, letters, labels, known, strict=True)
     ]
     differing = differences([source.condensed.recipe for source in sources.runs])
@@ -168,6 +169,7 @@ def _tables(
         return {}
     every = {
         "accuracy": tables.accuracy_table(runs),
+        "gaps": tables.gaps_table(runs),
         "setup": tables.setup_table(runs),
         "differences": tables.differences_table(runs, differing),
         "classes": tables.class_table(runs),
@@ -210,7 +212,7 @@ def render(report: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": formats.percent, "points": formats.points}
-    style = environment.get_template("report.css").render()
+    style = environment.get_template("report.css").render(light=LIGHT, dark=DARK)
     template = environment.get_template("report.html.j2")
     return template.render(report=report, style=style, marker=MARKER) + "\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from condense.kinds import STAGES
 from condense.options import COMPONENT
 from condense.places import without_home
 from condense.recipe import LEFT_OUT, flatten, recipe_toml
+from condense.report.diagnosis.facts import RunFacts
 from condense.report.page.pictures import GridRow, Picture, grid, plane
 from condense.report.page.sources import RunSource
 from condense.results import Evaluation, Finding
@@ -153,7 +154,7 @@ class RunView:
 
 
 def run_view(
-    source: RunSource, letter: str, label: str, measure: str, findings: Sequence[Finding]
+    source: RunSource, letter: str, label: str, facts: RunFacts, findings: Sequence[Finding]
 ) -> RunView:
     """``source`` as it is shown under ``letter`` and ``label``."""
     small, log = source.condensed, source.log
@@ -161,7 +162,7 @@ def run_view(
     return RunView(
         letter=letter,
         label=label,
-        measure=measure,
+        measure=facts.measure,
         path=without_home(source.path.as_posix()),
         method=small.method,
         data=small.data_name,
@@ -170,7 +171,7 @@ def run_view(
         samples=len(small),
         distilled=int(small.distilled.sum()),
         labels=_labels(small),
-        stages=stage_views(recipe, _used(recipe, small, log)),
+        stages=stage_views(recipe, _used(recipe, small, log), facts.idle),
         arms=arm_views(source.evaluations, small.method),
         classes=class_views(source.evaluations, small.classes),
         times=tuple(TimeView(n, t.seconds, t.cached) for n, t in log.stages.items()),
@@ -224,8 +225,14 @@ def _used(recipe: Mapping[str, Any], small: CondensedDataset, log: RunLog) -> se
     return used
 
 
-def stage_views(recipe: Mapping[str, Any], used: set[str]) -> tuple[StageView, ...]:
-    """The stages of ``recipe``; those not ``used`` say so instead of naming a component."""
+def stage_views(
+    recipe: Mapping[str, Any], used: set[str], idle: Collection[str] = ()
+) -> tuple[StageView, ...]:
+    """The stages of ``recipe``; those not ``used`` say so instead of naming a component.
+
+    Args:
+        idle: keys of options that are left out, as they have no effect.
+    """
     found = []
     for stage in STAGES:
         table = recipe.get(stage)
@@ -234,7 +241,11 @@ def stage_views(recipe: Mapping[str, Any], used: set[str]) -> tuple[StageView, .
         if stage not in used:
             found.append(StageView(stage, "not used", ()))
             continue
-        given = [(k, setting(v)) for k, v in table.items() if k != COMPONENT and v is not None]
+        given = [
+            (key, setting(value))
+            for key, value in table.items()
+            if key != COMPONENT and value is not None and f"{stage}.{key}" not in idle
+        ]
         found.append(StageView(stage, str(table[COMPONENT]), tuple(given[:MOST])))
     return tuple(found)
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from condense.figures.plots import FigureView, dots_figure, lines_figure, present
+from condense.figures.plots import PERCENT, FigureView, dots_figure, lines_figure, present
 from condense.report.diagnosis.checks import check_best, check_reliability
 from condense.report.diagnosis.findings import sorted_findings
 from condense.report.page.sources import StudySource
 from condense.report.page.tables import TableCell, TableView, cell, differing, mean
 from condense.results import Finding
 from condense.spelling import on_command_line
-from condense.studies.ablation.files import cell_dots, effect_name, figure_label, size_lines
+from condense.studies.ablation.files import cell_dots, effect_name, figure_label, size_lines, varied
 from condense.studies.ablation.result import AblationCell, AblationDocument
 from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.files import lines_over_iterations, lines_over_radii
@@ -157,13 +157,17 @@ def ablation_view(name: str, path: str, document: AblationDocument) -> StudyView
         )
         tables.append(TableView(f"{name}-effects", "Main effects", columns, body, remarks=True))
     dots = [dot for dot in cell_dots(document) if dot.mean is not None]
+    keys = varied(document)
     title, label = "Cells with 95 % intervals", figure_label(document)
+    title += f": {keys}" if keys else ""
     key, lines = size_lines(document)
     over = (key, label)
     drawn = present(
-        lines_figure(f"{name}-sizes", f"Over {key}", over, lines, marker="o", log=True)
+        lines_figure(
+            f"{name}-sizes", f"Over {key}", over, lines, marker="o", log=True, limits=PERCENT
+        )
         if lines
-        else dots_figure(f"{name}-dots", title, label, dots)
+        else dots_figure(f"{name}-dots", title, label, dots, PERCENT)
     )
     return StudyView(name, "Ablation", path, tuple(_told(document)), drawn, tuple(tables))
 
@@ -250,10 +254,15 @@ def methods_view(name: str, path: str, document: CompareDocument) -> StudyView:
         if len(columns) > 1:
             axes = (unit_of(columns[0][0]), label)
             title = f"Accuracy over size, labels {labels}"
-            figure = lines_figure(f"{name}-{labels}", title, axes, lines_of(columns), marker="o")
+            lines = lines_of(columns)
+            figure = lines_figure(
+                f"{name}-{labels}", title, axes, lines, marker="o", limits=PERCENT
+            )
         else:
             dots = [dot for dot in dots_of(columns[0]) if dot.mean is not None]
-            figure = dots_figure(f"{name}-{labels}", f"Methods, labels {labels}", label, dots)
+            figure = dots_figure(
+                f"{name}-{labels}", f"Methods, labels {labels}", label, dots, PERCENT
+            )
         drawn.append(figure)
     count = len(document.seeds)
     words = [
@@ -306,6 +315,7 @@ def tuning_view(name: str, path: str, document: TuningDocument) -> StudyView:
             (key, "validation accuracy, %"),
             curves(document, key),
             marker="o",
+            limits=PERCENT,
         )
         for key in document.keys
     ]

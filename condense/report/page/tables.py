@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from condense.figures.formats import percent, points, seconds
 from condense.report.page.runs import ArmView, ClassView, RunView
-from condense.studies.statistics import Estimate
+from condense.studies.statistics import Estimate, unpaired
 
 EACH = 10  # classes listed at either end where they are many
+CROSSED = 4  # runs that are each held against each other; of more, all against the first
 LISTED = 20  # classes that are listed one by one
 
 
@@ -93,7 +94,27 @@ def measure(runs: Sequence[RunView]) -> str:
     return " or ".join(dict.fromkeys(run.measure for run in runs))
 
 
-def arm_name(arm: ArmView, run: RunView, runs: Sequence[RunView]) -> str:
+def named_arms(runs: Sequence[RunView]) -> list[tuple[str, ArmView, RunView]]:
+    """What was evaluated, the sets before what they stand beside, each with its run.
+
+    Baselines that several runs have in common, to the digit, are there once. Names have the letters
+    of their runs unless they are of all of them.
+    """
+    own = [(run.own, [run]) for run in runs if run.own is not None]
+    shared: dict[tuple[str, str, tuple[float, ...]], tuple[ArmView, list[RunView]]] = {}
+    for run in runs:
+        for arm in run.arms:
+            if not arm.is_own:
+                key = (arm.name, run.measure, arm.values)
+                shared.setdefault(key, (arm, []))[1].append(run)
+    found = []
+    for arm, of in (*own, *shared.values()):
+        letters = "" if len(of) == len(runs) else " ".join(run.letter for run in of) + " "
+        found.append((letters + _arm_name(arm, of[0], runs), arm, of[0]))
+    return found
+
+
+def _arm_name(arm: ArmView, run: RunView, runs: Sequence[RunView]) -> str:
     """The name of ``arm``, with what was measured where that is not alike in all ``runs``."""
     own = arm.is_own or arm.name != run.method
     name = arm.name if own else f"{arm.name} (baseline)"  # of a method that is itself called random
@@ -102,30 +123,50 @@ def arm_name(arm: ArmView, run: RunView, runs: Sequence[RunView]) -> str:
 
 def accuracy_table(runs: Sequence[RunView]) -> TableView | None:
     """Every arm of every run; what is not the same figure has a column of its own."""
-    rows = []
     measures = dict.fromkeys(run.measure for run in runs)
-    for run in runs:
-        for arm in run.arms:
-            name = arm_name(arm, run, runs)
-            name = f"{run.letter} {name}" if len(runs) > 1 else name
-            rows.append(
-                (
-                    TableCell(name, marked=arm.is_own),
-                    TableCell(arm.augmentation),
-                    *(
-                        mean(Estimate(mean=arm.mean, half=arm.half, n=arm.n))
-                        if run.measure == one
-                        else TableCell("–")
-                        for one in measures
-                    ),
-                    differing(arm.gain),
-                    cell(arm.n),
-                )
-            )
+    rows = [
+        (
+            TableCell(name, marked=arm.is_own),
+            TableCell(arm.augmentation),
+            *(
+                mean(Estimate(mean=arm.mean, half=arm.half, n=arm.n))
+                if run.measure == one
+                else TableCell("–")
+                for one in measures
+            ),
+            differing(arm.gain),
+            cell(arm.n),
+        )
+        for name, arm, run in named_arms(runs)
+    ]
     figures = [f"{one}, %" for one in measures]
     headers = ("set", "augmentation", *figures, "over random, points", "networks")
     caption = f"Test {measure(runs)}, mean ± half of its 95 % interval (Student’s t over networks)"
     return TableView("accuracies", caption, headers, tuple(rows), wide=2) if rows else None
+
+
+def gaps_table(runs: Sequence[RunView]) -> TableView | None:
+    """Each set minus each later one, of those on the same data; with many, minus the first."""
+    there = [run for run in runs if run.own is not None]
+    pairs = [
+        (one, other)
+        for place, one in enumerate(there)
+        for other in there[:place]
+        if (one.data, one.measure) == (other.data, other.measure)
+        and (len(there) <= CROSSED or other is there[0])
+    ]
+    rows = [
+        (
+            TableCell(f"{other.letter} − {one.letter}"),
+            TableCell(f"{other.label} minus {one.label}"),
+            differing(unpaired(other.own.values, one.own.values)),
+        )
+        for one, other in pairs
+        if one.own is not None and other.own is not None
+    ]
+    headers = ("sets", "", "points")
+    caption = "Differences between the sets, mean ± half of the 95 % interval (Welch’s t)"
+    return TableView("gaps", caption, headers, tuple(rows), wide=2) if rows else None
 
 
 def setup_table(runs: Sequence[RunView]) -> TableView:

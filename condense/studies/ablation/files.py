@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.engine.runtime.folders import Layout, json_with
-from condense.figures.plots import Dot, Line, paint_dots, paint_lines
+from condense.figures.plots import PERCENT, Dot, Line, paint_dots, paint_lines
 from condense.figures.svg import log_scale
 from condense.studies.ablation.design import SIZES, Study
 from condense.studies.ablation.result import AblationCell, AblationDocument, MainEffect
@@ -78,7 +78,20 @@ def _ends(columns: tuple[str, str, str], value: Estimate | None) -> dict[str, fl
 
 def cell_dots(document: AblationDocument) -> list[Dot]:
     """Every cell with its interval in %, the base in a colour of its own."""
-    return [dot_of(cell.name, cell.accuracy, 0 if cell.base else None) for cell in document.cells]
+    return [
+        dot_of(_short(document, cell), cell.accuracy, 0 if cell.base else None)
+        for cell in document.cells
+    ]
+
+
+def varied(document: AblationDocument) -> str:
+    """The keys whose values a dot's name has in a grid; a cell's own name has them otherwise."""
+    return " · ".join(f["key"] for f in document.factors) if document.design == "grid" else ""
+
+
+def _short(document: AblationDocument, cell: AblationCell) -> str:
+    """Its values, which are named once for all; in another design with their keys."""
+    return " · ".join(cell.values.values()) if varied(document) and cell.values else cell.name
 
 
 def size_lines(document: AblationDocument) -> tuple[str, list[Line]]:
@@ -134,19 +147,22 @@ def figure_label(document: AblationDocument) -> str:
 
 def _paint_cells(document: AblationDocument, axes: Axes) -> None:
     label = f"{figure_label(document)} (95 % interval, {len(document.seeds)} seeds)"
-    paint_dots(label, cell_dots(document), axes)
+    paint_dots(label, cell_dots(document), axes, limits=PERCENT)
     for cell in document.cells:
         if cell.base and cell.accuracy is not None:
             axes.axvline(100 * cell.accuracy.mean, lw=1, ls="--", zorder=0)
+    axes.set_ylabel(varied(document))
     axes.set_title(f"{document.method} on {document.data}", loc="left")
 
 
 def _paint_sizes(document: AblationDocument, key: str, lines: Sequence[Line], axes: Axes) -> None:
     label = f"{figure_label(document)} (95 % interval, {len(document.seeds)} seeds)"
-    paint_lines((key, label), lines, "o", axes)
+    paint_lines((key, label), lines, "o", axes, limits=PERCENT)
     log_scale(axes.xaxis)
+    axes.set_xticks([*dict.fromkeys(x for line in lines for x in line.x)])
 
 
 def _paint_effects(effects: Sequence[Dot], axes: Axes) -> None:
-    paint_dots("main effect, points (95 % interval)", effects, axes)
+    paint_dots("points (95 % interval)", effects, axes)
+    axes.set_title("main effects", loc="left")
     axes.axvline(0, color="grey", lw=1, ls="--", zorder=0)

@@ -53,13 +53,12 @@ def to_csv(result: Coverage) -> str:
 
 
 def lines_over_iterations(result: Coverage) -> list[Line]:
-    """Coverage by iteration; a set of which one state is known is level from first to last."""
-    last = max(point.iteration for run in result.runs for point in run.iterations)
+    """Coverage by iteration."""
 
     def line(run: RunCoverage, part: str) -> tuple[list[float], list[float]]:
         x = [float(point.iteration) for point in run.iterations]
         y = [float(getattr(point, part)) for point in run.iterations]
-        return (x, y) if len(x) > 1 else ([0.0, float(max(last, 1))], 2 * y)
+        return x, y
 
     return _lines(result, line)
 

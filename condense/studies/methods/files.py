@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from condense.engine.evaluation import RANDOM, WHOLE
 from condense.engine.runtime.folders import Layout, json_with
-from condense.figures.plots import Dot, Line, paint_dots, paint_lines
+from condense.figures.plots import PERCENT, Dot, Line, paint_dots, paint_lines
 from condense.studies.ablation.files import dot_of
 from condense.studies.binding import Bind, study_folder
 from condense.studies.files import csv_text, write_study
@@ -136,7 +136,7 @@ def _paint_one(
     label: str, labels: str, columns: Sequence[Sequence[ComparedRow]], axes: Axes
 ) -> None:
     dots = dots_of(columns[0])
-    paint_dots(f"{label} (95 % interval)", dots, axes)
+    paint_dots(f"{label} (95 % interval)", dots, axes, limits=PERCENT)
     axes.set_title(f"{size_of(columns[0][0])}, labels {labels}", loc="left")
 
 
@@ -162,6 +162,10 @@ def _paint_sizes(
     label: str, labels: str, columns: Sequence[Sequence[ComparedRow]], axes: Axes
 ) -> None:
     paint_lines(
-        (unit_of(columns[0][0]), label), [line for line in lines_of(columns) if line.x], "o", axes
+        (unit_of(columns[0][0]), label),
+        [line for line in lines_of(columns) if line.x],
+        "o",
+        axes,
+        limits=PERCENT,
     )
     axes.set_title(f"labels {labels}", loc="left", pad=70)

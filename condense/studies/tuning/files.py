@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.engine.runtime.folders import Layout, json_with
-from condense.figures.plots import Line, paint_lines
+from condense.figures.plots import PERCENT, Line, paint_lines
 from condense.recipe import recipe_toml, written_in
 from condense.studies.files import csv_text, write_study
 from condense.studies.tuning.result import OptionSearch, Place, Tuning, TuningDocument
@@ -41,7 +41,8 @@ def write_tuning(result: Tuning, folder: Path) -> Path:
         recipe = recipe_toml(written_in(folder, table, result.recipe.paths, document.data)[0])
         files = {"tune.csv": to_csv(document), "recipe.toml": recipe}
         panels = [
-            partial(paint_lines, (key, LABEL), curves(document, key), "o") for key in document.keys
+            partial(paint_lines, (key, LABEL), curves(document, key), "o", limits=PERCENT)
+            for key in document.keys
         ]
     return write_study(folder, OWNED, document.model_dump(mode="json"), files, panels)
 

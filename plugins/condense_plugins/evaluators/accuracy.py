@@ -30,7 +30,13 @@ from condense.interfaces import (
     LabeledData,
     TrainingSet,
 )
-from condense.options import SPEED_ONLY, AugmentationSpec, NetworkSpec, Options as BaseOptions
+from condense.options import (
+    SPEED_ONLY,
+    AugmentationSpec,
+    NetworkSpec,
+    Options as BaseOptions,
+    without_effect_beside,
+)
 from condense.traits import EvaluatorTraits
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.evaluators._per_class import per_class
@@ -62,7 +68,12 @@ class AccuracyEvaluator(BuiltIn):
             NetworkSpec.of("auto"), description="network trained on the set"
         )
         repeats: int = Field(5, ge=1, description="networks trained, each with its own seed")
-        epochs: int = Field(500, ge=1, description="epochs of the condensed set, plus one")
+        epochs: int = Field(
+            500,
+            ge=1,
+            description="epochs of the condensed set, plus one",
+            json_schema_extra=without_effect_beside("steps"),
+        )
         steps: int | None = Field(None, ge=1, description="optimiser steps; replaces epochs")
         batch_size: sgd.BatchSize = 128
         lr: sgd.LearningRate = 0.1

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from condense.errors import OutputError
+from condense.figures.palette import LIGHT
 from condense.studies.coverage.files import coverage_folder, to_csv, write_coverage
 from condense.studies.coverage.result import Coverage, CoveragePoint, Curve, RunCoverage, Shares
 
@@ -56,8 +57,8 @@ def test_the_files_have_equal_bytes_and_the_figure_is_drawn(result, tmp_path):
     assert json.loads((one / "coverage.json").read_text()) == result.to_json()
     colours = matplotlib.image.imread(one / "coverage.png")[..., :3].reshape(-1, 3)
     found = np.unique((colours * 255).round().astype(int), axis=0).tolist()
-    assert [0x42, 0x71, 0xAE] in found
-    assert [0xC4, 0x4E, 0x52] in found
+    for shade in LIGHT[:2]:
+        assert [int(shade[k : k + 2], 16) for k in (1, 3, 5)] in found
 
 
 def test_it_is_replaced_by_its_own_kind_only(result, tmp_path):
