@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from condense.engine.jobs.driver import Crew
     from condense.results import Budget
     from condense.studies.methods.design import Comparison
-    from condense.studies.methods.result import Compared, ComparedRow
+    from condense.studies.methods.result import Compared, ComparedRow, RankedRow
     from condense.studies.planning import StudyPlan
 
 
@@ -254,6 +254,7 @@ def _live(progress: Any, comparison: Comparison) -> Callable[[Compared], None]:
     return tell
 
 
+RANKED = ("method", "size", "labels", "HLR", "IOR", "LRS")
 HEADERS = ("", "method", "accuracy, %", "over random", "worst", "time", "size")
 
 
@@ -277,6 +278,10 @@ def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
             if row.error:
                 say(f"{row.method} failed: {on_command_line(row.error)}")
         say()
+    if document.dd_ranking:
+        say("DD-Ranking, of means over the seeds, 0–1")
+        echo_table(RANKED, [_ranked(row) for row in document.dd_ranking])
+        say()
     seeds = len(document.seeds)
     say(
         f"mean ± half of its 95 % interval over {seeds} seed{'s' * (seeds != 1)}; over random in "
@@ -291,6 +296,13 @@ def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
             "not read"
         )
     echo_place("tables and figure", folder)
+
+
+def _ranked(row: RankedRow) -> tuple[str, ...]:
+    """``row`` as text, in the order of :data:`RANKED`."""
+    size = f"ipc {row.ipc}" if row.ipc is not None else f"{row.fraction:g}"
+    figures = (f"{value:+.3f}" for value in (row.hlr, row.ior))
+    return (row.method, size, row.labels, *figures, f"{row.lrs:.3f}")
 
 
 def _cells(row: ComparedRow) -> tuple[str, ...]:

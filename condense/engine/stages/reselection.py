@@ -16,7 +16,7 @@ from condense.engine.runtime.expected import Expected, check_tensors
 from condense.engine.runtime.store import Payload
 from condense.engine.stages.matching import MatchingStage
 from condense.engine.stages.scores import ScoresStage
-from condense.engine.stages.stage import Bound, Key, StoredStage
+from condense.engine.stages.stage import Bound, Key, Piece, StoredStage
 from condense.engine.training.batches import network_inputs
 from condense.errors import BrokenPlugin
 from condense.interfaces import Scores
@@ -46,6 +46,10 @@ class ReselectionStage(StoredStage[CondensedDataset]):
     def stored(self) -> bool:
         """Without a reselector the matching is all of it."""
         return super().stored if self.needed else self.matching.stored
+
+    def pieces(self) -> list[Piece]:
+        """The stage as a whole; none without a reselector."""
+        return super().pieces() if self.needed else []
 
     def likeness(self) -> Key:
         """Without a reselector that of the matching."""

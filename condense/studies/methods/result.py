@@ -16,11 +16,13 @@ from condense.engine.run import notes_of
 from condense.interfaces import Evaluation, LabeledData
 from condense.results import Finding
 from condense.studies.ablation.result import ACCURACY, HeldOut
+from condense.studies.dd_ranking import LabelRobustness
 from condense.studies.methods.design import LABELS, Column, Comparison, Entry
 from condense.studies.statistics import LEVEL, Estimate, difference, estimate, holm, paired_p
 from condense.traits import EvaluatorTraits, traits_of
 
 OWN_LABELS = "own"  # what an evaluator without label regimes trains towards
+HARD_LABELS = "hard"
 LABEL_BYTES = 8  # int64
 DISTILLED_BYTES = 4  # float32, a value
 
@@ -146,6 +148,52 @@ class ComparedRow(Document):
         )
 
 
+class RankedRow(Document):
+    """DD-Ranking's measures of a method in a column, of means over the seeds, in 0–1."""
+
+    method: str
+    labels: str
+    ipc: int | None
+    fraction: float | None
+    hlr: float = Field(
+        description="hard label recovery: accuracy of whole under hard labels minus that of the "
+        "set; lower is better"
+    )
+    ior: float = Field(description="improvement over random under these labels; higher is better")
+    lrs: Share = Field(description="label robust score of the two, equally weighted")
+
+
+def ranked(rows: Sequence[ComparedRow]) -> tuple[RankedRow, ...]:
+    """Of every set in ``rows``; none without hard labels, or with a figure missing."""
+    means = {
+        (row.labels, row.ipc, row.fraction, row.method): row.accuracy.mean
+        for row in rows
+        if row.accuracy is not None and None not in row.accuracies
+    }
+    found = []
+    for labels, ipc, fraction, method in means:
+        hard, own = (HARD_LABELS, ipc, fraction), (labels, ipc, fraction)
+        needed = ((*hard, WHOLE), (*hard, method), (*own, method), (*own, RANDOM))
+        if method in (RANDOM, WHOLE) or not all(one in means for one in needed):
+            continue
+        whole_hard, own_hard, accuracy, random = (means[one] for one in needed)
+        figures = LabelRobustness.of(
+            whole_hard=whole_hard, own_hard=own_hard, own=accuracy, random=random
+        )
+        found.append(
+            RankedRow(
+                method=method,
+                labels=labels,
+                ipc=ipc,
+                fraction=fraction,
+                hlr=figures.hlr,
+                ior=figures.ior,
+                lrs=figures.lrs,
+            )
+        )
+    return tuple(found)
+
+
 class CompareDocument(Document):
     """``compare.json`` and ``condense compare --json``."""
 
@@ -157,6 +205,9 @@ class CompareDocument(Document):
     level: float = Field(LEVEL, description="of every interval")
     methods: tuple[str, ...]
     rows: tuple[ComparedRow, ...]
+    dd_ranking: tuple[RankedRow, ...] = Field(
+        (), description="where sets are compared under hard labels, too"
+    )
     evaluator: dict[str, Any] = Field(description="of the first column")
     recipes: dict[str, dict[str, Any]] = Field(description="of the methods in the first column")
 
@@ -205,6 +256,7 @@ class Compared:
         fit, held_out = self.samples
         share = plan.validation
         part = None if share is None else HeldOut(share=share, fit=fit, held_out=held_out)
+        rows = tuple(line for column in plan.columns for line in self._column(column))
         of_first = [e for e in plan.entries if e.column == plan.columns[0] and e.method != WHOLE]
         return CompareDocument(
             data=self.data,
@@ -213,7 +265,8 @@ class Compared:
             seeds=plan.seeds,
             shared_seed=plan.base.seed,
             methods=plan.methods,
-            rows=tuple(line for column in plan.columns for line in self._column(column)),
+            rows=rows,
+            dd_ranking=ranked(rows),
             evaluator=plan.base["evaluator"].portable,
             recipes={e.method: e.recipe.portable(self.data) for e in of_first if e.recipe},
         ).without_home()

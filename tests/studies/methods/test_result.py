@@ -3,7 +3,8 @@
 import pytest
 from scipy.stats import ttest_rel
 
-from condense.studies.statistics import holm, paired_p
+from condense.studies.methods.result import ComparedRow, ranked
+from condense.studies.statistics import Estimate, holm, paired_p
 
 
 def test_p_of_pairs_is_scipys():
@@ -29,3 +30,39 @@ def test_holm_by_hand():
 def test_holm_stays_below_one_and_keeps_the_order():
     assert holm([0.6, 0.4]) == [0.8, 0.8]
     assert holm([]) == []
+
+
+def row(method, labels, *accuracies, ipc=5):
+    """As much of a row as the ranking reads."""
+    known = [a for a in accuracies if a is not None]
+    mean = Estimate(mean=sum(known) / len(known), half=None, n=len(known))
+    others = dict.fromkeys(set(ComparedRow.model_fields) - {"errors", "findings"})
+    others |= {"method": method, "labels": labels, "ipc": ipc}
+    return ComparedRow(**{**others, "accuracies": accuracies, "accuracy": mean})
+
+
+def test_dd_ranking_by_hand():
+    """HLR .80 − .65 = .15 in both columns; IOR .65 − .60 under hard, .75 − .70 under a teacher."""
+    rows = [
+        *(row("random", "hard", 0.58, 0.62), row("mtt", "hard", 0.6, 0.7)),
+        *(row("whole", "hard", 0.8, 0.8), row("random", "teacher", 0.7, 0.7)),
+        *(row("mtt", "teacher", 0.7, 0.8), row("whole", "teacher", 0.9, 0.9)),
+    ]
+    hard, teacher = ranked(rows)
+    assert (hard.labels, teacher.labels) == ("hard", "teacher")
+    for one in (hard, teacher):
+        assert one.method == "mtt"
+        assert one.ipc == 5
+        assert one.hlr == pytest.approx(0.15)
+        assert one.ior == pytest.approx(0.05)
+        # α = (.05 − .15)/2 = −.05: (0.951229 − 0.367879) / 2.350402
+        assert one.lrs == pytest.approx(0.248192, abs=1e-5)
+
+
+def test_dd_ranking_needs_hard_labels_of_the_size_and_every_seed():
+    rows = [row("random", "own", 0.6), row("mtt", "own", 0.7), row("whole", "own", 0.9)]
+    assert ranked(rows) == ()
+    others = [row(one.method, "hard", 0.5, ipc=10) for one in rows]
+    assert {one.ipc for one in ranked([*rows, *others])} == {10}
+    failed = [row("mtt", "hard", 0.5, None) if r.method == "mtt" else r for r in others]
+    assert ranked([*rows, *failed]) == ()
