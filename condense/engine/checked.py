@@ -12,7 +12,6 @@ from torch import Generator, Tensor
 from condense.capabilities import (
     EvaluatesRepeats,
     HasReplicates,
-    KnowsItsNetworks,
     KnowsModality,
     LearnsLabels,
 )
@@ -23,7 +22,6 @@ from condense.interfaces import (
     Arm,
     Augmentation,
     Budget,
-    Component,
     Context,
     Dataset,
     Evaluation,
@@ -101,31 +99,6 @@ def run_replicates(
         return None
     with guarded("scorer", scorer, *contents(data)):
         return torch.as_tensor(scorer.replicates(data.without_test(), context, rng))
-
-
-def run_training_accuracy(
-    kind: str, component: Component, data: LabeledData, context: Context, rng: Generator
-) -> list[float]:
-    """Share of the training split that each of its networks is right about; none if it is not said.
-
-    Args:
-        kind: scorer or matcher.
-        component: a scorer that has scored, or a matcher that is prepared.
-        data, context, rng: as it was given then.
-
-    Raises:
-        BrokenPlugin: for anything but shares, or as :func:`guarded` does.
-    """
-    name = component.name
-    if not isinstance(component, KnowsItsNetworks):
-        return []
-    with guarded(kind, component, *contents(data)):
-        found = torch.as_tensor(component.training_accuracy(data.without_test(), context, rng))
-    who = f"{kind} '{name}'"
-    right = found.dim() == 1 and bool(((found >= 0) & (found <= 1)).all())
-    _require(right, f"{who} gave {found.tolist()} as training accuracy, expected shares, one each")
-    shares: list[float] = found.double().tolist()
-    return shares
 
 
 def run_selector(

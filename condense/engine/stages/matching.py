@@ -19,9 +19,9 @@ from condense.engine.checked import (
     check_frozen,
     run_label_plan,
     run_policy,
-    run_training_accuracy,
 )
 from condense.engine.documents import Document, Share
+from condense.engine.learned import run_training_accuracy
 from condense.engine.matching.divergence import divergence_notes
 from condense.engine.matching.loop import match
 from condense.engine.matching.soft_labels import has_soft_label, starting_logits
