@@ -33,6 +33,7 @@ MIB = 2**20
 GEOMETRIES = {
     "digits": (Geometry((1, 8, 8), 10, flip=False), NetworkSpec.of("convnet", width=32, depth=2)),
     "cifar": (Geometry((3, 32, 32), 10, flip=True), NetworkSpec.of("convnet", width=128, depth=3)),
+    "narrow": (Geometry((3, 32, 32), 10, flip=True), NetworkSpec.of("convnet", width=32, depth=3)),
 }
 
 

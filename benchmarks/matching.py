@@ -1,19 +1,27 @@
 """One meta-gradient: the matcher's forms against plain unrolling, by steps, ipc and geometry.
 
     python benchmarks/matching.py --steps 10,25,50,100 --ipc 10,50,500 --geometry digits
+    python benchmarks/matching.py --released ../SelMatch --ipc 50 --threads 2
 
 `plain` is written here: ordinary autograd through the whole rollout, in the memory that the system
 gives. The others are the matcher itself with ``memory`` set. The gradient error is the relative
 distance of dL/dX from `plain` in float64 (or, where that would take too long, from reverse over
 reverse in float32: see ``reference``).
+
+``--released`` names a clone of the released SelMatch code instead: its loop and the matcher as it
+is by default, in turns, with its own augmentation each, at both sizes of :data:`BESIDE`. Beforehand
+both compute one gradient in float64 without augmentation, which must be the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
+import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +29,7 @@ from typing import Any
 import torch
 from _common import (
     GEOMETRIES,
+    HERE,
     MIB,
     begin,
     figures,
@@ -41,6 +50,7 @@ from condense.engine.runtime.malloc import retain_freed_memory
 from condense.engine.runtime.rng import Seed
 from condense.interfaces import Role, SyntheticSet
 from condense_plugins.matchers.trajectory.gradient import (
+    Batch,
     EagerSteps,
     Rollout,
     Steps,
@@ -52,8 +62,10 @@ from condense_plugins.matchers.trajectory.memory import choose_form, step_bytes
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.tangent import TangentSteps
 
-BATCH = {"digits": 50, "cifar": 125}
-EXACT_STEPS = {"digits": 100, "cifar": 2}  # beyond, float64 takes minutes on a CPU
+BATCH = {"digits": 50, "cifar": 125, "narrow": 50}
+BESIDE = ("cifar", "narrow")  # 128×3 in batches of 125, 32×3 in batches of 50
+SAME = 1e-9  # relative distance of two float64 gradients that are one
+EXACT_STEPS = {"digits": 100, "cifar": 2, "narrow": 10}  # beyond, float64 takes minutes on a CPU
 FORMS = ("constant", "unrolled", "auto")
 GPU_FORMS = ("compiled", "reverse")  # constant memory too: fused; and without the tangent rules
 
@@ -183,6 +195,67 @@ def rows_of(case: Case, ipc: int, arguments: argparse.Namespace) -> list[dict[st
     return rows
 
 
+def beside_released(case: Case, ipc: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """The released loop and ours: a row each, and how far apart their gradients are.
+
+    Raises:
+        SystemExit: where they do not compute the same.
+    """
+    from _released import Released
+
+    released = Released(arguments.released)
+    width = int(case.network.options["width"])
+    rollout, synthetic = case.rollout, case.synthetic
+    apart = _apart(case, released, width)
+    if apart > SAME:
+        raise SystemExit(f"the gradients differ by {apart:.1e}, more than {SAME}: not one problem")
+    theirs = released.way(rollout, synthetic.inputs, synthetic.labels, width)
+    matcher, turn = case.bound("auto", "fp32"), itertools.count()
+
+    def ours() -> Tensor:
+        with retain_freed_memory():
+            return matcher.step(synthetic, Seed(next(turn)).generator()).grad_inputs
+
+    ways: dict[str, Callable[[], Tensor]] = {"released": theirs, "ours": ours}
+    cpu: dict[str, list[float]] = {name: [] for name in ways}
+
+    def timed(name: str) -> Callable[[], object]:
+        def call() -> None:
+            start = time.process_time()
+            ways[name]()
+            cpu[name].append(time.process_time() - start)
+
+        return call
+
+    seconds = in_turns({n: timed(n) for n in ways}, arguments.repeats, case.context.device)
+    base = {
+        "geometry": case.geometry,
+        "batch": BATCH[case.geometry],
+        "steps": case.steps,
+        "ipc": ipc,
+    }
+    rows: list[dict[str, Any]] = []
+    for name, call in ways.items():
+        row = {**base, "form": name, **figures(seconds[name])}
+        row["processor_seconds"] = statistics.median(cpu[name][1:])
+        row["peak_mb"] = peak_mb(call, case.context.device)
+        row["times_as_quick"] = figures(seconds["released"])["seconds"] / row["seconds"]
+        rows.append(row | {"apart_float64": apart, "released_commit": released.commit})
+    return rows
+
+
+def _apart(case: Case, released: Any, width: int) -> float:
+    """Relative distance of both gradients over two steps, in float64 and without augmentation."""
+    inputs, labels = case.synthetic.inputs.double(), case.synthetic.labels
+    r = case.rollout
+    batches = [Batch(b.indices, b.draws[:, :0]) for b in r.batches[:2]]
+    rollout = Rollout(r.start.double(), r.target.double(), r.step_size.double(), batches)
+    eager = EagerSteps(case.eager.student, case.eager.augmentation, inputs, labels)
+    theirs = released.way(rollout, inputs, labels, width, "none")()
+    ours = constant_memory(TangentSteps.of(eager) or eager, rollout, inputs).grad_inputs
+    return float((ours - theirs).norm() / theirs.norm())
+
+
 def main(argv: Sequence[str]) -> None:
     flags = parser(__doc__)
     flags.add_argument("--steps", type=numbers, default=[10])
@@ -192,15 +265,22 @@ def main(argv: Sequence[str]) -> None:
         "--forms", default=None,
         help=f"{','.join(FORMS)} (GPU: and {','.join(GPU_FORMS)}); plain comes along",
     )  # fmt: skip
+    flags.add_argument(
+        "--released", type=Path, default=None, help="clone of the released code, run beside ours"
+    )
     flags.add_argument("--precisions", default=None, help="fp32 (GPU: fp32,tf32,bf16)")
     arguments = flags.parse_args(argv)
     rows = []
     with contextlib.ExitStack() as stack:
         store = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         context = begin(arguments, store)
-        for steps in arguments.steps:
-            for ipc in arguments.ipc:
-                rows += rows_of(Case(context, arguments.geometry, steps, ipc), ipc, arguments)
+        of_case = beside_released if arguments.released else rows_of
+        for geometry in BESIDE if arguments.released else (arguments.geometry,):
+            for steps in arguments.steps:
+                for ipc in arguments.ipc:
+                    rows += of_case(Case(context, geometry, steps, ipc), ipc, arguments)
+    if arguments.released and arguments.out is None:
+        arguments.out = HERE / "results" / f"matching-released-{context.device.type}.json"
     finish("matching", arguments, argv, rows, context.device)
 
 
