@@ -20,7 +20,7 @@ from torch.nn.functional import fold, pad
 
 from condense_plugins.matchers.trajectory.rules import Pair, Params, Rule, aten
 
-CHUNK = 2**20  # bytes of u at a time
+CHUNK = 2**21  # bytes of u at a time
 
 
 @dataclass(frozen=True, eq=False)
