@@ -552,6 +552,20 @@ def test_an_interrupted_run_is_continued_to_the_same_bytes(
     assert CondensedDataset.load(tmp_path / "out").snapshots.keys() == {5, 25}
 
 
+def test_scores_interrupted_in_the_second_network_go_on_after_the_first(pipeline, tmp_path):
+    two = {"scorer.networks": 2, "scorer.epochs": 3}  # of 23 steps each
+    run(pipeline("tdds", store="whole", options=two), tmp_path / "whole-out", False)
+    stopped = pipeline(
+        "tdds", store="stopped", options=two, progress=Interrupt("training dynamics", 90)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, tmp_path / "out", False)
+    watch = Interrupt()
+    run(pipeline("tdds", store="stopped", options=two, progress=watch), tmp_path / "out", False)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole-out")
+    assert watch.count("training dynamics") == 3 * 23
+
+
 def test_a_damaged_checkpoint_is_not_trusted(pipeline, tmp_path, monkeypatch):
     monkeypatch.setattr(condense.engine.matching.loop, "CHECKPOINT_SECONDS", 0.0)
     stopped = pipeline(store="stopped", options=LONG, progress=Interrupt("matching", 4))

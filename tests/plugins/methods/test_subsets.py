@@ -11,7 +11,7 @@ from condense import CondensedDataset
 from condense.cli.main import main
 
 OF_FEATURES = ("kcenter", "herding", "facility-location", "moderate")
-OF_SCORES = ("ccs", "dual")
+OF_SCORES = ("ccs", "dual", "tdds")
 SMALL = {
     "evaluator.steps": 2,
     "evaluator.repeats": 1,
@@ -64,7 +64,11 @@ def test_a_method_of_real_samples_is_one_word(call, method):
     other = call("select", "--method", "random", "--fraction", "0.25")
     assert chosen["indices"] != other["indices"]
     # the same selector in SelMatch's place
-    words = {"ccs": ("stratified", "aum"), "dual": ("dual-beta", "dual")}
+    words = {
+        "ccs": ("stratified", "aum"),
+        "dual": ("dual-beta", "dual"),
+        "tdds": ("hardest", "tdds"),
+    }
     selector, scorer = words.get(method, (method, "random"))
     swapped = {"selector": selector, "scorer": scorer, **opts}
     assert call("select", "--fraction", "0.25", **swapped)["indices"] == chosen["indices"]
