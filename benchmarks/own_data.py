@@ -107,12 +107,18 @@ def classified(small: CondensedDataset, split: _own_sets.Split) -> dict[str, flo
     return {"own-loop": own_loop(train, ((scaled - mean) / std, torch.from_numpy(y)))}
 
 
-def measured(split: _own_sets.Split, method: str, seed: int, folder: Path) -> Row:
-    """One `condense run` with default options, and what its set is worth."""
+def measured(
+    split: _own_sets.Split, method: str, seed: int, folder: Path, minutes: str | None = None
+) -> Row:
+    """One `condense run` with default options, and what its set is worth.
+
+    ``minutes`` are for the choice of ``auto``, which plans by the pace of the machine as it is.
+    """
     names = ("train_inputs", "train_labels", "test_inputs", "test_labels")
     np.savez(folder / "own.npz", **dict(zip(names, (*split.train, *split.test), strict=True)))
     command = ["run", "--data", f"npz:{folder / 'own.npz'}", "--fraction", "0.1"]
     command += ["--method", method, "--seed", str(seed), "--no-baselines", "--json"]
+    command += ["--minutes", minutes] if method == "auto" and minutes else []
     started = time.perf_counter()
     result = CliRunner().invoke(condense, [*command, "--out", str(folder / f"set-{method}")])
     row: Row = {"seconds": round(time.perf_counter() - started, 1)}
@@ -207,6 +213,7 @@ def main(argv: list[str]) -> int:
     flags.add_argument("--sets", default=",".join(_own_sets.SETS))
     flags.add_argument("--methods", default="random,window,selmatch")
     flags.add_argument("--seeds", type=int, default=5)
+    flags.add_argument("--minutes", help="for the choice of auto; condense's default unless given")
     flags.add_argument("--threads", type=int, default=torch.get_num_threads())
     flags.add_argument("--out", type=Path, default=HERE / "results" / "own-data.json")
     given = flags.parse_args(argv)
@@ -220,7 +227,7 @@ def main(argv: list[str]) -> int:
             for method in missing:
                 assert split is not None
                 with tempfile.TemporaryDirectory() as folder:
-                    row = measured(split, method, seed, Path(folder))
+                    row = measured(split, method, seed, Path(folder), given.minutes)
                 rows.append({"set": name, "seed": seed, "method": method} | row)
                 print(json.dumps(rows[-1]), flush=True)
                 save(given.out, argv, rows)
