@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 import threading
 import time
@@ -29,6 +30,8 @@ from condense.engine.runtime.pace import Left, Pace, Whole
 from condense.interfaces import Task as Advances
 
 DELAY = 1.0  # seconds a task must last before its bar shows
+CELL = 100  # columns in a notebook
+PICTURE = 0.5  # seconds between two pictures there
 REDRAW = 0.1  # seconds between two updates of a bar, so that a hot loop pays nothing
 # Seconds over which speed is measured. rich keeps 1000 updates at most, 100 s of a fast task; a
 # slow one, of which a single unit takes minutes, needs the long period to have a speed at all.
@@ -101,15 +104,66 @@ class _Units:
         self._bars.update(self._id, completed=self._whole.done)
 
 
+class Cell:
+    """The text that ``draw`` gives in the output of a notebook's cell, redrawn until it is closed.
+
+    By IPython alone: rich's own bars need ipywidgets there.
+    """
+
+    def __init__(self, draw: Callable[[], str]) -> None:
+        from IPython.display import display
+
+        self._draw, self._over = draw, threading.Event()
+        self._handle: Any = display(self._picture(), raw=True, display_id=True)
+        self._thread = threading.Thread(target=self._redraw, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take it away."""
+        self._over.set()
+        self._thread.join()
+        self._handle.update({"text/plain": ""}, raw=True)
+
+    def _redraw(self) -> None:
+        while not self._over.wait(PICTURE):
+            self._handle.update(self._picture(), raw=True)
+
+    def _picture(self) -> dict[str, str]:
+        return {"text/plain": self._draw()}
+
+
 class _Bars(Progress):
     """rich's bars, with something of ours above them."""
 
     above: RenderableType | None = None
+    _cell: Cell | None = None  # of a notebook
 
     def get_renderables(self) -> Iterator[RenderableType]:
         if self.above is not None:
             yield self.above
         yield from super().get_renderables()
+
+    def start(self) -> None:
+        """Show them; those that are shown stay as they are."""
+        if not self.console.is_jupyter:
+            super().start()
+        elif self._cell is None:
+            self._cell = Cell(self._text)
+
+    def _text(self) -> str:
+        """As plain text."""
+        text = io.StringIO()
+        plain = Console(file=text, width=CELL, color_system=None, force_jupyter=False)
+        plain.print(self.get_renderable())
+        return text.getvalue().rstrip("\n")
+
+    def stop(self) -> None:
+        """Take them away, if they are shown."""
+        if self._cell is not None:
+            self._cell.close()
+            self._cell = None
+        elif self.live.is_started:
+            super().stop()
 
 
 class TerminalProgress(Notes):
@@ -214,5 +268,5 @@ class TerminalProgress(Notes):
         with self._lock:
             self._bars.remove_task(task_id)
             shown = any(task.visible for task in self._bars.tasks)
-            if self._bars.live.is_started and not shown:
+            if not shown:
                 self._bars.stop()

@@ -1,11 +1,13 @@
 import io
 import re
+import sys
 import time
+import types
 
 import pytest
 from rich.console import Console
 
-from condense.engine.runtime import lines
+from condense.engine.runtime import bars, lines
 from condense.engine.runtime.bars import TerminalProgress
 from condense.engine.runtime.lines import LineProgress
 from condense.engine.runtime.progress import SilentProgress, make_progress
@@ -214,3 +216,43 @@ def test_figures_fit_a_terminal_of_80_columns():
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
     assert re.search(r" (60:00:00|59:5\d:\d\d) left", text)
     assert re.search(r"[23]0/1000 [\d.]+ it/s loss 0.09928  step size 0.04335", text)
+
+
+class Cells(types.ModuleType):
+    """A notebook's way to show: what was displayed, and every change of it."""
+
+    def __init__(self):
+        super().__init__("IPython.display")
+        self.shown = []
+
+    def display(self, data, raw=False, display_id=False):
+        if display_id:  # else a line of its own, which stays
+            assert raw
+            self.shown.append([data["text/plain"]])
+        return self
+
+    def update(self, data, raw):
+        self.shown[-1].append(data["text/plain"])
+
+
+def test_a_notebook_redraws_one_output_and_needs_no_widgets(monkeypatch):
+    cells = Cells()
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", cells)
+    monkeypatch.setattr(bars, "PICTURE", 0.05)
+    console = Console(file=io.StringIO(), force_jupyter=True)
+    progress = TerminalProgress(console=console, delay=0.01)
+    with progress.whole("", 2, "stage", lambda: [[600.0], [60.0]]) as done:
+        with progress.stage("scorer", 1, 2), progress.task("train", 10) as task:
+            time.sleep(0.2)
+            task.advance(5, loss=0.25)
+            time.sleep(0.2)
+        done.advance()
+    (pictures,) = cells.shown
+    assert pictures[-1] == ""
+    whole, row = next(p for p in reversed(pictures) if "loss" in p).splitlines()
+    assert re.search(r"^all stages .* 0/2 .*left$", whole.rstrip())
+    assert re.search(r"^1/2 scorer · train .* 5/10 .*loss 0.25", row)
+    count = len(pictures)
+    time.sleep(0.2)
+    assert len(pictures) == count  # nothing is drawn any more
