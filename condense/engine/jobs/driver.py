@@ -122,6 +122,7 @@ class _Work:
         self.store = targets[0].pipeline.store
         self.token = f".driver-{secrets.token_hex(8)}"
         self.apart = False
+        self.environment = environment(targets[0].pipeline.host)
         self.options = ExecutorOptions.model_validate(
             {
                 name: value
@@ -161,7 +162,9 @@ class _Work:
         while going:
             going = False
             for stage in self.stages[place]:
-                if stage.name in self.ready[place] or not self._has_needs(place, stage):
+                if stage.name in self.ready[place] or self._is_under_way(place, stage):
+                    continue
+                if not self._has_needs(place, stage):
                     continue
                 missing = self._missing(stage)
                 for piece in missing:
@@ -172,6 +175,11 @@ class _Work:
                     self.ready[place].add(stage.name)
                     self.task.advance(_pieces_of(stage))
                     going = True
+
+    def _is_under_way(self, place: int, stage: Stage[Any]) -> bool:
+        """Whether pieces of it are; it is looked at again when the last of them is done."""
+        under_way = (s for s in self.sent.values() if s.piece.stage == stage.name)
+        return any(place in sent.targets for sent in under_way)
 
     def _has_needs(self, place: int, stage: Stage[Any]) -> bool:
         names = {one.name for one in self.stages[place]}
@@ -225,7 +233,7 @@ class _Work:
             data=data,
             device=device,
             threads=threads,
-            environment=environment(pipeline.host),
+            environment=self.environment,
             store=str(self.store.root.absolute()),
             token=self.token,
             apart=sent.apart,

@@ -42,6 +42,7 @@ class RayExecutor:
         self._waiting: deque[Job] = deque()
         self._running: dict[Any, Job] = {}  # by the reference of its result
         self._blobs: dict[str, Any] = {}  # references, by digest
+        self._call: Any = None  # what Ray calls
         self._ours = False  # whether the connection is of our making
 
     def submit(self, job: Job) -> None:
@@ -94,6 +95,7 @@ class RayExecutor:
         except ImportError:
             raise OptionError(MISSING) from None
         if ray.is_initialized():
+            self._call = self._call or ray.remote(_call)
             return
         try:
             ray.init(
@@ -109,6 +111,7 @@ class RayExecutor:
                 "`ray start --head`, or leave the address out for one on this machine"
             ) from None
         self._ours = True
+        self._call = ray.remote(_call)  # sent to the cluster once
 
     def _start(self) -> None:
         import ray
@@ -119,7 +122,7 @@ class RayExecutor:
                 if digest not in self._blobs:
                     self._blobs[digest] = ray.put(make())
             need = job.resources
-            task = ray.remote(_call).options(
+            task = self._call.options(
                 name=job.name,
                 num_cpus=need.threads,
                 num_gpus=need.gpus,
