@@ -188,14 +188,14 @@ def test_a_terminal_shows_the_whole_above_the_task_with_one_time_left():
         progress.stage("scorer", 1, 2),
         progress.task("train", 100) as task,
     ):
-        time.sleep(0.3)
+        time.sleep(0.4)
         task.advance(loss=0.25)
-        time.sleep(0.3)
+        time.sleep(0.4)
         done.advance()
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
     rows = [row for row in re.split(r"[\r\n]+", text) if row.strip()]
     wholes = [row for row in rows if row.startswith("all stages") and "left" in row]
-    assert re.search(r" 0/2 +(11:00|10:59) left", wholes[0])
+    assert re.search(r" 0/2 +1\d:\d\d left", wholes[0])
     tasks = [row for row in rows if row.startswith("1/2 scorer · train")]
     assert "loss 0.25" in tasks[-1]
     assert not any("left" in row for row in tasks)
@@ -213,9 +213,10 @@ def test_figures_fit_a_terminal_of_80_columns():
         for _ in range(3):
             time.sleep(0.15)
             task.advance(10, loss=0.09928, **{"step size": 0.04335})
+        time.sleep(0.4)
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
-    assert re.search(r" (60:00:00|59:5\d:\d\d) left", text)
-    assert re.search(r"[23]0/1000 [\d.]+ it/s loss 0.09928  step size 0.04335", text)
+    assert re.search(r" (60|59|5\d):\d\d:\d\d left", text)
+    assert re.search(r"30/1000 [\d.]+ it/s loss 0.09928  step size 0.04335", text)
 
 
 class Cells(types.ModuleType):
