@@ -29,6 +29,7 @@ class _Folded:
 
     Attributes:
         weight: w [K, C].
+        gamma: γ [C].
         spread: S w [K, C].
         rstd: r [C].
         scale: γ r / k² [C].
@@ -36,6 +37,7 @@ class _Folded:
     """
 
     weight: Tensor
+    gamma: Tensor
     spread: Tensor
     rstd: Tensor
     scale: Tensor
@@ -76,7 +78,7 @@ class StemRule(Rule):
         centred = slope[:-1] - torch.outer(mean, slope[-1])
         of_scale = (centred * f.weight).sum(0) / self.window**2
         # half the gradient of the variance, times two
-        of_spread = -(f.rstd**3) * p[-2] * of_scale
+        of_spread = -(f.rstd**3) * f.gamma * of_scale
         self._set(out, centred * f.scale + f.spread * of_spread, of_scale * f.rstd, slope[-1])
         return g
 
@@ -84,13 +86,13 @@ class StemRule(Rule):
         self.memo = self.memo or self._columns(x)
         rows, mean, cov = self.memo
         y, active, f = self._value(p)
-        turned = self._weight(v)
+        turned, gamma, beta = self._exact(v)
         spread = cov @ turned
         of_rstd = -(f.rstd**3) * (turned * f.spread).sum(0)
-        of_scale = (v[-2] * f.rstd + p[-2] * of_rstd) / self.window**2
+        of_scale = (gamma * f.rstd + f.gamma * of_rstd) / self.window**2
         moved = _Folded(
-            turned, spread, of_rstd, of_scale,
-            self._with_offset(turned * f.scale + f.weight * of_scale, v[-1], mean),
+            turned, gamma, spread, of_rstd, of_scale,
+            self._with_offset(turned * f.scale + f.weight * of_scale, beta, mean),
         )  # fmt: skip
         columns = moved.columns.to(rows.dtype)
         dy = torch.empty_like(y)
@@ -118,13 +120,13 @@ class StemRule(Rule):
             torch.mm(_flat(both), columns.t(), out=_flat(of_rows[part]))
         slope, change = torch.split(slopes.double(), channels, 1)
         centred, dcentred = (t[:-1] - torch.outer(mean, t[-1]) for t in (slope, change))
-        area, gamma, dgamma = self.window**2, p[-2], v[-2]
+        area = self.window**2
         of_scale = (centred * f.weight).sum(0) / area
         dof_scale = (dcentred * f.weight + centred * d.weight).sum(0) / area
-        of_spread = -(f.rstd**3) * gamma * of_scale
+        of_spread = -(f.rstd**3) * f.gamma * of_scale
         dof_spread = -(
-            3 * f.rstd**2 * d.rstd * gamma * of_scale
-            + f.rstd**3 * (dgamma * of_scale + gamma * dof_scale)
+            3 * f.rstd**2 * d.rstd * f.gamma * of_scale
+            + f.rstd**3 * (d.gamma * of_scale + f.gamma * dof_scale)
         )
         of_weight = dcentred * f.scale + centred * d.scale
         of_weight += f.spread * dof_spread + d.spread * of_spread
@@ -141,12 +143,12 @@ class StemRule(Rule):
     def _value(self, p: Params) -> tuple[Tensor, Tensor, _Folded]:
         """(output [B, P, C], max(u, 0) [B, k², P, C], the map)."""
         rows, mean, cov = self.memo
-        weight = self._weight(p)
+        weight, gamma, beta = self._exact(p)
         spread = cov @ weight
         rstd = ((weight * spread).sum(0) + self.norm.eps).rsqrt()
-        scale = p[-2] * rstd / self.window**2
+        scale = gamma * rstd / self.window**2
         folded = _Folded(
-            weight, spread, rstd, scale, self._with_offset(weight * scale, p[-1], mean)
+            weight, gamma, spread, rstd, scale, self._with_offset(weight * scale, beta, mean)
         )
         columns = folded.columns.to(rows.dtype)
         active = rows.new_empty(*rows.shape[:-1], columns.shape[1])
@@ -156,9 +158,9 @@ class StemRule(Rule):
             torch.sum(active[part], 1, out=y[part])
         return y, active, folded
 
-    def _weight(self, p: Params) -> Tensor:
-        """[C, channels, kh, kw] as float64 [K, C], in the order of the columns."""
-        return p[0].permute(2, 3, 1, 0).flatten(0, 2).double()
+    def _exact(self, p: Params) -> tuple[Tensor, Tensor, Tensor]:
+        """(w [K, C] in the order of the columns, γ, β) in float64."""
+        return p[0].permute(2, 3, 1, 0).flatten(0, 2).double(), p[-2].double(), p[-1].double()
 
     def _with_offset(self, columns: Tensor, beta: Tensor, mean: Tensor) -> Tensor:
         return torch.cat([columns, (beta / self.window**2 - mean @ columns)[None]])
