@@ -58,7 +58,7 @@ _TABLE = (
         "Selector",
         ("EstimatesCost", "HasCacheToken", "HasRanges"),
     ),
-    Kind("update-policy", "update_policies", "policy", "UpdatePolicy", ("LearnsLabels",)),
+    Kind("policy", "update_policies", "policy", "UpdatePolicy", ("LearnsLabels",)),
     Kind(
         "matcher",
         "matchers",
@@ -106,6 +106,7 @@ _TABLE = (
     Kind("method", "methods", flag="--method {name}"),
     Kind("preset", "presets"),
 )
+FORMER = {"update-policy": "policy"}  # kinds by a name that they had
 KINDS = {kind.name: kind for kind in _TABLE}
 STAGES = {kind.stage: kind.name for kind in _TABLE if kind.stage is not None}  # stage → kind
 OPTIONAL = tuple(kind.stage for kind in _TABLE if kind.stage is not None and kind.optional)

@@ -287,8 +287,11 @@ def _explain(model: type[Options], item: Any, where: str) -> str:
     path = f"{where}.{key}" if where else key
     known = list(model.model_fields)
     if item["type"] == "extra_forbidden":
-        options = ", ".join(known) or "none"
-        return f"unknown option {path}{closest(key, known)} (options of {where}: {options})"
+        if not known:
+            return f"unknown option {path}: {where} has no options as it is set"
+        return (
+            f"unknown option {path}{closest(key, known)} (options of {where}: {', '.join(known)})"
+        )
     if item["type"] == "missing":
         field = model.model_fields.get(key)  # None where a nested table lacks its component
         return f"option {path} is required: {field.description if field else 'a name'}"

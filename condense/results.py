@@ -56,9 +56,12 @@ class Budget:
                     f"class {name} has 0 images; add some, or leave it out of the classes"
                 )
             if size < self.ipc:
+                least = min(sizes)
+                smallest = data.classes[sizes.index(least)]
+                whose = "" if least == size else f" (all of class {smallest})"
                 raise DataError(
                     f"class {name} has {size} images in {data.name}, ipc {self.ipc} asks for "
-                    f"more; lower `ipc` to at most {min(sizes)} or use `fraction`"
+                    f"more; lower `ipc` to at most {least}{whose} or use `fraction`"
                 )
         return (self.ipc,) * len(sizes)
 

@@ -35,7 +35,7 @@ BUILT_INS = {
         *("kcenter", "herding", "facility-location", "moderate"),
     },
     "matcher": {"trajectory", "distribution", "gradient", "none"},
-    "update-policy": {"partial", "full", "frozen"},
+    "policy": {"partial", "full", "frozen"},
     "reselector": {"curriculum", "none"},
     "augmentation": {"dsa", "simple", "combined", "none"},
     "evaluator": {"accuracy"},
@@ -132,7 +132,7 @@ def test_every_built_in_of_the_design_is_registered(host):
     assert host.broken == []
     for registry in host.registries.values():
         for _, entry in registry.items():
-            assert entry.package == "condense_plugins"
+            assert entry.package == "condense-data"
             assert entry.version
 
 
@@ -373,7 +373,7 @@ def test_a_name_that_a_built_in_has_names_both_packages(install):
     install(Point("mine", plugin(scorer("el2n")), package="other-package"))
     with pytest.raises(DuplicateComponent) as caught:
         build_host()
-    for part in ("scorer 'el2n'", "condense_plugins", "other-package", "CONDENSE_PLUGINS"):
+    for part in ("scorer 'el2n'", "condense-data", "other-package", "CONDENSE_PLUGINS"):
         assert part in str(caught.value)
 
 

@@ -214,7 +214,7 @@ MISTAKES = [
     ({"fraction": 1.5}, (), ["fraction", "1.5", "(0, 1]"]),
     ({}, ("scorer=el3n",), ["unknown scorer 'el3n'", "did you mean 'el2n'"]),
     ({}, ("selector=windw",), ["unknown selector 'windw'", "did you mean 'window'"]),
-    ({}, ("policy=ful",), ["unknown update-policy 'ful'", "did you mean 'full'"]),
+    ({}, ("policy=ful",), ["unknown policy 'ful'", "did you mean 'full'"]),
     ({}, ("matcher=trajectry",), ["'trajectry'", "did you mean 'trajectory'"]),
     ({}, ("augmentation=dsaa",), ["'dsaa'", "did you mean 'dsa'"]),
     ({}, ("evaluator=acuracy",), ["'acuracy'", "did you mean 'accuracy'"]),

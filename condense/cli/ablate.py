@@ -104,8 +104,8 @@ def ablate(
 
     Prints mean accuracy of every cell, its difference to METHOD over the same seeds, where sizes
     are varied that to random sets of its own size, and the main effect of each value of several
-    factors, with 95 % intervals (Student's t over the seeds). A second or interrupted call repeats
-    only what it must. A cell that fails is a row; exit code 1 only if all do.
+    factors, with 95 % intervals (Student's t over the seeds). A second or interrupted call does
+    only the stages that are missing. A cell that fails is a row; exit code 1 only if all do.
     """
     from condense.cli.session import open_session
     from condense.studies.ablation.design import make_study, parse_factor

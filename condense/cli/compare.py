@@ -120,8 +120,8 @@ def compare(
     Names are separated by commas; `all` stands for every method there is. `random` (a fresh random
     subset a network) and `whole` (the whole training split) always stand beside them. A method gets
     those of -o that its components have. Stages that methods share are done once, and a second or
-    interrupted call repeats only what it must. A method that fails is a row; exit code 1 only if
-    all do.
+    interrupted call does only the stages that are missing. A method that fails is a row; exit code
+    1 only if all do.
     """
     from condense.cli.session import open_session
     from condense.studies.methods.design import make_comparison

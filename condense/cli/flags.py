@@ -102,7 +102,7 @@ _RECIPE_FLAGS = (
         "--fraction",
         type=float,
         metavar="R",
-        help="Part to keep of every class, in (0, 1], at least one sample; instead of --ipc.",
+        help="Share to keep of every class, in (0, 1], at least one sample; instead of --ipc.",
     ),
     seed_flag,
     assignment_flag,

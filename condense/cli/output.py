@@ -61,6 +61,8 @@ def _expected(error: BaseException) -> tuple[str, int] | None:
     if isinstance(error, click.ClickException):
         text = one_line(error.format_message()).rstrip(".")
         context = getattr(error, "ctx", None)
+        if isinstance(error, click.NoSuchOption) and context is not None:
+            text = _as_an_option(error.option_name, context) or text
         hint = f"; see `{context.command_path} --help`" if context else ""
         return text[:1].lower() + text[1:] + hint, error.exit_code
     if isinstance(error, OSError) and error.strerror:  # a disk or a folder, not our code
@@ -69,6 +71,22 @@ def _expected(error: BaseException) -> tuple[str, int] | None:
     if is_out_of_memory(error):
         return on_command_line(OUT_OF_MEMORY), 1
     return None
+
+
+def _as_an_option(flag: str, context: click.Context) -> str:
+    """What to say of a ``flag`` that some component has as an option; else ""."""
+    from condense.kinds import STAGES
+    from condense.plugin.host import build_host
+
+    if all(param.name != "assignments" for param in context.command.params):
+        return ""
+    host, name = build_host(external=False), flag.lstrip("-").replace("-", "_")
+    found = [
+        f"-o {stage}.{name}=…"
+        for stage, kind in STAGES.items()
+        if any(name in e.component.Options.model_fields for _, e in host.registry(kind).items())
+    ]
+    return f"no such option '{flag}'; components have it as {' or '.join(found)}" if found else ""
 
 
 def echo_json(document: Any) -> None:

@@ -70,7 +70,7 @@ def plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
 def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
     """Show one component's options with type, default and meaning.
 
-    Kinds: data network scorer selector matcher update-policy reselector augmentation evaluator
+    Kinds: data network scorer selector matcher policy reselector augmentation evaluator
     method preset. Exits with 2 for a kind or name that does not exist.
     """
     from condense.cli.output import echo_json, echo_table, say
@@ -122,14 +122,16 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
 def new(ctx: click.Context, kind: str, name: str, into: Path, as_json: bool) -> None:
     """Write a package with one component of KIND called NAME, and its test.
 
-    Kinds: data network scorer selector matcher update-policy reselector augmentation evaluator
+    Kinds: data network scorer selector matcher policy reselector augmentation evaluator
     method. NAME is kebab-case. Exits with 2 for a kind or name that cannot be used, with 1 if the
     folder is there already; then nothing is written.
     """
     from condense.cli.output import echo_json, say
     from condense.cli.session import get_host
+    from condense.kinds import FORMER
     from condense.plugin.scaffold import Names, write_package
 
+    kind = FORMER.get(kind, kind)
     folder = write_package(get_host(ctx), kind, name, into)
     names = Names(kind, name)
     files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())

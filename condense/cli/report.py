@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from condense.studies.coverage.result import Coverage
 
 
+TOLD = {"problem": "problem", "look": "worth a look", "ok": "in order"}  # by severity
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -113,7 +116,7 @@ def _show(made: Page, page: Path) -> None:
     rows += [(study.title.lower(), f) for study in made.studies for f in study.findings]
     open_rows = [(name, f) for name, f in rows if f.severity != "ok"]
     if open_rows:
-        cells = [(name, f"{f.severity}: {f.check}", in_words(f)) for name, f in open_rows]
+        cells = [(name, f"{TOLD[f.severity]}: {f.check}", in_words(f)) for name, f in open_rows]
         echo_table(("of", "what", "finding"), cells)
         if several:
             say()

@@ -95,8 +95,8 @@ def run(
 
     With no options: SelMatch on the digits that come with scikit-learn, 5 images a class, about
     half a minute on two cores. Stages are cached, so a second run, another option or an interrupted
-    run repeats only what it must. --method auto tries methods on a held-out part of the training
-    split and runs the best, or a random subset where none is better beyond noise.
+    run does only the stages that are missing. --method auto tries methods on a held-out part of the
+    training split and runs the best, or a random subset where none is better beyond noise.
     """
     from condense.cli.choosing import check_minutes, choice_of, show_choice, show_plan_of_choice
     from condense.cli.output import echo_json, say_error, warn

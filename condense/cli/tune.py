@@ -71,8 +71,8 @@ def tune(
     Short trainings on selections at equal distances, then around the best, under the same seeds
     for every value, with more seeds where noise hides the difference; the best are trained at full
     length. Prints the curve with standard errors, says where its top lies and how wide that is, and
-    writes recipe.toml for `condense run --recipe`. A second or interrupted call repeats only what
-    it must.
+    writes recipe.toml for `condense run --recipe`. A second or interrupted call does only the
+    trainings that are missing.
     """
     from condense.cli.session import open_session
     from condense.studies.tuning.settings import Settings

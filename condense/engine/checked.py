@@ -162,15 +162,15 @@ def run_policy(policy: UpdatePolicy, selection: Selection) -> Tensor:
     Raises:
         BrokenPlugin: if it is of another type or length, or as :func:`guarded` does.
     """
-    with guarded("update-policy", policy, selection.indices, selection.labels):
+    with guarded("policy", policy, selection.indices, selection.labels):
         mask = policy.split(selection)
     _require(
         isinstance(mask, Tensor),
-        f"update-policy '{policy.name}' returned {_kind(mask)}, expected a bool tensor",
+        f"policy '{policy.name}' returned {_kind(mask)}, expected a bool tensor",
     )
     _require(
         mask.dtype == torch.bool and mask.shape == selection.indices.shape,
-        f"update-policy '{policy.name}' returned {mask.dtype} {tuple(mask.shape)}, "
+        f"policy '{policy.name}' returned {mask.dtype} {tuple(mask.shape)}, "
         f"expected bool ({len(selection.indices)},)",
     )
     return mask
@@ -184,8 +184,8 @@ def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
     """
     if not isinstance(policy, LearnsLabels):
         return None
-    who = f"update-policy '{policy.name}'"
-    with guarded("update-policy", policy):
+    who = f"policy '{policy.name}'"
+    with guarded("policy", policy):
         plan = policy.label_plan
     if plan is None:
         return None

@@ -14,9 +14,9 @@ from typing import Any
 
 import pluggy
 
-from condense import __version__
+from condense import DISTRIBUTION, __version__
 from condense.errors import BrokenPlugin, OptionError, closest, describe
-from condense.kinds import KINDS, STAGES
+from condense.kinds import FORMER, KINDS
 from condense.plugin import NAME, spec
 from condense.plugin.contract import check_component
 from condense.plugin.registry import Entry, Registry
@@ -54,7 +54,7 @@ class Host:
         Raises:
             OptionError: for a kind that does not exist.
         """
-        kind = STAGES.get(kind, kind)  # `policy` is the stage of kind `update-policy`
+        kind = FORMER.get(kind, kind)
         if kind not in self.registries:
             known = ", ".join(KINDS)
             raise OptionError(f"unknown kind '{kind}'{closest(kind, KINDS)} (kinds: {known})")
@@ -82,7 +82,7 @@ def build_host(
     host = Host(manager, {kind: Registry(kind) for kind in KINDS})
     for module in importlib.import_module(BUILTINS).MODULES:
         staged = _stage(host, module, partial(importlib.import_module, module))
-        _commit(host, staged, BUILTINS, __version__)
+        _commit(host, staged, DISTRIBUTION, __version__)
     for name, package, version, load in _external() if external else ():
         with_label = partial(watched, f"{name} ({package})", report)
         _load_isolated(host, name, package, version, load, with_label)

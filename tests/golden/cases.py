@@ -280,9 +280,9 @@ for selector_name in ("kcenter", "herding", "facility-location", "moderate"):
 
 
 def policy_case(title: str) -> None:
-    @case(f"update-policy {title}")
+    @case(f"policy {title}")
     def policy(tools: Tools) -> Tensors:
-        component = tools.create("update-policy", title)
+        component = tools.create("policy", title)
         found = {"distilled": component.split(selection(toy(), 5))}
         if hasattr(component, "label_plan"):
             rates = component.label_plan

@@ -33,7 +33,7 @@ def test_selectors(component, check):
     check(component)
 
 
-@parametrize_with_checks("update-policy", of("update-policy"))
+@parametrize_with_checks("policy", of("policy"))
 def test_update_policies(component, check):
     check(component)
 
@@ -78,7 +78,7 @@ def test_full_distils_all_and_frozen_nothing(host):
 
     chosen = toy_selection()
     for name, expected in (("full", True), ("frozen", False)):
-        cls = host.registry("update-policy").get(name)
+        cls = host.registry("policy").get(name)
         assert set(cls(cls.Options()).split(chosen).tolist()) == {expected}
 
 

@@ -396,7 +396,7 @@ WRONG = {
         *("matcher", MoodyTeacher, "check_teachers_give_one_row_of_logits_a_sample"),
         "returned other label_logits for the same samples and rng",
     ),
-    "unsound-labels": ("update-policy", Unsound, "check_label_plan_is_sound", "lr of at least 0"),
+    "unsound-labels": ("policy", Unsound, "check_label_plan_is_sound", "lr of at least 0"),
     "step-size": (
         *("matcher", StepSize, "check_gradient_is_that_of_the_loss"),
         "with the step size",
@@ -483,7 +483,7 @@ def test_an_engine_that_moves_frozen_samples_is_seen(monkeypatch):
         synthetic.inputs.add_(1)
 
     monkeypatch.setattr(update_policies, "match", careless)
-    expect("update-policy", Policy, "check_frozen_samples_never_move", "11 of 11 frozen samples")
+    expect("policy", Policy, "check_frozen_samples_never_move", "11 of 11 frozen samples")
 
 
 class Doubles(Options):

@@ -152,7 +152,7 @@ class Evaluator(Base):
 CHECK = {
     "scorer": Scorer,
     "selector": Selector,
-    "update-policy": Policy,
+    "policy": Policy,
     "reselector": Reselector,
     "augmentation": Augmentation,
     "network": Network,
@@ -163,7 +163,7 @@ CHECK = {
 METHOD = {
     "scorer": "score",
     "selector": "select",
-    "update-policy": "split",
+    "policy": "split",
     "reselector": "complete",
     "augmentation": "apply",
     "network": "build",
@@ -582,12 +582,12 @@ OTHERS = {
         "samples per class",
     ),
     "mask-of-numbers": (
-        wrong("update-policy", lambda self, right, s: right(s).float()),
+        wrong("policy", lambda self, right, s: right(s).float()),
         "check_mask_is_one_bool_per_sample",
         "torch.float32",
     ),
     "mask-too-short": (
-        wrong("update-policy", lambda self, right, s: right(s)[1:]),
+        wrong("policy", lambda self, right, s: right(s)[1:]),
         "check_mask_is_one_bool_per_sample",
         r"\(21,\)",
     ),

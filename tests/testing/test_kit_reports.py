@@ -26,7 +26,7 @@ from condense.testing.toys import planted
 
 KINDS = (
     *("data", "network", "scorer", "selector", "matcher"),
-    *("update-policy", "reselector", "augmentation", "evaluator", "method"),
+    *("policy", "reselector", "augmentation", "evaluator", "method"),
 )
 
 

@@ -19,8 +19,8 @@ def image_shape(geometry: Geometry, network: str) -> tuple[int, int, int]:
     if not geometry.is_image:
         raise OptionError(
             f"network {network} takes images, these data are features of shape "
-            f"{tuple(geometry.shape)}; use network mlp "
-            "(`scorer.network=mlp`, `matcher.network=mlp`, `evaluator.network=mlp`)"
+            f"{tuple(geometry.shape)}; set `scorer.network=mlp`, `matcher.network=mlp` and "
+            "`evaluator.network=mlp`, or leave networks to auto"
         )
     channels, height, width = geometry.shape
     return channels, height, width

@@ -208,7 +208,7 @@ def test_wrong_answers_of_teachers_are_named(said, seen, digits, context):
 )
 def test_a_plan_that_is_not_sound_is_named(plan):
     policy = type("Policy", (), {"name": "odd", "label_plan": plan})()
-    with pytest.raises(BrokenPlugin, match="update-policy 'odd' has"):
+    with pytest.raises(BrokenPlugin, match="policy 'odd' has"):
         run_label_plan(policy)
     assert run_label_plan(type("Policy", (), {"name": "plain"})()) is None
     assert run_label_plan(type("Policy", (), {"name": "plain", "label_plan": None})()) is None
@@ -223,7 +223,7 @@ def test_a_plan_that_fails_is_named_and_never_taken_for_none(error):
         def label_plan(self):
             raise error("label_rate")
 
-    with pytest.raises(BrokenPlugin, match=r"update-policy 'odd' .* failed with .*label_rate"):
+    with pytest.raises(BrokenPlugin, match=r"policy 'odd' .* failed with .*label_rate"):
         run_label_plan(Policy())
 
 
