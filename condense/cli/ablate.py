@@ -198,7 +198,7 @@ def _show(result: Ablation, folder: Path, as_json: bool) -> None:
         counts = {"runs": result.runs, "computed": result.computed, "failed": result.failures}
         echo_json(result.document.to_json() | counts | {"out": str(folder)})
         return
-    echo_table(_headers(result), _rows(result), least=("random, %", "n"))
+    echo_table(_headers(result), _rows(result), least=("random, %",))
     effects = [(effect_name(e), str(e.cells), points(e.effect), e.note) for e in result.effects()]
     if effects:
         say()

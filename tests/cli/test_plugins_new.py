@@ -195,7 +195,7 @@ def call(*arguments, host=None):
         ("scorer", "3d", 2, "start with a letter"),
         ("scorer", "-x", 2, "no such option"),
         ("scorer", "../up", 2, "must be kebab-case"),
-        ("scorer", "el2n", 2, "scorer 'el2n' is taken by condense_plugins"),
+        ("scorer", "el2n", 2, "scorer 'el2n' is taken by condense-data"),
         ("scorer", "plugins", 2, "a package condense_plugins is installed"),
         ("scorrer", "mine", 2, "did you mean 'scorer'"),
         ("preset", "mine", 2, "unknown kind 'preset'"),

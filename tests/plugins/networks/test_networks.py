@@ -63,7 +63,7 @@ def test_auto_is_a_convnet_for_images_and_an_mlp_for_features(shape, meant):
 
 @pytest.mark.parametrize("network", IMAGES)
 def test_image_networks_send_features_to_mlp(network):
-    with pytest.raises(OptionError, match=r"shape \(7,\); use network mlp"):
+    with pytest.raises(OptionError, match=r"shape \(7,\); set `scorer.network=mlp`"):
         build(network, (7,))
 
 
