@@ -302,6 +302,13 @@ class Evaluation:
         )
 
     @property
+    def teacher(self) -> float | None:
+        """Accuracy in 0–1 of the network that others were trained towards, where there is one."""
+        said = self.protocol.get("teacher")
+        found = said.get("accuracy") if isinstance(said, Mapping) else None
+        return found if isinstance(found, float) and 0 <= found <= 1 else None
+
+    @property
     def n(self) -> int:
         """Number of repeats."""
         return len(self.values)

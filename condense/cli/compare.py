@@ -259,7 +259,7 @@ HEADERS = ("", "method", "accuracy, %", "over random", "worst", "time", "size")
 
 
 def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
-    from condense.cli.output import echo_json, echo_place, echo_table, say
+    from condense.cli.output import echo_json, echo_place, echo_table, say, seconds
     from condense.studies.methods.files import to_latex
 
     document = result.document
@@ -278,13 +278,16 @@ def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
             if row.error:
                 say(f"{row.method} failed: {on_command_line(row.error)}")
         say()
+    if document.teacher is not None:
+        took = "unknown" if document.teacher.seconds is None else seconds(document.teacher.seconds)
+        say(f"teacher {100 * document.teacher.accuracy:.2f} % right, made once in {took}\n")
     if document.dd_ranking:
         say("DD-Ranking, of means over the seeds, 0–1")
         echo_table(RANKED, [_ranked(row) for row in document.dd_ranking])
         say()
-    seeds = len(document.seeds)
+    count = len(document.seeds)
     say(
-        f"mean ± half of its 95 % interval over {seeds} seed{'s' * (seeds != 1)}; over random in "
+        f"mean ± half of its 95 % interval over {count} seed{'s' * (count != 1)}; over random in "
         "points, seed by seed\n* highest mean  = not told from it (paired t test, Holm's "
         "correction)\nworst: accuracy of the worst class; time to make the set, scores and experts "
         "included; size of what is kept"

@@ -65,7 +65,7 @@ def evaluate(
     evaluator. The artefact itself is not changed, and without a test split there is nothing to
     test on.
     """
-    from condense.cli.output import echo_json, echo_table, percent, seconds, warn
+    from condense.cli.output import echo_json, echo_table, echo_teacher, percent, seconds, warn
     from condense.cli.session import open_session
     from condense.engine.run import evaluate_artefact
     from condense.report.diagnosis.findings import problems
@@ -85,3 +85,4 @@ def evaluate(
     heading = f"{document.measure}, % ± std (n)"
     names = ("easy half, %", "hard half, %") if parts else ()
     echo_table(("artefact", heading, *names, "time"), [row])
+    echo_teacher(result)

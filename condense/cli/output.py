@@ -296,6 +296,12 @@ def percent(evaluation: Any) -> str:
     return f"{100 * evaluation.mean:.2f} ± {100 * evaluation.std:.2f} ({evaluation.n})"
 
 
+def echo_teacher(evaluation: Any) -> None:
+    """What the teacher is worth that networks were trained towards, where there was one."""
+    if evaluation is not None and evaluation.teacher is not None:
+        say(f"teacher {100 * evaluation.teacher:.2f} % right")
+
+
 def megabytes(count: float) -> str:
     """``count`` bytes in units of 2²⁰."""
     return f"{count / 2**20:.1f} MB"

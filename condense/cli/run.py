@@ -188,10 +188,13 @@ def _result(
 
 def headline(recipe: Recipe) -> str:
     """The recipe in one line."""
+    from condense.kinds import OPTIONAL
+
     ipc, fraction = recipe.budget.ipc, recipe.budget.fraction
     budget = f"ipc {ipc}" if ipc is not None else f"fraction {fraction}"
-    stages = ["selector", "policy", "matcher", "evaluator"]
-    if recipe["selector"].cls.needs_scores:
+    stages = ["selector", "policy", "matcher", *(s for s in OPTIONAL if s in recipe.stages)]
+    stages.append("evaluator")
+    if recipe.needs_scores:
         stages.insert(0, "scorer")
     path = " → ".join(recipe[stage].name for stage in stages)
     return (
@@ -204,7 +207,7 @@ def networks(recipe: Recipe) -> str:
     """The networks of its stages, which ``auto`` may have chosen."""
     from condense.options import NetworkSpec
 
-    unused = () if recipe["selector"].cls.needs_scores else ("scorer",)
+    unused = () if recipe.needs_scores else ("scorer",)
     named = {
         stage: spec.component
         for stage, resolved in recipe.stages.items()
@@ -261,7 +264,7 @@ def _text(value: Any) -> str:
 
 
 def _show_result(result: RunResult, recipe: Recipe) -> None:
-    from condense.cli.output import echo_place, echo_stages, echo_table, percent, say
+    from condense.cli.output import echo_place, echo_stages, echo_table, echo_teacher, percent, say
     from condense.engine.evaluation import measure_of
 
     if result.accuracy is not None:
@@ -272,7 +275,9 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         rows = [(name, percent(arm), _note(arm, random)) for name, arm in arms.items()]
         word = measure_of(recipe["evaluator"])
         echo_table(("arm", f"{word}, % ± std (n)", "note"), rows)
-    say(f"{networks(recipe)}\n")
+    say(networks(recipe))
+    echo_teacher(result.accuracy)
+    say()
     echo_stages({name: (s.seconds, s.cached) for name, s in result.stages.items()})
     say()
     echo_place(f"peak memory {result.peak_memory_mb:.0f} MB; condensed set", result.artefact)

@@ -246,3 +246,25 @@ def test_it_is_a_section_of_the_report(document, place):
     text = page.read_text()
     assert "ipc 3, labels own" in text
     assert "failed: fell" in text
+
+
+def test_a_teacher_and_dd_ranking_are_said(call, place):
+    options = ("-o", "evaluator.teacher_epochs=1", "--labels", "hard,teacher", "--seeds", 1)
+    found = call("window,mtt", "--ipc", 2, *options, "--out", place / "taught", "--json")
+    document = json.loads(found.stdout)
+    assert [row["labels"] for row in document["rows"]] == ["hard"] * 4 + ["teacher"] * 4
+    teacher = document["teacher"]
+    assert 0 < teacher["accuracy"] < 1
+    assert teacher["seconds"] > 0
+    means = {(r["labels"], r["method"]): r["accuracy"]["mean"] for r in document["rows"]}
+    ranked = document["dd_ranking"]
+    assert [(r["labels"], r["method"]) for r in ranked] == [
+        (labels, method) for labels in ("hard", "teacher") for method in ("window", "mtt")
+    ]
+    for one in ranked:
+        labels, method = one["labels"], one["method"]
+        assert one["hlr"] == means["hard", "whole"] - means["hard", method]
+        assert one["ior"] == means[labels, method] - means[labels, "random"]
+    text = call("window,mtt", "--ipc", 2, *options, "--out", place / "taught").stdout
+    assert f"teacher {100 * teacher['accuracy']:.2f} % right, made once in" in text
+    assert "DD-Ranking" in text

@@ -43,8 +43,7 @@ class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
     @property
     def needed(self) -> bool:
         """Whether selector or reselector looks at scores; if not, no scorer is trained."""
-        found = [self.bound.recipe.stages.get(stage) for stage in ("selector", "reselector")]
-        return any(one is not None and one.cls.needs_scores for one in found)
+        return self.bound.recipe.needs_scores
 
     def key(self) -> Key:
         """Everything the scores depend on."""

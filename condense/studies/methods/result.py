@@ -56,17 +56,24 @@ class Measured:
             told apart.
         seconds: that the set takes from nothing, without its evaluation; None if not known.
         bytes: of the set, as :func:`set_bytes`.
+        teacher: 0–1, accuracy of the network that others were trained towards; None without one.
+        teaching: seconds that it takes from nothing; None if not known.
     """
 
     accuracy: float
     worst_class: float | None
     seconds: float | None
     bytes: int
+    teacher: float | None = None
+    teaching: float | None = None
 
     @staticmethod
-    def of(found: Evaluation, seconds: float | None, size: int) -> Measured:
+    def of(
+        found: Evaluation, seconds: float | None, size: int, teaching: float | None = None
+    ) -> Measured:
         """``found`` of a set that took ``seconds`` and takes ``size`` bytes."""
-        return Measured(found.mean, min(found.per_class, default=None), seconds, size)
+        worst = min(found.per_class, default=None)
+        return Measured(found.mean, worst, seconds, size, found.teacher, teaching)
 
 
 @dataclass(frozen=True)
@@ -148,6 +155,15 @@ class ComparedRow(Document):
         )
 
 
+class Taught(Document):
+    """The network that others were trained towards."""
+
+    accuracy: Share
+    seconds: float | None = Field(
+        description="that it takes from nothing; null where it was trained before that was kept"
+    )
+
+
 class RankedRow(Document):
     """DD-Ranking's measures of a method in a column, of means over the seeds, in 0–1."""
 
@@ -208,6 +224,7 @@ class CompareDocument(Document):
     dd_ranking: tuple[RankedRow, ...] = Field(
         (), description="where sets are compared under hard labels, too"
     )
+    teacher: Taught | None = Field(None, description="of all rows with labels teacher")
     evaluator: dict[str, Any] = Field(description="of the first column")
     recipes: dict[str, dict[str, Any]] = Field(description="of the methods in the first column")
 
@@ -267,9 +284,16 @@ class Compared:
             methods=plan.methods,
             rows=rows,
             dd_ranking=ranked(rows),
+            teacher=self._teacher,
             evaluator=plan.base["evaluator"].portable,
             recipes={e.method: e.recipe.portable(self.data) for e in of_first if e.recipe},
         ).without_home()
+
+    @property
+    def _teacher(self) -> Taught | None:
+        every = [m for row in self.rows for m in row.measured if m is not None]
+        known = [(m.teacher, m.teaching) for m in every if m.teacher is not None]
+        return Taught(accuracy=known[0][0], seconds=known[0][1]) if known else None
 
     def _column(self, column: Column) -> list[ComparedRow]:
         """The rows of ``column``; of methods with a missing seed only what needs no test."""

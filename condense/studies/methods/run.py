@@ -143,16 +143,19 @@ class _Runner:
 
     def _measured(self, entry: Entry, seed: int) -> tuple[Measured, tuple[Finding, ...]]:
         pipeline = self._bound(entry, seed)
+        with pipeline.store.ledger.work() as teaching:
+            _ = pipeline.teaching.result
         if entry.method in PLANS:
             found = EvaluationStage(pipeline, PLANS[entry.method](pipeline)).result
             whole = entry.method == WHOLE
             kept = [len(self.data)] if whole else pipeline.recipe.budget.counts(self.data)
-            return Measured.of(found, 0.0, samples_bytes(self.data, sum(kept))), ()
+            size = samples_bytes(self.data, sum(kept))
+            return Measured.of(found, 0.0, size, teaching.seconds), ()
         with pipeline.store.ledger.work() as making:
             condensed = pipeline.condensed
         found, size = pipeline.evaluation, set_bytes(condensed, self.data)
         findings = self.diagnose(pipeline, condensed, {OWN: found})
-        return Measured.of(found, making.seconds, size), findings
+        return Measured.of(found, making.seconds, size, teaching.seconds), findings
 
     def _bound(self, entry: Entry, seed: int) -> Pipeline:
         if entry.recipe is None:
