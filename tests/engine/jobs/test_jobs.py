@@ -31,13 +31,13 @@ def installed():
 def bind(installed, tmp_path, tiny):
     """A pipeline of tiny settings on digits, in a store by name."""
 
-    def make(store="store", method="selmatch", data=None, seed=0, **more):
+    def make(store="store", method="selmatch", data=None, seed=0, extra=(), **more):
         given = tuple((tuple(k.split(".")), v) for k, v in tiny.items())
         parts = (
             ("scorer", "evaluator") if method == "window" else ("scorer", "evaluator", "matcher")
         )
         own = tuple(a for a in given if a[0][0] in parts)
-        request = Request(method=method, ipc=2, seed=seed, assignments=own)
+        request = Request(method=method, ipc=2, seed=seed, assignments=(*own, *extra))
         recipe = resolve(installed, request)
         tools = {"store": Store(tmp_path / store), "device": torch.device("cpu")}
         return Pipeline(recipe, installed, **tools, progress=SilentProgress(), data=data, **more)
@@ -128,6 +128,30 @@ def test_the_store_is_that_of_a_run_without_jobs(bind, plain, executor):
     assert [s.result.values for s in stages(again, True)[-3:]] == [e.values for e in plain[1][1]]
     assert (pipeline.store.misses - before, again.store.misses) == (0, 0)
     assert not [p for p in pipeline.store.root.iterdir() if p.name.startswith(".driver")]
+
+
+def test_a_teacher_and_other_real_samples_are_made_by_jobs_too(bind):
+    values = {"evaluator.labels": "teacher", "evaluator.teacher_epochs": 1} | {
+        f"reselector.{key}": value
+        for key, value in (("epochs", 1), ("rounds", 1), ("round_steps", 2))
+    }
+    extra = [(("reselector",), "curriculum")]
+    extra += [(tuple(key.split(".")), value) for key, value in values.items()]
+    here = bind("here", extra=extra)
+    wanted, small = here.evaluation, here.condensed
+    executor = Elsewhere()
+    p = bind("sent", extra=extra)
+    Crew(executor, SilentProgress()).work_all_off(Target(p, stages(p, baselines=False)))
+    once = {job.name: job for job in executor.jobs}.values()  # some are sent again, with entries
+    made = [json.loads(job.argument)["stage"] for job in once]
+    assert made.count("teacher") == made.count("reselector") == 1
+    assert made.index("teacher") < made.index("evaluator")
+    again = bind("sent", extra=extra)
+    misses = again.store.misses
+    assert again.condensed.to_bytes() == small.to_bytes()
+    assert again.evaluation.values == wanted.values
+    assert again.evaluation.protocol == wanted.protocol
+    assert again.store.misses == misses
 
 
 def test_every_piece_is_worked_off_once_for_all_cells(bind):
