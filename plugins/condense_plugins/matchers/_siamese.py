@@ -4,6 +4,7 @@ both under one draw of the augmentation (DSA, arXiv 2102.08259).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Annotated
 
 import torch
@@ -74,7 +75,7 @@ class SiameseOptions(MatcherOptions):
     )
 
 
-class SiameseMatcher:
+class SiameseMatcher(ABC):
     """A matcher that compares each class of the set with real samples of it."""
 
     def __init__(self, options: SiameseOptions) -> None:
@@ -108,9 +109,9 @@ class SiameseMatcher:
         self._real = Batcher(TrainingSet.of(data), context.device)
         self._members = [data.class_indices(c) for c in range(len(data.classes))]
 
+    @abstractmethod
     def step(self, synthetic: SyntheticSet, rng: Generator) -> MatchStep:
         """Loss and gradients of one iteration; each matcher's own."""
-        raise NotImplementedError
 
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate of all iterations, from some of them timed for real."""

@@ -1,6 +1,9 @@
 """Distribution and gradient matching in the engine's loop: killed, partial, estimated, refused."""
 
+import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -62,6 +65,44 @@ def test_an_interrupted_matching_continues_to_the_bit(
     assert len(whole) == len(continued) == 4
     for one, other in zip(whole, continued, strict=True):
         assert torch.equal(one, other)
+
+
+KILLED = """
+import os, signal, sys
+import condense.engine.matching.loop as loop
+from condense.cli.main import main
+
+loop.CHECKPOINT_SECONDS = 0.0
+update, calls, last = loop.update, [], int(sys.argv.pop())
+def dying(*args):
+    calls.append(1)
+    if len(calls) == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    update(*args)
+loop.update = dying
+main()
+"""
+
+
+def test_a_gradient_matching_that_is_killed_goes_on_to_the_same_bytes(tmp_path):
+    options = {"iterations": 8, "network.width": 4, "real_per_class": 4, "snapshots": "[3,7]"}
+    options |= {"network_iterations": 3, "network_steps": 2}
+    told = [part for k, v in options.items() for part in ("-o", f"matcher.{k}={v}")]
+    small = ["--method", "dc", "--ipc", "2", "-o", "policy=partial", *told]
+    short = ["-o", "evaluator.steps=2", "-o", "evaluator.repeats=1", "--no-baselines"]
+
+    def run(store, out, last):
+        words = ["run", *small, *short, "--out", str(tmp_path / out), str(last)]
+        environment = os.environ | {"CONDENSE_STORE": str(tmp_path / store)}
+        command = [sys.executable, "-c", KILLED, *words]
+        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
+
+    assert run("whole", "a", 9) == 0
+    assert run("killed", "b", 6) == -signal.SIGKILL  # five are done, two with the second network
+    assert len(list((tmp_path / "killed").rglob("*.partial"))) == 1
+    assert run("killed", "b", 4) == 0  # it does not come to a fourth
+    for name in ("condensed.safetensors", "trace.csv", "results.json", "manifest.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 @BOTH
