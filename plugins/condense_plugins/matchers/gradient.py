@@ -56,13 +56,14 @@ class GradientMatcher(SiameseMatcher):
     )
 
     class Options(SiameseOptions):
+        iterations: int = Field(200, ge=0, description="matching iterations")
         network_iterations: int = Field(
             10, ge=1, description="iterations with one network, before a fresh one takes its place"
         )
         network_steps: int = Field(
-            20, ge=0, description="steps of the network on the set between two iterations"
+            10, ge=0, description="steps of the network on the set between two iterations"
         )
-        network_lr: float = Field(0.01, gt=0, description="learning rate of these steps, plain SGD")
+        network_lr: float = Field(0.05, gt=0, description="learning rate of these steps, plain SGD")
         batch_size: int = Field(256, ge=1, description="synthetic samples per such step")
 
     options: Options
