@@ -114,20 +114,21 @@ def match(
 def _look(
     state: MatchState, matcher: Matcher, rng: Generator, progress: Progress
 ) -> dict[str, float]:
-    """Loss and step size for the progress bar; a run that has diverged goes back, or gives up.
+    """Loss, and step size where there is one, for the progress bar; a run that has diverged goes
+    back, or gives up.
 
     Raises:
         CondenseError: where no loss is finite, and there is no good state to go back to or that
             has not helped.
     """
-    figures = {
-        "loss": float(state.loss[state.iteration - 1]),
-        "step size": float(state.synthetic.step_size),
-    }
+    figures, said = {"loss": float(state.loss[state.iteration - 1])}, ""
+    if not bool(state.synthetic.step_size.isnan()):
+        figures["step size"] = float(state.synthetic.step_size)
+        said = f" (step size {figures['step size']:.3g})"
     found = divergence(state.loss[: state.iteration], state.iterations)
     if found is None:
         return figures
-    why = f"matching diverged: {found.seen} (step size {figures['step size']:.3g})"
+    why = f"matching diverged: {found.seen}{said}"
     if state.go_back(rng):
         progress.note(
             f"note: {why}; it goes on from iteration {state.iteration} at {LOWER:g} times its rates"

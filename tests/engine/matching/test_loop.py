@@ -587,6 +587,28 @@ def test_progress_adds_up_and_shows_loss_and_step_size():
     assert bar.figures["step size"] == pytest.approx(float(synthetic.step_size))
 
 
+def test_no_step_size_is_told_where_there_is_none():
+    shown = []
+
+    class Bar(SilentProgress):
+        def task(self, title, total, unit="it"):
+            return contextlib.nullcontext(self)
+
+        def advance(self, n=1, **figures):
+            shown.append(set(figures))
+
+    inputs = fresh().inputs
+    plain = told([torch.ones_like(inputs).tolist()] * 10)
+    without = replace(fresh(), step_size=torch.tensor(float("nan")))
+    steps = [replace(step, grad_step_size=None) for step in plain]
+    match(Told(steps), without, torch.Generator(), Bar())
+    assert shown[-1] == {"loss"}
+    lost = [replace(step, loss=torch.tensor(float("nan"))) for step in steps]
+    without = replace(fresh(), step_size=torch.tensor(float("nan")))
+    with pytest.raises(CondenseError, match=r"no finite loss in the last 10 iterations$"):
+        run(Told(lost), without)
+
+
 def test_no_iterations_change_nothing():
     synthetic = fresh()
     state = run(Noisy(replace(LONG, iterations=0)), synthetic)
