@@ -183,6 +183,8 @@ def choose(choosing: Choosing, progress: Progress) -> Choice:
     each = [[plan.seconds / total]] * total  # at most; which candidates go on shows later
     with over_all(progress, "choose", total, "run", lambda: each) as task:
         arms = _Arms(choosing, task)
+        # those that follow others are measured after them
+        names.sort(key=lambda name: bool(arms.by_name[name].follows))
         random = [arms.measure(RANDOM, number) for number in range(seeds[-1])]
         halved = halve(arms.measure, names, plan.rungs)
     rows = [arms.tried(name, halved, random) for name in names]

@@ -80,10 +80,10 @@ def known(monkeypatch, tmp_path, digits):
     """Chooses between ``soft`` and ``tough`` by accuracies that are functions of the seed."""
     others = tuple(m for m in condense_plugins.MODULES if not m.endswith(".methods"))
     monkeypatch.setattr(condense_plugins, "MODULES", others)
-    host = build_host(external=False, extra=[Plugin()])
     store = Store(tmp_path / "known")
 
-    def go(request=AUTO, minutes=1.0, **table):
+    def go(request=AUTO, minutes=1.0, plugins=(), **table):
+        host = build_host(external=False, extra=[Plugin(), *plugins])
         CALLS.clear()
         monkeypatch.setattr(Known, "table", table)
         return chosen(host, store, digits, request, minutes)
@@ -131,9 +131,9 @@ def test_a_notebook_shows_the_verdict_and_what_was_tried(known):
     shown = choice._repr_html_()
     assert f"<strong>{choice.document.verdict}</strong>" in shown
     assert re.findall("<tr><td>(.*?)</td><td>(.*?)</td>", shown) == [
-        *(("random", "16"), ("soft", "16"), ("tough", "4")),
+        *(("random", "24"), ("soft", "24"), ("tough", "4")),
     ]
-    assert "<td>+10.00 (+8.90 to +11.10)</td><td>chosen</td>" in shown
+    assert "<td>+10.00 (+9.04 to +10.96)</td><td>chosen</td>" in shown
 
 
 def test_what_is_ahead_by_noise_is_not_kept(known):
@@ -158,6 +158,28 @@ def test_what_fails_is_a_row_and_random_is_kept_where_all_fail(known):
     document = known(Request("auto", seed=5), random=wave(0.5, 0.0), soft=None, tough=None).document
     assert (document.best, document.better, document.chosen) == (None, False, "random")
     assert document.verdict == "random is kept: no candidate could be measured"
+
+
+class Following:
+    """A method with two values of an option, and one that takes the better of them."""
+
+    @hookimpl
+    def condense_register_methods(self, register):
+        stages = STAGES | {"selector": {"component": "window"}}
+        register(Method("led", "after the other", stages, tried={"selector.beta": "lead"}))
+        register(Method("lead", "two values", stages, tried={"selector.beta": (0.2, 0.6)}))
+
+
+@pytest.mark.parametrize(("first", "second", "beta"), [(0.4, 0.7, 0.6), (0.7, 0.4, 0.2)])
+def test_a_candidate_follows_the_best_one_of_another_method(known, first, second, beta):
+    # four seeds each in the first rung: those of β = 0.2, then those of β = 0.6
+    lead = lambda number: first if number < 4 else second  # noqa: E731
+    table = {"random": wave(0.5, 0.0), "soft": wave(0.1, 0.0), "tough": wave(0.1, 0.0)}
+    choice = known(plugins=[Following()], **table, lead=lead, led=wave(0.9, 0.0))
+    of_led = next(row for row in choice.document.tried if row.name == "led")
+    assert of_led.values == {"selector.beta": beta}
+    # the same set as the one that it follows, so that its accuracy is in the store
+    assert of_led.accuracies[:4] == (max(first, second),) * 4
 
 
 @pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])
