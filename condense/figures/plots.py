@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from condense.figures.svg import DASHES, MUTED, colour, dashes, draw, log_scale
 Limits = tuple[float, float]
 ANY: Limits = (-math.inf, math.inf)
 PERCENT: Limits = (0.0, 100.0)
+APART = 1.03  # by which factor intervals over one size are apart
 MARKERS = "Dsv^"  # of points that no line joins, in the place of its dashes
 
 
@@ -31,6 +32,7 @@ class Line:
         joined: whether its points are joined; if not they are diamonds. Fewer than three never
             are: a line through two looks like a trend.
         muted: whether it is drawn as what the others stand beside.
+        level: whether its one point is drawn as a level that holds for every ``x``.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Line:
     look: tuple[int, int] | None = None
     joined: bool = True
     muted: bool = False
+    level: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,13 +145,9 @@ def lines_figure(
 
     alt = "; ".join(f"{line.name}: {_ends(line)}" for line in there)
 
-    def paint(axes: Axes) -> None:
-        paint_lines(labels, there, marker, axes, limits=limits)
-        if log:
-            log_scale(axes.xaxis)
+    paint = partial(paint_over_sizes if log else paint_lines, labels, there, marker, limits=limits)
 
-    svg = draw(name, paint)
-    return FigureView(name, svg, title, alt)
+    return FigureView(name, draw(name, paint), title, alt)
 
 
 def paint_lines(
@@ -174,6 +173,9 @@ def paint_lines(
         if line.muted:
             shade, dash = MUTED, DASHES[1]
         look: dict[str, Any] = {"color": shade, "ls": dash, "label": line.name}
+        if line.level:
+            axes.axhline(line.y[0], **look)
+            continue
         look |= {"marker": marker, "ms": 4}
         if not line.joined or len(line.x) < 3:
             look |= {"marker": MARKERS[way % len(MARKERS)], "ms": 5, "ls": "none"}
@@ -188,6 +190,26 @@ def paint_lines(
     axes.set_ylabel(labels[1])
     if len(lines) > 1:
         legend_above(axes)
+
+
+def paint_over_sizes(
+    labels: tuple[str, str],
+    lines: Sequence[Line],
+    marker: str,
+    axes: Axes,
+    *,
+    limits: Limits = ANY,
+) -> None:
+    """As :func:`paint_lines`, over a logarithmic axis; intervals of one size lie side by side."""
+    middle = (len(lines) - 1) / 2
+    beside = [
+        replace(line, x=tuple(x * APART ** (place - middle) for x in line.x))
+        for place, line in enumerate(lines)
+    ]
+    paint_lines(labels, beside, marker, axes, limits=limits)
+    log_scale(axes.xaxis)
+    axes.set_xticks(sorted({x for line in lines for x in line.x}))
+    axes.tick_params(axis="x", which="minor", length=0)
 
 
 def _ends_within(
@@ -211,7 +233,9 @@ def legend_above(axes: Axes) -> None:
     """The legend over the axes, where it hides nothing; fewer columns for longer names."""
     names = axes.get_legend_handles_labels()[1]
     columns = min(max(len(names), 2), 4, max(1, 80 // (8 + max(map(len, names)))))
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderpad=0.2)
+    # long enough to tell dashes from dots
+    look: dict[str, Any] = {"borderpad": 0.2, "handlelength": 3.4}
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, **look)
 
 
 def present(*figures: FigureView | None) -> tuple[FigureView, ...]:

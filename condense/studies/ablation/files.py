@@ -11,14 +11,14 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.engine.runtime.folders import Layout, json_with
-from condense.figures.plots import PERCENT, Dot, Line, paint_dots, paint_lines
-from condense.figures.svg import log_scale
+from condense.figures.plots import PERCENT, Dot, Line, paint_dots, paint_over_sizes
 from condense.studies.ablation.design import SIZES, Study
 from condense.studies.ablation.result import AblationCell, AblationDocument, MainEffect
 from condense.studies.binding import Bind, study_folder
 from condense.studies.files import csv_text, write_study
 from condense.studies.statistics import Estimate
 
+OVER_LEGEND = 34.0  # points that a title is above its axes where a legend stands between
 OWNED = Layout("ablation.json", ("ablation.*",), json_with("cells", "main_effects"))
 
 
@@ -42,7 +42,7 @@ def write_ablation(document: AblationDocument, folder: Path) -> Path:
         if effect.effect is not None
     ]
     if effects:
-        panels.append(partial(_paint_effects, effects))
+        panels.append(partial(_paint_effects, effects, OVER_LEGEND if lines else None))
     height = 1.4 + 0.3 * max(rows, len(effects))
     files = {"ablation.csv": to_csv(document)}
     return write_study(folder, OWNED, document.to_json(), files, panels, height)
@@ -157,12 +157,11 @@ def _paint_cells(document: AblationDocument, axes: Axes) -> None:
 
 def _paint_sizes(document: AblationDocument, key: str, lines: Sequence[Line], axes: Axes) -> None:
     label = f"{figure_label(document)} (95 % interval, {len(document.seeds)} seeds)"
-    paint_lines((key, label), lines, "o", axes, limits=PERCENT)
-    log_scale(axes.xaxis)
-    axes.set_xticks([*dict.fromkeys(x for line in lines for x in line.x)])
+    paint_over_sizes((key, label), lines, "o", axes, limits=PERCENT)
+    axes.set_title(f"{document.method} on {document.data}", loc="left", pad=OVER_LEGEND)
 
 
-def _paint_effects(effects: Sequence[Dot], axes: Axes) -> None:
+def _paint_effects(effects: Sequence[Dot], pad: float | None, axes: Axes) -> None:
     paint_dots("points (95 % interval)", effects, axes)
-    axes.set_title("main effects", loc="left")
+    axes.set_title("main effects", loc="left", pad=pad)
     axes.axvline(0, color="grey", lw=1, ls="--", zorder=0)

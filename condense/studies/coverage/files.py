@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,14 +54,14 @@ def to_csv(result: Coverage) -> str:
 
 
 def lines_over_iterations(result: Coverage) -> list[Line]:
-    """Coverage by iteration."""
+    """Coverage by iteration; that of a set of which one state is known is a level."""
 
     def line(run: RunCoverage, part: str) -> tuple[list[float], list[float]]:
         x = [float(point.iteration) for point in run.iterations]
         y = [float(getattr(point, part)) for point in run.iterations]
         return x, y
 
-    return _lines(result, line)
+    return [replace(one, level=len(one.x) == 1) for one in _lines(result, line)]
 
 
 def lines_over_radii(result: Coverage) -> list[Line]:
@@ -86,6 +87,7 @@ def _paint_iterations(result: Coverage, axes: Axes) -> None:
     share = f"share of {result.data} test samples within {result.radius:.3g}"
     labels = ("matching iteration (0: the real samples it starts from)", share)
     paint_lines(labels, lines_over_iterations(result), "o", axes)
+    axes.locator_params(axis="x", integer=True)
 
 
 def _paint_radii(result: Coverage, axes: Axes) -> None:

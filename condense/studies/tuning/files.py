@@ -101,7 +101,9 @@ def curves(document: TuningDocument, key: str) -> list[Line]:
     for number, (arm, search) in enumerate(searches):
         place = search.keys.index(key)
         alone = len(search.keys) == 1
-        lines.append(_line(arm.name or "mean", search.points, place, number, joined=alone))
+        lines.append(
+            _line(arm.name or "short trainings", search.points, place, number, joined=alone)
+        )
         if search.finals:
             name = f"{arm.name} at full length".strip()
             colour = number if len(searches) > 1 else 1  # a lone curve's in another colour
