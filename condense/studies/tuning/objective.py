@@ -79,9 +79,8 @@ class Objective:
         """All that an evaluation at ``values`` under seed ``number`` comes to."""
         pipeline = self.pipeline(values, number)
         last = self.evaluating(pipeline)
-        matched = [pipeline.matching] if self.matched else []
-        found: list[Stage[Any]] = [pipeline.scoring, pipeline.selecting, *matched]
-        return all_within([*found, pipeline.teaching, last])
+        matched = [pipeline.matching, pipeline.reselecting] if self.matched else []
+        return all_within([pipeline.scoring, pipeline.selecting, *matched, pipeline.teaching, last])
 
     def select(self, values: Values) -> Tensor:
         """int64 [M] of the samples that are selected with ``values``; nothing is stored.

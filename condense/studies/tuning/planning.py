@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from condense.engine.graph import PlannedStage, parts_of
+from condense.engine.graph import SERVED_BY, PlannedStage, parts_of
 from condense.engine.runtime.pace import Parts
+from condense.engine.stages.evaluation import TeachingStage
+from condense.engine.stages.stage import SHARED
 from condense.interfaces import Task
 from condense.studies.planning import Planner, StudyPlan
 from condense.studies.tuning.objective import Objective
@@ -14,7 +16,8 @@ from condense.studies.tuning.result import Values
 from condense.studies.tuning.search import Evaluate, Evaluations
 from condense.studies.tuning.settings import Settings
 
-AGAIN = ("selector", "matcher", "evaluator")  # stages of every evaluation; others are shared
+# stages of every evaluation; the others are shared
+AGAIN = {*SERVED_BY} - {*SHARED, TeachingStage.name}
 
 
 class Count:
