@@ -22,6 +22,7 @@ from condense.errors import CapacityError, OptionError
 from condense.interfaces import MatchStep, Role, Selection, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, build_options
 from condense_plugins.matchers.trajectory import (
+    cost as cost_module,
     matcher as matcher_module,
 )
 from condense_plugins.matchers.trajectory.experts import Experts, trajectory_of
@@ -352,6 +353,17 @@ def test_a_trajectory_draws_the_same_however_many_there_are(tiny_images, context
     assert len({s.initial_seed() for s in many}) == 5
     assert torch.equal(rng.get_state(), again.get_state())  # … and leaves the stream alike
     assert streams(rng, 1)[0].initial_seed() != few[0].initial_seed()
+
+
+def test_several_trajectories_cost_as_much_as_they_are(tiny_images, context, monkeypatch):
+    monkeypatch.setattr(cost_module, "time_call", lambda call, device: (call(), 0.5)[1])
+    one, three = (
+        prepared(tiny_images, context, SMALL.model_copy(update={"trajectories": w}))
+        .cost(tiny_images, 9, context)
+        .seconds
+        for w in (1, 3)
+    )
+    assert (one, three) == (5 * 0.5, 3 * 5 * 0.5)
 
 
 def test_learned_labels_have_the_mean_gradient_too():
