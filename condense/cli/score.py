@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from condense.cli.flags import FOLDER, device_flag, json_flag, recipe_flags
+from condense.cli.flags import FOLDER, device_flag, executor_flag, json_flag, recipe_flags
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
@@ -33,6 +33,7 @@ Examples:
     "-o scorer.KEY=VALUE go to those that have them.",
 )
 @device_flag
+@executor_flag
 @click.option(
     "--out",
     type=FOLDER,
@@ -69,7 +70,9 @@ def score(
     with open_session(ctx, device) as session:
         recipe = session.recipe(request)
         place = out or Path(f"scores-{recipe['scorer'].name}-{recipe['data'].name}")
-        document = write_scores(session.pipeline(recipe), place)
+        pipeline = session.pipeline(recipe)
+        session.hand_out(request, [(pipeline, [pipeline.scoring])])
+        document = write_scores(pipeline, place)
     (echo_json if as_json else echo_summary)(document.to_json())
 
 
@@ -78,12 +81,16 @@ def _compare(
 ) -> tuple[Comparison, Path]:
     """The comparison made and written."""
     from condense.engine.runtime.folders import check_folder
+    from condense.studies.binding import SharedData
     from condense.studies.comparison.files import OWNED, write_comparison
     from condense.studies.comparison.run import compare, compared_recipes
 
     recipes = compared_recipes(session.host, request, names)
     folder = out or Path(f"scores-compare-{recipes[0]['data'].name}")
     check_folder(folder, OWNED)
+    bind = SharedData(session.pipeline)
+    pipelines = [bind(recipe) for recipe in recipes]
+    session.hand_out(request, [(p, [p.scoring]) for p in pipelines])
     result = compare(recipes, names, session.pipeline)
     return result, write_comparison(result, folder)
 

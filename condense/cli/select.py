@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from condense.cli.flags import FOLDER, device_flag, json_flag, recipe_flags
+from condense.cli.flags import FOLDER, device_flag, executor_flag, json_flag, recipe_flags
 from condense.errors import OptionError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ Examples:
 )
 @recipe_flags
 @device_flag
+@executor_flag
 @click.option(
     "--out",
     type=FOLDER,
@@ -47,7 +48,10 @@ def select(
     from condense.engine.outputs import write_selection
 
     with open_session(ctx, device) as session:
-        document = write_selection(session.pipeline(session.recipe(request)), out)
+        pipeline = session.pipeline(session.recipe(request))
+        before = [pipeline.scoring] if pipeline.scoring.needed else []
+        session.hand_out(request, [(pipeline, [*before, pipeline.selecting])])
+        document = write_selection(pipeline, out)
     if as_json:
         echo_json(document.to_json())
     else:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from condense.engine.jobs.driver import Crew
     from condense.engine.pipeline import Pipeline
+    from condense.engine.stages.stage import Stage
     from condense.plugin.host import Host
     from condense.recipe import Recipe
     from condense.resolve import Request
@@ -46,6 +47,20 @@ class Session:
 
         executor = hired(self.host, request)
         return None if executor is None else Crew(executor, self.tools["progress"])
+
+    def hand_out(
+        self, request: Request, work: Sequence[tuple[Pipeline, Sequence[Stage[Any]]]]
+    ) -> None:
+        """Have stages of pipelines worked off by the executor of ``request``, if it has one.
+
+        Raises:
+            CondenseError: for the first thing that goes wrong.
+        """
+        crew = self.crew(request)
+        if crew is not None:
+            from condense.engine.jobs.driver import Target
+
+            crew.work_all_off(*(Target(pipeline, stages) for pipeline, stages in work))
 
 
 def get_host(ctx: click.Context) -> Host:

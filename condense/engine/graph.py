@@ -73,7 +73,8 @@ def run_piece(pipeline: Pipeline, piece: Piece) -> None:
     Raises:
         CondenseError: if this recipe has no such piece, as after a change of versions or data.
     """
-    for stage in stages(pipeline, baselines=True):
+    # scores may be asked for by themselves, though no selector of the recipe looks at them
+    for stage in (pipeline.scoring, *stages(pipeline, baselines=True)):
         if stage.name == piece.stage and piece in stage.pieces():
             stage.run_piece(piece.number)
             return
