@@ -11,6 +11,7 @@ WRITTEN_FOR = {
     "selector": "window",
     "policy": "partial",
     "matcher": "trajectory",
+    "reselector": "curriculum",
     "evaluator": "accuracy",
 }
 
@@ -45,6 +46,8 @@ QUICK = Preset(
             "steps": 10,
             "batch_size": 64,
         },
+        # its networks as those of the scores
+        "reselector": {"epochs": 12, "batch_size": 128, "lr": 0.1},
         "evaluator": {
             "network": SMALL_NET,
             "steps": 400,
@@ -78,6 +81,7 @@ QUICK = Preset(
                 "step_size": 0.05,
                 "step_size_lr": 1e-5,
             },
+            "reselector": {"epochs": 15, "batch_size": 64, "lr": 0.05},
             "evaluator": {"steps": 300, "lr": 0.1},
         }
     },
@@ -115,6 +119,7 @@ CPU_CIFAR10 = Preset(
             "step_size": 0.05,
             "step_size_lr": 1e-5,
         },
+        "reselector": {"epochs": 15, "batch_size": 128, "lr": 0.05},
         "evaluator": {**QUICK.stages["evaluator"], "steps": 1000},
     },
     sources={
