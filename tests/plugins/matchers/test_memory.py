@@ -7,8 +7,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from condense.options import NetworkSpec
 from condense_plugins.matchers.trajectory import memory
 from condense_plugins.matchers.trajectory.gradient import constant_memory, unrolled
+from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
 from condense_plugins.matchers.trajectory.memory import choose_form, step_bytes
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.tangent import TangentSteps
@@ -151,3 +153,18 @@ def test_auto_takes_the_constant_form_where_the_tangent_rules_make_it_the_quicke
     case = make_case()
     options = TrajectoryOptions(steps=1)
     assert choose_form(options, case.steps, case.rollout.batches[0], tangent=True) == "constant"
+
+
+def test_an_estimate_counts_what_steps_leave(tiny_images, context, monkeypatch):
+    def memory_of(form):
+        options = TrajectoryOptions(
+            memory=form, steps=3, batch_size=4, experts=2, max_start_epoch=1, expert_epochs=1,
+            network=NetworkSpec.of("convnet", width=4, depth=1),
+        )  # fmt: skip
+        return TrajectoryMatcher(options).cost(tiny_images, 6, context).memory
+
+    channels, height, width = tiny_images.geometry.shape
+    least = 3 * 4 * height * width * (9 * channels + 1) * 4  # the rows of the first layer
+    assert memory_of("auto") - memory_of("constant") >= least
+    monkeypatch.setattr(memory, "machine_memory", lambda: 4 * least // 2)  # a quarter is too little
+    assert memory_of("auto") == memory_of("constant")

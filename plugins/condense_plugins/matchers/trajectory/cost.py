@@ -11,6 +11,7 @@ from condense.engine.training.batches import initial_set
 from condense.engine.training.estimate import time_call
 from condense.interfaces import Context, Cost, LabeledData, Selection
 from condense_plugins.matchers.trajectory.experts import Experts
+from condense_plugins.matchers.trajectory.memory import step_budget
 
 if TYPE_CHECKING:
     from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
@@ -21,7 +22,8 @@ TIMED_STEPS = 4
 def trajectory_cost(
     matcher: TrajectoryMatcher, data: LabeledData, samples: int, context: Context
 ) -> Cost:
-    """Seconds of all iterations, memory of the experts while they are matched.
+    """Seconds of all iterations; memory of the experts while they are matched, and of what the
+    steps of a rollout leave for their backward passes.
 
     Args:
         samples: size of the synthetic set.
@@ -48,4 +50,6 @@ def trajectory_cost(
     synthetic = initial_set(data, selection, mask, o.first_step_size(len(data))).to(context.device)
     rollout = time_call(lambda: trial.step(synthetic, rng), context.device)
     rollouts = o.iterations * o.trajectories
-    return Cost(rollouts * rollout * o.steps / steps, memory=o.experts * memory)
+    one = trial.left_by_a_step(synthetic, rng)
+    left = o.steps * one if one <= step_budget(o) else 0
+    return Cost(rollouts * rollout * o.steps / steps, memory=o.experts * memory + left)

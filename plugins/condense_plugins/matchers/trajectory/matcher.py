@@ -39,7 +39,7 @@ from condense_plugins.matchers.trajectory.mean import mean_step, streams
 from condense_plugins.matchers.trajectory.memory import choose_form, step_budget
 from condense_plugins.matchers.trajectory.options import ADVICE, TrajectoryOptions
 from condense_plugins.matchers.trajectory.student import Student, flatten
-from condense_plugins.matchers.trajectory.tangent import TangentSteps
+from condense_plugins.matchers.trajectory.tangent import TangentSteps, left_bytes
 from condense_plugins.matchers.trajectory.teacher import expert_accuracy, expert_logits
 
 
@@ -167,6 +167,13 @@ class TrajectoryMatcher:
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate of all iterations."""
         return trajectory_cost(self, data, samples, context)
+
+    def left_by_a_step(self, synthetic: SyntheticSet, rng: Generator) -> int:
+        """Bytes that a student's step on ``synthetic`` leaves for its backward pass."""
+        rollout = self._draw(synthetic, rng)
+        batch = rollout.batches[0]
+        self._bind(synthetic, batch)[0].forward(rollout.start, rollout.step_size, batch)
+        return left_bytes(batch)
 
     def prepare_cost(self, data: LabeledData, context: Context, rng: Generator) -> Cost:
         """Estimate of the experts that are not stored yet; ``rng`` as for :meth:`prepare`."""

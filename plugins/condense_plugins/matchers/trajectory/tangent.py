@@ -68,8 +68,9 @@ class TangentSteps:
         memo = [rule.memo for rule in self.rules]
         for rule in self.rules:
             rule.memo = ()
-        if sum(t.nbytes for tensors in (seen, *memo) for t in tensors) <= self.budget:
-            batch.memo[:] = [seen, memo]
+        batch.memo[:] = [seen, memo]
+        if left_bytes(batch) > self.budget:
+            batch.memo.clear()
         return theta - step_size * gradient
 
     def backward(
@@ -136,6 +137,14 @@ class Seen(NamedTuple):
     raw: Tensor
     augmented: Tensor
     inputs: Tensor
+
+
+def left_bytes(batch: Batch) -> int:
+    """Of what a step left in ``batch`` for its backward pass."""
+    if not batch.memo:
+        return 0
+    seen, memo = batch.memo
+    return sum(t.nbytes for tensors in (seen, *memo) for t in tensors)
 
 
 def augmented(eager: EagerSteps, batch: Batch) -> Seen:
