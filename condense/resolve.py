@@ -283,6 +283,11 @@ def _opening_paths(host: Host, layer: Layer) -> Layer:
         is_folder, is_there = path.is_dir(), path.exists()
     except (OSError, RuntimeError, ValueError):  # no path, or of no user
         return layer
+    if not is_there and ":" not in text and ("/" in text or path.suffix):
+        raise OptionError(
+            f"there is no file or folder {text}; give the path of one, or a data set's name "
+            f"(known: {', '.join(registry.names())})"
+        )
     if not is_there:
         return layer
     opens = {

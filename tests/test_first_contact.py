@@ -150,7 +150,5 @@ def test_plugins_says_what_each_component_does(cli, host):
     (window,) = [line for line in lines if re.match(r"selector +window ", line)]
     assert window.endswith("Skips the hardest β of each class and takes the samples that come next")
     components = [line for line in lines[2:] if line.split()[0] in host.registries]
-    assert all(
-        re.match(r"\S+ +\S+ +condense_plugins +[\d.]+ +\S.{10,}", line) for line in components
-    )
+    assert all(re.match(r"\S+ +\S+ +condense-data +[\d.]+ +\S.{10,}", line) for line in components)
     assert "``" not in cli("plugins").stdout

@@ -100,6 +100,9 @@ def write_folder(root, *, sizes=(8,), mode="RGB", classes=("ant", "bee"), each=6
         ("--seed -3", ["-3"]),
         ("--device abacus", ["'abacus'", "cpu"]),
         ("--speed 3", ["--speed"]),
+        ("--weight-decay 0", ["-o scorer.weight_decay=… or -o", "-o evaluator.weight_decay=…"]),
+        ("-o matcher=none -o matcher.steps=3", ["unknown option matcher.steps", "has no options"]),
+        ("--data my/table.csv", ["there is no file or folder my/table.csv", "digits"]),
     ],
 )
 def test_usage(refused, args, parts):
