@@ -5,7 +5,8 @@ import torch
 
 from condense.errors import OptionError
 from condense.options import AugmentationSpec, NetworkSpec
-from condense_plugins.matchers.distribution import DistributionMatcher
+from condense_plugins.matchers import distribution
+from condense_plugins.matchers.distribution import DistributionMatcher, passes
 
 
 def generator(seed=0):
@@ -71,6 +72,20 @@ def test_loss_and_gradient_are_those_of_plain_class_means(
     assert step.grad_inputs.abs().max() > 1e-6
     assert step.grad_labels is None
     assert step.grad_step_size is None
+
+
+@pytest.mark.parametrize(("network", "sizes"), [("instance", [1, 1, 1]), ("batch", [3])])
+def test_a_large_set_passes_a_few_classes_at_a_time(
+    network, sizes, tiny_images, context, small_set, monkeypatch
+):
+    matcher, synthetic = prepared(tiny_images, context, network), small_set()
+    whole = matcher.step(synthetic, generator(5))
+    monkeypatch.setattr(distribution, "PASS", 2)
+    net = matcher.fresh_network(synthetic.inputs, generator())
+    assert [len(part) for part in passes(synthetic.labels, net)] == sizes
+    again = matcher.step(synthetic, generator(5))
+    torch.testing.assert_close(again.loss, whole.loss, rtol=1e-12, atol=0)
+    torch.testing.assert_close(again.grad_inputs, whole.grad_inputs, rtol=1e-10, atol=1e-14)
 
 
 def test_real_samples_are_distinct_and_of_their_class(tiny_images, context, small_set):
