@@ -23,6 +23,7 @@ import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from condense.engine.ingest.from_user import labeled_data
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.matching.calibration import calibrate_step_size
 from condense.engine.matching.own_rates import MEMORY, SHARE, mean_square
+from condense.engine.matching.ranks import mean_step
 from condense.engine.matching.state import MatchState
 from condense.engine.matching.updates import update
 from condense.engine.pipeline import Pipeline
@@ -89,7 +91,8 @@ class Walk:
         moving = replace(initial, inputs=initial.inputs.clone(), step_size=size)
         self.state = MatchState.start(moving, self.plan)
         self.rng = pipeline.rng("matcher")
-        calibrate_step_size(self.matcher, moving, self.rng)
+        step = partial(mean_step, self.matcher, moving, self.rng)
+        calibrate_step_size(self.matcher, moving, self.rng, step)
         self.squares = torch.zeros_like(self.state.image_momentum)
         self.rate = 0.0 if rule == "adam" else self.calibrated()
 

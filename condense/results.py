@@ -214,6 +214,8 @@ class MatchPlan:
             in [0, 1). The result and its snapshots are then the average, which starts at the
             initial samples; gradients are still taken at the samples themselves. 0 means no
             average: the result is the samples as they are. Learned labels are never averaged.
+        trajectories: steps that an iteration takes the mean of, each drawn from a stream of its
+            own. They must need nothing of each other, as several processes may share them.
     """
 
     iterations: int
@@ -225,6 +227,7 @@ class MatchPlan:
     snapshots: tuple[int, ...] = ()
     image_ema: float = 0.0
     image_reach: float = 0.5
+    trajectories: int = 1
 
 
 @dataclass(frozen=True)

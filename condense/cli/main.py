@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+import warnings
 from typing import Any
 
 import click
 
 from condense import __version__
+from condense.engine.jobs.launch import Launch, dismissed, launch, set_threads, team
 from condense.errors import OptionError, closest
 
 # name → where the command is, and what `condense --help` says of it without importing it
@@ -56,6 +59,12 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        which = launch()
+        if which is not None and which.size > 1 and args and args[0] in COMMANDS.keys() - {"run"}:
+            raise OptionError(
+                f"torchrun shares the matching of `condense run` among {which.size} ranks, and "
+                f"'{args[0]}' has none to share; start it by itself"
+            )
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise OptionError(
                 f"unknown command '{args[0]}'{closest(args[0], COMMANDS)} "
@@ -86,13 +95,39 @@ class LazyGroup(click.Group):
         kwargs["standalone_mode"] = False  # click hands exit codes back and prints nothing
         if not alone:
             return super().main(*args, **kwargs)
+        which = launch()
+        if which is not None and which.rank:
+            sys.exit(_follow(which))
         try:
             with terminable():
                 code = super().main(*args, **kwargs)
+                if not code:
+                    dismissed()
         except (click.ClickException, click.Abort) as error:  # in the group's own flags
             signalled = isinstance(error.__cause__, KeyboardInterrupt)
             code = report_error(error.__cause__ if signalled and error.__cause__ else error)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _follow(which: Launch) -> int:
+    """What torchrun's processes but the first do, quietly; gives the exit code."""
+    from condense.cli.output import report_error
+    from condense.cli.session import kept_off_stdout
+    from condense.engine.jobs.follower import follow
+
+    warnings.simplefilter("ignore")  # rank 0 gives them
+    set_threads()
+    try:
+        with kept_off_stdout():
+            others = team()
+            assert others is not None
+            # from here on rank 0 decides, which finishes its iteration first and needs this one
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            follow(others, which.local)
+    except Exception as error:  # noqa: BLE001 – told in one line
+        return report_error(error)
+    return 0
 
 
 @click.group(

@@ -107,11 +107,12 @@ def run(
 
     _check_seeds(seeds, shared, dry_run)
     choosing = is_choice(request)
+    _check_ranks(request, choosing)
     check_minutes(minutes, choosing)
     if choosing and dry_run:
         show_plan_of_choice(ctx, request, minutes, device, as_json)
         return
-    with open_session(ctx, device) as session:
+    with open_session(ctx, device, together=True) as session:
         choice = choice_of(session, request, minutes, out) if choosing else None
         request = request if choice is None else choice.request
         recipe = session.recipe(request)
@@ -153,6 +154,30 @@ def _check_seeds(seeds: int | None, shared: bool, dry_run: bool) -> None:
         raise OptionError("--shared says what several seeds share; give --seeds N as well")
     if dry_run and seeds is not None:
         raise OptionError("--dry-run plans one run; leave --seeds out")
+
+
+def _check_ranks(request: Request, choosing: bool) -> None:
+    """That nothing else than a matching is to be shared out where torchrun started several ranks.
+
+    Raises:
+        OptionError: if it is.
+    """
+    from condense.engine.jobs.launch import launch
+    from condense.errors import OptionError
+
+    which = launch()
+    if which is None or which.size == 1:
+        return
+    if choosing:
+        raise OptionError(
+            f"`method=auto` tries methods one after another, and {which.size} ranks share one "
+            "matching; choose first, then run what was chosen with torchrun"
+        )
+    if request.executor is not None:
+        raise OptionError(
+            f"torchrun has started {which.size} ranks, so that executor '{request.executor}' has "
+            "nothing to do here; leave one of them out, or have it start torchrun as one job"
+        )
 
 
 def _result(

@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +39,19 @@ class Session:
         from condense.engine.pipeline import Pipeline
 
         return Pipeline(recipe, self.host, **self.tools, **more)
+
+    def together(self) -> Session:
+        """This session with the ranks of torchrun, where it started several."""
+        from condense.engine.jobs.launch import team
+
+        others = team()
+        if others is None:
+            return self
+        from condense.engine.jobs.environment import environment
+        from condense.engine.matching.ranks import HELLO
+
+        others.tell(HELLO, environment(self.host).to_json())
+        return replace(self, tools=self.tools | {"ranks": others})
 
     def crew(self, request: Request) -> Crew | None:
         """What is to work the stages off instead of this process; None for itself."""
@@ -105,12 +118,21 @@ def kept_off_stdout() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def open_session(ctx: click.Context, device: str | None = None) -> Iterator[Session]:
-    """A session; while it is open, whatever a library prints goes to stderr."""
+def open_session(
+    ctx: click.Context, device: str | None = None, together: bool = False
+) -> Iterator[Session]:
+    """A session; while it is open, whatever a library prints goes to stderr.
+
+    Args:
+        together: whether with the other ranks of torchrun, where it started several.
+    """
     from condense.cli.progress import make_progress
+    from condense.engine.jobs.launch import launch, set_threads
     from condense.engine.runtime.device import pick_device
     from condense.engine.runtime.store import Store
 
+    if launch() is not None:
+        set_threads()
     progress = make_progress()
     with kept_off_stdout():
         tools = {
@@ -118,4 +140,5 @@ def open_session(ctx: click.Context, device: str | None = None) -> Iterator[Sess
             "device": pick_device(device),
             "progress": progress,
         }
-        yield Session(get_host(ctx), tools)
+        session = Session(get_host(ctx), tools)
+        yield session.together() if together else session

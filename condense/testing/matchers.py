@@ -69,6 +69,10 @@ def check_plan_is_sound(subject: Subject) -> None:
     subject.require(
         0 <= plan.image_ema < 1, f"plans image_ema {plan.image_ema!r}, expected a number in [0, 1)"
     )
+    subject.require(
+        isinstance(plan.trajectories, int) and plan.trajectories >= 1,
+        f"plans {plan.trajectories!r} trajectories, expected a whole number of at least 1",
+    )
 
 
 def check_loss_is_one_finite_number(subject: Subject) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import Generator
 
-from condense.capabilities import ChangesOverIterations
 from condense.engine.matching.calibration import calibrate_step_size
 from condense.engine.matching.divergence import divergence, is_sound
+from condense.engine.matching.ranks import ALONE, Ranks, mean_step
 from condense.engine.matching.state import LOWER, MatchState
 from condense.engine.matching.updates import update
 from condense.engine.runtime.expected import is_finite
@@ -25,6 +25,7 @@ from condense.errors import CondenseError
 from condense.interfaces import (
     LabelPlan,
     Matcher,
+    MatchStep,
     Progress,
     SyntheticSet,
 )
@@ -44,6 +45,7 @@ def match(
     checkpoint: Path | None = None,
     key: dict[str, Any] | None = None,
     labels: LabelPlan | None = None,
+    ranks: Ranks = ALONE,
 ) -> MatchState:
     """Run ``matcher.plan`` on ``synthetic``, in place; no iteration where nothing can move.
 
@@ -57,6 +59,7 @@ def match(
             kept.
         key: identifies the run a checkpoint belongs to.
         labels: how ``synthetic.label_logits`` are learned, where they are.
+        ranks: that share the trajectories of an iteration.
 
     Returns:
         the state at the end, with ``snapshots``.
@@ -66,22 +69,24 @@ def match(
     """
     plan = matcher.plan
     state, key = MatchState.start(synthetic, plan, labels, matcher), key or {}
+
+    def take_step() -> MatchStep:
+        return mean_step(matcher, synthetic, rng, ranks, state.iteration)
+
     if checkpoint is not None:
         damage = state.load(checkpoint, key, rng, plan.snapshots)
         if damage is not None:
             progress.note(f"warning: checkpoint {checkpoint} is damaged ({damage}); starting anew")
     if plan.step_size_lr == AUTO and state.iteration == 0 < state.iterations:
-        calibrate_step_size(matcher, synthetic, rng)
+        calibrate_step_size(matcher, synthetic, rng, take_step)
     saved = time.monotonic()
     bar = progress.task("matching", state.iterations, "it")
     with retain_freed_memory(), deferred_interrupt() as interrupted, bar as task:
         task.advance(state.iteration)
         shown = state.iteration
         while state.iteration < state.iterations:
-            if isinstance(matcher, ChangesOverIterations):
-                matcher.at_iteration(state.iteration)
             here = state.copy(rng) if state.iteration % LOG_EVERY == 0 else None
-            step = matcher.step(synthetic, rng)
+            step = take_step()
             if here is not None and is_sound(
                 state.loss[: state.iteration], step.loss, step.grad_inputs[state.rows]
             ):

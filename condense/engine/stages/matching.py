@@ -24,8 +24,10 @@ from condense.engine.documents import Document, Share
 from condense.engine.learned import run_training_accuracy
 from condense.engine.matching.divergence import divergence_notes
 from condense.engine.matching.loop import match
+from condense.engine.matching.ranks import Order
 from condense.engine.matching.soft_labels import has_soft_label, starting_logits
 from condense.engine.matching.state import SNAPSHOT, named_snapshots, snapshots_among
+from condense.engine.runtime.claims import CLAIM
 from condense.engine.runtime.expected import Expected, check_tensors, is_finite
 from condense.engine.runtime.guard import contents, guarded
 from condense.engine.runtime.store import Payload
@@ -55,6 +57,27 @@ class MatchingStage(StoredStage[CondensedDataset]):
         self.selecting = selecting
         self.preparing = PreparationStage(self)
         self._matcher: Matcher = bound.recipe["matcher"].create()  # asked for its plan alone
+        self._check_ranks()
+
+    def _check_ranks(self) -> None:
+        """That every rank has something to do.
+
+        Raises:
+            OptionError: if there are more of them than trajectories.
+        """
+        ranks, count = self.bound.ranks.size, self._matcher.plan.trajectories
+        if ranks <= count:
+            return
+        resolved = self.bound.recipe["matcher"]
+        if "trajectories" not in type(resolved.options).model_fields:
+            raise OptionError(
+                f"matcher '{resolved.name}' has no trajectories that {ranks} ranks could share; "
+                "start one process, or take `matcher=trajectory`"
+            )
+        raise OptionError(
+            f"`matcher.trajectories={count}` leaves nothing to do for {ranks - count} of {ranks} "
+            f"ranks; set `matcher.trajectories={ranks}` or more, or start at most {count}"
+        )
 
     # ---- what there is to do ------------------------------------------------------------------
 
@@ -193,6 +216,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
         said = _Said(learned=run_training_accuracy("matcher", matcher, *tools))
         moving = self._moving(matcher)
         rows = torch.nonzero(moving.role).flatten()
+        self.bound.ranks.begin(self._order(), moving)
         with guarded("matcher", matcher):
             state = match(
                 matcher,
@@ -202,6 +226,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
                 checkpoint=self.checkpoint,
                 key=self.key(),
                 labels=self.label_plan,
+                ranks=self.bound.ranks,
             )
         matched = moving.to(torch.device("cpu"))
         check_frozen(matched, self.initial)
@@ -216,6 +241,19 @@ class MatchingStage(StoredStage[CondensedDataset]):
         if matched.label_logits is not None:
             tensors["label_logits"] = matched.label_logits
         return Payload(tensors | named_snapshots(state.snapshots), said.to_json())
+
+    def _order(self) -> Order:
+        """What other ranks need to know; while it is worked on, the entry is locked."""
+        bound = self.bound
+        return Order(
+            recipe=bound.recipe.to_dict(),
+            shared_seed=bound.shared_seed,
+            data=bound.data.fingerprint,
+            modality=bound.data.geometry.modality,
+            device=bound.device.type,
+            store=str(bound.store.root.absolute()),
+            held=str(bound.store.path(self.kind, self.key()).with_suffix(CLAIM).absolute()),
+        )
 
     def _moving(self, matcher: Matcher) -> SyntheticSet:
         """The initial set as matching may write to it, on the device; ``matcher`` is prepared."""

@@ -16,6 +16,7 @@ import torch
 from condense.capabilities import EstimatesCost, HasCacheToken, WorksInPieces
 from condense.components import resolve_spec
 from condense.engine.context import EngineContext
+from condense.engine.matching.ranks import ALONE, Ranks
 from condense.engine.runtime.guard import contents, guarded
 from condense.engine.runtime.precision import key_options
 from condense.engine.runtime.rng import Seed
@@ -88,6 +89,7 @@ class Bound:
         data: used instead of the recipe's data stage.
         shared_seed: seed of the stages :data:`SHARED` (scores, experts), so that runs of several
             seeds have them in common; the recipe's by default, else it does not repeat the run.
+        ranks: processes that share its matching.
     """
 
     def __init__(
@@ -100,8 +102,10 @@ class Bound:
         progress: Progress,
         data: LabeledData | None = None,
         shared_seed: int | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.recipe = recipe
+        self.ranks = ranks
         self.shared_seed = recipe.seed if shared_seed is None else shared_seed
         self.host = host
         self.store = store

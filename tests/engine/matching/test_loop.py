@@ -515,7 +515,8 @@ def test_what_is_carried_goes_back_with_the_run():
 
 def test_finding_the_step_size_leaves_what_is_carried_alone():
     matcher, rng = Walks(LONG), torch.Generator().manual_seed(0)
-    calibrate_step_size(matcher, fresh(), rng)
+    synthetic = fresh()
+    calibrate_step_size(matcher, synthetic, rng, lambda: matcher.step(synthetic, rng))
     assert matcher.calls > 0
     assert not matcher.place.any()
 

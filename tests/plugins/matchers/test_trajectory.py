@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parameters_to_vector
 
 from condense.engine.matching.loop import match
+from condense.engine.matching.ranks import mean_step
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, initial_set
@@ -19,7 +20,7 @@ from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.loop import Training
 from condense.engine.training.schedule import Schedule
 from condense.errors import CapacityError, OptionError
-from condense.interfaces import MatchStep, Role, Selection, TrainingSet
+from condense.interfaces import Role, Selection, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, build_options
 from condense_plugins.matchers.trajectory import (
     cost as cost_module,
@@ -27,7 +28,6 @@ from condense_plugins.matchers.trajectory import (
 )
 from condense_plugins.matchers.trajectory.experts import Experts, trajectory_of
 from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher, draw_batches
-from condense_plugins.matchers.trajectory.mean import mean_step, streams
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 
 SMALL = TrajectoryOptions(
@@ -337,22 +337,15 @@ def test_matching_lowers_the_loss(tiny_images, context):
 
 def test_several_trajectories_give_the_mean_of_their_gradients(tiny_images, context):
     matcher, synthetic = prepared(tiny_images, context), small_set(tiny_images)
-    one, other, third = (matcher.step(synthetic, s) for s in streams(generator(7), 3))
+    seed = int(torch.randint(2**62, (), generator=generator(7)))
+    streams = [Seed(seed).fork("trajectory", number).generator() for number in range(3)]
+    one, other, third = (matcher.step(synthetic, stream) for stream in streams)
     assert not torch.equal(one.grad_inputs, other.grad_inputs)  # each of them draws its own
     several = prepared(tiny_images, context, SMALL.model_copy(update={"trajectories": 3}))
-    mean = several.step(small_set(tiny_images), generator(7))
+    mean = mean_step(several, small_set(tiny_images), generator(7))
     for name in ("loss", "grad_inputs", "grad_step_size"):
         parts = [getattr(step, name) for step in (one, other, third)]
         assert torch.equal(getattr(mean, name), (parts[0] + parts[1] + parts[2]) / 3)
-
-
-def test_a_trajectory_draws_the_same_however_many_there_are(tiny_images, context):
-    rng, again = generator(7), generator(7)
-    few, many = streams(rng, 2), streams(again, 5)
-    assert [s.initial_seed() for s in few] == [s.initial_seed() for s in many[:2]]
-    assert len({s.initial_seed() for s in many}) == 5
-    assert torch.equal(rng.get_state(), again.get_state())  # … and leaves the stream alike
-    assert streams(rng, 1)[0].initial_seed() != few[0].initial_seed()
 
 
 def test_several_trajectories_cost_as_much_as_they_are(tiny_images, context, monkeypatch):
@@ -364,15 +357,6 @@ def test_several_trajectories_cost_as_much_as_they_are(tiny_images, context, mon
         for w in (1, 3)
     )
     assert (one, three) == (5 * 0.5, 3 * 5 * 0.5)
-
-
-def test_learned_labels_have_the_mean_gradient_too():
-    def step(value):
-        return MatchStep(torch.tensor(value), *[torch.full((2,), k * value) for k in (1, 2)])
-
-    mean = mean_step([step(1.0), step(4.0)])
-    assert (float(mean.loss), mean.grad_inputs.tolist()) == (2.5, [2.5, 2.5])
-    assert (mean.grad_labels.tolist(), mean.grad_step_size) == ([5.0, 5.0], None)
 
 
 # start epochs below a bound that grows

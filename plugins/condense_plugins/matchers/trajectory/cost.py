@@ -35,7 +35,6 @@ def trajectory_cost(
     # uncompiled: an upper estimate, without a minute of compiling
     short = {
         "steps": steps,
-        "trajectories": 1,
         "max_start_epoch": 1,
         "start_epoch_growth": 0,
         "compile": "off",

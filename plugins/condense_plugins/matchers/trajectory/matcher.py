@@ -35,7 +35,6 @@ from condense_plugins.matchers.trajectory.gradient import (
     unrolled,
 )
 from condense_plugins.matchers.trajectory.graphs import CapturedSteps
-from condense_plugins.matchers.trajectory.mean import mean_step, streams
 from condense_plugins.matchers.trajectory.memory import choose_form, step_budget
 from condense_plugins.matchers.trajectory.options import ADVICE, TrajectoryOptions
 from condense_plugins.matchers.trajectory.student import Student, flatten
@@ -82,6 +81,7 @@ class TrajectoryMatcher:
             snapshots=o.snapshots,
             image_ema=o.image_ema,
             image_reach=o.image_reach,
+            trajectories=o.trajectories,
         )
 
     def prepare(self, data: LabeledData, context: Context, rng: Generator) -> None:
@@ -122,19 +122,12 @@ class TrajectoryMatcher:
         self._iteration = done
 
     def step(self, synthetic: SyntheticSet, rng: Generator) -> MatchStep:
-        """Loss and gradients of one student's rollout, or the mean over ``trajectories`` of them.
+        """Loss and gradients of one student's rollout.
 
         Args:
             synthetic: the set; the same object at every call, updated in place in between.
             rng: CPU generator; draws expert, start epoch, batches and augmentation.
         """
-        if self.options.trajectories == 1:
-            return self._follow(synthetic, rng)
-        several = streams(rng, self.options.trajectories)
-        return mean_step(self._follow(synthetic, stream) for stream in several)
-
-    def _follow(self, synthetic: SyntheticSet, rng: Generator) -> MatchStep:
-        """Loss and gradients of one student's rollout, drawn from ``rng``."""
         device = synthetic.inputs.device
         precision = precision_of(self.options, device)
         rollout = self._draw(synthetic, rng)

@@ -1,0 +1,90 @@
+"""What the ranks of torchrun but the first do: their share of every matching of rank 0."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from condense.engine.jobs.environment import Environment, environment
+from condense.engine.matching.ranks import BEGIN, END, HELLO, Lost, Order, Team, Turn
+from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.device import pick_device
+from condense.engine.runtime.malloc import retain_freed_memory
+from condense.engine.runtime.progress import SilentProgress
+from condense.engine.runtime.store import Store
+from condense.errors import CondenseError
+from condense.interfaces import Matcher, SyntheticSet
+from condense.plugin.host import Host, build_host
+from condense.resolve import Request, resolve
+
+
+def follow(team: Team, local: int) -> None:
+    """Work for rank 0 until it has ended, however.
+
+    Args:
+        local: which of this machine's ranks this is: that of its GPU.
+
+    Raises:
+        CondenseError: for programs, data or a store that are not those of rank 0.
+    """
+    host = build_host(report=lambda _: None)
+    try:
+        with retain_freed_memory():
+            _follow(team, local, host)
+    except Lost:
+        return  # whoever has ended says why
+
+
+def _follow(team: Team, local: int, host: Host) -> None:
+    matcher: Matcher | None = None
+    synthetic: SyntheticSet | None = None
+    while True:
+        what, content, tensors = team.heard()
+        if what == END:
+            return
+        if what == HELLO:
+            _compare(Environment.model_validate(content), environment(host), team.rank)
+        elif what == BEGIN:
+            order = Order.model_validate(content)
+            matcher, synthetic = _prepared(order, tensors, local, host, team.rank)
+        else:
+            assert matcher is not None
+            assert synthetic is not None
+            team.take_part(matcher, synthetic, Turn.model_validate(content), tensors)
+
+
+def _compare(first: Environment, here: Environment, rank: int) -> None:
+    differing = here.differences(first)
+    if differing:
+        raise CondenseError(
+            f"rank {rank} has other programs than rank 0 ({'; '.join(differing)}); install the "
+            "same on all machines"
+        )
+
+
+def _prepared(
+    order: Order, tensors: dict[str, Tensor], local: int, host: Host, rank: int
+) -> tuple[Matcher, SyntheticSet]:
+    """The matcher as rank 0 has it, its experts read from the store, and the set.
+
+    Raises:
+        CondenseError: where the store or the data are others.
+    """
+    if not Path(order.held).exists():
+        raise CondenseError(
+            f"rank {rank} on {socket.gethostname()} does not see the store {order.store}; set "
+            "CONDENSE_STORE to a folder that all machines see"
+        )
+    device = pick_device(f"cuda:{local}" if order.device == "cuda" else order.device)
+    tools: dict[str, Any] = {"store": Store(Path(order.store)), "progress": SilentProgress()}
+    recipe = resolve(host, Request(recipe=order.recipe, modality=order.modality))
+    pipeline = Pipeline(recipe, host, **tools, device=device, shared_seed=order.shared_seed)
+    if pipeline.data.fingerprint != order.data:
+        raise CondenseError(
+            f"data {pipeline.data.name} are others on rank {rank} (fingerprint "
+            f"{pipeline.data.fingerprint}) than on rank 0 ({order.data}); copy them to all machines"
+        )
+    return pipeline.matching.preparing.result, SyntheticSet(**tensors).to(device)
