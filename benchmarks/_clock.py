@@ -6,8 +6,10 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from condense.engine.runtime.pace import Parts
+from condense.engine.runtime.progress import over_all
 from condense.interfaces import Progress, Task
 
 KEEP_SECONDS = 60.0
@@ -35,6 +37,12 @@ class Clock:
         """A bar of the inner progress that watches the clock."""
         with self.inner.task(title, total, unit) as task:
             yield _Timed(self, task)
+
+    def whole(
+        self, title: str, total: int, unit: str, expected: Callable[[], Sequence[Parts]]
+    ) -> contextlib.AbstractContextManager[Task]:
+        """As the inner progress."""
+        return over_all(self.inner, title, total, unit, expected)
 
     def stage(self, name: str, number: int, total: int) -> contextlib.AbstractContextManager[None]:
         """As the inner progress."""

@@ -219,7 +219,7 @@ class TerminalProgress(Notes):
             self.say(f"{number}/{total} {name}: {seconds:.1f} s")
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str = "it") -> Iterator[Bar]:
+    def task(self, title: str, total: int, unit: str = "it") -> Iterator[Advances]:
         """A bar of ``total`` units that lives as long as the context."""
         with self._timed(total) as pace:
 

@@ -66,7 +66,7 @@ class LineProgress(Notes):
         self._units: _Units | None = None
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str = "it") -> Iterator[_Line]:
+    def task(self, title: str, total: int, unit: str = "it") -> Iterator[Task]:
         """A task of ``total`` units."""
         place = self._units.place if self._units is not None else ""
         with self._timed(total) as pace:

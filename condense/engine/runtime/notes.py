@@ -49,7 +49,9 @@ class Notes(ABC):
         if self._whole is not None:
             yield SilentTask()
             return
-        self._whole = Whole(expected(), time.monotonic())
+        with self.task("estimate", 1):
+            parts = expected()
+        self._whole = Whole(parts, time.monotonic())
         try:
             with self._over_all(title, total, unit, self._whole) as task:
                 yield task
@@ -80,6 +82,10 @@ class Notes(ABC):
             if self._whole is not None and outermost:
                 self._whole.end()
                 self._within = None
+
+    @abstractmethod
+    def task(self, title: str, total: int, unit: str = "it") -> AbstractContextManager[Task]:
+        """A task of ``total`` units that lives as long as the context."""
 
     @abstractmethod
     def _over_all(

@@ -202,6 +202,18 @@ def test_a_terminal_shows_the_whole_above_the_task_with_one_time_left():
     assert all(len(row) <= 120 for row in rows)
 
 
+def test_estimates_that_take_long_are_seen_to_be_made():
+    console = terminal()
+    progress = TerminalProgress(console=console, delay=0.05)
+
+    def slow():
+        time.sleep(0.4)
+        return [[5.0]]
+
+    with progress.whole("", 1, "stage", slow):
+        assert "estimate" in console.file.getvalue()
+
+
 def test_figures_fit_a_terminal_of_80_columns():
     console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
     progress = TerminalProgress(console=console, delay=0.05)
