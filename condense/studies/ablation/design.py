@@ -78,7 +78,7 @@ class Study:
         base: the recipe that nothing is varied of; its seed is shared by all cells for what is
             made once (scores, experts).
         factors: what is varied.
-        cells: the base among them, once.
+        cells: the base among them once, unless others than it differ in data or size.
         seeds: of selection, matching and evaluation.
         one_at_a_time: whether one factor at a time differs from the base, not all combinations.
         validation: share of the training split that is held out and stands in the test split's

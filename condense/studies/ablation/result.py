@@ -79,6 +79,7 @@ class AblationCell(Document):
         None, description="the cell that it is the difference to, where that is not the base"
     )
     random: Estimate | None = Field(None, description="of random subsets of the cell's size")
+    random_accuracies: tuple[float | None, ...] = Field((), description="one a seed, of those")
     to_random: Estimate | None = Field(None, description="the difference to those, seed by seed")
     error: str | None
     errors: dict[str, str] = Field({}, description="by seed")
@@ -279,6 +280,7 @@ class Ablation:
             difference=self.difference(row),
             reference=self.study.references.get(row.cell.name),
             random=row.random_mean,
+            random_accuracies=row.random,
             to_random=row.gain,
             error=row.error,
             errors={str(seed): text for seed, text in row.errors.items()},

@@ -614,6 +614,7 @@ def test_every_size_has_random_sets_of_its_own_shared_by_the_cells_of_that_size(
     assert by_name["ipc=1 method=window"].random != by_name["ipc=3 method=window"].random
     document = result.document.to_json()
     cell = document["cells"][0]
+    assert cell["random_accuracies"] == list(result.rows[0].random)
     gaps = [
         own - other for own, other in zip(cell["accuracies"], result.rows[0].random, strict=True)
     ]
