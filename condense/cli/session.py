@@ -55,11 +55,14 @@ class Session:
 
     def crew(self, request: Request) -> Crew | None:
         """What is to work the stages off instead of this process; None for itself."""
-        from condense.engine.jobs.driver import Crew
         from condense.engine.jobs.hired import hired
 
         executor = hired(self.host, request)
-        return None if executor is None else Crew(executor, self.tools["progress"])
+        if executor is None:
+            return None
+        from condense.engine.jobs.driver import Crew
+
+        return Crew(executor, self.tools["progress"])
 
     def hand_out(
         self, request: Request, work: Sequence[tuple[Pipeline, Sequence[Stage[Any]]]]

@@ -138,6 +138,7 @@ class FakePipeline:
     store: Any
     device: Any
     progress: Any
+    scoring = selecting = types.SimpleNamespace(needed=False)
 
 
 @dataclass

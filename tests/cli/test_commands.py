@@ -59,7 +59,7 @@ def test_run_passes_the_flags_on(cli, engine, tmp_path):
     result = cli("run", *args, "--no-baselines", "--out", str(out), "--device", "cpu", "--json")
     assert result.exit_code == 0, result.stderr
     pipeline, *others = engine.calls[0][0]
-    assert others == [out, False, problems, False, {}]
+    assert others == [out, False, problems, False, {}, None]
     assert pipeline.recipe.seed == 4
     assert (pipeline.recipe.budget.ipc, pipeline.recipe.budget.fraction) == (None, 0.5)
     assert pipeline.recipe["matcher"].options.steps == 7
