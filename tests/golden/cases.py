@@ -368,7 +368,6 @@ def trajectory_case(title: str, labels: bool = False, **options: Any) -> None:
 trajectory_case("constant memory", memory="constant")
 trajectory_case("unrolled", memory="unrolled", augmentation={"component": "none"})
 trajectory_case("learned labels", labels=True, memory="constant")
-trajectory_case("two trajectories", labels=True, memory="constant", trajectories=2)
 
 
 def siamese_case(title: str, labels: bool = False, **options: Any) -> None:
