@@ -11,3 +11,12 @@ class MatcherOptions(Options):
     """Of every matcher with networks of its own."""
 
     network: NetworkSpec = Field(NetworkSpec.of("auto"), description="network of the matching")
+    image_momentum: float = Field(0.5, ge=0, lt=1, description="momentum of the distilled samples")
+    image_ema: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share that their running average keeps in an iteration (as in FTD); the "
+        "result is the average. 0: no average",
+    )
+    snapshots: tuple[int, ...] = Field((), description="iterations after which the set is saved")

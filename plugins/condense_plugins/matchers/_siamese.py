@@ -57,17 +57,14 @@ class SiameseOptions(MatcherOptions):
     image_lr: Annotated[Rate, OrAuto(gt=0)] = Field(
         "auto",
         description="learning rate of the distilled samples; auto: the first update moves them by "
-        "2 % of their spread, later ones by less, none further than half of it from its start",
+        "2 % of their spread, later ones by less",
     )
-    image_momentum: float = Field(0.5, ge=0, lt=1, description="their momentum")
-    image_ema: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="share that their running average keeps in an iteration; the result is the "
-        "average. 0: no average",
+    image_reach: float = Field(
+        0.5,
+        gt=0,
+        description="how far from its start a sample may get where image_lr is auto, in spreads "
+        "(root mean square over its values)",
     )
-    snapshots: tuple[int, ...] = Field((), description="iterations after which the set is saved")
     precision: PrecisionOption = Field(
         "auto",
         description="auto (tf32 on GPUs) | fp32 | tf32 | bf16",
@@ -93,6 +90,7 @@ class SiameseMatcher(ABC):
             iterations=o.iterations,
             image_lr=o.image_lr,
             image_momentum=o.image_momentum,
+            image_reach=o.image_reach,
             snapshots=o.snapshots,
             image_ema=o.image_ema,
         )

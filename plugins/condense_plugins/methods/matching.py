@@ -24,6 +24,7 @@ MATCHER: dict[str, Any] = {
     "network": NETWORK,
     "augmentation": DSA,
     "image_momentum": 0.5,
+    "image_reach": 0.5,
     "image_ema": 0.0,
 }
 EVALUATOR: dict[str, Any] = {
@@ -49,6 +50,7 @@ SOURCES = {
     "a class, real and synthetic",
     "matcher.image_lr": PAPER,
     "matcher.image_momentum": CODE,
+    "matcher.image_reach": "ours: without effect at a rate that is given",
     "matcher.image_ema": "released code: no average of the images",
     "matcher.snapshots": "ours: nothing is saved on the way",
     "matcher.precision": "released code: PyTorch's own, TF32 convolutions on a GPU",

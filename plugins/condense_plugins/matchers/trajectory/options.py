@@ -89,14 +89,6 @@ class TrajectoryOptions(MatcherOptions):
         description="how far from its start a sample may get where image_lr is auto, in spreads "
         "(root mean square over its values)",
     )
-    image_momentum: float = Field(0.5, ge=0, lt=1, description="their momentum")
-    image_ema: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="share that their running average keeps in an iteration (as in FTD); the "
-        "result is the average. 0: no average",
-    )
     step_size: Annotated[Rate, OrAuto(gt=0)] = Field(
         "auto",
         description="initial synthetic step size, learned; auto: that with which a student takes "
@@ -106,7 +98,6 @@ class TrajectoryOptions(MatcherOptions):
         "auto", description="learning rate of the step size; auto: an update is 3 % of it at most"
     )
     step_size_momentum: float = Field(0.5, ge=0, lt=1, description="its momentum")
-    snapshots: tuple[int, ...] = Field((), description="iterations after which the set is saved")
     memory: Memory = Field(
         "auto",
         description="meta-gradient: constant memory, plain unrolling, or the quicker that fits",
