@@ -53,7 +53,8 @@ def _tensors(step: MatchStep) -> dict[str, Tensor]:
 
 def check_plan_is_sound(subject: Subject) -> None:
     """A whole number of iterations, rates of at least 0 or ``auto``, an average in [0, 1)."""
-    plan = subject.create().plan
+    matcher = subject.create()
+    plan = matcher.plan
     subject.require(
         isinstance(plan, MatchPlan), f"has a plan of {type(plan).__name__}, expected MatchPlan"
     )
@@ -72,6 +73,11 @@ def check_plan_is_sound(subject: Subject) -> None:
     subject.require(
         isinstance(plan.trajectories, int) and plan.trajectories >= 1,
         f"plans {plan.trajectories!r} trajectories, expected a whole number of at least 1",
+    )
+    subject.require(
+        plan.trajectories == 1 or not isinstance(matcher, CarriesState),
+        f"plans {plan.trajectories} trajectories an iteration, which must need nothing of each "
+        "other, and carries something from step to step",
     )
 
 

@@ -187,6 +187,14 @@ class CountsTwice(Counts):
         return MatchStep(step.loss * (1 + self.more // 4), step.grad_inputs)
 
 
+class CountsInTurn(Counts):
+    """Of the steps of one iteration the second depends on the first."""
+
+    @property
+    def plan(self):
+        return MatchPlan(3, image_lr=0.1, trajectories=2)
+
+
 class Grows(Counts):
     """It carries one number more after every step."""
 
@@ -356,6 +364,10 @@ WRONG = {
     "carried-in-part": (
         *("matcher", CountsTwice, "check_what_is_carried_is_all_that_a_step_needs"),
         "another loss in step 4",
+    ),
+    "carried-in-turn": (
+        *("matcher", CountsInTurn, "check_plan_is_sound"),
+        "plans 2 trajectories an iteration",
     ),
     "carried-and-growing": (
         *("matcher", Grows, "check_what_is_carried_is_all_that_a_step_needs"),
