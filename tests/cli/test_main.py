@@ -197,3 +197,21 @@ def test_json_has_no_nan_and_nothing_beside_it(cli, engine):
         "step_size": None,
     }
     assert result.stderr == "a library that prints\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("compare", "all"), "'compare' has none to share"),
+        (("run", "--method", "auto"), "--method auto tries methods one after another"),
+        (("run", "--executor", "ray"), "executor 'ray' has nothing to do here"),
+    ],
+)
+def test_ranks_of_torchrun_share_a_matching_and_nothing_else(cli, engine, monkeypatch, words, said):
+    for name, value in (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 2)):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "any")
+    result = cli(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr.splitlines()[-1]
+    assert engine.calls == []
