@@ -11,7 +11,6 @@ from torch import Generator, Tensor
 
 from condense.capabilities import (
     EvaluatesRepeats,
-    HasReplicates,
     KnowsModality,
     LearnsLabels,
 )
@@ -85,20 +84,6 @@ def _companion(who: str, name: str, tensor: Tensor, count: int) -> Tensor:
         f"({count},)",
     )
     return found
-
-
-def run_replicates(
-    scorer: Scorer, data: LabeledData, context: Context, rng: Generator
-) -> Tensor | None:
-    """The independent estimates [R, N] that scores are the mean of; None for other scorers.
-
-    Raises:
-        BrokenPlugin: as :func:`guarded` does.
-    """
-    if not isinstance(scorer, HasReplicates):
-        return None
-    with guarded("scorer", scorer, *contents(data)):
-        return torch.as_tensor(scorer.replicates(data.without_test(), context, rng))
 
 
 def run_selector(

@@ -21,12 +21,12 @@ from condense.engine.checked import (
     run_policy,
 )
 from condense.engine.documents import Document, Share
-from condense.engine.learned import run_training_accuracy
 from condense.engine.matching.divergence import divergence_notes
 from condense.engine.matching.loop import match
 from condense.engine.matching.ranks import Order
 from condense.engine.matching.soft_labels import has_soft_label, starting_logits
 from condense.engine.matching.state import SNAPSHOT, named_snapshots, snapshots_among
+from condense.engine.networks import run_training_accuracy
 from condense.engine.runtime.claims import CLAIM
 from condense.engine.runtime.expected import Expected, check_tensors, is_finite
 from condense.engine.runtime.guard import contents, guarded

@@ -1,14 +1,14 @@
-"""Whether the networks that a scorer or matcher trained have learned anything, as it says."""
+"""What a scorer or matcher says of the networks that it trained, beside what it is for."""
 
 from __future__ import annotations
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
-from condense.capabilities import KnowsItsNetworks
+from condense.capabilities import HasReplicates, KnowsItsNetworks
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import BrokenPlugin
-from condense.interfaces import Component, Context, LabeledData
+from condense.interfaces import Component, Context, LabeledData, Scorer
 
 
 def run_training_accuracy(
@@ -35,3 +35,17 @@ def run_training_accuracy(
         )
     shares: list[float] = found.double().tolist()
     return shares
+
+
+def run_replicates(
+    scorer: Scorer, data: LabeledData, context: Context, rng: Generator
+) -> Tensor | None:
+    """The independent estimates [R, N] that scores are the mean of; None for other scorers.
+
+    Raises:
+        BrokenPlugin: as :func:`guarded` does.
+    """
+    if not isinstance(scorer, HasReplicates):
+        return None
+    with guarded("scorer", scorer, *contents(data)):
+        return torch.as_tensor(scorer.replicates(data.without_test(), context, rng))
