@@ -62,8 +62,8 @@ class CondenseSampler(BaseEstimator):  # type: ignore[misc]
         """The small set.
 
         Where all of it are samples of X, these very rows: of an array, a list or a DataFrame, in
-        its own type. Else an array in the units of X, in which the samples that were kept are
-        rounded as float32 is.
+        its own type. Else an array, or a DataFrame with X's columns, in the units of X, in which
+        the samples that were kept are rounded as float32 is.
 
         Args:
             X: features [N, D], or images uint8 or float 0–1 [N, H, W, C] or [N, C, H, W].
@@ -91,7 +91,8 @@ class CondenseSampler(BaseEstimator):  # type: ignore[misc]
         labels = _rows(y, self.sample_indices_)
         if not self.distilled_.any():
             return _rows(X, self.sample_indices_), labels
-        return small.to_numpy()[0], labels
+        made = small.to_numpy()[0]
+        return type(X)(made, columns=X.columns) if hasattr(X, "columns") else made, labels
 
     def fit(self, X: Any, y: Any) -> CondenseSampler:
         """As :meth:`fit_resample`, of which only the attributes are kept."""

@@ -113,9 +113,10 @@ def ablate(
     factors = [parse_factor(text) for text in vary]
     with open_session(ctx, device) as session:
         study = make_study(session.host, request, factors, seeds, one_at_a_time, validation)
+        crew = session.crew(request)
         plan = _planned(session, study) if dry_run else None
         if plan is None:
-            result, folder = _run(session, study, out, session.crew(request))
+            result, folder = _run(session, study, out, crew)
     if plan is not None:
         _show_planned(plan, study, as_json)
         return

@@ -129,7 +129,7 @@ def compare(
     given = {"data": data, "preset": preset, "recipe_file": recipe_file, "seed": seed}
     given["executor"] = executor
     request = make_request(**given, assignments=assignments)  # type: ignore[arg-type]
-    names = [name for text in methods for name in _listed("methods", text)]
+    names = [name for text in methods for name in _listed("", text)]
     with open_session(ctx, device) as session:
         comparison = make_comparison(
             session.host,
@@ -140,9 +140,10 @@ def compare(
             seeds=seeds,
             validation=validation,
         )
+        crew = session.crew(request)
         plan = _planned(session, comparison) if dry_run else None
         if plan is None:
-            result, folder = _run(session, comparison, out, session.crew(request))
+            result, folder = _run(session, comparison, out, crew)
     if plan is not None:
         _show_planned(plan, comparison, as_json)
         return
@@ -151,7 +152,7 @@ def compare(
 
 
 def _listed(key: str, text: str | None) -> list[str]:
-    """The values between commas in ``text``; none for None.
+    """The values between commas in ``text``, given for ``key``; none for None.
 
     Raises:
         OptionError: for an empty one.
@@ -160,9 +161,9 @@ def _listed(key: str, text: str | None) -> list[str]:
 
     values = [] if text is None else [part.strip() for part in text.split(",")]
     if "" in values:
+        what = f"`{key}={text}`: value" if key else f"'{text}': name"
         raise OptionError(
-            f"`{key}={text}`: value {values.index('') + 1} is empty; give one or more values "
-            "separated by commas"
+            f"{what} {values.index('') + 1} is empty; give one or more, separated by commas"
         )
     return values
 

@@ -314,7 +314,9 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
 
 
 def _note(arm: Any, random: Any) -> str:
-    """The augmentation an arm was trained with, and its distance to random."""
+    """The augmentation an arm was trained with, its distance to random, and if that is chance."""
+    from condense.studies.statistics import unpaired
+
     augmentation = arm.protocol.get("augmentation", "")
     if isinstance(augmentation, dict):
         augmentation = augmentation.get("component", "")
@@ -322,5 +324,8 @@ def _note(arm: Any, random: Any) -> str:
     if arm is random:
         parts.append("same size")
     elif random is not None:
+        gain = unpaired(arm.values, random.values)
+        told = gain is None or gain.low is None or gain.low > 0 or (gain.high or 0) < 0
         parts.append(f"{100 * (arm.mean - random.mean):+.2f} points over random")
+        parts += [] if told else ["within noise"]
     return ", ".join(parts)

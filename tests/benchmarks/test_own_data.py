@@ -45,8 +45,10 @@ def test_gains_are_paired_by_seed_and_pooled_over_sets(own_data):
         for seed, value in enumerate(values)
     ]
     rows.append({"set": "c", "method": "selmatch", "seed": 0, "error": "diverged"})
-    (line,) = own_data.summary(rows, [("selmatch", "random"), ("auto", "random")])
+    line, losses = own_data.summary(rows, [("selmatch", "random"), ("auto", "random")])
     # mean of +10 and -9; half a t interval of two values 19 apart: 12.706 * 9.5
     assert line == (
-        "selmatch - random, own: +0.50 ± 120.71 points over 2 sets; worse: b -9.0 ± 1.0"
+        "selmatch - random, own: +0.50 ± 120.71 points over 2 sets "
+        "(a +10.0 ± 0.0, b -9.0 ± 1.0); WORSE: b"
     )
+    assert losses == "the loss fell in 0 of 0 runs; 1 failed"

@@ -173,8 +173,10 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.geometry.shape))
         soft = "" if self.soft_labels is None else "soft labels, "
+        unit = "" if self.geometry.is_image else " features"
         return (
-            f"{type(self).__name__}({len(self)} samples of {shape}, {int(self.distilled.sum())} "
+            f"{type(self).__name__}({len(self)} samples of {shape}{unit}, "
+            f"{int(self.distilled.sum())} "
             f"distilled, {soft}{len(self.classes)} classes, {self.method} on {self.data_name})"
         )
 

@@ -122,7 +122,7 @@ def raw_labels(labels: ArrayLike, split: str, n: int) -> Array:
         where = int(np.argmax(wrong))
         raise DataError(
             f"{split} labels hold {raw[where]} at position {where}, expected whole numbers "
-            "from 0; renumber the classes or drop unlabelled samples"
+            "from 0; renumber the classes (for -1 and 1 give y > 0) or drop unlabelled samples"
         )
     return raw.astype(np.int64)
 

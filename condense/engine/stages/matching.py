@@ -97,7 +97,8 @@ class MatchingStage(StoredStage[CondensedDataset]):
         return not bool(self._distilled(self.selecting.likely()).all())
 
     def _changes(self, distilled: Tensor) -> bool:
-        return bool(distilled.any()) or self._plan_for(distilled) is not None
+        learned = self._plan_for(distilled) is not None  # first: what cannot be learned is refused
+        return learned or bool(distilled.any())
 
     def _distilled(self, selection: Selection) -> Tensor:
         """bool [M] of the samples to distil; none without matching."""

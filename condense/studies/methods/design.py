@@ -105,8 +105,14 @@ def make_comparison(
     if validation is not None and not 0 < validation < 1:
         raise OptionError(f"`validation` must be in (0, 1), got {validation:g}; try 0.2")
     names, every = _names(host, methods), list(methods) == [EVERY]
-    _check_once("labels", labels)
-    _check_once("budgets", [budget.words for budget in budgets])
+    own = [value for path, value in request.assignments if path == LABELS]
+    if labels and own:
+        raise OptionError(
+            f"`labels={','.join(labels)}` and `evaluator.labels={own[-1]}` exclude each other; "
+            "give one"
+        )
+    _check_once(labels)
+    _check_once([budget.words for budget in budgets])
     among = (RANDOM, *names)
     columns, entries = [], []
     for regime in labels or (None,):
@@ -145,7 +151,7 @@ def _names(host: Host, asked: Sequence[str]) -> tuple[str, ...]:
             f"`method={CHOOSE}` chooses among methods and is none itself; compare those that it "
             f"tries by their names"
         )
-    _check_once("methods", names)
+    _check_once([f"method {name}" for name in names])
     others = tuple(name for name in names if name not in (RANDOM, WHOLE))
     if not others:
         raise OptionError(
@@ -155,17 +161,16 @@ def _names(host: Host, asked: Sequence[str]) -> tuple[str, ...]:
     return others
 
 
-def _check_once(key: str, values: Sequence[str]) -> None:
+def _check_once(values: Sequence[str]) -> None:
     twice = [value for place, value in enumerate(values) if value in values[:place]]
     if twice:
-        raise OptionError(f"`{key}`: {twice[0]} is there twice; give it once")
+        raise OptionError(f"{twice[0]} is there twice; give it once")
 
 
 def _in_column(request: Request, labels: str | None, budget: Budget | None) -> Request:
-    """``request`` under a label regime and a budget; what is given for either is replaced."""
+    """``request`` under a label regime and a budget."""
     if labels is not None:
-        others = tuple(given for given in request.assignments if given[0] != LABELS)
-        request = replace(request, assignments=(*others, (LABELS, labels)))
+        request = replace(request, assignments=(*request.assignments, (LABELS, labels)))
     if budget is None:
         return request
     return replace(request, ipc=budget.ipc, fraction=budget.fraction)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections import deque
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from condense.errors import OptionError
+from condense.errors import CondenseError, OptionError
 from condense.jobs import Done, ExecutorOptions, Job
 
 MISSING = "executor 'submitit' needs submitit; install it with `pip install 'condense-data[slurm]'`"
@@ -93,7 +94,7 @@ class SubmititExecutor:
         return Done(job, result)
 
     def _start(self) -> None:
-        room = (self.options.at_once or len(self._waiting)) - len(self._running)
+        room = (self._most() or len(self._waiting)) - len(self._running)
         batch = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
         if not batch:
             return
@@ -102,6 +103,14 @@ class SubmititExecutor:
             sent = [executor.submit(job.function, job.argument, {}) for job in batch]
         self._running += list(zip(sent, batch, strict=True))
 
+    def _most(self) -> int | None:
+        """Jobs at once; on this machine by default as many as it has processors for."""
+        if self.options.at_once is not None or self.options.cluster == "slurm":
+            return self.options.at_once
+        first = self._running[0][1] if self._running else next(iter(self._waiting), None)
+        threads = 1 if first is None else first.resources.threads
+        return max(1, (os.cpu_count() or 1) // threads)
+
     def _executor(self, job: Job) -> Any:
         import submitit
 
@@ -109,7 +118,14 @@ class SubmititExecutor:
         folder = Path(o.folder).expanduser().absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        executor = submitit.AutoExecutor(folder=folder, cluster=o.cluster)
+        try:
+            executor = submitit.AutoExecutor(folder=folder, cluster=o.cluster)
+        except RuntimeError as error:  # no srun on the path
+            raise CondenseError(
+                f"executor 'submitit' finds no Slurm here ({' '.join(str(error).split())}); type "
+                "the command where `srun` is, or give `executor=submitit:local` for processes of "
+                "this machine"
+            ) from None
         slurm = {"partition": o.partition, "account": o.account}
         executor.update_parameters(
             name="condense",
