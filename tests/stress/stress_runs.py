@@ -22,7 +22,7 @@ from condense.cli.main import main
 # options by dotted key under which a whole run takes less than a second on the data below
 TINY = {
     "scorer.networks": 1,
-    "scorer.epochs": 2,
+    "scorer.epochs": 6,
     "scorer.network.width": 4,
     "selector.beta": 0.1,
     "policy.alpha": 0.5,

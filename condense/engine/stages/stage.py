@@ -266,9 +266,11 @@ class StoredStage(Stage[T]):
 
     Attributes:
         kind: folder in the store.
+        said: values of the result, once it is there: nobody may have cleaned it away since.
     """
 
     kind: ClassVar[str]
+    said: Mapping[str, Any] | None = None
 
     @abstractmethod
     def key(self) -> Key:
@@ -303,6 +305,7 @@ class StoredStage(Stage[T]):
         key = self.key()
         with self.bound.timed(self.name) as lap:
             payload, lap.cached = self.bound.store.fetch(self.kind, key, self.compute, self.check)
+        self.said = payload.values
         return payload
 
     @cached_property

@@ -158,17 +158,22 @@ def _split_half(pipeline: Pipeline, fingerprint: str) -> float | None:
     """Of the scores that the run reads, as it was stored with them."""
     if not pipeline.scoring.needed:
         return None
-    payload = pipeline.store.get("scores", pipeline.scoring.key_of(fingerprint))
-    return None if payload is None else payload.values.get("split_half")
+    said = pipeline.scoring.said
+    if said is None:
+        payload = pipeline.store.get("scores", pipeline.scoring.key_of(fingerprint))
+        said = {} if payload is None else payload.values
+    return said.get("split_half")
 
 
 def _learned(pipeline: Pipeline) -> dict[str, tuple[float, ...]]:
     """What the networks of scorer and matcher know of their training data, as it was stored."""
     found: dict[str, tuple[float, ...]] = {}
     for stage in (pipeline.scoring, pipeline.matching):
-        if stage.needed and stage.stored:
+        said = stage.said
+        if said is None and stage.needed and stage.stored:
             payload = pipeline.store.get(stage.kind, stage.key())
-            found[stage.name] = () if payload is None else tuple(payload.values.get("learned", ()))
+            said = None if payload is None else payload.values
+        found[stage.name] = () if said is None else tuple(said.get("learned", ()))
     return found
 
 
