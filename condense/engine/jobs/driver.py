@@ -20,6 +20,7 @@ from condense.engine.jobs.environment import environment
 from condense.engine.jobs.task import DataOfTask, Outcome, Task, data_bytes, unpacked
 from condense.engine.jobs.worker import run_task
 from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.claims import claimed, sweep
 from condense.engine.runtime.housekeeping import digest
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.matching import MatchingStage
@@ -30,6 +31,7 @@ from condense.interfaces import Executor, LabeledData, Progress
 from condense.jobs import Done, ExecutorOptions, Job, Resources
 
 GIB = 2**30
+SIGN = ".driver-"
 K = TypeVar("K")
 
 
@@ -120,7 +122,7 @@ class _Work:
         self.sent: dict[str, _Sent] = {}
         self.errors: dict[int, str] = {}
         self.store = targets[0].pipeline.store
-        self.token = f".driver-{secrets.token_hex(8)}"
+        self.token = f"{SIGN}{secrets.token_hex(8)}"
         self.apart = False
         self.environment = environment(targets[0].pipeline.host)
         self.options = ExecutorOptions.model_validate(
@@ -135,12 +137,9 @@ class _Work:
     def visible(self) -> Iterator[None]:
         """A file in the store while this driver works, by which others know that it is the same."""
         self.store.root.mkdir(parents=True, exist_ok=True)
-        path = self.store.root / self.token
-        path.touch()
-        try:
+        sweep(self.store.root, f"{SIGN}*")
+        with claimed(self.store.root / self.token):
             yield
-        finally:
-            path.unlink(missing_ok=True)
 
     def done(self) -> dict[int, str]:
         """Work until nothing is left."""

@@ -62,6 +62,25 @@ def held_elsewhere(path: Path) -> bool:
     return alive and _holder(path).get("node") != NODE
 
 
+def sweep(folder: Path, pattern: str) -> None:
+    """Remove the claims of that name whose holders are gone: dead here, or silent elsewhere."""
+    for path in folder.glob(pattern):
+        holder = _holder(path)
+        here, pid = holder.get("node") == NODE, holder.get("pid")
+        if not held_elsewhere(path) and not (here and isinstance(pid, int) and _is_alive(pid)):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
 def _linked(draft: Path, path: Path) -> bool:
     """Whether ``path`` is now what ``draft`` is; of two that try at once, one is."""
     try:

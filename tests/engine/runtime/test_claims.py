@@ -135,6 +135,23 @@ def test_clean_leaves_alone_what_another_machine_works_on(tmp_path):
     assert store.clean().entries == 1
 
 
+def test_a_sweep_removes_what_dead_holders_left_and_nothing_else(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    old = time.time() - 3600
+    for name, node, pid in (
+        ("x-dead", claims.NODE, dead.pid),
+        ("x-own", claims.NODE, os.getpid()),
+        ("x-theirs", "another-machine", 1),
+        ("x-silent", "another-machine", 1),
+        ("y-dead", claims.NODE, dead.pid),
+    ):
+        (tmp_path / name).write_text(json.dumps({"node": node, "pid": pid, "token": "t"}))
+    os.utime(tmp_path / "x-silent", (old, old))
+    claims.sweep(tmp_path, "x-*")
+    assert left(tmp_path / "x") == ["x-own", "x-theirs", "y-dead"]
+
+
 COUNT = """
 import sys, time
 from pathlib import Path
