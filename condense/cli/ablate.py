@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from condense.studies.ablation.result import Ablation, Row
     from condense.studies.planning import StudyPlan
     from condense.studies.statistics import Estimate
-
-EVERY = 30.0  # seconds between two lines on a stderr that is no terminal
 
 
 @click.command(
@@ -118,7 +115,9 @@ def ablate(
         if plan is None:
             result, folder = _run(session, study, out, crew)
     if plan is not None:
-        _show_planned(plan, study, as_json)
+        from condense.cli.planned import show_runs
+
+        show_runs(plan, "cells", len(study.cells), study.seeds, as_json)
         return
     _show(result, folder, as_json)
     _warn(result)
@@ -131,17 +130,6 @@ def _planned(session: Session, study: Study) -> StudyPlan:
     from condense.studies.binding import SharedData
 
     return plan_ablation(study, SharedData(session.pipeline))
-
-
-def _show_planned(plan: StudyPlan, study: Study, as_json: bool) -> None:
-    from condense.cli.output import echo_json
-    from condense.cli.planned import show_study_plan
-
-    cells, seeds = len(study.cells), len(study.seeds)
-    if as_json:
-        echo_json(plan.to_json() | {"cells": cells, "seeds": list(study.seeds)})
-    else:
-        show_study_plan(plan, f"{cells} cells × {seeds} seeds")
 
 
 def _run(
@@ -164,31 +152,24 @@ def _run(
 
 def _live(progress: Any) -> Callable[[Ablation], None]:
     """Shows the result so far above the bars; where stderr is no terminal, a line now and then."""
-    shown = time.monotonic()
+    from condense.cli.progress import Live, run_in_words
 
-    def tell(so_far: Ablation) -> None:
-        nonlocal shown
-        cells = so_far.study.cells
-        total = len(cells) * len(so_far.study.seeds)
-        # the first and the last are left out: a log wants to know that it goes on
-        if not 0 < so_far.runs < total or time.monotonic() - shown < EVERY:
-            return
-        shown = time.monotonic()
-        place, number = divmod(so_far.runs - 1, len(cells))
-        found = so_far.rows[number].accuracies[place]
-        text = "failed" if found is None else f"{100 * found:.2f} %"
-        where = f"{cells[number].name}, seed {so_far.study.seeds[place]}"
-        progress.note(f"{so_far.runs} of {total} runs done; last {where}: {text}")
+    live = Live(progress)
 
     def show(so_far: Ablation) -> None:
-        from rich.table import Table
+        cells, seeds = so_far.study.cells, so_far.study.seeds
 
-        table = Table(*_headers(so_far)[:-1], box=None, pad_edge=False)
-        for row in _rows(so_far):
-            table.add_row(*row[:-1])
-        progress.above = table
+        def table() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+            return _headers(so_far)[:-1], [row[:-1] for row in _rows(so_far)]
 
-    return show if hasattr(progress, "above") else tell
+        def last() -> str:
+            place, number = divmod(so_far.runs - 1, len(cells))
+            accuracy = so_far.rows[number].accuracies[place]
+            return run_in_words(cells[number].name, seeds[place], accuracy)
+
+        live(so_far.runs, len(cells) * len(seeds), table, last)
+
+    return show
 
 
 def _show(result: Ablation, folder: Path, as_json: bool) -> None:

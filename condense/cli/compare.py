@@ -145,7 +145,9 @@ def compare(
         if plan is None:
             result, folder = _run(session, comparison, out, crew)
     if plan is not None:
-        _show_planned(plan, comparison, as_json)
+        from condense.cli.planned import show_runs
+
+        show_runs(plan, "rows", len(comparison.entries), comparison.seeds, as_json)
         return
     _show(result, folder, latex, as_json)
     ctx.exit(1 if result.failed else 0)
@@ -199,17 +201,6 @@ def _planned(session: Session, comparison: Comparison) -> StudyPlan:
     return plan_comparison(comparison, SharedData(session.pipeline))
 
 
-def _show_planned(plan: StudyPlan, comparison: Comparison, as_json: bool) -> None:
-    from condense.cli.output import echo_json
-    from condense.cli.planned import show_study_plan
-
-    rows, seeds = len(comparison.entries), len(comparison.seeds)
-    if as_json:
-        echo_json(plan.to_json() | {"rows": rows, "seeds": list(comparison.seeds)})
-    else:
-        show_study_plan(plan, f"{rows} rows × {seeds} seeds")
-
-
 def _run(
     session: Session, comparison: Comparison, out: Path | None, crew: Crew | None
 ) -> tuple[Compared, Path]:
@@ -231,28 +222,24 @@ def _run(
 
 def _live(progress: Any, comparison: Comparison) -> Callable[[Compared], None]:
     """Shows what has been measured so far; a table a column would not fit a screen."""
-    from condense.cli.progress import Live
+    from condense.cli.progress import Live, run_in_words
 
-    total = len(comparison.entries) * len(comparison.seeds)
-    show = Live(progress, ("", *HEADERS[1:4]), total)
+    live, seeds = Live(progress), comparison.seeds
 
-    def tell(so_far: Compared) -> None:
-        def rows() -> list[tuple[str, ...]]:
+    def show(so_far: Compared) -> None:
+        def table() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
             columns = so_far.document.columns
             current = columns[(so_far.runs - 1) % len(so_far.rows) // len(columns[0])]
-            return [_cells(row)[:4] for row in current]
+            return ("", *HEADERS[1:4]), [_cells(row)[:4] for row in current]
 
         def last() -> str:
             place, number = divmod(so_far.runs - 1, len(so_far.rows))
-            row, seed = so_far.rows[number], comparison.seeds[place]
-            found = row.accuracies[place]
-            return f"{row.name}, seed {seed}: " + (
-                "failed" if found is None else f"{100 * found:.2f} %"
-            )
+            row = so_far.rows[number]
+            return run_in_words(row.name, seeds[place], row.accuracies[place])
 
-        show(so_far.runs, rows, last)
+        live(so_far.runs, len(so_far.rows) * len(seeds), table, last)
 
-    return tell
+    return show
 
 
 RANKED = ("method", "size", "labels", "HLR", "IOR", "LRS")

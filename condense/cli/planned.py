@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from condense.cli.output import echo_table, seconds
+from condense.cli.output import echo_json, echo_table, seconds
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -55,6 +55,14 @@ def totals(known: bool, of_seconds: float, memory_mb: float, disk_mb: float) -> 
     """Seconds, memory and disk of all; at least that where not all is ``known``."""
     words = (seconds(of_seconds), *sizes(memory_mb, disk_mb))
     return words if known else [f"at least {word}" for word in words]
+
+
+def show_runs(plan: StudyPlan, what: str, count: int, seeds: Sequence[int], as_json: bool) -> None:
+    """The plan of ``count`` cells or rows, as ``what`` calls them, under each of ``seeds``."""
+    if as_json:
+        echo_json(plan.to_json() | {what: count, "seeds": list(seeds)})
+    else:
+        show_study_plan(plan, f"{count} {what} × {len(seeds)} seeds")
 
 
 def show_study_plan(plan: StudyPlan, runs: str) -> None:

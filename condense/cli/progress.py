@@ -25,33 +25,40 @@ class Live:
 
     Args:
         progress: that the study reports to.
-        headers: of the table.
-        total: runs of the study.
     """
 
-    def __init__(self, progress: Any, headers: Sequence[str], total: int) -> None:
-        self._progress, self._headers, self._total = progress, headers, total
-        self._shown = time.monotonic()
+    def __init__(self, progress: Any) -> None:
+        self._progress, self._shown = progress, time.monotonic()
 
     def __call__(
-        self, done: int, rows: Callable[[], Sequence[Sequence[str]]], last: Callable[[], str]
+        self,
+        done: int,
+        total: int,
+        table: Callable[[], tuple[Sequence[str], Sequence[Sequence[str]]]],
+        last: Callable[[], str],
     ) -> None:
-        """After ``done`` runs.
+        """After ``done`` runs of ``total``.
 
         Args:
-            done: how many.
-            rows: of the table.
+            done, total: runs of the study.
+            table: headers and rows of the result so far.
             last: what the last run gave, in words.
         """
         if hasattr(self._progress, "above"):
             from rich.table import Table
 
-            table = Table(*self._headers, box=None, pad_edge=False)
-            for row in rows():
-                table.add_row(*row)
-            self._progress.above = table
+            headers, rows = table()
+            shown = Table(*headers, box=None, pad_edge=False)
+            for row in rows:
+                shown.add_row(*row)
+            self._progress.above = shown
             return
         # the first and the last are left out: a log wants to know that it goes on
-        if 0 < done < self._total and time.monotonic() - self._shown >= EVERY:
+        if 0 < done < total and time.monotonic() - self._shown >= EVERY:
             self._shown = time.monotonic()
-            self._progress.note(f"{done} of {self._total} runs done; last {last()}")
+            self._progress.note(f"{done} of {total} runs done; last {last()}")
+
+
+def run_in_words(name: str, seed: int, accuracy: float | None) -> str:
+    """What a run gave: ``"selector=random, seed 1: 93.50 %"``."""
+    return f"{name}, seed {seed}: " + ("failed" if accuracy is None else f"{100 * accuracy:.2f} %")

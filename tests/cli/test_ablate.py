@@ -228,7 +228,7 @@ def test_on_a_terminal_the_table_stands_above_the_bars():
 
 
 def test_without_a_terminal_a_line_now_and_then_tells_how_far_it_is(monkeypatch):
-    from condense.cli import ablate as command
+    from condense.cli import ablate as command, progress as shown
     from condense.engine.runtime.progress import SilentProgress
     from condense.studies.ablation.design import Study
     from condense.studies.ablation.run import Ablation, Row
@@ -241,7 +241,7 @@ def test_without_a_terminal_a_line_now_and_then_tells_how_far_it_is(monkeypatch)
             self.told.append(message)
 
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(shown, "time", SimpleNamespace(monotonic=lambda: clock.now))
     cells = (Cell("base", {}, None, is_base=True), Cell("selector=random", {}, None))
     rows = (Row(cells[0], (0.25, None)), Row(cells[1], (0.5, None), {1: "fell"}))
     so_far = Ablation(Study({}, (), cells, (7, 8), True), "digits", rows)
