@@ -11,8 +11,7 @@ from condense.data import LabeledData
 from condense.engine.documents import OWN
 from condense.engine.evaluation import RANDOM, evaluate, random_plan
 from condense.engine.graph import stages
-from condense.engine.ingest.holdout import validation_part
-from condense.engine.jobs.driver import Crew, HeldOutOf, Target
+from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import Diagnose, no_findings
 from condense.engine.runtime.progress import over_all
@@ -24,7 +23,7 @@ from condense.recipe import Recipe
 from condense.results import Finding
 from condense.studies.ablation.design import Study, by_value
 from condense.studies.ablation.result import Ablation, Row
-from condense.studies.binding import Bind
+from condense.studies.binding import Bind, Unresolved, divided, held_out_of, message_of
 from condense.studies.planning import Planner, StudyPlan
 
 
@@ -111,8 +110,7 @@ class _Runner:
 
     def divided(self, data: LabeledData) -> LabeledData:
         """``data``, where a validation part is asked for with that in its test split's place."""
-        share, seed = self.study.validation, self.study.base.seed
-        return data if share is None else validation_part(data, share, seed)
+        return divided(data, self.study.validation, self.study.base.seed)
 
     def data_of(self, recipe: Recipe) -> LabeledData:
         """The data of ``recipe`` as the study divides them."""
@@ -123,12 +121,11 @@ class _Runner:
 
     def hand_out(self, crew: Crew) -> None:
         """Have all stages of all cells stored; what goes wrong is said when their turn comes."""
-        share, base = self.study.validation, self.study.base.seed
-        part = None if share is None else HeldOutOf(share, base)
+        part = held_out_of(self.study.validation, self.study.base.seed)
         targets = {}
         for seed in self.study.seeds:
             for number, row in enumerate(self.result.rows):
-                with contextlib.suppress(CondenseError, _Unresolved):  # said in its turn
+                with contextlib.suppress(CondenseError, Unresolved):  # said in its turn
                     pipeline = self.pipeline(row, seed)
                     targets[number, seed] = Target(pipeline, self.todo(pipeline), part)
         self.errors = crew.work_off(targets)
@@ -157,7 +154,7 @@ class _Runner:
             if RANDOM in arms:
                 row = replace(row, random=_set(row.random, place, arms[RANDOM].mean))
         except Exception as error:  # noqa: BLE001 – whatever it is, the other cells go on
-            message = _message(error)
+            message = message_of(error)
             row = replace(row, errors={**row.errors, seed: message})
             if list(row.errors.values()).count(message) == 1:
                 self.progress.note(f"{row.cell.name}, seed {seed}, failed: {message}")
@@ -183,7 +180,7 @@ class _Runner:
         """The stages of the cell."""
         recipe = row.cell.recipe
         if recipe is None:
-            raise _Unresolved(row.cell.error)
+            raise Unresolved(row.cell.error)
         return self.bind(
             replace(recipe, seed=seed),
             shared_seed=self.study.base.seed,
@@ -198,19 +195,8 @@ class _Runner:
                 try:
                     planner.add(self.todo(self.pipeline(row, seed)))
                 except Exception as error:  # noqa: BLE001 – as in a run, the others go on
-                    planner.fail(row.cell.name, _message(error))
+                    planner.fail(row.cell.name, message_of(error))
         return planner.plan()
-
-
-class _Unresolved(Exception):
-    """A cell without a recipe."""
-
-
-def _message(error: Exception) -> str:
-    """One line; with the type's name for what is no message to a user."""
-    text = " ".join(str(error).split())
-    known = isinstance(error, (CondenseError, _Unresolved))
-    return text if known else f"{type(error).__name__}: {text}"
 
 
 def _data_key(recipe: Recipe) -> str:

@@ -7,21 +7,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from condense.data import LabeledData
 from condense.engine.documents import OWN
 from condense.engine.evaluation import RANDOM, WHOLE, random_plan, whole_plan
 from condense.engine.graph import stages
-from condense.engine.ingest.holdout import validation_part
-from condense.engine.jobs.driver import Crew, HeldOutOf, Target
+from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import Diagnose, no_findings
 from condense.engine.runtime.progress import over_all
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
-from condense.errors import CondenseError, describe
+from condense.errors import CondenseError
 from condense.interfaces import Progress
 from condense.results import Finding
-from condense.studies.binding import Bind
+from condense.studies.binding import Bind, Unresolved, divided, held_out_of, message_of
 from condense.studies.methods.design import Comparison, Entry
 from condense.studies.methods.result import Compared, Measured, Row, samples_bytes, set_bytes
 from condense.studies.planning import Planner, StudyPlan
@@ -84,7 +82,7 @@ class _Runner:
         self.comparison, self.bind, self.diagnose = comparison, bind, diagnose
         base = bind(comparison.base)
         self.progress = base.progress
-        self.data = self._divided(base.data)
+        self.data = divided(base.data, comparison.validation, comparison.base.seed)
         tested = bind(comparison.base, data=self.data).test_split()
         for column in comparison.columns:
             column.budget.counts(self.data)
@@ -94,10 +92,6 @@ class _Runner:
         self.result = Compared(comparison, base.data.name, rows, sizes)
         self.errors: dict[tuple[str, int], str] = {}  # of jobs, by row and seed
 
-    def _divided(self, data: LabeledData) -> LabeledData:
-        share, seed = self.comparison.validation, self.comparison.base.seed
-        return data if share is None else validation_part(data, share, seed)
-
     def plan(self) -> StudyPlan:
         """What all runs would take, in their order."""
         planner = Planner()
@@ -106,17 +100,16 @@ class _Runner:
                 try:
                     planner.add(self._stages(entry, self._bound(entry, seed)))
                 except Exception as error:  # noqa: BLE001 – as in a run, the others go on
-                    planner.fail(entry.method, " ".join(str(error).split()))
+                    planner.fail(entry.method, message_of(error))
         return planner.plan()
 
     def hand_out(self, crew: Crew) -> None:
         """Have all stages of all entries stored; what goes wrong is said when their turn comes."""
-        share, base = self.comparison.validation, self.comparison.base.seed
-        part = None if share is None else HeldOutOf(share, base)
+        part = held_out_of(self.comparison.validation, self.comparison.base.seed)
         targets = {}
         for seed in self.comparison.seeds:
             for row in self.result.rows:
-                with contextlib.suppress(CondenseError, _Unresolved):  # said in its turn
+                with contextlib.suppress(CondenseError, Unresolved):  # said in its turn
                     pipeline = self._bound(row.entry, seed)
                     todo = self._stages(row.entry, pipeline)
                     targets[row.name, seed] = Target(pipeline, todo, part)
@@ -132,8 +125,7 @@ class _Runner:
             measured = (*row.measured[:place], found, *row.measured[place + 1 :])
             row = replace(row, measured=measured, findings={**row.findings, seed: findings})
         except Exception as error:  # noqa: BLE001 – whatever it is, the others go on
-            known = isinstance(error, (CondenseError, _Unresolved))
-            message = " ".join((str(error) if known else describe(error)).split())
+            message = message_of(error)
             if message not in row.errors.values():
                 self.progress.note(f"{row.name}, seed {seed}, failed: {message}")
             row = replace(row, errors={**row.errors, seed: message})
@@ -159,7 +151,7 @@ class _Runner:
 
     def _bound(self, entry: Entry, seed: int) -> Pipeline:
         if entry.recipe is None:
-            raise _Unresolved(entry.error)
+            raise Unresolved(entry.error)
         recipe, shared = replace(entry.recipe, seed=seed), self.comparison.base.seed
         return self.bind(recipe, shared_seed=shared, data=self.data)
 
@@ -170,7 +162,3 @@ class _Runner:
             return stages(pipeline, baselines=False)
         arm = EvaluationStage(pipeline, PLANS[entry.method](pipeline))
         return [stage for stage in (*arm.needs, arm) if stage.needed]
-
-
-class _Unresolved(Exception):
-    """An entry without a recipe."""
