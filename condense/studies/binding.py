@@ -25,7 +25,7 @@ class Unresolved(Exception):
 
 
 def message_of(error: Exception) -> str:
-    """What went wrong in a run, in one line; with the type's name for what is no message to a user."""
+    """What went wrong in a run, in one line; with its type where it is no message to a user."""
     known = isinstance(error, (CondenseError, Unresolved))
     return " ".join((str(error) if known else describe(error)).split())
 
