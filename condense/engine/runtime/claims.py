@@ -68,7 +68,8 @@ def sweep(folder: Path, pattern: str) -> None:
         holder = _holder(path)
         here, pid = holder.get("node") == NODE, holder.get("pid")
         if not held_elsewhere(path) and not (here and isinstance(pid, int) and _is_alive(pid)):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # gone meanwhile, or not ours to remove
+                path.unlink()
 
 
 def _is_alive(pid: int) -> bool:

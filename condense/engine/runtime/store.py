@@ -28,7 +28,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from condense.engine.runtime import housekeeping
-from condense.engine.runtime.claims import CLAIM, claimed
+from condense.engine.runtime.claims import CLAIM, claimed, sweep
 from condense.engine.runtime.expected import Expected, check_tensors
 from condense.engine.runtime.files import (
     TRIES,
@@ -136,6 +136,8 @@ class Store:
         try:
             payload = _read(path, kind, key)
             check(payload)
+            # of one that was killed in the moment between storing it and letting go
+            sweep(path.parent, f"{path.name}{CLAIM}")
             return payload
         except PermissionError:  # another user's, who shares nothing
             self.progress.note(f"warning: cache entry {path} may not be read; computing it anew")

@@ -124,6 +124,18 @@ def test_a_store_waits_for_the_entry_of_another_machine(tmp_path):
     assert ours == [True]
 
 
+def test_the_next_reader_removes_what_one_killed_after_storing_left(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    store, key = Store(tmp_path), {"x": 1}
+    store.put("parts", key, Payload())
+    claim = store.path("parts", key).with_suffix(".claim")
+    for holder, stays in (({"node": claims.NODE, "pid": dead.pid}, False), (ELSEWHERE, True)):
+        claim.write_text(json.dumps(holder))
+        assert store.get("parts", key) is not None
+        assert claim.exists() is stays
+
+
 def test_clean_leaves_alone_what_another_machine_works_on(tmp_path):
     store = Store(tmp_path)
     store.put("parts", {"x": 1}, Payload())
