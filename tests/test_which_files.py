@@ -16,7 +16,7 @@ from torch.utils.data import Subset
 from condense import CondensedDataset, condense
 from condense.cli.main import main
 from condense.data import LabeledData, Normalization
-from condense.engine.artefact.write import folder_names
+from condense.engine.artefact.exports.image_folder import folder_names
 from condense.engine.ingest.from_user import from_torch_dataset
 from condense.errors import DataError
 from condense.plugin.host import build_host

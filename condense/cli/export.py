@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from condense.cli.flags import FOLDER, json_flag
+from condense.engine.artefact.exports.forms import FORMS
 
 
 @click.command(
@@ -19,17 +20,15 @@ Examples:
 @click.argument("artefact", type=FOLDER, metavar="DIR")
 @click.option(
     "--to",
-    "form",
-    type=click.Choice(["folder", "npz"]),
+    type=click.Choice([*FORMS]),
     required=True,
-    help="folder: one folder of PNG images a class, as torchvision's ImageFolder reads; "
-    "npz: arrays for numpy.load.",
+    help="; ".join(f"{name}: {form.help}" for name, form in FORMS.items()) + ".",
 )
 @click.option("--out", type=FOLDER, metavar="PATH", required=True, help="Where it goes.")
 @json_flag
 @click.pass_context
-def export(ctx: click.Context, artefact: Path, form: str, out: Path, as_json: bool) -> None:
-    """Write the condensed set in DIR as an image folder or an npz file."""
+def export(ctx: click.Context, artefact: Path, to: str, out: Path, as_json: bool) -> None:
+    """Write the condensed set in DIR for programs that do not know condense."""
     import contextlib
     import sys
 
@@ -38,15 +37,10 @@ def export(ctx: click.Context, artefact: Path, form: str, out: Path, as_json: bo
 
     with contextlib.redirect_stdout(sys.stderr):
         small = CondensedDataset.load(artefact)
-        (small.to_image_folder if form == "folder" else small.to_npz)(out)
-    if small.soft_labels is not None:
-        note = (
-            "images lie under their own class, without their soft labels, which --to npz keeps"
-            if form == "folder"
-            else "train towards soft_labels; npz:PATH as data reads train_labels, the own classes"
-        )
-        say_error(f"note: {note}")
+        small.export(to, out)
+    if small.soft_labels is not None and (told := FORMS[to].soft):
+        say_error(f"note: {told}")
     if as_json:
-        echo_json({"artefact": str(artefact), "to": form, "out": str(out), "samples": len(small)})
+        echo_json({"artefact": str(artefact), "to": to, "out": str(out), "samples": len(small)})
     else:
         say(f"{len(small)} samples written to {out}")

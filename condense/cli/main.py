@@ -37,7 +37,7 @@ COMMANDS = {
         "condense.cli.report:report",
         "Show runs on one HTML page, with a diagnosis.",
     ),
-    "export": ("condense.cli.export:export", "Write a condensed set as image folder or npz."),
+    "export": ("condense.cli.export:export", "Write a condensed set for other programs."),
     "cache": ("condense.cli.cache:cache", "List or clean the stored results of stages."),
     "plugins": ("condense.cli.plugins:plugins", "List components and the packages they are from."),
 }

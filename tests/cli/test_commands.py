@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from condense.engine.artefact.exports.forms import FORMS
 from condense.engine.runtime.store import Payload, Store
 from condense.report.diagnosis.findings import problems
 from condense.results import Evaluation, Finding
@@ -180,7 +181,7 @@ def test_evaluate_help_says_its_own_defaults(cli):
     assert "[default: 0]" not in told
 
 
-@pytest.mark.parametrize("form", ["folder", "npz"])
+@pytest.mark.parametrize("form", [*FORMS])
 def test_export_writes_the_form_asked_for(cli, engine, form, tmp_path):
     class Small:
         soft_labels = None
@@ -188,11 +189,8 @@ def test_export_writes_the_form_asked_for(cli, engine, form, tmp_path):
         def __len__(self):
             return 7
 
-        def to_image_folder(self, out):
-            out.write_text("folder")
-
-        def to_npz(self, out):
-            out.write_text("npz")
+        def export(self, to, out):
+            out.write_text(to)
 
     engine.result = Small()
     out = tmp_path / "out"

@@ -28,6 +28,7 @@ from condense.data import (
     content_digest,
 )
 from condense.engine.artefact import write
+from condense.engine.artefact.exports.forms import write_as
 from condense.engine.artefact.notebook import as_html
 from condense.engine.artefact.preview import draw_preview
 from condense.engine.artefact.read import read_artefact
@@ -339,13 +340,23 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         path = _as_path(folder)
         return unreplaced(path, lambda: read_artefact(path, CondensedDataset))
 
+    def export(self, to: str, out: str | Path) -> Path:
+        """Write the set to ``out`` for other programs, in the format ``to`` of
+        :data:`condense.engine.artefact.exports.forms.FORMS`, as ``condense export --to`` does.
+
+        Raises:
+            OptionError, DataError: for a format that there is not, or that cannot hold the set.
+            OutputError: if ``out`` cannot be written, or is another's.
+        """
+        return write_as(self, to, _as_path(out))
+
     def to_image_folder(self, folder: str | Path) -> Path:
-        """``folder/train/CLASS/*.png`` and ``folder/index.csv``; see ``write.to_image_folder``."""
-        return write.to_image_folder(self, _as_path(folder))
+        """``folder/train/CLASS/*.png`` and ``folder/index.csv``: :meth:`export` to ``folder``."""
+        return self.export("folder", folder)
 
     def to_npz(self, path: str | Path) -> Path:
-        """One .npz that ``npz:PATH`` reads; see ``write.to_npz``."""
-        return write.to_npz(self, _as_path(path))
+        """One .npz that ``npz:PATH`` reads: :meth:`export` to ``npz``."""
+        return self.export("npz", path)
 
     def preview(self, path: str | Path) -> Path:
         """Draw the set to a PNG: distilled samples beside the real ones they started from.

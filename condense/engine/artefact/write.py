@@ -1,17 +1,14 @@
-"""Writing a condensed set: as an artefact folder, an image folder, or an .npz."""
+"""Writing a condensed set as an artefact folder; for other programs see ``exports``."""
 
 from __future__ import annotations
 
 import csv
 import io
-import re
-import unicodedata
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import safetensors.torch
 import torch
 
@@ -19,10 +16,10 @@ from condense.engine.artefact.manifest import Manifest
 from condense.engine.artefact.preview import draw_preview
 from condense.engine.documents import kept_table
 from condense.engine.runtime.expected import check_tensors
-from condense.engine.runtime.files import in_one_line, npz_with, write_file
+from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.folders import Layout, check_folder, json_with, replace_folder
 from condense.engine.runtime.turns import silent
-from condense.errors import DataError, OutputError
+from condense.errors import DataError
 from condense.recipe import recipe_toml
 
 if TYPE_CHECKING:
@@ -40,17 +37,6 @@ ARTEFACT = Layout(
     MANIFEST,
     (TENSORS, "recipe.toml", TRACE, INDEX, "preview.png", RESULTS, LOG, CHOICE, SNAPSHOTS),
     json_with("format", "sha256"),
-)
-OWN_ARRAYS = (
-    "train_labels",
-    "inputs",
-    "role",
-    "source_index",
-)  # by which it is known
-IMAGES = Layout(
-    INDEX,
-    ("train/*/*-real.png", "train/*/*-distilled.png"),
-    lambda contents: contents.startswith(b"file,class,role,source_index"),
 )
 
 
@@ -148,99 +134,3 @@ def trace_csv(condensed: CondensedDataset) -> str:
     rows = zip(*columns.values(), strict=True)
     writer.writerows([i, *(f"{figure:.9g}" for figure in row)] for i, row in enumerate(rows, 1))
     return out.getvalue()
-
-
-def to_image_folder(condensed: CondensedDataset, folder: Path) -> Path:
-    """``folder/train/CLASS/NNNNN-ROLE.png`` plus ``index.csv``; reads back as ``folder:PATH``.
-
-    Distilled values are rounded and clamped to 0–255, so train on the artefact itself where the
-    last tenth of a point matters.
-
-    Raises:
-        OutputError: if it cannot be written; DataError for feature vectors.
-    """
-    from PIL import Image
-
-    images = condensed.images.numpy()
-    names = folder_names(condensed.classes)
-
-    def fill(draft: Path) -> None:
-        files = []
-        for i, (image, label) in enumerate(zip(images, condensed.labels.tolist(), strict=True)):
-            role = "distilled" if condensed.distilled[i] else "real"
-            path = draft / "train" / names[label] / f"{i:05d}-{role}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
-            files.append(path.relative_to(draft).as_posix())
-        (draft / INDEX).write_bytes(kept_table(condensed.kept, files).encode())
-
-    return replace_folder(folder, fill, partial(check_folder, folder, IMAGES))
-
-
-def folder_names(classes: tuple[str, ...]) -> list[str]:
-    """One safe name of a folder for each class, distinct on every file system.
-
-    Also on those that know no case (Windows, macOS) or write é in one way alone (macOS).
-    """
-    names: list[str] = []
-    taken: set[str] = set()
-    for number, name in enumerate(classes):
-        plain = re.sub(r"[^\w.\- ]+", "_", name).strip(" .") or f"class-{number}"
-        device = plain.partition(".")[0].strip().upper() in DEVICES
-        safe = again = f"_{plain}" if device else plain
-        while _folded(again) in taken:
-            again = f"{safe}-{number}"
-            number += 1
-        taken.add(_folded(again))
-        names.append(again)
-    return names
-
-
-# what Windows takes for a device, whatever the ending
-DEVICES = {
-    *("CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"),
-    *(f"{port}{n}" for port in ("COM", "LPT") for n in "0123456789¹²³"),
-}
-
-
-def _folded(name: str) -> str:
-    """Equal for names that some file system takes for one."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-
-
-def to_npz(condensed: CondensedDataset, path: Path) -> Path:
-    """One .npz that ``npz:PATH`` reads: train_images, train_labels, classes.
-
-    Of features ``train_inputs``. Besides: ``inputs`` (float32, normalised, lossless), ``role``,
-    ``source_index``, ``mean``, ``std``; and ``soft_labels`` (float32 [M, C]) where labels were
-    learned, ``source`` and ``score`` (of the samples started from) where they are known.
-    ``npz:PATH`` does not read those: ``train_labels`` are the classes that samples were chosen for.
-
-    Raises:
-        OutputError: if it cannot be written, is another's file or does not end in .npz.
-    """
-    if path.suffix != ".npz":
-        raise OutputError(f"{path} must end in .npz; choose another name (`out`)")
-    norm = condensed.normalization
-    mean, std = (torch.tensor(v, dtype=torch.float32) for v in (norm.mean, norm.std))
-    samples = condensed.images if condensed.geometry.is_image else condensed.features
-    buffer = io.BytesIO()
-    soft = condensed.soft_labels
-    arrays: dict[str, Any] = {} if soft is None else {"soft_labels": soft.numpy()}
-    if condensed.items is not None:
-        arrays["source"] = np.array(condensed.items)
-    if condensed.scores is not None:
-        arrays["score"] = condensed.scores.numpy()
-    arrays["train_images" if condensed.geometry.is_image else "train_inputs"] = samples.numpy()
-    np.savez(
-        buffer,
-        train_labels=condensed.labels.numpy(),
-        classes=np.array(condensed.classes),
-        inputs=condensed.inputs.numpy(),
-        role=condensed.role.numpy(),
-        source_index=condensed.source_index.numpy(),
-        mean=mean.numpy(),
-        std=std.numpy(),
-        **arrays,
-    )
-    return write_file(path, buffer.getvalue(), npz_with(*OWN_ARRAYS))

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from condense.data import Normalization, Role, SyntheticSet
 from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.artefact.exports.forms import FORMS
 from condense.engine.artefact.preview import LINE
 from condense.engine.artefact.scatter import COLOURS, principal_plane
 from condense.engine.ingest.from_user import labeled_data
@@ -237,9 +238,14 @@ def test_an_npz_reads_back(data, small, host, context, tmp_path):
         assert (archive["source_index"] == small.source_index.numpy()).all()
 
 
-def test_features_have_no_image_folder(features, tmp_path):
-    with pytest.raises(DataError, match="feature vectors"):
-        make(features).to_image_folder(tmp_path / "f")
+def test_a_format_that_cannot_hold_the_set_or_is_none_is_refused(features, tmp_path):
+    small = make(features)
+    for name, form in FORMS.items():
+        if "features" not in form.holds:
+            with pytest.raises(DataError, match=f"feature vectors, which '{name}'.*: .*npz"):
+                small.export(name, tmp_path / "f")
+    with pytest.raises(OptionError, match=r"'fodler'; did you mean 'folder'.*npz"):
+        small.export("fodler", tmp_path / "f")
     assert list(tmp_path.iterdir()) == []
 
 

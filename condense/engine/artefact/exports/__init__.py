@@ -1,0 +1,1 @@
+"""The small set for programs that do not know ``condense``: one file a format."""

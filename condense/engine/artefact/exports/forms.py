@@ -1,0 +1,72 @@
+"""The formats of ``export``: each a line here, and a file beside this one that writes it."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from condense.errors import DataError, OptionError, closest
+
+if TYPE_CHECKING:
+    from condense.data import Modality
+    from condense.engine.artefact.dataset import CondensedDataset
+
+
+@dataclass(frozen=True)
+class Form:
+    """A format.
+
+    Attributes:
+        help: what it is, for ``--help``.
+        writer: MODULE:FUNCTION in this folder, imported when it is called: from a set and a path to
+            the path that was written.
+        holds: what samples may be.
+        soft: what is said of it where the set has soft labels; empty where there is nothing to say.
+    """
+
+    help: str
+    writer: str
+    holds: tuple[Modality, ...] = ("image", "features")
+    soft: str = ""
+
+
+FORMS = {
+    "folder": Form(
+        "one folder of PNG images a class, as torchvision's ImageFolder reads",
+        "image_folder:write",
+        holds=("image",),
+        soft="images lie under their own class, without their soft labels, which --to npz keeps",
+    ),
+    "npz": Form(
+        "arrays for numpy.load",
+        "npz:write",
+        soft="train towards soft_labels; npz:PATH as data reads train_labels, the own classes",
+    ),
+}
+_NAMES = {"image": "images", "features": "feature vectors"}
+
+
+def write_as(condensed: CondensedDataset, to: str, out: Path) -> Path:
+    """Write ``condensed`` to ``out`` in the format ``to``.
+
+    Raises:
+        OptionError: for a format that there is not.
+        DataError: for samples that it does not hold.
+        OutputError: if ``out`` cannot be written, or is another's.
+    """
+    if to not in FORMS:
+        raise OptionError(
+            f"unknown format '{to}'{closest(to, FORMS)} (formats: {', '.join(FORMS)})"
+        )
+    form, modality = FORMS[to], condensed.geometry.modality
+    if modality not in form.holds:
+        others = ", ".join(name for name, other in FORMS.items() if modality in other.holds)
+        raise DataError(
+            f"this set holds {_NAMES[modality]}, which '{to}' cannot hold; formats that can: "
+            f"{others} (`to`)"
+        )
+    module, _, function = form.writer.partition(":")
+    writer: Any = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+    return Path(writer(condensed, out))
