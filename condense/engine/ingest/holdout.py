@@ -38,15 +38,20 @@ def hold_out(data: LabeledData, share: float, rng: Generator) -> LabeledData:
     """
     if not 0 < share < 1:
         raise OptionError(f"the validation share must be in (0, 1), got {share}; try 0.2")
-    held: list[Tensor] = []
     for label, name in enumerate(data.classes):
-        members = data.class_indices(label)
-        if len(members) == 1:
+        if len(data.class_indices(label)) == 1:
             raise DataError(f"class {name} has 1 image, too few to hold some out; add more")
-        order = torch.randperm(len(members), generator=rng)
-        held.append(members[order[: max(1, int(share * len(members) + 1e-9)) if len(order) else 0]])
-    chosen = torch.zeros(len(data), dtype=torch.bool)
-    chosen[torch.cat(held)] = True
+    chosen = held_out_of(data.labels, share, rng)
     rest, part = torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
     name = f"{data.name} without what is held out"
     return replace(data.subset(rest), name=name, test=data.subset(part))
+
+
+def held_out_of(labels: Tensor, share: float, rng: Generator) -> Tensor:
+    """bool [N]: of every class among ``labels`` [N] ⌊share·n + 1e-9⌋, at least one, at random."""
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    for label in torch.bincount(labels).nonzero().flatten().tolist():
+        members = torch.nonzero(labels == label).flatten()
+        order = torch.randperm(len(members), generator=rng)
+        chosen[members[order[: max(1, int(share * len(members) + 1e-9))]]] = True
+    return chosen

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 from torch import Generator
 
+from condense.engine.runtime.precision import key_options
 from condense.engine.runtime.rng import Seed
 from condense.engine.training import sgd
 from condense.engine.training.batches import Batcher
@@ -39,6 +40,7 @@ from condense.options import (
 )
 from condense.traits import EvaluatorTraits
 from condense_plugins._built_in import BuiltIn
+from condense_plugins.evaluators._batch_size import NETWORKS, TRIED, chosen, worth_trying
 from condense_plugins.evaluators._per_class import per_class
 from condense_plugins.evaluators._teacher import StoredTeacher
 
@@ -75,7 +77,11 @@ class AccuracyEvaluator(BuiltIn):
             json_schema_extra=without_effect_beside("steps"),
         )
         steps: int | None = Field(None, ge=1, description="optimiser steps; replaces epochs")
-        batch_size: sgd.BatchSize = 128
+        batch_size: Literal["auto"] | sgd.BatchSize = Field(
+            128,
+            description="samples per step; auto: of 128, 64 and 32 the one with which random "
+            "subsets do best on a held-out part of the training split, the same for all arms",
+        )
         lr: sgd.LearningRate = 0.1
         momentum: sgd.Momentum = 0.9
         weight_decay: sgd.WeightDecay = 5e-4
@@ -118,9 +124,12 @@ class AccuracyEvaluator(BuiltIn):
         return self.options.baseline_augmentations
 
     def steps(self, size: int) -> int:
-        """Optimiser steps every arm gets beside a condensed set of ``size`` samples."""
+        """Optimiser steps every arm gets beside a condensed set of ``size`` samples, at most."""
+        return self._steps(size, self._known_batch_size(min(TRIED)))
+
+    def _steps(self, size: int, batch_size: int) -> int:
         o = self.options
-        return o.steps or (o.epochs + 1) * batches_per_epoch(size, o.batch_size)
+        return o.steps or (o.epochs + 1) * batches_per_epoch(size, batch_size)
 
     @property
     def repeats(self) -> int:
@@ -134,8 +143,8 @@ class AccuracyEvaluator(BuiltIn):
 
     @property
     def needs_training(self) -> bool:
-        """For a teacher."""
-        return self.options.labels == "teacher"
+        """For a teacher, and for a part of it to choose the batch size on."""
+        return self.options.labels == "teacher" or self.options.batch_size == "auto"
 
     def pieces(
         self, data: LabeledData, context: Context, rng: Generator
@@ -177,7 +186,8 @@ class AccuracyEvaluator(BuiltIn):
     ) -> Steps[tuple[int, Evaluation], None, None]:
         """Accuracy in 0-1 of each of ``repeats`` as it is done."""
         start = time.perf_counter()
-        schedule = self._schedule(arm.size, context)
+        batch_size, tried = self._batch_size(arm, context)
+        schedule = self._schedule(arm.size, context, batch_size)
         tests = Batcher(test, context.device)
         order: list[int] = []
         title = f"evaluate {arm.name} ({augmentation.name})"
@@ -186,7 +196,7 @@ class AccuracyEvaluator(BuiltIn):
             context.progress.task(title, len(repeats) * schedule.steps, "step") as task,
         ):
             protocol = self._protocol(schedule, context, augmentation)
-            protocol |= self._label_protocol(teacher, tests)
+            protocol |= self._label_protocol(teacher, tests) | tried
 
             def trainings() -> Iterator[Training]:
                 for repeat in repeats:
@@ -216,7 +226,7 @@ class AccuracyEvaluator(BuiltIn):
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate for one arm beside a condensed set of ``samples`` samples."""
         augmentation = context.augmentation(AugmentationSpec.of(self.baseline_augmentations[-1]))
-        schedule = self._schedule(samples, context)
+        schedule = self._schedule(samples, context, self._known_batch_size(min(TRIED)))
         network, stored = self.options.network, self._teacher
         teacher = None if stored is None else stored.untrained(data, context)
         one = training_seconds(data, context, network, augmentation, schedule, samples, teacher)
@@ -230,8 +240,8 @@ class AccuracyEvaluator(BuiltIn):
             return None
         augmentation = AugmentationSpec.of(o.baseline_augmentations[0])
         own = {"epochs": o.teacher_epochs, "augmentation": augmentation}
-        how = part_of(SgdOptions, o).model_copy(update=own)
-        return StoredTeacher(how, o.teacher_seed, o.temperature)
+        how = self._sgd(self._known_batch_size(max(TRIED)))
+        return StoredTeacher(how.model_copy(update=own), o.teacher_seed, o.temperature)
 
     @contextmanager
     def _taught(self, arm: Arm, context: Context) -> Iterator[Teacher | None]:
@@ -239,20 +249,54 @@ class AccuracyEvaluator(BuiltIn):
         if self._teacher is None:
             yield None
             return
-        if arm.training is None:
-            raise DataError(
-                f"evaluator accuracy trains its teacher on the whole training split, which arm "
-                f"{arm.name} comes without; give Arm(…, training=TrainingSet.of(data))"
-            )
-        with self._teacher.asked(arm.training, context) as teacher:
+        with self._teacher.asked(_training_of(arm, "trains its teacher on"), context) as teacher:
             yield teacher
 
     def _targets(self, drawn: TrainingSet) -> TrainingSet:
         return replace(drawn, soft_labels=None) if self.options.labels == "hard" else drawn
 
-    def _schedule(self, size: int, context: Context) -> Schedule:
-        sgd = part_of(SgdOptions, self.options)
-        return replace(sgd.schedule(size, context.device), steps=self.steps(size))
+    def _schedule(self, size: int, context: Context, batch_size: int) -> Schedule:
+        schedule = self._sgd(batch_size).schedule(size, context.device)
+        return replace(schedule, steps=self._steps(size, batch_size))
+
+    def _sgd(self, batch_size: int) -> SgdOptions:
+        return part_of(SgdOptions, self._with(batch_size=batch_size).options)
+
+    def _with(self, **options: object) -> AccuracyEvaluator:
+        return AccuracyEvaluator(self.options.model_copy(update=options))
+
+    def _known_batch_size(self, otherwise: int) -> int:
+        """That of the options, or what is said for one that has yet to be chosen."""
+        size = self.options.batch_size
+        return otherwise if size == "auto" else size
+
+    def _batch_size(self, arm: Arm, context: Context) -> tuple[int, dict[str, object]]:
+        """Of the networks of ``arm``, and what the protocol has of how it was chosen."""
+        if self.options.batch_size != "auto":
+            return self.options.batch_size, {}
+        if len(sizes := worth_trying(arm.size)) == 1:
+            return sizes[0], {}
+        tried = self._tried_batch_sizes(arm, context)
+        said = {str(size): mean for size, mean in tried.items()}
+        return max(tried, key=tried.__getitem__), {"batch_size_tried": said}
+
+    def _tried_batch_sizes(self, arm: Arm, context: Context) -> Mapping[int, float]:
+        """Held-out accuracy by batch size, larger ones first."""
+        simple = context.augmentation(AugmentationSpec.of(self.baseline_augmentations[0]))
+
+        def mean(size: int, subsets: Arm, held_out: TrainingSet, rng: Generator) -> float:
+            # the whole split's teacher has seen what is held out
+            one = self._with(batch_size=size, labels="hard", repeats=NETWORKS)
+            return one.evaluate(subsets, held_out, simple, context, rng).mean
+
+        own = {"repeats", "labels", "temperature", "teacher_epochs", "teacher_seed"}
+        options = key_options(self.options, context.device)
+        key = {name: value for name, value in options.items() if name not in own} | {
+            "network": context.identity(self.options.network),
+            "evaluator": [self.name, self.version],
+        }
+        whole = _training_of(arm, "chooses its batch size on")
+        return chosen(whole, arm.size, key, mean, context)
 
     def _protocol(
         self,
@@ -275,3 +319,13 @@ class AccuracyEvaluator(BuiltIn):
             return {}
         taught = {} if teacher is None or stored is None else stored.said_of(teacher, tests)
         return {"labels": labels, **({"teacher": taught} if taught else {})}
+
+
+def _training_of(arm: Arm, use: str) -> TrainingSet:
+    """The whole training split."""
+    if arm.training is None:
+        raise DataError(
+            f"evaluator accuracy {use} the whole training split, which arm {arm.name} comes "
+            f"without; give Arm(…, training=TrainingSet.of(data))"
+        )
+    return arm.training
