@@ -20,6 +20,7 @@ from condense.options import (
     OptionsT,
     build_options,
     format_value,
+    names_file,
     path_fields,
     plain_models,
     spec_fields,
@@ -69,7 +70,7 @@ def _with_absolute(model: type[BaseModel], values: Table) -> dict[str, Any]:
     """``values`` with the paths among them absolute; those of components are their own affair."""
     found = dict(values)
     for key in path_fields(model):
-        if values.get(key):
+        if names_file(model, key, values.get(key)):
             found[key] = absolute(values[key])
     for key, inner in plain_models(model).items():
         if isinstance(values.get(key), Mapping):

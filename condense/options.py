@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializationInfo,
@@ -71,6 +72,26 @@ IS_PATH = "path"
 PathOption = Annotated[str, Field(min_length=1), IS_PATH]
 
 
+def number_in(value: Any) -> float | None:
+    """The number that the value of a :data:`TestPart` is; None where it names a file."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _share_or_file(value: Any) -> Any:
+    share = number_in(value)
+    if share is not None and (isinstance(value, bool) or not 0 < share < 1):
+        raise ValueError("must be a share > 0, < 1, or a file")
+    return value if share is None else share
+
+
+OR_SHARE = BeforeValidator(_share_or_file)
+# Where the test split comes from: a file, or a share of the samples, stratified by a fixed seed.
+TestPart = Annotated[str | float, OR_SHARE, IS_PATH]
+
+
 @dataclass(frozen=True)
 class OrAuto:
     """Beside a ``float``: a number with these bounds, or the word ``auto``."""
@@ -105,6 +126,13 @@ def path_fields(model: type[BaseModel]) -> list[str]:
     ]
 
 
+def names_file(model: type[BaseModel], name: str, value: Any) -> bool:
+    """Whether ``value`` of the path option ``name`` is one: not none, nor a :data:`TestPart`'s
+    share."""
+    rules = [get_args(part) for part in get_args(model.model_fields[name].annotation)]
+    return bool(value) and not (any(OR_SHARE in r for r in rules) and number_in(value) is not None)
+
+
 def _is_path(annotation: Any) -> bool:
     if get_origin(annotation) is Annotated:
         return any(part in (IS_PATH, Path) for part in get_args(annotation))
@@ -118,7 +146,7 @@ def paths_among(options: BaseModel) -> dict[str, str]:
     for name in type(options).model_fields:
         value = getattr(options, name)
         inner = value.options if isinstance(value, ComponentSpec) else value
-        if name in fields and value is not None:
+        if name in fields and isinstance(value, str | Path):
             found[name] = os.fspath(value)
         elif isinstance(inner, BaseModel):
             found |= {f"{name}.{key}": path for key, path in paths_among(inner).items()}

@@ -1,8 +1,10 @@
-"""A validation part of the training split, for everything that is chosen."""
+"""A part of the training split: for everything that is chosen, or as the test split."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -36,15 +38,41 @@ def hold_out(data: LabeledData, share: float, rng: Generator) -> LabeledData:
         OptionError: for a share outside (0, 1).
         DataError: for a class of fewer than two samples, naming it.
     """
-    if not 0 < share < 1:
-        raise OptionError(f"the validation share must be in (0, 1), got {share}; try 0.2")
-    for label, name in enumerate(data.classes):
-        if len(data.class_indices(label)) == 1:
-            raise DataError(f"class {name} has 1 image, too few to hold some out; add more")
+    _check_divisible(data.labels, data.classes, share)
     chosen = held_out_of(data.labels, share, rng)
     rest, part = torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
     name = f"{data.name} without what is held out"
     return replace(data.subset(rest), name=name, test=data.subset(part))
+
+
+def test_part(labels: Sequence[Any], share: float) -> tuple[Tensor, Tensor]:
+    """Positions of the samples that stay in the training split, and of those of the test split.
+
+    Both ascending; stratified as by :func:`hold_out`, always the same ones, so that data whose test
+    split is a share of them have one content.
+
+    Args:
+        labels: [N], as they come.
+        share: part that the test split gets, in (0, 1).
+
+    Raises:
+        OptionError, DataError: as :func:`hold_out` does.
+    """
+    names = sorted(set(labels), key=str)
+    number = {name: k for k, name in enumerate(names)}
+    coded = torch.tensor([number[label] for label in labels])
+    _check_divisible(coded, names, share)
+    chosen = held_out_of(coded, share, Seed(0).fork("test").generator())
+    return torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
+
+
+def _check_divisible(labels: Tensor, names: Sequence[Any], share: float) -> None:
+    if not 0 < share < 1:
+        raise OptionError(f"the share held out must be in (0, 1), got {share}; try 0.2")
+    sizes = torch.bincount(labels, minlength=len(names)).tolist()
+    if 1 in sizes:
+        lone = names[sizes.index(1)]
+        raise DataError(f"class {lone} has 1 sample, too few to hold some out; add more")
 
 
 def held_out_of(labels: Tensor, share: float, rng: Generator) -> Tensor:

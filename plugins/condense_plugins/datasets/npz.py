@@ -12,10 +12,11 @@ import numpy as np
 from pydantic import Field
 
 from condense.data import LabeledData, Modality, Normalization
-from condense.engine.ingest.arrays import names_of
+from condense.engine.ingest.arrays import names_of, raw_labels
 from condense.engine.ingest.from_user import labeled_data
+from condense.engine.ingest.holdout import test_part
 from condense.errors import DataError
-from condense.options import PathOption
+from condense.options import PathOption, TestPart
 from condense.reading import shown
 from condense.traits import DatasetTraits
 from condense_plugins._built_in import BuiltIn
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from condense.interfaces import Context
 
 _NEEDED = "train_inputs and train_labels (and test_inputs, test_labels, classes if there are any)"
+Pair = tuple[Any, Any]
+Names = tuple[list[str] | None, list[str] | None]
+Splits = tuple[Pair, Pair | None, Names]
+NAMELESS: Names = (None, None)
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -50,6 +55,12 @@ class Npz(BuiltIn):
         flip: bool | None = Field(
             None, description="whether a mirror image keeps its class; none = for colour images"
         )
+        test: TestPart | None = Field(
+            None,
+            description="the test split: another such file, whose train_inputs and train_labels it "
+            "is, or a share > 0, < 1 of every class, always the same samples; none = test_inputs "
+            "and test_labels",
+        )
 
     options: Options
 
@@ -58,12 +69,11 @@ class Npz(BuiltIn):
         path = _existing(self.options.path)
         arrays = _read(path)
         try:
+            train, test, items = self._splits(arrays, path)
             return labeled_data(
-                arrays["train_inputs"],
-                arrays["train_labels"],
-                test=(arrays["test_inputs"], arrays["test_labels"])
-                if "test_inputs" in arrays
-                else None,
+                *train,
+                test=test,
+                items=items,
                 classes=_classes(arrays.get("classes")),
                 flip=self.options.flip,
                 name=path.stem,
@@ -71,6 +81,22 @@ class Npz(BuiltIn):
             )
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
+
+    def _splits(self, arrays: dict[str, Any], path: Path) -> Splits:
+        """Both splits, and names of their samples where these are no longer where they were."""
+        train = (arrays["train_inputs"], arrays["train_labels"])
+        asked, own = self.options.test, "test_inputs" in arrays
+        if asked is None:
+            return train, (arrays["test_inputs"], arrays["test_labels"]) if own else None, NAMELESS
+        if own:
+            raise DataError(f"it has a test split of its own; leave out `data.test={asked}`")
+        if isinstance(asked, str):
+            other = _read(_existing(asked))
+            return train, (other["train_inputs"], other["train_labels"]), NAMELESS
+        parts = test_part(raw_labels(train[1], "train", len(train[0])).tolist(), asked)
+        first, second = [(train[0][part], train[1][part]) for part in parts]
+        names = [[f"{path.name}#{place}" for place in part.tolist()] for part in parts]
+        return first, second, (names[0], names[1])
 
     def modality(self) -> Modality:
         """By the shape of the training inputs, of which only the header is read."""

@@ -62,5 +62,5 @@ def test_a_share_that_leaves_nothing_is_refused(data, share):
 
 def test_a_class_too_small_is_named(data):
     lone = data.subset(torch.tensor([int(data.class_indices(0)[0]), *data.class_indices(1)]))
-    with pytest.raises(DataError, match="class a has 1 image"):
+    with pytest.raises(DataError, match="class a has 1 sample"):
         hold_out(lone, 0.5, torch.Generator())

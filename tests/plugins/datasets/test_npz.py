@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from condense.errors import DataError
+from condense.errors import DataError, OptionError
+from condense.options import Text, build_options, parse_assignment
+from condense.resolve import Request, resolve
 from condense_plugins.datasets.npz import Npz
 
 LABELS = np.array([0, 1, 2, 0, 1, 2])
@@ -177,3 +179,54 @@ def test_damaged_files_are_refused(write):
     middle[100:140] = bytes(40)
     path.write_bytes(bytes(middle))
     assert "cannot be read" in refusal(path)
+
+
+LABELLED = {"train_inputs": np.arange(60.0).reshape(30, 2), "train_labels": np.arange(30) // 10}
+
+
+def test_a_share_of_every_class_is_the_test_split(write):
+    path = write(**LABELLED)
+    data = load(path, test=0.2)
+    assert data.test is not None
+    assert data.labels.bincount().tolist() == [8, 8, 8]
+    assert data.test.labels.bincount().tolist() == [2, 2, 2]
+    assert load(path, test=0.2).fingerprint == data.fingerprint
+    for part in (data, data.test):  # the names say where a sample lay in the file
+        places = [int(item.removeprefix("mine.npz#")) for item in part.items]
+        assert part.inputs.tolist() == LABELLED["train_inputs"][places].tolist()
+    assert {*data.items} | {*data.test.items} == {f"mine.npz#{n}" for n in range(30)}
+    assert data.normalization.mean == pytest.approx(data.inputs.double().mean(0).tolist())
+
+
+def test_another_file_is_the_test_split(write):
+    other = write(**LABELLED).rename(write(**LABELLED).with_name("other.npz"))
+    data = load(write(**LABELLED), test=str(other))
+    assert data.items is None
+    assert data.test is not None
+    assert torch.equal(data.test.inputs, data.inputs)
+
+
+def test_two_test_splits_are_refused(write):
+    path = write(test_inputs=images(2), test_labels=np.array([2, 0]))
+    with pytest.raises(DataError, match=r"a test split of its own; leave out `data\.test=0\.5`"):
+        load(path, test=0.5)
+
+
+@pytest.mark.parametrize("share", ["1.5", "0", "nan", "-0.2"])
+def test_a_number_that_is_no_share(share):
+    with pytest.raises(OptionError, match=r"data\.test=.*must be a share > 0, < 1, or a file"):
+        build_options(Npz.Options, {"path": "a.npz", "test": Text(share)}, "data")
+
+
+@pytest.mark.parametrize("given", ["0.25", "held.npz"])
+def test_a_recipe_tells_a_share_from_a_file(host, given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = Request(data="npz:a.npz", assignments=(parse_assignment(f"data.test={given}"),))
+    recipe = resolve(host, asked)
+    if given == "0.25":
+        assert recipe["data"].options.test == 0.25
+        assert "data.test" not in recipe.all_paths()
+    else:
+        assert recipe.all_paths()["data.test"] == str(tmp_path / given)
+    again = resolve(host, Request(recipe=recipe.to_dict()))
+    assert again["data"].options == recipe["data"].options
