@@ -106,15 +106,27 @@ def show_choice(document: ChoiceDocument) -> None:
     rows.insert(1 if document.better else 0, _row(document.random, document))
     figures = (f"{document.measure}, %", "over random, points")
     echo_table(("tried", "seeds", *figures, "networks", "time", "note"), rows)
-    held = document.validation
-    say(
-        f"\n{document.data}: condensed from {held.fit} training samples, validated on "
-        f"{held.held_out} held out of the training split; the test split was not read. Intervals "
-        "are of 95 %, by Student's t over the seeds"
-    )
+    say(f"\n{_legend(document)}")
     say(in_words(document.plan))
     _show_failed(document.failed)
     say(f"{document.verdict}\n")
+
+
+def _legend(document: ChoiceDocument) -> str:
+    """What the columns say, and what they were measured on."""
+    held, folds = document.validation, document.plan.folds
+    if folds > 1:
+        part = f"each seed held out another one of {folds} parts of the training split"
+        noise = "seeds, each with other held-out samples"
+    else:
+        part = f"{held.held_out} of {held.fit + held.held_out} training samples were held out"
+        noise = "seeds, and by that over held-out samples for all candidates at once"
+    return (
+        f"seeds: under which it was condensed and evaluated; {part}, the test split was not read. "
+        "over random: the difference seed by seed, of the best one over those that it was not "
+        f"chosen on, with its 95 % interval by Student's t over {noise}. networks: trained to "
+        f"evaluate. time: this command's for it, without what was stored before"
+    )
 
 
 def _show_failed(failed: dict[str, str]) -> None:

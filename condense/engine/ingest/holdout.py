@@ -38,9 +38,38 @@ def hold_out(data: LabeledData, share: float, rng: Generator) -> LabeledData:
         OptionError: for a share outside (0, 1).
         DataError: for a class of fewer than two samples, naming it.
     """
-    _check_divisible(data.labels, data.classes, share)
-    chosen = held_out_of(data.labels, share, rng)
-    rest, part = torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
+    _check_share(share)
+    _check_divisible(data.labels, data.classes)
+    return _without(data, held_out_of(data.labels, share, rng))
+
+
+def fold(data: LabeledData, number: int, folds: int, seed: int) -> LabeledData:
+    """``data``'s training split without the ``number``-th of ``folds`` parts, which is in the test
+    split's place: each sample is in one of them.
+
+    Stratified: of n samples of a class a part has ⌊n / folds⌋ or one more, and the parts are as
+    even in all.
+
+    Args:
+        data: N samples; its test split is ignored.
+        number: from 0, below ``folds``.
+        folds: at least 2, at most N.
+        seed: of the division.
+
+    Raises:
+        DataError: for a class of one sample, naming it.
+    """
+    _check_divisible(data.labels, data.classes)
+    order = torch.randperm(len(data), generator=Seed(seed).fork("folds").generator())
+    order = order[data.labels[order].argsort(stable=True)]  # class by class, at random within each
+    held = torch.zeros(len(data), dtype=torch.bool)
+    held[order[number::folds]] = True
+    return _without(data, held)
+
+
+def _without(data: LabeledData, held: Tensor) -> LabeledData:
+    """``data`` without what is ``held`` (bool [N]), which takes the test split's place."""
+    rest, part = torch.nonzero(~held).flatten(), torch.nonzero(held).flatten()
     name = f"{data.name} without what is held out"
     return replace(data.subset(rest), name=name, test=data.subset(part))
 
@@ -61,14 +90,18 @@ def test_part(labels: Sequence[Any], share: float) -> tuple[Tensor, Tensor]:
     names = sorted(set(labels), key=str)
     number = {name: k for k, name in enumerate(names)}
     coded = torch.tensor([number[label] for label in labels])
-    _check_divisible(coded, names, share)
+    _check_share(share)
+    _check_divisible(coded, names)
     chosen = held_out_of(coded, share, Seed(0).fork("test").generator())
     return torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
 
 
-def _check_divisible(labels: Tensor, names: Sequence[Any], share: float) -> None:
+def _check_share(share: float) -> None:
     if not 0 < share < 1:
         raise OptionError(f"the share held out must be in (0, 1), got {share}; try 0.2")
+
+
+def _check_divisible(labels: Tensor, names: Sequence[Any]) -> None:
     sizes = torch.bincount(labels, minlength=len(names)).tolist()
     if 1 in sizes:
         lone = names[sizes.index(1)]

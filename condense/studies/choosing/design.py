@@ -52,7 +52,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Costs:
-    """Estimated seconds of a candidate: of what all seeds share, by its key, and of each seed.
+    """Estimated seconds of a candidate: of scores and experts, by their key, which candidates
+    share, as seeds on the same held-out part do; and of each seed.
 
     At least these if a stage is ``unknown``, which counts as nothing.
     """
@@ -70,7 +71,7 @@ class Rung(Document):
 
 
 class Planned(Document):
-    """A candidate with what it is thought to take: what seeds share, and each seed."""
+    """A candidate with what it is thought to take: once a held-out part, and each seed."""
 
     name: str
     seconds_once: float = Field(ge=0)
@@ -86,6 +87,12 @@ class Plan(Document):
     candidates: tuple[Planned, ...] = Field(min_length=1, description="cheap to dear")
     left_out: tuple[Planned, ...] = Field(description="those that the minutes are too few for")
     rungs: tuple[Rung, ...] = Field(min_length=1)
+    folds: int = Field(
+        1,
+        ge=1,
+        description="parts that the training split is divided into, of which each seed holds out "
+        "the next one; 1 where all seeds hold out the same part",
+    )
 
 
 def candidates(
@@ -201,32 +208,43 @@ def rungs_for(count: int, times: int = 1) -> tuple[Rung, ...]:
     return tuple(rungs)
 
 
-def seconds_of(costs: Sequence[Costs], random: float, rungs: Sequence[Rung]) -> float:
+def seconds_of(
+    costs: Sequence[Costs], random: float, rungs: Sequence[Rung], folded: bool = False
+) -> float:
     """What ``rungs`` take at most: as if the dearest candidates were the best.
 
     Args:
         costs: of the candidates.
         random: seconds of random subsets under a seed.
         rungs: of them.
+        folded: whether each seed holds out another part, and shares nothing with other seeds.
     """
     once: dict[str, float] = {}
     for one in costs:
         once |= one.once
     dear = sorted((one.each for one in costs), reverse=True)
-    total, before = sum(once.values()) + random * rungs[-1].seeds, 0
+    before_seeds = sorted((sum(one.once.values()) for one in costs), reverse=True)
+    shared = sum(once.values())
+    total, before = random * rungs[-1].seeds + (0 if folded else shared), 0
     for rung in rungs:
-        total += (rung.seeds - before) * sum(dear[: rung.candidates])
+        left = rung.candidates
+        again = min(shared, sum(before_seeds[:left])) if folded else 0
+        total += (rung.seeds - before) * (sum(dear[:left]) + again)
         before = rung.seeds
     return total
 
 
-def make_plan(minutes: float, costs: Mapping[str, Costs], random: float) -> Plan:
+def make_plan(
+    minutes: float, costs: Mapping[str, Costs], random: float, samples: int | None = None
+) -> Plan:
     """As many candidates as ``minutes`` allow, cheap to dear, and then as many seeds.
 
     Args:
         minutes: for all of it.
         costs: of the candidates, by name.
         random: seconds of random subsets under a seed.
+        samples: to be divided into a part for each seed, or into single samples; None if all seeds
+            are to hold out the same part.
 
     Raises:
         OptionError: if they do not allow one, saying how many would.
@@ -249,7 +267,7 @@ def make_plan(minutes: float, costs: Mapping[str, Costs], random: float) -> Plan
         own = [costs[name] for name in names[:count]]
         for times in range(MOST, 0, -1):
             rungs = rungs_for(count, times)
-            seconds = seconds_of(own, random, rungs)
+            seconds = seconds_of(own, random, rungs, samples is not None)
             if seconds <= 60 * minutes:
                 return Plan(
                     minutes=minutes,
@@ -257,6 +275,7 @@ def make_plan(minutes: float, costs: Mapping[str, Costs], random: float) -> Plan
                     candidates=tuple(map(planned, names[:count])),
                     left_out=tuple(map(planned, names[count:])),
                     rungs=rungs,
+                    folds=1 if samples is None else min(rungs[-1].seeds, samples),
                 )
     least = math.ceil(10 * seconds / 60) / 10  # of the cheapest, under the fewest seeds
     raise OptionError(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
+from statistics import fmean, stdev
 
 from condense.engine.runtime.files import in_one_line
 from condense.errors import CondenseError
 from condense.places import without_home
 from condense.studies.choosing.design import Rung
-from condense.studies.statistics import Estimate, difference
+from condense.studies.statistics import LEVEL, Estimate, difference, t_quantile
 
 Measure = Callable[[str, int], float]  # (name, number of the seed) → accuracy, 0–1
 
@@ -67,6 +68,25 @@ def to_random(
         after: seeds at the start that are left out, as those that the best was chosen on.
     """
     return difference(accuracies[after:], random[after : len(accuracies)])
+
+
+def with_rows(gain: Estimate, rows: Sequence[float], looks: int) -> Estimate:
+    """``gain`` with an interval that is for other held-out samples, too.
+
+    Seeds say how far the mean would move under other seeds, the samples how far on others. The half
+    widths of the two, which are as good as independent, add up by their squares. That of the
+    samples holds for all candidates at once (Bonferroni), as the best was chosen on them as well.
+
+    Args:
+        gain: over seeds, all on the same held-out samples.
+        rows: the gain on each of these, mean over the seeds.
+        looks: candidates that were compared on them.
+    """
+    if gain.half is None or len(rows) < 2:
+        return gain
+    level = 1 - (1 - LEVEL) / looks
+    half = t_quantile(len(rows) - 1, level) * stdev(rows) / math.sqrt(len(rows))
+    return gain.model_copy(update={"half": math.hypot(gain.half, half)})
 
 
 def chosen_on(rungs: Sequence[Rung]) -> int:

@@ -51,10 +51,11 @@ class ChoiceDocument(Document):
     """``choice.json``: what was tried, what it cost and how sure the choice is; 0–1.
 
     Attributes:
-        data, ipc, fraction, seed: what a method was chosen for; scores and experts are the
-            seed's, accuracies are under it and those after it.
+        data, ipc, fraction, seed: what a method was chosen for; accuracies are under the seed and
+            those after it.
         measure: the word for what the evaluator's figures are.
-        validation: what was held out of the training split and took the test split's place.
+        validation: what was held out of the training split and took the test split's place, under
+            the first seed where each holds out its own part (``plan.folds``).
         plan: what the minutes were turned into.
         random: random subsets, freshly drawn for every network.
         tried: the candidates, the best first.

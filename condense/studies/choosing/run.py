@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+import torch
+
 from condense.data import LabeledData
 from condense.engine.evaluation import RANDOM, measure_of, random_plan
 from condense.engine.graph import stages
-from condense.engine.ingest.holdout import validation_part
+from condense.engine.ingest.holdout import fold, validation_part
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import over_all
 from condense.engine.runtime.store import Payload
@@ -23,6 +25,7 @@ from condense.interfaces import Progress, Task
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
+from condense.results import Evaluation
 from condense.studies.ablation.result import HeldOut
 from condense.studies.binding import Bind
 from condense.studies.choosing.design import (
@@ -36,13 +39,21 @@ from condense.studies.choosing.design import (
     tried_methods,
     with_values,
 )
-from condense.studies.choosing.halving import Halved, chosen_on, halve, is_better, to_random
+from condense.studies.choosing.halving import (
+    Halved,
+    chosen_on,
+    halve,
+    is_better,
+    to_random,
+    with_rows,
+)
 from condense.studies.choosing.result import Choice, ChoiceDocument, Tried
 from condense.studies.statistics import estimate
 from condense.studies.suited import suited
 from condense.studies.tuning.result import Spent
 
-HELD_OUT = 0.2  # share of every class
+HELD_OUT = 0.2  # share of every class, where all seeds hold out the same
+ENOUGH = 1000  # samples of such a part; fewer judge too roughly, and every seed holds out its own
 KIND = "choices"  # folder in the store
 
 
@@ -52,8 +63,7 @@ class Choosing:
 
     Attributes:
         host, bind: what recipes are looked up and bound with.
-        name: of the data.
-        data: the part to condense, what is held out in its test split's place.
+        whole: the training split to choose for.
         random: random subsets, which anything else must be better than.
         candidates: all there are.
         failed: methods without a candidate, and why.
@@ -62,18 +72,37 @@ class Choosing:
 
     host: Host
     bind: Bind
-    name: str
-    data: LabeledData
+    whole: LabeledData
     random: Candidate
     candidates: tuple[Candidate, ...]
     failed: dict[str, str]
     plan: Plan
 
+    def part(self, number: int) -> LabeledData:
+        """What the seed ``number`` condenses; what it holds out is in the test split's place.
+
+        A seed's own part brings in the chance of which samples are held out, and of what scores,
+        experts and selection make of the others, beside that of the seed.
+        """
+        seed, folds = self.random.recipe.seed, self.plan.folds
+        if folds == 1:
+            return validation_part(self.whole, HELD_OUT, seed)
+        return fold(self.whole, number % folds, folds, seed)
+
+    def bound(self, one: Candidate, number: int) -> Pipeline:
+        """The stages of ``one`` under the seed ``number``, counted from the recipe's."""
+        recipe = _measured(self.host, one)
+        seeded = replace(recipe, seed=recipe.seed + number)
+        shared = recipe.seed if self.plan.folds == 1 else None
+        return self.bind(seeded, shared_seed=shared, data=self.part(number))
+
     @property
     def held_out(self) -> HeldOut:
-        """How many samples either side of the part has."""
-        count = 0 if self.data.test is None else len(self.data.test)
-        return HeldOut(share=HELD_OUT, fit=len(self.data), held_out=count)
+        """How many samples either side of the part has, the first of several."""
+        part = self.part(0)
+        count = 0 if part.test is None else len(part.test)
+        share = HELD_OUT if self.plan.folds == 1 else 1 / self.plan.folds
+        return HeldOut(share=share, fit=len(part), held_out=count)
 
 
 def plan_choice(
@@ -105,6 +134,9 @@ def plan_choice(
     random.recipe.budget.counts(part)
     found, failed = candidates(host, request, part)
 
+    assert part.test is not None
+    folded = len(part.test) < ENOUGH
+
     def bound(one: Candidate) -> Pipeline:
         return bind(_measured(host, one), shared_seed=seed, data=part)
 
@@ -113,12 +145,14 @@ def plan_choice(
         cost = EvaluationStage(draws, random_plan(draws)).cost()
         known: dict[str, float | None] = {}
         costs = {one.name: costs_of(bound(one), known) for one in found}
-        return make_plan(minutes, costs, cost.seconds if cost else 0.0)
+        samples = len(whole.data) if folded else None
+        return make_plan(minutes, costs, cost.seconds if cost else 0.0, samples)
 
     key = {
         "minutes": minutes,
         "recipes": [_measured(host, one).portable() for one in (random, *found)],
         "data": part.fingerprint,
+        "folded": folded,
         "device": str(whole.device),
         "engine": ENGINE_VERSION,
     }
@@ -131,7 +165,10 @@ def plan_choice(
     else:
         payload = whole.store.get(KIND, key, read) or Payload({}, make().to_json())
     plan = read(payload)
-    return Choosing(host, bind, whole.data.name, part, random, tuple(found), failed, plan)
+    made = Choosing(host, bind, whole.data, random, tuple(found), failed, plan)
+    for number in range(plan.folds):
+        random.recipe.budget.counts(made.part(number))
+    return made
 
 
 def _measured(host: Host, one: Candidate) -> Recipe:
@@ -194,7 +231,7 @@ def choose(choosing: Choosing, progress: Progress) -> Choice:
     chosen = arms.by_name[rows[0].name if better else RANDOM]
     own = Halved({RANDOM: random}, {RANDOM: len(plan.rungs)})
     document = ChoiceDocument(
-        data=choosing.name,
+        data=choosing.whole.name,
         ipc=chosen.recipe.budget.ipc,
         fraction=chosen.recipe.budget.fraction,
         seed=chosen.recipe.seed,
@@ -219,25 +256,23 @@ class _Arms:
         self.by_name = {one.name: one for one in (choosing.random, *choosing.candidates)}
         self.spent = {name: Spent() for name in self.by_name}
         self.seconds = dict.fromkeys(self.by_name, 0.0)
-        self.found: dict[str, list[float]] = {}
+        self.found: dict[str, list[Evaluation]] = {}
 
     def measure(self, name: str, number: int) -> float:
         """Accuracy of ``name``, 0–1, under seed ``number``, counted from the recipe's."""
         choosing = self.choosing
         if number == 0:
             self._follow(name)
-        recipe = _measured(choosing.host, self.by_name[name])
-        seeded = replace(recipe, seed=recipe.seed + number)
-        pipeline = choosing.bind(seeded, shared_seed=recipe.seed, data=choosing.data)
+        pipeline = choosing.bound(self.by_name[name], number)
         if name == RANDOM:
             stage, matched = EvaluationStage(pipeline, random_plan(pipeline)), False
         else:
             stage, matched = pipeline.evaluating, pipeline.matching.needed
-        mean = self.spent[name].count(stage, matched).mean
+        found = self.spent[name].count(stage, matched)
         self.seconds[name] += sum(lap.seconds for lap in pipeline.timings.values())
         self.task.advance(1)
-        self.found.setdefault(name, []).append(mean)
-        return mean
+        self.found.setdefault(name, []).append(found)
+        return found.mean
 
     def _follow(self, name: str) -> None:
         """Give ``name`` the values of the best candidates so far that it is to follow."""
@@ -245,7 +280,7 @@ class _Arms:
         for key, method in one.follows.items():
             there = [n for n in self.found if self.by_name[n].recipe.method == method]
             if there:
-                best = self.by_name[max(there, key=lambda n: fmean(self.found[n]))].recipe
+                best = self.by_name[max(there, key=self._mean)].recipe
                 stage, _, option = key.partition(".")
                 value = getattr(best[stage].options, option)
                 one = with_values(self.choosing.host, one, {key: value})
@@ -253,18 +288,38 @@ class _Arms:
 
     def tried(self, name: str, halved: Halved, random: Sequence[float]) -> Tried:
         """What was measured of ``name``."""
-        accuracies = halved.accuracies[name]
+        accuracies, after = halved.accuracies[name], self._seen(name, halved)
+        gain = to_random(accuracies, random, after)
+        if gain is not None:
+            gain = with_rows(gain, self._rows(name, after), len(halved.accuracies))
         return Tried(
             name=name,
             values=dict(self.by_name[name].values),
             accuracies=tuple(accuracies),
             accuracy=estimate(accuracies),
-            to_random=to_random(accuracies, random, self._seen(name, halved)),
+            to_random=gain,
             rung=halved.rungs[name],
             cost=self.spent[name],
             error=halved.errors.get(name),
             seconds=self.seconds[name],
         )
+
+    def _mean(self, name: str) -> float:
+        return fmean(each.mean for each in self.found[name])
+
+    def _rows(self, name: str, after: int) -> list[float]:
+        """The gain of ``name`` on each held-out sample that all seeds have in common, mean over the
+        seeds from ``after`` on; none where they have none, or the evaluator does not say."""
+        pairs = list(zip(self.found.get(name, []), self.found[RANDOM], strict=False))[after:]
+        gains = [
+            own.right - base.right
+            for own, base in pairs
+            if own.right is not None and base.right is not None
+        ]
+        if self.choosing.plan.folds > 1 or not gains or len(gains) < len(pairs):
+            return []
+        mean: list[float] = torch.stack(gains).double().mean(0).tolist()
+        return mean
 
     def _seen(self, name: str, halved: Halved) -> int:
         """Seeds that ``name`` was chosen on, which say nothing of its gain; 0 for all others."""

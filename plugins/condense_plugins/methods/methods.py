@@ -71,6 +71,7 @@ METHODS = (
         "full",
         "distribution",
         "random start, every sample updated by distribution matching (arXiv 2110.04181)",
+        tried={},
         yields=("augmentation",),  # to the papers' own, DSA by the batch
     ),
     _method(

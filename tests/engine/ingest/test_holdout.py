@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from condense.data import LabeledData, Normalization
-from condense.engine.ingest.holdout import hold_out, validation_part
+from condense.engine.ingest.holdout import fold, hold_out, validation_part
 from condense.engine.runtime.rng import Seed
 from condense.errors import DataError, OptionError
 
@@ -64,3 +64,24 @@ def test_a_class_too_small_is_named(data):
     lone = data.subset(torch.tensor([int(data.class_indices(0)[0]), *data.class_indices(1)]))
     with pytest.raises(DataError, match="class a has 1 sample"):
         hold_out(lone, 0.5, torch.Generator())
+
+
+def test_folds_hold_out_every_sample_once_and_every_class_evenly(data):
+    parts = [fold(data, number, 6, seed=3) for number in range(6)]
+    held = [part.test for part in parts if part.test is not None]
+    assert torch.cat([h.inputs for h in held]).flatten().sort().values.tolist() == list(range(38))
+    assert [len(h) for h in held] == [7, 7, 6, 6, 6, 6]
+    counts = torch.stack([torch.bincount(h.labels, minlength=3) for h in held])
+    assert counts.sum(0).tolist() == list(SIZES)
+    assert (counts.max(0).values - counts.min(0).values).max() == 1
+    for part, own in zip(parts, held, strict=True):
+        together = torch.cat([part.inputs, own.inputs]).flatten()
+        assert torch.equal(together.sort().values, data.inputs.flatten())
+    assert fold(data, 0, 6, seed=3).fingerprint == parts[0].fingerprint
+    assert fold(data, 0, 6, seed=4).fingerprint != parts[0].fingerprint
+
+
+def test_a_class_of_one_has_no_folds(data):
+    lone = data.subset(torch.cat([data.class_indices(0), data.class_indices(1)[:1]]))
+    with pytest.raises(DataError, match="class b has 1 sample"):
+        fold(lone, 0, 6, seed=0)

@@ -35,10 +35,12 @@ STAGES = {
 
 
 class Known:
-    """Says what :attr:`table` knows of an arm, by the number of the call."""
+    """Says what :attr:`table` knows of an arm, by the number of the call, and notes what it is
+    tested on; the first so many samples are right."""
 
     name, version, Options = "known", "1", Options
     table: ClassVar = {}
+    seen: ClassVar = []
 
     def __init__(self, options):
         self.options = options
@@ -49,7 +51,9 @@ class Known:
         value = self.table[arm.name]
         if value is None:
             raise DataError(f"{arm.name} cannot be evaluated")
-        return Evaluation((value(number),), {"steps": 3})
+        self.seen.append((arm.name, test.inputs.flatten(1).sum(1).tolist()))
+        right = (torch.arange(len(test)) < int(value(0) * len(test))).float()
+        return Evaluation((value(number),), {"steps": 3}, right=right)
 
 
 CALLS: Counter[str] = Counter()
@@ -85,6 +89,7 @@ def known(monkeypatch, tmp_path, digits):
     def go(request=AUTO, minutes=1.0, plugins=(), **table):
         host = build_host(external=False, extra=[Plugin(), *plugins])
         CALLS.clear()
+        Known.seen.clear()
         monkeypatch.setattr(Known, "table", table)
         return chosen(host, store, digits, request, minutes)
 
@@ -180,6 +185,29 @@ def test_a_candidate_follows_the_best_one_of_another_method(known, first, second
     assert of_led.values == {"selector.beta": beta}
     # the same set as the one that it follows, so that its accuracy is in the store
     assert of_led.accuracies[:4] == (max(first, second),) * 4
+
+
+@pytest.mark.parametrize("enough", [1000, 100])
+def test_few_held_out_samples_are_others_under_every_seed(known, monkeypatch, enough):
+    """A fifth of digits is 284 samples: too few, or enough."""
+    monkeypatch.setattr("condense.studies.choosing.run.ENOUGH", enough)
+    table = {"random": wave(0.5, 0.02), "soft": wave(0.6, 0.0), "tough": wave(0.4, 0.0)}
+    document = known(**table).document
+    drawn = [rows for name, rows in Known.seen if name == "random"]
+    assert [rows for name, rows in Known.seen if name == "soft"] == drawn  # seed by seed the same
+    low, top = document.tried[0].to_random.low, document.tried[0].to_random.mean
+    by_seeds = 2.09302 * (20 * 0.0004 / 19 / 20) ** 0.5
+    if enough == 1000:
+        assert (document.plan.folds, document.validation.held_out) == (24, 60)
+        assert sorted(len(rows) for rows in drawn) == [59] * 3 + [60] * 21
+        assert top - low == pytest.approx(by_seeds, abs=1e-6)  # samples are part of seeds
+    else:
+        assert (document.plan.folds, len({tuple(rows) for rows in drawn})) == (1, 1)
+        assert document.validation.held_out == len(drawn[0]) == 284
+        # right on 170 and 147 of 284, so that 23 differ; t(1 - 0.025 / 2, 283) = 2.25339
+        share = 23 / 284
+        by_rows = 2.25339 * (share * (1 - share) / 283) ** 0.5
+        assert top - low == pytest.approx((by_seeds**2 + by_rows**2) ** 0.5, abs=1e-5)
 
 
 @pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])

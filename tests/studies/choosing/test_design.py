@@ -47,6 +47,9 @@ def test_seconds_by_hand():
     # once 12, random 4 · 2, all three 31, the two dearest 30, the dearest twice 40
     assert seconds_of(costs, 2, rungs) == 12 + 8 + 31 + 30 + 40
 
+    # a part a seed: 5 + 7 for the first, min(12, 12 + 5) for the second, 12 twice; not once before
+    assert seconds_of(costs, 2, rungs, folded=True) == 8 + 31 + 30 + 40 + 12 + 12 + 2 * 12
+
 
 def test_minutes_are_candidates_first_and_then_seeds():
     costs = {"dear": Costs({"e": 60}, 60), "cheap": Costs({}, 3), "fair": Costs({"s": 6}, 6)}
@@ -64,6 +67,17 @@ def test_minutes_are_candidates_first_and_then_seeds():
     assert as_pairs(make_plan(10_000, costs, 1).rungs) == [(3, 4), (2, 8), (1, 24)]
 
 
+def test_every_seed_may_hold_out_its_own_part():
+    costs = {"cheap": Costs({}, 3), "fair": Costs({"s": 6}, 6)}
+    assert make_plan(10, costs, 1).folds == 1
+    # 6 + 9 + 6 + 5 · (6 + 6) = 81: scores are worked out for each part
+    plan = make_plan(81 / 60, costs, 1, samples=500)
+    assert (plan.seconds, as_pairs(plan.rungs), plan.folds) == (81, [(2, 1), (1, 6)], 6)
+    assert [c.name for c in make_plan(80 / 60, costs, 1, samples=500).candidates] == ["cheap"]
+    assert make_plan(10, costs, 1, samples=500).folds == 24
+    assert make_plan(10, costs, 1, samples=9).folds == 9  # no part is empty
+
+
 def test_too_few_minutes_say_how_many_would_do():
     # 6 · (15 + 15) = 180 s
     with pytest.raises(OptionError, match=r"minutes=1.*slow alone.*about 3; give `minutes=3`"):
@@ -75,7 +89,7 @@ def test_methods_offer_candidates(host, digits):
     names = [one.name for one in found]
     assert failed == {}
     assert "random" not in names  # what everything else is compared with
-    assert {"mtt", "selmatch policy=partial", "selmatch policy=learned-labels"} < {*names}
+    assert {"dm", "mtt", "selmatch policy=partial", "selmatch policy=learned-labels"} < {*names}
     assert {"ccs", "facility-location"} < {*names}
     # classes have at least 139 samples: β up to (139 - 5) / 139 = 0.964, in four equal parts; and
     # that of the preset
@@ -94,7 +108,7 @@ def test_what_a_user_sets_is_not_varied_and_goes_where_it_is_known(host, digits)
     found, failed = candidates(host, given, digits)
     by_name = {one.name: one.recipe for one in found}
     assert failed == {}
-    assert by_name.keys() == {"mtt", "selmatch", "window", "ccs", "facility-location"}
+    assert by_name.keys() == {"dm", "mtt", "selmatch", "window", "ccs", "facility-location"}
     assert by_name["window"]["selector"].options.beta == 0.3
     assert by_name["selmatch"]["policy"].name == "full"
     assert by_name["selmatch"]["matcher"].options.iterations == 7

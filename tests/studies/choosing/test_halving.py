@@ -3,11 +3,18 @@
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from condense.errors import DataError
 from condense.studies.choosing.design import Rung, rungs_for
-from condense.studies.choosing.halving import chosen_on, halve, is_better, to_random
+from condense.studies.choosing.halving import (
+    chosen_on,
+    halve,
+    is_better,
+    to_random,
+    with_rows,
+)
 
 RUNGS = (Rung(candidates=4, seeds=1), Rung(candidates=2, seeds=2), Rung(candidates=1, seeds=4))
 
@@ -108,3 +115,31 @@ def test_how_often_noise_is_taken_for_a_gain(count):
     # 25 of 1000 by the interval's own level, give or take 3 standard errors
     assert abs(kept[0.0] / times - 0.025) < 3 * (0.025 * 0.975 / times) ** 0.5
     assert kept[3.0] / times > 0.97
+
+
+def test_the_interval_is_for_other_held_out_samples_too():
+    gain = to_random((0.80, 0.72, 0.88, 0.60), (0.70, 0.60, 0.80, 0.50))  # half 0.025984, as above
+    # gains on five samples: mean 0.1, s² = (0.16 + 0.01 + 0.01 + 0.01 + 0.01) / 4, s / √5 = 0.1,
+    # t(0.975, 4) = 2.77645; of two candidates t(0.9875, 4) = 3.49541
+    rows = (0.5, 0.0, 0.0, 0.0, 0.0)
+    for looks, quantile in ((1, 2.77645), (2, 3.49541)):
+        wider = with_rows(gain, rows, looks)
+        assert (wider.mean, wider.n) == (gain.mean, gain.n)
+        assert wider.half == pytest.approx((0.025984**2 + (0.1 * quantile) ** 2) ** 0.5, abs=1e-5)
+    assert with_rows(gain, (), 2) == gain  # they are not known
+
+
+def test_how_often_the_chance_of_the_held_out_samples_is_taken_for_a_gain():
+    """Each of eight candidates is right on other samples than random, and on as many: on 60 of
+    them, the same for choice and judgement, one is often ahead under every seed."""
+    noise, candidates, rows, times = np.random.default_rng(0), 8, 60, 1500
+    kept, without = 0, 0
+    for _ in range(times):
+        of_rows = noise.normal(0, 0.4, (candidates, rows))
+        best = of_rows[of_rows.mean(1).argmax()]
+        seeds = best + noise.normal(0, 0.2, (4, rows))
+        gain = to_random(seeds.mean(1).tolist(), [0.0] * 4)
+        without += is_better(gain)
+        kept += is_better(with_rows(gain, seeds.mean(0).tolist(), candidates))
+    assert without / times > 0.5
+    assert kept / times < 0.025
