@@ -20,6 +20,7 @@ __all__ = [
     "Options",
     "Pipeline",
     "Preset",
+    "Recorder",
     "Store",
     "__version__",
     "build_host",
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from condense.engine.runtime.store import Store
     from condense.engine.training.batches import Batcher, class_means, network_inputs
     from condense.engine.training.dynamics import DynamicsOptions
+    from condense.engine.training.own_loop import Recorder
     from condense.errors import FindingWarning
     from condense.options import Options
     from condense.plugin import hookimpl
@@ -53,6 +55,7 @@ _HOMES = {
     "Options": "condense.options",
     "Pipeline": "condense.engine.pipeline",
     "Preset": "condense.recipe",
+    "Recorder": "condense.engine.training.own_loop",
     "Store": "condense.engine.runtime.store",
     "build_host": "condense.plugin.host",
     "class_means": "condense.engine.training.batches",

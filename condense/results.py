@@ -148,7 +148,7 @@ class Dynamics:
             second on, and q in the one before.
         correct: bool [K, E, N], margin > 0.
         eval_error_norm: float32 [K, N], ‖softmax − onehot‖₂ in eval mode after
-            ``eval_epoch`` epochs.
+            ``eval_epoch`` epochs; NaN where somebody's own training was recorded without it.
         eval_gradient_norm: float32 [K, N], norm of the gradient of the sample's loss by weight and
             bias of the last layer, likewise; NaN where the network does not end in a linear layer.
         eval_epoch: number of epochs trained before that evaluation pass.
@@ -170,6 +170,11 @@ class Dynamics:
     eval_epoch: int
     eval_correct: Tensor | None = None
     full_gradient_norm: Tensor | None = None
+
+    @property
+    def epochs(self) -> int:
+        """E."""
+        return self.margin.shape[1]
 
 
 @dataclass(frozen=True, eq=False)

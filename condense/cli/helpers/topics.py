@@ -49,7 +49,7 @@ assert logits.shape == (len(data), len(data.classes))
             SERVICES: "Context.dynamics",
             "condense.results": "Dynamics",
             "condense": "DynamicsOptions",
-            f"{TRAINING}.dynamics": "sample_figures",
+            f"{TRAINING}.statistics": "sample_figures",
         },
         """\
 from condense import DynamicsOptions

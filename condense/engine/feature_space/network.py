@@ -19,7 +19,7 @@ from condense.engine.feature_space.features import check_feature_network, finite
 from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
-from condense.engine.training.dynamics import EVAL_SHARE, sample_figures
+from condense.engine.training.dynamics import EVAL_SHARE
 from condense.engine.training.estimate import sgd_seconds
 from condense.engine.training.loop import predict
 from condense.engine.training.passes import recorded_pass
@@ -31,6 +31,7 @@ from condense.engine.training.sgd import (
     SgdOptions,
     WeightDecay,
 )
+from condense.engine.training.statistics import sample_figures
 from condense.engine.training.stored import expected_state, load_state, state_tensors
 from condense.interfaces import Context, Cost, LabeledData, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, Options

@@ -22,6 +22,7 @@ from condense.engine.runtime.precision import key_options
 from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Payload, Store
 from condense.engine.stages.data import load_data
+from condense.engine.training.dynamics import recordings_token
 from condense.errors import DataError
 from condense.interfaces import Cost, LabeledData, Progress
 from condense.options import spec_fields
@@ -152,7 +153,7 @@ class Bound:
         """Engine, component, version, and options as they are on the device.
 
         Also those of the networks and augmentations named in the options; and the component's
-        ``cache_token`` where it has one.
+        ``cache_token`` where it has one, and what recordings of a training hold that it reads.
         """
         resolved = self.recipe[stage]
         component = resolved.create()
@@ -166,6 +167,7 @@ class Bound:
             | {"engine": ENGINE_VERSION, "options": key_options(resolved.options, self.device)}
             | ({"nested": nested} if nested else {})
             | ({"token": component.cache_token()} if isinstance(component, HasCacheToken) else {})
+            | recordings_token(resolved.options)
         )
 
     def cost(self, stage: str) -> Cost | None:

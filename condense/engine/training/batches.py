@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -42,6 +44,11 @@ class Batcher:
         """Normalised inputs [B, C, H, W] or [B, D] float32 at ``indices`` [B], and what a network
         is trained towards there: labels int64 [B], or soft labels float32 [B, classes]."""
         return self.prepare(self.inputs[indices]), self.targets[indices]
+
+    def in_order(self, batch_size: int = 1000) -> Iterator[tuple[Tensor, Tensor]]:
+        """All samples as :meth:`batch` gives them, in turn."""
+        places = torch.arange(len(self), device=self.device)
+        return map(self.batch, torch.split(places, batch_size))
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Stored samples [B, …] as a network sees them."""

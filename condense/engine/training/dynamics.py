@@ -1,8 +1,8 @@
 """The training-dynamics pass: train K networks once, keep what every sample did in every epoch.
 
-Whatever rates samples by how they are learned reads it, so a new scorer costs no training. Logits
-are reduced once an epoch and never kept. Stored in half precision: 13 bytes per sample, epoch and
-network, and one more where correctness in eval mode after every epoch was asked for.
+Whatever rates samples by how they are learned reads it, so a new scorer costs no training. What is
+kept, and how: :mod:`condense.engine.training.statistics`. Recordings of somebody's own training may
+stand in its place (:mod:`condense.engine.training.own_loop`).
 """
 
 from __future__ import annotations
@@ -10,50 +10,87 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
 from condense.engine.runtime.expected import Expected
+from condense.engine.runtime.precision import auto_means
 from condense.engine.runtime.rng import Seed
 from condense.engine.training import sgd
-from condense.engine.training.batches import Batcher
+from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.estimate import sgd_seconds
-from condense.engine.training.gradient_norms import full_gradient_norms, predict_with_inputs
+from condense.engine.training.gradient_norms import (
+    full_gradient_norms,
+    gradients_at_once,
+    predict_with_inputs,
+)
 from condense.engine.training.loop import check_converged, predict
+from condense.engine.training.own_loop import digest_of, read_recordings
 from condense.engine.training.passes import recorded_pass
 from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.statistics import (
+    BYTES_PER_SAMPLE,
+    LARGEST_ERROR,
+    SampleStatistics,
+    evaluated_figures,
+    expected_figures,
+    sample_figures,
+)
+from condense.errors import DataError
 from condense.interfaces import Context, Cost, Dynamics, LabeledData, TrainingSet
-from condense.options import AugmentationSpec, NetworkSpec, Options
+from condense.options import (
+    AugmentationSpec,
+    NetworkSpec,
+    Options,
+    PathOption,
+    without_effect_beside,
+)
 
 VERSION = "2"
-BYTES_PER_SAMPLE = 13  # six half-precision figures and one flag per epoch and network
 EVAL_SHARE = 1 / 3  # a forward pass, in forward and backward passes
 FULL_GRADIENT_EPOCHS = 4  # of training, that take as long as all samples' gradients: 3 to 5
+
+
+_IDLE = without_effect_beside("dynamics")
+_PASS = Field(json_schema_extra=_IDLE)  # of an option that a recording leaves without effect
 
 
 class DynamicsOptions(Options):
     """How the networks of the pass are trained; scorers derive their options from it."""
 
-    networks: int = Field(6, ge=1, description="networks trained, each with its own seed")
-    epochs: sgd.Epochs = 40
+    dynamics: PathOption | None = Field(
+        None,
+        description="your own training in place of the pass: a file of condense.Recorder, or a "
+        "folder of such files, one a network; eval_epoch then takes the last evaluation up to it",
+    )
+    networks: int = Field(
+        6, ge=1, description="networks trained, each with its own seed", json_schema_extra=_IDLE
+    )
+    epochs: Annotated[sgd.Epochs, _PASS] = 40
     eval_epoch: int = Field(
         5, ge=1, description="epochs trained before the evaluation-mode pass that EL2N reads"
     )
-    batch_size: sgd.BatchSize = 64
-    lr: sgd.LearningRate = 0.05
-    momentum: sgd.Momentum = 0.9
-    weight_decay: sgd.WeightDecay = 5e-4
+    batch_size: Annotated[sgd.BatchSize, _PASS] = 64
+    lr: Annotated[sgd.LearningRate, _PASS] = 0.05
+    momentum: Annotated[sgd.Momentum, _PASS] = 0.9
+    weight_decay: Annotated[sgd.WeightDecay, _PASS] = 5e-4
     network: NetworkSpec = Field(
-        NetworkSpec.of("auto", width=32), description="network trained for the scores"
+        NetworkSpec.of("auto", width=32),
+        description="network trained for the scores",
+        json_schema_extra=_IDLE,
     )
     augmentation: AugmentationSpec = Field(
-        AugmentationSpec.of("simple"), description="augmentation while training for the scores"
+        AugmentationSpec.of("simple"),
+        description="augmentation while training for the scores",
+        json_schema_extra=_IDLE,
     )
-    precision: sgd.PrecisionBf16 = "auto"
+    precision: Annotated[
+        sgd.PrecisionBf16, Field(json_schema_extra={**auto_means("bf16"), **_IDLE})
+    ] = "auto"
 
 
 @dataclass(frozen=True)
@@ -98,6 +135,8 @@ class DynamicsPass:
 
     def run(self, numbers: Sequence[int] | None = None) -> Dynamics:
         """Figures of all networks or those of ``numbers``, from the store where they are there."""
+        if self.options.dynamics is not None:
+            return _recorded(Path(self.options.dynamics), self.data, self.options, self.extras)
         every, o = self.keys(), self.options
         keys = {k: every[k] for k in (range(len(every)) if numbers is None else numbers)}
         early = min(o.eval_epoch, o.epochs)
@@ -120,26 +159,20 @@ class DynamicsPass:
 
     def _expected(self, extras: Extras) -> dict[str, Expected]:
         """What is kept of a network; one that diverged is not kept."""
-        epochs, one = self.options.epochs, (len(self.data),)
-        figure = Expected(torch.float16, (epochs, *one))
-        flag = Expected(torch.uint8, (epochs, *one), low=0, high=1)
-        norm = Expected(torch.float32, one, finite=False)  # of a gradient, where there is any
-        return {
-            "margin": figure,
-            "probability": replace(figure, low=0, high=1),
-            "error_norm": replace(figure, low=0, high=1.5),
-            "loss": replace(figure, low=0),
-            "entropy": figure,
-            "change": Expected(torch.float16, (epochs - 1, *one), low=0),
-            "correct": flag,
-            "eval_error_norm": Expected(torch.float32, one, low=0, high=1.5),
+        epochs, samples = self.options.epochs, len(self.data)
+        flag = Expected(torch.uint8, (epochs, samples), low=0, high=1)
+        norm = Expected(torch.float32, (samples,), finite=False)  # of a gradient, if there is any
+        return expected_figures(epochs, samples) | {
+            "eval_error_norm": replace(norm, finite=True, low=0, high=LARGEST_ERROR),
             "eval_gradient_norm": norm,
             **({"eval_correct": flag} if extras.epoch_eval else {}),
             **({"full_gradient_norm": norm} if extras.full_gradient else {}),
         }
 
     def keys(self) -> list[dict[str, Any]]:
-        """Where each network is read or kept."""
+        """Where each network is read or kept; none where it was recorded."""
+        if self.options.dynamics is not None:
+            return []
         return [self._key(k) for k in range(self.options.networks)]
 
     def _key(self, network: int) -> dict[str, Any]:
@@ -196,11 +229,54 @@ def _combined(passes: list[dict[str, Tensor]], eval_epoch: int, extras: Extras) 
     )
 
 
+def _recorded(path: Path, data: LabeledData, options: DynamicsOptions, extras: Extras) -> Dynamics:
+    """The recordings at ``path`` as figures of a pass; those of eval mode NaN if there are none."""
+    networks = read_recordings(path, data)
+    epochs = len(networks[0]["margin"])
+    looks = [set(one["evaluated"].tolist()) for one in networks]
+    shared = sorted(set.intersection(*looks))
+    early = max((e for e in shared if e <= options.eval_epoch), default=0)
+
+    def picked(one: dict[str, Tensor], name: str) -> Tensor:
+        if not early:
+            return torch.full((len(data),), torch.nan)
+        return one[name][one["evaluated"].tolist().index(early)]
+
+    if extras.epoch_eval and shared != list(range(1, epochs + 1)):
+        raise DataError(
+            f"{path} was evaluated after {len(shared)} of its {epochs} epochs, this scorer needs "
+            "every one; call evaluate() of `condense.Recorder` after each"
+        )
+    if extras.full_gradient and not (early and all("full_gradient_norm" in n for n in networks)):
+        raise DataError(
+            f"{path} has no gradients by all parameters within the first {options.eval_epoch} "
+            "epochs; call evaluate(…, full_gradient=True) of `condense.Recorder`"
+        )
+    names = ["eval_error_norm", "eval_gradient_norm"] + ["full_gradient_norm"] * bool(
+        extras.full_gradient
+    )
+    passes = [{**one, **{name: picked(one, name) for name in names}} for one in networks]
+    return _combined(passes, early or min(options.eval_epoch, epochs), extras)
+
+
+def recordings_token(options: Options) -> dict[str, str]:
+    """For a cache key: what lies at the path of ``options``, where they have recordings.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    if not isinstance(options, DynamicsOptions) or options.dynamics is None:
+        return {}
+    return {"dynamics": digest_of(Path(options.dynamics))}
+
+
 def dynamics_cost(
     data: LabeledData, context: Context, options: Options, extras: Extras = Extras()
 ) -> Cost:
     """Estimate of the pass for ``--dry-run``, as if nothing of it were stored."""
     resolved = part_of(DynamicsOptions, options)
+    if resolved.dynamics is not None:
+        return Cost()
     epochs = 1 + EVAL_SHARE * extras.epoch_eval
     epochs += FULL_GRADIENT_EPOCHS / resolved.epochs * extras.full_gradient
     one = sgd_seconds(data, context, part_of(SgdOptions, options)) * epochs
@@ -210,45 +286,8 @@ def dynamics_cost(
     )
 
 
-def sample_figures(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Margin, true-class probability and ‖softmax − onehot‖₂, each float32 [N], from [N, C]."""
-    probabilities = F.softmax(logits.float(), dim=1)
-    onehot = F.one_hot(labels, logits.shape[1]).to(probabilities.dtype)
-    true_logit = logits.gather(1, labels[:, None]).squeeze(1)
-    others = logits.masked_fill(onehot.bool(), -torch.inf).amax(1)
-    true_probability = probabilities.gather(1, labels[:, None]).squeeze(1)
-    return true_logit - others, true_probability, (probabilities - onehot).norm(dim=1)
-
-
-def softmax_figures(
-    logits: Tensor, labels: Tensor, before: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-    """Loss, entropy and change of the softmax of ``logits`` [N, C], float32 [N] each.
-
-    Args:
-        logits: float32.
-        labels: int64 [N].
-        before: the log-softmax [N, C] of an epoch earlier, from which the change is; else None.
-
-    Returns:
-        loss, entropy, change or None, and the log-softmax.
-    """
-    logs = F.log_softmax(logits, dim=1)
-    probabilities = logs.exp()
-    loss = -logs.gather(1, labels[:, None]).squeeze(1)
-    entropy = -(probabilities * logs).sum(1)
-    change = None if before is None else (probabilities * (logs - before)).abs().sum(1)
-    return loss, entropy, change, logs
-
-
-def half(values: Tensor) -> Tensor:
-    """In half precision, finite ones beyond its range at its ends."""
-    largest = torch.finfo(torch.float16).max
-    return values.clamp(-largest, largest).half()
-
-
 class DynamicsRecorder:
-    """Collects one network's logits batch by batch and reduces them once an epoch.
+    """What is kept of one network of the pass.
 
     Args:
         network: in training.
@@ -265,44 +304,33 @@ class DynamicsRecorder:
         self.eval_epoch = eval_epoch
         self.extras = extras
         classes = batcher.geometry.classes
-        self._logits = torch.zeros(len(batcher), classes, device=batcher.device)
-        self._before: Tensor | None = None  # log-softmax of the last epoch
-        self._figures: dict[str, list[Tensor]] = {}  # of each epoch, float16 or uint8 [N]
+        self._statistics = SampleStatistics(len(batcher), classes, batcher.device)
         self._evaluated: dict[str, Tensor] = {}  # once, float32 [N]
 
     def on_batch(self, indices: Tensor, logits: Tensor) -> None:
         """Keeps the logits [B, C]."""
-        self._logits[indices] = logits.float()
+        self._statistics.log(indices, logits)
 
     def on_epoch(self, done: int) -> None:
         """Reduces the epoch's logits to a few figures of each sample."""
         labels = self.batcher.labels
-        margin, probability, error = sample_figures(self._logits, labels)
-        loss, entropy, change, self._before = softmax_figures(self._logits, labels, self._before)
-        self._keep(margin=margin, probability=probability, error_norm=error)
-        self._keep(loss=loss, entropy=entropy)
-        if change is not None:
-            self._keep(change=change)
-        # correctness from the float32 margin: half precision may round a small one to zero
-        self._keep(correct=margin > 0)
+        self._statistics.end_epoch(labels)
         if done == self.eval_epoch:
             self._evaluate()
         if self.extras.epoch_eval:
             margin, _, _ = sample_figures(predict(self.network, self.batcher), labels)
-            self._keep(eval_correct=margin > 0)
-
-    def _keep(self, **figures: Tensor) -> None:
-        for name, values in figures.items():
-            small = values.to(torch.uint8) if values.dtype == torch.bool else half(values)
-            self._figures.setdefault(name, []).append(small)
+            self._statistics.keep(eval_correct=margin > 0)
 
     def _evaluate(self) -> None:
         """Norms of errors and gradients in eval mode."""
-        logits, inputs = predict_with_inputs(self.network, self.batcher)
-        _, _, error = sample_figures(logits, self.batcher.labels)
-        self._evaluated = {"eval_error_norm": error, "eval_gradient_norm": error * inputs}
+        data, device = self.batcher, self.batcher.device
+        seen = (channels_last(inputs) for inputs, _ in data.in_order())
+        logits, lengths = predict_with_inputs(self.network, seen, device)
+        self._evaluated = evaluated_figures(logits, lengths, data.labels)
         if self.extras.full_gradient:
-            self._evaluated["full_gradient_norm"] = full_gradient_norms(self.network, self.batcher)
+            batches = data.in_order(gradients_at_once(self.network))
+            norms = full_gradient_norms(self.network, batches, device)
+            self._evaluated["full_gradient_norm"] = norms
 
     def tensors(self) -> dict[str, Tensor]:
         """Those of an epoch float16 or uint8 [E, N] (``change`` [E − 1, N]), others float32 [N].
@@ -311,6 +339,4 @@ class DynamicsRecorder:
             DivergedError: if the network is not finite: it ranks nothing.
         """
         check_converged(self.network, "a network trained for the scores", "scorer.lr")
-        figures = {name: torch.stack(parts).cpu() for name, parts in self._figures.items()}
-        figures.setdefault("change", torch.empty(0, len(self.batcher), dtype=torch.float16))
-        return figures | {name: values.cpu() for name, values in self._evaluated.items()}
+        return self._statistics.tensors() | {k: v.cpu() for k, v in self._evaluated.items()}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
 from condense.engine.runtime.precision import numeric_precision
-from condense.engine.training.batches import Batcher
-from condense.engine.training.loop import predict
+from condense.engine.training.loop import predict_batches
 
 NUMBERS_AT_ONCE = 2**24  # of the gradients of as many samples as are worked on together
 
@@ -20,11 +21,18 @@ def last_linear(network: nn.Module) -> nn.Linear | None:
     return linear[-1] if linear else None
 
 
-def predict_with_inputs(network: nn.Module, data: Batcher) -> tuple[Tensor, Tensor]:
+def predict_with_inputs(
+    network: nn.Module, batches: Iterable[Tensor], device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Logits float32 [N, C] in eval mode, and √(‖h‖² + 1) of what goes into the last layer.
 
     With it, h, and a bias, whose input is 1, the gradient of a sample's loss by weight and bias of
     that layer is (softmax − onehot) ⊗ (h, 1). Without a bias there is no 1.
+
+    Args:
+        network: any.
+        batches: of inputs as it sees them, N samples in all, on ``device``.
+        device: of the network.
 
     Returns:
         the logits, and float32 [N], NaN where they are not the output of a linear layer.
@@ -36,21 +44,31 @@ def predict_with_inputs(network: nn.Module, data: Batcher) -> tuple[Tensor, Tens
         outputs.append(output.float())
 
     linear = last_linear(network)
-    if linear is None:
-        logits = predict(network, data)
-        return logits, logits.new_full((len(logits),), torch.nan)
-    hook = linear.register_forward_hook(look)
+    hook = None if linear is None else linear.register_forward_hook(look)
     try:
-        logits = predict(network, data)
+        logits = predict_batches(network, batches, device)
     finally:
-        hook.remove()
-    if not outputs or not torch.equal(torch.cat(outputs), logits):
+        if hook is not None:
+            hook.remove()
+    if linear is None or not outputs or not torch.equal(torch.cat(outputs), logits):
         return logits, logits.new_full((len(logits),), torch.nan)
     return logits, (torch.cat(lengths) + (linear.bias is not None)).sqrt()
 
 
-def full_gradient_norms(network: nn.Module, data: Batcher) -> Tensor:
+def gradients_at_once(network: nn.Module) -> int:
+    """Samples whose gradients fit into memory together."""
+    return max(1, NUMBERS_AT_ONCE // sum(p.numel() for p in network.parameters()))
+
+
+def full_gradient_norms(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
+) -> Tensor:
     """Norm of the gradient of each sample's cross-entropy by all parameters, in eval mode.
+
+    Args:
+        network: any.
+        batches: inputs as it sees them and labels int64, on ``device``.
+        device: of the network.
 
     Returns:
         float32 [N].
@@ -63,14 +81,15 @@ def full_gradient_norms(network: nn.Module, data: Batcher) -> Tensor:
         return F.cross_entropy(logits.float(), label[None])
 
     gradients = vmap(grad(loss), in_dims=(None, 0, 0))
-    size = max(1, NUMBERS_AT_ONCE // sum(p.numel() for p in parameters.values()))
+    size = gradients_at_once(network)
     was_training, parts = network.training, []
     network.eval()
     try:
-        with numeric_precision("fp32", data.device):
-            for indices in torch.split(torch.arange(len(data), device=data.device), size):
-                found = gradients(parameters, *data.batch(indices)).values()
-                parts.append(torch.stack([g.flatten(1).norm(dim=1) for g in found]).norm(dim=0))
+        with numeric_precision("fp32", device):
+            for inputs, labels in batches:
+                for part in zip(*(torch.split(t, size) for t in (inputs, labels)), strict=True):
+                    found = gradients(parameters, *part).values()
+                    parts.append(torch.stack([g.flatten(1).norm(dim=1) for g in found]).norm(dim=0))
     finally:
         network.train(was_training)
     return torch.cat(parts)

@@ -7,7 +7,7 @@ Nothing inside waits for the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -148,19 +148,26 @@ def check_converged(network: nn.Module, what: str, rate: str) -> None:
         raise DivergedError(f"{what} diverged: its parameters are not finite; lower {rate}")
 
 
-@torch.no_grad()
 def predict(
     network: nn.Module, data: Batcher, batch_size: int = 1000, precision: Precision = "fp32"
 ) -> Tensor:
     """Logits float32 [N, C] of all samples in eval mode; the module's mode is restored."""
+    batches = (channels_last(inputs) for inputs, _ in data.in_order(batch_size))
+    return predict_batches(network, batches, data.device, precision)
+
+
+@torch.no_grad()
+def predict_batches(
+    network: nn.Module,
+    batches: Iterable[Tensor],
+    device: torch.device,
+    precision: Precision = "fp32",
+) -> Tensor:
+    """As :func:`predict`, of ``batches`` of inputs as the network sees them, on ``device``."""
     was_training = network.training
     network.eval()
     try:
-        with numeric_precision(precision, data.device):
-            parts = [
-                network(channels_last(data.batch(indices)[0])).float()
-                for indices in torch.split(torch.arange(len(data), device=data.device), batch_size)
-            ]
+        with numeric_precision(precision, device):
+            return torch.cat([network(inputs).float() for inputs in batches])
     finally:
         network.train(was_training)
-    return torch.cat(parts)

@@ -16,6 +16,7 @@ from condense.engine.training.dynamics import (
     dynamics_cost,
     dynamics_pass,
 )
+from condense.errors import OptionError
 from condense.interfaces import Context, Cost, Dynamics, LabeledData, Scores
 from condense.traits import ScorerTraits
 from condense_plugins._built_in import BuiltIn
@@ -40,6 +41,20 @@ def last_epochs(figure: Tensor, count: int) -> Tensor:
     return figure[:, -count:].mean(dim=1)
 
 
+def looked_at(dynamics: Dynamics, figure: Tensor, epochs: int) -> Tensor:
+    """``figure`` of evaluation mode, [K, N].
+
+    Raises:
+        OptionError: where a recording has no such look in its first ``epochs`` epochs.
+    """
+    if bool(dynamics.eval_error_norm.isnan().any()):
+        raise OptionError(
+            f"`scorer.dynamics` was not evaluated within its first `scorer.eval_epoch={epochs}` "
+            "epochs; call evaluate() of `condense.Recorder` early in training, or raise it"
+        )
+    return figure
+
+
 class ReadsDynamics(BuiltIn):
     """Its cost is that of the pass, its pieces and replicates are the networks of the pass."""
 
@@ -60,9 +75,8 @@ class ReadsDynamics(BuiltIn):
         """What it reads that a pass records only where it is asked for."""
         return Extras()
 
-    @property
-    def estimator(self) -> str:
-        """What the scores are called."""
+    def estimator(self, dynamics: Dynamics) -> str:
+        """What the scores of ``dynamics`` are called."""
         raise NotImplementedError
 
     def of_networks(self, dynamics: Dynamics) -> Tensor:
@@ -83,7 +97,8 @@ class ReadsDynamics(BuiltIn):
         replicates = self.of_networks(dynamics)
         count = len(replicates)
         error = replicates.std(dim=0) / count**0.5 if count > 1 else None
-        return Scores(replicates.mean(dim=0), self.estimator, error, self.companions(dynamics))
+        named, beside = self.estimator(dynamics), self.companions(dynamics)
+        return Scores(replicates.mean(dim=0), named, error, beside)
 
     def training_accuracy(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
         """float32 [K], of each network in its last epoch, as it was trained."""
@@ -120,10 +135,9 @@ class AveragesEpochs(ReadsDynamics):
 
     options: Options
 
-    @property
-    def estimator(self) -> str:
+    def estimator(self, dynamics: Dynamics) -> str:
         """With the epochs that are averaged."""
-        last = min(self.options.last, self.options.epochs)
+        last = min(self.options.last, dynamics.epochs)
         return f"{self.name} ({f'last {last} epochs' if last else 'all epochs'})"
 
 
@@ -140,7 +154,7 @@ class EarlyWindows(ReadsDynamics):
 
         @model_validator(mode="after")
         def _check_epochs(self) -> Self:
-            if self.epochs < self.least:
+            if self.dynamics is None and self.epochs < self.least:
                 raise ValueError(
                     f"epochs={self.epochs} leaves nothing to compare; set at least {self.least}"
                 )
@@ -148,17 +162,21 @@ class EarlyWindows(ReadsDynamics):
 
     options: Options
 
-    @property
-    def until(self) -> int:
-        """Epochs that are read."""
-        return min(self.options.until, self.options.epochs)
+    def windows(self, dynamics: Dynamics) -> tuple[int, int]:
+        """Epochs that are read, and epochs in a window.
 
-    @property
-    def window(self) -> int:
-        """Epochs in a window."""
-        return min(self.options.window, self.until)
+        Raises:
+            OptionError: where too few were recorded.
+        """
+        if dynamics.epochs < self.options.least:
+            raise OptionError(
+                f"`scorer.dynamics={self.options.dynamics}` has {dynamics.epochs} epochs, "
+                f"{self.name} compares at least {self.options.least}; record a longer training"
+            )
+        until = min(self.options.until, dynamics.epochs)
+        return until, min(self.options.window, until)
 
-    @property
-    def estimator(self) -> str:
+    def estimator(self, dynamics: Dynamics) -> str:
         """With what is read."""
-        return f"{self.name} (windows of {self.window} in the first {self.until} epochs)"
+        until, window = self.windows(dynamics)
+        return f"{self.name} (windows of {window} in the first {until} epochs)"

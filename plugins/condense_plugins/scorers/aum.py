@@ -24,8 +24,7 @@ class AumScorer(ReadsDynamics):
     name: ClassVar[str] = "aum"
     version: ClassVar[str] = "1"
 
-    @property
-    def estimator(self) -> str:
+    def estimator(self, dynamics: Dynamics) -> str:
         """Of logits, as others take probabilities."""
         return "aum (logits)"
 

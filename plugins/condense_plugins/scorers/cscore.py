@@ -7,8 +7,9 @@ from itertools import islice
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Generator, Tensor
+from typing_extensions import Self
 
 from condense.engine.runtime.rng import Seed
 from condense.interfaces import Context, Cost, Dynamics, LabeledData, Scores
@@ -36,10 +37,18 @@ class CScorer(ReadsDynamics):
             "and stable_at",
         )
 
+        @model_validator(mode="after")
+        def _check_recorded(self) -> Self:
+            if self.estimator == "holdout" and self.dynamics is not None:
+                raise ValueError(
+                    "estimator=holdout trains networks on parts of the data, of which dynamics "
+                    "knows nothing; set estimator=learning-speed or leave dynamics out"
+                )
+            return self
+
     options: Options
 
-    @property
-    def estimator(self) -> str:
+    def estimator(self, dynamics: Dynamics) -> str:
         """Of the form that reads the pass."""
         return "cscore (learning-speed)"
 

@@ -41,10 +41,12 @@ class DualScorer(EarlyWindows):
 
     def of_networks(self, dynamics: Dynamics) -> Tensor:
         """float32 [K, N]: the score of each network, in 0–½."""
-        windows = dynamics.probability[:, : self.until].unfold(1, self.window, 1)  # [K, W, N, J]
+        until, window = self.windows(dynamics)
+        windows = dynamics.probability[:, :until].unfold(1, window, 1)  # [K, W, N, J]
         return ((1 - windows.mean(dim=-1)) * windows.std(dim=-1)).mean(dim=1)
 
     def companions(self, dynamics: Dynamics) -> Mapping[str, Tensor]:
         """The probability of the epochs that are read; the margin of all."""
-        early = dynamics.probability[:, : self.until].mean(dim=(0, 1))
+        until, _ = self.windows(dynamics)
+        early = dynamics.probability[:, :until].mean(dim=(0, 1))
         return {**companions_of(dynamics), "probability": early}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from condense.engine.training.dynamics import DynamicsOptions
 from condense.interfaces import Dynamics
-from condense_plugins.scorers._dynamics import ReadsDynamics
+from condense_plugins.scorers._dynamics import ReadsDynamics, looked_at
 
 
 class El2nScorer(ReadsDynamics):
@@ -33,14 +33,16 @@ class El2nScorer(ReadsDynamics):
 
     options: Options
 
-    @property
-    def estimator(self) -> str:
+    def estimator(self, dynamics: Dynamics) -> str:
         """With the form, and the epoch it looks at."""
-        epoch = min(self.options.eval_epoch, self.options.epochs)
-        return f"el2n ({self.options.mode}, epoch {epoch})"
+        return f"el2n ({self.options.mode}, epoch {dynamics.eval_epoch})"
 
     def of_networks(self, dynamics: Dynamics) -> Tensor:
-        """float32 [K, N]: the norm, or the sum of norms, of each network."""
+        """float32 [K, N]: the norm, or the sum of norms, of each network.
+
+        Raises:
+            OptionError: for the paper's mode where nobody looked in evaluation mode.
+        """
         if self.options.mode == "paper":
-            return dynamics.eval_error_norm
+            return looked_at(dynamics, dynamics.eval_error_norm, self.options.eval_epoch)
         return dynamics.error_norm[:, : dynamics.eval_epoch].sum(dim=1)  # [K, E, N] → [K, N]

@@ -37,8 +37,7 @@ class ForgettingScorer(ReadsDynamics):
         """Whether events are counted in eval mode."""
         return Extras(epoch_eval=self.options.count == "epoch")
 
-    @property
-    def estimator(self) -> str:
+    def estimator(self, dynamics: Dynamics) -> str:
         """With what events are counted by."""
         return f"forgetting (per {self.options.count})"
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from condense.engine.training.dynamics import DynamicsOptions, Extras
 from condense.errors import OptionError
 from condense.interfaces import Dynamics
-from condense_plugins.scorers._dynamics import ReadsDynamics
+from condense_plugins.scorers._dynamics import ReadsDynamics, looked_at
 
 
 class GrandScorer(ReadsDynamics):
@@ -45,25 +45,28 @@ class GrandScorer(ReadsDynamics):
         """Whether all parameters count."""
         return Extras(full_gradient=self.options.gradient == "full")
 
-    @property
-    def estimator(self) -> str:
+    def estimator(self, dynamics: Dynamics) -> str:
         """With the form, and the epoch it looks at."""
-        epoch = min(self.options.eval_epoch, self.options.epochs)
-        return f"grand ({self.options.gradient}, epoch {epoch})"
+        return f"grand ({self.options.gradient}, epoch {dynamics.eval_epoch})"
 
     def of_networks(self, dynamics: Dynamics) -> Tensor:
         """float32 [K, N]: the norm of each network's gradient.
 
         Raises:
-            OptionError: for the closed form of a network that does not end in a linear layer.
+            OptionError: for the closed form of a network that does not end in a linear layer, or
+                where nobody looked in evaluation mode.
         """
         if dynamics.full_gradient_norm is not None:
             return dynamics.full_gradient_norm
-        norms = dynamics.eval_gradient_norm
+        norms = looked_at(dynamics, dynamics.eval_gradient_norm, self.options.eval_epoch)
         if bool(torch.isnan(norms).any()):
             raise OptionError(
-                f"`scorer.network={self.options.network.component}` does not end in a "
-                "torch.nn.Linear, so the gradient of its last layer has no closed form; try "
-                "`scorer.gradient=full`"
+                f"{self._network()} does not end in a torch.nn.Linear, so the gradient of its "
+                "last layer has no closed form; try `scorer.gradient=full`"
             )
         return norms
+
+    def _network(self) -> str:
+        if self.options.dynamics is not None:
+            return f"the network of `scorer.dynamics={self.options.dynamics}`"
+        return f"`scorer.network={self.options.network.component}`"

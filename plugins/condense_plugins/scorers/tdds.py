@@ -48,8 +48,9 @@ class TddsScorer(EarlyWindows):
 
     def of_networks(self, dynamics: Dynamics) -> Tensor:
         """float32 [K, N]: the score of each network, in nats."""
+        until, window = self.windows(dynamics)
         # T epochs have T − 1 changes, windows of J epochs J − 1
-        windows = dynamics.change[:, : self.until - 1].unfold(1, self.window - 1, 1)
+        windows = dynamics.change[:, : until - 1].unfold(1, window - 1, 1)
         spread = (windows - windows.mean(dim=-1, keepdim=True)).norm(dim=-1)  # [K, W, N]
         count, decay = spread.shape[1], self.options.decay
         weights = decay * (1 - decay) ** torch.arange(count - 1, -1, -1)

@@ -231,7 +231,9 @@ def points():
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_inputs_of_the_last_layer_with_and_without_bias(bias, points):
-    _, lengths = predict_with_inputs(Ends(torch.nn.Identity(), bias), points)
+    _, lengths = predict_with_inputs(
+        Ends(torch.nn.Identity(), bias), [points.inputs], points.device
+    )
     squares = points.inputs.square().sum(1) + bias
     torch.testing.assert_close(lengths, squares.sqrt())
 
@@ -242,11 +244,13 @@ def test_inputs_of_the_last_layer_with_and_without_bias(bias, points):
     ids=["something after it", "no linear layer"],
 )
 def test_no_closed_form_gives_nan_and_grand_says_so(network, points, create):
-    logits, lengths = predict_with_inputs(network, points)
+    logits, lengths = predict_with_inputs(network, [points.inputs], points.device)
     assert torch.equal(logits, network.eval()(points.inputs))
     assert bool(lengths.isnan().all())
 
-    dynamics = types.SimpleNamespace(full_gradient_norm=None, eval_gradient_norm=lengths[None])
+    dynamics = types.SimpleNamespace(
+        full_gradient_norm=None, eval_gradient_norm=lengths[None], eval_error_norm=torch.zeros(1)
+    )
     with pytest.raises(OptionError, match=r"`scorer\.network=convnet` does not end.*gradient=full"):
         create("grand").of_networks(dynamics)
 
@@ -295,10 +299,13 @@ def test_a_pass_with_everything_on_top_serves_all_to_the_bit(create, tiny_images
     assert len(entries) == 1
 
 
-def test_every_estimator_says_what_it_read(create):
-    assert create("aum").estimator == "aum (logits)"
-    assert create("loss", last=9).estimator == "loss (last 6 epochs)"
-    assert create("entropy").estimator == "entropy (all epochs)"
-    assert create("grand", eval_epoch=9).estimator == "grand (last-layer, epoch 6)"
-    assert create("dual").estimator == "dual (windows of 6 in the first 6 epochs)"
-    assert create("tdds").estimator == "tdds (windows of 5 in the first 6 epochs)"
+def test_every_estimator_says_what_it_read(create, tiny_images, context):
+    for expected, scorer in {
+        "aum (logits)": create("aum"),
+        "loss (last 6 epochs)": create("loss", last=9),
+        "entropy (all epochs)": create("entropy"),
+        "grand (last-layer, epoch 6)": create("grand", eval_epoch=9),
+        "dual (windows of 6 in the first 6 epochs)": create("dual"),
+        "tdds (windows of 5 in the first 6 epochs)": create("tdds"),
+    }.items():
+        assert run_scorer(scorer, tiny_images, context, generator(6)).estimator == expected

@@ -11,7 +11,8 @@ import torch
 
 from condense.data import LabeledData
 from condense.engine.checked import run_scorer
-from condense.engine.training.dynamics import Extras, dynamics_pass, sample_figures
+from condense.engine.training.dynamics import Extras, dynamics_pass
+from condense.engine.training.statistics import sample_figures
 from condense.results import Dynamics
 from condense_plugins.scorers.aum import AumScorer
 from condense_plugins.scorers.cscore import CScorer
