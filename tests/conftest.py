@@ -43,6 +43,18 @@ def _wide_tables():
 
 
 @pytest.fixture(scope="session")
+def datasets(tmp_path_factory):
+    """Hugging Face's package, which reads where it may write as it is imported; no network."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hf")))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        import datasets
+
+        datasets.disable_progress_bars()
+        yield datasets
+
+
+@pytest.fixture(scope="session")
 def host() -> Host:
     """The built-in components, whatever else is installed."""
     return build_host(external=False)

@@ -280,7 +280,7 @@ def test_learned_labels_are_exported_reported_and_evaluated(call, place, options
     again = json.loads(call("evaluate", out, "--json").stdout)
     assert again["accuracy"] == made["accuracy"]
     told = call("export", out, "--to", "folder", "--out", place / "soft-images").stderr
-    assert "without their soft labels, which --to npz keeps" in told
+    assert "soft labels are in train/metadata.jsonl" in told
     told = call("export", out, "--to", "npz", "--out", place / "soft.npz").stderr
     assert "train towards soft_labels" in told
     soft = np.load(place / "soft.npz")["soft_labels"]

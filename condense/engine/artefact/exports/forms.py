@@ -34,10 +34,12 @@ class Form:
 
 FORMS = {
     "folder": Form(
-        "one folder of PNG images a class, as torchvision's ImageFolder reads",
+        "one folder of PNG images a class, as torchvision's ImageFolder (of OUT/train) reads, with "
+        "Hugging Face's metadata.jsonl",
         "image_folder:write",
         holds=("image",),
-        soft="images lie under their own class, without their soft labels, which --to npz keeps",
+        soft="images lie under their own class; soft labels are in train/metadata.jsonl, which "
+        "load_dataset reads and ImageFolder does not",
     ),
     "npz": Form(
         "arrays for numpy.load",

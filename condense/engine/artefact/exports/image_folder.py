@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from condense.engine.artefact.exports.rows import rows
 from condense.engine.artefact.write import INDEX
 from condense.engine.documents import kept_table
 from condense.engine.runtime.folders import Layout, check_folder, replace_folder
@@ -15,9 +17,10 @@ from condense.engine.runtime.folders import Layout, check_folder, replace_folder
 if TYPE_CHECKING:
     from condense.engine.artefact.dataset import CondensedDataset
 
+METADATA = "train/metadata.jsonl"
 IMAGES = Layout(
     INDEX,
-    ("train/*/*-real.png", "train/*/*-distilled.png"),
+    ("train/*/*-real.png", "train/*/*-distilled.png", METADATA),
     lambda contents: contents.startswith(b"file,class,role,source_index"),
 )
 
@@ -25,6 +28,7 @@ IMAGES = Layout(
 def write(condensed: CondensedDataset, folder: Path) -> Path:
     """``folder/train/CLASS/NNNNN-ROLE.png`` plus ``index.csv``; reads back as ``folder:PATH``.
 
+    ``train/metadata.jsonl`` says the same and more to Hugging Face's ``imagefolder``.
     Distilled values are rounded and clamped to 0–255, so train on the artefact itself where the
     last tenth of a point matters.
 
@@ -37,13 +41,18 @@ def write(condensed: CondensedDataset, folder: Path) -> Path:
     names = folder_names(condensed.classes)
 
     def fill(draft: Path) -> None:
+        (draft / "train").mkdir()
         files = []
         for i, (image, label) in enumerate(zip(images, condensed.labels.tolist(), strict=True)):
             role = "distilled" if condensed.distilled[i] else "real"
             path = draft / "train" / names[label] / f"{i:05d}-{role}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(exist_ok=True)
             Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
             files.append(path.relative_to(draft).as_posix())
+        below = [file.removeprefix("train/") for file in files]
+        told = [{"file_name": f} | row for f, row in zip(below, rows(condensed), strict=True)]
+        lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in told]
+        (draft / METADATA).write_bytes("".join(lines).encode())
         (draft / INDEX).write_bytes(kept_table(condensed.kept, files).encode())
 
     return replace_folder(folder, fill, partial(check_folder, folder, IMAGES))
