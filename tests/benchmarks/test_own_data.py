@@ -29,7 +29,11 @@ def test_a_row_is_made_once_and_kept(own_data, tmp_path, capsys, monkeypatch):
         assert (row["set"], row["seed"], row["method"]) == ("wine", 0, "random")
         assert set(row["accuracy"]) == {"own", "logistic", "forest", "knn"}
         assert min(row["accuracy"].values()) > 0.6  # the classes of wine are easily told
-    assert capsys.readouterr().out.count('"wine"') == 1
+    assert own_data.main([*flags, "--fraction", "0.2"]) == 0
+    tenth, fifth = json.loads(out.read_text())["rows"]
+    assert (tenth["fraction"], fifth["fraction"]) == (0.1, 0.2)
+    assert tenth["accuracy"] != fifth["accuracy"]
+    assert capsys.readouterr().out.count('"wine"') == 2
 
 
 def test_gains_are_paired_by_seed_and_pooled_over_sets(own_data):
@@ -45,7 +49,7 @@ def test_gains_are_paired_by_seed_and_pooled_over_sets(own_data):
         for seed, value in enumerate(values)
     ]
     rows.append({"set": "c", "method": "selmatch", "seed": 0, "error": "diverged"})
-    line, losses = own_data.summary(rows, [("selmatch", "random"), ("auto", "random")])
+    line, losses = own_data.summary(rows)
     # mean of +10 and -9; half a t interval of two values 19 apart: 12.706 * 9.5
     assert line == (
         "selmatch - random, own: +0.50 ± 120.71 points over 2 sets "
