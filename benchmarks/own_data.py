@@ -238,9 +238,7 @@ def main(argv: list[str]) -> int:
             for method in missing:
                 assert split is not None
                 with tempfile.TemporaryDirectory() as folder:
-                    row = measured(
-                        split, method, seed, Path(folder), given.fraction, given.minutes
-                    )
+                    row = measured(split, method, seed, Path(folder), given.fraction, given.minutes)
                 cell = {"set": name, "seed": seed, "method": method, "fraction": given.fraction}
                 rows.append(cell | row)
                 print(json.dumps(rows[-1]), flush=True)
