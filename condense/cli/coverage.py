@@ -11,6 +11,7 @@ import click
 from condense.cli.flags import (
     FOLDER,
     device_flag,
+    dry_run_flag,
     json_flag,
     make_request,
 )
@@ -61,6 +62,7 @@ Examples:
     metavar="DIR",
     help="Where coverage.csv, .json, .png and .svg go.  [default: runs/coverage-DATA-HASH]",
 )
+@dry_run_flag
 @json_flag
 @click.pass_context
 def coverage(
@@ -71,6 +73,7 @@ def coverage(
     same_class: bool,
     device: str | None,
     out: Path | None,
+    dry_run: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -82,10 +85,11 @@ def coverage(
     (-o matcher.snapshots=[50,100] when the set is made). All sets must be of the same data.
     Options of the network are set with -o evaluator.KEY=VALUE, as for evaluator=coverage.
     """
+    from condense.cli.planned import echo_plan
     from condense.cli.session import open_session
     from condense.engine.runtime.folders import check_folder
     from condense.studies.coverage.files import OWNED, coverage_folder, write_coverage
-    from condense.studies.coverage.run import coverage_of_runs
+    from condense.studies.coverage.run import coverage_of_runs, plan_coverage
 
     given = list(flags.pop("assignments"))
     if radius_quantile is not None:
@@ -93,6 +97,11 @@ def coverage(
     if same_class:
         given.append("evaluator.same_class=true")
     request = make_request(stages=STAGES, assignments=given, **flags)
+    if dry_run:
+        with open_session(ctx, device) as session:
+            plan = plan_coverage(runs, request, session.host, **session.tools)
+        echo_plan(plan, as_json)
+        return
     if out is not None:
         check_folder(out, OWNED)
     with open_session(ctx, device) as session:

@@ -11,6 +11,7 @@ from condense.cli.flags import (
     FOLDER,
     assignment_flag,
     device_flag,
+    dry_run_flag,
     json_flag,
     make_request,
 )
@@ -47,6 +48,7 @@ Examples:
     "halves it; trains two networks on the whole training split, once.",
 )
 @device_flag
+@dry_run_flag
 @json_flag
 @click.pass_context
 def evaluate(
@@ -55,6 +57,7 @@ def evaluate(
     artefact: Path,
     halved: bool,
     device: str | None,
+    dry_run: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -66,11 +69,17 @@ def evaluate(
     test on.
     """
     from condense.cli.output import echo_json, echo_table, echo_teacher, percent, seconds, warn
+    from condense.cli.planned import echo_plan
     from condense.cli.session import open_session
-    from condense.engine.run import evaluate_artefact
+    from condense.engine.run import evaluate_artefact, plan_evaluation
     from condense.report.diagnosis.findings import problems
 
     request = make_request(stages=STAGES, **flags)
+    if dry_run:
+        with open_session(ctx, device) as session:
+            plan = plan_evaluation(artefact, request, session.host, **session.tools, halved=halved)
+        echo_plan(plan, as_json)
+        return
     with open_session(ctx, device) as session:
         result, document = evaluate_artefact(
             artefact, request, session.host, **session.tools, halved=halved, diagnose=problems

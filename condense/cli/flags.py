@@ -52,6 +52,11 @@ executor_flag = click.option(
     help="What works the stages off: local (this process), ray, ray:HOST:PORT, submitit … (see "
     "`condense plugins`); its options by -o executor.KEY=VALUE.  [default: local]",
 )
+dry_run_flag = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only say what would be done, what is cached, and the seconds, memory and disk it takes.",
+)
 device_flag = click.option(
     "--device", metavar="NAME", help="cpu, cuda or cuda:N.  [default: cuda where there is one]"
 )

@@ -19,6 +19,14 @@ UNKNOWN = "unknown"
 SHORTEST = 0.05  # seconds that round to 0.1
 
 
+def echo_plan(plan: Plan, as_json: bool) -> None:
+    """The plan of a command that makes no whole run."""
+    if as_json:
+        echo_json(plan.to_json())
+    else:
+        show_plan(plan)
+
+
 def show_plan(plan: Plan) -> None:
     """The stages of a run, one a row, and their total."""
     rows = [

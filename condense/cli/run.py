@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.flags import FOLDER, device_flag, executor_flag, json_flag, recipe_flags
+from condense.cli.flags import (
+    FOLDER,
+    device_flag,
+    dry_run_flag,
+    executor_flag,
+    json_flag,
+    recipe_flags,
+)
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
     from condense.published import Difference
     from condense.recipe import Recipe
     from condense.resolve import Request
+    from condense.studies.planning import StudyPlan
 
 
 @click.command(
@@ -71,11 +80,7 @@ Examples:
     is_flag=True,
     help="Do not train on random subsets of the same size and on the whole set.",
 )
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Only say what would be done, what is cached, and the seconds, memory and disk it takes.",
-)
+@dry_run_flag
 @json_flag
 @click.pass_context
 def run(
@@ -102,48 +107,48 @@ def run(
     from condense.cli.output import echo_json, say_error, warn
     from condense.cli.run_seeds import show_seeds
     from condense.cli.session import open_session
-    from condense.published import preset_differences
-    from condense.resolve import chosen, is_choice
+    from condense.resolve import is_choice
 
-    _check_seeds(seeds, shared, dry_run)
-    choosing = is_choice(request)
+    choosing, baselines = is_choice(request), not no_baselines
+    _check_seeds(seeds, shared, dry_run and choosing)
     _check_ranks(request, choosing)
     check_minutes(minutes, choosing)
-    if choosing and dry_run:
-        show_plan_of_choice(ctx, request, minutes, device, as_json)
+    if dry_run:
+        if choosing:
+            show_plan_of_choice(ctx, request, minutes, device, as_json)
+        else:
+            _show_planned(ctx, request, device, baselines, seeds, shared, as_json)
         return
     with open_session(ctx, device, together=True) as session:
         choice = choice_of(session, request, minutes, out) if choosing else None
         request = request if choice is None else choice.request
         recipe = session.recipe(request)
-        differences = preset_differences(session.host, request)
-        published = chosen(session.host, request, "preset").published
-        if not dry_run and sys.stderr.isatty():
+        if sys.stderr.isatty():
             say_error(headline(recipe))
-        if not dry_run and request.preset is not None:
-            _note_preset(session.host, request, differences)
+        if request.preset is not None:
+            _note_preset(session.host, request)
         beside = {} if choice is None else choice.files
-        more = (dry_run, seeds, shared, force, beside)
-        result = _result(session, recipe, out, not no_baselines, *more, session.crew(request))
+        more = (baselines, seeds, shared, force, beside, session.crew(request))
+        result = _result(session, recipe, out, *more)
     if as_json:
-        named = {"published": published, "differences": [vars(d) for d in differences]}
         added = {} if choice is None else {"choice": choice.document.to_json()}
-        echo_json(result.to_json() | added | (named if dry_run and published else {}))
-    elif dry_run:
-        _show_planned(result, recipe, published, differences)
+        echo_json(result.to_json() | added)
     else:
         if choice is not None:
             show_choice(choice.document)
         (_show_result if seeds is None else show_seeds)(result, recipe)
-    if seeds is not None:
+    if seeds is None:
+        warn(result.findings)
+    else:
         for one in result.runs:
             warn(one.findings, f"seed {one.recipe.seed}: ")
-    elif not dry_run:
-        warn(result.findings)
 
 
-def _check_seeds(seeds: int | None, shared: bool, dry_run: bool) -> None:
+def _check_seeds(seeds: int | None, shared: bool, planned: bool) -> None:
     """That flags about several seeds make sense together.
+
+    Args:
+        planned: whether a choice of the method is to be planned.
 
     Raises:
         OptionError: if they do not.
@@ -152,8 +157,10 @@ def _check_seeds(seeds: int | None, shared: bool, dry_run: bool) -> None:
 
     if shared and seeds is None:
         raise OptionError("--shared says what several seeds share; give --seeds N as well")
-    if dry_run and seeds is not None:
-        raise OptionError("--dry-run plans one run; leave --seeds out")
+    if planned and seeds is not None:
+        raise OptionError(
+            f"`seeds={seeds}`: --dry-run of `method=auto` plans the choice alone; leave --seeds out"
+        )
 
 
 def _check_ranks(request: Request, choosing: bool) -> None:
@@ -185,18 +192,13 @@ def _result(
     recipe: Recipe,
     out: Path | None,
     baselines: bool,
-    dry_run: bool,
     seeds: int | None,
     shared: bool,
     force: bool,
     beside: Mapping[str, str],
     crew: Crew | None,
 ) -> Any:
-    """A plan, a run, or runs of several seeds."""
-    if dry_run:
-        from condense.engine.graph import plan
-
-        return plan(session.pipeline(recipe), baselines)
+    """A run, or runs of several seeds."""
     from condense.report.diagnosis.findings import problems
 
     if seeds is None:
@@ -244,29 +246,63 @@ def networks(recipe: Recipe) -> str:
     return f"network {next(iter(named.values()), 'none')}"
 
 
-def _note_preset(host: Host, request: Request, differences: list[Difference]) -> None:
+def _note_preset(host: Host, request: Request) -> None:
     """One line on stderr: what a named preset has in common with what was published."""
     from condense.cli.output import say_error
+    from condense.published import preset_differences
     from condense.resolve import chosen
 
     preset = chosen(host, request, "preset")
     if preset.published is None:
         text = f"{preset.name} settings, not a paper's; see condense plugins show preset"
         say_error(f"note: {text} {preset.name}")
-    elif differences:
+    elif differences := preset_differences(host, request):
         texts = [f"{d.option} {_text(d.here)} (for {_text(d.published)})" for d in differences]
         say_error(f"note: differs from {preset.published}: {', '.join(texts)}")
 
 
 def _show_planned(
-    plan: Plan, recipe: Recipe, published: str | None, differences: list[Difference]
+    ctx: click.Context,
+    request: Request,
+    device: str | None,
+    baselines: bool,
+    seeds: int | None,
+    shared: bool,
+    as_json: bool,
 ) -> None:
-    """What was asked for comes last: a recipe has more lines than many a terminal."""
-    from condense.cli.planned import show_plan
+    """``--dry-run``; the plan comes last: a recipe has more lines than many a terminal."""
+    from condense.cli.output import echo_json
+    from condense.cli.planned import show_plan, show_study_plan
+    from condense.cli.session import open_session
+    from condense.engine.graph import plan
+    from condense.published import preset_differences
+    from condense.resolve import chosen
 
+    found: Plan | StudyPlan
+    show: Callable[[], None]
+    more: dict[str, Any]
+    with open_session(ctx, device, together=True) as session:
+        recipe = session.recipe(request)
+        differences = preset_differences(session.host, request)
+        published = chosen(session.host, request, "preset").published
+        session.crew(request)  # refuses an executor that is not there
+        if seeds is None:
+            found = plan(session.pipeline(recipe), baselines)
+            show, more = partial(show_plan, found), {}
+        else:
+            from condense.studies.seeds import plan_seeds
+
+            found = plan_seeds(recipe, seeds, session.pipeline, baselines, shared)
+            show = partial(show_study_plan, found, f"{seeds} seeds")
+            which = list(range(recipe.seed, recipe.seed + seeds))
+            more = {"seeds": which, "recipe": recipe.to_dict()}
+    if as_json:
+        named = {"published": published, "differences": [vars(d) for d in differences]}
+        echo_json(found.to_json() | more | (named if published else {}))
+        return
     click.echo(recipe.to_toml())
     _show_differences(published, differences)
-    show_plan(plan)
+    show()
 
 
 def _show_differences(published: str | None, differences: list[Difference]) -> None:

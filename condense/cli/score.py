@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from condense.cli.flags import FOLDER, device_flag, executor_flag, json_flag, recipe_flags
+from condense.cli.flags import (
+    FOLDER,
+    device_flag,
+    dry_run_flag,
+    executor_flag,
+    json_flag,
+    recipe_flags,
+)
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
+    from condense.engine.pipeline import Pipeline
     from condense.resolve import Request
     from condense.studies.comparison.run import Comparison
 
@@ -41,6 +49,7 @@ Examples:
     help="Where scores.safetensors and manifest.json go, or comparison.json and a PNG a scorer.  "
     "[default: scores-SCORER-DATA, scores-compare-DATA]",
 )
+@dry_run_flag
 @json_flag
 @click.pass_context
 def score(
@@ -49,6 +58,7 @@ def score(
     compare: str | None,
     device: str | None,
     out: Path | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Rate how hard each training sample is; higher = harder, always.
@@ -61,8 +71,11 @@ def score(
     from condense.cli.session import open_session
     from condense.engine.outputs import write_scores
 
-    if compare is not None:
-        names = [name.strip() for name in compare.split(",")]
+    names = [] if compare is None else [name.strip() for name in compare.split(",")]
+    if dry_run:
+        _show_planned(ctx, request, names, device, as_json)
+        return
+    if names:
         with open_session(ctx, device) as session:
             result, folder = _compare(session, request, names, out)
         _show(result, folder, as_json)
@@ -76,22 +89,55 @@ def score(
     (echo_json if as_json else echo_summary)(document.to_json())
 
 
+def _show_planned(
+    ctx: click.Context, request: Request, names: Sequence[str], device: str | None, as_json: bool
+) -> None:
+    """``--dry-run``, of the scorers ``names`` or of the one of the recipe."""
+    from condense.cli.output import echo_json
+    from condense.cli.planned import echo_plan, show_study_plan
+    from condense.cli.session import open_session
+    from condense.engine.graph import plan_of
+    from condense.studies.planning import Planner
+
+    planner = Planner()
+    with open_session(ctx, device) as session:
+        session.crew(request)  # refuses an executor that is not there
+        if names:
+            for pipeline in _compared(session, request, names):
+                planner.add([pipeline.scoring])
+        else:
+            recipe = session.recipe(request)
+            plan = plan_of(recipe, [session.pipeline(recipe).scoring])
+    if not names:
+        echo_plan(plan, as_json)
+    elif as_json:
+        echo_json(planner.plan().to_json() | {"scorers": list(names)})
+    else:
+        show_study_plan(planner.plan(), f"{len(names)} scorers")
+
+
+def _compared(session: Session, request: Request, names: Sequence[str]) -> list[Pipeline]:
+    """A pipeline for each scorer, all on the same data."""
+    from condense.studies.binding import SharedData
+    from condense.studies.comparison.run import compared_recipes
+
+    bind = SharedData(session.pipeline)
+    return [bind(recipe) for recipe in compared_recipes(session.host, request, names)]
+
+
 def _compare(
     session: Session, request: Request, names: Sequence[str], out: Path | None
 ) -> tuple[Comparison, Path]:
     """The comparison made and written."""
     from condense.engine.runtime.folders import check_folder
-    from condense.studies.binding import SharedData
     from condense.studies.comparison.files import OWNED, write_comparison
-    from condense.studies.comparison.run import compare, compared_recipes
+    from condense.studies.comparison.run import compare
 
-    recipes = compared_recipes(session.host, request, names)
-    folder = out or Path(f"scores-compare-{recipes[0]['data'].name}")
+    pipelines = _compared(session, request, names)
+    folder = out or Path(f"scores-compare-{pipelines[0].recipe['data'].name}")
     check_folder(folder, OWNED)
-    bind = SharedData(session.pipeline)
-    pipelines = [bind(recipe) for recipe in recipes]
     session.hand_out(request, [(p, [p.scoring]) for p in pipelines])
-    result = compare(recipes, names, session.pipeline)
+    result = compare([p.recipe for p in pipelines], names, session.pipeline)
     return result, write_comparison(result, folder)
 
 

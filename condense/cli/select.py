@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from condense.cli.flags import FOLDER, device_flag, executor_flag, json_flag, recipe_flags
+from condense.cli.flags import (
+    FOLDER,
+    device_flag,
+    dry_run_flag,
+    executor_flag,
+    json_flag,
+    recipe_flags,
+)
 from condense.errors import OptionError
 
 if TYPE_CHECKING:
@@ -32,10 +39,16 @@ Examples:
     help="Where the selection goes: FILE.csv or FILE.json with file, class and score of every "
     "sample, or FILE.npz with their positions.  [default: nowhere; --json prints it]",
 )
+@dry_run_flag
 @json_flag
 @click.pass_context
 def select(
-    ctx: click.Context, request: Request, device: str | None, out: Path | None, as_json: bool
+    ctx: click.Context,
+    request: Request,
+    device: str | None,
+    out: Path | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Choose real samples, without distilling any.
 
@@ -44,14 +57,26 @@ def select(
     if out is not None and out.suffix not in (".npz", ".csv", ".json"):
         raise OptionError(f"--out {out} must end in .npz, .csv or .json; try --out {out}.csv")
     from condense.cli.output import echo_json, echo_summary
+    from condense.cli.planned import echo_plan
     from condense.cli.session import open_session
     from condense.engine.outputs import write_selection
 
     with open_session(ctx, device) as session:
-        pipeline = session.pipeline(session.recipe(request))
-        before = [pipeline.scoring] if pipeline.scoring.needed else []
-        session.hand_out(request, [(pipeline, [*before, pipeline.selecting])])
-        document = write_selection(pipeline, out)
+        recipe = session.recipe(request)
+        pipeline = session.pipeline(recipe)
+        stages = [*pipeline.selecting.needs, pipeline.selecting]
+        if dry_run:
+            from condense.engine.graph import plan_of
+
+            session.crew(request)  # refuses an executor that is not there
+            recipe.budget.counts(pipeline.data)
+            plan = plan_of(recipe, stages)
+        else:
+            session.hand_out(request, [(pipeline, stages)])
+            document = write_selection(pipeline, out)
+    if dry_run:
+        echo_plan(plan, as_json)
+        return
     if as_json:
         echo_json(document.to_json())
     else:

@@ -8,6 +8,7 @@ from operator import methodcaller
 from typing import Any
 
 from condense.engine.evaluation import RANDOM, WHOLE, random_plan, whole_plan
+from condense.engine.feature_space.network import FeatureNetworks, features_cost
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.stages.evaluation import EvaluationStage, TeachingStage
@@ -17,9 +18,11 @@ from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Piece, Stage
 from condense.errors import CondenseError
-from condense.interfaces import Cost
+from condense.interfaces import Cost, LabeledData
+from condense.recipe import Recipe
 
 MIB = 2**20
+FEATURES = "features"
 # names of stages that the evaluator serves
 ARMS = (TeachingStage.name, EvaluationStage.component, RANDOM, WHOLE)
 _MAKING = (ScoresStage, SelectionStage, PreparationStage, MatchingStage, ReselectionStage)
@@ -127,7 +130,7 @@ class Plan:
         return sum(s.disk_mb or 0.0 for s in self.stages)
 
     def to_json(self) -> dict[str, Any]:
-        """The document of ``run --dry-run --json``."""
+        """The document of ``--dry-run --json``."""
         return {
             "dry_run": True,
             "stages": [vars(s) for s in self.stages],
@@ -149,8 +152,20 @@ def plan(pipeline: Pipeline, baselines: bool) -> Plan:
         CondenseError: for what a run would refuse before it starts.
     """
     pipeline.recipe.budget.counts(pipeline.data)
-    found = [planned(stage) for stage in stages(pipeline, baselines)]
-    return Plan(found, pipeline.recipe.to_dict())
+    return plan_of(pipeline.recipe, stages(pipeline, baselines))
+
+
+def plan_of(recipe: Recipe, found: Sequence[Stage[Any]], more: Sequence[PlannedStage] = ()) -> Plan:
+    """The plan of the stages ``found`` of ``recipe``, and of ``more`` after them."""
+    return Plan([*map(planned, found), *more], recipe.to_dict())
+
+
+def plan_of_features(networks: FeatureNetworks, data: LabeledData) -> PlannedStage:
+    """The networks of a feature space, which are no stage of a recipe, trained on ``data``."""
+    name = networks.options.feature_network.component
+    if networks.stored:
+        return PlannedStage(FEATURES, name, True, 0.0, 0.0, 0.0)
+    return _priced(FEATURES, name, features_cost(data, networks.context, networks.options))
 
 
 def seconds_of(stage: Stage[Any]) -> list[float | None]:
@@ -186,9 +201,12 @@ def planned(
 
 def priced(stage: Stage[Any], cost: Cost | None) -> PlannedStage:
     """``stage`` at ``cost``, stored or not."""
-    name = stage.bound.recipe[stage.component].name
+    return _priced(stage.name, stage.bound.recipe[stage.component].name, cost)
+
+
+def _priced(stage: str, component: str, cost: Cost | None) -> PlannedStage:
     if cost is None:
-        return PlannedStage(stage.name, name, False, None, None, None)
+        return PlannedStage(stage, component, False, None, None, None)
     # and what this process takes: its timed steps took what a run's steps take
     memory = peak_memory_mb() + cost.memory / MIB
-    return PlannedStage(stage.name, name, False, cost.seconds, memory, cost.disk / MIB)
+    return PlannedStage(stage, component, False, cost.seconds, memory, cost.disk / MIB)

@@ -29,7 +29,16 @@ from condense.engine.documents import (
 from condense.engine.evaluation import condensed_plan, evaluate, measure_of
 from condense.engine.feature_space.difficulty import by_difficulty, halves_of_test
 from condense.engine.feature_space.network import FeatureNetworks, FeatureOptions
-from condense.engine.graph import ARMS, evaluations, seconds_of, stages
+from condense.engine.graph import (
+    ARMS,
+    Plan,
+    all_within,
+    evaluations,
+    plan_of,
+    plan_of_features,
+    seconds_of,
+    stages,
+)
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.rebind import rebind
@@ -37,6 +46,7 @@ from condense.engine.runtime.files import default_path
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.progress import over_all
 from condense.engine.runtime.store import Store
+from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
 from condense.engine.target import check_target
 from condense.errors import OptionError
@@ -272,26 +282,45 @@ def evaluate_artefact(
         DataError: if there is no artefact, or its classes or shape differ from the data's.
         OptionError: for ``halved`` with an evaluator that does not say which samples were right.
     """
-    condensed = CondensedDataset.load(folder)
     tools: Any = {"store": store, "device": device, "progress": progress}
-    bound = rebind(folder, condensed, request, host, **tools)
-    data, pipeline, recipe = bound.data, bound.pipeline, bound.pipeline.recipe
+    bound = rebind(folder, CondensedDataset.load(folder), request, host, **tools)
+    condensed, data, pipeline = bound.condensed, bound.data, bound.pipeline
     evaluation = evaluate(pipeline, condensed_plan(pipeline, condensed))
     timings = {name: time for name, time in pipeline.timings.items() if name in ARMS}
     return evaluation, EvaluateDocument(
         method=condensed.method,
         data=data.name,
         samples=len(condensed),
-        seed=recipe.seed,
+        seed=pipeline.recipe.seed,
         accuracy=ArmResult.of(evaluation).accuracy,
         artefact=str(folder),
-        measure=measure_of(recipe["evaluator"]),
+        measure=measure_of(pipeline.recipe["evaluator"]),
         per_class=dict(zip(data.classes, evaluation.per_class, strict=False)),
         protocol=evaluation.protocol,
         findings=notes_of(diagnose(pipeline, condensed, {OWN: evaluation})),
         by_difficulty=_by_difficulty(pipeline, evaluation) if halved else None,
         stages=stage_seconds(timings),
     )
+
+
+def plan_evaluation(
+    folder: Path,
+    request: Request,
+    host: Host,
+    *,
+    store: Store,
+    device: torch.device,
+    progress: Progress,
+    halved: bool = False,
+) -> Plan:
+    """What :func:`evaluate_artefact` would take; arguments and errors are its own."""
+    tools: Any = {"store": store, "device": device, "progress": progress}
+    bound = rebind(folder, CondensedDataset.load(folder), request, host, **tools)
+    data, pipeline = bound.data, bound.pipeline
+    pipeline.test_split()
+    evaluating = EvaluationStage(pipeline, condensed_plan(pipeline, bound.condensed))
+    more = [plan_of_features(_feature_networks(pipeline), data)] if halved else []
+    return plan_of(pipeline.recipe, all_within([pipeline.teaching, evaluating]), more)
 
 
 def _by_difficulty(pipeline: Pipeline, evaluation: Evaluation) -> dict[str, float]:
@@ -301,8 +330,11 @@ def _by_difficulty(pipeline: Pipeline, evaluation: Evaluation) -> dict[str, floa
             f"the evaluator '{pipeline.recipe['evaluator'].name}' does not say which test samples "
             "were right, so its result cannot be split by difficulty; try `evaluator=accuracy`"
         )
+    return by_difficulty(evaluation.right, halves_of_test(_feature_networks(pipeline)))
+
+
+def _feature_networks(pipeline: Pipeline) -> FeatureNetworks:
     training, test = TrainingSet.of(pipeline.data), TrainingSet.of(pipeline.test_split())
     modality = pipeline.data.geometry.modality
     options = resolve_options(pipeline.host, FeatureOptions, {}, "evaluator", modality)
-    networks = FeatureNetworks(training, test, pipeline.context, options)
-    return by_difficulty(evaluation.right, halves_of_test(networks))
+    return FeatureNetworks(training, test, pipeline.context, options)

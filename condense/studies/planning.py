@@ -150,8 +150,7 @@ class Planner:
     def _estimate(self, stage: Stage[Any]) -> Cost | None:
         """Of ``stage``; seeds make no difference, but to what is stored of a preparation."""
         bound = stage.bound
-        samples = sum(bound.recipe.budget.counts(bound.data))
-        own = [stage.name, stage.tasks, bound.data.fingerprint, samples]
+        own = [stage.name, stage.tasks, bound.data.fingerprint, stage.samples]
         seed = bound.seed(stage.name) if stage.name in SHARED else None
         key = digest("cost", {"of": [*own, bound.component_key(stage.component), seed]})
         if key not in self._costs:

@@ -15,12 +15,11 @@ from condense.engine.graph import stages
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import Diagnose, RunResult, default_folder, no_findings, run
-from condense.engine.runtime.pace import Parts
 from condense.engine.runtime.progress import over_all
 from condense.engine.target import check_target
 from condense.recipe import Recipe
-from condense.studies.binding import check_seeds
-from condense.studies.planning import Planner
+from condense.studies.binding import check_seeds, message_of
+from condense.studies.planning import Planner, StudyPlan
 from condense.studies.statistics import LEVEL, estimate
 
 
@@ -121,33 +120,56 @@ def run_seeds(
         OptionError: for fewer than one seed, or far too many.
         CondenseError: before any work for a folder that cannot be written, else as a run does.
     """
-    check_seeds(count, example=3)
-    first = bind(base)
-    data, shared_seed = first.data, base.seed if shared else None
+    pipelines = _pipelines(base, count, bind, shared)
+    first = pipelines[0]
     if out is None:
         own = default_folder(first)
         out = own.with_name(f"{own.name}-seeds{count}{'-shared' if shared else ''}")
-    recipes = [replace(base, seed=base.seed + number) for number in range(count)]
-    folders = [out / f"s{recipe.seed}" for recipe in recipes]
-    for recipe, folder in zip(recipes, folders, strict=True):
-        check_target(folder, bind(recipe, data=data), force)
-
-    def expected() -> Sequence[Parts]:
-        planner = Planner()
-        for recipe in recipes:
-            try:
-                pipeline = bind(recipe, data=data, shared_seed=shared_seed)
-                planner.add(stages(pipeline, baselines))
-            except Exception as error:  # noqa: BLE001 – the run itself will say what is wrong
-                planner.fail(f"seed {recipe.seed}", str(error))
-        return planner.plan().parts
-
+    folders = [out / f"s{pipeline.recipe.seed}" for pipeline in pipelines]
+    for pipeline, folder in zip(pipelines, folders, strict=True):
+        check_target(folder, pipeline, force)
     found = []
-    pipelines = [bind(recipe, data=data, shared_seed=shared_seed) for recipe in recipes]
     if crew is not None:
         crew.work_all_off(*(Target(p, stages(p, baselines)) for p in pipelines))
-    with over_all(first.progress, "seeds", count, "run", expected) as task:
+    with over_all(
+        first.progress, "seeds", count, "run", lambda: _plan(pipelines, baselines).parts
+    ) as task:
         for pipeline, folder in zip(pipelines, folders, strict=True):
             found.append(run(pipeline, folder, baselines, diagnose, force, beside, crew))
             task.advance(1)
-    return SeedRuns(tuple(found), out, shared_seed)
+    return SeedRuns(tuple(found), out, base.seed if shared else None)
+
+
+def plan_seeds(
+    base: Recipe, count: int, bind: Callable[..., Pipeline], baselines: bool, shared: bool
+) -> StudyPlan:
+    """What :func:`run_seeds` would take; nothing is stored.
+
+    Raises:
+        CondenseError: for what it would refuse before it starts.
+    """
+    pipelines = _pipelines(base, count, bind, shared)
+    base.budget.counts(pipelines[0].data)
+    return _plan(pipelines, baselines)
+
+
+def _pipelines(
+    base: Recipe, count: int, bind: Callable[..., Pipeline], shared: bool
+) -> list[Pipeline]:
+    """One a seed, all on the same data."""
+    check_seeds(count, example=3)
+    more: dict[str, Any] = {
+        "data": bind(base).data,
+        "shared_seed": base.seed if shared else None,
+    }
+    return [bind(replace(base, seed=base.seed + number), **more) for number in range(count)]
+
+
+def _plan(pipelines: Sequence[Pipeline], baselines: bool) -> StudyPlan:
+    planner = Planner()
+    for pipeline in pipelines:
+        try:
+            planner.add(stages(pipeline, baselines))
+        except Exception as error:  # noqa: BLE001 – the run itself will say what is wrong
+            planner.fail(f"seed {pipeline.recipe.seed}", message_of(error))
+    return planner.plan()

@@ -138,7 +138,7 @@ class FakePipeline:
     store: Any
     device: Any
     progress: Any
-    scoring = selecting = types.SimpleNamespace(needed=False)
+    scoring = selecting = types.SimpleNamespace(needs=())
 
 
 @dataclass
@@ -185,7 +185,7 @@ def engine(monkeypatch, tmp_path):
     stubs = {
         "pipeline": {"Pipeline": FakePipeline},
         "graph": {"plan": fake.call},
-        "run": {"run": fake.call, "evaluate_artefact": fake.call},
+        "run": {"run": fake.call, "evaluate_artefact": fake.call, "plan_evaluation": fake.call},
         "outputs": {"write_scores": fake.call, "write_selection": fake.call},
         "artefact.dataset": {"CondensedDataset": types.SimpleNamespace(load=fake.call)},
     }

@@ -55,6 +55,17 @@ def printed(call, runs, place):
     return result.stdout
 
 
+def test_a_dry_run_says_what_is_trained_and_writes_nothing(printed, call, runs, place):
+    asked = ("coverage", *runs, *OPTIONS, "--dry-run", "--json", "--out", place / "dry")
+    before = sorted(place.rglob("*"))
+    (stage,) = json.loads(call(*asked).stdout)["stages"]
+    assert (stage["stage"], stage["component"], stage["cached"]) == ("features", "convnet", True)
+    (fresh,) = json.loads(call(*asked, "-o", "evaluator.feature_seed=5").stdout)["stages"]
+    assert (fresh["cached"], fresh["seconds"] > 0) == (False, True)
+    assert sorted(place.rglob("*")) == before
+    assert "radius_quantile=2" in call(*asked, "--radius-quantile", 2, code=2).stderr
+
+
 def test_the_table_has_the_figures_of_the_json(printed, call, runs, place):
     result = call("coverage", *runs, *OPTIONS, "--out", place / "out", "--json")
     document = json.loads(result.stdout)

@@ -326,6 +326,39 @@ def test_a_dry_run_writes_nothing(call, place, options, document):
     assert 'method = "selmatch"' in table
 
 
+@pytest.mark.parametrize(
+    ("args", "stages"),
+    [
+        (["select"], ["scorer", "selector"]),
+        (["select", "-o", "selector=random"], ["selector"]),
+        (["score", "-o", "selector=random"], ["scorer"]),  # though the recipe has no use for it
+        (["evaluate"], ["evaluator"]),
+        (["evaluate", "-o", "evaluator.labels=teacher"], ["teacher", "evaluator"]),
+        (["evaluate", "--by-difficulty"], ["evaluator", "features"]),
+    ],
+)
+def test_a_dry_run_of_one_part_says_what_that_does(call, place, options, document, args, stages):
+    seed, store = ("--seed", 9), files_below(place)
+    where = [place / "out"] if args[0] == "evaluate" else options
+    asked = [*args, *where, "--device", "cpu", "--dry-run", "--json"]
+    fresh = json.loads(call(*asked, *seed).stdout)
+    assert [(s["stage"], s["cached"]) for s in fresh["stages"]] == [(s, False) for s in stages]
+    assert fresh["seconds"] == pytest.approx(sum(s["seconds"] for s in fresh["stages"]))
+    assert fresh["unknown"] == []
+    if len(args) == 1:  # the run has done it
+        assert all(s["cached"] for s in json.loads(call(*asked).stdout)["stages"])
+    assert call(*asked[:-1]).stdout.splitlines()[-1].startswith("total")
+    assert files_below(place) == store
+
+
+def test_a_dry_run_of_one_part_refuses_what_that_refuses(call, place, options, document):
+    for args, code in ((["--ipc", 5000], 1), (["--executor", "nope"], 2)):
+        asked = ["select", *args, *options]
+        assert call(*asked, "--dry-run", code=code).stderr == call(*asked, code=code).stderr != ""
+    empty = ["evaluate", place, "--dry-run"]
+    assert call(*empty, code=1).stderr == call(*empty[:-1], code=1).stderr != ""
+
+
 def test_the_default_folder_names_the_run(call, tmp_path, monkeypatch, options):
     monkeypatch.chdir(tmp_path)
     args = ["run", "--json", "--method", "random", "--no-baselines", "--ipc", 2, "--seed", 3]

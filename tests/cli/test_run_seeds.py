@@ -120,6 +120,28 @@ def test_a_report_reads_the_folder(document, call, place):
     assert [run["seed"] for run in made["runs"]] == [4, 5, 6]
 
 
+@pytest.mark.parametrize("shared", [(), ("--shared",)])
+def test_a_dry_run_counts_what_seeds_share_once(call, place, shared):
+    """Of those of :func:`document`, stored, and one more."""
+    asked = ("run", "--seeds", 2, "--seed", 21, *shared, "--dry-run")
+    plan = json.loads(call(*asked, "--json", store="dry").stdout)
+    times = {work["stage"]: (work["times"], work["cached"]) for work in plan["stages"]}
+    once = (1 if shared else 2, 0)
+    each = dict.fromkeys(("selector", "matcher", "evaluator", "random", "whole"), (2, 0))
+    assert times == {"scorer": once, "prepare": once, **each}
+    assert (plan["runs"], plan["seeds"], plan["recipe"]["seed"]) == (2, [21, 22], 21)
+    assert call(*asked, store="dry").stdout.splitlines()[-1] == (
+        "2 seeds: 2 runs; what they share is counted once"
+    )
+    assert not (place / "dry").exists()
+
+
+def test_a_dry_run_of_seeds_knows_what_is_stored(call, document):
+    plan = json.loads(call("run", "--seeds", 3, "--seed", 4, "--dry-run", "--json").stdout)
+    assert {(work["times"], work["cached"]) for work in plan["stages"]} == {(3, 3)}
+    assert plan["seconds"] == plan["disk_mb"] == 0
+
+
 def test_without_out_the_folder_is_that_of_a_run_with_the_seeds(call, place, monkeypatch):
     monkeypatch.chdir(place)
     out = json.loads(call("run", "--seeds", 2, "--shared", "--json").stdout)["out"]
@@ -131,7 +153,10 @@ def test_without_out_the_folder_is_that_of_a_run_with_the_seeds(call, place, mon
     [
         (["--seeds", 0], "--seeds must be at least 1, got 0"),
         (["--shared"], "--shared says what several seeds share; give --seeds N"),
-        (["--seeds", 2, "--dry-run"], "--dry-run plans one run; leave --seeds out"),
+        (
+            ["--seeds", 2, "--dry-run", "--method", "auto"],
+            "--seeds 2: --dry-run of --method auto plans the choice alone; leave --seeds out",
+        ),
     ],
 )
 def test_flags_that_make_no_sense_are_refused(call, args, part):

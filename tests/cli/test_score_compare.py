@@ -37,6 +37,15 @@ def test_tables_and_pictures(score, tmp_path):
     assert names == {"comparison.json", "cscore.png", "forgetting.png", "el2n.png"}
 
 
+def test_a_dry_run_trains_nothing_and_counts_a_shared_pass_once(score, tmp_path):
+    asked = ("--compare", "cscore,forgetting,el2n", *TINY, "--dry-run")
+    plan = json.loads(score(*asked, "--json").stdout)
+    (work,) = plan["stages"]
+    assert (plan["scorers"], work["times"]) == (["cscore", "forgetting", "el2n"], 1)
+    assert score(*asked).stdout.splitlines()[-1].startswith("3 scorers: 3 runs; what they share")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_all_scorers_beside_each_other_train_each_network_once(score, monkeypatch):
     from condense.engine.training import passes
 

@@ -37,6 +37,7 @@ from condense.interfaces import Context, Cost, LabeledData, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, Options
 
 VERSION = "1"
+KIND = "coverage"  # folder in the store
 
 
 class FeatureOptions(Options):
@@ -133,7 +134,7 @@ class FeatureNetworks:
             {index: self.key(index)},
             lambda _, network, batcher: _TestRecorder(network, tests, sgd),
             expected=lambda _: expected,
-            kind="coverage",
+            kind=KIND,
             title=f"feature network {index + 1}",
         )
         load_state(network, tensors)
@@ -142,6 +143,12 @@ class FeatureNetworks:
     @property
     def _seed(self) -> Seed:
         return Seed(self.options.feature_seed).fork("features")
+
+    @property
+    def stored(self) -> bool:
+        """Whether all of them are."""
+        keys = map(self.key, range(self.options.networks))
+        return all(self.context.cache.has(KIND, key) for key in keys)
 
     def key(self, index: int) -> dict[str, Any]:
         """Everything network ``index`` and its figures depend on."""

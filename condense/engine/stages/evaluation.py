@@ -122,10 +122,15 @@ class EvaluationStage(Stage[Evaluation]):
         """One an augmentation."""
         return len(self.plan.augmentations)
 
+    @property
+    def samples(self) -> int:
+        """Size of the arm."""
+        return self.plan.arm.size
+
     def likeness(self) -> Key:
         """Of the arm's size and the augmentations, too."""
         names = [augmentation.identity for augmentation in self.plan.augmentations]
-        return super().likeness() | {"size": self.plan.arm.size, "augmentations": names}
+        return super().likeness() | {"size": self.samples, "augmentations": names}
 
     def cost(self) -> Cost | None:
         """As often as there are augmentations."""

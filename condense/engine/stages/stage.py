@@ -115,7 +115,7 @@ class Bound:
         self.context = EngineContext(host, store, device, progress)
         self.timings: dict[str, StageTime] = {}
         self._data = data
-        self._costs: dict[str, Cost | None] = {}
+        self._costs: dict[tuple[str, int], Cost | None] = {}
 
     @cached_property
     def data(self) -> LabeledData:
@@ -170,14 +170,17 @@ class Bound:
             | recordings_token(resolved.options)
         )
 
-    def cost(self, stage: str) -> Cost | None:
-        """The component's own estimate from a few timed steps; None if it makes none."""
-        if stage not in self._costs:
+    def cost(self, stage: str, samples: int) -> Cost | None:
+        """The component's own estimate for a set of ``samples``, from a few timed steps.
+
+        None if it makes none.
+        """
+        key = (stage, samples)
+        if key not in self._costs:
             component = self.recipe[stage].create()
-            samples = sum(self.recipe.budget.counts(self.data))
             known = isinstance(component, EstimatesCost)
-            self._costs[stage] = component.cost(self.data, samples, self.context) if known else None
-        return self._costs[stage]
+            self._costs[key] = component.cost(self.data, samples, self.context) if known else None
+        return self._costs[key]
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[Lap]:
@@ -241,6 +244,11 @@ class Stage(ABC, Generic[T]):
         """How many tasks of about equal length it comes to."""
         return 1
 
+    @property
+    def samples(self) -> int:
+        """Size of the condensed set that it works for."""
+        return sum(self.bound.recipe.budget.counts(self.bound.data))
+
     def likeness(self) -> Key:
         """What its result depends on, as far as that is known before anything is worked out.
 
@@ -260,7 +268,7 @@ class Stage(ABC, Generic[T]):
 
     def cost(self) -> Cost | None:
         """What it would take; None where its component does not say."""
-        return self.bound.cost(self.component)
+        return self.bound.cost(self.component, self.samples)
 
 
 class StoredStage(Stage[T]):

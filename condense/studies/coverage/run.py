@@ -27,6 +27,7 @@ from condense.engine.feature_space.radius import (
     CoverageReference,
     coverage_reference,
 )
+from condense.engine.graph import Plan, plan_of_features
 from condense.engine.pipeline import Pipeline
 from condense.engine.rebind import check_kind, rebind
 from condense.engine.runtime.store import Store
@@ -72,14 +73,9 @@ def coverage_of_runs(
             their data, naming both.
         OptionError: for options that do not suit.
     """
-    sets = {folder: CondensedDataset.load(folder) for folder in folders}
-    given = assignments_layer(request.assignments).stages
-    modality = next(iter(sets.values())).geometry.modality
-    options = _options(host, given.get("evaluator", {}), modality)
-    pipeline = _bound(sets, request, host, store=store, device=device, progress=progress)
+    tools: Any = {"store": store, "device": device, "progress": progress}
+    sets, pipeline, networks, options = _prepared(folders, request, host, **tools)
     data = pipeline.data
-    training, test = TrainingSet.of(data), TrainingSet.of(pipeline.test_split())
-    networks = FeatureNetworks(training, test, pipeline.context, options)
     reference, parts = coverage_reference(networks, options), halves_of_test(networks)
     radii = torch.linspace(0, reference.max_radius, CURVE_POINTS, dtype=torch.float64).tolist()
     labels = run_names([(one.method, one.recipe) for one in sets.values()])
@@ -96,8 +92,43 @@ def coverage_of_runs(
         quantile=options.radius_quantile,
         same_class=options.same_class,
         runs=tuple(runs),
-        options=take_paths(options.model_dump(mode="json"), paths_among(options))[0],
+        options=_plain(options),
     )
+
+
+def plan_coverage(
+    folders: Sequence[Path],
+    request: Request,
+    host: Host,
+    *,
+    store: Store,
+    device: torch.device,
+    progress: Progress,
+) -> Plan:
+    """What :func:`coverage_of_runs` would train; arguments and errors are its own."""
+    tools: Any = {"store": store, "device": device, "progress": progress}
+    _, pipeline, networks, options = _prepared(folders, request, host, **tools)
+    recipe = {"data": pipeline.recipe["data"].portable, "evaluator": _plain(options)}
+    return Plan([plan_of_features(networks, pipeline.data)], recipe)
+
+
+def _prepared(
+    folders: Sequence[Path], request: Request, host: Host, **tools: Any
+) -> tuple[dict[Path, CondensedDataset], Pipeline, FeatureNetworks, CoverageOptions]:
+    """The sets, what loads their data, the networks of the feature space and the options."""
+    sets = {folder: CondensedDataset.load(folder) for folder in folders}
+    given = assignments_layer(request.assignments).stages
+    modality = next(iter(sets.values())).geometry.modality
+    options = _options(host, given.get("evaluator", {}), modality)
+    pipeline = _bound(sets, request, host, **tools)
+    training, test = TrainingSet.of(pipeline.data), TrainingSet.of(pipeline.test_split())
+    networks = FeatureNetworks(training, test, pipeline.context, options)
+    return sets, pipeline, networks, options
+
+
+def _plain(options: CoverageOptions) -> dict[str, Any]:
+    """As they may be handed on: without places of files."""
+    return take_paths(options.model_dump(mode="json"), paths_among(options))[0]
 
 
 def _options(host: Host, given: Mapping[str, Any], modality: Modality) -> CoverageOptions:
