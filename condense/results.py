@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal
 
 import torch
@@ -340,11 +340,23 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Cost:
-    """An estimate for ``--dry-run``: seconds, peak memory and disk in bytes."""
+    """An estimate for ``--dry-run``: seconds, peak memory and disk in bytes.
+
+    Memory is what comes on top of that which the estimate itself took.
+    """
 
     seconds: float = 0.0
     memory: int = 0
     disk: int = 0
+
+    def times(self, count: float) -> Cost:
+        """The same ``count`` times, one after another."""
+        return replace(self, seconds=count * self.seconds, disk=int(count * self.disk))
+
+    def then(self, other: Cost) -> Cost:
+        """This, and ``other`` after it."""
+        memory = max(self.memory, other.memory)
+        return Cost(self.seconds + other.seconds, memory, self.disk + other.disk)
 
 
 Severity = Literal["problem", "look", "ok"]

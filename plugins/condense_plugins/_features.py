@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from condense.engine.ingest.arrays import as_inputs
 from condense.engine.training.batches import network_inputs
-from condense.engine.training.estimate import sgd_seconds
+from condense.engine.training.estimate import sgd_cost
 from condense.engine.training.sgd import Epochs, SgdOptions, part_of
 from condense.errors import DataError
 from condense.interfaces import Context, Cost, LabeledData
@@ -52,7 +52,7 @@ class HasFeatures(BuiltIn):
         """Estimate of training the network that gives the features, where one does."""
         if self._file is not None or not data.geometry.is_image or not self.asks_network:
             return Cost()
-        return Cost(sgd_seconds(data, context, part_of(SgdOptions, self.options)))
+        return sgd_cost(data, context, part_of(SgdOptions, self.options))
 
     @property
     def asks_network(self) -> bool:

@@ -220,9 +220,9 @@ def estimates(monkeypatch):
     asked = []
     of_bound, of_preparing = Bound.cost, PreparationStage.cost
 
-    def cost(self, stage):
+    def cost(self, stage, samples):
         asked.append(stage)
-        return of_bound(self, stage)
+        return of_bound(self, stage, samples)
 
     def preparing(self):
         asked.append(self.name)

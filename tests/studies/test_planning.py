@@ -79,9 +79,9 @@ def test_equal_work_is_timed_once(study, bind, monkeypatch):
     asked, timed = study("selector=window,random,hardest", seeds=3), Counter()
     original = Bound.cost
 
-    def cost(self, stage):
+    def cost(self, stage, samples):
         timed[stage] += 1
-        return original(self, stage)
+        return original(self, stage, samples)
 
     monkeypatch.setattr(Bound, "cost", cost)
     plan_ablation(asked, bind)

@@ -173,12 +173,11 @@ assert not torch.rand(3, generator=first).equal(torch.rand(3, generator=second))
         {
             SERVICES: "Progress.task Progress.note",
             "condense.results": "Cost",
-            f"{TRAINING}.estimate": "sgd_seconds training_seconds time_call",
+            f"{TRAINING}.estimate": "sgd_cost training_cost time_call",
         },
         """\
-from condense.engine.training.estimate import sgd_seconds
+from condense.engine.training.estimate import sgd_cost
 from condense.engine.training.sgd import SgdOptions
-from condense.interfaces import Cost
 
 with context.progress.task("mine", len(data.classes), "class") as task:
     for label in range(len(data.classes)):
@@ -186,7 +185,7 @@ with context.progress.task("mine", len(data.classes), "class") as task:
         task.advance(1, members=len(members))
 
 # as the body of cost(): what context.features would take
-cost = Cost(seconds=sgd_seconds(data, context, SgdOptions(epochs=1)), disk=4 * len(data))
+cost = sgd_cost(data, context, SgdOptions(epochs=1)).times(3)
 assert cost.seconds > 0
 """,
     ),

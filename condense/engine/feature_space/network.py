@@ -20,7 +20,7 @@ from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.dynamics import EVAL_SHARE
-from condense.engine.training.estimate import sgd_seconds
+from condense.engine.training.estimate import sgd_cost
 from condense.engine.training.loop import predict
 from condense.engine.training.passes import recorded_pass
 from condense.engine.training.sgd import (
@@ -165,8 +165,8 @@ class FeatureNetworks:
 def features_cost(data: LabeledData, context: Context, options: FeatureOptions) -> Cost:
     """Estimate of training the networks for ``--dry-run``, as if none were stored."""
     rated = len(data.test) / len(data) if data.test is not None else 0.0
-    one = sgd_seconds(data, context, options.sgd)
-    return Cost(options.networks * one * (1 + EVAL_SHARE * rated))
+    one = sgd_cost(data, context, options.sgd)
+    return one.times(options.networks * (1 + EVAL_SHARE * rated))
 
 
 class _TestRecorder:

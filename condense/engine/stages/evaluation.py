@@ -135,7 +135,7 @@ class EvaluationStage(Stage[Evaluation]):
     def cost(self) -> Cost | None:
         """As often as there are augmentations."""
         one = super().cost()
-        return one and replace(one, seconds=one.seconds * self.tasks)
+        return one and one.times(self.tasks)
 
     def keys(self) -> list[Key]:
         """Of all that is stored: by augmentation, and by repeat where those are stored singly."""

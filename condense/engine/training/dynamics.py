@@ -22,7 +22,7 @@ from condense.engine.runtime.precision import auto_means
 from condense.engine.runtime.rng import Seed
 from condense.engine.training import sgd
 from condense.engine.training.batches import Batcher, channels_last
-from condense.engine.training.estimate import sgd_seconds
+from condense.engine.training.estimate import sgd_cost
 from condense.engine.training.gradient_norms import (
     full_gradient_norms,
     gradients_at_once,
@@ -279,11 +279,9 @@ def dynamics_cost(
         return Cost()
     epochs = 1 + EVAL_SHARE * extras.epoch_eval
     epochs += FULL_GRADIENT_EPOCHS / resolved.epochs * extras.full_gradient
-    one = sgd_seconds(data, context, part_of(SgdOptions, options)) * epochs
+    one = sgd_cost(data, context, part_of(SgdOptions, options)).times(epochs)
     size = BYTES_PER_SAMPLE + extras.epoch_eval
-    return Cost(
-        resolved.networks * one, disk=resolved.networks * resolved.epochs * len(data) * size
-    )
+    return replace(one, disk=resolved.epochs * len(data) * size).times(resolved.networks)
 
 
 class DynamicsRecorder:

@@ -1,13 +1,15 @@
-"""Seconds of a job from a few of its steps, timed for real."""
+"""What a job takes, from a few of its steps, timed for real."""
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from condense.engine.runtime.malloc import retain_freed_memory
 from condense.engine.training.batches import Batcher
@@ -15,14 +17,15 @@ from condense.engine.training.loop import Training
 from condense.engine.training.schedule import Schedule
 from condense.engine.training.sgd import SgdOptions
 from condense.engine.training.step import Teacher
-from condense.interfaces import Augmentation, Context, LabeledData, TrainingSet
+from condense.interfaces import Augmentation, Context, Cost, Geometry, LabeledData, TrainingSet
 from condense.options import NetworkSpec
 
 TIMED_STEPS = 3
 TIMED_ON_GPU = 100  # of a recorded step, which takes well under a millisecond
+TIMED_VALUES = 2**18  # in a batch timed on a CPU: an estimate is to take no memory to speak of
 
 
-def training_seconds(
+def training_cost(
     data: LabeledData,
     context: Context,
     network: NetworkSpec,
@@ -30,8 +33,8 @@ def training_seconds(
     schedule: Schedule,
     samples: int | None = None,
     teacher: Teacher | None = None,
-) -> float:
-    """Estimated seconds of one network trained on ``schedule``.
+) -> Cost:
+    """Estimate of one network trained on ``schedule``: seconds, and memory beyond what is timed.
 
     Args:
         data: what it would be trained on.
@@ -40,32 +43,85 @@ def training_seconds(
     """
     rng = torch.Generator().manual_seed(0)
     module = context.network(network, data.geometry, rng)
-    size = min(samples or len(data), len(data), 4 * schedule.batch_size)
+    size = min(samples or len(data), len(data))
+    share = Share.of(min(schedule.batch_size, size), data.geometry, context.device)
+    if share.cut:
+        schedule = replace(schedule, batch_size=share.timed)
+    size = min(size, 4 * schedule.batch_size)
     batcher = Batcher(TrainingSet.of(data.subset(torch.arange(size))), context.device)
     generator = torch.Generator(context.device).manual_seed(0)
 
-    def seconds(steps: int) -> float:
+    def train(steps: int) -> None:
         short = replace(schedule, steps=steps)
-        return time_call(
-            lambda: Training(
-                module, batcher, short, augmentation, generator, teacher=teacher
-            ).run(),
-            context.device,
-        )
+        Training(module, batcher, short, augmentation, generator, teacher=teacher).run()
+
+    def seconds(steps: int) -> float:
+        return time_call(lambda: train(steps), context.device)
 
     if context.device.type != "cuda":
-        return seconds(TIMED_STEPS) / TIMED_STEPS * schedule.steps
+        memory = share.memory(lambda: train(1))
+        return Cost(share.whole * seconds(TIMED_STEPS) / TIMED_STEPS * schedule.steps, memory)
     # every call records its step anew, which takes as long as hundreds of steps: once is enough
     recording = seconds(TIMED_STEPS)
     step = max(seconds(TIMED_STEPS + TIMED_ON_GPU) - recording, 0.0) / TIMED_ON_GPU
-    return recording + step * schedule.steps
+    return Cost(recording + step * schedule.steps)
 
 
-def sgd_seconds(data: LabeledData, context: Context, options: SgdOptions) -> float:
-    """Estimated seconds of one network trained on ``data`` by ``options``."""
+def sgd_cost(data: LabeledData, context: Context, options: SgdOptions) -> Cost:
+    """Estimate of one network trained on ``data`` by ``options``."""
     schedule = options.schedule(len(data), context.device)
     augmentation = context.augmentation(options.augmentation)
-    return training_seconds(data, context, options.network, augmentation, schedule)
+    return training_cost(data, context, options.network, augmentation, schedule)
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of a step's samples that is timed.
+
+    Attributes:
+        timed: how many.
+        whole: by what the seconds and bytes of these are those of all.
+    """
+
+    timed: int
+    whole: float
+
+    @staticmethod
+    def of(samples: int, geometry: Geometry, device: torch.device) -> Share:
+        """All ``samples`` of a step, but few of large images on a CPU.
+
+        Of those a step takes time in proportion, and gigabytes. On a GPU it does not: all are
+        timed.
+        """
+        timed = samples
+        if device.type == "cpu":
+            timed = min(samples, max(2, TIMED_VALUES // math.prod(geometry.shape)))
+        return Share(timed, samples / timed)
+
+    @property
+    def cut(self) -> bool:
+        """Whether it is a part."""
+        return self.whole > 1
+
+    def memory(self, call: Callable[[], object]) -> int:
+        """Bytes that a whole step keeps for its backward pass, which there takes as many again.
+
+        ``call`` is a step of this share.
+
+        0 where all is timed: this process has taken them by then.
+        """
+        if not self.cut:
+            return 0
+        seen: dict[int, int] = {}
+
+        def pack(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            seen[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            call()
+        return int(2 * self.whole * sum(seen.values()))
 
 
 def time_call(call: Callable[[], object], device: torch.device, repeats: int = 3) -> float:

@@ -12,7 +12,7 @@ from torch import Generator
 from condense.engine.runtime.precision import precision_of
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
-from condense.engine.training.estimate import sgd_seconds
+from condense.engine.training.estimate import sgd_cost
 from condense.engine.training.loop import predict
 from condense.engine.training.sgd import SgdOptions
 from condense.engine.training.step import Teacher
@@ -69,7 +69,7 @@ class StoredTeacher:
         """An estimate of its training, nothing where it is stored."""
         if context.cache.has(*self.place(TrainingSet.of(data), context)):
             return Cost()
-        return Cost(sgd_seconds(data, context, self.options))
+        return sgd_cost(data, context, self.options)
 
     def said_of(self, teacher: Teacher, tests: Batcher) -> dict[str, object]:
         """What a protocol has of it; nothing is chosen by its accuracy."""

@@ -16,7 +16,7 @@ from condense.engine.runtime.rng import Seed
 from condense.engine.training import sgd
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import train_concurrently
-from condense.engine.training.estimate import training_seconds
+from condense.engine.training.estimate import training_cost
 from condense.engine.training.loop import Training, predict
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.engine.training.sgd import SgdOptions, part_of
@@ -229,8 +229,8 @@ class AccuracyEvaluator(BuiltIn):
         schedule = self._schedule(samples, context, self._known_batch_size(min(TRIED)))
         network, stored = self.options.network, self._teacher
         teacher = None if stored is None else stored.untrained(data, context)
-        one = training_seconds(data, context, network, augmentation, schedule, samples, teacher)
-        return Cost(seconds=self.options.repeats * one)
+        one = training_cost(data, context, network, augmentation, schedule, samples, teacher)
+        return one.times(self.options.repeats)
 
     @property
     def _teacher(self) -> StoredTeacher | None:

@@ -15,7 +15,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from condense.engine.runtime.precision import PrecisionOption, auto_means
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, initial_set
-from condense.engine.training.estimate import time_call
+from condense.engine.training.estimate import Share, time_call
 from condense.interfaces import (
     Augmentation,
     Context,
@@ -113,14 +113,29 @@ class SiameseMatcher(ABC):
 
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate of all iterations, from some of them timed for real."""
-        trial, rng = type(self)(self.options), Seed(0).generator()
+        o, members = self.options, [data.class_indices(c) for c in range(len(data.classes))]
+        real = sum(min(len(of_class), o.real_per_class) for of_class in members)
+        samples = min(samples, len(data))
+        share = Share.of(samples + real, data.geometry, context.device)
+        if share.cut:  # a part of one class, and as many real samples
+            each = max(1, share.timed // 2)
+            members, samples = [max(members, key=len)[:each]], each
+            o = o.model_copy(update={"real_per_class": each})
+        trial, rng = type(self)(o), Seed(0).generator()
         trial.prepare(data, context, rng)
-        chosen = torch.arange(min(samples, len(data)))
+        # of all classes by turns: only of those that are there real samples are drawn
+        chosen = torch.cat([m[:samples] for m in members])
+        turn = torch.cat([torch.arange(len(m[:samples])) for m in members])
+        chosen = chosen[turn.argsort(stable=True)][:samples]
         selection = Selection(chosen, data.labels[chosen], (len(chosen),))
         distilled = torch.ones(len(chosen), dtype=torch.bool)
         synthetic = initial_set(data, selection, distilled, float("nan")).to(context.device)
-        one = time_call(lambda: trial.step(synthetic, rng), context.device)
-        return Cost(self.options.iterations * one)
+
+        def step() -> object:
+            return trial.step(synthetic, rng)
+
+        memory = share.memory(step)
+        return Cost(share.whole * o.iterations * time_call(step, context.device), memory)
 
     def prepare_cost(self, data: LabeledData, context: Context, rng: Generator) -> Cost:
         """Nothing is trained beforehand."""

@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import network_inputs
-from condense.engine.training.estimate import sgd_seconds
+from condense.engine.training.estimate import sgd_cost
 from condense.engine.training.sgd import SgdOptions, part_of
 from condense.interfaces import (
     Context,
@@ -106,8 +106,8 @@ class CurriculumReselector(BuiltIn):
         """The network of the whole split, as if it were not stored, and one a round."""
         count = min(samples, len(data))
         part = data.subset(torch.arange(count))
-        seconds = sgd_seconds(data, context, self._whole)
-        return Cost(seconds + self.options.rounds * sgd_seconds(part, context, self._round))
+        rounds = sgd_cost(part, context, self._round).times(self.options.rounds)
+        return sgd_cost(data, context, self._whole).then(rounds)
 
     @property
     def _whole(self) -> SgdOptions:

@@ -25,7 +25,7 @@ from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import MissingFrom, cached_trainings
 from condense.engine.training.dynamics import DynamicsOptions
-from condense.engine.training.estimate import training_seconds
+from condense.engine.training.estimate import training_cost
 from condense.engine.training.loop import Training, check_converged, predict
 from condense.engine.training.passes import sgd_training
 from condense.engine.training.ranking import rank_correlation
@@ -259,10 +259,8 @@ def holdout_cost(data: LabeledData, context: Context, options: HoldoutOptions) -
     sgd = part_of(SgdOptions, options)
     schedule = replace(sgd.schedule(len(data), context.device), steps=1)
     augmentation = context.augmentation(options.augmentation)
-    step = training_seconds(data, context, options.network, augmentation, schedule)
+    step = training_cost(data, context, options.network, augmentation, schedule)
     sizes = [size for r in options.ratios for _, size in blocks_of(len(data), r)]
     steps = sum(batches_per_epoch(len(data) - size, options.batch_size) for size in sizes)
-    return Cost(
-        options.repeats * options.epochs * steps * step,
-        disk=options.repeats * len(sizes) * len(data),
-    )
+    disk = options.repeats * len(sizes) * len(data)
+    return replace(step.times(options.repeats * options.epochs * steps), disk=disk)

@@ -15,6 +15,7 @@ from condense.engine.training.loop import Training, predict
 from condense.engine.training.sgd import SgdOptions, part_of
 from condense.errors import DataError, OptionError
 from condense.options import build_options
+from condense.results import Cost
 from condense_plugins.scorers import _holdout
 from condense_plugins.scorers._holdout import (
     Holdout,
@@ -272,7 +273,7 @@ def test_replicates_are_the_repeats_that_were_made(few, context, trained):
 
 
 def test_cost_by_hand(few, context, monkeypatch):
-    monkeypatch.setattr(_holdout, "training_seconds", lambda *args: 0.5)  # a step
+    monkeypatch.setattr(_holdout, "training_cost", lambda *args: Cost(0.5))  # a step
     # of 24 samples: 12 seen in 1 batch of 16, twice; 18 seen in 2 batches, four times
     cost = holdout_cost(few, context, options_of(repeats=3, epochs=5))
     assert cost.seconds == 3 * 5 * (2 * 1 + 4 * 2) * 0.5

@@ -8,7 +8,7 @@ import torch
 
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import initial_set
-from condense.engine.training.estimate import time_call
+from condense.engine.training.estimate import Share, time_call
 from condense.interfaces import Context, Cost, LabeledData, Selection
 from condense_plugins.matchers.trajectory.experts import Experts
 from condense_plugins.matchers.trajectory.memory import step_budget
@@ -31,10 +31,15 @@ def trajectory_cost(
     o = matcher.options
     rng = Seed(0).generator()
     memory = Experts.of(data, context, o, rng).bytes_of_one()[1]
-    steps = min(o.steps, TIMED_STEPS)
+    chosen = torch.arange(min(samples, len(data)))
+    share = Share.of(min(o.batch_size, len(chosen)), data.geometry, context.device)
+    if share.cut:
+        chosen = chosen[: share.timed]
+    steps = 1 if share.cut else min(o.steps, TIMED_STEPS)
     # uncompiled: an upper estimate, without a minute of compiling
     short = {
         "steps": steps,
+        "batch_size": min(o.batch_size, share.timed),
         "max_start_epoch": 1,
         "start_epoch_growth": 0,
         "compile": "off",
@@ -43,12 +48,12 @@ def trajectory_cost(
     trajectory = torch.zeros(o.expert_epochs + 1, memory // (4 * (o.last_epoch + 1)))
     trajectory[0] = matcher.start_vector(data, context)
     trial.use([trajectory], data, context, rng)
-    chosen = torch.arange(min(samples, len(data)))
     selection = Selection(chosen, data.labels[chosen], (len(chosen),))
     mask = torch.ones(len(chosen), dtype=torch.bool)
     synthetic = initial_set(data, selection, mask, o.first_step_size(len(data))).to(context.device)
     rollout = time_call(lambda: trial.step(synthetic, rng), context.device)
-    rollouts = o.iterations * o.trajectories
-    one = trial.left_by_a_step(synthetic, rng)
+    rollouts = share.whole * o.iterations * o.trajectories
+    one = int(share.whole * trial.left_by_a_step(synthetic, rng))
     left = o.steps * one if one <= step_budget(o) else 0
+    left += share.cut * one  # and what a step takes, where it was not timed as a whole
     return Cost(rollouts * rollout * o.steps / steps, memory=o.experts * memory + left)

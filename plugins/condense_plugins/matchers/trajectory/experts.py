@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Generator, Tensor
@@ -13,7 +13,7 @@ from condense.engine.runtime.precision import precision_of
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.concurrent import MissingFrom, cached_trainings
-from condense.engine.training.estimate import training_seconds
+from condense.engine.training.estimate import training_cost
 from condense.engine.training.loop import Training, check_converged
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.errors import CapacityError
@@ -131,8 +131,8 @@ class Experts:
             return Cost()
         network, context = self.options.network, self.context
         augmentation = context.augmentation(self.options.expert_augmentation)
-        one = training_seconds(self.data, context, network, augmentation, self.schedule)
-        return Cost(missing * one, disk=missing * self.bytes_of_one()[0])
+        one = training_cost(self.data, context, network, augmentation, self.schedule)
+        return replace(one, disk=self.bytes_of_one()[0]).times(missing)
 
     def bytes_of_one(self) -> tuple[int, int]:
         """Bytes of one expert's snapshots (on disk, in memory)."""
