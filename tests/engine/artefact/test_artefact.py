@@ -213,9 +213,9 @@ def test_an_image_folder_reads_back_as_equal_images(request, host, context, tmp_
 
 
 def test_class_names_that_are_no_file_names(tiny_images, host, context, tmp_path):
-    small = replace(make(tiny_images), classes=("a/b", "a?b", ".."))
+    small = replace(make(tiny_images), classes=("a/b", "metadata.jsonl", ".."))
     folder = small.to_image_folder(tmp_path / "folder")
-    assert len({p.name for p in (folder / "train").iterdir()}) == 3
+    assert len([p for p in (folder / "train").iterdir() if p.is_dir()]) == 3
     assert len(list((folder / "train").rglob("*.png"))) == len(small)
     assert {p.name for p in tmp_path.iterdir()} >= {"folder"}
     assert len(load(host, context, f"folder:{folder}")) == len(small)

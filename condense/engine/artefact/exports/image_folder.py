@@ -64,7 +64,7 @@ def folder_names(classes: tuple[str, ...]) -> list[str]:
     Also on those that know no case (Windows, macOS) or write é in one way alone (macOS).
     """
     names: list[str] = []
-    taken: set[str] = set()
+    taken = {Path(METADATA).name}
     for number, name in enumerate(classes):
         plain = re.sub(r"[^\w.\- ]+", "_", name).strip(" .") or f"class-{number}"
         device = plain.partition(".")[0].strip().upper() in DEVICES
