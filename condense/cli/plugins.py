@@ -266,7 +266,7 @@ def type_name(annotation: Any) -> str:
         inner = ", ".join(type_name(a) for a in get_args(annotation))
         return f"{getattr(origin, '__name__', origin)}[{inner}]"
     if annotation is type(None):
-        return "none"
+        return "null"  # as it is typed after -o
     if annotation is Ellipsis:
         return "…"
     # a nested component is known by its kind
@@ -305,4 +305,4 @@ def _default_text(value: Any) -> str:
         head = [str(value["component"])] if "component" in value else []
         rest = [f"{k}={_default_text(v)}" for k, v in value.items() if k != "component"]
         return " ".join([*head, *rest])
-    return "none" if value is None else format_value(value)
+    return format_value(value)

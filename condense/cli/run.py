@@ -249,6 +249,7 @@ def networks(recipe: Recipe) -> str:
 def _note_preset(host: Host, request: Request) -> None:
     """One line on stderr: what a named preset has in common with what was published."""
     from condense.cli.output import say_error
+    from condense.options import format_value
     from condense.published import preset_differences
     from condense.resolve import chosen
 
@@ -257,7 +258,10 @@ def _note_preset(host: Host, request: Request) -> None:
         text = f"{preset.name} settings, not a paper's; see condense plugins show preset"
         say_error(f"note: {text} {preset.name}")
     elif differences := preset_differences(host, request):
-        texts = [f"{d.option} {_text(d.here)} (for {_text(d.published)})" for d in differences]
+        texts = [
+            f"{d.option} {format_value(d.here)} (for {format_value(d.published)})"
+            for d in differences
+        ]
         say_error(f"note: differs from {preset.published}: {', '.join(texts)}")
 
 
@@ -307,21 +311,16 @@ def _show_planned(
 
 def _show_differences(published: str | None, differences: list[Difference]) -> None:
     from condense.cli.output import echo_table, say
+    from condense.options import format_value
 
     if published is None:
         return
     if not differences:
         say(f"as {published}: no option differs\n")
         return
-    rows = [(d.option, _text(d.published), _text(d.here)) for d in differences]
+    rows = [(d.option, format_value(d.published), format_value(d.here)) for d in differences]
     echo_table(("option", published, "here"), rows)
     say()
-
-
-def _text(value: Any) -> str:
-    from condense.options import format_value
-
-    return "none" if value is None else format_value(value)
 
 
 def _show_result(result: RunResult, recipe: Recipe) -> None:

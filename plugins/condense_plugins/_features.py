@@ -26,8 +26,8 @@ class FeatureOptions(SgdOptions):
     features: PathOption | None = Field(
         None,
         description=".npy or .npz file of your own embeddings, floats with a row for each "
-        "training sample; none = of images those of a network that is trained as the other options "
-        "say, of features themselves as networks see them",
+        "training sample; unset = of images those of a network that is trained as the other "
+        "options say, of features themselves as networks see them",
     )
     array: str = Field("features", description="array of an .npz file that holds them")
     epochs: Epochs = 20

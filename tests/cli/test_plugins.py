@@ -27,7 +27,7 @@ def test_lists_every_component_with_its_options(cli):
             "default": {"component": "net"},
             "help": "network of the student",
         },
-        {"name": "limit", "type": "float | none", "default": None, "help": "seconds at most"},
+        {"name": "limit", "type": "float | null", "default": None, "help": "seconds at most"},
     ]
     method = found["method", "selmatch"]
     assert (method["options"], method["summary"]) == ([], "all of it")
@@ -82,4 +82,4 @@ def test_show_of_something_unknown_suggests_the_nearest(cli, args):
 
 def test_types_read_as_a_user_would_say_them():
     assert type_name(tuple[int, ...]) == "tuple[int, …]"
-    assert type_name(str | None) == "str | none"
+    assert type_name(str | None) == "str | null"

@@ -35,7 +35,8 @@ class _Cifar(BuiltIn):
         """Where the files are and how they are normalised."""
 
         root: PathOption | None = Field(
-            None, description="folder of the files; none = $CONDENSE_DATA or ~/.cache/condense-data"
+            None,
+            description="folder of the files; unset = $CONDENSE_DATA or ~/.cache/condense-data",
         )
         download: bool = Field(True, description="download the files if they are not there")
 

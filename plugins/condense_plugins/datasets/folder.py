@@ -42,7 +42,7 @@ class Folder(BuiltIn):
             None,
             ge=1,
             le=8192,
-            description="side in pixels that every image is resized to; none = as is",
+            description="side in pixels that every image is resized to; unset = as is",
         )
         channels: Literal["auto", "grey", "rgb"] = Field(
             "auto",

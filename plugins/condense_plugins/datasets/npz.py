@@ -53,7 +53,7 @@ class Npz(BuiltIn):
 
         path: PathOption = Field(description=f".npz file with {_NEEDED}")
         flip: bool | None = Field(
-            None, description="whether a mirror image keeps its class; none = for colour images"
+            None, description="whether a mirror image keeps its class; unset = for colour images"
         )
         test: TestPart | None = Field(
             None,

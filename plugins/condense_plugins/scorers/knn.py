@@ -44,7 +44,7 @@ class KnnScorer(HasFeatures):
         features: PathOption | None = Field(
             None,
             description=".npy or .npz file of your own embeddings, floats with a row for each "
-            "training sample; none = of images what space says, of features themselves as "
+            "training sample; unset = of images what space says, of features themselves as "
             "networks see them",
         )
 

@@ -1,0 +1,45 @@
+"""condense as a user types it, and a piece of a question's work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from condense.cli.main import main
+
+Row = dict[str, Any]
+INTERRUPTED = (130, 143)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is run in one go.
+
+    Attributes:
+        name: its own among those of its question.
+        work: gives its rows; what it comes to is in the store, so that an interrupted one goes on.
+    """
+
+    name: str
+    work: Callable[[], list[Row]]
+
+
+def condense(*words: str | Path) -> dict[str, Any]:
+    """The document that the command prints with ``--json``.
+
+    Raises:
+        RuntimeError: where it fails, with its message.
+        KeyboardInterrupt: where it was interrupted.
+    """
+    result = CliRunner().invoke(main, [*map(str, words), "--json"])
+    if result.exit_code in INTERRUPTED:
+        raise KeyboardInterrupt
+    if result.exit_code:
+        raise RuntimeError(f"condense {' '.join(map(str, words))}: {result.stderr.strip()}")
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found

@@ -1,0 +1,46 @@
+"""Question 3, scale: seconds, memory and gain over images and classes, on parts of CIFAR-100."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from _questions.commands import Piece, Row, condense
+from _questions.settings import Setting, Sources, as_named
+
+SIZES = ((2_000, 10), (5_000, 10), (2_000, 100), (10_000, 100), (50_000, 100))  # images, classes
+FRACTION = 0.05
+ITERATIONS = 50
+
+
+def pieces(sources: Sources) -> Iterator[Piece]:
+    """One run a size."""
+    for samples, classes in SIZES:
+        yield Piece(f"{samples} {classes}", partial(one, sources, samples, classes))
+
+
+def one(sources: Sources, samples: int, classes: int) -> list[Row]:
+    """What a run of SelMatch with its baselines takes and gives."""
+    name = f"cifar100-{samples}-{classes}"
+    path = sources.work / f"{name}.npz"
+    if not path.exists():
+        sources.save(path, part(as_named(sources.cifar100), samples, classes))
+    setting = Setting(name, FRACTION, path)
+    options = ("-o", f"matcher.iterations={ITERATIONS}", "-o", "evaluator.repeats=1")
+    out = ("--out", sources.work / "sets" / name, "--force")
+    told = condense("run", "--method", "selmatch", *setting.flags, *options, *out)
+    kept = ("accuracy", "baselines", "stages", "peak_memory_mb")
+    return [{"samples": samples, "classes": classes} | {key: told[key] for key in kept}]
+
+
+def part(arrays: dict[str, np.ndarray], samples: int, classes: int) -> dict[str, np.ndarray]:
+    """The first ``classes`` classes: ``samples`` training images, equally many of each, and all
+    test images of theirs."""
+    labels = arrays["train_labels"]
+    each = samples // classes
+    chosen = [np.flatnonzero(labels == label)[:each] for label in range(classes)]
+    train = np.sort(np.concatenate(chosen))
+    test = np.flatnonzero(arrays["test_labels"] < classes)
+    return {k: v[train if k.startswith("train") else test] for k, v in arrays.items()}

@@ -1,0 +1,116 @@
+"""Data sets, sizes and label noise that the questions are asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import _own_sets
+import numpy as np
+
+IMAGES = ("digits", "mnist", "cifar10")
+TABLES = ("segment", "vowels")  # rows of numbers; features of spoken vowels
+MATCHED = ("digits", "segment", "cifar10")  # those whose sets are matched
+FEWEST = 2  # samples that a size must leave of every class
+MOST = 5000  # samples of a set, before the test part is taken off
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A data set as it is run on.
+
+    Attributes:
+        data: name of the set.
+        fraction: share of every class that is kept.
+        noise: share of the training labels that are another class's.
+        path: npz file.
+    """
+
+    data: str
+    fraction: float
+    path: Path
+    noise: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.data} {self.fraction:g}" + (f" noise {self.noise:g}" if self.noise else "")
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Of a condense command."""
+        return ("--data", f"npz:{self.path}", "--fraction", f"{self.fraction:g}")
+
+    @property
+    def row(self) -> dict[str, object]:
+        """Of a result."""
+        return {"set": self.data, "fraction": self.fraction, "noise": self.noise}
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where data come from, and where they go to as npz files.
+
+    Attributes:
+        wheels: folder of the wheels that ``_own_sets.py`` reads.
+        cifar10, cifar100: npz files; of CIFAR-10 the first 10 000 training images.
+        work: folder to write to.
+    """
+
+    wheels: Path
+    cifar10: Path
+    cifar100: Path
+    work: Path
+
+    def settings(
+        self, sets: Sequence[str], fractions: Sequence[float], noises: Sequence[float] = (0.0,)
+    ) -> Iterator[Setting]:
+        """All combinations but those that leave a class fewer than :data:`FEWEST` samples."""
+        for name in sets:
+            for noise in noises:
+                path = self.npz(name, noise)
+                fewest = np.bincount(np.load(path)["train_labels"]).min()
+                for fraction in fractions:
+                    if int(fraction * fewest + 1e-9) >= FEWEST:
+                        yield Setting(name, fraction, path, noise)
+
+    def npz(self, name: str, noise: float = 0.0) -> Path:
+        """The set as a file, made where it is missing."""
+        path = self.work / f"{name}{f'-noise{noise:g}' if noise else ''}.npz"
+        if not path.exists():
+            arrays = self._arrays(name)
+            arrays["train_labels"] = flipped(arrays["train_labels"], noise)
+            self.save(path, arrays)
+        return path
+
+    def save(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
+        """Write ``arrays``, whole or not at all."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".draft.npz")
+        np.savez(draft, **arrays)
+        draft.rename(path)
+
+    def _arrays(self, name: str) -> dict[str, np.ndarray]:
+        if name == "cifar10":
+            return as_named(self.cifar10)
+        split = _own_sets.load(name, self.wheels, most=MOST)
+        parts = (*split.train, *split.test)
+        return dict(zip(NAMES, parts, strict=True))
+
+
+NAMES = ("train_inputs", "train_labels", "test_inputs", "test_labels")
+
+
+def as_named(path: Path) -> dict[str, np.ndarray]:
+    """The four arrays of an npz file of images."""
+    with np.load(path) as file:
+        return {name: file[name.replace("inputs", "images")] for name in NAMES}
+
+
+def flipped(labels: np.ndarray, noise: float) -> np.ndarray:
+    """``labels`` with ⌊noise · N⌋ of them, drawn at random, replaced by another class's."""
+    rng = np.random.default_rng(0)
+    classes = int(labels.max()) + 1
+    chosen = rng.permutation(len(labels))[: int(noise * len(labels))]
+    found = labels.copy()
+    found[chosen] = (labels[chosen] + rng.integers(1, classes, len(chosen))) % classes
+    return found

@@ -1,0 +1,89 @@
+"""What is run for docs/questions.md, in pieces that resume; a question's rows are a file each.
+
+    python benchmarks/questions.py --wheels WHEELS --cifar10 cifar10.npz --cifar100 cifar100.npz \\
+        --work DIR --minutes 25
+
+Repeat it until it says that nothing is left. Data sets that packages ship come from their wheels
+(``benchmarks/_own_sets.py``); of CIFAR-10 the first 10 000 training images are taken. Whatever is
+in the store is not done again, so a piece that was interrupted goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from _common import HERE, environment
+from _questions import matched, scale, scores, window
+from _questions.commands import Piece, Row
+from _questions.settings import Sources
+
+Pieces = Callable[[Sources], Iterator[Piece]]
+QUESTIONS: dict[str, Pieces] = {
+    "1-window": window.pieces,
+    "2-scores": scores.pieces,
+    "3-scale": scale.pieces,
+    "5-start": matched.starts,
+    "6-update": matched.updates,
+}
+
+
+def flags(argv: Sequence[str]) -> argparse.Namespace:
+    """What was asked for."""
+    found = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    for name in ("wheels", "cifar10", "cifar100", "work"):
+        found.add_argument(f"--{name}", type=Path, required=True)
+    found.add_argument("--only", default=",".join(QUESTIONS), help="questions, such as 1-window")
+    found.add_argument("--match", default="", help="only pieces whose name begins so")
+    found.add_argument("--minutes", type=float, default=25.0, help="after which none is begun")
+    found.add_argument("--threads", type=int, default=1)
+    found.add_argument("--results", type=Path, default=HERE / "results")
+    return found.parse_args(argv)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do the pieces that are missing, in order, until the time is over."""
+    given = flags(argv)
+    torch.set_num_threads(given.threads)
+    ends = time.monotonic() + 60 * given.minutes
+    sources = Sources(*(p.resolve() for p in (given.wheels, given.cifar10, given.cifar100)),
+                      given.work.resolve())  # fmt: skip
+    left = 0
+    for question in given.only.split(","):
+        path = given.results / f"questions-{question}.json"
+        rows: list[Row] = json.loads(path.read_text())["rows"] if path.exists() else []
+        done = {row["piece"] for row in rows}
+        for piece in QUESTIONS[question](sources):
+            if piece.name in done or not piece.name.startswith(given.match):
+                continue
+            if time.monotonic() > ends:
+                left += 1
+                continue
+            start = time.perf_counter()
+            found = piece.work()
+            seconds = round(time.perf_counter() - start, 1)
+            rows += [{"piece": piece.name, "seconds": seconds} | row for row in found]
+            save(path, argv, rows)
+            print(f"{question} {piece.name}: {seconds:.0f} s", flush=True)
+    print(f"{left} pieces are left" if left else "nothing is left")
+    return 0
+
+
+def save(path: Path, argv: Sequence[str], rows: list[Row]) -> None:
+    """Write all rows of a question with their surroundings."""
+    document = {
+        "benchmark": "questions",
+        "command": " ".join(["python", "benchmarks/questions.py", *argv]),
+        "environment": environment(torch.device("cpu")),
+        "rows": rows,
+    }
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
