@@ -3,9 +3,11 @@
     python benchmarks/questions.py --wheels WHEELS --cifar10 cifar10.npz --cifar100 cifar100.npz \\
         --work DIR --minutes 25
 
-Repeat it until it says that nothing is left. Data sets that packages ship come from their wheels
-(``benchmarks/_own_sets.py``); of CIFAR-10 the first 10 000 training images are taken. Whatever is
-in the store is not done again, so a piece that was interrupted goes on.
+    python benchmarks/questions.py --page docs/questions.md      # its tables, out of those files
+
+Repeat the first until it says that nothing is left. Data sets that packages ship come from their
+wheels (``benchmarks/_own_sets.py``); of CIFAR-10 the first 10 000 training images are taken.
+Whatever is in the store is not done again, so a piece that was interrupted goes on.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from pathlib import Path
 
 import torch
 from _common import HERE, environment
-from _questions import matched, scale, scores, window
+from _questions import matched, page, scale, scores, window
 from _questions.commands import Piece, Row
 from _questions.settings import Sources
+from results_table import rendered
 
 Pieces = Callable[[Sources], Iterator[Piece]]
 QUESTIONS: dict[str, Pieces] = {
@@ -36,8 +39,9 @@ QUESTIONS: dict[str, Pieces] = {
 def flags(argv: Sequence[str]) -> argparse.Namespace:
     """What was asked for."""
     found = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    found.add_argument("--page", type=Path, help="nothing is run; its tables are rewritten")
     for name in ("wheels", "cifar10", "cifar100", "work"):
-        found.add_argument(f"--{name}", type=Path, required=True)
+        found.add_argument(f"--{name}", type=Path, default=Path(name))
     found.add_argument("--only", default=",".join(QUESTIONS), help="questions, such as 1-window")
     found.add_argument("--match", default="", help="only pieces whose name begins so")
     found.add_argument("--minutes", type=float, default=25.0, help="after which none is begun")
@@ -49,14 +53,17 @@ def flags(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str]) -> int:
     """Do the pieces that are missing, in order, until the time is over."""
     given = flags(argv)
+    if given.page is not None:
+        rows = {question: rows_of(given.results, question) for question in QUESTIONS}
+        given.page.write_text(rendered(given.page.read_text(), page.blocks(rows)))
+        return 0
     torch.set_num_threads(given.threads)
     ends = time.monotonic() + 60 * given.minutes
     sources = Sources(*(p.resolve() for p in (given.wheels, given.cifar10, given.cifar100)),
                       given.work.resolve())  # fmt: skip
     left = 0
     for question in given.only.split(","):
-        path = given.results / f"questions-{question}.json"
-        rows: list[Row] = json.loads(path.read_text())["rows"] if path.exists() else []
+        rows = rows_of(given.results, question)
         done = {row["piece"] for row in rows}
         for piece in QUESTIONS[question](sources):
             if piece.name in done or not piece.name.startswith(given.match):
@@ -68,10 +75,21 @@ def main(argv: Sequence[str]) -> int:
             found = piece.work()
             seconds = round(time.perf_counter() - start, 1)
             rows += [{"piece": piece.name, "seconds": seconds} | row for row in found]
-            save(path, argv, rows)
+            save(file_of(given.results, question), argv, rows)
             print(f"{question} {piece.name}: {seconds:.0f} s", flush=True)
     print(f"{left} pieces are left" if left else "nothing is left")
     return 0
+
+
+def file_of(results: Path, question: str) -> Path:
+    return results / f"questions-{question}.json"
+
+
+def rows_of(results: Path, question: str) -> list[Row]:
+    """Those that are there."""
+    path = file_of(results, question)
+    found: list[Row] = json.loads(path.read_text())["rows"] if path.exists() else []
+    return found
 
 
 def save(path: Path, argv: Sequence[str], rows: list[Row]) -> None:
