@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from condense.errors import DataError
+from condense.tabular.table import Table
 
 # what samples are: by it networks (`auto`) and values of presets are chosen
 Modality: TypeAlias = Literal["image", "features"]
@@ -91,10 +92,12 @@ class LabeledData:
         items: a name of every sample, or its path below the folder of the data, to find it again
             by; None where samples have none. No result depends on it, so it is no part of the
             fingerprint. A byte of a path that is no UTF-8 is spelt out.
+        table: the rows that features were made of, and how; None of other data. Likewise no part
+            of the fingerprint.
 
     Raises:
-        DataError: if there are not as many ``items`` as samples, or one is an absolute path, which
-            would be handed on with every result.
+        DataError: if there are not as many ``items`` or rows as samples, or an item is an absolute
+            path, which would be handed on with every result.
     """
 
     inputs: Tensor
@@ -105,8 +108,14 @@ class LabeledData:
     name: str = "data"
     test: LabeledData | None = None
     items: tuple[str, ...] | None = None
+    table: Table | None = None
 
     def __post_init__(self) -> None:
+        if self.table is not None and len(self.table) != len(self.labels):
+            raise DataError(
+                f"{self.name} has {len(self.table)} rows for {len(self.labels)} samples; give one "
+                "a sample, in their order, or no table"
+            )
         if self.items is not None and len(self.items) != len(self.labels):
             raise DataError(
                 f"{self.name} has {len(self.items)} names of items for {len(self.labels)} samples; "
@@ -158,6 +167,7 @@ class LabeledData:
             labels=self.labels[indices],
             test=None,
             items=None if items is None else tuple(items[i] for i in indices.tolist()),
+            table=None if self.table is None else self.table.take(indices.tolist()),
         )
 
 

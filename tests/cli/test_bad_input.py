@@ -1,55 +1,8 @@
 """Bad input through the real engine: one line that names it, no traceback, nothing written."""
 
-from pathlib import Path
-
-import click.testing
 import numpy as np
 import pytest
 from PIL import Image
-
-from condense.plugin.host import build_host
-
-CHEAP = ("-o", "scorer=random", "--device", "cpu", "--no-baselines")
-
-
-@pytest.fixture(scope="session")
-def real_host():
-    return build_host(external=False)
-
-
-@pytest.fixture
-def run_cli(real_host, tmp_path, monkeypatch):
-    """Calls ``condense`` in an empty folder, with the built-in components."""
-    from condense.cli.main import main
-
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    return lambda *args: click.testing.CliRunner().invoke(main, [*map(str, args)], obj=real_host)
-
-
-@pytest.fixture
-def refused(run_cli, tmp_path):
-    """Asserts that the arguments are refused in one line that holds every part."""
-
-    def check(*args, parts=(), code=(1, 2), command="run"):
-        out = tmp_path / "out"
-        more = CHEAP if command == "run" else ()
-        given = [*more, *args, *([] if "--out" in args else ["--out", out])]
-        result = run_cli(command, *given)
-        lines = result.stderr.splitlines()
-        assert result.exit_code in ((code,) if isinstance(code, int) else code), result.stderr
-        errors = [line for line in lines if line.startswith("error: ")]
-        assert len(errors) == 1, result.stderr
-        assert "Traceback" not in result.stderr
-        assert "bug" not in errors[0]
-        assert result.stdout == ""
-        for part in parts:
-            assert str(part) in errors[0], errors[0]
-        assert not out.exists()
-        assert list(Path.cwd().iterdir()) == []  # nor a folder under runs/
-        return errors[0]
-
-    return check
 
 
 def write_npz(path, *, drop=(), classes=3, each=12, size=8, seed=0, **replaced):

@@ -13,7 +13,7 @@ DOWNLOADS = {  # data that no test may fetch; their readers are tested in tests/
     "cifar10": "downloads 170 MB",
     "cifar100": "downloads 170 MB",
 }
-DRAWN = {"tiny-imagenet", "folder", "npz"}  # checked below, on drawn files
+DRAWN = {"tiny-imagenet", "folder", "npz", "csv"}  # checked below, on drawn files
 ARGUMENT = {"file"}  # checked below, on a drawn file
 
 
@@ -114,6 +114,14 @@ def test_npz_on_drawn_arrays(toy, tmp_path):
         classes=np.array(train.classes),
     )
     run_checks("data", HOST.registry("data").get("npz"), {"path": str(path)}).raise_failures()
+
+
+def test_csv_on_drawn_rows(tmp_path):
+    path = tmp_path / "toy.csv"
+    rows = [f"{n % 10},{n * n % 7},{'abc'[n % 3]},{n % 2}" for n in range(60)]
+    path.write_text("\n".join(["x,y,sort,label", *rows]))
+    options = {"path": str(path), "label": "label", "test": 0.2, "ignore": ["y"]}
+    run_checks("data", HOST.registry("data").get("csv"), options).raise_failures()
 
 
 def test_folder_on_drawn_images(toy, tmp_path):

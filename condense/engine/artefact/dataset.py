@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from condense import DISTRIBUTION
 from condense.data import (
     Geometry,
     LabeledData,
@@ -40,6 +39,8 @@ from condense.errors import DataError, OptionError, OutputError
 from condense.figures.raster import is_preview
 from condense.recipe import with_paths, written_in
 from condense.results import Scores, Trace
+from condense.tabular.frame import frame_of, pandas_for
+from condense.tabular.table import Table
 
 TINY = torch.finfo(torch.float32).tiny  # a probability of which a logarithm is finite
 
@@ -67,6 +68,8 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             were chosen for. Else None.
         items: names of the samples at ``source_index``, or their files, below the folder of the
             data; None where they have none.
+        table: the rows at ``source_index`` where the data are a table, and how their columns became
+            features; else None. :attr:`rows` are those of the set.
         scores: float32 [M], their difficulty, higher = harder; None where none was asked for.
         paths: those that ``recipe.toml`` holds, absolute, by dotted key.
         results: what ``results.json`` holds (:class:`condense.engine.documents.Results`, its JSON
@@ -94,6 +97,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
     results: Mapping[str, Any] | None = None
     items: tuple[str, ...] | None = None
     scores: Tensor | None = None
+    table: Table | None = None
 
     @staticmethod
     def of(
@@ -110,13 +114,14 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
     ) -> CondensedDataset:
         """The artefact of ``synthetic``, made of ``data``, whose samples have ``scores``."""
         places = synthetic.source_index.cpu()
+        started = data.subset(places)
         step_size, logits = float(synthetic.step_size), synthetic.label_logits
         return CondensedDataset(
             synthetic.inputs.cpu(),
             synthetic.labels.cpu(),
             synthetic.role.cpu(),
             places,
-            data.inputs[places],
+            started.inputs,
             data.classes,
             data.normalization,
             data.flip,
@@ -130,7 +135,8 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             snapshots or {},
             None if logits is None else logits.float().softmax(1).cpu(),
             paths or {},
-            items=data.subset(places).items,
+            items=started.items,
+            table=started.table,
             scores=None if scores is None else scores.values[places],
         )
 
@@ -257,30 +263,44 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         samples = self.images if self.geometry.is_image else self.features
         return samples.numpy(), _own_labels(self.classes)[self.labels.numpy()]
 
+    @property
+    def rows(self) -> Table | None:
+        """The set as rows of the table that it was made of; None where it was made of none.
+
+        Real samples are the original rows, every column of them. Distilled ones are in the
+        original units, a category the value whose feature is largest; columns that are no features
+        are empty.
+        """
+        if self.table is None:
+            return None
+        made = (self.distilled.numpy(), self.features.numpy(), self.labels.numpy())
+        return self.table.with_made(*made)
+
     def to_pandas(self) -> Any:
         """A ``pandas.DataFrame`` with a row a sample: ``class``, ``role``, ``source_index``, and
         ``source`` and ``score`` where they are known.
 
-        Before them ``feature_0`` … of feature vectors, in the data's own units.
+        Before them ``feature_0`` … of feature vectors, in the data's own units. Of a table its own
+        columns in the place of those and of ``class``, as :attr:`rows` has them; ``role`` and the
+        others are ``condense_role`` … where the table has a column of that name.
 
         Raises:
             OptionError: if pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise OptionError(
-                "to_pandas needs pandas, which is not installed; install the extra `pandas` "
-                f"(pip install '{DISTRIBUTION}[pandas]') or use .to_numpy()"
-            ) from None
+        pandas = pandas_for("to_pandas")
+        of_sample: dict[str, Any] = {"role": [sample.role for sample in self.kept]}
+        of_sample |= {"source_index": self.source_index.numpy()}
+        of_sample |= {} if self.items is None else {"source": list(self.items)}
+        of_sample |= {} if self.scores is None else {"score": self.scores.numpy()}
+        if self.rows is not None:
+            frame = frame_of(self.rows)
+            for name, values in of_sample.items():
+                frame[f"condense_{name}" if name in frame else name] = values
+            return frame
         features = () if self.geometry.is_image else self.features.unbind(1)
         columns: dict[str, Any] = {f"feature_{i}": c.numpy() for i, c in enumerate(features)}
         columns["class"] = _own_labels(self.classes)[self.labels.numpy()]
-        columns["role"] = [sample.role for sample in self.kept]
-        columns["source_index"] = self.source_index.numpy()
-        columns |= {} if self.items is None else {"source": list(self.items)}
-        columns |= {} if self.scores is None else {"score": self.scores.numpy()}
-        return pandas.DataFrame(columns)
+        return pandas.DataFrame(columns | of_sample)
 
     def training_set(self) -> TrainingSet:
         """As the training loop and the evaluator take it."""

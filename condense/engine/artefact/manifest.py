@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SOFT_FORMAT = 2  # of a set with soft labels: a reader of format 1 would train on the wrong ones
-LATER = ("paths", "soft_labels", "items", "scores")  # keys that are left out where they say nothing
+LATER = (
+    "paths",
+    "soft_labels",
+    "items",
+    "scores",
+    "table",
+)  # keys that are left out where they say nothing
 
 Size = Annotated[int, Field(ge=0, lt=2**31)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -74,6 +80,7 @@ class Manifest(Document):
         (), description="name or file of the sample that each one is or started from"
     )
     scores: tuple[FiniteFloat, ...] = Field((), description="difficulty of that sample")
+    table: str = Field("", description="SHA-256 of table.json, where the data are a table")
     sha256: str
 
     @field_validator("shape")
@@ -103,6 +110,7 @@ class Manifest(Document):
     def of(
         condensed: CondensedDataset,
         blob: bytes,
+        table: bytes | None,
         recipe: Mapping[str, Any],
         paths: Mapping[str, str],
     ) -> Manifest:
@@ -111,6 +119,7 @@ class Manifest(Document):
         Args:
             condensed: the set.
             blob: contents of ``condensed.safetensors``.
+            table: contents of ``table.json``; None where there is none.
             recipe: as it is written, with ``paths``.
             paths: those that it holds, by dotted key.
         """
@@ -138,6 +147,7 @@ class Manifest(Document):
             soft_labels=soft,
             items=condensed.items or (),
             scores=() if condensed.scores is None else tuple(condensed.scores.tolist()),
+            table="" if table is None else hashlib.sha256(table).hexdigest(),
             sha256=hashlib.sha256(blob).hexdigest(),
         )
 

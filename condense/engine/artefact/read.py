@@ -18,6 +18,7 @@ from torch import Tensor
 
 from condense.data import Normalization
 from condense.engine.artefact.manifest import FORMAT, SOFT_FORMAT, Manifest
+from condense.engine.artefact.table import TABLE, TableDocument, fits
 from condense.engine.artefact.write import (
     MANIFEST,
     RESULTS,
@@ -33,6 +34,7 @@ from condense.errors import DataError
 from condense.reading import Plain, read_regular, shown
 from condense.recipe import take_paths
 from condense.results import Trace
+from condense.tabular.table import Table
 
 if TYPE_CHECKING:
     from condense.engine.artefact.dataset import CondensedDataset
@@ -47,6 +49,7 @@ def read_artefact(folder: Path, kind: type[CondensedDataset]) -> CondensedDatase
     mean, std = tensors["normalisation"].tolist()
     step = float(tensors["step_size"])
     recipe, places = take_paths(manifest.recipe, manifest.paths)
+    table, rows = _read_table(folder, manifest)
     condensed = kind(
         inputs=tensors["inputs"],
         labels=tensors["labels"],
@@ -71,13 +74,36 @@ def read_artefact(folder: Path, kind: type[CondensedDataset]) -> CondensedDatase
         items=manifest.items or None,
         scores=torch.tensor(manifest.scores) if manifest.scores else None,
         paths={key: os.path.abspath(folder / place) for key, place in places.items()},
+        table=rows,
     )
-    _check_agreement(folder, manifest, manifest_of(condensed, blob, folder))
+    _check_agreement(folder, manifest, manifest_of(condensed, blob, table, folder))
     _check_soft_labels(folder, condensed)
     found = read_results(folder / RESULTS, condensed)
     if found is None or found.accuracy is None:  # nothing was evaluated
         return condensed
     return replace(condensed, results=found.to_json())
+
+
+def _read_table(folder: Path, manifest: Manifest) -> tuple[bytes | None, Table | None]:
+    """The contents of ``table.json`` and the table that they are; None where there is none."""
+    if not manifest.table:
+        return None, None
+    path = folder / TABLE
+    text = read_file(path)
+    if hashlib.sha256(text).hexdigest() != manifest.table:
+        raise DataError(f"{path} is damaged: checksum differs; {AGAIN}")
+    try:
+        table = parse_document(path, text, TableDocument, AGAIN).table()
+    except DataError as error:
+        if str(path) in str(error):
+            raise
+        raise DataError(f"{path} is damaged: {error}; {AGAIN}") from None
+    if not fits(table, manifest.samples, manifest.shape[0], len(manifest.classes)):
+        raise DataError(
+            f"{path} is damaged: its rows or columns are not those of {manifest.samples} samples "
+            f"of {manifest.shape[0]} features in {len(manifest.classes)} classes; {AGAIN}"
+        )
+    return text, table
 
 
 class _Format(Document):

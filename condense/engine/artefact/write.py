@@ -14,6 +14,7 @@ import torch
 
 from condense.engine.artefact.manifest import Manifest
 from condense.engine.artefact.preview import draw_preview
+from condense.engine.artefact.table import TABLE, TableDocument
 from condense.engine.documents import kept_table
 from condense.engine.runtime.expected import check_tensors
 from condense.engine.runtime.files import in_one_line
@@ -35,7 +36,7 @@ CHOICE = "choice.json"
 SNAPSHOTS = "snapshots/iteration-*.safetensors"
 ARTEFACT = Layout(
     MANIFEST,
-    (TENSORS, "recipe.toml", TRACE, INDEX, "preview.png", RESULTS, LOG, CHOICE, SNAPSHOTS),
+    (TENSORS, "recipe.toml", TABLE, TRACE, INDEX, "preview.png", RESULTS, LOG, CHOICE, SNAPSHOTS),
     json_with("format", "sha256"),
 )
 
@@ -63,12 +64,14 @@ def save_artefact(
     def fill(draft: Path) -> None:
         blob = artefact_tensors(condensed)
         (draft / TENSORS).write_bytes(blob)
-        manifest = manifest_of(condensed, blob, folder)
+        table = table_json(condensed)
+        manifest = manifest_of(condensed, blob, table, folder)
         texts = {
             MANIFEST: manifest.text(),
             "recipe.toml": recipe_toml(manifest.recipe),
             TRACE: trace_csv(condensed),
             INDEX: kept_table(condensed.kept),
+            **({} if table is None else {TABLE: table.decode()}),
             **(extra or {}),
         }
         for name, text in texts.items():  # as bytes: the same line ends on every system
@@ -103,14 +106,21 @@ def tensors_of(condensed: CondensedDataset) -> dict[str, torch.Tensor]:
     }
 
 
-def manifest_of(condensed: CondensedDataset, blob: bytes, folder: Path) -> Manifest:
-    """The contents of ``manifest.json`` in ``folder``, whose tensors are ``blob``.
+def table_json(condensed: CondensedDataset) -> bytes | None:
+    """The contents of ``table.json``; None where the set was made of no table."""
+    return None if condensed.table is None else TableDocument.of(condensed.table).text().encode()
+
+
+def manifest_of(
+    condensed: CondensedDataset, blob: bytes, table: bytes | None, folder: Path
+) -> Manifest:
+    """The contents of ``manifest.json`` in ``folder``, of tensors ``blob`` and ``table.json``.
 
     Raises:
         DataError: for a set that could not be read back.
     """
     try:
-        manifest = Manifest.of(condensed, blob, *condensed.written_in(folder))
+        manifest = Manifest.of(condensed, blob, table, *condensed.written_in(folder))
         check_tensors(tensors_of(condensed), manifest.tensors())
         return manifest
     except ValueError as error:

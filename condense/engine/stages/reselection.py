@@ -114,14 +114,16 @@ class ReselectionStage(StoredStage[CondensedDataset]):
         sources = before.source_index.index_copy(0, places, indices)
         snapshots = {n: s.index_copy(0, places, inputs) for n, s in before.snapshots.items()}
         scores = self.scoring.result.values[sources] if self.scoring.needed else None
+        started = data.subset(sources)
         return replace(
             before,
             inputs=before.inputs.index_copy(0, places, inputs),
             source_index=sources,
-            source_inputs=data.inputs[sources],
+            source_inputs=started.inputs,
             soft_labels=_soft_labels(before, places, indices),
             snapshots=snapshots,
-            items=data.subset(sources).items,
+            items=started.items,
+            table=started.table,
             scores=scores,
         )
 

@@ -1,0 +1,1 @@
+"""From rows that a user has to features and labels."""

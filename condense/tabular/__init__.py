@@ -1,0 +1,1 @@
+"""Tables: rows that are samples, kept beside the features that networks see of them."""

@@ -1,0 +1,50 @@
+"""Tables as data frames of pandas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from condense import DISTRIBUTION
+from condense.errors import OptionError
+from condense.tabular.column import TEXT, Cells, Column
+from condense.tabular.table import Table
+
+# of a column that has cells without a value, where the type that it came in has none
+_WITH_NOTHING = {"bool": "boolean"} | {
+    f"{sign}int{bits}": f"{sign.upper()}Int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
+
+
+def pandas_for(what: str, extra: str = "pandas") -> Any:
+    """The module pandas, which ``what`` needs.
+
+    Raises:
+        OptionError: if it is not installed, naming the ``extra`` that it comes with.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise OptionError(
+            f"{what} needs pandas, which is not installed; install the extra `{extra}` "
+            f"(pip install '{DISTRIBUTION}[{extra}]')"
+        ) from None
+    return pandas
+
+
+def frame_of(table: Table) -> Any:
+    """``table`` as a ``pandas.DataFrame``, every column of the type that it came in."""
+    pandas = pandas_for("a data frame")
+    pairs = zip(table.columns, table.cells, strict=True)
+    return pandas.DataFrame({column.name: _series(pandas, column, own) for column, own in pairs})
+
+
+def _series(pandas: Any, column: Column, cells: Cells) -> Any:
+    values = [column.typed(cell) for cell in cells.tolist()]
+    dtype: Any = column.dtype
+    if dtype == TEXT:
+        return pandas.Series(values, dtype=None if values else object)
+    if dtype == "category" and column.kind != "carried":
+        dtype = pandas.CategoricalDtype(list(column.values))
+    elif None in values:
+        dtype = _WITH_NOTHING.get(dtype, dtype)
+    return pandas.Series(values, dtype=dtype)
