@@ -118,7 +118,7 @@ def test_npz_on_drawn_arrays(toy, tmp_path):
 
 def test_csv_on_drawn_rows(tmp_path):
     path = tmp_path / "toy.csv"
-    rows = [f"{n % 10},{n * n % 7},{'abc'[n % 3]},{n % 2}" for n in range(60)]
+    rows = [f"{n},{n * n % 7},{'abc'[n % 3]},{n % 2}" for n in range(60)]
     path.write_text("\n".join(["x,y,sort,label", *rows]))
     options = {"path": str(path), "label": "label", "test": 0.2, "ignore": ["y"]}
     run_checks("data", HOST.registry("data").get("csv"), options).raise_failures()
