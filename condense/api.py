@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,6 +18,7 @@ from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.graph import stages
 from condense.engine.ingest.from_user import from_torch_dataset, labeled_data
+from condense.engine.ingest.tabular.handed_over import frame_data, has_frame
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.jobs.hired import hired
 from condense.engine.pipeline import Pipeline
@@ -55,6 +56,8 @@ def condense(
     progress: Progress | bool | None = None,
     host: Host | None = None,
     minutes: float | None = None,
+    label: str | None = None,
+    ignore: Sequence[str] = (),
 ) -> CondensedDataset:
     """Make a small training set out of ``data``.
 
@@ -62,7 +65,8 @@ def condense(
         data: a data set's name (``"cifar10"``, ``"folder:photos"``), the path of a folder of images
             or of an ``.npz``, a map-style torch Dataset of
             (image, label) without augmentation or normalisation, a pair (inputs, labels) of
-            arrays — images uint8 or float 0–1 [N, H, W, C] or [N, C, H, W], features [N, D] — or
+            arrays — images uint8 or float 0–1 [N, H, W, C] or [N, C, H, W], features [N, D] —, a
+            pandas DataFrame with ``label``, a pair (DataFrame, labels), or
             :class:`condense.data.LabeledData`.
         labels: none: they go with ``data``, ``condense((X, y))``.
         method: a recipe: ``selmatch``, ``mtt``, ``random``, ``window`` …; ``auto`` takes the best
@@ -72,7 +76,8 @@ def condense(
         preset: option values, ``quick`` by default.
         seed: all randomness follows from it; on a CPU equal seeds give equal bytes.
         options: what ``-o`` sets, by dotted key: ``{"selector.beta": 0.3, "scorer": "el2n"}``.
-        test: the test split in the form of ``data``, where that is not named. The set, random
+        test: the test split in the form of ``data``, where that is not named; of a DataFrame also
+            a share of its rows, 0–1. The set, random
             ones of its size and the whole of ``data`` are then evaluated on it, as
             ``condense run`` does; the figures are the set's ``results``.
         device: ``"cpu"``, ``"cuda"`` …; the first GPU by default.
@@ -82,6 +87,8 @@ def condense(
             long stages report. Silent by default.
         host: plugins; the installed ones by default.
         minutes: for the choice, with ``auto``; 2 by default.
+        label: the column of labels of a DataFrame, or of a file of rows.
+        ignore: columns of it that are no features, but come back with real samples.
 
     Returns:
         the condensed set, itself a torch Dataset.
@@ -110,6 +117,8 @@ def condense(
         executor=executor,
         progress=progress,
         host=host,
+        label=label,
+        ignore=ignore,
     )
     pipeline = _bound(asked, minutes)
     with _in_python():
@@ -204,10 +213,16 @@ def _ask(
     executor: str | None = None,
     progress: Progress | bool | None = None,
     host: Host | None = None,
+    label: str | None = None,
+    ignore: Sequence[str] = (),
     **request: Any,
 ) -> _Asked:
     _check_texts(
-        device=device, executor=executor, method=request.get("method"), preset=request.get("preset")
+        device=device,
+        executor=executor,
+        label=label,
+        method=request.get("method"),
+        preset=request.get("preset"),
     )
     host = host or build_host()
     if isinstance(progress, bool) or progress is None:
@@ -222,7 +237,10 @@ def _ask(
             raise OptionError(
                 f"data '{named}' has a test split of its own; leave the argument test out"
             )
-        given = None if named is not None else to_labeled_data(data, test)
+        given = None if named is not None else to_labeled_data(data, test, label, ignore)
+        if given is None:  # columns of a file are its options
+            columns = {"label": label, "ignore": list(ignore)}
+            assignments += tuple((("data", key), said) for key, said in columns.items() if said)
         asked = Request(data=named, assignments=assignments, **request)
         if given is not None:
             asked = replace(asked, in_memory=True, modality=given.geometry.modality)
@@ -260,12 +278,21 @@ def _in_python() -> Iterator[None]:
         raise
 
 
-def to_labeled_data(data: Any, test: Any = None) -> LabeledData:
+def to_labeled_data(
+    data: Any, test: Any = None, label: str | None = None, ignore: Sequence[str] = ()
+) -> LabeledData:
     """``data`` in any of the forms :func:`condense` takes, other than a name, and its test split.
 
     Raises:
         OptionError: for anything else; DataError for data that cannot be used.
     """
+    if has_frame(data):
+        return frame_data(data, test, label, ignore)
+    if label is not None or ignore:
+        raise OptionError(
+            "label and ignore name columns of a DataFrame or of a file of rows, got data of type "
+            f"{type(data).__name__}; leave them out"
+        )
     if isinstance(data, LabeledData):
         if test is not None:
             raise OptionError("LabeledData carries its test split in its field test; set that")
@@ -276,7 +303,7 @@ def to_labeled_data(data: Any, test: Any = None) -> LabeledData:
         if not isinstance(test, (tuple, list)) or len(test) != 2:
             raise OptionError(f"test must be a pair (inputs, labels), got {type(test).__name__}")
         return labeled_data(*data, test=(test[0], test[1]))
-    if isinstance(data, (np.ndarray, Tensor)) or hasattr(data, "iloc"):  # the latter of pandas
+    if isinstance(data, (np.ndarray, Tensor)):
         raise OptionError(
             f"data is a {type(data).__name__} alone, without labels; give a pair: "
             "condense((X, y), ipc=5)"

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 
 from condense.api import condense
 from condense.data import Role
+from condense.tabular.frame import frame_of
 
 if TYPE_CHECKING:
     from condense.engine.artefact.dataset import CondensedDataset
@@ -62,8 +63,8 @@ class CondenseSampler(BaseEstimator):  # type: ignore[misc]
         """The small set.
 
         Where all of it are samples of X, these very rows: of an array, a list or a DataFrame, in
-        its own type. Else an array, or a DataFrame with X's columns, in the units of X, in which
-        the samples that were kept are rounded as float32 is.
+        its own type. Else an array in the units of X, in which the samples that were kept are
+        rounded as float32 is, or a DataFrame with X's columns, in which they are X's own rows.
 
         Args:
             X: features [N, D], or images uint8 or float 0–1 [N, H, W, C] or [N, C, H, W].
@@ -91,8 +92,9 @@ class CondenseSampler(BaseEstimator):  # type: ignore[misc]
         labels = _rows(y, self.sample_indices_)
         if not self.distilled_.any():
             return _rows(X, self.sample_indices_), labels
-        made = small.to_numpy()[0]
-        return type(X)(made, columns=X.columns) if hasattr(X, "columns") else made, labels
+        if small.rows is None:
+            return small.to_numpy()[0], labels
+        return frame_of(small.rows).iloc[:, :-1].set_axis(X.columns, axis=1), labels
 
     def fit(self, X: Any, y: Any) -> CondenseSampler:
         """As :meth:`fit_resample`, of which only the attributes are kept."""

@@ -52,7 +52,7 @@ def folder(tmp_path, monkeypatch):
     np.savez(
         tmp_path / "x.npz", train_inputs=np.arange(12.0).reshape(6, 2), train_labels=[0, 1] * 3
     )
-    (tmp_path / "x.csv").write_text("a,b\n")
+    (tmp_path / "x.tsv").write_text("a,b\n")
     return tmp_path
 
 
@@ -110,8 +110,8 @@ def test_on_the_command_line_likewise(cli, folder, tiny):
     told = cli("run", "--data", "photos", "-o", "data.path=digits", code=2)
     assert "contradict each other" in told.stderr
     assert re.search(
-        r"no data set opens x\.csv .*\.npz.*save it as an \.npz",
-        cli(*asked, "--data", "x.csv", code=2).stderr,
+        r"no data set opens x\.tsv .*\.npz.*save it as an \.npz",
+        cli(*asked, "--data", "x.tsv", code=2).stderr,
     )
     assert "unknown data 'phtos'" in cli(*asked, "--data", "phtos", code=2).stderr
 

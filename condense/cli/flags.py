@@ -64,7 +64,7 @@ data_flag = click.option(
     "--data",
     metavar="NAME[:PATH]",
     help="Data set: digits, cifar10, folder:PATH, npz:PATH … (see `condense plugins`); or the path "
-    "alone of a folder of images or an .npz.  "
+    "alone of a folder of images, an .npz, .csv or .parquet.  "
     "[default: digits]",
 )
 seed_flag = click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -12,6 +13,7 @@ Cell: TypeAlias = str | int | float | bool | None
 Cells: TypeAlias = npt.NDArray[Any]  # object [N] of Cell; None where there is nothing
 Kind = Literal["number", "category", "label", "carried"]
 TEXT = "text"  # dtype of a column of text
+DATE = "date"  # of one of days without a time, as Python's own
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Column:
             cells[:] = [float(str(value)) for value in features[:, 0].astype(np.float32)]
         return cells
 
-    def typed(self, cell: Cell) -> Cell:
+    def typed(self, cell: Cell) -> Any:
         """``cell`` as what it stands for; None where that is nothing."""
         if not isinstance(cell, str) or self.dtype == TEXT:
             return cell
@@ -79,4 +81,4 @@ class Column:
             return int(cell) if cell.strip() else None
         if self.dtype.lower().startswith("float"):
             return float(cell) if cell.strip() else None
-        return cell
+        return datetime.date.fromisoformat(cell) if self.dtype == DATE else cell

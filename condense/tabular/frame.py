@@ -6,7 +6,7 @@ from typing import Any
 
 from condense import DISTRIBUTION
 from condense.errors import OptionError
-from condense.tabular.column import TEXT, Cells, Column
+from condense.tabular.column import DATE, TEXT, Cells, Column
 from condense.tabular.table import Table
 
 # of a column that has cells without a value, where the type that it came in has none
@@ -41,8 +41,8 @@ def frame_of(table: Table) -> Any:
 def _series(pandas: Any, column: Column, cells: Cells) -> Any:
     values = [column.typed(cell) for cell in cells.tolist()]
     dtype: Any = column.dtype
-    if dtype == TEXT:
-        return pandas.Series(values, dtype=None if values else object)
+    if dtype in (TEXT, DATE):
+        return pandas.Series(values, dtype=object if dtype == DATE else None)
     if dtype == "category" and column.kind != "carried":
         dtype = pandas.CategoricalDtype(list(column.values))
     elif None in values:

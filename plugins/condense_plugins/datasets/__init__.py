@@ -11,6 +11,7 @@ from condense_plugins.datasets.csv_file import Csv
 from condense_plugins.datasets.digits import Digits
 from condense_plugins.datasets.folder import Folder
 from condense_plugins.datasets.npz import Npz
+from condense_plugins.datasets.parquet import Parquet
 from condense_plugins.datasets.tiny_imagenet import TinyImageNet
 
 
@@ -22,4 +23,5 @@ def condense_register_datasets(register: Callable[[type[Dataset]], None]) -> Non
     register(Digits)
     register(Folder)
     register(Npz)
+    register(Parquet)
     register(TinyImageNet)

@@ -90,8 +90,8 @@ def _feature(rows: Rows, name: str, sorts: list[Sort], as_category: bool) -> Col
     cells, dtype = rows.cells[name], rows.dtypes[name]
     if as_category or dtype == "category":
         return _category(rows, name, cells.tolist())
-    category, away = (w.format(name) for w in (rows.wording.category, rows.wording.ignore))
-    sort = only_sort(rows, name, sorts, f", set {category}, or carry it along by {away}")
+    said, away = rows.wording.as_category(name), rows.wording.ignored(name)
+    sort = only_sort(rows, name, sorts, f", set {said}, or carry it along by {away}")
     if sort == "date":
         _refuse_dates(rows, name)
     if sort != "number":
@@ -104,7 +104,7 @@ def _feature(rows: Rows, name: str, sorts: list[Sort], as_category: bool) -> Col
 
 def _category(rows: Rows, name: str, cells: list[Cell]) -> Column:
     values = sorted(set(cells), key=lambda value: (str(type(value)), value))
-    away = rows.wording.ignore.format(name)
+    away = rows.wording.ignored(name)
     if len(values) > MOST_VALUES:
         raise DataError(
             f"column '{name}' has {len(values)} different values, at most {MOST_VALUES} can be a "
@@ -123,7 +123,7 @@ def _refuse_dates(rows: Rows, name: str) -> None:
     raise DataError(
         f"column '{name}' holds dates ({shown(rows.cells[name][0])} in {rows.at(0)}), which are no "
         "features; give numbers in their place, such as days since the first, or carry it along by "
-        f"{rows.wording.ignore.format(name)}"
+        f"{rows.wording.ignored(name)}"
     )
 
 
@@ -135,7 +135,7 @@ def _check_range(rows: Rows, name: str) -> None:
         raise DataError(
             f"column '{name}' holds {rows.cells[name][row]} in {rows.at(row)}, all must lie within "
             f"±{FLOAT32_MAX:g}, the range of float32; drop that row, or carry the column along by "
-            f"{rows.wording.ignore.format(name)}"
+            f"{rows.wording.ignored(name)}"
         )
 
 

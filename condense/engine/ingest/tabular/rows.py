@@ -11,21 +11,32 @@ from condense.tabular.column import Cells
 
 @dataclass(frozen=True)
 class Wording:
-    """How a user says what is to be done with a column; ``{}`` stands for its name.
+    """How a user says what is to be done with columns; ``{}`` stands for their names.
 
     Attributes:
-        label, ignore, category: that it is the label, no feature, or no number.
+        ignore: that they are no features.
+        category: that they are no numbers.
+        between: two names.
         unit: what rows are counted in: the ``line`` of a file, or the ``row``.
     """
 
-    label: str
     ignore: str
     category: str
+    between: str
     unit: str
 
+    def ignored(self, *names: str) -> str:
+        """How it is said that ``names`` are no features."""
+        return self.ignore.format(self.between.join(names))
 
-OF_FILE = Wording("`data.label={}`", "`data.ignore={}`", "`data.categories={}`", "line")
-OF_FRAME = Wording("label='{}'", "ignore=['{}']", "frame['{0}'].astype('category')", "row")
+    def as_category(self, name: str) -> str:
+        """How it is said that ``name`` is no number."""
+        return self.category.format(name)
+
+
+OF_LINES = Wording("`data.ignore={}`", "`data.categories={}`", ",", "line")
+OF_ROWS = replace(OF_LINES, unit="row")
+OF_FRAME = Wording("ignore=['{}']", "frame['{}'].astype('category')", "', '", "row")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +57,7 @@ class Rows:
     dtypes: Mapping[str, str]
     numbers: Sequence[int]
     source: str | None = None
-    wording: Wording = OF_FILE
+    wording: Wording = OF_LINES
     places: Sequence[int] | None = None
     apart: bool = False
 
@@ -55,7 +66,7 @@ class Rows:
 
     def at(self, row: int) -> str:
         """Where ``row`` is, counted from 0: ``line 7``."""
-        of_file = f" of {self.source}" if self.apart else ""
+        of_file = f" of {self.source or 'the test split'}" if self.apart else ""
         return f"{self.wording.unit} {self.numbers[row]}{of_file}"
 
     @property
@@ -85,5 +96,5 @@ class Rows:
             if name not in self.cells:
                 listed = ", ".join(list(self.cells)[:20]) + (", …" if len(self.cells) > 20 else "")
                 hint = closest(name, self.cells)
-                where = f" in {self.source}" if self.apart else ""
+                where = f" in {self.source or 'the test split'}" if self.apart else ""
                 raise DataError(f"there is no column '{name}'{where}{hint} (columns: {listed})")

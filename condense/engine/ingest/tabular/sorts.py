@@ -14,6 +14,7 @@ from condense.tabular.column import TEXT, Cell
 Sort = Literal["nothing", "number", "text", "true/false", "date"]
 # what stands for a missing number or label; text may be such a word
 _WORDS = {"na", "n/a", "#n/a", "nan", "null", "none", "?"}
+_INFINITE = re.compile(r"-?inf")  # as a float is written that JSON does not have
 _NUMBER = re.compile(r"\s*[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)\s*", re.I | re.A)
 _DATE = re.compile(
     r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}[-/]\d{1,2}[-/]\d\d)"
@@ -26,7 +27,7 @@ def sorts_of(rows: Rows, name: str) -> list[Sort]:
     """What every cell of a column is; a word such as ``NA`` among numbers is nothing."""
     reads: Callable[[Cell], Sort] = _written if rows.dtypes[name] == TEXT else _sort
     cells = rows.cells[name].tolist()
-    if rows.dtypes[name].startswith("datetime"):
+    if rows.dtypes[name].startswith("date"):
         return ["nothing" if cell is None else "date" for cell in cells]
     sorts = [reads(cell) for cell in cells]
     texts = {cell for cell, sort in zip(cells, sorts, strict=True) if sort == "text"}
@@ -49,10 +50,9 @@ def check_missing(rows: Rows, sorts: dict[str, list[Sort]]) -> None:
         for name, count in list(gaps.items())[:8]
     ]
     more = f" and {len(gaps) - 8} more columns" if len(gaps) > 8 else ""
-    names = ",".join(gaps)
     raise DataError(
         f"values are missing in {', '.join(told)}{more}; fill them in, drop these rows, or carry "
-        f"along what is no label by {rows.wording.ignore.format(names)}"
+        f"along what is no label by {rows.wording.ignored(*gaps)}"
     )
 
 
@@ -88,7 +88,7 @@ def _sort(cell: Cell) -> Sort:
         return "nothing"
     if isinstance(cell, bool):
         return "true/false"
-    if isinstance(cell, str):
+    if isinstance(cell, str) and not _INFINITE.fullmatch(cell):
         return "date" if _DATE.fullmatch(cell) else "text" if cell.strip() else "nothing"
     return "number"
 
