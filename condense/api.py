@@ -125,7 +125,8 @@ def condense(
         if (hand := hired(asked.host, asked.request)) is not None:
             todo = stages(pipeline, baselines=True)
             made = [s for s in todo if test is not None or s.component != "evaluator"]
-            Crew(hand, asked.tools["progress"]).work_all_off(Target(pipeline, made))
+            with contextlib.closing(Crew(hand, asked.tools["progress"])) as crew:
+                crew.work_all_off(Target(pipeline, made))
         small, arms = worked_off(pipeline, baselines=True, evaluated=test is not None)
         findings = problems(pipeline, small, arms)
     for finding in findings:

@@ -22,9 +22,17 @@ class ExecutorOptions(Options):
         description="torch threads of a job; unset = as many as here. Results depend on it",
     )
     gpus: float | None = Field(
-        None, gt=0, description="GPUs of a job, such as 0.25; unset = 1 where the device is one"
+        None,
+        gt=0,
+        description="GPUs of a job, such as 0.25; unset = as much of one as its memory asks for",
     )
     memory: float | None = Field(None, gt=0, description="GiB of main memory of a job")
+    ranks: int = Field(
+        1,
+        ge=1,
+        description="processes that share a matching's trajectories, in one job; each has the "
+        "threads and GPUs of a job",
+    )
     at_once: int | None = Field(None, ge=1, description="most jobs under way at once")
     retries: int = Field(
         3, ge=0, description="how often a job is started again whose process or machine died"

@@ -115,9 +115,9 @@ def ablate(
         if plan is None:
             result, folder = _run(session, study, out, crew)
     if plan is not None:
-        from condense.cli.planned import show_runs
+        from condense.cli.planned import show_runs, workers_of
 
-        show_runs(plan, "cells", len(study.cells), study.seeds, as_json)
+        show_runs(plan, "cells", len(study.cells), study.seeds, as_json, workers_of(request))
         return
     _show(result, folder, as_json)
     _warn(result)

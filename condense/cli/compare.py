@@ -145,9 +145,11 @@ def compare(
         if plan is None:
             result, folder = _run(session, comparison, out, crew)
     if plan is not None:
-        from condense.cli.planned import show_runs
+        from condense.cli.planned import show_runs, workers_of
 
-        show_runs(plan, "rows", len(comparison.entries), comparison.seeds, as_json)
+        show_runs(
+            plan, "rows", len(comparison.entries), comparison.seeds, as_json, workers_of(request)
+        )
         return
     _show(result, folder, latex, as_json)
     ctx.exit(1 if result.failed else 0)

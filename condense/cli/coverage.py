@@ -12,6 +12,7 @@ from condense.cli.flags import (
     FOLDER,
     device_flag,
     dry_run_flag,
+    executor_flag,
     json_flag,
     make_request,
 )
@@ -56,6 +57,7 @@ Examples:
     "are used; may be repeated.",
 )
 @device_flag
+@executor_flag
 @click.option(
     "--out",
     type=FOLDER,
@@ -85,7 +87,7 @@ def coverage(
     (-o matcher.snapshots=[50,100] when the set is made). All sets must be of the same data.
     Options of the network are set with -o evaluator.KEY=VALUE, as for evaluator=coverage.
     """
-    from condense.cli.planned import echo_plan
+    from condense.cli.planned import echo_plan, workers_of
     from condense.cli.session import open_session
     from condense.engine.runtime.folders import check_folder
     from condense.studies.coverage.files import OWNED, coverage_folder, write_coverage
@@ -100,12 +102,13 @@ def coverage(
     if dry_run:
         with open_session(ctx, device) as session:
             plan = plan_coverage(runs, request, session.host, **session.tools)
-        echo_plan(plan, as_json)
+        echo_plan(plan, as_json, workers_of(request))
         return
     if out is not None:
         check_folder(out, OWNED)
     with open_session(ctx, device) as session:
-        result = coverage_of_runs(runs, request, session.host, **session.tools)
+        crew = session.crew(request)
+        result = coverage_of_runs(runs, request, session.host, **session.tools, crew=crew)
         folder = write_coverage(result, out if out is not None else coverage_folder(result))
     _show(result, folder, as_json)
 

@@ -12,6 +12,7 @@ from condense.cli.flags import (
     assignment_flag,
     device_flag,
     dry_run_flag,
+    executor_flag,
     json_flag,
     make_request,
 )
@@ -48,6 +49,7 @@ Examples:
     "halves it; trains two networks on the whole training split, once.",
 )
 @device_flag
+@executor_flag
 @dry_run_flag
 @json_flag
 @click.pass_context
@@ -69,7 +71,7 @@ def evaluate(
     test on.
     """
     from condense.cli.output import echo_json, echo_table, echo_teacher, percent, seconds, warn
-    from condense.cli.planned import echo_plan
+    from condense.cli.planned import echo_plan, workers_of
     from condense.cli.session import open_session
     from condense.engine.run import evaluate_artefact, plan_evaluation
     from condense.report.diagnosis.findings import problems
@@ -78,11 +80,12 @@ def evaluate(
     if dry_run:
         with open_session(ctx, device) as session:
             plan = plan_evaluation(artefact, request, session.host, **session.tools, halved=halved)
-        echo_plan(plan, as_json)
+        echo_plan(plan, as_json, workers_of(request))
         return
     with open_session(ctx, device) as session:
+        more = {"halved": halved, "diagnose": problems, "crew": session.crew(request)}
         result, document = evaluate_artefact(
-            artefact, request, session.host, **session.tools, halved=halved, diagnose=problems
+            artefact, request, session.host, **session.tools, **more
         )
     warn(document.findings)
     if as_json:

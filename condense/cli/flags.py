@@ -164,14 +164,14 @@ def make_request(
         raise OptionError(f"--ipc {ipc} and --fraction {fraction} exclude each other; give one")
     from condense.options import parse_assignment
     from condense.recipe import read_recipe
-    from condense.resolve import Request, executor_options
+    from condense.resolve import EXECUTOR, Request, executor_options
 
     parsed = tuple(parse_assignment(text) for text in assignments)
     if "executor" in flags:
         parsed, flags["executor_options"] = executor_options(parsed, flags["executor"])
     for text in assignments:
         path, _ = parse_assignment(text)
-        if stages is not None and path[0] not in stages:
+        if stages is not None and path[0] not in (*stages, EXECUTOR):
             raise OptionError(
                 f"-o {text} has no effect here; this command uses only the stages "
                 f"{', '.join(stages)}"

@@ -11,7 +11,8 @@ from condense.cli.output import echo_json, echo_table, seconds
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
-    from condense.engine.graph import Plan
+    from condense.engine.graph import Plan, Work
+    from condense.resolve import Request
     from condense.studies.planning import PlannedWork, StudyPlan
     from condense.studies.tuning.planning import TuningPlan
 
@@ -19,19 +20,19 @@ UNKNOWN = "unknown"
 SHORTEST = 0.05  # seconds that round to 0.1
 
 
-def echo_plan(plan: Plan, as_json: bool) -> None:
+def echo_plan(plan: Plan, as_json: bool, workers: int | None) -> None:
     """The plan of a command that makes no whole run."""
     if as_json:
         echo_json(plan.to_json())
     else:
-        show_plan(plan)
+        show_plan(plan, workers)
 
 
-def show_plan(plan: Plan) -> None:
-    """The stages of a run, one a row, and their total."""
+def show_plan(plan: Plan, workers: int | None) -> None:
+    """The stages of a run, one a row, and their total, by one worker and by ``workers``."""
     rows = [
         (
-            *(s.stage, s.component, "yes" if s.cached else "no"),
+            *(s.stage, s.component, "yes" if s.cached else "no", jobs(s.jobs, s.seconds)),
             *(seconds(0) if s.cached else about(s.seconds), *sizes(s.memory_mb, s.disk_mb)),
         )
         for s in plan.stages
@@ -39,9 +40,30 @@ def show_plan(plan: Plan) -> None:
     known = all(s.seconds is not None for s in plan.stages)
     total = totals(known, plan.seconds, plan.memory_mb, plan.disk_mb)
     echo_table(
-        ("stage", "component", "cached", "about", "memory", "disk"),
-        [*rows, ("total", "", "", *total)],
+        ("stage", "component", "cached", "jobs", "about", "memory", "disk"),
+        [*rows, ("total", "", "", "", *total)],
+        least=("jobs",),
     )
+    _show_at_once(plan.stages, workers)
+
+
+def jobs(count: int, all_of_them: float | None, more: str = "") -> str:
+    """``"5 × 12 s"``: what an executor would be given."""
+    if not count:
+        return "–"
+    return f"{more or count} × {about(None if all_of_them is None else all_of_them / count)}"
+
+
+def workers_of(request: Request) -> int | None:
+    """How many jobs are to be under way at once; None where that is the executor's to say."""
+    return request.executor_options.get("at_once")
+
+
+def _show_at_once(stages: Sequence[Work], workers: int | None) -> None:
+    from condense.engine.graph import at_once
+
+    if workers is not None:
+        click.echo(f"\n{workers} jobs at once: at most {about(at_once(stages, workers))}")
 
 
 def about(value: float | None) -> str:
@@ -65,31 +87,41 @@ def totals(known: bool, of_seconds: float, memory_mb: float, disk_mb: float) -> 
     return words if known else [f"at least {word}" for word in words]
 
 
-def show_runs(plan: StudyPlan, what: str, count: int, seeds: Sequence[int], as_json: bool) -> None:
+def show_runs(
+    plan: StudyPlan,
+    what: str,
+    count: int,
+    seeds: Sequence[int],
+    as_json: bool,
+    workers: int | None,
+) -> None:
     """The plan of ``count`` cells or rows, as ``what`` calls them, under each of ``seeds``."""
     if as_json:
         echo_json(plan.to_json() | {what: count, "seeds": list(seeds)})
     else:
-        show_study_plan(plan, f"{count} {what} × {len(seeds)} seeds")
+        show_study_plan(plan, f"{count} {what} × {len(seeds)} seeds", workers)
 
 
-def show_study_plan(plan: StudyPlan, runs: str) -> None:
+def show_study_plan(plan: StudyPlan, runs: str, workers: int | None) -> None:
     """The stages of all ``runs``, one kind a row, what they share counted once, and the total."""
     rows = [
         (
             *(work.stage, ", ".join(work.components), str(work.times), str(work.cached)),
+            jobs(work.jobs, work.seconds),
             *_known(work, (about(work.seconds), *sizes(work.memory_mb, work.disk_mb))),
         )
         for work in plan.stages
     ]
     total = totals(not plan.unknown, plan.seconds, plan.memory_mb, plan.disk_mb)
     echo_table(
-        ("stage", "component", "times", "cached", "about", "memory", "disk"),
-        [*rows, ("total", "", "", "", *total)],
+        ("stage", "component", "times", "cached", "jobs", "about", "memory", "disk"),
+        [*rows, ("total", "", "", "", "", *total)],
+        least=("jobs",),
     )
     for name, why in plan.failed.items():
         click.echo(f"{name} cannot be planned: {on_command_line(why)}")
     click.echo(f"\n{runs}: {len(plan.parts)} runs; what they share is counted once")
+    _show_at_once(plan.stages, workers)
 
 
 def _known(work: PlannedWork, words: Sequence[str]) -> Sequence[str]:
@@ -104,6 +136,7 @@ def show_tuning_plan(plan: TuningPlan) -> None:
     rows = [
         (
             *(work.stage, ", ".join(work.components), str(work.times)),
+            jobs(work.jobs, work.seconds),
             *(about(work.seconds), *sizes(work.memory_mb, work.disk_mb)),
         )
         for work in plan.shared.stages
@@ -112,8 +145,12 @@ def show_tuning_plan(plan: TuningPlan) -> None:
         name = f"{one.stage}, full length" if one.full else one.stage
         name = f"{name} ({one.recipe})" if one.recipe else name
         times, each = _span(one.least, one.most), (one.memory_mb, one.disk_mb)
-        rows.append((name, one.component, times, f"{about(one.seconds)} each", *sizes(*each)))
-    echo_table(("stage", "component", "times", "about", "memory", "disk"), rows)
+        given = _span(one.least * one.jobs, one.most * one.jobs)
+        handed = jobs(one.jobs, one.seconds, given)
+        took = (handed, f"{about(one.seconds)} each", *sizes(*each))
+        rows.append((name, one.component, times, *took))
+    headings = ("stage", "component", "times", "jobs", "about", "memory", "disk")
+    echo_table(headings, rows, least=("jobs",))
     for name, why in plan.shared.failed.items():
         click.echo(f"{name} cannot be planned: {on_command_line(why)}")
     counts, took = plan.times("evaluator", plan.networks), plan.seconds

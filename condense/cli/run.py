@@ -276,7 +276,7 @@ def _show_planned(
 ) -> None:
     """``--dry-run``; the plan comes last: a recipe has more lines than many a terminal."""
     from condense.cli.output import echo_json
-    from condense.cli.planned import show_plan, show_study_plan
+    from condense.cli.planned import show_plan, show_study_plan, workers_of
     from condense.cli.session import open_session
     from condense.engine.graph import plan
     from condense.published import preset_differences
@@ -285,6 +285,7 @@ def _show_planned(
     found: Plan | StudyPlan
     show: Callable[[], None]
     more: dict[str, Any]
+    workers = workers_of(request)
     with open_session(ctx, device, together=True) as session:
         recipe = session.recipe(request)
         differences = preset_differences(session.host, request)
@@ -292,12 +293,12 @@ def _show_planned(
         session.crew(request)  # refuses an executor that is not there
         if seeds is None:
             found = plan(session.pipeline(recipe), baselines)
-            show, more = partial(show_plan, found), {}
+            show, more = partial(show_plan, found, workers), {}
         else:
             from condense.studies.seeds import plan_seeds
 
             found = plan_seeds(recipe, seeds, session.pipeline, baselines, shared)
-            show = partial(show_study_plan, found, f"{seeds} seeds")
+            show = partial(show_study_plan, found, f"{seeds} seeds", workers)
             which = list(range(recipe.seed, recipe.seed + seeds))
             more = {"seeds": which, "recipe": recipe.to_dict()}
     if as_json:

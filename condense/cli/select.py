@@ -57,7 +57,7 @@ def select(
     if out is not None and out.suffix not in (".npz", ".csv", ".json"):
         raise OptionError(f"--out {out} must end in .npz, .csv or .json; try --out {out}.csv")
     from condense.cli.output import echo_json, echo_summary
-    from condense.cli.planned import echo_plan
+    from condense.cli.planned import echo_plan, workers_of
     from condense.cli.session import open_session
     from condense.engine.outputs import write_selection
 
@@ -75,7 +75,7 @@ def select(
             session.hand_out(request, [(pipeline, stages)])
             document = write_selection(pipeline, out)
     if dry_run:
-        echo_plan(plan, as_json)
+        echo_plan(plan, as_json, workers_of(request))
         return
     if as_json:
         echo_json(document.to_json())

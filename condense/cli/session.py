@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Session:
-    """The surroundings of one library call; ``tools`` are its keyword arguments."""
+    """The surroundings of one library call; ``tools`` are its keyword arguments.
+
+    ``ending`` is closed with it.
+    """
 
     host: Host
     tools: dict[str, Any]
+    ending: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def recipe(self, request: Request) -> Recipe:
         """The recipe that ``request`` means."""
@@ -62,7 +66,7 @@ class Session:
             return None
         from condense.engine.jobs.driver import Crew
 
-        return Crew(executor, self.tools["progress"])
+        return self.ending.enter_context(contextlib.closing(Crew(executor, self.tools["progress"])))
 
     def hand_out(
         self, request: Request, work: Sequence[tuple[Pipeline, Sequence[Stage[Any]]]]
@@ -144,4 +148,5 @@ def open_session(
             "progress": progress,
         }
         session = Session(get_host(ctx), tools)
-        yield session.together() if together else session
+        with session.ending:
+            yield session.together() if together else session

@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.flags import FOLDER, device_flag, json_flag, method_and_recipe_flags
+from condense.cli.flags import (
+    FOLDER,
+    device_flag,
+    executor_flag,
+    json_flag,
+    method_and_recipe_flags,
+)
 from condense.cli.tune_flags import search_flags
 from condense.errors import OptionError
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
+    from condense.engine.jobs.driver import Crew
     from condense.recipe import Recipe
     from condense.resolve import Request
     from condense.studies.tuning.planning import TuningPlan
@@ -39,6 +46,7 @@ Examples:
 @method_and_recipe_flags
 @search_flags
 @device_flag
+@executor_flag
 @click.option(
     "--out",
     type=FOLDER,
@@ -84,7 +92,8 @@ def tune(
         settings, recipes = _recipes(session, request, base, settings, over)
         plan = _planned(session, base, settings, recipes) if dry_run else None
         if plan is None:
-            result, folder = _run(session, base, settings, recipes, out)
+            crew = session.crew(request)
+            result, folder = _run(session, base, settings, recipes, out, crew)
     if plan is not None:
         _show_planned(plan, as_json)
         return
@@ -135,6 +144,7 @@ def _run(
     settings: Settings,
     recipes: dict[str, Recipe] | None,
     out: Path | None,
+    crew: Crew | None,
 ) -> tuple[Tuning, Path]:
     """Every recipe tuned, and the files written."""
     from condense.engine.runtime.folders import check_folder
@@ -147,7 +157,7 @@ def _run(
         out = study_folder("tune", base, given, settings.model_dump(), bind)
     check_folder(out, OWNED)
     progress = session.tools["progress"]
-    result = run_tuning(session.host, base, settings, bind, progress, recipes)
+    result = run_tuning(session.host, base, settings, bind, progress, recipes, crew)
     return result, write_tuning(result, out)
 
 

@@ -9,10 +9,12 @@ import torch
 
 from condense.capabilities import HasBaselineAugmentations, HasLabelRegime
 from condense.components import resolve_component
+from condense.data import content_digest
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.runtime.rng import Seed
 from condense.engine.stages.evaluation import EvaluationPlan, EvaluationStage
 from condense.engine.stages.reselection import ReselectionStage
+from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Bound
 from condense.interfaces import Evaluation, TrainingSet
 from condense.recipe import Resolved
@@ -45,6 +47,30 @@ def coming_plan(reselecting: ReselectionStage) -> EvaluationPlan:
     bound = reselecting.bound
     size = sum(bound.recipe.budget.counts(bound.data))
     return _own_plan(bound, lambda: reselecting.result, size, reselecting.matching.needed)
+
+
+def selection_plan(selecting: SelectionStage) -> EvaluationPlan:
+    """The selected samples as they are, under one augmentation.
+
+    The recipe's, unless that goes by role: then the last of those that the evaluator tries on
+    real samples.
+    """
+    bound = selecting.bound
+
+    @cache
+    def training() -> TrainingSet:
+        return TrainingSet.of(bound.data.subset(selecting.result.indices))
+
+    def content() -> dict[str, str]:
+        chosen = content_digest(selecting.result.indices)
+        return {"selected": chosen, "of": bound.data.fingerprint}
+
+    return EvaluationPlan(
+        EvaluationStage.component,
+        Arm("selection", lambda repeat: training(), sum(bound.recipe.budget.counts(bound.data))),
+        content,
+        own_augmentations(bound, matched=False)[-1:],
+    )
 
 
 def _own_plan(

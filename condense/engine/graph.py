@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from operator import methodcaller
-from typing import Any
+from typing import Any, Protocol
 
 from condense.engine.evaluation import RANDOM, WHOLE, random_plan, whole_plan
-from condense.engine.feature_space.network import FeatureNetworks, features_cost
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.stages.evaluation import EvaluationStage, TeachingStage
@@ -18,11 +18,10 @@ from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Piece, Stage
 from condense.errors import CondenseError
-from condense.interfaces import Cost, LabeledData
+from condense.interfaces import Cost
 from condense.recipe import Recipe
 
 MIB = 2**20
-FEATURES = "features"
 # names of stages that the evaluator serves
 ARMS = (TeachingStage.name, EvaluationStage.component, RANDOM, WHOLE)
 _MAKING = (ScoresStage, SelectionStage, PreparationStage, MatchingStage, ReselectionStage)
@@ -70,14 +69,19 @@ def pieces(pipeline: Pipeline, baselines: bool) -> list[Piece]:
     return [piece for stage in found for piece in stage.pieces()]
 
 
-def run_piece(pipeline: Pipeline, piece: Piece) -> None:
+def run_piece(pipeline: Pipeline, piece: Piece, aside: Sequence[Stage[Any]] = ()) -> None:
     """Leave ``piece`` of another process's pipeline of the same recipe in this one's store.
+
+    Args:
+        pipeline: of the recipe.
+        piece: of one of its stages, or of
+        aside: stages that are asked for beside those of a run, or in their place.
 
     Raises:
         CondenseError: if this recipe has no such piece, as after a change of versions or data.
     """
     # scores may be asked for by themselves, though no selector of the recipe looks at them
-    for stage in (pipeline.scoring, *stages(pipeline, baselines=True)):
+    for stage in (*aside, pipeline.scoring, *stages(pipeline, baselines=True)):
         if stage.name == piece.stage and piece in stage.pieces():
             stage.run_piece(piece.number)
             return
@@ -87,16 +91,30 @@ def run_piece(pipeline: Pipeline, piece: Piece) -> None:
     )
 
 
+class Work(Protocol):
+    """Jobs, and what all of them take; None where nobody knows."""
+
+    @property
+    def jobs(self) -> int:
+        """How many."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Of all of them."""
+
+
 @dataclass(frozen=True)
 class PlannedStage:
     """One stage: what would serve it, and its estimated cost unless it is cached.
 
-    None where the component does not say what it takes.
+    None where the component does not say what it takes; ``jobs`` are those that an executor would
+    be given, at most.
     """
 
     stage: str
     component: str
     cached: bool
+    jobs: int
     seconds: float | None
     memory_mb: float | None
     disk_mb: float | None
@@ -155,17 +173,9 @@ def plan(pipeline: Pipeline, baselines: bool) -> Plan:
     return plan_of(pipeline.recipe, stages(pipeline, baselines))
 
 
-def plan_of(recipe: Recipe, found: Sequence[Stage[Any]], more: Sequence[PlannedStage] = ()) -> Plan:
-    """The plan of the stages ``found`` of ``recipe``, and of ``more`` after them."""
-    return Plan([*map(planned, found), *more], recipe.to_dict())
-
-
-def plan_of_features(networks: FeatureNetworks, data: LabeledData) -> PlannedStage:
-    """The networks of a feature space, which are no stage of a recipe, trained on ``data``."""
-    name = networks.options.feature_network.component
-    if networks.stored:
-        return PlannedStage(FEATURES, name, True, 0.0, 0.0, 0.0)
-    return _priced(FEATURES, name, features_cost(data, networks.context, networks.options))
+def plan_of(recipe: Recipe, found: Sequence[Stage[Any]]) -> Plan:
+    """The plan of the stages ``found``, those of ``recipe`` or some of them."""
+    return Plan(list(map(planned, found)), recipe.to_dict())
 
 
 def seconds_of(stage: Stage[Any]) -> list[float | None]:
@@ -194,19 +204,34 @@ def planned(
 ) -> PlannedStage:
     """What ``stage`` would take, as ``estimate`` says unless it is stored."""
     if not stage.stored:
-        return priced(stage, estimate(stage))
-    name = stage.bound.recipe[stage.component].name
-    return PlannedStage(stage.name, name, True, 0.0, 0.0, 0.0)
+        return replace(priced(stage, estimate(stage)), jobs=_jobs(stage))
+    return PlannedStage(stage.name, stage.served_by, True, 0, 0.0, 0.0, 0.0)
+
+
+def _jobs(stage: Stage[Any]) -> int:
+    """How many pieces of ``stage`` are not stored; at most, where what it reads is not yet."""
+    if not all(need.stored for need in stage.needs):
+        return stage.most_pieces
+    store = stage.bound.store
+    return sum(not store.has(piece.kind, json.loads(piece.key)) for piece in stage.pieces())
+
+
+def at_once(stages: Iterable[Work], workers: int) -> float:
+    """Seconds of ``stages`` one after another, the jobs of each worked off ``workers`` at once.
+
+    At most: stages that do not need each other are worked off beside each other.
+    """
+    return sum(
+        (s.seconds or 0.0) * (-(-s.jobs // workers) / s.jobs if s.jobs else 1.0) for s in stages
+    )
 
 
 def priced(stage: Stage[Any], cost: Cost | None) -> PlannedStage:
     """``stage`` at ``cost``, stored or not."""
-    return _priced(stage.name, stage.bound.recipe[stage.component].name, cost)
-
-
-def _priced(stage: str, component: str, cost: Cost | None) -> PlannedStage:
+    name = stage.served_by
     if cost is None:
-        return PlannedStage(stage, component, False, None, None, None)
+        return PlannedStage(stage.name, name, False, stage.most_pieces, None, None, None)
     # and what this process takes: its timed steps took what a run's steps take
     memory = peak_memory_mb() + cost.memory / MIB
-    return PlannedStage(stage, component, False, cost.seconds, memory, cost.disk / MIB)
+    sizes = (cost.seconds, memory, cost.disk / MIB)
+    return PlannedStage(stage.name, name, False, stage.most_pieces, *sizes)

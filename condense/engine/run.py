@@ -26,19 +26,19 @@ from condense.engine.documents import (
     RunLog,
     stage_seconds,
 )
-from condense.engine.evaluation import condensed_plan, evaluate, measure_of
+from condense.engine.evaluation import condensed_plan, measure_of
 from condense.engine.feature_space.difficulty import by_difficulty, halves_of_test
-from condense.engine.feature_space.network import FeatureNetworks, FeatureOptions
+from condense.engine.feature_space.network import FeatureOptions
 from condense.engine.graph import (
     ARMS,
     Plan,
     all_within,
     evaluations,
     plan_of,
-    plan_of_features,
     seconds_of,
     stages,
 )
+from condense.engine.jobs.aside import Aside
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.rebind import rebind
@@ -47,10 +47,11 @@ from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.progress import over_all
 from condense.engine.runtime.store import Store
 from condense.engine.stages.evaluation import EvaluationStage
+from condense.engine.stages.features import FeatureStage
 from condense.engine.stages.stage import Stage
 from condense.engine.target import check_target
 from condense.errors import OptionError
-from condense.interfaces import Evaluation, Progress, TrainingSet
+from condense.interfaces import Evaluation, Progress
 from condense.plugin.host import Host
 from condense.recipe import LEFT_OUT, Recipe
 from condense.resolve import Request
@@ -269,6 +270,7 @@ def evaluate_artefact(
     progress: Progress,
     halved: bool = False,
     diagnose: Diagnose = no_findings,
+    crew: Crew | None = None,
 ) -> tuple[Evaluation, EvaluateDocument]:
     """Test accuracy of the artefact in ``folder``, under its own recipe unless told otherwise.
 
@@ -277,6 +279,7 @@ def evaluate_artefact(
         request: overrides; its data is what is tested on.
         halved: whether to give it for the easier and the harder half of the test split, too.
         diagnose: finds what is wrong with the set under this evaluation.
+        crew: trains the networks elsewhere; None trains them here.
 
     Raises:
         DataError: if there is no artefact, or its classes or shape differ from the data's.
@@ -285,7 +288,14 @@ def evaluate_artefact(
     tools: Any = {"store": store, "device": device, "progress": progress}
     bound = rebind(folder, CondensedDataset.load(folder), request, host, **tools)
     condensed, data, pipeline = bound.condensed, bound.data, bound.pipeline
-    evaluation = evaluate(pipeline, condensed_plan(pipeline, condensed))
+    evaluating = EvaluationStage(pipeline, condensed_plan(pipeline, condensed))
+    features = FeatureStage(pipeline, _feature_options(pipeline)) if halved else None
+    if crew is not None:
+        some = [pipeline.teaching, evaluating, *([] if features is None else [features])]
+        options = None if features is None else features.networks.options
+        aside = Aside.of(folder, condensed, options)
+        crew.work_all_off(Target(pipeline, all_within(some), aside=aside))
+    evaluation = evaluating.result
     timings = {name: time for name, time in pipeline.timings.items() if name in ARMS}
     return evaluation, EvaluateDocument(
         method=condensed.method,
@@ -298,7 +308,7 @@ def evaluate_artefact(
         per_class=dict(zip(data.classes, evaluation.per_class, strict=False)),
         protocol=evaluation.protocol,
         findings=notes_of(diagnose(pipeline, condensed, {OWN: evaluation})),
-        by_difficulty=_by_difficulty(pipeline, evaluation) if halved else None,
+        by_difficulty=None if features is None else _by_difficulty(features, evaluation),
         stages=stage_seconds(timings),
     )
 
@@ -316,25 +326,24 @@ def plan_evaluation(
     """What :func:`evaluate_artefact` would take; arguments and errors are its own."""
     tools: Any = {"store": store, "device": device, "progress": progress}
     bound = rebind(folder, CondensedDataset.load(folder), request, host, **tools)
-    data, pipeline = bound.data, bound.pipeline
-    pipeline.test_split()
+    pipeline = bound.pipeline
+    _ = bound.data, pipeline.test_split()  # refused where a run would refuse them
     evaluating = EvaluationStage(pipeline, condensed_plan(pipeline, bound.condensed))
-    more = [plan_of_features(_feature_networks(pipeline), data)] if halved else []
-    return plan_of(pipeline.recipe, all_within([pipeline.teaching, evaluating]), more)
+    more = [FeatureStage(pipeline, _feature_options(pipeline))] if halved else []
+    return plan_of(pipeline.recipe, all_within([pipeline.teaching, evaluating, *more]))
 
 
-def _by_difficulty(pipeline: Pipeline, evaluation: Evaluation) -> dict[str, float]:
+def _feature_options(pipeline: Pipeline) -> FeatureOptions:
+    modality = pipeline.data.geometry.modality
+    return resolve_options(pipeline.host, FeatureOptions, {}, "evaluator", modality)
+
+
+def _by_difficulty(features: FeatureStage, evaluation: Evaluation) -> dict[str, float]:
     """Accuracy over ``all``, ``easy`` and ``hard`` test samples, as ``coverage`` halves them."""
     if evaluation.right is None:
+        name = features.bound.recipe["evaluator"].name
         raise OptionError(
-            f"the evaluator '{pipeline.recipe['evaluator'].name}' does not say which test samples "
-            "were right, so its result cannot be split by difficulty; try `evaluator=accuracy`"
+            f"the evaluator '{name}' does not say which test samples were right, so its result "
+            "cannot be split by difficulty; try `evaluator=accuracy`"
         )
-    return by_difficulty(evaluation.right, halves_of_test(_feature_networks(pipeline)))
-
-
-def _feature_networks(pipeline: Pipeline) -> FeatureNetworks:
-    training, test = TrainingSet.of(pipeline.data), TrainingSet.of(pipeline.test_split())
-    modality = pipeline.data.geometry.modality
-    options = resolve_options(pipeline.host, FeatureOptions, {}, "evaluator", modality)
-    return FeatureNetworks(training, test, pipeline.context, options)
+    return by_difficulty(evaluation.right, halves_of_test(features.result))

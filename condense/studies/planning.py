@@ -22,6 +22,7 @@ class PlannedWork:
         components: that serve them.
         times: how many there are.
         cached: how many of them are stored.
+        jobs: that an executor would be given for the others, at most.
         unknown: of how many nobody knows what they take.
         seconds, memory_mb, disk_mb: of the others; None where there are none.
     """
@@ -30,6 +31,7 @@ class PlannedWork:
     components: tuple[str, ...]
     times: int
     cached: int
+    jobs: int
     unknown: int
     seconds: float | None
     memory_mb: float | None
@@ -44,6 +46,7 @@ class PlannedWork:
             tuple(dict.fromkeys(s.component for s in stages)),
             len(stages),
             sum(s.cached for s in stages),
+            sum(s.jobs for s in stages),
             len(stages) - len(known),
             sum(s.seconds or 0.0 for s in known) if known else None,
             max(s.memory_mb or 0.0 for s in known) if known else None,

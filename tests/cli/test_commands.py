@@ -95,14 +95,20 @@ def test_usage_mistakes_exit_2_and_name_the_value(cli, engine, command, args, pa
 
 def test_dry_run_shows_the_plan_and_the_whole_recipe(cli, engine):
     stage = types.SimpleNamespace(
-        stage="match", component="match", cached=True, seconds=0.0, memory_mb=300.0, disk_mb=1.5
+        stage="match",
+        component="match",
+        cached=True,
+        jobs=0,
+        seconds=0.0,
+        memory_mb=300.0,
+        disk_mb=1.5,
     )
     engine.result = types.SimpleNamespace(
         stages=[stage], seconds=61.0, memory_mb=300.0, disk_mb=1.5, to_json=lambda: {"seconds": 61}
     )
     text = cli("run", "--dry-run", "--no-baselines").stdout
     assert engine.calls[0][0][1] is False
-    assert ["match", "match", "yes", "0.0", "s", "300", "MB", "1.5", "MB"] in [
+    assert ["match", "match", "yes", "–", "0.0", "s", "300", "MB", "1.5", "MB"] in [
         line.split() for line in text.splitlines()
     ]
     assert "1 min 01 s" in text
@@ -112,17 +118,17 @@ def test_dry_run_shows_the_plan_and_the_whole_recipe(cli, engine):
 
 def test_dry_run_says_unknown_and_at_least_and_ends_with_the_table(cli, engine):
     def stage(name, seconds, memory, disk):
-        sizes = {"seconds": seconds, "memory_mb": memory, "disk_mb": disk}
+        sizes = {"jobs": 4, "seconds": seconds, "memory_mb": memory, "disk_mb": disk}
         return types.SimpleNamespace(stage=name, component="toy", cached=False, **sizes)
 
     stages = [stage("a", None, None, None), stage("b", 0.0, 9.0, 0.0), stage("c", 2.0, 9.0, 0.5)]
     engine.result = types.SimpleNamespace(stages=stages, seconds=2.0, memory_mb=9.0, disk_mb=0.5)
     lines = cli("run", "--dry-run").stdout.splitlines()
     assert lines[-4:] == [
-        "a      toy        no      unknown         unknown        unknown",
-        "b      toy        no      < 0.1 s         9 MB           0.0 MB",
-        "c      toy        no      2.0 s           9 MB           0.5 MB",
-        "total                     at least 2.0 s  at least 9 MB  at least 0.5 MB",
+        "a      toy        no      4 × unknown  unknown         unknown        unknown",
+        "b      toy        no      4 × < 0.1 s  < 0.1 s         9 MB           0.0 MB",
+        "c      toy        no      4 × 0.5 s    2.0 s           9 MB           0.5 MB",
+        "total                                  at least 2.0 s  at least 9 MB  at least 0.5 MB",
     ]
 
 
@@ -165,8 +171,8 @@ def test_evaluate_takes_only_stages_that_matter_then(cli, engine):
     (place, request, _), tools = engine.calls[0]
     assert (place, request.data, request.seed) == (Path("d"), "toy", 3)
     assert request.assignments == ((("evaluator", "x"), "1"),)
-    assert set(tools) == {"store", "device", "progress", "halved", "diagnose"}
-    assert tools["halved"] is False
+    assert set(tools) == {"store", "device", "progress", "halved", "diagnose", "crew"}
+    assert (tools["halved"], tools["crew"]) == (False, None)
     assert summary(cli("evaluate", "d", "--json")) == {"accuracy": 0.5}
     wrong = cli("evaluate", "d", "-o", "matcher.steps=2")
     assert wrong.exit_code == 2

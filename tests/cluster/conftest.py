@@ -8,17 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from cluster_runs import OPTIONS, left_over, nothing_left
 
 HERE = Path(__file__).parent
-TINY = {
-    "evaluator.repeats": 2,
-    "evaluator.steps": 40,
-    "matcher.iterations": 8,
-    "matcher.experts": 2,
-    "scorer.networks": 2,
-    "scorer.epochs": 3,
-}
-OPTIONS = [part for key, value in TINY.items() for part in ("-o", f"{key}={value}")]
 
 
 def apart():
@@ -74,23 +66,50 @@ def condense(place, environment):
 
 @pytest.fixture(scope="session")
 def on_ray(place, environment):
-    """Runs ``ray_script.py`` in a network of its own; gives the folder by name."""
+    """Runs ``ray_script.py`` in a network of its own; gives what it says of each of its rounds."""
     pytest.importorskip("ray", reason="ray comes with an extra of its own")
     start = apart()
 
-    def run(name, mode, *args, timeout=300):
+    def run(name, modes, *args, timeout=300, seed=0):
         folder = place / name
         folder.mkdir(exist_ok=True)
-        command = [sys.executable, str(HERE / "ray_script.py"), mode, *map(str, args), *OPTIONS]
+        command = [sys.executable, str(HERE / "ray_script.py"), modes, *map(str, args), *OPTIONS]
         done = subprocess.run(
             [*start, *command],
             cwd=folder,
-            env=environment | {"CONDENSE_STORE": str(folder / "store")},
+            env=environment | {"KILL_SEED": str(seed)},
             capture_output=True,
             text=True,
             timeout=timeout,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return folder, json.loads(done.stdout.splitlines()[-1])
+        return json.loads(done.stdout.splitlines()[-1])
 
     return run
+
+
+ABLATE = ("ablate", "--vary", "policy=full,partial", "--vary", "selector.beta=0.1,0.5")
+ABLATE += ("--seeds", 1, "--ipc", "2", "--out", "out")
+
+
+@pytest.fixture(scope="session")
+def plain_ablation(condense):
+    """An ablation of four cells without an executor."""
+    return condense("plain-ablate", *ABLATE) / "out"
+
+
+@pytest.fixture(scope="session")
+def killed(on_ray, plain_ablation):
+    """Runs the ablation once for each of ``modes``, each with a kill, and checks its end."""
+
+    def check(name, modes, **more):
+        for one in on_ray(name, ",".join(modes), *ABLATE, **more):
+            place = Path(one["place"])
+            assert one["kills"] == (one["mode"] != "calm"), one
+            assert one["again"] == [], "stored, and computed again"
+            for document in ("ablation.json", "ablation.csv"):
+                wanted = (plain_ablation / document).read_bytes()
+                assert (place / "out" / document).read_bytes() == wanted, (one, document)
+            assert nothing_left(place / "store"), left_over(place / "store")
+
+    return check

@@ -1,7 +1,8 @@
 """A cluster of three raylets on this machine, one command of ``condense`` on it, and kills.
 
-``ray_script.py MODE COMMAND…``: MODE is ``calm``, or what is killed at random moments: ``raylet``,
-``worker``, ``driver``. The last line on stdout is JSON.
+``ray_script.py MODES COMMAND…``: for each of MODES, with commas, the command is run once, in a
+folder and with a store of its own. A mode is ``calm``, or what is killed: ``raylet``, ``worker``,
+``driver``, when the store has a random number of entries. The last line on stdout is JSON.
 """
 
 import json
@@ -13,7 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-MODE, *COMMAND = sys.argv[1:]
+MODES, *COMMAND = sys.argv[1:]
+MOST = 14  # entries after which it is killed, of more than twenty
 
 
 def start():
@@ -27,56 +29,91 @@ def start():
     return cluster, nodes
 
 
-def driver(cluster):
-    return subprocess.Popen(
-        [sys.executable, "-m", "condense", *COMMAND, "--executor", f"ray:{cluster.address}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def stored(place):
+    """Entries of the store, and what says that they are the same files."""
+    found = {}
+    for path in (place / "store").glob("*/*/entry.json"):
+        if not path.parent.name.startswith("."):  # else a draft, which will be renamed
+            status = path.stat()
+            found[str(path)] = (status.st_ino, status.st_mtime_ns)
+    return found
 
 
-def stored():
-    """How many entries the store has."""
-    return sum(1 for _ in Path(os.environ["CONDENSE_STORE"]).rglob("entry.json"))
+def workers(place, driver):
+    """Processes that work an entry out now: each says so in a file beside it."""
+    found = []
+    for path in (place / "store").rglob("*.claim"):
+        try:
+            found.append(json.loads(path.read_text())["pid"])
+        except (OSError, ValueError):  # it is done
+            continue
+    return [pid for pid in found if pid != driver]
 
 
-def workers():
-    """Processes of Ray that run a task now; it calls them after their task."""
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout
-    lines = [line.split(None, 1) for line in listed.splitlines()[1:]]
-    return [int(pid) for pid, text in lines if text.startswith("ray::") and "IDLE" not in text]
+class Round:
+    """The command once, and what is killed meanwhile."""
+
+    def __init__(self, cluster, nodes, number, mode):
+        self.cluster, self.nodes, self.mode = cluster, nodes, mode
+        self.seed = random.Random(f"{os.environ.get('KILL_SEED', '0')}-{number}")
+        self.place = Path(f"{number}-{mode}").absolute()
+        self.place.mkdir()
+        self.kills, self.kept = 0, {}
+
+    def run(self):
+        running = self.driver()
+        enough = self.seed.randint(1, MOST)  # by the work, not by the clock
+        while running.poll() is None:
+            time.sleep(0.02)
+            if self.mode == "calm" or self.kills or len(stored(self.place)) < enough:
+                continue
+            running = self.kill(running)
+        out = running.stdout.read()
+        assert running.returncode == 0, out
+        after = stored(self.place)
+        again = [path for path, what in self.kept.items() if after.get(path) != what]
+        return {"mode": self.mode, "place": str(self.place), "kills": self.kills, "again": again}
+
+    def driver(self):
+        given = ("--executor", f"ray:{self.cluster.address}")
+        return subprocess.Popen(
+            [sys.executable, "-m", "condense", *COMMAND, *given],
+            cwd=self.place,
+            env={**os.environ, "CONDENSE_STORE": str(self.place / "store")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def kill(self, running):
+        alive = workers(self.place, running.pid)
+        if self.mode == "worker" and not alive:
+            return running
+        self.kept = stored(self.place)
+        if self.mode == "raylet":
+            node = self.nodes.pop(self.seed.randrange(len(self.nodes)))
+            self.cluster.remove_node(node, allow_graceful=False)
+            self.nodes.append(self.cluster.add_node(num_cpus=1, object_store_memory=10**8))
+        elif self.mode == "worker":
+            try:
+                os.kill(self.seed.choice(alive), signal.SIGKILL)
+            except ProcessLookupError:
+                return running
+        else:
+            running.kill()
+            running.wait()
+            running = self.driver()
+        self.kills += 1
+        return running
 
 
 def main():
     cluster, nodes = start()
-    seed = random.Random(int(os.environ.get("KILL_SEED", "0")))
-    kills = 0
-    running = driver(cluster)
     try:
-        enough = seed.randint(1, 6)  # entries of the store: by the work, not by the clock
-        while running.poll() is None:
-            time.sleep(0.05)
-            if MODE == "calm" or kills or stored() < enough:
-                continue
-            if MODE == "raylet":
-                cluster.remove_node(nodes.pop(seed.randrange(2)), allow_graceful=False)
-                nodes.append(cluster.add_node(num_cpus=1, object_store_memory=10**8))
-            elif MODE == "worker":
-                alive = workers()
-                if not alive:
-                    continue
-                os.kill(seed.choice(alive), signal.SIGKILL)
-            else:
-                running.kill()
-                running.wait()
-                running = driver(cluster)
-            kills += 1
-        out = running.stdout.read()
-        assert running.returncode == 0, out
+        rounds = [Round(cluster, nodes, *one).run() for one in enumerate(MODES.split(","))]
     finally:
         cluster.shutdown()
-    print(json.dumps({"kills": kills}))
+    print(json.dumps(rounds))
 
 
 if __name__ == "__main__":

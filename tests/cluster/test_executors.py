@@ -1,22 +1,19 @@
 """Ray, submitit and this process give the same bytes, also when machines die."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
+from cluster_runs import OPTIONS, nothing_left
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 RUN = ("run", "--ipc", "2", "--out", "out")
-ABLATE = (
-    "ablate",
-    "--vary",
-    "policy=full,partial",
-    "--vary",
-    "selector.beta=0.1,0.5",
-    "--seeds",
-    1,
-)
-ABLATE += ("--ipc", "2", "--out", "out")
 FREE_OF_THE_CLOCK = (
     *("condensed.safetensors", "manifest.json", "recipe.toml", "results.json", "trace.csv"),
 )
@@ -24,8 +21,8 @@ FREE_OF_THE_CLOCK = (
 
 @pytest.fixture(scope="session")
 def plain(condense):
-    """A run and an ablation without an executor."""
-    return condense("plain-run", *RUN) / "out", condense("plain-ablate", *ABLATE) / "out"
+    """A run without an executor."""
+    return condense("plain-run", *RUN) / "out"
 
 
 def same(one, other, names):
@@ -36,15 +33,6 @@ def same(one, other, names):
 def jobs_of(folder):
     log = json.loads((folder / "run.log.json").read_text())
     return log["pid"], log["jobs"]
-
-
-def left_over(folder):
-    """Files of a store that belong to nobody any more."""
-    return [
-        p.name
-        for p in (folder / "store").rglob("*")
-        if p.name.startswith(".") or p.suffix == ".partial"
-    ]
 
 
 def test_submitit_gives_the_bytes_of_a_run_without(condense, plain):
@@ -60,22 +48,44 @@ def test_submitit_gives_the_bytes_of_a_run_without(condense, plain):
     assert {job["executor"] for job in jobs} == {"submitit"}
     assert pid not in {job["pid"] for job in jobs}
     assert (folder / "submitit").stat().st_mode & 0o777 == 0o700
-    assert left_over(folder) == []
+    assert nothing_left(folder / "store")
 
 
 def test_ray_gives_the_bytes_of_a_run_without(on_ray, plain):
-    folder, _ = on_ray("ray", "calm", *RUN)
-    same(folder / "out", plain[0], FREE_OF_THE_CLOCK)
-    pid, jobs = jobs_of(folder / "out")
+    (calm,) = on_ray("ray", "calm", *RUN)
+    place = Path(calm["place"])
+    same(place / "out", plain, FREE_OF_THE_CLOCK)
+    pid, jobs = jobs_of(place / "out")
     assert len({job["node"] for job in jobs}) == 2  # both raylets that have a CPU
     assert pid not in {job["pid"] for job in jobs}
     assert {job["threads"] for job in jobs} == {1}
-    assert left_over(folder) == []
+    assert nothing_left(place / "store")
 
 
-@pytest.mark.parametrize("what", ["raylet", "worker", "driver"])
-def test_an_ablation_ends_with_the_same_bytes_whatever_is_killed(on_ray, plain, what):
-    folder, said = on_ray(f"kill-{what}", what, *ABLATE)
-    assert said["kills"] == 1
-    same(folder / "out", plain[1], ("ablation.json", "ablation.csv"))
-    assert left_over(folder) == []
+def test_an_ablation_ends_with_the_same_bytes_whatever_is_killed(killed):
+    killed("killed", ["raylet", "worker", "driver"])
+
+
+def test_ctrl_c_is_one_line_under_submitit_too(environment, place):
+    """Pressed as on a terminal, for all processes of the group, once a job has begun."""
+    pytest.importorskip("submitit", reason="submitit comes with an extra of its own")
+    folder = place / "interrupted"
+    folder.mkdir()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "condense", *RUN, "--executor", "submitit:local", *OPTIONS],
+        cwd=folder,
+        env=environment | {"CONDENSE_STORE": str(folder / "store")},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    end = time.monotonic() + 120
+    while not any(log.stat().st_size for log in folder.glob("submitit/*_log.err")):
+        assert running.poll() is None, running.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGINT)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130, said
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith("interrupted; ")

@@ -10,7 +10,16 @@ import torch
 
 from condense import hookimpl
 from condense.cli.main import main
-from condense.engine.graph import SERVED_BY, pieces, plan, run_piece, seconds_of, stages
+from condense.engine.graph import (
+    SERVED_BY,
+    PlannedStage,
+    at_once,
+    pieces,
+    plan,
+    run_piece,
+    seconds_of,
+    stages,
+)
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import run
 from condense.engine.runtime.lines import LineProgress
@@ -272,3 +281,13 @@ def test_an_estimate_that_fails_is_unknown_and_the_run_goes_on(pipeline, tmp_pat
     p = pipeline(progress=LineProgress())
     assert seconds_of(p.scoring) == [None]
     run(p, tmp_path / "out", False)
+
+
+def test_stages_follow_each_other_however_many_work_on_each():
+    work = [
+        PlannedStage("experts", "toy", False, jobs, seconds, 0.0, 0.0)
+        for jobs, seconds in ((10, 30.0), (1, 7.0), (0, 5.0), (3, None))
+    ]
+    # 3 rounds of 3 s, one job of 7 s, what is no job, and what nobody knows
+    assert at_once(work, 4) == pytest.approx(9.0 + 7.0 + 5.0)
+    assert at_once(work, 1) == pytest.approx(42.0)

@@ -144,12 +144,6 @@ class FeatureNetworks:
     def _seed(self) -> Seed:
         return Seed(self.options.feature_seed).fork("features")
 
-    @property
-    def stored(self) -> bool:
-        """Whether all of them are."""
-        keys = map(self.key, range(self.options.networks))
-        return all(self.context.cache.has(KIND, key) for key in keys)
-
     def key(self, index: int) -> dict[str, Any]:
         """Everything network ``index`` and its figures depend on."""
         return self.options.sgd.key(self.context) | {

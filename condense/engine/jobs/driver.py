@@ -10,19 +10,20 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
-from condense.capabilities import EvaluatesRepeats
 from condense.engine.documents import JobNote
+from condense.engine.jobs.aside import Aside, set_bytes
 from condense.engine.jobs.environment import environment
+from condense.engine.jobs.share import Shares, gpu_memory
 from condense.engine.jobs.task import DataOfTask, Outcome, Task, data_bytes, unpacked
 from condense.engine.jobs.worker import run_task
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.claims import claimed, sweep
 from condense.engine.runtime.housekeeping import digest
-from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.matching import MatchingStage
 from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.stage import Piece, Stage
@@ -52,11 +53,13 @@ class Target:
         stages: in order; what they need is among them, or needs nothing.
         held_out: of what the data are a part; None where they are those that the recipe names, or
             were handed over.
+        aside: what they are made of beside the recipe.
     """
 
     pipeline: Pipeline
     stages: Sequence[Stage[Any]]
     held_out: HeldOutOf | None = None
+    aside: Aside = field(default_factory=Aside)
 
 
 @dataclass
@@ -72,7 +75,7 @@ class _Sent:
 
 @dataclass
 class Crew:
-    """An executor at work, and what it has done.
+    """An executor at work until it is closed, and what it has done.
 
     Args:
         executor: works jobs off.
@@ -82,6 +85,10 @@ class Crew:
     executor: Executor
     progress: Progress
     notes: list[JobNote] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Cancel what runs, and let the executor go; it may be asked for more work after it."""
+        self.executor.close()
 
     def work_all_off(self, *targets: Target) -> None:
         """As :meth:`work_off`.
@@ -105,11 +112,8 @@ class Crew:
             return {}
         keys = list(targets)
         work = _Work(self, list(targets.values()))
-        try:
-            with work.visible():
-                return {keys[place]: error for place, error in work.done().items()}
-        finally:
-            self.executor.close()
+        with work.visible():
+            return {keys[place]: error for place, error in work.done().items()}
 
 
 class _Work:
@@ -124,6 +128,7 @@ class _Work:
         self.store = targets[0].pipeline.store
         self.token = f"{SIGN}{secrets.token_hex(8)}"
         self.apart = False
+        self.shares: Shares | None = None
         self.environment = environment(targets[0].pipeline.host)
         self.options = ExecutorOptions.model_validate(
             {
@@ -143,7 +148,8 @@ class _Work:
 
     def done(self) -> dict[int, str]:
         """Work until nothing is left."""
-        total = sum(_pieces_of(stage) for stages in self.stages for stage in stages)
+        self._check_ranks()
+        total = sum(stage.most_pieces for stages in self.stages for stage in stages)
         with self.crew.progress.task("jobs", total, "job") as self.task:
             for place in range(len(self.targets)):
                 self._advance(place)
@@ -152,6 +158,12 @@ class _Work:
                 for place in self._take(ended):
                     self._advance(place)
         return self.errors
+
+    def _check_ranks(self) -> None:
+        """That no matching has fewer trajectories than ranks; what is wrong is said at once."""
+        for stage in (one for stages in self.stages for one in stages):
+            if isinstance(stage, MatchingStage):
+                stage.ranks(self.options.ranks)
 
     def _advance(self, place: int) -> None:
         """Send every piece of target ``place`` that is missing and has all it reads."""
@@ -172,7 +184,7 @@ class _Work:
                     if isinstance(stage, ScoresStage):
                         _ = stage.result  # put together of its pieces
                     self.ready[place].add(stage.name)
-                    self.task.advance(_pieces_of(stage))
+                    self.task.advance(stage.most_pieces)
                     going = True
 
     def _is_under_way(self, place: int, stage: Stage[Any]) -> bool:
@@ -212,6 +224,8 @@ class _Work:
     def _job(self, target: Target, sent: _Sent, name: str) -> Job:
         pipeline, piece, o = target.pipeline, sent.piece, self.options
         threads = o.threads or torch.get_num_threads()
+        matching = self._stage_of(target, piece)
+        ranks = matching.ranks(o.ranks) if isinstance(matching, MatchingStage) else 1
         device = pipeline.device.type
         blobs: dict[str, Callable[[], bytes]] = {}
         data = _data_of(target)
@@ -222,6 +236,8 @@ class _Work:
             for kind, key in self._read_by(target, piece):
                 read.append(f"{kind}/{digest(kind, key)}")
                 blobs[read[-1]] = partial(self.store.packed, kind, key)
+            if target.aside.folder:
+                blobs[target.aside.blob] = partial(set_bytes, Path(target.aside.folder))
         task = Task(
             recipe=pipeline.recipe.to_dict(),
             shared_seed=pipeline.shared_seed,
@@ -237,18 +253,27 @@ class _Work:
             token=self.token,
             apart=sent.apart,
             entries=tuple(read),
+            aside=target.aside,
+            ranks=ranks,
         )
-        gpus = (o.gpus or 1.0) if device == "cuda" else 0.0
+        gpus = (o.gpus or self._share(target, piece)) if device == "cuda" else 0.0
         memory = None if o.memory is None else int(o.memory * GIB)
-        resources = Resources(threads, gpus, memory)
+        resources = Resources(ranks * threads, ranks * gpus, memory)
         return Job(name, run_task, task.model_dump_json(), resources, blobs)
+
+    def _share(self, target: Target, piece: Piece) -> float:
+        if self.shares is None:
+            self.shares = Shares(gpu_memory(target.pipeline.device))
+        return self.shares.of(self._stage_of(target, piece))
+
+    def _stage_of(self, target: Target, piece: Piece) -> Stage[Any]:
+        (stage,) = (one for one in target.stages if one.name == piece.stage)
+        return stage
 
     def _read_by(self, target: Target, piece: Piece) -> list[tuple[str, Mapping[str, Any]]]:
         """Entries that working off ``piece`` reads: all of the stages before it that are there."""
-        place = self.targets.index(target)
-        (stage,) = (one for one in self.stages[place] if one.name == piece.stage)
         found: dict[str, tuple[str, Mapping[str, Any]]] = {}
-        waiting, seen = deque(_needs(stage)), set()
+        waiting, seen = deque(_needs(self._stage_of(target, piece))), set()
         while waiting:
             need = waiting.popleft()
             if need.name in seen:
@@ -312,15 +337,6 @@ def _needs(stage: Stage[Any]) -> list[Stage[Any]]:
     """What ``stage`` reads: also what is prepared for a matching, which it asks for itself."""
     more = [stage.preparing] if isinstance(stage, MatchingStage) else []
     return [*stage.needs, *more]
-
-
-def _pieces_of(stage: Stage[Any]) -> int:
-    """How many jobs it is at most; the keys of some are not known before what they read is."""
-    if isinstance(stage, EvaluationStage):
-        evaluator = stage.bound.recipe["evaluator"].create()
-        each = evaluator.repeats if isinstance(evaluator, EvaluatesRepeats) else 1
-        return each * len(stage.plan.augmentations)
-    return 1 if stage.needs else max(1, len(stage.pieces()))
 
 
 def _name(piece: Piece) -> str:

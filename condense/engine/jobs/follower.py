@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,15 @@ from condense.interfaces import Matcher, SyntheticSet
 from condense.plugin.host import Host, build_host
 from condense.resolve import Request, resolve
 
+Bound = Callable[[Order], Pipeline]
 
-def follow(team: Team, local: int) -> None:
+
+def follow(team: Team, local: int, bound: Bound | None = None) -> None:
     """Work for rank 0 until it has ended, however.
 
     Args:
         local: which of this machine's ranks this is: that of its GPU.
+        bound: makes the pipeline of a matching; None makes it of the recipe, data by name.
 
     Raises:
         CondenseError: for programs, data or a store that are not those of rank 0.
@@ -33,12 +38,12 @@ def follow(team: Team, local: int) -> None:
     host = build_host(report=lambda _: None)
     try:
         with retain_freed_memory():
-            _follow(team, local, host)
+            _follow(team, host, bound or partial(_by_name, local, host))
     except Lost:
         return  # whoever has ended says why
 
 
-def _follow(team: Team, local: int, host: Host) -> None:
+def _follow(team: Team, host: Host, bound: Bound) -> None:
     matcher: Matcher | None = None
     synthetic: SyntheticSet | None = None
     while True:
@@ -49,7 +54,7 @@ def _follow(team: Team, local: int, host: Host) -> None:
             _compare(Environment.model_validate(content), environment(host), team.rank)
         elif what == BEGIN:
             order = Order.model_validate(content)
-            matcher, synthetic = _prepared(order, tensors, local, host, team.rank)
+            matcher, synthetic = _prepared(order, tensors, bound, team.rank)
         else:
             assert matcher is not None
             assert synthetic is not None
@@ -66,7 +71,7 @@ def _compare(first: Environment, here: Environment, rank: int) -> None:
 
 
 def _prepared(
-    order: Order, tensors: dict[str, Tensor], local: int, host: Host, rank: int
+    order: Order, tensors: dict[str, Tensor], bound: Bound, rank: int
 ) -> tuple[Matcher, SyntheticSet]:
     """The matcher as rank 0 has it, its experts read from the store, and the set.
 
@@ -78,13 +83,17 @@ def _prepared(
             f"rank {rank} on {socket.gethostname()} does not see the store {order.store}; set "
             "CONDENSE_STORE to a folder that all machines see"
         )
-    device = pick_device(f"cuda:{local}" if order.device == "cuda" else order.device)
-    tools: dict[str, Any] = {"store": Store(Path(order.store)), "progress": SilentProgress()}
-    recipe = resolve(host, Request(recipe=order.recipe, modality=order.modality))
-    pipeline = Pipeline(recipe, host, **tools, device=device, shared_seed=order.shared_seed)
+    pipeline = bound(order)
     if pipeline.data.fingerprint != order.data:
         raise CondenseError(
             f"data {pipeline.data.name} are others on rank {rank} (fingerprint "
             f"{pipeline.data.fingerprint}) than on rank 0 ({order.data}); copy them to all machines"
         )
-    return pipeline.matching.preparing.result, SyntheticSet(**tensors).to(device)
+    return pipeline.matching.preparing.result, SyntheticSet(**tensors).to(pipeline.device)
+
+
+def _by_name(local: int, host: Host, order: Order) -> Pipeline:
+    device = pick_device(f"cuda:{local}" if order.device == "cuda" else order.device)
+    tools: dict[str, Any] = {"store": Store(Path(order.store)), "progress": SilentProgress()}
+    recipe = resolve(host, Request(recipe=order.recipe, modality=order.modality))
+    return Pipeline(recipe, host, **tools, device=device, shared_seed=order.shared_seed)

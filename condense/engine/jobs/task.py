@@ -13,6 +13,7 @@ from pydantic import Field
 
 from condense.data import LabeledData, Modality, Normalization
 from condense.engine.documents import Document
+from condense.engine.jobs.aside import Aside
 from condense.engine.jobs.environment import Environment
 
 
@@ -52,6 +53,8 @@ class Task(Document):
         token: name of a file in it: who sees that has the same store.
         apart: whether the store is known not to be seen from everywhere.
         entries: digests under which the entries that the piece reads are then sent along.
+        aside: what the piece is made of beside the recipe.
+        ranks: processes that work it off together.
     """
 
     recipe: dict[str, Any]
@@ -68,6 +71,8 @@ class Task(Document):
     token: str
     apart: bool = False
     entries: tuple[str, ...] = ()
+    aside: Aside = Field(default_factory=Aside)
+    ranks: int = Field(1, ge=1)
 
 
 class Outcome(Document):

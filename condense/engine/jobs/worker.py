@@ -15,8 +15,11 @@ import torch
 from condense.data import LabeledData
 from condense.engine.graph import run_piece
 from condense.engine.ingest.holdout import validation_part
+from condense.engine.jobs.aside import stages_aside
 from condense.engine.jobs.environment import environment
+from condense.engine.jobs.ranked import run_ranked
 from condense.engine.jobs.task import Outcome, Task, data_from, packed
+from condense.engine.matching.ranks import ALONE, Ranks
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.store import Store
@@ -41,12 +44,17 @@ def run_task(argument: str, blobs: Blobs) -> bytes:
         an :class:`Outcome`, whatever happens, and the entry's bytes where the driver does not see
         this store.
     """
-    start = time.perf_counter()
     task = Task.model_validate_json(argument)
+    return run_task_here(task, blobs) if task.ranks == 1 else run_ranked(task, blobs)
+
+
+def run_task_here(task: Task, blobs: Blobs, ranks: Ranks = ALONE) -> bytes:
+    """As :func:`run_task`, in this process, with the ranks that share its matching."""
+    start = time.perf_counter()
     torch.set_num_threads(task.threads)  # before any tensor: results depend on it
     error, apart, entry = None, False, b""
     try:
-        entry = _worked_off(task, blobs)
+        entry = _worked_off(task, blobs, ranks)
     except _Apart:
         apart = True
     except CondenseError as failure:
@@ -68,8 +76,8 @@ class _Apart(Exception):
     """This machine does not see the driver's store, and no entries were sent."""
 
 
-def _worked_off(task: Task, blobs: Blobs) -> bytes:
-    host = _host()
+def _worked_off(task: Task, blobs: Blobs, ranks: Ranks) -> bytes:
+    host = host_of_worker()
     differing = environment(host).differences(task.environment)
     if differing:
         raise CondenseError(
@@ -80,12 +88,14 @@ def _worked_off(task: Task, blobs: Blobs) -> bytes:
     piece = Piece(task.stage, task.number, task.kind, task.key)
     key = json.loads(piece.key)
     if not store.has(piece.kind, key):
-        run_piece(_pipeline(task, blobs, host, store), piece)
+        pipeline = pipeline_of(task, blobs, host, store.root, ranks=ranks)
+        run_piece(pipeline, piece, stages_aside(pipeline, task.aside, blobs))
     return b"" if shared else store.packed(piece.kind, key)
 
 
 @lru_cache(maxsize=1)
-def _host() -> Host:
+def host_of_worker() -> Host:
+    """The plugins here, loaded once."""
     return build_host()
 
 
@@ -104,16 +114,29 @@ def _store(task: Task, blobs: Blobs) -> tuple[Store, bool]:
     return store, False
 
 
-def _pipeline(task: Task, blobs: Blobs, host: Host, store: Store) -> Pipeline:
+def pipeline_of(
+    task: Task, blobs: Blobs, host: Host, root: Path, local: int = 0, ranks: Ranks = ALONE
+) -> Pipeline:
+    """The stages of the task's recipe on its data, in the store at ``root``.
+
+    Args:
+        local: which of the job's GPUs is this process's.
+        ranks: that share a matching.
+
+    Raises:
+        CondenseError: if data of this machine are others.
+    """
     sent = bool(task.data.blob)
     table = {k: v for k, v in task.recipe.items() if not (sent and k == "data")}
     request = Request(recipe=table, in_memory=sent, modality=task.data.modality)
     recipe = resolve(host, request)
-    device = pick_device(task.device)
+    device = pick_device(f"cuda:{local}" if local and task.device == "cuda" else task.device)
+    store = Store(root)
     tools = {"store": store, "device": device, "progress": store.progress}
     bound = Pipeline(recipe, host, **tools)  # type: ignore[arg-type]
     data = _data(task, blobs, bound)
-    return Pipeline(recipe, host, **tools, data=data, shared_seed=task.shared_seed)  # type: ignore[arg-type]
+    more = {"data": data, "shared_seed": task.shared_seed, "ranks": ranks}
+    return Pipeline(recipe, host, **tools, **more)  # type: ignore[arg-type]
 
 
 _LOADED: dict[str, LabeledData] = {}  # the data of the last task: the next one has the same

@@ -127,6 +127,13 @@ class EvaluationStage(Stage[Evaluation]):
         """Size of the arm."""
         return self.plan.arm.size
 
+    @property
+    def most_pieces(self) -> int:
+        """One a repeat and augmentation, where repeats are stored singly."""
+        evaluator = self._evaluator()
+        each = evaluator.repeats if isinstance(evaluator, EvaluatesRepeats) else 1
+        return each * len(self.plan.augmentations)
+
     def likeness(self) -> Key:
         """Of the arm's size and the augmentations, too."""
         names = [augmentation.identity for augmentation in self.plan.augmentations]

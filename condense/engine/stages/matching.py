@@ -57,26 +57,27 @@ class MatchingStage(StoredStage[CondensedDataset]):
         self.selecting = selecting
         self.preparing = PreparationStage(self)
         self._matcher: Matcher = bound.recipe["matcher"].create()  # asked for its plan alone
-        self._check_ranks()
-
-    def _check_ranks(self) -> None:
-        """That every rank has something to do.
-
-        Raises:
-            OptionError: if there are more of them than trajectories.
-        """
-        ranks, count = self.bound.ranks.size, self._matcher.plan.trajectories
-        if ranks <= count:
-            return
-        resolved = self.bound.recipe["matcher"]
-        if "trajectories" not in type(resolved.options).model_fields:
+        if self.ranks(self.bound.ranks.size) < self.bound.ranks.size:
+            resolved, ranks = bound.recipe["matcher"], bound.ranks.size
             raise OptionError(
                 f"matcher '{resolved.name}' has no trajectories that {ranks} ranks could share; "
                 "start one process, or take `matcher=trajectory`"
             )
+
+    def ranks(self, asked: int) -> int:
+        """How many of the ``asked`` processes can share it: all, or one without trajectories.
+
+        Raises:
+            OptionError: if it has trajectories, but fewer.
+        """
+        count = self._matcher.plan.trajectories
+        if asked <= count:
+            return asked
+        if "trajectories" not in type(self.bound.recipe["matcher"].options).model_fields:
+            return 1
         raise OptionError(
-            f"`matcher.trajectories={count}` leaves nothing to do for {ranks - count} of {ranks} "
-            f"ranks; set `matcher.trajectories={ranks}` or more, or start at most {count}"
+            f"`matcher.trajectories={count}` leaves nothing to do for {asked - count} of {asked} "
+            f"ranks; set `matcher.trajectories={asked}` or more, or start at most {count}"
         )
 
     # ---- what there is to do ------------------------------------------------------------------

@@ -249,6 +249,16 @@ class Stage(ABC, Generic[T]):
         """Size of the condensed set that it works for."""
         return sum(self.bound.recipe.budget.counts(self.bound.data))
 
+    @property
+    def served_by(self) -> str:
+        """Name of the component."""
+        return self.bound.recipe[self.component].name
+
+    @property
+    def most_pieces(self) -> int:
+        """How many pieces it has at most: those of some are not known before what they read is."""
+        return 1 if self.needs else max(1, len(self.pieces()))
+
     def likeness(self) -> Key:
         """What its result depends on, as far as that is known before anything is worked out.
 

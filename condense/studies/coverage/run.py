@@ -21,16 +21,18 @@ from condense.data import Modality, TrainingSet
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.feature_space.difficulty import Halves, halves_of_test
 from condense.engine.feature_space.neighbours import area_under, coverage
-from condense.engine.feature_space.network import FeatureNetworks
 from condense.engine.feature_space.radius import (
     CoverageOptions,
     CoverageReference,
     coverage_reference,
 )
-from condense.engine.graph import Plan, plan_of_features
+from condense.engine.graph import Plan, planned
+from condense.engine.jobs.aside import Aside
+from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
 from condense.engine.rebind import check_kind, rebind
 from condense.engine.runtime.store import Store
+from condense.engine.stages.features import FeatureStage
 from condense.errors import DataError, OptionError
 from condense.interfaces import Progress
 from condense.layers import assignments_layer
@@ -60,6 +62,7 @@ def coverage_of_runs(
     store: Store,
     device: torch.device,
     progress: Progress,
+    crew: Crew | None = None,
 ) -> Coverage:
     """Coverage of the artefacts in ``folders`` over their saved iterations.
 
@@ -67,6 +70,7 @@ def coverage_of_runs(
         folders: written by ``run`` or ``CondensedDataset.save``, all of one data set.
         request: ``data`` replaces that of the recipes; of its assignments those of ``data`` and
             ``evaluator`` count, the latter as options of :class:`CoverageOptions`.
+        crew: trains the feature networks elsewhere; None trains them here.
 
     Raises:
         DataError: if there is no artefact, the data have no test split, or two runs differ in
@@ -74,8 +78,11 @@ def coverage_of_runs(
         OptionError: for options that do not suit.
     """
     tools: Any = {"store": store, "device": device, "progress": progress}
-    sets, pipeline, networks, options = _prepared(folders, request, host, **tools)
-    data = pipeline.data
+    sets, pipeline, options = _prepared(folders, request, host, **tools)
+    features = FeatureStage(pipeline, options)
+    if crew is not None:
+        crew.work_all_off(Target(pipeline, [features], aside=Aside.of(features=options)))
+    data, networks = pipeline.data, features.result
     reference, parts = coverage_reference(networks, options), halves_of_test(networks)
     radii = torch.linspace(0, reference.max_radius, CURVE_POINTS, dtype=torch.float64).tolist()
     labels = run_names([(one.method, one.recipe) for one in sets.values()])
@@ -107,23 +114,21 @@ def plan_coverage(
 ) -> Plan:
     """What :func:`coverage_of_runs` would train; arguments and errors are its own."""
     tools: Any = {"store": store, "device": device, "progress": progress}
-    _, pipeline, networks, options = _prepared(folders, request, host, **tools)
+    _, pipeline, options = _prepared(folders, request, host, **tools)
     recipe = {"data": pipeline.recipe["data"].portable, "evaluator": _plain(options)}
-    return Plan([plan_of_features(networks, pipeline.data)], recipe)
+    return Plan([planned(FeatureStage(pipeline, options))], recipe)
 
 
 def _prepared(
     folders: Sequence[Path], request: Request, host: Host, **tools: Any
-) -> tuple[dict[Path, CondensedDataset], Pipeline, FeatureNetworks, CoverageOptions]:
-    """The sets, what loads their data, the networks of the feature space and the options."""
+) -> tuple[dict[Path, CondensedDataset], Pipeline, CoverageOptions]:
+    """The sets, what loads their data, and the options of the feature space."""
     sets = {folder: CondensedDataset.load(folder) for folder in folders}
     given = assignments_layer(request.assignments).stages
     modality = next(iter(sets.values())).geometry.modality
     options = _options(host, given.get("evaluator", {}), modality)
     pipeline = _bound(sets, request, host, **tools)
-    training, test = TrainingSet.of(pipeline.data), TrainingSet.of(pipeline.test_split())
-    networks = FeatureNetworks(training, test, pipeline.context, options)
-    return sets, pipeline, networks, options
+    return sets, pipeline, options
 
 
 def _plain(options: CoverageOptions) -> dict[str, Any]:

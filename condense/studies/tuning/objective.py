@@ -5,19 +5,20 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 from pydantic.fields import FieldInfo
 from torch import Tensor
 
 from condense.capabilities import CountsSteps
-from condense.data import LabeledData, TrainingSet, content_digest
+from condense.data import LabeledData
 from condense.engine.checked import run_selector
-from condense.engine.evaluation import own_augmentations
+from condense.engine.evaluation import selection_plan
 from condense.engine.graph import all_within
+from condense.engine.jobs.aside import Aside
+from condense.engine.jobs.driver import Crew, HeldOutOf, Target
 from condense.engine.pipeline import Pipeline
-from condense.engine.stages.evaluation import EvaluationPlan, EvaluationStage
+from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import STAGES
@@ -25,7 +26,6 @@ from condense.options import is_real
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
-from condense.results import Arm
 from condense.studies.binding import Bind
 from condense.studies.tuning.result import Spent, Values
 
@@ -47,6 +47,8 @@ class Objective:
         keys: of the options, ``STAGE.OPTION``.
         matched: whether sets are matched, or selections evaluated as they are.
         spent: counts what evaluations take.
+        crew: works stages off elsewhere before they are asked for; None works them off here.
+        held_out: of what the data are a part.
     """
 
     bind: Bind
@@ -56,6 +58,8 @@ class Objective:
     keys: Sequence[str]
     matched: bool
     spent: Spent
+    crew: Crew | None = None
+    held_out: HeldOutOf | None = None
 
     def pipeline(self, values: Values, number: int = 0) -> Pipeline:
         """The stages with ``values`` of the options under seed ``number``."""
@@ -73,11 +77,33 @@ class Objective:
         """The last of the stages of ``pipeline``."""
         if self.matched:
             return pipeline.evaluating
-        return EvaluationStage(pipeline, selection_plan(pipeline), [pipeline.selecting])
+        return EvaluationStage(pipeline, selection_plan(pipeline.selecting), [pipeline.selecting])
 
     def stages(self, values: Values, number: int = 0) -> list[Stage[Any]]:
         """All that an evaluation at ``values`` under seed ``number`` comes to."""
-        pipeline = self.pipeline(values, number)
+        return self._stages_of(self.pipeline(values, number))
+
+    def prepare(self, pairs: Sequence[tuple[Values, int]]) -> None:
+        """Have the crew store all that evaluations at ``pairs`` of values and seeds come to.
+
+        Raises:
+            CondenseError: for the first thing that goes wrong.
+        """
+        if self.crew is None:
+            return
+        pipelines = [self.pipeline(*pair) for pair in pairs]
+        aside = Aside(selection=not self.matched)
+        self.crew.work_all_off(
+            *(Target(p, self._stages_of(p), self.held_out, aside) for p in pipelines)
+        )
+
+    def prepare_scores(self, values: Values) -> None:
+        """Have the crew store the scores, which are asked for before anything is evaluated."""
+        pipeline = self.pipeline(values)
+        if self.crew is not None and pipeline.scoring.needed:
+            self.crew.work_all_off(Target(pipeline, [pipeline.scoring], self.held_out))
+
+    def _stages_of(self, pipeline: Pipeline) -> list[Stage[Any]]:
         last = self.evaluating(pipeline)
         matched = [pipeline.matching, pipeline.reselecting] if self.matched else []
         return all_within([pipeline.scoring, pipeline.selecting, *matched, pipeline.teaching, last])
@@ -121,30 +147,6 @@ class Objective:
         except CondenseError:
             return False
         return True
-
-
-def selection_plan(pipeline: Pipeline) -> EvaluationPlan:
-    """The selected samples as they are, under one augmentation.
-
-    The recipe's, unless that goes by role: then the last of those that the evaluator tries on
-    real samples.
-    """
-
-    @cache
-    def training() -> TrainingSet:
-        return TrainingSet.of(pipeline.data.subset(pipeline.selection.indices))
-
-    def content() -> dict[str, str]:
-        chosen = content_digest(pipeline.selection.indices)
-        return {"selected": chosen, "of": pipeline.data.fingerprint}
-
-    size = sum(pipeline.recipe.budget.counts(pipeline.data))
-    return EvaluationPlan(
-        EvaluationStage.component,
-        Arm("selection", lambda repeat: training(), size),
-        content,
-        own_augmentations(pipeline, matched=False)[-1:],
-    )
 
 
 def with_options(host: Host, recipe: Recipe, values: Mapping[str, Any]) -> Recipe:

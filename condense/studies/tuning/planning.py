@@ -65,6 +65,7 @@ class PlannedTimes:
         stage, component: its name and what serves it.
         full: whether at full length.
         least, most: times.
+        jobs: of one, that an executor would be given.
         seconds, memory_mb, disk_mb: of one; None if nobody knows.
     """
 
@@ -74,6 +75,7 @@ class PlannedTimes:
     full: bool
     least: int
     most: int
+    jobs: int
     seconds: float | None
     memory_mb: float | None
     disk_mb: float | None
@@ -195,4 +197,5 @@ class TuningPlanner:
 
 def _times(name: str, one: PlannedStage, full: bool, times: Evaluations) -> PlannedTimes:
     sizes = (one.seconds, one.memory_mb, one.disk_mb)
-    return PlannedTimes(name, one.stage, one.component, full, times.least, times.most, *sizes)
+    counts = (times.least, times.most, one.jobs)
+    return PlannedTimes(name, one.stage, one.component, full, *counts, *sizes)

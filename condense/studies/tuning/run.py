@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from condense.data import LabeledData
 from condense.engine.ingest.holdout import validation_part
+from condense.engine.jobs.driver import Crew
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.progress import over_all
@@ -16,7 +17,7 @@ from condense.places import without_home
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.studies.ablation.result import HeldOut
-from condense.studies.binding import Bind
+from condense.studies.binding import Bind, held_out_of
 from condense.studies.tuning import objective as objectives
 from condense.studies.tuning.planning import Count, TuningPlan, TuningPlanner
 from condense.studies.tuning.result import Spent, TunedRecipe, Tuning, TuningDocument, Values
@@ -31,6 +32,7 @@ def tune(
     bind: Bind,
     progress: Progress,
     recipes: Mapping[str, Recipe] | None = None,
+    crew: Crew | None = None,
 ) -> Tuning:
     """Tune ``base``, or every one of ``recipes``; what fails among several keeps its error.
 
@@ -41,6 +43,7 @@ def tune(
         bind: makes a pipeline.
         progress: where the whole and each training report.
         recipes: ``base`` with each value of ``settings.over`` swapped in.
+        crew: works the stages off elsewhere; None works them off here.
 
     Raises:
         CondenseError: before any work for settings or data that do not suit; if the only recipe
@@ -48,7 +51,7 @@ def tune(
     """
     given = {"": base} if recipes is None else recipes
     settings.check(tuple(given))
-    bench, whole = _Bench(host, bind, settings), bind(base)
+    bench, whole = _Bench(host, bind, settings, crew), bind(base)
     misses = whole.store.misses
     part = bench.part(whole)
     base.budget.counts(part)
@@ -145,6 +148,7 @@ class _Bench:
     host: Host
     bind: Bind
     settings: Settings
+    crew: Crew | None = None
 
     def part(self, whole: Pipeline) -> LabeledData:
         """The samples to condense, those held out in the place of their test split."""
@@ -182,7 +186,9 @@ class _Bench:
         spent = Spent()
 
         def objective(of: Recipe) -> objectives.Objective:
-            return objectives.Objective(self.bind, host, of, data, s.keys, s.matched, spent)
+            part = held_out_of(s.held_out, of.seed)
+            own = (self.bind, host, of, data, s.keys, s.matched, spent, self.crew, part)
+            return objectives.Objective(*own)
 
         full = objective(whole) if s.finals and whole.to_dict() != short.to_dict() else None
         return start, objective(short), full
@@ -193,12 +199,14 @@ class _Bench:
         """The best options of ``recipe`` on ``data``; ``count`` counts evaluations."""
         s, size = self.settings, sum(recipe.budget.counts(data))
         start, short, full = self.objectives(recipe, data)
+        short.prepare_scores(start)
         others = [objectives.declared_range(recipe, key) for key in s.also]
         first = replace(short, keys=s.keys[:1])
         ranges = (first.range_of(s.bounds), *others)
         counted = count.phase(short, Evaluations.short(s).likely)
         finals = None if full is None else count.phase(full, Evaluations.full(s).likely)
-        found = search(counted, finals, ranges, start, s, recipe.seed)
+        ahead = (short.prepare, short.prepare if full is None else full.prepare)
+        found = search(counted, finals, ranges, start, s, recipe.seed, *ahead)
         return TunedRecipe(
             values=values,
             steps=objectives.training_steps(short.recipe, size),

@@ -15,6 +15,7 @@ from condense.studies.tuning.sampling import sample
 from condense.studies.tuning.settings import Settings
 
 Evaluate = Callable[[Values, int], float]  # (place, number of the seed) → accuracy, 0–1
+Prepare = Callable[[Sequence[tuple[Values, int]]], None]  # of what is to be evaluated next
 Ends = tuple[float, float]
 
 SCAN = 10  # places of the scan
@@ -48,23 +49,31 @@ class Evaluations:
         return Evaluations(min(1, s.finals) * s.seeds, *2 * (s.finals * s.seeds,))
 
 
+def unprepared(pairs: Sequence[tuple[Values, int]]) -> None:
+    """Nothing is done beforehand."""
+
+
 class Paired:
     """Accuracies by place and seed, each evaluated once.
 
     Args:
         evaluate: called with seeds 0, 1 … of every place.
+        prepare: called before, with all that is known to be evaluated next.
     """
 
-    def __init__(self, evaluate: Evaluate) -> None:
-        self.evaluate = evaluate
+    def __init__(self, evaluate: Evaluate, prepare: Prepare = unprepared) -> None:
+        self.evaluate, self.prepare = evaluate, prepare
         self.found: dict[Values, list[float]] = {}
 
-    def measure(self, values: Values, seeds: int) -> Place:
-        """The place ``values`` under at least ``seeds`` seeds."""
-        found = self.found.setdefault(values, [])
-        while len(found) < seeds:
-            found.append(self.evaluate(values, len(found)))
-        return Place(values=values, accuracies=tuple(found))
+    def measure(self, places: Sequence[Values], seeds: int) -> list[Place]:
+        """Each of ``places`` under at least ``seeds`` seeds."""
+        known = {values: len(self.found.get(values, ())) for values in places}
+        missing = [(v, number) for v, count in known.items() for number in range(count, seeds)]
+        if missing:
+            self.prepare(missing)
+        for values, number in missing:
+            self.found.setdefault(values, []).append(self.evaluate(values, number))
+        return [Place(values=v, accuracies=tuple(self.found[v])) for v in places]
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -83,8 +92,7 @@ class Paired:
             short = [p for p in rivals if len(p.accuracies) < most]
             if len(rivals) == 1 or not short:
                 return
-            for rival in short:
-                self.measure(rival.values, most)
+            self.measure([rival.values for rival in short], most)
 
 
 def highest(places: Sequence[Place]) -> Place:
@@ -149,8 +157,7 @@ def scan_and_zoom(table: Paired, ends: Ends, seeds: int, most: int) -> str:
     width = (high - low) / (SCAN - 1)
     new = [rounded(low + i * width, ends) for i in range(SCAN)]
     for _ in range(ZOOMS + 1):
-        for value in new:
-            table.measure((value,), seeds)
+        table.measure([(value,) for value in new], seeds)
         table.add_seeds(most)
         places = table.places
         first, last = plateau(places, highest(places))
@@ -174,6 +181,8 @@ def search(
     start: Values,
     s: Settings,
     seed: int,
+    prepare: Prepare = unprepared,
+    prepare_full: Prepare = unprepared,
 ) -> OptionSearch:
     """Short trainings at many places, then full ones at the best of these.
 
@@ -183,18 +192,19 @@ def search(
         start: where they stand now.
         s: how to search.
         seed: of Optuna's sampler.
+        prepare, prepare_full: called before ``short`` and ``full``, with all that comes next.
 
     Raises:
         OptionError: if there are several options and Optuna is not installed.
     """
-    table = Paired(short)
+    table = Paired(short, prepare)
     if len(s.keys) == 1:
         stop = scan_and_zoom(table, ranges[0], s.seeds, s.max_seeds)
     else:
 
         def mean(values: Values) -> float:
             place = tuple(map(rounded, values, ranges))
-            return table.measure(place, s.seeds).mean
+            return table.measure([place], s.seeds)[0].mean
 
         sample(mean, ranges, tuple(map(rounded, start, ranges)), s.trials, seed)
         stop = DONE
@@ -202,9 +212,8 @@ def search(
     best = highest(places)
     finals: tuple[Place, ...] = ()
     if full is not None:
-        again = Paired(full)
-        for place in finalists(places, ranges, s.finals):
-            again.measure(place.values, s.seeds)
+        again = Paired(full, prepare_full)
+        again.measure([p.values for p in finalists(places, ranges, s.finals)], s.seeds)
         finals = again.places
         best = _decided(best, finals, places)
     width = None

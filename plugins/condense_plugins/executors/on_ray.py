@@ -74,8 +74,9 @@ class RayExecutor:
         return Done(job, result)
 
     def close(self) -> None:
-        """Cancel what runs; leave a cluster that others may use as it is."""
+        """Cancel what runs and let go of what was sent; leave a cluster of others as it is."""
         self._waiting.clear()
+        self._blobs.clear()
         if not (self._running or self._ours):
             return
         import ray
@@ -84,7 +85,6 @@ class RayExecutor:
             with contextlib.suppress(Exception):
                 ray.cancel(ref, force=True)
         self._running.clear()
-        self._blobs.clear()
         if self._ours:
             ray.shutdown()
             self._ours = False

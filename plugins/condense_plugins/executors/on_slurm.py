@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -42,6 +43,7 @@ class SubmititExecutor:
         self.options = options
         self._waiting: deque[Job] = deque()
         self._running: list[tuple[Any, Job]] = []
+        self._given: dict[Any, tuple[int, ...]] = {}  # GPUs of jobs that run on this machine
 
     def submit(self, job: Job) -> None:
         """Start ``job`` with others that are submitted before :meth:`next_done`.
@@ -68,6 +70,7 @@ class SubmititExecutor:
             for place, (running, job) in enumerate(self._running):
                 if running.done():
                     del self._running[place]
+                    self._given.pop(running.job_id, None)
                     return self._ended(running, job)
             time.sleep(POLL)
 
@@ -78,6 +81,7 @@ class SubmititExecutor:
             with contextlib.suppress(Exception):
                 running.cancel()
         self._running.clear()
+        self._given.clear()
 
     @staticmethod
     def _ended(running: Any, job: Job) -> Done:
@@ -98,18 +102,39 @@ class SubmititExecutor:
         batch = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
         if not batch:
             return
-        executor = self._executor(batch[0])
-        with executor.batch() if len(batch) > 1 else contextlib.nullcontext():
-            sent = [executor.submit(job.function, job.argument, {}) for job in batch]
-        self._running += list(zip(sent, batch, strict=True))
+        if self.options.cluster == "local":
+            for job in batch:
+                self._start_here(job)
+            return
+        for need in dict.fromkeys(job.resources for job in batch):  # an array each
+            same = [job for job in batch if job.resources == need]
+            executor = self._executor(same[0])
+            with executor.batch() if len(same) > 1 else contextlib.nullcontext():
+                sent = [executor.submit(job.function, job.argument, {}) for job in same]
+            self._running += list(zip(sent, same, strict=True))
+
+    def _start_here(self, job: Job) -> None:
+        executor, need = self._executor(job), job.resources.gpus
+        used = [gpu for gpus in self._given.values() for gpu in gpus]
+        least = sorted(_visible_gpus(), key=used.count) if need else []
+        own = tuple(least[: _whole(need)])
+        if own:
+            executor.update_parameters(visible_gpus=own)
+        with _unheard():
+            running = executor.submit(job.function, job.argument, {})
+        self._given[running.job_id] = own
+        self._running.append((running, job))
 
     def _most(self) -> int | None:
-        """Jobs at once; on this machine by default as many as it has processors for."""
+        """Jobs at once; on this machine by default as many as it has processors and GPUs for."""
         if self.options.at_once is not None or self.options.cluster == "slurm":
             return self.options.at_once
         first = self._running[0][1] if self._running else next(iter(self._waiting), None)
-        threads = 1 if first is None else first.resources.threads
-        return max(1, (os.cpu_count() or 1) // threads)
+        if first is None:
+            return 1
+        need = first.resources
+        room = (os.cpu_count() or 1) // need.threads
+        return max(1, min(room, int(len(_visible_gpus()) / need.gpus)) if need.gpus else room)
 
     def _executor(self, job: Job) -> Any:
         import submitit
@@ -132,7 +157,49 @@ class SubmititExecutor:
             timeout_min=o.minutes,
             cpus_per_task=need.threads,
             **({"mem_gb": need.memory / 2**30} if need.memory else {}),
-            **({"gpus_per_node": max(1, round(need.gpus))} if need.gpus else {}),
+            **({"gpus_per_node": _whole(need.gpus)} if need.gpus else {}),
             **{f"slurm_{name}": value for name, value in slurm.items() if value is not None},
         )
         return executor
+
+
+def _whole(gpus: float) -> int:
+    """Neither Slurm nor submitit knows parts of one."""
+    return max(1, round(gpus))
+
+
+def _visible_gpus() -> list[int]:
+    """Numbers of this machine's GPUs: those of CUDA_VISIBLE_DEVICES, where that is set.
+
+    Raises:
+        OptionError: for one that has no number there, which submitit cannot hand on.
+    """
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if told is None:
+        import torch
+
+        return list(range(torch.cuda.device_count()))
+    names = [name.strip() for name in told.split(",") if name.strip()]
+    if not all(name.isdigit() for name in names):
+        raise OptionError(
+            f"executor 'submitit:local' takes numbers in CUDA_VISIBLE_DEVICES, got {told!r}; set "
+            "CUDA_VISIBLE_DEVICES=0,1, or give `executor=ray`"
+        )
+    return [int(name) for name in names]
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """What is started inside has no terminal to print on.
+
+    submitit's process beside a job would meet Ctrl-C there with a traceback; the job's own output
+    goes to its folder.
+    """
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)

@@ -66,3 +66,48 @@ def test_submitit_sends_nothing_along(host):
 def test_a_recipe_knows_no_executor(invoke_real, tmp_path):
     result = invoke_real("run", "--ipc", "1", "--executor", "local", "--dry-run", "--json")
     assert "executor" not in json.loads(result.stdout)["recipe"]
+
+
+def test_submitit_gives_each_job_here_one_of_the_gpus_that_may_be_seen(host, monkeypatch, tmp_path):
+    """Of four on the machine, two of which are ours; nothing is started."""
+    pytest.importorskip("submitit", reason="submitit comes with an extra of its own")
+    from condense.jobs import Job, Resources, echo
+
+    started = []
+
+    class Running:
+        def __init__(self, number):
+            self.job_id, self.number = number, number
+
+        def done(self):
+            return self.number == 0
+
+        def result(self):
+            return b""
+
+        def cancel(self):
+            pass
+
+    class Cluster:
+        def update_parameters(self, **given):
+            self.gpus = given.get("visible_gpus", ())
+
+        def submit(self, *given):
+            started.append(self.gpus)
+            return Running(len(started) - 1)
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    executor = hired(host, Request(executor="submitit:local"))
+    monkeypatch.setattr(executor, "_executor", lambda job: Cluster())
+    for number in range(6):
+        executor.submit(Job(f"{number}", echo, "", Resources(1, 0.5)))
+    assert executor.next_done().job.name == "0"
+    assert started == [(1,), (3,), (1,), (3,)]  # two a GPU
+    executor._start()
+    assert started[4:] == [(1,)]  # where one has ended
+    executor.close()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1a2b")
+    executor.submit(Job("x", echo, "", Resources(1, 1.0)))
+    with pytest.raises(OptionError, match="takes numbers in CUDA_VISIBLE_DEVICES, got 'GPU-1a2b'"):
+        executor.next_done()

@@ -1,24 +1,35 @@
 """Stages worked off as jobs give the same store and set as stages worked off here."""
 
 import json
+from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
-from condense.engine.graph import stages
+from condense.engine import run as runs
+from condense.engine.feature_space.network import FeatureOptions
+from condense.engine.graph import plan, stages
 from condense.engine.ingest.holdout import validation_part
-from condense.engine.jobs import worker
+from condense.engine.jobs import driver, share, worker
+from condense.engine.jobs.aside import Aside, stages_aside
 from condense.engine.jobs.driver import Crew, HeldOutOf, Target
 from condense.engine.jobs.environment import environment
 from condense.engine.jobs.task import Task, data_bytes, data_from, unpacked
 from condense.engine.pipeline import Pipeline
+from condense.engine.run import evaluate_artefact
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
-from condense.errors import CondenseError
+from condense.errors import CondenseError, OptionError
+from condense.interfaces import Cost
 from condense.jobs import Done, ExecutorOptions
+from condense.options import NetworkSpec
 from condense.plugin.host import build_host
 from condense.resolve import Request, resolve
+from condense.studies.binding import SharedData
+from condense.studies.tuning.run import tune
+from condense.studies.tuning.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +131,7 @@ def test_the_store_is_that_of_a_run_without_jobs(bind, plain, executor):
     pipeline = bind()
     crew = Crew(executor, SilentProgress())
     assert crew.work_off(targets(pipeline)) == {}
+    crew.close()
     assert executor.closed == 1
     before = pipeline.store.misses
     assert entries(pipeline.store) == entries(plain[0].store)
@@ -167,6 +179,77 @@ def test_every_piece_is_worked_off_once_for_all_cells(bind):
     assert by_stage.count("selector") == 1
 
 
+def test_a_job_gets_as_much_of_a_gpu_as_its_memory_asks_for(bind, monkeypatch):
+    """On a GPU of 10 GiB that nobody here has; the time of an estimate is not taken either."""
+    pipeline, seen = bind(method="window"), []
+    _ = pipeline.selection
+
+    def peak(stage):
+        seen.append(stage.name)
+        return (None if stage.name == "selector" else Cost(memory=2**20)), 2 * 2**30
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    monkeypatch.setattr(driver, "gpu_memory", lambda device: 10 * 2**30)
+    monkeypatch.setattr(driver, "Shares", partial(share.Shares, peak=peak))
+    pipeline.device = torch.device("cuda")
+    target = Target(pipeline, [pipeline.scoring, pipeline.selecting])
+
+    def given(**options):
+        work = driver._Work(Crew(Queue(**options), SilentProgress()), [target])
+        pieces = [piece for stage in target.stages for piece in stage.pieces()]
+        jobs = [work._job(target, driver._Sent(piece, [0], 0.0), "job") for piece in pieces]
+        return {piece.stage: job.resources.gpus for piece, job in zip(pieces, jobs, strict=True)}
+
+    assert given() == {"scorer": 0.3333, "selector": 1.0}
+    assert seen == ["scorer", "selector"]  # each kind once
+    assert given(gpus=0.5) == {"scorer": 0.5, "selector": 0.5}
+    assert seen == ["scorer", "selector"]
+
+
+@pytest.mark.parametrize(
+    ("need", "total", "jobs"), [(0.5, 80, 8), (8, 80, 8), (12, 80, 5), (30, 80, 2), (50, 80, 1)]
+)
+def test_as_many_jobs_share_a_gpu_as_have_room(need, total, jobs):
+    """With 0.5 GiB for CUDA itself each, in nine tenths of it."""
+    found = share.share(int(need * 2**30), total * 2**30)
+    assert jobs * found <= 1 < (jobs + 1) * found
+    assert jobs * (need + 0.5) <= 0.9 * total or jobs == 1
+
+
+def test_a_matching_is_one_job_of_several_processes(bind, monkeypatch):
+    """Those that torchrun starts, on a part of the data and on machines that see no store."""
+    extra = [(("matcher", "trajectories"), 2)]
+    part = validation_part(bind().data, 0.25, 3)
+    here = bind("here", data=part, extra=extra)
+    wanted = here.condensed
+    executor = Elsewhere(ranks=2)
+    sent = bind("sent", data=part, extra=extra)
+    some = [sent.scoring, sent.selecting, sent.matching.preparing, sent.matching]
+    Crew(executor, SilentProgress()).work_all_off(Target(sent, some, HeldOutOf(0.25, 3)))
+    ranks = {job.name.split()[0]: json.loads(job.argument)["ranks"] for job in executor.jobs}
+    assert ranks == {"scorer": 1, "selector": 1, "prepare": 1, "matcher": 2}
+    (matching,) = {job.resources.threads for job in executor.jobs if job.name.startswith("matcher")}
+    assert matching == 2 * torch.get_num_threads()
+    again = bind("sent", data=part, extra=extra)
+    assert again.condensed.to_bytes() == wanted.to_bytes()
+    assert again.store.misses == 0
+
+
+def test_more_ranks_than_trajectories_are_refused_before_any_job(bind):
+    executor = Queue(ranks=3)
+    with pytest.raises(OptionError, match=r"`matcher.trajectories=1` leaves nothing to do for 2"):
+        Crew(executor, SilentProgress()).work_off(targets(bind()))
+    assert executor.jobs == []
+
+
+def test_a_plan_has_the_jobs_that_are_sent(bind):
+    pipeline, executor = bind(), Queue()
+    planned = {stage.stage: stage.jobs for stage in plan(pipeline, baselines=True).stages}
+    Crew(executor, SilentProgress()).work_off(targets(pipeline))
+    assert planned == Counter(job.name.split()[0] for job in executor.jobs)
+    assert {stage.jobs for stage in plan(bind(), baselines=True).stages} == {0}
+
+
 def test_a_job_that_dies_too_often_is_an_error_of_its_cells_alone(bind):
     executor = Dying(2, retries=1)
     executor.run = lambda job, run=executor.run: (
@@ -177,7 +260,7 @@ def test_a_job_that_dies_too_often_is_an_error_of_its_cells_alone(bind):
 
 
 def test_what_goes_wrong_in_a_stage_is_said_with_its_machine(bind, monkeypatch):
-    def fails(pipeline, piece):
+    def fails(pipeline, piece, aside):
         raise CondenseError("no room left")
 
     monkeypatch.setattr(worker, "run_piece", fails)
@@ -195,6 +278,59 @@ def test_a_held_out_part_is_made_again_where_the_job_runs(bind):
     assert Crew(executor, SilentProgress()).work_off(given) == {}
     data = json.loads(executor.jobs[0].argument)["data"]
     assert (data["share"], data["seed"], data["blob"]) == (0.25, 3, "")
+
+
+def test_a_set_of_a_folder_and_feature_networks_are_worked_off_too(
+    bind, tmp_path, installed, monkeypatch
+):
+    """As ``evaluate --by-difficulty`` asks for them, on machines that see the folder or do not."""
+    tiny = FeatureOptions(networks=1, feature_epochs=1, feature_network=NetworkSpec.of("mlp"))
+    monkeypatch.setattr(runs, "_feature_options", lambda pipeline: tiny)
+    bind("made", method="window").condensed.save(tmp_path / "set")
+    tools = {"device": torch.device("cpu"), "progress": SilentProgress(), "halved": True}
+    found = {}
+    for name, executor in (("here", None), ("seen", Queue()), ("unseen", Elsewhere())):
+        store = Store(tmp_path / name)
+        crew = executor and Crew(executor, SilentProgress())
+        given = (tmp_path / "set", Request(), installed)
+        _, found[name] = evaluate_artefact(*given, store=store, **tools, crew=crew)
+        found[name] = found[name].model_copy(update={"stages": {}})
+        if executor is not None:
+            stages_of = {job.name.split()[0] for job in executor.jobs}
+            assert stages_of == {"evaluator", "features"}
+            assert store.misses == 0 or name == "unseen"
+    assert found["seen"] == found["unseen"] == found["here"]
+
+
+def test_a_folder_with_another_set_is_refused(bind, tmp_path):
+    pipeline = bind()
+    (tmp_path / "set").mkdir()
+    for folder, said in (("set", "holds another set here"), ("gone", "is not here")):
+        aside = Aside(folder=str(tmp_path / folder), fingerprint="other")
+        if folder == "set":
+            bind("made", method="window").condensed.save(tmp_path / "set")
+        with pytest.raises(CondenseError, match=said):
+            stages_aside(pipeline, aside, {})
+
+
+def test_tuning_evaluates_by_jobs_what_it_evaluates_here(installed, bind, tmp_path):
+    settings = Settings(key="selector.beta", seeds=1, max_seeds=2, finals=1, repeats=1)
+    found, misses, executor = {}, {}, Queue()
+    for name, crew in (("here", None), ("jobs", Crew(executor, SilentProgress()))):
+        store = Store(tmp_path / name)
+
+        def one(recipe, store=store, **more):
+            tools = {"store": store, "device": torch.device("cpu"), "progress": SilentProgress()}
+            return Pipeline(recipe, installed, **tools, **more)
+
+        base = bind(method="window").recipe
+        shared = SharedData(one)
+        found[name] = tune(installed, base, settings, shared, SilentProgress(), crew=crew).document
+        misses[name] = store.misses
+    assert found["jobs"].model_dump() == found["here"].model_dump()  # but for the clock
+    assert misses["jobs"] == 1 < misses["here"]  # the scores, put together of their networks
+    batches = [job.name.split()[0] for job in executor.jobs]
+    assert batches.count("evaluator") >= 10  # those of the scan, at the least
 
 
 def test_other_data_are_refused(bind):

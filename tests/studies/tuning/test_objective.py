@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from condense.engine.evaluation import evaluate
+from condense.engine.evaluation import evaluate, selection_plan
 from condense.engine.ingest.holdout import hold_out
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
@@ -16,7 +16,6 @@ from condense.studies.tuning.objective import (
     Objective,
     declared_range,
     option_value,
-    selection_plan,
     shortened,
     training_steps,
     with_options,
@@ -124,7 +123,7 @@ def test_shortened_trainings_keep_the_rest_of_the_recipe(host, make):
 def test_a_selection_is_trained_on_as_it_is_under_one_fixed_augmentation(make):
     objective = make(scorer="random", evaluator__repeats=1)
     pipeline = objective.pipeline((0.4,), 2)
-    trial = selection_plan(pipeline)
+    trial = selection_plan(pipeline.selecting)
     training = trial.arm.draw(0)
     indices = pipeline.selection.indices
     assert torch.equal(training.inputs, objective.data.inputs[indices])
@@ -133,7 +132,7 @@ def test_a_selection_is_trained_on_as_it_is_under_one_fixed_augmentation(make):
     assert pipeline.recipe.seed == 2
     assert pipeline.shared_seed == 0
     other = make(scorer="random", augmentation="simple").pipeline((0.4,))
-    assert [a.name for a in selection_plan(other).augmentations] == ["simple"]
+    assert [a.name for a in selection_plan(other.selecting).augmentations] == ["simple"]
 
 
 def test_it_is_what_a_method_without_matching_is_worth(make):

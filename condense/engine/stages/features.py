@@ -1,0 +1,63 @@
+"""Feature networks, by which coverage is measured and the test split is halved."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from condense.data import TrainingSet
+from condense.engine.feature_space.network import (
+    KIND,
+    FeatureNetworks,
+    FeatureOptions,
+    features_cost,
+)
+from condense.engine.stages.stage import Bound, Piece, Stage
+from condense.interfaces import Cost
+
+
+class FeatureStage(Stage[FeatureNetworks]):
+    """The feature networks of the data, all of them stored.
+
+    Args:
+        bound: whose data.
+        options: of the networks.
+    """
+
+    name = "features"
+    component = "evaluator"
+
+    def __init__(self, bound: Bound, options: FeatureOptions) -> None:
+        super().__init__(bound)
+        training, test = TrainingSet.of(bound.data), TrainingSet.of(bound.test_split())
+        self.networks = FeatureNetworks(training, test, bound.context, options)
+
+    @property
+    def stored(self) -> bool:
+        """Whether every network is."""
+        numbers = range(self.networks.options.networks)
+        return all(self.bound.store.has(KIND, self.networks.key(number)) for number in numbers)
+
+    @property
+    def served_by(self) -> str:
+        """Name of the network."""
+        return self.networks.options.feature_network.component
+
+    def cost(self) -> Cost:
+        """As if none were stored."""
+        return features_cost(self.bound.data, self.bound.context, self.networks.options)
+
+    @cached_property
+    def result(self) -> FeatureNetworks:
+        """Trained."""
+        for piece in self.pieces():
+            self.run_piece(piece.number)
+        return self.networks
+
+    def pieces(self) -> list[Piece]:
+        """One a network."""
+        numbers = range(self.networks.options.networks)
+        return Piece.all_of(self.name, [(KIND, self.networks.key(number)) for number in numbers])
+
+    def run_piece(self, number: int) -> None:
+        """Network ``number``."""
+        self.networks.trained(number)
