@@ -83,9 +83,9 @@ def evaluate(
         echo_plan(plan, as_json, workers_of(request))
         return
     with open_session(ctx, device) as session:
-        more = {"halved": halved, "diagnose": problems, "crew": session.crew(request)}
+        more: dict[str, Any] = {"diagnose": problems, "crew": session.crew(request)}
         result, document = evaluate_artefact(
-            artefact, request, session.host, **session.tools, **more
+            artefact, request, session.host, **session.tools, **more, halved=halved
         )
     warn(document.findings)
     if as_json:

@@ -147,8 +147,8 @@ def show_tuning_plan(plan: TuningPlan) -> None:
         times, each = _span(one.least, one.most), (one.memory_mb, one.disk_mb)
         given = _span(one.least * one.jobs, one.most * one.jobs)
         handed = jobs(one.jobs, one.seconds, given)
-        took = (handed, f"{about(one.seconds)} each", *sizes(*each))
-        rows.append((name, one.component, times, *took))
+        words = (handed, f"{about(one.seconds)} each", *sizes(*each))
+        rows.append((name, one.component, times, *words))
     headings = ("stage", "component", "times", "jobs", "about", "memory", "disk")
     echo_table(headings, rows, least=("jobs",))
     for name, why in plan.shared.failed.items():

@@ -291,7 +291,8 @@ def evaluate_artefact(
     evaluating = EvaluationStage(pipeline, condensed_plan(pipeline, condensed))
     features = FeatureStage(pipeline, _feature_options(pipeline)) if halved else None
     if crew is not None:
-        some = [pipeline.teaching, evaluating, *([] if features is None else [features])]
+        some: list[Stage[Any]] = [pipeline.teaching, evaluating]
+        some += [] if features is None else [features]
         options = None if features is None else features.networks.options
         aside = Aside.of(folder, condensed, options)
         crew.work_all_off(Target(pipeline, all_within(some), aside=aside))

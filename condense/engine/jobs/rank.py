@@ -1,0 +1,62 @@
+"""A process of a job of several: torchrun's own, or one of the ranks that it starts.
+
+``python -m condense.engine.jobs.rank FOLDER [RANKS]``: the former with their number.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import warnings
+from pathlib import Path
+
+from condense.engine.jobs.environment import environment
+from condense.engine.jobs.follower import follow
+from condense.engine.jobs.launch import dismissed, launch, set_threads, team
+from condense.engine.jobs.ranked import MODULE, read_task, write_result
+from condense.engine.jobs.worker import host_of_worker, pipeline_of, run_task_here
+from condense.engine.matching.ranks import HELLO, Order
+from condense.engine.pipeline import Pipeline
+
+
+def start(place: Path, ranks: int) -> None:
+    """Start them and wait, as torchrun does."""
+    from torch.distributed.run import main
+
+    main(["--standalone", "--nproc-per-node", str(ranks), "-m", MODULE, str(place)])
+
+
+def work(place: Path) -> None:
+    """Rank 0 works the task in ``place`` off, the others follow it."""
+    warnings.simplefilter("ignore")  # the job's process has nobody to tell
+    set_threads()
+    task, blobs = read_task(place)
+    which, others, host = launch(), team(), host_of_worker()
+    assert which is not None
+    assert others is not None
+    if which.rank:
+
+        def bound(order: Order) -> Pipeline:
+            return pipeline_of(task, blobs, host, Path(order.store), local=which.local)
+
+        follow(others, which.local, bound)
+        return
+    others.tell(HELLO, environment(host).to_json())
+    write_result(place, run_task_here(task, blobs, others))
+    dismissed()
+
+
+def die_with_the_parent() -> None:
+    """Whoever started this process may be killed, and nobody would end it then."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+if __name__ == "__main__":
+    die_with_the_parent()
+    if len(sys.argv) > 2:
+        start(Path(sys.argv[1]), int(sys.argv[2]))
+    else:
+        work(Path(sys.argv[1]))
