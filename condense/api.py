@@ -122,10 +122,10 @@ def condense(
     )
     pipeline = _bound(asked, minutes)
     with _in_python():
-        if (hand := hired(asked.host, asked.request)) is not None:
-            todo = stages(pipeline, baselines=True)
-            made = [s for s in todo if test is not None or s.component != "evaluator"]
-            with contextlib.closing(Crew(hand, asked.tools["progress"])) as crew:
+        with asked.crew() as crew:
+            if crew is not None:
+                todo = stages(pipeline, baselines=True)
+                made = [s for s in todo if test is not None or s.component != "evaluator"]
                 crew.work_all_off(Target(pipeline, made))
         small, arms = worked_off(pipeline, baselines=True, evaluated=test is not None)
         findings = problems(pipeline, small, arms)
@@ -196,13 +196,24 @@ class _Asked:
         used = self.given if data is None else data
         return Pipeline(recipe, self.host, **self.tools, data=used, **more)
 
+    @contextlib.contextmanager
+    def crew(self) -> Iterator[Crew | None]:
+        """What works stages off while it is open; None for this process itself."""
+        executor = hired(self.host, self.request)
+        if executor is None:
+            yield None
+            return
+        with contextlib.closing(Crew(executor, self.tools["progress"])) as crew:
+            yield crew
+
 
 def _chosen(asked: _Asked, minutes: float | None) -> Choice:
     from condense.studies.choosing.run import choose as chosen, plan_choice
 
     with _in_python():
         planned = plan_choice(asked.host, asked.request, minutes, asked.pipeline)
-        return chosen(planned, asked.tools["progress"])
+        with asked.crew() as crew:
+            return chosen(planned, asked.tools["progress"], crew)
 
 
 def _ask(

@@ -42,7 +42,7 @@ def choice_of(
     choosing = _planned(session, request, minutes, keep=True)
     progress = session.tools["progress"]
     progress.note(f"note: {in_words(choosing.plan)}")
-    choice = choose(choosing, progress)
+    choice = choose(choosing, progress, session.crew(request))
     progress.note(f"note: {choice.document.verdict}")
     return choice
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from condense.data import LabeledData
-from condense.engine.ingest.holdout import validation_part
-from condense.engine.jobs.driver import HeldOutOf
+from condense.engine.ingest.holdout import HeldOutOf
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import content_of
 from condense.engine.runtime.files import default_path
@@ -32,7 +31,8 @@ def message_of(error: Exception) -> str:
 
 def divided(data: LabeledData, share: float | None, seed: int) -> LabeledData:
     """``data``, or where a ``share`` is to be held out what is left, that in the test's place."""
-    return data if share is None else validation_part(data, share, seed)
+    part = held_out_of(share, seed)
+    return data if part is None else part.of(data)
 
 
 def held_out_of(share: float | None, seed: int) -> HeldOutOf | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,6 +21,32 @@ def validation_part(data: LabeledData, share: float, seed: int) -> LabeledData:
         OptionError, DataError: as :func:`hold_out` does.
     """
     return hold_out(data, share, Seed(seed).fork("validation").generator())
+
+
+@dataclass(frozen=True)
+class HeldOutOf:
+    """How a training split is divided, said in numbers that travel.
+
+    Attributes:
+        share: of every class that is held out, where there is one such part.
+        seed: of the division.
+        number, folds: which of how many parts is held out, where there are several.
+    """
+
+    share: float
+    seed: int
+    number: int = 0
+    folds: int = 1
+
+    def of(self, data: LabeledData) -> LabeledData:
+        """What is left of ``data``, the part that is held out in its test split's place.
+
+        Raises:
+            OptionError, DataError: as :func:`hold_out` and :func:`fold` do.
+        """
+        if self.folds == 1:
+            return validation_part(data, self.share, self.seed)
+        return fold(data, self.number, self.folds, self.seed)
 
 
 def hold_out(data: LabeledData, share: float, rng: Generator) -> LabeledData:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 
 from condense.engine.documents import JobNote
+from condense.engine.ingest.holdout import HeldOutOf
 from condense.engine.jobs.aside import Aside, set_bytes
 from condense.engine.jobs.environment import environment
 from condense.engine.jobs.share import Shares, gpu_memory
@@ -34,14 +35,6 @@ from condense.jobs import Done, ExecutorOptions, Job, Resources
 GIB = 2**30
 SIGN = ".driver-"
 K = TypeVar("K")
-
-
-@dataclass(frozen=True)
-class HeldOutOf:
-    """That data are what ``share`` held out by ``seed`` leaves of those that a recipe names."""
-
-    share: float
-    seed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -353,8 +346,7 @@ def _data_of(target: Target) -> DataOfTask:
         fingerprint=data.fingerprint,
         test=None if data.test is None else data.test.fingerprint,
         blob="" if named else f"data/{_whole_fingerprint(data)}",
-        share=None if part is None or not named else part.share,
-        seed=0 if part is None or not named else part.seed,
+        part=part if named else None,
         modality=data.geometry.modality,
     )
 

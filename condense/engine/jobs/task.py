@@ -13,6 +13,7 @@ from pydantic import Field
 
 from condense.data import LabeledData, Modality, Normalization
 from condense.engine.documents import Document
+from condense.engine.ingest.holdout import HeldOutOf
 from condense.engine.jobs.aside import Aside
 from condense.engine.jobs.environment import Environment
 
@@ -24,8 +25,7 @@ class DataOfTask(Document):
         name: of the data set.
         fingerprint, test: of the training split as it is condensed, and of its test split.
         blob: digest under which the samples were sent along; "" where the recipe names them.
-        share, seed: the part that is held out of what the recipe names, and in the test split's
-            place; None where nothing is.
+        part: how what the recipe names is divided; None where it is not.
         modality: image or features.
     """
 
@@ -33,8 +33,7 @@ class DataOfTask(Document):
     fingerprint: str
     test: str | None
     blob: str = ""
-    share: float | None = None
-    seed: int = 0
+    part: HeldOutOf | None = None
     modality: Modality
 
 

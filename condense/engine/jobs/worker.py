@@ -14,7 +14,6 @@ import torch
 
 from condense.data import LabeledData
 from condense.engine.graph import run_piece
-from condense.engine.ingest.holdout import validation_part
 from condense.engine.jobs.aside import stages_aside
 from condense.engine.jobs.environment import environment
 from condense.engine.jobs.ranked import run_ranked
@@ -152,8 +151,8 @@ def _data(task: Task, blobs: Blobs, bound: Pipeline) -> LabeledData:
     name = wanted.model_dump_json()
     if name not in _LOADED:
         data = data_from(blobs[wanted.blob]) if wanted.blob else bound.data
-        if wanted.share is not None:
-            data = validation_part(data, wanted.share, wanted.seed)
+        if wanted.part is not None:
+            data = wanted.part.of(data)
         test = None if data.test is None else data.test.fingerprint
         if (data.fingerprint, test) != (wanted.fingerprint, wanted.test):
             raise CondenseError(

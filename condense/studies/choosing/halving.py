@@ -14,6 +14,7 @@ from condense.studies.choosing.design import Rung
 from condense.studies.statistics import LEVEL, Estimate, difference, t_quantile
 
 Measure = Callable[[str, int], float]  # (name, number of the seed) → accuracy, 0–1
+Prepare = Callable[[Sequence[tuple[str, int]]], None]  # of what is to be measured next
 
 
 @dataclass
@@ -33,18 +34,27 @@ class Halved:
     best: str | None = None
 
 
-def halve(measure: Measure, names: Sequence[str], rungs: Sequence[Rung]) -> Halved:
+def unprepared(pairs: Sequence[tuple[str, int]]) -> None:
+    """Nothing is done beforehand."""
+
+
+def halve(
+    measure: Measure, names: Sequence[str], rungs: Sequence[Rung], prepare: Prepare = unprepared
+) -> Halved:
     """Measure ``names`` under the seeds of a rung, keep the best as many as the next one has.
 
     Args:
         measure: called once a name and seed.
         names: cheap to dear; of equal means the cheaper goes first.
         rungs: the first takes all.
+        prepare: called before a rung, with all that it measures.
     """
     found = Halved({name: [] for name in names})
     alive = list(names)
     for number, rung in enumerate(rungs, 1):
         alive = alive[: rung.candidates]
+        seen = {name: len(found.accuracies[name]) for name in alive}
+        prepare([(name, seed) for name in alive for seed in range(seen[name], rung.seeds)])
         for name in alive:
             found.rungs[name] = number
             try:

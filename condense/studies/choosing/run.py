@@ -13,14 +13,15 @@ import torch
 
 from condense.data import LabeledData
 from condense.engine.evaluation import RANDOM, measure_of, random_plan
-from condense.engine.graph import stages
-from condense.engine.ingest.holdout import fold, validation_part
+from condense.engine.graph import all_within, stages
+from condense.engine.ingest.holdout import HeldOutOf, validation_part
+from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import over_all
 from condense.engine.runtime.store import Payload
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import ENGINE_VERSION, SHARED
-from condense.errors import OptionError
+from condense.errors import CondenseError, OptionError
 from condense.interfaces import Progress, Task
 from condense.plugin.host import Host
 from condense.recipe import Recipe
@@ -84,10 +85,12 @@ class Choosing:
         A seed's own part brings in the chance of which samples are held out, and of what scores,
         experts and selection make of the others, beside that of the seed.
         """
-        seed, folds = self.random.recipe.seed, self.plan.folds
-        if folds == 1:
-            return validation_part(self.whole, HELD_OUT, seed)
-        return fold(self.whole, number % folds, folds, seed)
+        return self.division(number).of(self.whole)
+
+    def division(self, number: int) -> HeldOutOf:
+        """How :meth:`part` divides the data."""
+        folds = self.plan.folds
+        return HeldOutOf(HELD_OUT, self.random.recipe.seed, number % folds, folds)
 
     def bound(self, one: Candidate, number: int) -> Pipeline:
         """The stages of ``one`` under the seed ``number``, counted from the recipe's."""
@@ -206,8 +209,13 @@ def costs_of(pipeline: Pipeline, known: dict[str, float | None]) -> Costs:
     return Costs(once, each, unknown)
 
 
-def choose(choosing: Choosing, progress: Progress) -> Choice:
+def choose(choosing: Choosing, progress: Progress, crew: Crew | None = None) -> Choice:
     """Try what is planned; the best is chosen if it is better than random beyond noise.
+
+    Args:
+        choosing: what is planned.
+        progress: where it is told.
+        crew: works the stages off elsewhere, a rung at a time; None works them off here.
 
     Raises:
         CondenseError: if random subsets cannot be evaluated. A candidate that fails goes no
@@ -219,11 +227,12 @@ def choose(choosing: Choosing, progress: Progress) -> Choice:
     total = sum(n * rung.candidates for n, rung in zip(fresh, plan.rungs, strict=True)) + seeds[-1]
     each = [[plan.seconds / total]] * total  # at most; which candidates go on shows later
     with over_all(progress, "choose", total, "run", lambda: each) as task:
-        arms = _Arms(choosing, task)
+        arms = _Arms(choosing, task, crew)
         # those that follow others are measured after them
         names.sort(key=lambda name: bool(arms.by_name[name].follows))
+        arms.prepare([(RANDOM, number) for number in range(seeds[-1])])
         random = [arms.measure(RANDOM, number) for number in range(seeds[-1])]
-        halved = halve(arms.measure, names, plan.rungs)
+        halved = halve(arms.measure, names, plan.rungs, arms.prepare)
     rows = [arms.tried(name, halved, random) for name in names]
     # the order of names is kept among equals
     rows.sort(key=lambda row: (row.name != halved.best, -row.rung, -_mean(row)))
@@ -251,18 +260,45 @@ def choose(choosing: Choosing, progress: Progress) -> Choice:
 class _Arms:
     """Random subsets and the candidates by name, measured one seed at a time."""
 
-    def __init__(self, choosing: Choosing, task: Task) -> None:
-        self.choosing, self.task = choosing, task
+    def __init__(self, choosing: Choosing, task: Task, crew: Crew | None) -> None:
+        self.choosing, self.task, self.crew = choosing, task, crew
+        self.errors: dict[tuple[str, int], str] = {}  # of jobs
+        self.settled: set[str] = set()  # those that follow others, once they do
         self.by_name = {one.name: one for one in (choosing.random, *choosing.candidates)}
         self.spent = {name: Spent() for name in self.by_name}
         self.seconds = dict.fromkeys(self.by_name, 0.0)
         self.found: dict[str, list[Evaluation]] = {}
 
+    def prepare(self, pairs: Sequence[tuple[str, int]]) -> None:
+        """Have the crew store all that ``pairs`` of names and seeds come to.
+
+        Those that follow others are prepared when these have been measured, in their turn.
+        """
+        if self.crew is None:
+            return
+        targets = {}
+        for name, number in pairs:
+            if self.by_name[name].follows and name not in self.settled:
+                continue
+            pipeline = self.choosing.bound(self.by_name[name], number)
+            todo = stages(pipeline, baselines=False)
+            if name == RANDOM:
+                last = EvaluationStage(pipeline, random_plan(pipeline))
+                todo = all_within([pipeline.teaching, last])
+            targets[name, number] = Target(pipeline, todo, self.choosing.division(number))
+        self.errors |= self.crew.work_off(targets)
+
     def measure(self, name: str, number: int) -> float:
-        """Accuracy of ``name``, 0–1, under seed ``number``, counted from the recipe's."""
+        """Accuracy of ``name``, 0–1, under seed ``number``, counted from the recipe's.
+
+        Raises:
+            CondenseError: for whatever goes wrong with it.
+        """
         choosing = self.choosing
         if number == 0:
             self._follow(name)
+        if (name, number) in self.errors:
+            raise CondenseError(self.errors[name, number])
         pipeline = choosing.bound(self.by_name[name], number)
         if name == RANDOM:
             stage, matched = EvaluationStage(pipeline, random_plan(pipeline)), False
@@ -285,6 +321,10 @@ class _Arms:
                 value = getattr(best[stage].options, option)
                 one = with_values(self.choosing.host, one, {key: value})
         self.by_name[name] = one
+        if one.follows:
+            self.settled.add(name)
+            rung = self.choosing.plan.rungs[0]
+            self.prepare([(name, number) for number in range(rung.seeds)])
 
     def tried(self, name: str, halved: Halved, random: Sequence[float]) -> Tried:
         """What was measured of ``name``."""

@@ -15,8 +15,9 @@ from condense.data import LabeledData
 from condense.engine.checked import run_selector
 from condense.engine.evaluation import selection_plan
 from condense.engine.graph import all_within
+from condense.engine.ingest.holdout import HeldOutOf
 from condense.engine.jobs.aside import Aside
-from condense.engine.jobs.driver import Crew, HeldOutOf, Target
+from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 import pytest
@@ -11,10 +11,10 @@ import torch
 from condense.engine import run as runs
 from condense.engine.feature_space.network import FeatureOptions
 from condense.engine.graph import plan, stages
-from condense.engine.ingest.holdout import validation_part
+from condense.engine.ingest.holdout import HeldOutOf, fold, validation_part
 from condense.engine.jobs import driver, share, worker
 from condense.engine.jobs.aside import Aside, stages_aside
-from condense.engine.jobs.driver import Crew, HeldOutOf, Target
+from condense.engine.jobs.driver import Crew, Target
 from condense.engine.jobs.environment import environment
 from condense.engine.jobs.task import Task, data_bytes, data_from, unpacked
 from condense.engine.pipeline import Pipeline
@@ -28,6 +28,8 @@ from condense.options import NetworkSpec
 from condense.plugin.host import build_host
 from condense.resolve import Request, resolve
 from condense.studies.binding import SharedData
+from condense.studies.choosing import run as choosing
+from condense.studies.choosing.design import Costs, Rung
 from condense.studies.tuning.run import tune
 from condense.studies.tuning.settings import Settings
 
@@ -272,12 +274,15 @@ def test_what_goes_wrong_in_a_stage_is_said_with_its_machine(bind, monkeypatch):
 
 def test_a_held_out_part_is_made_again_where_the_job_runs(bind):
     whole = bind().data
-    part = validation_part(whole, 0.25, 3)
-    executor = Elsewhere()
-    given = targets(bind(data=part), held_out=HeldOutOf(0.25, 3))
-    assert Crew(executor, SilentProgress()).work_off(given) == {}
-    data = json.loads(executor.jobs[0].argument)["data"]
-    assert (data["share"], data["seed"], data["blob"]) == (0.25, 3, "")
+    for part, said in (
+        (validation_part(whole, 0.25, 3), HeldOutOf(0.25, 3)),
+        (fold(whole, 1, 4, 3), HeldOutOf(0.25, 3, 1, 4)),
+    ):
+        executor = Elsewhere()
+        given = targets(bind(data=part, method="window"), held_out=said)
+        assert Crew(executor, SilentProgress()).work_off(given) == {}
+        data = json.loads(executor.jobs[0].argument)["data"]
+        assert (data["part"], data["blob"]) == (asdict(said), "")
 
 
 def test_a_set_of_a_folder_and_feature_networks_are_worked_off_too(
@@ -331,6 +336,35 @@ def test_tuning_evaluates_by_jobs_what_it_evaluates_here(installed, bind, tmp_pa
     assert misses["jobs"] == 1 < misses["here"]  # the scores, put together of their networks
     batches = [job.name.split()[0] for job in executor.jobs]
     assert batches.count("evaluator") >= 10  # those of the scan, at the least
+
+
+def test_a_choice_tries_by_jobs_what_it_tries_here(installed, tiny, tmp_path, monkeypatch):
+    """Two windows and random subsets, the better under a second seed, each with its own part."""
+    monkeypatch.setattr(choosing, "costs_of", lambda pipeline, known: Costs({}, 0.1))
+    parts = ("scorer", "evaluator")
+    own = tuple((tuple(k.split(".")), v) for k, v in tiny.items() if k.startswith(parts))
+    asked, found, misses = Request(method="auto", ipc=2, assignments=own), {}, {}
+    executor = Queue()
+    for name, crew in (("here", None), ("jobs", Crew(executor, SilentProgress()))):
+        store = Store(tmp_path / name)
+
+        def one(recipe, store=store, **more):
+            tools = {"store": store, "device": torch.device("cpu"), "progress": SilentProgress()}
+            return Pipeline(recipe, installed, **tools, **more)
+
+        planned = choosing.plan_choice(installed, asked, 60.0, one, keep=False)
+        windows = [c for c in planned.plan.candidates if c.name.startswith("window ")][:2]
+        rungs = (Rung(candidates=2, seeds=1), Rung(candidates=1, seeds=2))
+        plan = planned.plan.model_copy(update={"candidates": tuple(windows), "rungs": rungs})
+        choice = choosing.choose(replace(planned, plan=plan), SilentProgress(), crew)
+        found[name] = choice.document.model_dump()
+        misses[name] = store.misses
+    assert found["jobs"] == found["here"]
+    assert len(found["jobs"]["tried"]) == 2
+    tried = {job.name.split()[0] for job in executor.jobs}
+    assert tried == {"scorer", "selector", "evaluator", "random"}
+    scores = sum(entry.kind == "scores" for entry in store.entries())
+    assert misses["jobs"] == scores < misses["here"]  # scores are put together of networks
 
 
 def test_other_data_are_refused(bind):

@@ -143,3 +143,16 @@ def test_how_often_the_chance_of_the_held_out_samples_is_taken_for_a_gain():
         kept += is_better(with_rows(gain, seeds.mean(0).tolist(), candidates))
     assert without / times > 0.5
     assert kept / times < 0.025
+
+
+def test_all_of_a_rung_is_prepared_before_it_is_measured():
+    table, told = {"a": (0.5,), "b": (0.8, 0.6), "c": (0.7, 0.9, 0.1, 0.2), "d": (0.6,)}, []
+
+    def measure(name, seed):
+        told.append((name, seed))
+        return table[name][seed]
+
+    halve(measure, list(table), RUNGS, lambda pairs: told.append(list(pairs)))
+    first = [(name, 0) for name in "abcd"]
+    second, third = [("b", 1), ("c", 1)], [("c", 2), ("c", 3)]
+    assert told == [first, *first, second, *second, third, *third]
