@@ -93,7 +93,7 @@ def forecast(case: Case, host: Host) -> dict[str, Any]:
         pipeline = Pipeline(recipe, host, **tools, device=torch.device("cpu"), data=data)
         found = plan(pipeline, baselines=False)
         costs = [stage for stage in found.stages if stage.seconds]
-        memory = pipeline.cost("matcher")
+        memory = pipeline.matching.cost()
     return {
         "case": case.name,
         "preset": case.preset,
