@@ -26,7 +26,9 @@ DIGITS = {"matcher.experts": 2, "matcher.max_start_epoch": 5, "matcher.network.w
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(RANKS)]
 
 
-def start(place: Path, ranks: int, trajectories: int, arguments: argparse.Namespace) -> Any:
+def start(
+    place: Path, ranks: int, trajectories: int, arguments: argparse.Namespace, iterations: int = 0
+) -> Any:
     """``condense run`` with a store in ``place``, from experts that are stored there."""
     path = os.pathsep.join(
         [str(ROOT), str(ROOT / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -34,7 +36,7 @@ def start(place: Path, ranks: int, trajectories: int, arguments: argparse.Namesp
     own = {"PYTHONPATH": path, "CONDENSE_STORE": str(place / "store")}
     own["OMP_NUM_THREADS"] = str(arguments.threads)
     values = DIGITS | {
-        "matcher.iterations": arguments.iterations,
+        "matcher.iterations": iterations or arguments.iterations,
         "matcher.trajectories": trajectories,
         "evaluator.steps": 1,
         "evaluator.repeats": 1,
@@ -73,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
         places = [Path(folder) / name for name in ("shared", *map(str, range(RANKS)))]
         for place in places:  # experts, and what a first start takes
             place.mkdir()
-            seconds(place, start(place, 1, half, arguments))
+            seconds(place, start(place, 1, half, arguments, iterations=1))
         for _ in range(arguments.repeats):
             shared, *bare = places
             times["ranks"].append(seconds(shared, start(shared, RANKS, TRAJECTORIES, arguments)))
