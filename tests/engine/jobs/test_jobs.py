@@ -355,7 +355,8 @@ def test_a_choice_tries_by_jobs_what_it_tries_here(installed, tiny, tmp_path, mo
         planned = choosing.plan_choice(installed, asked, 60.0, one, keep=False)
         windows = [c for c in planned.plan.candidates if c.name.startswith("window ")][:2]
         rungs = (Rung(candidates=2, seeds=1), Rung(candidates=1, seeds=2))
-        plan = planned.plan.model_copy(update={"candidates": tuple(windows), "rungs": rungs})
+        new = {"candidates": tuple(windows), "rungs": rungs, "seconds": 1.0}
+        plan = planned.plan.model_copy(update=new)
         choice = choosing.choose(replace(planned, plan=plan), SilentProgress(), crew)
         found[name] = choice.document.model_dump()
         misses[name] = store.misses
