@@ -45,7 +45,7 @@ def environment(place):
 def condense(place, environment):
     """Runs ``condense`` in a folder by name, with a store of its own there; gives what it wrote."""
 
-    def run(name, *args, tiny=True, timeout=200):
+    def run(name, *args, tiny=True, timeout=900):
         folder = place / name
         folder.mkdir(exist_ok=True)
         options = OPTIONS if tiny else []
@@ -70,7 +70,7 @@ def on_ray(place, environment):
     pytest.importorskip("ray", reason="ray comes with an extra of its own")
     start = apart()
 
-    def run(name, modes, *args, timeout=300, seed=0):
+    def run(name, modes, *args, timeout=900, seed=0):
         folder = place / name
         folder.mkdir(exist_ok=True)
         command = [sys.executable, str(HERE / "ray_script.py"), modes, *map(str, args), *OPTIONS]

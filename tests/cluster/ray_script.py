@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 MODES, *COMMAND = sys.argv[1:]
+PATIENCE = 600  # seconds, for what takes a few on a machine with nothing else to do
 MOST = 14  # entries after which it is killed, of more than twenty
 
 
@@ -24,9 +25,14 @@ def start():
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 10**8}
     )
-    nodes = [cluster.add_node(num_cpus=1, object_store_memory=10**8) for _ in range(2)]
-    cluster.wait_for_nodes()
+    nodes = [added(cluster) for _ in range(2)]
+    cluster.wait_for_nodes(timeout=PATIENCE)
     return cluster, nodes
+
+
+def added(cluster):
+    """One more raylet, which joins in its own time: Ray would give it 30 s."""
+    return cluster.add_node(wait=False, num_cpus=1, object_store_memory=10**8)
 
 
 def stored(place):
@@ -93,7 +99,7 @@ class Round:
         if self.mode == "raylet":
             node = self.nodes.pop(self.seed.randrange(len(self.nodes)))
             self.cluster.remove_node(node, allow_graceful=False)
-            self.nodes.append(self.cluster.add_node(num_cpus=1, object_store_memory=10**8))
+            self.nodes.append(added(self.cluster))
         elif self.mode == "worker":
             try:
                 os.kill(self.seed.choice(alive), signal.SIGKILL)
