@@ -37,6 +37,8 @@ def environment(place):
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "RAY_TMPDIR": "/tmp",
+        # one that is slow to answer is not dead; of one that is, the connection says so at once
+        "RAY_health_check_timeout_ms": "60000",
         "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
     }
 
