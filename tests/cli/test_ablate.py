@@ -111,10 +111,11 @@ def test_a_dry_run_counts_what_is_shared_once_and_leaves_nothing(call, place):
     assert plan["unknown"] == ["selector"]  # of the one that does not say
     assert plan["seconds"] == pytest.approx(sum(work["seconds"] for work in plan["stages"]))
     lines = call(*asked, "--dry-run").stdout.splitlines()
-    assert lines[0].split() == ["stage", "component", "times", "cached", "about", "memory", "disk"]
+    headings = ["stage", "component", "times", "cached", "jobs", "about", "memory", "disk"]
+    assert lines[0].split() == headings
     selector = next(line for line in lines if line.startswith("selector"))
-    assert re.split("  +", selector)[:5] == [
-        *("selector", "window, random, falling", "6", "0", "at least 0.0 s"),
+    assert re.split("  +", selector)[:6] == [
+        *("selector", "window, random, falling", "6", "0", "6 × < 0.1 s", "at least 0.0 s"),
     ]
     assert lines[-1] == "3 cells × 2 seeds: 6 runs; what they share is counted once"
     assert sorted(place.rglob("*")) == before
