@@ -16,7 +16,7 @@ from pathlib import Path
 
 MODES, *COMMAND = sys.argv[1:]
 PATIENCE = 600  # seconds, for what takes a few on a machine with nothing else to do
-MOST = 14  # entries after which it is killed, of more than twenty
+MOST = 14  # entries after which it is killed, of nineteen
 
 
 def start():
