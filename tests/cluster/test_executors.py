@@ -80,7 +80,7 @@ def test_ctrl_c_is_one_line_under_submitit_too(environment, place):
         start_new_session=True,
     )
     end = time.monotonic() + 600
-    while not any(log.stat().st_size for log in folder.glob("submitit/*_log.err")):
+    while not any(log.stat().st_size for log in folder.glob("submitit/*_log.out")):
         assert running.poll() is None, running.stderr.read()
         assert time.monotonic() < end
         time.sleep(0.05)
