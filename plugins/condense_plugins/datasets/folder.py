@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from condense.data import LabeledData
+from condense.engine.ingest.images import Decoding, Unreadable
 from condense.errors import DataError
 from condense.options import Options as BaseOptions, PathOption
 from condense.traits import DatasetTraits
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._images import (
-    Decoding,
     class_folders,
     existing_folder,
     listed,
@@ -48,6 +48,11 @@ class Folder(BuiltIn):
             "auto",
             description="grey or rgb convert every image; auto = rgb, and grey files are refused",
         )
+        unreadable: Unreadable = Field(
+            "refuse",
+            description="images that cannot be read: refuse = all data, skip = leave them out and "
+            "say which",
+        )
         flip: bool = Field(True, description="whether a mirror image keeps its class")
 
     options: Options
@@ -79,6 +84,8 @@ class Folder(BuiltIn):
         return Decoding(
             channels=self.options.channels,
             resize=self.options.resize,
+            unreadable=self.options.unreadable,
+            skip_hint="set `data.unreadable=skip` to leave out all that cannot be read",
             grey_hint="set `data.channels=grey` to make every image grey, "
             "or `data.channels=rgb` to make every image RGB",
             size_hint="set `data.resize=32` (or another side) to make them one size",

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from condense.data import LabeledData
+from condense.engine.ingest.images import Decoding
 from condense.errors import DataError
 from condense.options import Options as BaseOptions, PathOption
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._images import (
-    Decoding,
     Labelled,
     class_files,
     class_folders,

@@ -19,7 +19,8 @@ def task(title, total, unit="it"):
     yield SimpleNamespace(advance=lambda n=1: done.append(n))
 
 
-CONTEXT = SimpleNamespace(progress=SimpleNamespace(task=task))
+noted = []
+CONTEXT = SimpleNamespace(progress=SimpleNamespace(task=task, note=noted.append))
 
 
 def draw(path, value=100, size=(6, 6), mode="RGB"):
@@ -163,6 +164,36 @@ def test_broken_images_are_named(root, damage):
     message = refusal(root)
     assert f"image {bad} cannot be read" in message
     assert refusal(root, resize=4) == message
+
+
+def test_broken_images_are_counted_or_left_out(root):
+    bad = [root / "train" / "ant" / "0.png", root / "train" / "cat" / "1.png"]
+    for path in bad:
+        path.write_bytes(b"hello")
+    message = refusal(root)
+    assert f"image {bad[0]} cannot be read" in message
+    assert "nor can 1 others of 6; repair or remove them" in message
+    assert "`data.unreadable=skip`" in message
+    noted.clear()
+    data = load(root, unreadable="skip")
+    assert data.items == (
+        "train/ant/1.png",
+        "train/ant/2.png",
+        "train/cat/0.png",
+        "train/cat/2.png",
+    )
+    assert data.inputs[:, 0, 0, 0].tolist() == [60, 70, 0, 20]
+    assert data.labels.tolist() == [0, 0, 1, 1]
+    assert len(data.test) == 2
+    (told,) = noted
+    assert "left out 2 of 6 images" in told
+    assert all(str(path) in told for path in bad)
+
+
+def test_nothing_is_left_where_no_image_can_be_read(root):
+    for path in (root / "train").rglob("*.png"):
+        path.write_bytes(b"hello")
+    assert "nor can 5 others of 6" in refusal(root, unreadable="skip")
 
 
 def test_empty_class_is_named(root):
