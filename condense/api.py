@@ -18,6 +18,7 @@ from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.graph import stages
 from condense.engine.ingest.from_user import from_torch_dataset, labeled_data
+from condense.engine.ingest.hugging_face.reading import from_hugging_face, is_hugging_face
 from condense.engine.ingest.tabular.handed_over import frame_data, has_frame
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.jobs.hired import hired
@@ -64,7 +65,8 @@ def condense(
     Args:
         data: a data set's name (``"cifar10"``, ``"folder:photos"``), the path of a folder of images
             or of an ``.npz``, a map-style torch Dataset of
-            (image, label) without augmentation or normalisation, a pair (inputs, labels) of
+            (image, label) without augmentation or normalisation, a ``datasets.Dataset`` or
+            ``DatasetDict``, a pair (inputs, labels) of
             arrays — images uint8 or float 0–1 [N, H, W, C] or [N, C, H, W], features [N, D] —, a
             pandas DataFrame with ``label``, a pair (DataFrame, labels), or
             :class:`condense.data.LabeledData`.
@@ -320,6 +322,8 @@ def to_labeled_data(
             f"data is a {type(data).__name__} alone, without labels; give a pair: "
             "condense((X, y), ipc=5)"
         )
+    if is_hugging_face(data):
+        return from_hugging_face(data, test)
     indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__")
     if indexed and not isinstance(data, (Mapping, bytes)):
         return from_torch_dataset(data, test=test)

@@ -13,7 +13,7 @@ DOWNLOADS = {  # data that no test may fetch; their readers are tested in tests/
     "cifar10": "downloads 170 MB",
     "cifar100": "downloads 170 MB",
 }
-DRAWN = {"tiny-imagenet", "folder", "npz", "csv", "parquet"}  # checked below, on drawn files
+DRAWN = {"tiny-imagenet", "folder", "hf", "npz", "csv", "parquet"}  # checked below, on drawn files
 ARGUMENT = {"file"}  # checked below, on a drawn file
 
 

@@ -189,7 +189,7 @@ def _refusal(
     picture: Picture, image: Image, decoding: Decoding, size: tuple[int, int] | None
 ) -> DataError | None:
     """Why the opened but not yet decoded ``image`` does not fit."""
-    if decoding.channels == "auto" and (image.mode in _GREY or image.mode.startswith("I;16")):
+    if decoding.channels == "auto" and _is_grey(image):
         return DataError(f"image {picture.name} is grey (mode {image.mode}); {decoding.grey_hint}")
     if decoding.resize is None and size is not None and image.size != size:
         return DataError(
@@ -197,6 +197,23 @@ def _refusal(
             f"the first; {decoding.size_hint}"
         )
     return None
+
+
+def first_is_grey(pictures: Sequence[Picture]) -> bool:
+    """Whether the first of ``pictures`` that can be read is grey."""
+    from PIL import Image
+
+    for picture in pictures:
+        try:
+            with Image.open(_opened(picture)) as image:
+                return _is_grey(image)
+        except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError):
+            continue
+    return False
+
+
+def _is_grey(image: Image) -> bool:
+    return image.mode in _GREY or image.mode.startswith("I;16")
 
 
 def _times(size: tuple[int, int]) -> str:

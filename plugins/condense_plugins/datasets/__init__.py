@@ -10,6 +10,7 @@ from condense_plugins.datasets.cifar import Cifar10, Cifar100
 from condense_plugins.datasets.csv_file import Csv
 from condense_plugins.datasets.digits import Digits
 from condense_plugins.datasets.folder import Folder
+from condense_plugins.datasets.hugging_face import HuggingFace
 from condense_plugins.datasets.npz import Npz
 from condense_plugins.datasets.parquet import Parquet
 from condense_plugins.datasets.tiny_imagenet import TinyImageNet
@@ -22,6 +23,7 @@ def condense_register_datasets(register: Callable[[type[Dataset]], None]) -> Non
     register(Csv)
     register(Digits)
     register(Folder)
+    register(HuggingFace)
     register(Npz)
     register(Parquet)
     register(TinyImageNet)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
 
 from condense.data import LabeledData
 from condense.engine.ingest.from_user import labeled_data
-from condense.engine.ingest.images import Decoding, Picture, decode_images
+from condense.engine.ingest.images import Decoding, Picture, Unreadable, decode_images
 from condense.errors import DataError
+from condense.options import Options as BaseOptions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +22,38 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
 Labelled = tuple[Path, str]  # an image file with the name of its class
+
+
+class ImageOptions(BaseOptions):
+    """What images of one's own may need."""
+
+    resize: int | None = Field(
+        None,
+        ge=1,
+        le=8192,
+        description="side in pixels that every image is resized to; unset = as is",
+    )
+    channels: Literal["auto", "grey", "rgb"] = Field(
+        "auto",
+        description="grey or rgb convert every image; auto = rgb, and grey ones are refused",
+    )
+    unreadable: Unreadable = Field(
+        "refuse",
+        description="images that cannot be read: refuse = all data, skip = leave them out and "
+        "say which",
+    )
+
+    def decoding(self) -> Decoding:
+        """As they say."""
+        return Decoding(
+            channels=self.channels,
+            resize=self.resize,
+            unreadable=self.unreadable,
+            skip_hint="set `data.unreadable=skip` to leave out all that cannot be read",
+            grey_hint="set `data.channels=grey` to make every image grey, "
+            "or `data.channels=rgb` to make every image RGB",
+            size_hint="set `data.resize=32` (or another side) to make them one size",
+        )
 
 
 def existing_folder(path: str, what: str) -> Path:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from condense.data import LabeledData
-from condense.engine.ingest.images import Decoding, Unreadable
 from condense.errors import DataError
-from condense.options import Options as BaseOptions, PathOption
+from condense.options import PathOption
 from condense.traits import DatasetTraits
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._images import (
+    ImageOptions,
     class_folders,
     existing_folder,
     listed,
@@ -34,25 +34,10 @@ class Folder(BuiltIn):
     arg: ClassVar[str] = "path"
     traits: ClassVar[DatasetTraits] = DatasetTraits(opens=("/",))
 
-    class Options(BaseOptions):
+    class Options(ImageOptions):
         """Where the images are and how they are brought to one shape."""
 
         path: PathOption = Field(description=f"folder with {_LAYOUT}")
-        resize: int | None = Field(
-            None,
-            ge=1,
-            le=8192,
-            description="side in pixels that every image is resized to; unset = as is",
-        )
-        channels: Literal["auto", "grey", "rgb"] = Field(
-            "auto",
-            description="grey or rgb convert every image; auto = rgb, and grey files are refused",
-        )
-        unreadable: Unreadable = Field(
-            "refuse",
-            description="images that cannot be read: refuse = all data, skip = leave them out and "
-            "say which",
-        )
         flip: bool = Field(True, description="whether a mirror image keeps its class")
 
     options: Options
@@ -72,23 +57,12 @@ class Folder(BuiltIn):
         return read_splits(
             train,
             held,
-            self._decoding(),
+            self.options.decoding(),
             context,
             root,
             classes=classes,
             flip=self.options.flip,
             name=root.resolve().name or self.name,
-        )
-
-    def _decoding(self) -> Decoding:
-        return Decoding(
-            channels=self.options.channels,
-            resize=self.options.resize,
-            unreadable=self.options.unreadable,
-            skip_hint="set `data.unreadable=skip` to leave out all that cannot be read",
-            grey_hint="set `data.channels=grey` to make every image grey, "
-            "or `data.channels=rgb` to make every image RGB",
-            size_hint="set `data.resize=32` (or another side) to make them one size",
         )
 
 
