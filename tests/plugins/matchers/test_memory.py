@@ -167,4 +167,4 @@ def test_an_estimate_counts_what_steps_leave(tiny_images, context, monkeypatch):
     least = 3 * 4 * height * width * (9 * channels + 1) * 4  # the rows of the first layer
     assert memory_of("auto") - memory_of("constant") >= least
     monkeypatch.setattr(memory, "machine_memory", lambda: 4 * least // 2)  # a quarter is too little
-    assert memory_of("auto") == memory_of("constant")
+    assert memory_of("auto") - memory_of("constant") <= least // 2

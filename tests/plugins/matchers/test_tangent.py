@@ -12,7 +12,7 @@ from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.rules import ConvRule
 from condense_plugins.matchers.trajectory.stem import StemRule
 from condense_plugins.matchers.trajectory.student import Student, flatten
-from condense_plugins.matchers.trajectory.tangent import TangentSteps
+from condense_plugins.matchers.trajectory.tangent import TangentSteps, left_bytes
 
 CASES = [
     {"network": "batch", "augmentation": "none"},
@@ -127,6 +127,22 @@ def test_what_a_step_leaves_changes_no_bit_and_is_taken(make_case, network):
     assert torch.equal(got.grad_step_size, want.grad_step_size)
     assert all(b.memo == [] for b in case.rollout.batches)
     assert all(rule.memo == rule.saved == () for rule in (*none.rules, *all_of_it.rules))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
+def test_what_fits_is_left_and_the_rest_is_found_again(make_case, share):
+    case = make_case("batch", "dsa", dtype=torch.float32)
+    call = (case.rollout.start, case.rollout.step_size, case.rollout.batches[0])
+    all_of_it = TangentSteps.of(case.steps, budget=10**9)
+    want = constant_memory(all_of_it, case.rollout, case.inputs)
+    all_of_it.forward(*call)
+    whole = left_bytes(call[2])
+    some = TangentSteps.of(case.steps, budget=int(share * whole))
+    some.forward(*call)
+    assert 0 < left_bytes(call[2]) <= share * whole
+    got = constant_memory(some, case.rollout, case.inputs)
+    assert torch.equal(got.grad_inputs, want.grad_inputs)
+    assert all(rule.memo == rule.saved == () for rule in some.rules)
 
 
 def zeroed(norm):

@@ -54,6 +54,6 @@ def trajectory_cost(
     rollout = time_call(lambda: trial.step(synthetic, rng), context.device)
     rollouts = share.whole * o.iterations * o.trajectories
     one = int(share.whole * trial.left_by_a_step(synthetic, rng))
-    left = o.steps * one if one <= step_budget(o) else 0
+    left = o.steps * min(one, step_budget(o))
     left += share.cut * one  # and what a step takes, where it was not timed as a whole
     return Cost(rollouts * rollout * o.steps / steps, memory=o.experts * memory + left)

@@ -9,7 +9,7 @@ memory in autograd, costs eleven.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -65,13 +65,19 @@ class TangentSteps:
         seen = augmented(self.eager, batch)
         targets = self.eager.targets(batch, self.eager.logits(batch))
         gradient = self.gradient(theta, seen.inputs, targets)
-        memo = [rule.memo for rule in self.rules]
-        for rule in self.rules:
-            rule.memo = ()
-        batch.memo[:] = [seen, memo]
-        if left_bytes(batch) > self.budget:
-            batch.memo.clear()
+        self._leave(batch, seen)
         return theta - step_size * gradient
+
+    def _leave(self, batch: Batch, seen: Seen) -> None:
+        """Leave what fits the budget; of the last layers first, small for what it saves."""
+        left = self.budget - _bytes(seen)
+        memo: list[tuple[Tensor, ...]] = []
+        for rule in reversed(self.rules):
+            fits = _bytes(rule.memo) <= left
+            memo.insert(0, rule.memo if fits else ())
+            left -= _bytes(memo[0])
+            rule.memo = ()
+        batch.memo[:] = [seen, memo] if left >= 0 else []
 
     def backward(
         self, theta: Tensor, adjoint: Tensor, step_size: Tensor, batch: Batch
@@ -144,7 +150,11 @@ def left_bytes(batch: Batch) -> int:
     if not batch.memo:
         return 0
     seen, memo = batch.memo
-    return sum(t.nbytes for tensors in (seen, *memo) for t in tensors)
+    return sum(map(_bytes, (seen, *memo)))
+
+
+def _bytes(tensors: Sequence[Tensor]) -> int:
+    return sum(t.nbytes for t in tensors)
 
 
 def augmented(eager: EagerSteps, batch: Batch) -> Seen:
