@@ -192,7 +192,8 @@ class StemRule(Rule):
         (kh, kw), (ph, pw), k = self.kernel, self.padding, self.window
         b, c, height, width = shape
         padded = of_rows.new_zeros(b, c, height + 2 * ph, width + 2 * pw)
-        columns = of_rows[..., : kh * kw * c].unflatten(-1, (kh * kw, c)).permute(1, 0, 4, 3, 2)
+        columns = of_rows[..., : kh * kw * c].view(*of_rows.shape[:-1], kh * kw, c)
+        columns = columns.permute(1, 0, 4, 3, 2)
         for number, part in enumerate(columns):
             y, x = divmod(number, k)
             place = padded[:, :, y:, x:]  # one pixel of every window
