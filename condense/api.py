@@ -34,7 +34,7 @@ from condense.options import Options as BaseOptions
 from condense.plugin.host import Host, build_host
 from condense.recipe import Recipe, Resolved
 from condense.report.diagnosis.findings import problems
-from condense.resolve import CHOOSE, Request, executor_options, is_choice, resolve
+from condense.resolve import CHOOSE, Request, executor_options, is_choice, resolve, without_effect
 from condense.results import with_advice
 from condense.spelling import in_python
 
@@ -175,7 +175,10 @@ def _bound(asked: _Asked, minutes: float | None) -> Pipeline:
         if minutes is not None:
             raise OptionError('minutes is for the choice of a method; give method="auto" as well')
         with _in_python():
-            return asked.pipeline(resolve(asked.host, asked.request))
+            recipe = resolve(asked.host, asked.request)
+            for line in without_effect(recipe, asked.request):
+                asked.tools["progress"].note(line)
+            return asked.pipeline(recipe)
     choice = _chosen(asked, minutes)
     if not choice.document.better:
         warnings.warn(choice.document.verdict, FindingWarning, stacklevel=3)

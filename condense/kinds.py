@@ -22,7 +22,8 @@ class Kind:
         capabilities: Protocols of :mod:`condense.capabilities` that its components may have.
         flag: what ``condense run`` is given to use the component {name}, for a kind that serves no
             stage or has a flag of its own.
-        optional: whether a recipe may do without the stage, which is then no part of a run.
+        optional: whether a recipe may do without the stage, which is then no part of a run; naming
+            its component :data:`NONE` is the same, where the method has none.
     """
 
     name: str
@@ -109,4 +110,5 @@ _TABLE = (
 FORMER = {"update-policy": "policy"}  # kinds by a name that they had
 KINDS = {kind.name: kind for kind in _TABLE}
 STAGES = {kind.stage: kind.name for kind in _TABLE if kind.stage is not None}  # stage → kind
+NONE = "none"  # as the component of an optional stage: the recipe is without the stage
 OPTIONAL = tuple(kind.stage for kind in _TABLE if kind.stage is not None and kind.optional)

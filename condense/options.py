@@ -174,14 +174,24 @@ def without_effect_beside(option: str) -> dict[str, Any]:
     return {"unless": option}
 
 
-def idle_options(options: Options) -> set[str]:
-    """The options that have no effect beside others that are set."""
-    found = set()
+def without_effect_unless(option: str, value: str) -> dict[str, Any]:
+    """``json_schema_extra`` of an option that has an effect where ``option`` is ``value`` alone."""
+    return {"only": [option, value]}
+
+
+def idle_options(options: Options) -> dict[str, str]:
+    """The options that have no effect as others are set, and why, {stage} being theirs."""
+    found = {}
     for name, field in type(options).model_fields.items():
         extra = field.json_schema_extra
-        other = extra.get("unless") if isinstance(extra, dict) else None
-        if other is not None and getattr(options, str(other)) is not None:
-            found.add(name)
+        if not isinstance(extra, dict):
+            continue
+        match extra:
+            case {"unless": str(other)} if getattr(options, other) is not None:
+                set_to = format_value(getattr(options, other))
+                found[name] = f"beside `{{stage}}.{other}={set_to}`"
+            case {"only": [str(other), value]} if getattr(options, other) != value:
+                found[name] = f"without `{{stage}}.{other}={value}`"
     return found
 
 

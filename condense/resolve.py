@@ -28,7 +28,7 @@ from condense.components import (
 )
 from condense.data import Modality
 from condense.errors import OptionError
-from condense.kinds import OPTIONAL, STAGES
+from condense.kinds import NONE, OPTIONAL, STAGES
 from condense.layers import (
     Layer,
     anchored,
@@ -41,6 +41,7 @@ from condense.layers import (
 from condense.options import (
     COMPONENT,
     format_value,
+    idle_options,
     is_shared,
     path_fields,
 )
@@ -226,8 +227,24 @@ def resolve(host: Host, request: Request) -> Recipe:
         with _asking_for_paths(left_out, stage):
             resolved[stage] = resolve_stage(host, stage, layers, modality)
         _ask_for_files(left_out, stage, resolved[stage])
+        usual = [*layers[:3], Layer(method.stages)]
+        if stage in OPTIONAL and resolved[stage].name == NONE and not _asked_for(stage, usual):
+            del resolved[stage]
     recipe = Recipe(method.name, _seed(request), _budget(request, preset), resolved)
     return replace(recipe, paths=_portable_paths(recipe, file_layer))
+
+
+def without_effect(recipe: Recipe, request: Request) -> list[str]:
+    """A line about each assignment of ``request`` that changes nothing in its ``recipe``."""
+    found = []
+    for (stage, *rest), value in request.assignments:
+        if stage not in recipe.stages or len(rest) != 1:
+            continue
+        why = idle_options(recipe[stage].options).get(rest[0])
+        if why is not None:
+            given = f"`{stage}.{rest[0]}={format_value(value)}`"
+            found.append(f"note: {given} has no effect {why.format(stage=stage)}")
+    return found
 
 
 def component_names(host: Host, request: Request) -> dict[str, str]:

@@ -15,7 +15,7 @@ from condense.options import COMPONENT, Options
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.recipe import Preset
-from condense.resolve import Request, resolve
+from condense.resolve import Request, resolve, without_effect
 from condense.studies.ablation.design import make_study, parse_factor
 from condense_plugins.matchers._options import MatcherOptions
 
@@ -85,6 +85,28 @@ class Plugin:
 @pytest.fixture(scope="module")
 def extended():
     return build_host(external=False, extra=[Plugin()])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            {"temperature": 9},
+            ["temperature=9` has no effect without `evaluator.labels=teacher`"],
+        ),
+        ({"temperature": 9, "labels": "teacher"}, []),
+        (
+            {"epochs": 7, "steps": 5},
+            ["epochs=7` has no effect beside `evaluator.steps=5`"],
+        ),
+        ({"repeats": 7}, []),
+    ],
+)
+def test_an_option_without_effect_is_said(host, given, told):
+    assignments = tuple((("evaluator", key), value) for key, value in given.items())
+    request = Request(assignments=assignments)
+    found = without_effect(resolve(host, request), request)
+    assert [f"note: `evaluator.{rest}" for rest in told] == found
 
 
 def test_a_preset_leaves_options_that_only_share_a_name(extended):

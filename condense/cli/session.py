@@ -34,9 +34,12 @@ class Session:
 
     def recipe(self, request: Request) -> Recipe:
         """The recipe that ``request`` means."""
-        from condense.resolve import resolve
+        from condense.resolve import resolve, without_effect
 
-        return resolve(self.host, request)
+        recipe = resolve(self.host, request)
+        for line in without_effect(recipe, request):
+            self.tools["progress"].note(line)
+        return recipe
 
     def pipeline(self, recipe: Recipe, **more: Any) -> Pipeline:
         """The stages of ``recipe``, ready to be run; ``more`` as for :class:`Pipeline`."""

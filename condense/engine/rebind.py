@@ -19,7 +19,7 @@ from condense.layers import assignments_layer
 from condense.options import COMPONENT
 from condense.plugin.host import Host
 from condense.recipe import LEFT_OUT, RecipeFile
-from condense.resolve import Request, resolve
+from condense.resolve import Request, resolve, without_effect
 
 MEMORY = "memory"  # the data stage of what was handed over in Python
 
@@ -114,6 +114,8 @@ def rebind(
     modality = condensed.geometry.modality
     asked = replace(request, recipe=file, in_memory=unbound, modality=modality)
     recipe = resolve(host, asked)
+    for line in without_effect(recipe, asked):
+        progress.note(line)
     pipeline = Pipeline(recipe, host, store=store, device=device, progress=progress)
     return Rebound(folder, condensed, pipeline, renamed, unbound)
 

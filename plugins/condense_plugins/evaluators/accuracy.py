@@ -37,12 +37,15 @@ from condense.options import (
     NetworkSpec,
     Options as BaseOptions,
     without_effect_beside,
+    without_effect_unless,
 )
 from condense.traits import EvaluatorTraits
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.evaluators._batch_size import NETWORKS, TRIED, chosen, worth_trying
 from condense_plugins.evaluators._per_class import per_class
 from condense_plugins.evaluators._teacher import StoredTeacher
+
+_OF_A_TEACHER = without_effect_unless("labels", "teacher")
 
 
 class AccuracyEvaluator(BuiltIn):
@@ -103,11 +106,20 @@ class AccuracyEvaluator(BuiltIn):
             4.0,
             gt=0,
             description="by which a teacher's logits and a network's are divided (20 in CCFS)",
+            json_schema_extra=_OF_A_TEACHER,
         )
         teacher_epochs: int = Field(
-            40, ge=1, description="epochs of the whole training split that a teacher is trained"
+            40,
+            ge=1,
+            description="epochs of the whole training split that a teacher is trained",
+            json_schema_extra=_OF_A_TEACHER,
         )
-        teacher_seed: int = Field(0, ge=0, description="seed of the teacher, whatever the run's is")
+        teacher_seed: int = Field(
+            0,
+            ge=0,
+            description="seed of the teacher, whatever the run's is",
+            json_schema_extra=_OF_A_TEACHER,
+        )
         at_once: int | None = Field(
             None,
             ge=1,

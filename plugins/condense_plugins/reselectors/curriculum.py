@@ -81,19 +81,27 @@ class CurriculumReselector(BuiltIn):
         whole = TrainingSet.of(data)
         places, rounds = list(real_places(synthetic, data)), self.options.rounds
         seed = Seed(self.options.whole_seed).fork("whole")
+        most = max(count for _, count in places)
+        if rounds > max(most, type(self.options).model_fields["rounds"].default):
+            context.progress.note(
+                f"note: `reselector.rounds={rounds}`: no class has more than {most} real samples "
+                "to be chosen, so that no more rounds than that choose any"
+            )
         known = right_samples(whole, whole, context, self._whole, seed)
         chosen = torch.empty(0, dtype=torch.int64)
         filled = torch.zeros(len(data), dtype=torch.bool)
         for number in range(rounds):
             so_far = joined(synthetic, data, chosen)
+            shares = [n * (number + 1) // rounds - n * number // rounds for _, n in places]
+            if not any(shares):
+                continue
             seed = Seed.of(rng).fork("round", number)
             wrong = torch.ones(len(data), dtype=torch.bool)
             if len(so_far):
                 wrong = ~right_samples(so_far, whole, context, self._round, seed)
             tier = torch.where(known, torch.where(wrong, COARSE, KNOWN), REST)
             tier[chosen] = REST + 1
-            for members, count in places:
-                share = count * (number + 1) // rounds - count * number // rounds
+            for (members, _), share in zip(places, shares, strict=True):
                 took = best_of(members, tier, values, share)
                 filled[took] = tier[took] != COARSE
                 chosen = torch.cat([chosen, took])

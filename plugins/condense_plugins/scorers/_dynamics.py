@@ -176,6 +176,17 @@ class EarlyWindows(ReadsDynamics):
         until = min(self.options.until, dynamics.epochs)
         return until, min(self.options.window, until)
 
+    def score(self, data: LabeledData, context: Context, rng: Generator) -> Scores:
+        """With a note where a window is wider than what is read."""
+        until, window = self.windows(self._dynamics(data, context, rng))
+        if window < self.options.window:
+            context.progress.note(
+                f"note: `scorer.window={self.options.window}` is more than the {until} epochs that "
+                f"are read, which are one window; give at most {until}, or raise `scorer.until` "
+                "and `scorer.epochs`"
+            )
+        return super().score(data, context, rng)
+
     def estimator(self, dynamics: Dynamics) -> str:
         """With what is read."""
         until, window = self.windows(dynamics)

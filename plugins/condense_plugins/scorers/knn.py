@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from condense.engine.feature_space.neighbours import nearest_others
 from condense.engine.feature_space.principal import principal_components
-from condense.errors import DataError
+from condense.errors import DataError, OptionError
 from condense.interfaces import Context, LabeledData, Scores
 from condense.options import PathOption
 from condense_plugins._features import FeatureOptions, HasFeatures
@@ -65,6 +65,7 @@ class KnnScorer(HasFeatures):
         """float32 [N] in 0–1.
 
         Raises:
+            OptionError: for more neighbours than there are other samples.
             DataError: for a single sample, which has no neighbour, or a file of embeddings that
                 cannot be read or does not fit the data.
             CondenseError: if the network that gives the features cannot be trained.
@@ -74,8 +75,13 @@ class KnnScorer(HasFeatures):
                 f"{data.name} has {len(data)} training samples, neighbours need at least 2; "
                 "give more data"
             )
+        count = self.options.neighbours
+        if count >= len(data):
+            raise OptionError(
+                f"`scorer.neighbours={count}`: {data.name} has {len(data)} training samples, of "
+                f"which each has {len(data) - 1} others; give at most that many"
+            )
         where = self.features(data, context, rng)
-        count = min(self.options.neighbours, len(data) - 1)
         labels = data.labels[nearest_others(where, count)]
         disagree = (labels != data.labels[:, None]).float().mean(dim=1)
         return Scores(disagree, f"knn ({count} neighbours)")

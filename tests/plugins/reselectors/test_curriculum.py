@@ -137,13 +137,17 @@ def test_without_distilled_samples_the_first_round_takes_the_easiest(by_hand, ei
 
 
 def test_rounds_share_the_places_of_a_class(by_hand, eight):
-    """Three rounds of two places: 0, 1 and 1 of them."""
+    """Three rounds of two places: 0, 1 and 1 of them; no network for a round without any."""
     everything = list(range(16))
-    answers = [everything, [], [], []]
-    chosen, asked, _ = by_hand(half_distilled(eight), SCORES, answers, rounds=3)
-    assert [len(training) for training, *_ in asked] == [16, 4, 4, 6]
+    answers = [everything, [], []]
+    chosen, asked, notes = by_hand(half_distilled(eight), SCORES, answers, rounds=3)
+    assert [len(training) for training, *_ in asked] == [16, 4, 6]
     assert chosen == [7, 1, 14, 15]
-    assert len({seed.value for *_, seed in asked}) == 4
+    assert len({seed.value for *_, seed in asked}) == 3
+    assert notes == []
+    again, asked, (note,) = by_hand(half_distilled(eight), SCORES, answers, rounds=50)
+    assert (again, len(asked)) == (chosen, 3)
+    assert note.startswith("note: `reselector.rounds=50`: no class has more than 2 real samples")
 
 
 def test_learned_labels_are_what_a_round_is_trained_towards(by_hand, eight):
@@ -332,6 +336,11 @@ def test_a_recipe_without_one_is_what_it_was(host):
     recipe = resolve(host, Request("selmatch"))
     assert "reselector" not in recipe.stages
     assert "reselector" not in recipe.to_dict()
+
+
+def test_none_is_as_without_one(host):
+    plain = resolve(host, Request("selmatch"))
+    assert resolve(host, Request("selmatch", assignments=((("reselector",), "none"),))) == plain
 
 
 def test_none_over_a_method_that_has_one_is_written_down(host):

@@ -144,6 +144,15 @@ def test_dual(until, window, create, watched, tiny_images, context):
     torch.testing.assert_close(beside.double(), torch.tensor(means).double(), **CLOSE)
 
 
+def test_a_window_wider_than_what_is_read_is_said(create, tiny_images, context, monkeypatch):
+    notes = []
+    monkeypatch.setattr(context.progress, "note", notes.append)
+    scored(create("tdds", until=4, window=4), tiny_images, context)
+    assert notes == []
+    scored(create("tdds", until=90, window=50), tiny_images, context)
+    assert notes[0].startswith(f"note: `scorer.window=50` is more than the {EPOCHS} epochs")
+
+
 def test_dual_by_hand():
     # windows (.2, .6) and (.6, .6): .6 · .2828 and .4 · 0, halved
     assert dual_of([0.2, 0.6, 0.6], 2) == pytest.approx(0.6 * 0.08**0.5 / 2)

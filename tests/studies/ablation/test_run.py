@@ -376,6 +376,14 @@ def test_a_method_without_a_stage_has_no_use_for_its_options(host):
     assert study.cells[0].recipe["reselector"].options.rounds == 2
 
 
+def test_no_reselector_is_the_base_that_has_none(host):
+    study = study_of(host, "reselector=none,curriculum")
+    assert [(cell.name, cell.is_base) for cell in study.cells] == [
+        ("reselector=none", True),
+        ("reselector=curriculum", False),
+    ]
+
+
 def test_no_seeds_are_refused(host):
     with pytest.raises(OptionError, match="`seeds` must be at least 1, got 0"):
         study_of(host, "selector=random", seeds=0)
