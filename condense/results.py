@@ -272,6 +272,9 @@ class Trace:
     image_lr: tuple[float, ...] = ()
 
 
+UNEVEN = 1.5  # times the smallest class
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Test accuracy of networks trained on one arm, or another share where the evaluator says so.
@@ -286,6 +289,7 @@ class Evaluation:
             where the evaluator does not say.
         diverged: how many of the repeats gave logits that are not finite; their share of right
             answers is that of one class.
+        class_sizes: test samples of each class, which the engine adds; empty where it did not.
     """
 
     values: tuple[float, ...]
@@ -294,6 +298,7 @@ class Evaluation:
     per_class: tuple[float, ...] = ()
     right: Tensor | None = field(default=None, compare=False, repr=False)
     diverged: int = 0
+    class_sizes: tuple[int, ...] = field(default=(), compare=False)
 
     @staticmethod
     def of_repeats(parts: Sequence[Evaluation]) -> Evaluation:
@@ -308,6 +313,28 @@ class Evaluation:
             torch.stack(right).sum(0) / len(parts) if len(right) == len(parts) else None,
             sum(part.diverged for part in parts),
         )
+
+    @property
+    def _tested(self) -> list[float]:
+        """``per_class`` of the classes that the test split has, as far as that is known."""
+        sizes = self.class_sizes or (1,) * len(self.per_class)
+        return [rate for rate, size in zip(self.per_class, sizes, strict=False) if size]
+
+    @property
+    def balanced(self) -> float | None:
+        """Balanced accuracy, in which every class counts the same; None where it is not known."""
+        return sum(self._tested) / len(self._tested) if self._tested else None
+
+    @property
+    def worst_class(self) -> float | None:
+        """The lowest accuracy of a class; None where it is not known."""
+        return min(self._tested, default=None)
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether a class has well more test samples than another, so that the mean hides it."""
+        sizes = [size for size in self.class_sizes if size]
+        return bool(sizes) and max(sizes) > UNEVEN * min(sizes)
 
     @property
     def teacher(self) -> float | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from condense.engine.jobs.driver import Crew
     from condense.results import Budget
     from condense.studies.methods.design import Comparison
-    from condense.studies.methods.result import Compared, ComparedRow, RankedRow
+    from condense.studies.methods.result import Compared, CompareDocument, ComparedRow, RankedRow
     from condense.studies.planning import StudyPlan
 
 
@@ -230,9 +230,10 @@ def _live(progress: Any, comparison: Comparison) -> Callable[[Compared], None]:
 
     def show(so_far: Compared) -> None:
         def table() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-            columns = so_far.document.columns
+            document = so_far.document
+            columns = document.columns
             current = columns[(so_far.runs - 1) % len(so_far.rows) // len(columns[0])]
-            return ("", *HEADERS[1:4]), [_cells(row)[:4] for row in current]
+            return headers_of(document)[:4], [_cells(row)[:4] for row in current]
 
         def last() -> str:
             place, number = divmod(so_far.runs - 1, len(so_far.rows))
@@ -245,7 +246,11 @@ def _live(progress: Any, comparison: Comparison) -> Callable[[Compared], None]:
 
 
 RANKED = ("method", "size", "labels", "HLR", "IOR", "LRS")
-HEADERS = ("", "method", "accuracy, %", "over random", "worst", "time", "size")
+
+
+def headers_of(document: CompareDocument) -> tuple[str, ...]:
+    """Of the columns of a table."""
+    return "", "method", f"{document.measure}, %", "over random", "worst", "time", "size"
 
 
 def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
@@ -263,7 +268,7 @@ def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
         first = column[0]
         size = f"ipc {first.ipc}" if first.ipc is not None else f"fraction {first.fraction:g}"
         say(f"{document.data}, {size}, labels {first.labels}")
-        echo_table(HEADERS, [_cells(row) for row in column])
+        echo_table(headers_of(document), [_cells(row) for row in column])
         for row in column:
             if row.error:
                 say(f"{row.method} failed: {on_command_line(row.error)}")
@@ -279,7 +284,7 @@ def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
     say(
         f"mean ± half of its 95 % interval over {count} seed{'s' * (count != 1)}; over random in "
         "points, seed by seed\n* highest mean  = not told from it (paired t test, Holm's "
-        "correction)\nworst: accuracy of the worst class; time to make the set, scores and experts "
+        "correction)\nworst: that of the worst class; time to make the set, scores and experts "
         "included; size of what is kept"
     )
     if document.validation is not None:
@@ -299,7 +304,7 @@ def _ranked(row: RankedRow) -> tuple[str, ...]:
 
 
 def _cells(row: ComparedRow) -> tuple[str, ...]:
-    """``row`` as text, in the order of :data:`HEADERS`."""
+    """``row`` as text, in the order of :func:`headers_of`."""
     from condense.cli.ablate import percent, points
     from condense.cli.output import seconds
 

@@ -70,7 +70,16 @@ def evaluate(
     evaluator. The artefact itself is not changed, and without a test split there is nothing to
     test on.
     """
-    from condense.cli.output import echo_json, echo_table, echo_teacher, percent, seconds, warn
+    from condense.cli.output import (
+        BY_CLASS,
+        by_class,
+        echo_json,
+        echo_table,
+        echo_teacher,
+        percent,
+        seconds,
+        warn,
+    )
     from condense.cli.planned import echo_plan, workers_of
     from condense.cli.session import open_session
     from condense.engine.run import evaluate_artefact, plan_evaluation
@@ -93,8 +102,8 @@ def evaluate(
         return
     parts = document.by_difficulty or {}
     halves = [f"{100 * parts[name]:.2f}" for name in ("easy", "hard") if parts]
-    row = (artefact, percent(result), *halves, seconds(result.seconds))
+    row = (artefact, percent(result), *by_class(result), *halves, seconds(result.seconds))
     heading = f"{document.measure}, % ± std (n)"
     names = ("easy half, %", "hard half, %") if parts else ()
-    echo_table(("artefact", heading, *names, "time"), [row])
+    echo_table(("artefact", heading, *BY_CLASS, *names, "time"), [row])
     echo_teacher(result)

@@ -12,7 +12,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -24,7 +24,7 @@ from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.engine.documents import FindingNote
-    from condense.results import Finding
+    from condense.results import Evaluation, Finding
 
 NO_BREAK = "\u00a0"
 COMFORTABLE = 36  # columns of a cell of text
@@ -48,7 +48,7 @@ def report_error(error: BaseException, debug: bool = False) -> int:
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         click.echo(trace.rstrip(), err=True)
     message, code = expected or (f"{describe(error)}; {BUG}", 1)
-    say_error(f"error: {message}")
+    say_error(f"error: {message}", one_line=True)
     return code
 
 
@@ -105,12 +105,12 @@ def _strict(value: Any) -> Any:
     return value
 
 
-def room() -> int:
-    """Columns that stdout has; 80, or ``$COLUMNS``, where it is no terminal."""
+def room(stream: TextIO | None = None) -> int:
+    """Columns that ``stream`` has, stdout if None; 80, or ``$COLUMNS``, where it is no terminal."""
     given = os.environ.get("COLUMNS", "")
     width = (
         shutil.get_terminal_size().columns
-        if sys.stdout.isatty()
+        if (stream or sys.stdout).isatty()
         else int(given if given.isdecimal() else 80)
     )
     return max(width, 40)
@@ -127,11 +127,10 @@ def say(text: str = "", hanging: int = 0) -> None:
         click.echo("\n".join(_wrapped(line, room(), hanging=hanging)).replace(NO_BREAK, " "))
 
 
-def say_error(text: str) -> None:
-    """Print one line on stderr; on a terminal it is wrapped by word."""
-    lines = [text]
-    if sys.stderr.isatty():
-        lines = _wrapped(text, max(shutil.get_terminal_size().columns, 40), hanging=2)
+def say_error(text: str, one_line: bool = False) -> None:
+    """Print a line on stderr, wrapped by word; on a terminal alone if it is to be ``one_line``."""
+    wrapped = sys.stderr.isatty() or not one_line
+    lines = _wrapped(text, room(sys.stderr), hanging=2) if wrapped else [text]
     click.echo("\n".join(lines).replace(NO_BREAK, " "), err=True)
 
 
@@ -294,6 +293,16 @@ def warn(findings: Iterable[Finding | FindingNote], where: str = "") -> None:
 def percent(evaluation: Any) -> str:
     """``"97.58 ± 0.31 (5)"``: mean and standard deviation in %, and the number of repeats."""
     return f"{100 * evaluation.mean:.2f} ± {100 * evaluation.std:.2f} ({evaluation.n})"
+
+
+BY_CLASS = ("balanced, %", "worst class, %")  # headers of what :func:`by_class` gives
+
+
+def by_class(evaluation: Evaluation) -> tuple[str, ...]:
+    """Balanced accuracy and that of the worst class in %; "" where classes are of about one size."""
+    figures = (evaluation.balanced, evaluation.worst_class)
+    shown = evaluation.is_uneven
+    return tuple(f"{100 * f:.2f}" if shown and f is not None else "" for f in figures)
 
 
 def echo_teacher(evaluation: Any) -> None:

@@ -325,7 +325,16 @@ def _show_differences(published: str | None, differences: list[Difference]) -> N
 
 
 def _show_result(result: RunResult, recipe: Recipe) -> None:
-    from condense.cli.output import echo_place, echo_stages, echo_table, echo_teacher, percent, say
+    from condense.cli.output import (
+        BY_CLASS,
+        by_class,
+        echo_place,
+        echo_stages,
+        echo_table,
+        echo_teacher,
+        percent,
+        say,
+    )
     from condense.engine.evaluation import measure_of
 
     if result.accuracy is not None:
@@ -333,9 +342,11 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         # a method that is itself called `random` keeps its row beside the baseline
         arms |= {n if n not in arms else f"{n} (baseline)": e for n, e in result.baselines.items()}
         random = result.baselines.get("random")
-        rows = [(name, percent(arm), _note(arm, random)) for name, arm in arms.items()]
+        rows = [
+            (name, percent(arm), *by_class(arm), _note(arm, random)) for name, arm in arms.items()
+        ]
         word = measure_of(recipe["evaluator"])
-        echo_table(("arm", f"{word}, % ± std (n)", "note"), rows)
+        echo_table(("arm", f"{word}, % ± std (n)", *BY_CLASS, "note"), rows)
     say(networks(recipe))
     echo_teacher(result.accuracy)
     say()

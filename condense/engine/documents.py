@@ -96,6 +96,12 @@ class Accuracy(Document):
     std: Share = Field(description="sample standard deviation (ddof 1), 0 for one value")
     n: int = Field(description="networks trained", ge=1)
     values: tuple[Share, ...] = Field(description="one a network", min_length=1)
+    balanced: Share | None = Field(
+        None, description="mean over the classes, each counting the same; null where not measured"
+    )
+    worst_class: Share | None = Field(
+        None, description="the lowest of a class, of the means over the networks; likewise"
+    )
 
 
 class ArmResult(Accuracy):
@@ -121,6 +127,8 @@ class ArmResult(Accuracy):
             std=found.std,
             n=found.n,
             values=found.values,
+            balanced=found.balanced,
+            worst_class=found.worst_class,
             per_class=found.per_class,
             protocol=found.protocol,
         )
@@ -128,7 +136,7 @@ class ArmResult(Accuracy):
     @property
     def accuracy(self) -> Accuracy:
         """Without what only ``arms`` holds."""
-        return Accuracy(mean=self.mean, std=self.std, n=self.n, values=self.values)
+        return Accuracy(**{name: getattr(self, name) for name in Accuracy.model_fields})
 
 
 class BudgetKept(Document):

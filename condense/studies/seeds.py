@@ -20,7 +20,7 @@ from condense.engine.target import check_target
 from condense.recipe import Recipe
 from condense.studies.binding import check_seeds, message_of
 from condense.studies.planning import Planner, StudyPlan
-from condense.studies.statistics import LEVEL, estimate
+from condense.studies.statistics import LEVEL, estimate_shares
 
 
 class SeedsAccuracy(Document):
@@ -30,7 +30,7 @@ class SeedsAccuracy(Document):
     std: FiniteFloat = Field(description="sample standard deviation (ddof 1), 0 for one seed")
     n: int = Field(description="seeds", ge=1)
     low: FiniteFloat | None = Field(
-        description="end of the interval by Student's t; null where not known"
+        description="end of the interval by Student's t, within 0–1; null where not known"
     )
     high: FiniteFloat | None
 
@@ -82,7 +82,7 @@ class SeedRuns:
 
 def over_seeds(means: Sequence[float]) -> SeedsAccuracy:
     """Mean, spread and t interval of ``means``, one or more."""
-    found = estimate(means)
+    found = estimate_shares(means)
     assert found is not None
     std = stdev(means) if len(means) > 1 else 0.0
     return SeedsAccuracy(mean=found.mean, std=std, n=found.n, low=found.low, high=found.high)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev, variance
+from typing import ClassVar, TypeVar
 
 from pydantic import computed_field
 
@@ -24,6 +25,7 @@ class Estimate(Document):
         n: how many values.
     """
 
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)  # that no value lies beyond
     mean: float
     half: float | None
     n: int
@@ -32,13 +34,31 @@ class Estimate(Document):
     @property
     def low(self) -> float | None:
         """Lower end of the interval."""
-        return None if self.half is None else self.mean - self.half
+        return None if self.half is None else max(self.mean - self.half, self.bounds[0])
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def high(self) -> float | None:
         """Upper end of the interval."""
-        return None if self.half is None else self.mean + self.half
+        return None if self.half is None else min(self.mean + self.half, self.bounds[1])
+
+
+class ShareEstimate(Estimate):
+    """The mean of shares, such as accuracies: the ends of its interval lie in 0–1.
+
+    Student's t knows of no bounds, and near them an end may lie where no accuracy can. ``half`` is
+    left as it is: it says how far the values spread.
+    """
+
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+
+E = TypeVar("E", bound=Estimate)
+
+
+def estimate_shares(values: Sequence[float]) -> ShareEstimate | None:
+    """As :func:`estimate`, of values in 0–1."""
+    return _estimate(values, ShareEstimate)
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:
@@ -47,13 +67,17 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     The interval is not known of one value, nor of values that are all equal: these have been
     measured too coarsely, or are one measurement, and say nothing of how others would spread.
     """
+    return _estimate(values, Estimate)
+
+
+def _estimate(values: Sequence[float], kind: type[E]) -> E | None:
     n = len(values)
     if n == 0:
         return None
     if max(values) - min(values) < EQUAL:
-        return Estimate(mean=fmean(values), half=None, n=n)
+        return kind(mean=fmean(values), half=None, n=n)
     half = t_quantile(n - 1) * stdev(values) / math.sqrt(n)
-    return Estimate(mean=fmean(values), half=half, n=n)
+    return kind(mean=fmean(values), half=half, n=n)
 
 
 def t_quantile(freedom: float, level: float = LEVEL) -> float:

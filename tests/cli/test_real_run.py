@@ -14,7 +14,7 @@ from condense.engine.feature_space.network import FeatureOptions
 from condense.plugin.host import build_host
 
 KEYS = ("method", "data", "ipc", "seed", "artefact", "accuracy", "baselines", "stages")
-ARM = {"mean", "std", "n", "values"}
+ARM = {"mean", "std", "n", "values", "balanced", "worst_class"}
 FILES = {
     *("condensed.safetensors", "manifest.json", "recipe.toml", "trace.csv", "preview.png"),
     "run.log.json",
@@ -265,6 +265,38 @@ def test_export_to_folder_and_npz_reads_back(call, place, document):
         assert sorted(chosen["indices"]) == list(range(50))
     result = call("export", place / "out", "--to", "npz", "--out", place / "small.npz")
     assert str(place / "small.npz") in result.stdout
+
+
+def test_uneven_classes_show_what_the_mean_hides(call, place, options, document):
+    """Of 95 : 5, in which a guess of the larger class is 95 % right."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(200) % 20 == 0).astype(int)
+    points = rng.normal(size=(200, 3)) + labels[:, None]
+    split = {"train_inputs": points, "train_labels": labels}
+    np.savez(place / "rare.npz", **split, test_inputs=points, test_labels=labels)
+    given = (
+        "run",
+        "--method",
+        "random",
+        "--ipc",
+        2,
+        "--data",
+        place / "rare.npz",
+        "--no-baselines",
+    )
+    fast = ("-o", "evaluator.steps=3", "-o", "evaluator.repeats=2", "--out", place / "rare")
+    told = json.loads(call(*given, *fast, "--json").stdout)["accuracy"]
+    arm = json.loads((place / "rare" / "results.json").read_text())["arms"]["condensed"]
+    assert told["balanced"] == pytest.approx(np.mean(arm["per_class"]))
+    assert told["worst_class"] == min(arm["per_class"])
+    assert told["mean"] == pytest.approx(np.dot(arm["per_class"], (0.95, 0.05)), abs=1e-6)
+    lines = call(*given, *fast).stdout.splitlines()
+    assert re.split("  +", lines[0])[2:4] == ["balanced, %", "worst class, %"]
+    figures = [f"{100 * told[name]:.2f}" for name in ("balanced", "worst_class")]
+    assert re.split("  +", lines[2])[2:4] == figures
+    shown = call("evaluate", place / "rare").stdout
+    assert all(figure in shown for figure in figures)
+    assert "worst class" not in call("evaluate", place / "out").stdout  # ten of about one size
 
 
 def test_learned_labels_are_exported_reported_and_evaluated(call, place, options, document):

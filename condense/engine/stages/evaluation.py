@@ -177,20 +177,23 @@ class EvaluationStage(Stage[Evaluation]):
     @cached_property
     def result(self) -> Evaluation:
         """The better of the augmentations."""
+        bound = self.bound
         for stage in self.needs:
             _ = stage.result
         tried = []
         for augmentation in self.plan.augmentations:
-            with self.bound.timed(self.name) as lap:
-                misses = self.bound.store.misses
+            with bound.timed(self.name) as lap:
+                misses = bound.store.misses
                 tried.append(self._under(augmentation))
-                lap.cached = self.bound.store.misses == misses
+                lap.cached = bound.store.misses == misses
         best = max(tried, key=lambda e: e.mean)
         means = {str(e.protocol["augmentation"]): e.mean for e in tried}
         protocol = {**best.protocol, "tried": means}
-        for path in paths_among(self.bound.recipe["evaluator"].options).values():
+        for path in paths_among(bound.recipe["evaluator"].options).values():
             protocol = replaced(protocol, path, Path(path).name)  # nothing that is handed on has it
-        return replace(best, protocol=protocol)
+        labels, classes = bound.test_split().labels, len(bound.data.classes)
+        sizes = torch.bincount(labels, minlength=classes).tolist()
+        return replace(best, protocol=protocol, class_sizes=tuple(sizes))
 
     def _under(self, augmentation: Resolved, wanted: Sequence[int] | None = None) -> Evaluation:
         """The evaluation under ``augmentation``, of its ``wanted`` repeats or of all."""

@@ -20,7 +20,7 @@ from condense.studies.coverage.files import lines_over_iterations, lines_over_ra
 from condense.studies.coverage.result import PARTS, Coverage
 from condense.studies.methods.files import dots_of, lines_of, size_of, unit_of
 from condense.studies.methods.result import CompareDocument, ComparedRow
-from condense.studies.statistics import estimate
+from condense.studies.statistics import estimate_shares
 from condense.studies.tuning.files import curves
 from condense.studies.tuning.result import TuningDocument
 
@@ -321,7 +321,7 @@ def tuning_view(name: str, path: str, document: TuningDocument) -> StudyView:
     ]
     rows, findings = [], []
     for arm, search in document.searches:
-        accuracy = mean(estimate(search.top.accuracies))
+        accuracy = mean(estimate_shares(search.top.accuracies))
         values = ", ".join(f"{k} = {v:g}" for k, v in search.found.items())
         head = TableCell(arm.name or document.method)
         rows.append((head, TableCell(values), accuracy, cell(len(search.points))))

@@ -13,7 +13,14 @@ from condense.engine.evaluation import measure_of
 from condense.engine.run import notes_of
 from condense.results import Finding
 from condense.studies.ablation.design import Cell, Study
-from condense.studies.statistics import LEVEL, Estimate, common_effect, difference, estimate
+from condense.studies.statistics import (
+    LEVEL,
+    Estimate,
+    ShareEstimate,
+    common_effect,
+    difference,
+    estimate_shares,
+)
 from condense.traits import EvaluatorTraits
 
 ACCURACY = EvaluatorTraits.measure
@@ -45,14 +52,14 @@ class Row:
         return [a for a in self.accuracies if a is not None]
 
     @property
-    def mean(self) -> Estimate | None:
+    def mean(self) -> ShareEstimate | None:
         """Mean over seeds with its interval; None if no seed succeeded."""
-        return estimate(self.values)
+        return estimate_shares(self.values)
 
     @property
-    def random_mean(self) -> Estimate | None:
+    def random_mean(self) -> ShareEstimate | None:
         """Of random subsets of the cell's size; None where none were evaluated."""
-        return estimate([a for a in self.random if a is not None])
+        return estimate_shares([a for a in self.random if a is not None])
 
     @property
     def gain(self) -> Estimate | None:
@@ -73,12 +80,12 @@ class AblationCell(Document):
     base: bool
     in_grid: bool = True
     accuracies: tuple[float | None, ...] = Field((), description="one a seed")
-    accuracy: Estimate | None
+    accuracy: ShareEstimate | None = Field(description="or what `measure` says")
     difference: Estimate | None
     reference: str | None = Field(
         None, description="the cell that it is the difference to, where that is not the base"
     )
-    random: Estimate | None = Field(None, description="of random subsets of the cell's size")
+    random: ShareEstimate | None = Field(None, description="of random subsets of the cell's size")
     random_accuracies: tuple[float | None, ...] = Field((), description="one a seed, of those")
     to_random: Estimate | None = Field(None, description="the difference to those, seed by seed")
     error: str | None

@@ -49,7 +49,7 @@ from condense.studies.choosing.halving import (
     with_rows,
 )
 from condense.studies.choosing.result import Choice, ChoiceDocument, Tried
-from condense.studies.statistics import estimate
+from condense.studies.statistics import estimate_shares
 from condense.studies.suited import suited
 from condense.studies.tuning.result import Spent
 
@@ -336,7 +336,7 @@ class _Arms:
             name=name,
             values=dict(self.by_name[name].values),
             accuracies=tuple(accuracies),
-            accuracy=estimate(accuracies),
+            accuracy=estimate_shares(accuracies),
             to_random=gain,
             rung=halved.rungs[name],
             cost=self.spent[name],

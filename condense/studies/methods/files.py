@@ -55,7 +55,7 @@ def _line(document: CompareDocument, row: ComparedRow) -> dict[str, Any]:
         "ipc": row.ipc,
         "fraction": row.fraction,
         "n": len(row.accuracies) - row.accuracies.count(None),
-        **ends("accuracy", row.accuracy),
+        **ends(document.measure.replace(" ", "_"), row.accuracy),
         **ends("to_random", row.to_random),
         **ends("to_best", row.to_best),
         "p_to_best": row.p_to_best,

@@ -18,7 +18,15 @@ from condense.results import Finding
 from condense.studies.ablation.result import ACCURACY, HeldOut
 from condense.studies.dd_ranking import LabelRobustness
 from condense.studies.methods.design import LABELS, Column, Comparison, Entry
-from condense.studies.statistics import LEVEL, Estimate, difference, estimate, holm, paired_p
+from condense.studies.statistics import (
+    LEVEL,
+    Estimate,
+    ShareEstimate,
+    difference,
+    estimate_shares,
+    holm,
+    paired_p,
+)
 from condense.traits import EvaluatorTraits, traits_of
 
 OWN_LABELS = "own"  # what an evaluator without label regimes trains towards
@@ -72,8 +80,8 @@ class Measured:
         found: Evaluation, seconds: float | None, size: int, teaching: float | None = None
     ) -> Measured:
         """``found`` of a set that took ``seconds`` and takes ``size`` bytes."""
-        worst = min(found.per_class, default=None)
-        return Measured(found.mean, worst, seconds, size, found.teacher, teaching)
+        worst, mean = found.worst_class, found.mean
+        return Measured(mean, worst, seconds, size, found.teacher, teaching)
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,7 @@ class ComparedRow(Document):
     ipc: int | None
     fraction: float | None
     accuracies: tuple[Share | None, ...] = Field(description="one a seed")
-    accuracy: Estimate | None
+    accuracy: ShareEstimate | None = Field(description="or what `measure` says")
     to_random: Estimate | None = Field(description="over the same seeds; null for random itself")
     to_best: Estimate | None = Field(
         description="to the condensed or random set of the highest mean in the column, over the "
@@ -328,7 +336,7 @@ class Compared:
             ipc=column.budget.ipc,
             fraction=column.budget.fraction,
             accuracies=row.accuracies,
-            accuracy=estimate([a for a in row.accuracies if a is not None]),
+            accuracy=estimate_shares([a for a in row.accuracies if a is not None]),
             to_random=None if row is random else difference(row.accuracies, random.accuracies),
             to_best=None if best is None else difference(row.accuracies, best),
             p_to_best=p,

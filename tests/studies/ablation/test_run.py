@@ -27,7 +27,14 @@ from condense.studies.ablation.design import Cell, Factor, Study, make_study, pa
 from condense.studies.ablation.files import ablation_folder, size_lines, to_csv, write_ablation
 from condense.studies.ablation.result import Ablation, Row
 from condense.studies.ablation.run import ablate
-from condense.studies.statistics import common_effect, difference, estimate, t_quantile
+from condense.studies.statistics import (
+    ShareEstimate,
+    common_effect,
+    difference,
+    estimate,
+    estimate_shares,
+    t_quantile,
+)
 from condense.traits import EvaluatorTraits
 
 # Student's t at 97.5 %, from a printed table
@@ -39,6 +46,17 @@ T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 9: 2.262}
 @pytest.mark.parametrize("freedom", T)
 def test_the_quantile_is_that_of_the_printed_table(freedom):
     assert t_quantile(freedom) == pytest.approx(T[freedom], abs=5e-4)
+
+
+def test_an_interval_of_shares_ends_where_shares_do():
+    """95.3 ± 15.8 % and its mirror image; differences have no such ends."""
+    high, low = estimate_shares([0.99, 0.99, 0.88]), estimate_shares([0.01, 0.01, 0.12])
+    assert (high.high, low.low) == (1.0, 0.0)
+    assert high.half == low.half == pytest.approx(4.3027 * 0.11 / 3, rel=1e-4)
+    assert high.low == pytest.approx(high.mean - high.half)
+    again = ShareEstimate.model_validate_json(high.model_dump_json())
+    assert (again.high, again.low) == (high.high, high.low)
+    assert estimate([0.99, 0.99, 0.88]).high > 1
 
 
 def test_the_interval_by_hand():

@@ -3,8 +3,9 @@
 import pytest
 from scipy.stats import ttest_rel
 
-from condense.studies.methods.result import ComparedRow, ranked
-from condense.studies.statistics import Estimate, holm, paired_p
+from condense.studies.methods.files import to_csv
+from condense.studies.methods.result import CompareDocument, ComparedRow, ranked
+from condense.studies.statistics import ShareEstimate, holm, paired_p
 
 
 def test_p_of_pairs_is_scipys():
@@ -35,10 +36,20 @@ def test_holm_stays_below_one_and_keeps_the_order():
 def row(method, labels, *accuracies, ipc=5):
     """As much of a row as the ranking reads."""
     known = [a for a in accuracies if a is not None]
-    mean = Estimate(mean=sum(known) / len(known), half=None, n=len(known))
+    mean = ShareEstimate(mean=sum(known) / len(known), half=None, n=len(known))
     others = dict.fromkeys(set(ComparedRow.model_fields) - {"errors", "findings"})
     others |= {"method": method, "labels": labels, "ipc": ipc}
     return ComparedRow(**{**others, "accuracies": accuracies, "accuracy": mean})
+
+
+@pytest.mark.parametrize("measure", ["accuracy", "coverage"])
+def test_the_csv_calls_figures_what_they_are(measure):
+    values = {"data": "toy", "measure": measure, "seeds": (0, 1), "shared_seed": 0, "methods": ()}
+    values |= {"rows": (row("random", "own", 0.5, 0.6),), "evaluator": {}, "recipes": {}}
+    names = to_csv(CompareDocument(**values)).splitlines()[0].split(",")
+    assert names[names.index(measure) : names.index(measure) + 3] == [
+        *(measure, f"{measure}_low", f"{measure}_high")
+    ]
 
 
 def test_dd_ranking_by_hand():
