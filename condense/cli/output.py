@@ -299,7 +299,7 @@ BY_CLASS = ("balanced, %", "worst class, %")  # headers of what :func:`by_class`
 
 
 def by_class(evaluation: Evaluation) -> tuple[str, ...]:
-    """Balanced accuracy and that of the worst class in %; "" where classes are of about one size."""
+    """Balanced accuracy and the worst class in %; "" where classes are of about one size."""
     figures = (evaluation.balanced, evaluation.worst_class)
     shown = evaluation.is_uneven
     return tuple(f"{100 * f:.2f}" if shown and f is not None else "" for f in figures)
