@@ -126,7 +126,7 @@ def resolve_options(
     where: str,
     modality: Modality | None = None,
 ) -> OptionsT:
-    """``model`` made of ``values``, the components that its fields name settled too.
+    """``model`` made of ``values``, the components that its fields name resolved too.
 
     Raises:
         UnknownComponent, OptionError: naming what is wrong, with ``where`` before the option.

@@ -326,7 +326,7 @@ def _explain(model: type[Options], item: Any, where: str) -> str:
     known = list(model.model_fields)
     if item["type"] == "extra_forbidden":
         if not known:
-            return f"unknown option {path}: {where} has no options as it is set"
+            return f"unknown option {path}: {where} takes none"
         return (
             f"unknown option {path}{closest(key, known)} (options of {where}: {', '.join(known)})"
         )

@@ -124,7 +124,7 @@ class Preset:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A component with all its options settled, nested components included."""
+    """A component with all its options resolved, nested components included."""
 
     kind: str
     name: str
@@ -348,7 +348,7 @@ def check_recipe(table: Table) -> None:
 
 
 def check_made_recipe(table: dict[str, Any]) -> dict[str, Any]:
-    """``table``, a recipe with all that it takes settled, as a set keeps it.
+    """``table``, a recipe with all that it takes resolved, as a set keeps it.
 
     Raises:
         ValueError: naming the key and the value.

@@ -89,7 +89,7 @@ def networks(host, *assignments, **fields):
     return {stage: recipe[stage].table["network"] for stage in STAGES}
 
 
-def test_auto_is_settled_before_layers_are_merged(host, npz):
+def test_auto_is_resolved_before_layers_are_merged(host, npz):
     features, images = {"data": f"npz:{npz}"}, {"data": "digits"}
     plain = networks(host, **features)
     # of a modality's own values in the preset

@@ -17,7 +17,7 @@ from condense.cli.flags import (
     make_request,
 )
 
-STAGES = ("data", "augmentation", "evaluator")  # the others are settled in the artefact
+STAGES = ("data", "augmentation", "evaluator")  # the others are those of the artefact
 
 
 @click.command(

@@ -252,7 +252,7 @@ def test_it_is_a_section_of_the_report(document, place):
 
 def test_a_teacher_and_dd_ranking_are_said(call, place):
     options = ("-o", "evaluator.teacher_epochs=1", "--labels", "hard,teacher", "--seeds", 1)
-    found = call("window,mtt", "--ipc", 2, *options, "--out", place / "taught", "--json")
+    found = call("window,mtt", "--ipc", 2, *options, "--out", place / "teacher", "--json")
     document = json.loads(found.stdout)
     assert [row["labels"] for row in document["rows"]] == ["hard"] * 4 + ["teacher"] * 4
     teacher = document["teacher"]
@@ -267,6 +267,6 @@ def test_a_teacher_and_dd_ranking_are_said(call, place):
         labels, method = one["labels"], one["method"]
         assert one["hlr"] == means["hard", "whole"] - means["hard", method]
         assert one["ior"] == means[labels, method] - means[labels, "random"]
-    text = call("window,mtt", "--ipc", 2, *options, "--out", place / "taught").stdout
+    text = call("window,mtt", "--ipc", 2, *options, "--out", place / "teacher").stdout
     assert f"teacher {100 * teacher['accuracy']:.2f} % right, made once in" in text
     assert "DD-Ranking" in text

@@ -13,7 +13,9 @@ from condense.engine.runtime.precision import Precision
 from condense.engine.training.recorded import record_checked
 from condense.engine.training.step import EagerStep, StepState
 
-WARMUP = 3  # eager runs before capture, so that cuDNN and the allocator have settled
+WARMUP = (
+    3  # eager runs before capture, so that cuDNN has chosen and the allocator has what it needs
+)
 
 
 def capture(body: Callable[[], object]) -> Callable[[], object]:

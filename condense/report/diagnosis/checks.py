@@ -29,6 +29,7 @@ STEP_FACTOR = 10.0
 SKIPPED = 0.01  # share of iterations without effect that is more than an accident
 # Raw split-half ρ; by Spearman–Brown the whole score then has 2ρ/(1+ρ) = 0.67 and 0.82.
 UNRELIABLE, DOUBTFUL = 0.5, 0.7
+ALMOST = 1 - 1e-12  # of a correlation, whose transform is infinite at 1
 FOREIGN = 0.15  # of labels; sound runs on a part of CIFAR-10 had 0.03 to 0.06
 COVERAGE_FALL = 0.01  # of the hard half; a test half of 5 000 samples has a standard error of 0.007
 EDGE = 1e-9
@@ -175,17 +176,27 @@ def check_repeats(n: int) -> Finding | None:
     return Finding("repeats", "repeats", "ok", seen, "the mean has an interval")
 
 
-def check_reliability(rho: float | None, scorer: str) -> Finding | None:
-    """Whether the difficulty scores rank: raw split-half ρ between halves of their replicates."""
+def check_reliability(rho: float | None, scorer: str, samples: int = 0) -> Finding | None:
+    """Whether the difficulty scores rank, as their replicates taken together do.
+
+    Args:
+        rho: raw split-half ρ between halves of the replicates. All of them have
+            2ρ / (1 + ρ) (Spearman and Brown).
+        samples: that were ranked; of few, only what is low beyond chance (the upper end of the
+            95 % interval by Fisher's z) is a sign. 0 where not known.
+    """
     if rho is None:
         return None
-    seen = f"two halves of the {scorer} replicates agree with ρ = {rho:.2f}"
-    if rho >= DOUBTFUL:
+    whole = 2 * rho / (1 + rho) if rho > 0 else rho
+    chance = 1.96 / math.sqrt(samples - 3) if samples > 3 else 0.0
+    most = math.tanh(math.atanh(min(max(whole, -ALMOST), ALMOST)) + chance)
+    seen = f"two halves of the {scorer} replicates agree with ρ = {rho:.2f}, all with {whole:.2f}"
+    if most >= DOUBTFUL:
         return Finding("scores", "scores", "ok", seen, "the scores rank")
     return Finding(
         "scores-unreliable",
         "scores",
-        "problem" if rho < UNRELIABLE else "look",
+        "problem" if most < UNRELIABLE else "look",
         seen,
         "which sample is called hard depends much on chance, so the selection is blurred",
         "average more replicates, or take another scorer; see `condense score --compare`",

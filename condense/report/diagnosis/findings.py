@@ -39,7 +39,7 @@ def findings_of(facts: RunFacts) -> tuple[Finding, ...]:
         checks.check_skipped(small.trace.loss),
         None if soft is None else checks.check_labels(*label_shares(soft, small.labels)),
         checks.check_step_size(small.trace.step_size, facts.step_size),
-        checks.check_reliability(facts.split_half, facts.scorer),
+        checks.check_reliability(facts.split_half, facts.scorer, sum(facts.class_sizes)),
         *(
             checks.check_learned(code, who, facts.learned.get(stage, ()), facts.class_sizes)
             for stage, (code, who) in NETWORKS.items()

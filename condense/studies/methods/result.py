@@ -163,7 +163,7 @@ class ComparedRow(Document):
         )
 
 
-class Taught(Document):
+class TeacherFigures(Document):
     """The network that others were trained towards."""
 
     accuracy: Share
@@ -232,7 +232,7 @@ class CompareDocument(Document):
     dd_ranking: tuple[RankedRow, ...] = Field(
         (), description="where sets are compared under hard labels, too"
     )
-    teacher: Taught | None = Field(None, description="of all rows with labels teacher")
+    teacher: TeacherFigures | None = Field(None, description="of all rows with labels teacher")
     evaluator: dict[str, Any] = Field(description="of the first column")
     recipes: dict[str, dict[str, Any]] = Field(description="of the methods in the first column")
 
@@ -298,10 +298,10 @@ class Compared:
         ).without_home()
 
     @property
-    def _teacher(self) -> Taught | None:
+    def _teacher(self) -> TeacherFigures | None:
         every = [m for row in self.rows for m in row.measured if m is not None]
         known = [(m.teacher, m.teaching) for m in every if m.teacher is not None]
-        return Taught(accuracy=known[0][0], seconds=known[0][1]) if known else None
+        return TeacherFigures(accuracy=known[0][0], seconds=known[0][1]) if known else None
 
     def _column(self, column: Column) -> list[ComparedRow]:
         """The rows of ``column``; of methods with a missing seed only what needs no test."""

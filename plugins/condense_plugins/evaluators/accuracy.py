@@ -204,7 +204,7 @@ class AccuracyEvaluator(BuiltIn):
         order: list[int] = []
         title = f"evaluate {arm.name} ({augmentation.name})"
         with (
-            self._taught(arm, context) as teacher,
+            self._asking_teacher(arm, context) as teacher,
             context.progress.task(title, len(repeats) * schedule.steps, "step") as task,
         ):
             protocol = self._protocol(schedule, context, augmentation)
@@ -256,7 +256,7 @@ class AccuracyEvaluator(BuiltIn):
         return StoredTeacher(how.model_copy(update=own), o.teacher_seed, o.temperature)
 
     @contextmanager
-    def _taught(self, arm: Arm, context: Context) -> Iterator[Teacher | None]:
+    def _asking_teacher(self, arm: Arm, context: Context) -> Iterator[Teacher | None]:
         """Inside, the teacher can be asked; None where there is none."""
         if self._teacher is None:
             yield None
@@ -329,8 +329,8 @@ class AccuracyEvaluator(BuiltIn):
         labels, stored = self.options.labels, self._teacher
         if labels == "own":
             return {}
-        taught = {} if teacher is None or stored is None else stored.said_of(teacher, tests)
-        return {"labels": labels, **({"teacher": taught} if taught else {})}
+        said = {} if teacher is None or stored is None else stored.said_of(teacher, tests)
+        return {"labels": labels, **({"teacher": said} if said else {})}
 
 
 def _training_of(arm: Arm, use: str) -> TrainingSet:

@@ -97,11 +97,11 @@ def test_the_teacher_says_what_is_right_whatever_the_labels(evaluator, context, 
     wrong = replace(some, labels=(some.labels + 1) % 3)
     options = {"steps": 60, "lr": 0.05, "teacher_epochs": 12}
     whole = TrainingSet.of(tiny_images)
-    taught = evaluator(context, wrong, tiny_images, whole, labels="teacher", **options)
-    assert taught.protocol["teacher"]["accuracy"] > 0.9
-    assert taught.mean > 0.8
+    found = evaluator(context, wrong, tiny_images, whole, labels="teacher", **options)
+    assert found.protocol["teacher"]["accuracy"] > 0.9
+    assert found.mean > 0.8
     assert evaluator(context, wrong, tiny_images, **options).mean < 0.2
-    assert taught.protocol["labels"] == "teacher"
+    assert found.protocol["labels"] == "teacher"
 
 
 def test_an_arm_without_the_training_split_is_an_error(evaluator, context, tiny_images):

@@ -80,7 +80,7 @@ def test_the_measure_sees_what_autograd_keeps():
     def chain():
         y = x
         for _ in range(5):
-            y = y.exp()  # each result is saved for the way back
+            y = y.exp()  # each result is saved for the backward pass
 
     assert peak_bytes(chain) == 5 * 4000
 

@@ -163,7 +163,7 @@ def test_learned_labels_are_what_a_round_is_trained_towards(by_hand, eight):
 # ---- networks -----------------------------------------------------------------------------------
 
 
-def test_what_a_network_knows_is_what_it_was_taught(context, tiny_images):
+def test_what_a_network_knows_is_what_it_was_trained_on(context, tiny_images):
     """Trained on ants and bees alone, it knows no cat, but most of the others."""
     few = TrainingSet.of(tiny_images.subset(torch.nonzero(tiny_images.labels < 2).flatten()))
     whole = TrainingSet.of(tiny_images)

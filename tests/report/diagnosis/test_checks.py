@@ -154,11 +154,18 @@ def test_repeats(n, expected):
 
 
 @pytest.mark.parametrize(
-    ("rho", "expected"),
-    [(None, None), (0.2, "problem"), (0.5, "look"), (0.69, "look"), (0.7, "ok"), (0.98, "ok")],
+    ("rho", "samples", "expected"),
+    [
+        (None, 0, None),
+        # together 2ρ / (1 + ρ): 0.333, 0.507, 0.693, 0.701
+        *((0.2, 0, "problem"), (0.34, 0, "look"), (0.53, 0, "look"), (0.54, 0, "ok")),
+        *((1.0, 0, "ok"), (-1.0, 0, "problem")),
+        # 60 samples: tanh(atanh(0.333) + 1.96 / √57) = 0.54; 0.182 has 0.42
+        *((0.2, 60, "look"), (0.1, 60, "problem"), (0.2, 5000, "problem")),
+    ],
 )
-def test_reliability(rho, expected):
-    assert severity(diagnosis.check_reliability(rho, "cscore")) == expected
+def test_reliability(rho, samples, expected):
+    assert severity(diagnosis.check_reliability(rho, "cscore", samples)) == expected
 
 
 @pytest.mark.parametrize(

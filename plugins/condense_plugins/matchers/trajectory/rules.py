@@ -21,8 +21,8 @@ aten = torch.ops.aten
 
 
 class Rule:
-    """One layer; keeps what the way back needs between :meth:`ahead` and :meth:`back`, and between
-    :meth:`push` and :meth:`pull`.
+    """One layer; keeps what the backward pass needs between :meth:`ahead` and :meth:`back`, and
+    between :meth:`push` and :meth:`pull`.
 
     ``memo`` is what is dear to find again of :meth:`ahead` and :meth:`back`; the second pair takes
     what is in it, and finds the same values itself where it is empty.
@@ -251,7 +251,7 @@ class AvgPoolRule(Rule):
 
 
 class FlattenRule(Rule):
-    """[B, …] → [B, D]; on the way back in the layout of [B, …], which pools are quick in."""
+    """[B, …] → [B, D]; in the backward pass in the layout of [B, …], which pools are quick in."""
 
     def ahead(self, x: Tensor, p: Params) -> Tensor:
         self.saved = (x,)

@@ -137,7 +137,7 @@ def _soft(targets: Tensor, logits: Tensor) -> Tensor:
 
 
 class Seen(NamedTuple):
-    """A batch [B, …] as it is stored, as it is augmented (with the way back to that), and as the
+    """A batch [B, …] as it is stored, as it is augmented (with its graph back to that), and as the
     network takes it."""
 
     raw: Tensor
