@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -47,13 +48,36 @@ def as_inputs(value: ArrayLike, split: str) -> Tensor:
 
 def _tensor(value: ArrayLike, what: str) -> Tensor:
     if isinstance(value, Tensor):
+        if value.layout != torch.strided:
+            raise DataError(f"{what} are a sparse tensor; give them as a dense one, X.to_dense()")
         return value.detach().cpu()
+    if hasattr(value, "toarray"):  # of scipy
+        raise DataError(f"{what} are a sparse matrix; give them as a dense one, X.toarray()")
     array = _array(value, what)
+    if array.dtype.kind in "OSU":
+        array = _numbers(array, what)
     if array.dtype.kind not in "biuf":
         raise DataError(f"{what} have dtype {array.dtype}; {_EXPECTED}")
     dtype = np.dtype(np.float64) if array.dtype == np.longdouble else array.dtype
     array = np.ascontiguousarray(array, dtype=dtype.newbyteorder("="))
     return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def _numbers(cells: Array, what: str) -> Array:
+    """float64 of ``cells`` of any types, as those of columns of whole numbers and of truths are."""
+    for place, cell in np.ndenumerate(cells):
+        if cell is None or isinstance(cell, numbers.Real | np.bool_):
+            continue
+        found = shown(str(cell) if isinstance(cell, str) else cell)
+        where = ", ".join(map(str, place))
+        raise DataError(
+            f"{what} hold {found} at [{where}], which is no number (dtype {cells.dtype}); code "
+            "categories as numbers, drop other columns, or give the table as a file, csv:PATH"
+        )
+    try:
+        return cells.astype(np.float64)  # None is NaN then
+    except OverflowError:
+        raise DataError(f"{what} hold a number that no float can; drop or scale it") from None
 
 
 def _array(value: ArrayLike, what: str) -> Array:

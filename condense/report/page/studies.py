@@ -212,7 +212,9 @@ def comparison_view(name: str, path: str, document: ComparisonDocument) -> Study
     headers = ("scorer", "split-half ρ", *(f"ρ to {one.name}" for one in scorers))
     caption = f"Rank agreement of difficulty scores on {document.data}"
     table = TableView(f"{name}-table", caption, headers, tuple(rows))
-    findings = [check_reliability(one.split_half, one.name, document.samples) for one in scorers]
+    findings = [
+        check_reliability(one.split_half, one.name, document.samples or 0) for one in scorers
+    ]
     return StudyView(name, "Scores", path, tables=(table,), findings=sorted_findings(findings))
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset
@@ -95,6 +96,11 @@ def test_features_stay_float32_and_are_not_mirrored():
     assert data.geometry.shape == (5,)
 
 
+def test_numbers_of_several_types_are_features():
+    mixed = np.array([[1, True, 0.5]] * 6, dtype=object)
+    assert labeled_data(mixed, LABELS).inputs.tolist() == [[1.0, 1.0, 0.5]] * 6
+
+
 def test_test_split_shares_classes_and_normalization():
     data = labeled_data(images(), LABELS, test=(images(n=2, seed=1), [2, 0]), name="mine")
     assert data.test is not None
@@ -155,6 +161,13 @@ def test_wrong_inputs_are_refused():
     refused("(0, 4, 4, 3)", inputs=images(n=0), labels=[])
     refused("int64", inputs=images().astype(np.int64))
     refused("object", inputs=np.array([[object()] * 2] * 6))
+    mixed = np.array([[1, True, "red"]] * 6, dtype=object)
+    refused("train inputs hold 'red' at [0, 2], which is no number", "csv:PATH", inputs=mixed)
+    refused("hold 'a' at [0, 0]", "no number", inputs=np.array([["a", "b"]] * 6))
+    refused("nan at row 0, column 0", inputs=np.array([[None, 1]] * 6, dtype=object))
+    refused("hold a number that no float can", inputs=np.array([[10**400, 1]] * 6, dtype=object))
+    refused("sparse matrix", "X.toarray()", inputs=scipy.sparse.eye_array(6).tocsr())
+    refused("sparse tensor", "X.to_dense()", inputs=torch.eye(6).to_sparse())
     refused("inhomogeneous", inputs=[[1.0], [1.0, 2.0]])
 
 
