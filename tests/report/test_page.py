@@ -261,6 +261,36 @@ def test_it_can_be_read_by_ear(page):
     assert all(e["text"].strip() for e in page.of("caption"))
 
 
+def test_every_table_shows_that_it_goes_on(text, page):
+    """Shadows and an arrowhead stay at the edges; what covers them scrolls along with the table."""
+    for before in re.findall(r"([^\n]*)\n<table", text):
+        assert before.startswith('<div class="scroll" role="region" aria-label="')
+        assert before.endswith('tabindex="0">')
+    assert all(e["aria-label"] for e in page.elements if e.get("class") == "scroll")
+    rule = re.search(r"\n\.scroll \{(.*?)\}", text, re.DOTALL).group(1)
+    lists = dict(
+        re.findall(r"background-(image|position|size|attachment):\s*(.*?);", rule, re.DOTALL)
+    )
+    layers = {key: re.split(r",\s*(?![^(]*\))", lists.pop("image")) for key in ("image",)}
+    layers |= {key: value.split(", ") for key, value in lists.items()}
+    assert {key: len(value) for key, value in layers.items()} == dict.fromkeys(layers, 5)
+    kinds = list(zip(layers["attachment"], layers["image"], layers["position"], strict=True))
+    covers, cues = kinds[:2], kinds[2:]  # those named first are on top
+    assert all(how == "local" and "var(--paper)" in what for how, what, _ in covers)
+    assert all(how == "scroll" and "var(--paper)" not in what for how, what, _ in cues)
+    assert [where.split()[0] for _, _, where in kinds] == [
+        "right",
+        "left",
+        "right",
+        "right",
+        "left",
+    ]
+    covered = [float(size.split()[0].removesuffix("rem")) * 16 for size in layers["size"][:2]]
+    assert covered == [40, 40]  # px: wider than the arrowhead and its distance, and the shadows
+    assert layers["size"][2:] == ["7px 14px", ".8rem 100%", ".8rem 100%"]
+    assert ".scroll { overflow: visible;" in text.partition("@media print")[2]
+
+
 def test_a_path_is_text_not_markup(text, full):
     assert "<b>" in full.name
     assert "full <b>" not in text
