@@ -12,16 +12,19 @@ from condense.engine.checked import run_reselector
 from condense.engine.training.batches import initial_set
 from condense.errors import CondenseError, describe
 from condense.results import Scores, Selection
+from condense.testing import scored
 from condense.testing.observation import Work
+from condense.testing.scored import scores_for
 from condense.testing.subject import Subject
 from condense.testing.toys import (
     TEST_READ,
-    distinct_scores,
     generator,
     reads_test,
     toy_data,
     toy_selection,
 )
+
+FURTHER = (scored,)  # checks that this kind shares with another
 
 SHARES = {"all": 1.0, "most": 0.75, "a quarter": 0.25}  # real samples of a class
 
@@ -42,7 +45,7 @@ def complete(
     subject: Subject, synthetic: SyntheticSet, data: LabeledData, scores: Scores | None = None
 ) -> Tensor:
     """What the component returns, with seed 0; scores are made up where it needs some."""
-    given = (synthetic, data, scores or _scores(subject, data))
+    given = (synthetic, data, scores or scores_for(subject, data))
     result: Tensor = subject.create().complete(*given, subject.context(), generator())
     return result
 
@@ -51,19 +54,15 @@ def complete_checked(
     subject: Subject, synthetic: SyntheticSet, data: LabeledData, case: str
 ) -> None:
     """A result that the engine's own check must pass."""
-    given = (synthetic, data, _scores(subject, data), subject.context(), generator())
+    given = (synthetic, data, scores_for(subject, data), subject.context(), generator())
     with subject.held_to_the_engine(case):
         run_reselector(subject.create(), *given)
-
-
-def _scores(subject: Subject, data: LabeledData) -> Scores | None:
-    return distinct_scores(data) if subject.cls.needs_scores else None
 
 
 def work(subject: Subject, seed: int) -> Work:
     """Completing a set of 7, 10 and 5 samples, half of them real."""
     data = toy_data().without_test()
-    synthetic, scores = matched_set(data), _scores(subject, data)
+    synthetic, scores = matched_set(data), scores_for(subject, data)
     given = {
         "data.inputs": data.inputs,
         "data.labels": data.labels,
@@ -80,14 +79,6 @@ def work(subject: Subject, seed: int) -> Work:
         return {"indices": subject.create().complete(synthetic, data, scores, *tools)}
 
     return Work(given, call)
-
-
-def check_needs_scores_is_declared(subject: Subject) -> None:
-    """A class attribute tells the engine whether to train a scorer at all."""
-    value = subject.cls.needs_scores
-    subject.require(
-        isinstance(value, bool), f"has needs_scores = {value!r}, expected True or False"
-    )
 
 
 def check_keeps_the_number_of_each_class(subject: Subject) -> None:

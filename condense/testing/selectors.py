@@ -12,8 +12,10 @@ from condense.data import LabeledData
 from condense.engine.checked import run_selector
 from condense.errors import CondenseError, DataError, describe
 from condense.results import Budget, Scores, Selection
+from condense.testing import scored
 from condense.testing.common import edges_of
 from condense.testing.observation import Work
+from condense.testing.scored import scores_for
 from condense.testing.subject import Subject
 from condense.testing.toys import (
     PER_CLASS,
@@ -24,6 +26,8 @@ from condense.testing.toys import (
     tied_scores,
     toy_data,
 )
+
+FURTHER = (scored,)  # checks that this kind shares with another
 
 IPC = 4
 
@@ -37,7 +41,7 @@ def select(
 ) -> Selection:
     """A selection with seed 0; scores are made up where the selector needs some."""
     result: Selection = subject.create(**(options or {})).select(
-        data, scores or _scores(subject, data), budget, subject.context(), generator()
+        data, scores or scores_for(subject, data), budget, subject.context(), generator()
     )
     return result
 
@@ -50,19 +54,15 @@ def select_checked(
     options: Mapping[str, Any] | None = None,
 ) -> None:
     """A selection that the engine's own check must pass."""
-    selector, scores = subject.create(**(options or {})), _scores(subject, data)
+    selector, scores = subject.create(**(options or {})), scores_for(subject, data)
     with subject.held_to_the_engine(case):
         run_selector(selector, data, scores, budget, subject.context(), generator())
-
-
-def _scores(subject: Subject, data: LabeledData) -> Scores | None:
-    return distinct_scores(data) if subject.cls.needs_scores else None
 
 
 def work(subject: Subject, seed: int) -> Work:
     """Selecting four samples a class of the toy data."""
     data = toy_data()
-    scores = _scores(subject, data)
+    scores = scores_for(subject, data)
     given = {"data.inputs": data.inputs, "data.labels": data.labels}
     if scores is not None:
         given["scores.values"] = scores.values
@@ -74,14 +74,6 @@ def work(subject: Subject, seed: int) -> Work:
         return {"indices": chosen.indices, "labels": chosen.labels}
 
     return Work(given, call)
-
-
-def check_needs_scores_is_declared(subject: Subject) -> None:
-    """A class attribute tells the engine whether to train a scorer at all."""
-    value = subject.cls.needs_scores
-    subject.require(
-        isinstance(value, bool), f"has needs_scores = {value!r}, expected True or False"
-    )
 
 
 def check_selects_exactly_the_budget(subject: Subject) -> None:

@@ -1,5 +1,6 @@
 """A host of tiny fake components and a fake engine, so that these tests see only the CLI."""
 
+import json
 import sys
 import types
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import pytest
 from pydantic import Field
 
 import condense_plugins
+from condense.errors import CondenseError
 from condense.options import NetworkSpec, Options
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
@@ -210,6 +212,58 @@ def cli(host):
 
 
 CHEAP = ("-o", "scorer=random", "--device", "cpu", "--no-baselines")
+
+
+@pytest.fixture(scope="session")
+def tiny_flags(tiny):
+    """``tiny`` as it is typed."""
+    values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in tiny.items()}
+    return tuple(part for k, v in values.items() for part in ("-o", f"{k}={v}"))
+
+
+@pytest.fixture(scope="session")
+def calling():
+    """Makes what calls ``condense`` on a store in a folder, where later calls find results."""
+    from condense.cli.main import main
+
+    def make(place, *command, plugins=(), more=()):
+        host = build_host(external=False, extra=plugins)
+
+        def call(*args, code=0, store="store", environment=()):
+            given = [str(arg) for arg in (*command, *args, *more)]
+            env = {"CONDENSE_STORE": str(place / store)} | dict(environment)
+            result = click.testing.CliRunner().invoke(main, given, obj=host, env=env)
+            assert result.exit_code == code, result.output + repr(result.exception)
+            return result
+
+        return call
+
+    return make
+
+
+class Falling:
+    """Selects nothing."""
+
+    name, version, needs_scores = "falling", "1", False
+    Options = type("Options", (Options,), {})
+
+    def __init__(self, options):
+        self.options = options
+
+    def select(self, data, scores, budget, context, rng):
+        raise CondenseError("fell")
+
+
+class FallingPlugin:
+    @hookimpl
+    def condense_register_selectors(self, register):
+        register(Falling)
+
+
+@pytest.fixture(scope="session")
+def falling_plugin():
+    """Registers a selector ``falling`` that always fails."""
+    return FallingPlugin()
 
 
 @pytest.fixture(scope="session")

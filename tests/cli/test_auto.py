@@ -3,10 +3,7 @@
 import json
 import re
 
-import click.testing
 import pytest
-
-from condense.plugin.host import build_host
 
 CLOCK = {"run.log.json", "choice.json"}
 
@@ -25,19 +22,8 @@ def few_seeds():
 
 
 @pytest.fixture(scope="module")
-def call(place):
-    from condense.cli.main import main
-
-    host = build_host(external=False)
-
-    def run(*args, code=0, store="store"):
-        env = {"CONDENSE_STORE": str(place / store)}
-        given = ["run", *map(str, args), "--device", "cpu"]
-        result = click.testing.CliRunner().invoke(main, given, obj=host, env=env)
-        assert result.exit_code == code, result.stderr
-        return result
-
-    return run
+def call(calling, place):
+    return calling(place, "run", more=("--device", "cpu"))
 
 
 @pytest.fixture(scope="module")

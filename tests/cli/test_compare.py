@@ -8,33 +8,13 @@ import re
 import click.testing
 import pytest
 
-from condense.errors import CondenseError
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 
 NAMES = "window,mtt,falls"
 
 
-class Falling:
-    """Selects nothing."""
-
-    name, version, needs_scores = "falling", "1", False
-
-    def __init__(self, options):
-        self.options = options
-
-    def select(self, data, scores, budget, context, rng):
-        raise CondenseError("fell")
-
-
 class Plugin:
-    @hookimpl
-    def condense_register_selectors(self, register):
-        from condense import Options
-
-        Falling.Options = type("Options", (Options,), {})
-        register(Falling)
-
     @hookimpl
     def condense_register_methods(self, register):
         from condense import Method
@@ -52,22 +32,10 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def call(place, tiny):
+def call(calling, place, tiny_flags, falling_plugin):
     """Runs ``condense compare`` on one store with tiny settings."""
-    from condense.cli.main import main
-
-    host = build_host(external=False, extra=[Plugin()])
-    values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in tiny.items()}
-    options = [part for k, v in values.items() for part in ("-o", f"{k}={v}")]
-
-    def run(*args, code=0):
-        environment = {"CONDENSE_STORE": str(place / "store")}
-        given = ["compare", *map(str, args), *options, "--device", "cpu"]
-        result = click.testing.CliRunner().invoke(main, given, obj=host, env=environment)
-        assert result.exit_code == code, result.output + repr(result.exception)
-        return result
-
-    return run
+    more = (*tiny_flags, "--device", "cpu")
+    return calling(place, "compare", plugins=[falling_plugin, Plugin()], more=more)
 
 
 @pytest.fixture(scope="module")

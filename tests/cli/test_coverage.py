@@ -2,10 +2,7 @@
 
 import json
 
-import click.testing
 import pytest
-
-from condense.plugin.host import build_host
 
 OPTIONS = (
     *("-o", "evaluator.feature_network.width=8", "-o", "evaluator.feature_epochs=1"),
@@ -19,28 +16,15 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def call(place):
+def call(calling, place):
     """Runs ``condense`` on one store."""
-    from condense.cli.main import main
-
-    host = build_host(external=False)
-
-    def run(*args, code=0):
-        environment = {"CONDENSE_STORE": str(place / "store")}
-        given = list(map(str, args))
-        result = click.testing.CliRunner().invoke(main, given, obj=host, env=environment)
-        assert result.exit_code == code, result.stderr
-        return result
-
-    return run
+    return calling(place)
 
 
 @pytest.fixture(scope="module")
-def runs(call, place, tiny):
+def runs(call, place, tiny_flags):
     """Two artefacts: partial with a snapshot, and full."""
-    values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in tiny.items()}
-    options = [part for k, v in values.items() for part in ("-o", f"{k}={v}")]
-    options += ["-o", "matcher.snapshots=[2]", "--ipc", "2", "--no-baselines"]
+    options = [*tiny_flags, "-o", "matcher.snapshots=[2]", "--ipc", "2", "--no-baselines"]
     made = []
     for policy in ("partial", "full"):
         made.append(place / policy)

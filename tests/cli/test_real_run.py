@@ -3,7 +3,6 @@
 import json
 import re
 
-import click.testing
 import numpy as np
 import pytest
 import safetensors.torch
@@ -11,7 +10,6 @@ import torch
 
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.feature_space.network import FeatureOptions
-from condense.plugin.host import build_host
 
 KEYS = ("method", "data", "ipc", "seed", "artefact", "accuracy", "baselines", "stages")
 ARM = {"mean", "std", "n", "values", "balanced", "worst_class"}
@@ -19,11 +17,6 @@ FILES = {
     *("condensed.safetensors", "manifest.json", "recipe.toml", "trace.csv", "preview.png"),
     "run.log.json",
 }
-
-
-@pytest.fixture(scope="module")
-def real_host():
-    return build_host(external=False)
 
 
 @pytest.fixture(scope="module")
@@ -39,24 +32,14 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def options(tiny):
-    values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in tiny.items()}
-    return [part for k, v in values.items() for part in ("-o", f"{k}={v}")]
+def options(tiny_flags):
+    return tiny_flags
 
 
 @pytest.fixture(scope="module")
-def call(real_host, place):
+def call(calling, place):
     """Runs a command; one store for the whole module, so that later tests find its results."""
-    from condense.cli.main import main
-
-    def run(*args, code=0):
-        environment = {"CONDENSE_STORE": str(place / "store")}
-        given = [str(a) for a in args]
-        result = click.testing.CliRunner().invoke(main, given, obj=real_host, env=environment)
-        assert result.exit_code == code, result.stderr
-        return result
-
-    return run
+    return calling(place)
 
 
 @pytest.fixture(scope="module")

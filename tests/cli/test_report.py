@@ -35,10 +35,8 @@ def call(place):
 
 
 @pytest.fixture(scope="module")
-def small(call, place, tiny):
-    values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in tiny.items()}
-    options = [part for k, v in values.items() for part in ("-o", f"{k}={v}")]
-    call("run", *options, "--out", "small")
+def small(call, place, tiny_flags):
+    call("run", *tiny_flags, "--out", "small")
     return place / "small"
 
 

@@ -3,15 +3,12 @@
 import json
 import re
 
-import click.testing
 import numpy as np
 import pytest
 from scipy.stats import t
 
-from condense.cli.main import main
 from condense.cli.schema import FOLDER
 from condense.engine.runtime.store import Store
-from condense.plugin.host import build_host
 
 
 @pytest.fixture(scope="module")
@@ -20,21 +17,12 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def call(place, tiny):
+def call(calling, place, tiny_flags):
     """Runs a command with tiny settings on a store of the module."""
-    host = build_host(external=False)
-    values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in tiny.items()}
-    options = [part for k, v in values.items() for part in ("-o", f"{k}={v}")]
-
-    def go(command, *args, code=0, store="store"):
-        more = [*options, "--device", "cpu"] if command == "run" else []
-        environment = {"CONDENSE_STORE": str(place / store)}
-        given = [command, *map(str, args), *more]
-        result = click.testing.CliRunner().invoke(main, given, obj=host, env=environment)
-        assert result.exit_code == code, result.stderr
-        return result
-
-    return go
+    plain, tiny = calling(place), calling(place, more=(*tiny_flags, "--device", "cpu"))
+    return lambda command, *args, **how: (tiny if command == "run" else plain)(
+        command, *args, **how
+    )
 
 
 @pytest.fixture(scope="module")

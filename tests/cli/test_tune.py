@@ -7,8 +7,6 @@ import sys
 import click.testing
 import pytest
 
-from condense.plugin.host import build_host
-
 SHORT = ("--seeds", 2, "--share", 0.5)
 
 
@@ -27,22 +25,9 @@ def few_places():
 
 
 @pytest.fixture(scope="module")
-def call(place, tiny):
+def call(calling, place, tiny_flags):
     """Runs ``condense tune`` on one store with tiny settings."""
-    from condense.cli.main import main
-
-    host = build_host(external=False)
-    values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in tiny.items()}
-    options = [part for k, v in values.items() for part in ("-o", f"{k}={v}")]
-
-    def run(*args, code=0, environment=()):
-        given = ["tune", *map(str, args), *options, "--device", "cpu"]
-        env = {"CONDENSE_STORE": str(place / "store")} | dict(environment)
-        result = click.testing.CliRunner().invoke(main, given, obj=host, env=env)
-        assert result.exit_code == code, result.stderr
-        return result
-
-    return run
+    return calling(place, "tune", more=(*tiny_flags, "--device", "cpu"))
 
 
 @pytest.fixture(scope="module")
