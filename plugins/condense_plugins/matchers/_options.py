@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from condense.options import NetworkSpec, Options
+from condense.options import NetworkSpec, Options, OrAuto
+from condense.results import Rate
+
+# of matchers that each set their own: a preset's value for one of them holds for no other
+ImageRate = Annotated[
+    Rate,
+    OrAuto(gt=0),
+    Field(
+        description="learning rate of the distilled samples; auto: the first update moves them by "
+        "2 % of their spread, later ones by less",
+    ),
+]
+ImageReach = Annotated[
+    float,
+    Field(
+        gt=0,
+        description="how far from its start a sample may get where image_lr is auto, in spreads "
+        "(root mean square over its values)",
+    ),
+]
 
 
 class MatcherOptions(Options):

@@ -5,7 +5,6 @@ both under one draw of the augmentation (DSA, arXiv 2102.08259).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -28,9 +27,8 @@ from condense.interfaces import (
     SyntheticSet,
     TrainingSet,
 )
-from condense.options import AugmentationSpec, OrAuto
-from condense.results import Rate
-from condense_plugins.matchers._options import MatcherOptions
+from condense.options import AugmentationSpec
+from condense_plugins.matchers._options import ImageRate, ImageReach, MatcherOptions
 
 # what to do about a note or finding of a run, by its code
 ADVICE = {
@@ -54,17 +52,8 @@ class SiameseOptions(MatcherOptions):
         AugmentationSpec.of("dsa", per="batch"),
         description="augmentation of real and synthetic samples, one draw for a whole class",
     )
-    image_lr: Annotated[Rate, OrAuto(gt=0)] = Field(
-        "auto",
-        description="learning rate of the distilled samples; auto: the first update moves them by "
-        "2 % of their spread, later ones by less",
-    )
-    image_reach: float = Field(
-        0.5,
-        gt=0,
-        description="how far from its start a sample may get where image_lr is auto, in spreads "
-        "(root mean square over its values)",
-    )
+    image_lr: ImageRate = "auto"
+    image_reach: ImageReach = 0.5
     precision: PrecisionOption = Field(
         "auto",
         description="auto (tf32 on GPUs) | fp32 | tf32 | bf16",

@@ -11,7 +11,7 @@ from condense.engine.runtime.precision import PrecisionOption, auto_means
 from condense.engine.training.schedule import batches_per_epoch
 from condense.options import SPEED_ONLY, AugmentationSpec, OrAuto
 from condense.results import AUTO, Rate
-from condense_plugins.matchers._options import MatcherOptions
+from condense_plugins.matchers._options import ImageRate, ImageReach, MatcherOptions
 
 ExpertDtype = Literal["fp32", "bf16"]
 Memory = Literal["auto", "constant", "unrolled"]
@@ -78,17 +78,8 @@ class TrajectoryOptions(MatcherOptions):
     augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("dsa", per="batch"), description="augmentation of the student batches"
     )
-    image_lr: Annotated[Rate, OrAuto(gt=0)] = Field(
-        "auto",
-        description="learning rate of the distilled samples; auto: the first update moves them by "
-        "2 % of their spread, later ones by less",
-    )
-    image_reach: float = Field(
-        0.5,
-        gt=0,
-        description="how far from its start a sample may get where image_lr is auto, in spreads "
-        "(root mean square over its values)",
-    )
+    image_lr: ImageRate = "auto"
+    image_reach: ImageReach = 0.5
     step_size: Annotated[Rate, OrAuto(gt=0)] = Field(
         "auto",
         description="initial synthetic step size, learned; auto: that with which a student takes "
