@@ -99,7 +99,8 @@ def show_runs(
     if as_json:
         echo_json(plan.to_json() | {what: count, "seeds": list(seeds)})
     else:
-        show_study_plan(plan, f"{count} {what} × {len(seeds)} seeds", workers)
+        runs = f"{count} {what} × {len(seeds)} seed{'s' * (len(seeds) != 1)}"
+        show_study_plan(plan, runs, workers)
 
 
 def show_study_plan(plan: StudyPlan, runs: str, workers: int | None) -> None:

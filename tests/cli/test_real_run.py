@@ -103,7 +103,8 @@ def test_what_is_wrong_with_a_run_is_said_and_kept(call, place, options, documen
     assert "matched under dsa and evaluated under simple" in finding["message"]
     assert "`augmentation=dsa`" in finding["advice"]
     typed = finding["advice"].replace("`augmentation=dsa`", "-o augmentation=dsa")
-    assert result.stderr == f"warning: {finding['message']}; try: {typed}\n"
+    told = " ".join(line.strip() for line in result.stderr.splitlines())
+    assert told == f"warning: {finding['message']}; try: {typed}"
     assert json.loads((out / "results.json").read_text())["findings"] == [finding]
     evaluated = call("evaluate", place / "out", "-o", "augmentation=simple", "--json")
     assert json.loads(evaluated.stdout)["findings"] == [finding]
@@ -277,7 +278,7 @@ def test_uneven_classes_show_what_the_mean_hides(call, place, options, document)
     assert re.split("  +", lines[0])[2:4] == ["balanced, %", "worst class, %"]
     figures = [f"{100 * told[name]:.2f}" for name in ("balanced", "worst_class")]
     assert re.split("  +", lines[2])[2:4] == figures
-    shown = call("evaluate", place / "rare").stdout
+    shown = call("evaluate", place / "rare", "--data", f"npz:{place / 'rare.npz'}").stdout
     assert all(figure in shown for figure in figures)
     assert "worst class" not in call("evaluate", place / "out").stdout  # ten of about one size
 

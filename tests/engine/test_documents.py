@@ -89,7 +89,8 @@ def test_results_are_the_document_of_run_without_clock_and_machine(made):
         }
     )
     for name, arm in {"condensed": results["accuracy"], **results["baselines"]}.items():
-        assert arm == {k: results["arms"][name][k] for k in ("mean", "std", "n", "values")}
+        own = ("mean", "std", "n", "values", "balanced", "worst_class")
+        assert arm == {k: results["arms"][name][k] for k in own}
     assert {k: documents["run.log.json"][k] for k in MACHINE} == {k: printed[k] for k in MACHINE}
 
 

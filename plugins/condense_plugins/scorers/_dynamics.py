@@ -182,8 +182,8 @@ class EarlyWindows(ReadsDynamics):
         if window < self.options.window:
             context.progress.note(
                 f"note: `scorer.window={self.options.window}` is more than the {until} epochs that "
-                f"are read, which are one window; give at most {until}, or raise `scorer.until` "
-                "and `scorer.epochs`"
+                f"are read, which are one window; give at most {until}, or raise scorer.until "
+                "and scorer.epochs"
             )
         return super().score(data, context, rng)
 
