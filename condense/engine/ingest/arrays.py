@@ -72,7 +72,7 @@ def _numbers(cells: Array, what: str) -> Array:
         where = ", ".join(map(str, place))
         raise DataError(
             f"{what} hold {found} at [{where}], which is no number (dtype {cells.dtype}); code "
-            "categories as numbers, drop other columns, or give the table as a file, csv:PATH"
+            "categories as numbers, or give a table: a data frame, or a file, csv:PATH"
         )
     try:
         return cells.astype(np.float64)  # None is NaN then
