@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,12 +13,70 @@ from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.engine.graph import Plan, Work
+    from condense.published import Difference
     from condense.resolve import Request
     from condense.studies.planning import PlannedWork, StudyPlan
     from condense.studies.tuning.planning import TuningPlan
 
 UNKNOWN = "unknown"
 SHORTEST = 0.05  # seconds that round to 0.1
+
+
+def show_planned_run(
+    ctx: click.Context,
+    request: Request,
+    device: str | None,
+    baselines: bool,
+    seeds: int | None,
+    shared: bool,
+    as_json: bool,
+) -> None:
+    """``run --dry-run``; the plan comes last: a recipe has more lines than many a terminal."""
+    from condense.cli.session import open_session
+    from condense.engine.graph import plan
+    from condense.published import preset_differences
+    from condense.resolve import chosen
+
+    found: Plan | StudyPlan
+    show: Callable[[], None]
+    more: dict[str, Any]
+    workers = workers_of(request)
+    with open_session(ctx, device, together=True) as session:
+        recipe = session.recipe(request)
+        differences = preset_differences(session.host, request)
+        published = chosen(session.host, request, "preset").published
+        session.crew(request)  # refuses an executor that is not there
+        if seeds is None:
+            found = plan(session.pipeline(recipe), baselines)
+            show, more = partial(show_plan, found, workers), {}
+        else:
+            from condense.studies.seeds import plan_seeds
+
+            found = plan_seeds(recipe, seeds, session.pipeline, baselines, shared)
+            show = partial(show_study_plan, found, f"{seeds} seeds", workers)
+            which = list(range(recipe.seed, recipe.seed + seeds))
+            more = {"seeds": which, "recipe": recipe.to_dict()}
+    if as_json:
+        named = {"published": published, "differences": [vars(d) for d in differences]}
+        echo_json(found.to_json() | more | (named if published else {}))
+        return
+    click.echo(recipe.to_toml())
+    _show_differences(published, differences)
+    show()
+
+
+def _show_differences(published: str | None, differences: list[Difference]) -> None:
+    from condense.cli.output import say
+    from condense.options import format_value
+
+    if published is None:
+        return
+    if not differences:
+        say(f"as {published}: no option differs\n")
+        return
+    rows = [(d.option, format_value(d.published), format_value(d.here)) for d in differences]
+    echo_table(("option", published, "here"), rows)
+    say()
 
 
 def echo_plan(plan: Plan, as_json: bool, workers: int | None) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +20,11 @@ from condense.cli.flags import (
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
-    from condense.engine.graph import Plan
     from condense.engine.jobs.driver import Crew
     from condense.engine.run import RunResult
     from condense.plugin.host import Host
-    from condense.published import Difference
     from condense.recipe import Recipe
     from condense.resolve import Request
-    from condense.studies.planning import StudyPlan
 
 
 @click.command(
@@ -105,6 +101,7 @@ def run(
     """
     from condense.cli.choosing import check_minutes, choice_of, show_choice, show_plan_of_choice
     from condense.cli.output import echo_json, say_error, warn
+    from condense.cli.planned import show_planned_run
     from condense.cli.run_seeds import show_seeds
     from condense.cli.session import open_session
     from condense.resolve import is_choice
@@ -117,7 +114,7 @@ def run(
         if choosing:
             show_plan_of_choice(ctx, request, minutes, device, as_json)
         else:
-            _show_planned(ctx, request, device, baselines, seeds, shared, as_json)
+            show_planned_run(ctx, request, device, baselines, seeds, shared, as_json)
         return
     with open_session(ctx, device, together=True) as session:
         choice = choice_of(session, request, minutes, out) if choosing else None
@@ -263,65 +260,6 @@ def _note_preset(host: Host, request: Request) -> None:
             for d in differences
         ]
         say_error(f"note: differs from {preset.published}: {', '.join(texts)}")
-
-
-def _show_planned(
-    ctx: click.Context,
-    request: Request,
-    device: str | None,
-    baselines: bool,
-    seeds: int | None,
-    shared: bool,
-    as_json: bool,
-) -> None:
-    """``--dry-run``; the plan comes last: a recipe has more lines than many a terminal."""
-    from condense.cli.output import echo_json
-    from condense.cli.planned import show_plan, show_study_plan, workers_of
-    from condense.cli.session import open_session
-    from condense.engine.graph import plan
-    from condense.published import preset_differences
-    from condense.resolve import chosen
-
-    found: Plan | StudyPlan
-    show: Callable[[], None]
-    more: dict[str, Any]
-    workers = workers_of(request)
-    with open_session(ctx, device, together=True) as session:
-        recipe = session.recipe(request)
-        differences = preset_differences(session.host, request)
-        published = chosen(session.host, request, "preset").published
-        session.crew(request)  # refuses an executor that is not there
-        if seeds is None:
-            found = plan(session.pipeline(recipe), baselines)
-            show, more = partial(show_plan, found, workers), {}
-        else:
-            from condense.studies.seeds import plan_seeds
-
-            found = plan_seeds(recipe, seeds, session.pipeline, baselines, shared)
-            show = partial(show_study_plan, found, f"{seeds} seeds", workers)
-            which = list(range(recipe.seed, recipe.seed + seeds))
-            more = {"seeds": which, "recipe": recipe.to_dict()}
-    if as_json:
-        named = {"published": published, "differences": [vars(d) for d in differences]}
-        echo_json(found.to_json() | more | (named if published else {}))
-        return
-    click.echo(recipe.to_toml())
-    _show_differences(published, differences)
-    show()
-
-
-def _show_differences(published: str | None, differences: list[Difference]) -> None:
-    from condense.cli.output import echo_table, say
-    from condense.options import format_value
-
-    if published is None:
-        return
-    if not differences:
-        say(f"as {published}: no option differs\n")
-        return
-    rows = [(d.option, format_value(d.published), format_value(d.here)) for d in differences]
-    echo_table(("option", published, "here"), rows)
-    say()
 
 
 def _show_result(result: RunResult, recipe: Recipe) -> None:
