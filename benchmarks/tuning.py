@@ -168,7 +168,9 @@ def main(argv: Sequence[str]) -> None:
     flags.add_argument("--places", type=int, default=10, help="of the grid")
     flags.add_argument("--share", type=float, default=0.25, help="of steps, for the candidates")
     flags.add_argument("--search-seeds", type=int, default=3, help="for the candidates")
-    flags.add_argument("-o", dest="options", action="append", default=[], metavar="KEY=VALUE")
+    # a window as wide as the budget: one to the easiest hardly depends on β
+    narrow = ["selector.width=null"]
+    flags.add_argument("-o", dest="options", action="append", default=narrow, metavar="KEY=VALUE")
     arguments = flags.parse_args(argv)
     torch.set_num_threads(arguments.threads)
     device = pick_device(arguments.device)

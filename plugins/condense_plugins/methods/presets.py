@@ -16,10 +16,6 @@ WRITTEN_FOR = {
 }
 
 WIDER = {"network": {"width": 128}}  # of features, whose networks cost little
-# the hardest tenth left out, of the rest those that stand for it best
-SPREAD = {"beta": 0.1, "width": 1.0}
-# as wide as the budget, from β on: as published for the same share of CIFAR-10 (5 %)
-NARROW = {"beta": 0.5, "width": None}
 
 # A few minutes on two CPU cores. Values for digits were chosen on a validation part of its
 # training split (docs/experiments.md); elsewhere they trade accuracy for time.
@@ -37,7 +33,8 @@ QUICK = Preset(
             "lr": 0.1,
             "network": SMALL_NET,
         },
-        "selector": SPREAD,
+        # the hardest tenth left out, of the rest those that stand for it best
+        "selector": {"beta": 0.1, "width": 1.0},
         # as published for the same share of CIFAR-10 (5 %)
         "policy": {"alpha": 0.6},
         "matcher": {
@@ -71,7 +68,6 @@ QUICK = Preset(
     for_data={
         "digits": {
             "scorer": {"networks": 4, "epochs": 15, "batch_size": 64, "lr": 0.05},
-            "selector": NARROW,
             "policy": {"alpha": 0.8},
             "matcher": {
                 "experts": 6,
@@ -108,7 +104,7 @@ CPU_CIFAR10 = Preset(
             "lr": 0.05,
             "network": SMALL_NET,
         },
-        "selector": {**NARROW, "beta": 0.6},
+        "selector": {"beta": 0.6, "width": None},
         # experts that know more than a network trained on the chosen images alone
         "matcher": {
             **QUICK.stages["matcher"],
