@@ -346,7 +346,8 @@ def test_a_method_is_chosen_for_data_in_memory(call, host, tiny_images, auto):
     choice = choose(tiny_images, host=host, device="cpu", **more)
     document = choice.document
     assert (document.data, document.ipc, document.seed) == ("tiny-images", 2, 1)
-    assert (document.validation.fit, document.validation.held_out) == (75, 15)  # a sixth of 30 a class
+    held = document.validation
+    assert (held.fit, held.held_out) == (75, 15)  # a sixth of 30 a class
     small = call(tiny_images, method="auto", **more)  # the same plan, from the store
     assert small.method == choice.recipe.method == document.chosen.split(" ")[0]
     assert len(small) == 6
