@@ -92,7 +92,7 @@ class CondenseSampler(BaseEstimator):  # type: ignore[misc]
         labels = _rows(y, self.sample_indices_)
         if not self.distilled_.any():
             return _rows(X, self.sample_indices_), labels
-        if small.rows is None:
+        if small.table is None:
             return small.to_numpy()[0], labels
         return frame_of(small.rows).iloc[:, :-1].set_axis(X.columns, axis=1), labels
 

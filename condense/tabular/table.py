@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from condense.errors import DataError
-from condense.tabular.column import Cells, Column
+from condense.tabular.column import TEXT, Cells, Column
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Table:
     cells: tuple[Cells, ...]
 
     def __post_init__(self) -> None:
-        names = [column.name for column in self.columns]
+        names = self.names
         if len(names) != len(self.cells) or len({len(cells) for cells in self.cells}) != 1:
             raise DataError(f"a table of {len(names)} columns must have cells for each, as many")
         if len(set(names)) < len(names):
@@ -40,6 +40,11 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.cells[0])
+
+    @property
+    def names(self) -> list[str]:
+        """Of its columns."""
+        return [column.name for column in self.columns]
 
     @property
     def width(self) -> int:
@@ -77,3 +82,21 @@ class Table:
             cells.append(new)
             start = end
         return replace(self, cells=tuple(cells))
+
+
+def free_name(name: str, table: Table) -> str:
+    """``name`` for a column that is no column of ``table``'s, nor has the name of one."""
+    return f"condense_{name}" if name in table.names else name
+
+
+def plain_table(
+    features: npt.NDArray[Any], labels: npt.NDArray[Any], classes: npt.NDArray[Any]
+) -> Table:
+    """Features [M, D] that are no table, as one: ``feature_0`` …, and ``class``."""
+    values = tuple(classes.tolist())
+    kind = TEXT if isinstance(values[0], str) else "int64"
+    names = [f"feature_{number}" for number in range(features.shape[1])]
+    numbers = [Column(name, "number", str(features.dtype)) for name in names]
+    columns = [*numbers, Column("class", "label", kind, values)]
+    cells = [column.decoded(features[:, k : k + 1]) for k, column in enumerate(numbers)]
+    return Table(tuple(columns), (*cells, classes[labels].astype(object)))

@@ -40,7 +40,7 @@ from condense.figures.raster import is_preview
 from condense.recipe import with_paths, written_in
 from condense.results import Scores, Trace
 from condense.tabular.frame import frame_of, pandas_for
-from condense.tabular.table import Table
+from condense.tabular.table import Table, free_name, plain_table
 
 TINY = torch.finfo(torch.float32).tiny  # a probability of which a logarithm is finite
 
@@ -60,7 +60,8 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         flip: whether mirroring keeps the label.
         step_size: learned synthetic step size, None where none was learned.
         method, seed, recipe: how it was made; ``recipe`` is what ``recipe.toml`` holds but paths.
-        data_name, data_fingerprint: what it was made of.
+        data_name, data_fingerprint, data_size: what it was made of, and how many samples that
+            were; the last None where a set of an earlier version does not say.
         trace: loss and step size of every matching iteration.
         snapshots: inputs of the whole set after some iterations, by iteration.
         soft_labels: float32 [M, C] where labels were learned: the distribution over the classes
@@ -98,6 +99,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
     items: tuple[str, ...] | None = None
     scores: Tensor | None = None
     table: Table | None = None
+    data_size: int | None = None
 
     @staticmethod
     def of(
@@ -137,6 +139,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             paths or {},
             items=started.items,
             table=started.table,
+            data_size=len(data),
             scores=None if scores is None else scores.values[places],
         )
 
@@ -264,24 +267,26 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         return samples.numpy(), _own_labels(self.classes)[self.labels.numpy()]
 
     @property
-    def rows(self) -> Table | None:
-        """The set as rows of the table that it was made of; None where it was made of none.
+    def rows(self) -> Table:
+        """The set as rows of the table that it was made of.
 
         Real samples are the original rows, every column of them. Distilled ones are in the
         original units, a category the value whose feature is largest; columns that are no features
-        are empty.
+        are empty. Features that were no table have columns ``feature_0`` … and ``class``.
+
+        Raises:
+            DataError: for images.
         """
+        features, labels = self.features.numpy(), self.labels.numpy()
         if self.table is None:
-            return None
-        made = (self.distilled.numpy(), self.features.numpy(), self.labels.numpy())
-        return self.table.with_made(*made)
+            return plain_table(features, labels, _own_labels(self.classes))
+        return self.table.with_made(self.distilled.numpy(), features, labels)
 
     def to_pandas(self) -> Any:
         """A ``pandas.DataFrame`` with a row a sample: ``class``, ``role``, ``source_index``, and
         ``source`` and ``score`` where they are known.
 
-        Before them ``feature_0`` … of feature vectors, in the data's own units. Of a table its own
-        columns in the place of those and of ``class``, as :attr:`rows` has them; ``role`` and the
+        Of a table or feature vectors :attr:`rows` in the place of ``class``; ``role`` and the
         others are ``condense_role`` … where the table has a column of that name.
 
         Raises:
@@ -292,15 +297,11 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         of_sample |= {"source_index": self.source_index.numpy()}
         of_sample |= {} if self.items is None else {"source": list(self.items)}
         of_sample |= {} if self.scores is None else {"score": self.scores.numpy()}
-        if self.rows is not None:
-            frame = frame_of(self.rows)
-            for name, values in of_sample.items():
-                frame[f"condense_{name}" if name in frame else name] = values
-            return frame
-        features = () if self.geometry.is_image else self.features.unbind(1)
-        columns: dict[str, Any] = {f"feature_{i}": c.numpy() for i, c in enumerate(features)}
-        columns["class"] = _own_labels(self.classes)[self.labels.numpy()]
-        return pandas.DataFrame(columns | of_sample)
+        if self.geometry.is_image:
+            return pandas.DataFrame({"class": _own_labels(self.classes)[self.labels]} | of_sample)
+        rows = self.rows
+        named = {free_name(name, rows): values for name, values in of_sample.items()}
+        return frame_of(rows).assign(**named)
 
     def training_set(self) -> TrainingSet:
         """As the training loop and the evaluator take it."""

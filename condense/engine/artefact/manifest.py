@@ -45,6 +45,9 @@ class Source(Document):
 
     name: EncodableText
     fingerprint: str
+    samples: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="of the training split; null in a set of an earlier version"
+    )
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -140,7 +143,11 @@ class Manifest(Document):
             flip=condensed.flip,
             step_size=condensed.step_size,
             normalisation=Scale(mean=norm.mean, std=norm.std),
-            data=Source(name=condensed.data_name, fingerprint=condensed.data_fingerprint),
+            data=Source(
+                name=condensed.data_name,
+                fingerprint=condensed.data_fingerprint,
+                samples=condensed.data_size,
+            ),
             recipe=dict(recipe),
             paths=tuple(sorted(paths)),
             snapshots=tuple(sorted(condensed.snapshots)),

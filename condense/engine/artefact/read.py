@@ -65,6 +65,7 @@ def read_artefact(folder: Path, kind: type[CondensedDataset]) -> CondensedDatase
         recipe=recipe,
         data_name=manifest.data.name,
         data_fingerprint=manifest.data.fingerprint,
+        data_size=manifest.data.samples,
         trace=_read_trace(folder / TRACE),
         snapshots={
             i: read_tensors(snapshot_path(folder, i), {"inputs": manifest.inputs})["inputs"]

@@ -113,7 +113,8 @@ def test_the_files_are_those_of_the_design(small, tmp_path):
     assert manifest["classes"] == list(small.classes)
     assert manifest["shape"] == list(small.inputs.shape[1:])
     assert manifest["roles"] == {"0": "real", "1": "distilled"}
-    assert manifest["data"] == {"name": small.data_name, "fingerprint": small.data_fingerprint}
+    name, fingerprint, samples = small.data_name, small.data_fingerprint, small.data_size
+    assert manifest["data"] == {"name": name, "fingerprint": fingerprint, "samples": samples}
     assert tomllib.loads((out / "recipe.toml").read_text()) == small.recipe
     trace = (out / "trace.csv").read_text().splitlines()
     assert trace[:2] == ["iteration,loss,step_size", "1,0.75,0.0125"]

@@ -46,6 +46,22 @@ FORMS = {
         "npz:write",
         soft="train towards soft_labels; npz:PATH as data reads train_labels, the own classes",
     ),
+    "csv": Form(
+        "a row a sample of a table, as its file had it, or of features",
+        "table:write_csv",
+        holds=("features",),
+        soft="rows have their own class, without their soft labels, which --to npz keeps",
+    ),
+    "parquet": Form(
+        "the same in the types of the table (extra `table`)",
+        "table:write_parquet",
+        holds=("features",),
+        soft="rows have their own class, without their soft labels, which --to npz keeps",
+    ),
+    "indices": Form(
+        "CSV or JSON of which training samples are kept: index, source file, class, role, score",
+        "indices:write",
+    ),
 }
 _NAMES = {"image": "images", "features": "feature vectors"}
 

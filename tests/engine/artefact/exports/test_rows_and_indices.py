@@ -1,0 +1,189 @@
+"""Exports of rows and of indices: what is read back is what was there."""
+
+import csv
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from condense import CondensedDataset, labeled_data
+from condense.cli.main import main
+from condense.errors import DataError, OptionError, OutputError
+from condense.plugin.host import build_host
+
+HEADER = ["key", "x", "tone", "role", "kind"]
+ROWS = [
+    [f'no "{n}", b', f"{n * 0.1:.3f}", ("warm, dry", "cold")[n % 2], str(n % 3), "ab"[n // 10]]
+    for n in range(20)
+]
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "things.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([HEADER, *ROWS])
+    return path
+
+
+@pytest.fixture
+def cli():
+    def call(*args, code=0):
+        told = CliRunner().invoke(main, [*map(str, args)], obj=build_host(external=False))
+        assert told.exit_code == code, told.output
+        return told
+
+    return call
+
+
+@pytest.fixture
+def run(cli, source, tmp_path, tiny):
+    """Runs a method on the file; the folder of the set."""
+
+    def call(*args):
+        small = [
+            part
+            for key, value in tiny.items()
+            if key.partition(".")[0] in args or key.startswith("evaluator")
+            for part in ("-o", f"{key}={value}")
+        ]
+        args = [arg for arg in args if arg != "matcher"]
+        columns = ("-o", "data.label=kind", "-o", "data.ignore=key", "-o", "data.test=0.2")
+        out = tmp_path / "small"
+        cli("run", "--data", source, *columns, "--device", "cpu", *small, *args, "--out", out)
+        return out
+
+    return call
+
+
+def read(path):
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_a_selection_of_a_csv_file_is_rows_of_it(cli, run, tmp_path):
+    folder = run("--method", "random", "--ipc", 3, "--no-baselines")
+    told = cli("export", folder, "--to", "csv", "--out", tmp_path / "less.csv")
+    assert "6 samples written" in told.stdout
+    header, *rows = read(tmp_path / "less.csv")
+    assert header == HEADER  # nothing is distilled, so that nothing is added
+    assert len(rows) == 6
+    assert [row[-1] for row in rows] == list("aaabbb")
+    assert all(row in ROWS for row in rows)
+    assert len({row[0] for row in rows}) == 6
+    # and it is data again
+    columns = ("-o", "data.label=kind", "-o", "data.ignore=key")
+    given = ("--data", tmp_path / "less.csv", *columns, "--method", "random", "--ipc", 2)
+    again = cli("select", *given, "--json")
+    assert json.loads(again.stdout)["samples"] == 4
+
+
+def test_distilled_rows_are_marked(cli, run, tmp_path):
+    cheap = ("-o", "scorer=random", "-o", "policy.alpha=0.4", "--no-baselines")
+    folder = run("matcher", "--method", "selmatch", "--ipc", 3, *cheap)
+    cli("export", folder, "--to", "csv", "--out", tmp_path / "less.csv")
+    header, *rows = read(tmp_path / "less.csv")
+    assert header == [*HEADER, "condense_role"]  # as the table has a column "role"
+    small = CondensedDataset.load(folder)
+    assert [row[-1] for row in rows] == ["distilled" if d else "real" for d in small.distilled]
+    for row in rows:
+        if row[-1] == "real":
+            assert row[:-1] in ROWS
+        else:
+            assert row[0] == ""
+            assert row[2] in ("warm, dry", "cold")
+            assert row[3] == str(int(row[3]))
+
+
+def test_a_table_that_is_there_is_never_replaced(run, source):
+    small = CondensedDataset.load(run("--method", "random", "--ipc", 2, "--no-baselines"))
+    before = source.read_bytes()
+    with pytest.raises(OutputError, match=r"things\.csv exists, and might be a table of your own"):
+        small.export("csv", source)
+    assert source.read_bytes() == before
+    with pytest.raises(OutputError, match=r"must end in \.csv"):
+        small.export("csv", source.with_name("x.txt"))
+
+
+def test_images_are_no_rows(condensed, tiny_images, tmp_path):
+    with pytest.raises(DataError, match="holds images, which 'csv' cannot hold"):
+        condensed(tiny_images).export("csv", tmp_path / "x.csv")
+
+
+def test_features_that_were_no_table_have_rows_too(condensed, tmp_path):
+    values = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    small = condensed(labeled_data(values, np.arange(20) % 2 + 5))
+    header, *rows = read(small.export("csv", tmp_path / "x.csv"))
+    assert header == ["feature_0", "feature_1", "feature_2", "class", "role"]
+    found = np.array([[float(cell) for cell in row[:3]] for row in rows], np.float32)
+    assert np.array_equal(found, small.features.numpy())
+    assert [row[3] for row in rows] == [str(k + 5) for k in small.labels.tolist()]
+
+
+def test_indices_say_what_is_kept_of_how_many(condensed, tiny_images, tmp_path):
+    small = condensed(tiny_images)
+    text = small.export("indices", tmp_path / "x.csv").read_text()
+    first, rest = text.split("\n", 1)
+    assert first == "# condense: 6 of 90 samples of tiny-images kept, 6 distilled from those named"
+    rows = list(csv.DictReader(io.StringIO(rest)))
+    assert [int(row["index"]) for row in rows] == small.source_index.tolist()
+    assert [row["source"] for row in rows] == list(small.items)
+    assert [row["class"] for row in rows] == [small.classes[k] for k in small.labels]
+    assert [row["role"] for row in rows] == ["real", "distilled", "distilled", "real"] * 3
+    assert [row["kept"] for row in rows] == ["true", "false", "false", "true"] * 3
+    assert [float(row["score"]) for row in rows] == pytest.approx(small.scores.tolist())
+    told = json.loads(small.export("indices", tmp_path / "x.json").read_text())
+    assert (told["kept"], told["of"], told["distilled"]) == (6, 90, 6)
+    assert [row["kept"] for row in told["rows"]] == [row["kept"] == "true" for row in rows]
+    assert [row["source"] for row in told["rows"]] == list(small.items)
+
+
+def test_indices_survive_a_save_and_are_replaced_if_they_are_ours(condensed, tiny_images, tmp_path):
+    small = condensed(tiny_images)
+    again = CondensedDataset.load(small.save(tmp_path / "small"))
+    for name in ("x.csv", "x.json"):
+        text = small.export("indices", tmp_path / name).read_text()
+        assert again.export("indices", tmp_path / name).read_text() == text
+        (tmp_path / name).write_text("index,mine\n")
+        with pytest.raises(OutputError, match="condense wrote"):
+            small.export("indices", tmp_path / name)
+    with pytest.raises(OutputError, match=r"must end in \.csv or \.json"):
+        small.export("indices", tmp_path / "x.txt")
+
+
+def test_indices_of_a_table_name_its_rows(cli, run, tmp_path):
+    folder = run("--method", "random", "--ipc", 2, "--no-baselines")
+    cli("export", folder, "--to", "indices", "--out", tmp_path / "which.json")
+    told = json.loads((tmp_path / "which.json").read_text())
+    assert (told["kept"], told["of"]) == (4, 16)
+    small = CondensedDataset.load(folder)
+    for row, item in zip(small.rows.rows, told["rows"], strict=True):
+        assert ROWS[int(item["source"].removeprefix("things.csv#"))] == row
+
+
+def test_without_pyarrow_the_extra_is_named(condensed, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    small = condensed(labeled_data(np.eye(20), np.arange(20) % 2))
+    with pytest.raises(OptionError, match=r"the extra `table`"):
+        small.export("parquet", tmp_path / "x.parquet")
+
+
+@pytest.mark.extras
+def test_a_parquet_file_has_the_types_of_the_table(cli, run, tmp_path):
+    pandas = pytest.importorskip("pandas", reason="pandas comes with an extra of its own")
+    pytest.importorskip("pyarrow", reason="pyarrow comes with an extra of its own")
+    folder = run("--method", "random", "--ipc", 3, "--no-baselines")
+    cli("export", folder, "--to", "parquet", "--out", tmp_path / "less.parquet")
+    frame = pandas.read_parquet(tmp_path / "less.parquet")
+    assert list(frame.columns) == HEADER
+    assert [str(t) for t in frame.dtypes[["x", "role"]]] == ["float64", "int64"]
+    small = CondensedDataset.load(folder)
+    whole = pandas.read_csv(tmp_path / "things.csv")
+    places = [int(item.removeprefix("things.csv#")) for item in small.items]
+    pandas.testing.assert_frame_equal(frame, whole.iloc[places].reset_index(drop=True))
+    options = ("-o", "data.label=kind", "-o", "data.ignore=key", "--method", "random")
+    again = cli("select", "--data", tmp_path / "less.parquet", *options, "--ipc", 2, "--json")
+    assert json.loads(again.stdout)["samples"] == 4
