@@ -23,18 +23,29 @@ from condense.engine.ingest.tabular.handed_over import frame_data, has_frame
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.jobs.hired import hired
 from condense.engine.pipeline import Pipeline
-from condense.engine.run import results_of, worked_off
+from condense.engine.run import default_folder, results_of, worked_off
 from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
 from condense.engine.runtime.progress import SilentProgress, make_progress
 from condense.engine.runtime.store import Store
+from condense.engine.watch import Watch
 from condense.errors import CapacityError, CondenseError, FindingWarning, OptionError
 from condense.interfaces import Context, Progress
 from condense.options import Options as BaseOptions
 from condense.plugin.host import Host, build_host
 from condense.recipe import Recipe, Resolved
 from condense.report.diagnosis.findings import problems
-from condense.resolve import CHOOSE, Request, executor_options, is_choice, resolve, without_effect
+from condense.resolve import (
+    CHOOSE,
+    EXECUTOR,
+    TRACKER,
+    Request,
+    is_choice,
+    resolve,
+    resolve_beside,
+    take_beside,
+    without_effect,
+)
 from condense.results import with_advice
 from condense.spelling import in_python
 
@@ -54,6 +65,7 @@ def condense(
     test: Any = None,
     device: str | None = None,
     executor: str | None = None,
+    tracker: str | None = None,
     progress: Progress | bool | None = None,
     host: Host | None = None,
     minutes: float | None = None,
@@ -85,6 +97,8 @@ def condense(
         device: ``"cpu"``, ``"cuda"`` …; the first GPU by default.
         executor: what works the stages off: ``"ray"``, ``"ray:HOST:PORT"``, ``"submitit"`` …, with
             its options in ``options``, ``{"executor.threads": 1}``; this process by default.
+        tracker: what is told of losses, pictures and accuracies: ``"tensorboard"``,
+            ``"mlflow:URI"`` …, with its options in ``options``; nobody by default.
         progress: True shows bars on a terminal and in a notebook, and lines elsewhere; or where
             long stages report. Silent by default.
         host: plugins; the installed ones by default.
@@ -117,6 +131,7 @@ def condense(
         test=test,
         device=device,
         executor=executor,
+        tracker=tracker,
         progress=progress,
         host=host,
         label=label,
@@ -124,12 +139,14 @@ def condense(
     )
     pipeline = _bound(asked, minutes)
     with _in_python():
-        with asked.crew() as crew:
-            if crew is not None:
-                todo = stages(pipeline, baselines=True)
-                made = [s for s in todo if test is not None or s.component != "evaluator"]
-                crew.work_all_off(Target(pipeline, made))
-        small, arms = worked_off(pipeline, baselines=True, evaluated=test is not None)
+        with pipeline.watch.over(pipeline.recipe, lambda: default_folder(pipeline).name):
+            with asked.crew() as crew:
+                if crew is not None:
+                    todo = stages(pipeline, baselines=True)
+                    made = [s for s in todo if test is not None or s.component != "evaluator"]
+                    crew.work_all_off(Target(pipeline, made))
+            small, arms = worked_off(pipeline, baselines=True, evaluated=test is not None)
+            pipeline.watch.result(small, arms)
         findings = problems(pipeline, small, arms)
     for finding in findings:
         text = in_python(with_advice(finding.message, finding.advice))
@@ -228,6 +245,7 @@ def _ask(
     test: Any = None,
     device: str | None = None,
     executor: str | None = None,
+    tracker: str | None = None,
     progress: Progress | bool | None = None,
     host: Host | None = None,
     label: str | None = None,
@@ -238,6 +256,7 @@ def _ask(
         device=device,
         executor=executor,
         label=label,
+        tracker=tracker,
         method=request.get("method"),
         preset=request.get("preset"),
     )
@@ -248,8 +267,9 @@ def _ask(
     if isinstance(data, PurePath):  # never the name of a data set
         named = os.path.join(os.curdir, os.path.expanduser(data))
     with _in_python():
-        assignments, own = executor_options(_assignments(options or {}), executor)
-        request |= {"executor": executor, "executor_options": own}
+        asked_beside = {EXECUTOR: executor, TRACKER: tracker}
+        assignments, fields = take_beside(_assignments(options or {}), **asked_beside)
+        request |= fields
         if named is not None and test is not None:
             raise OptionError(
                 f"data '{named}' has a test split of its own; leave the argument test out"
@@ -262,6 +282,9 @@ def _ask(
         if given is not None:
             asked = replace(asked, in_memory=True, modality=given.geometry.modality)
         tools = {"store": Store.default(progress), "device": pick_device(device)}
+        found = resolve_beside(host, TRACKER, asked.tracker, asked.tracker_options)
+        if found is not None:
+            tools["watch"] = Watch(found.create(), progress.note)
     return _Asked(host, asked, tools | {"progress": progress}, given)
 
 

@@ -9,8 +9,12 @@ and are re-exported here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
 from torch import Generator, Tensor, nn
 
 from condense.data import (
@@ -36,6 +40,7 @@ from condense.results import (
     Selection as Selection,
 )
 from condense.services import Cache as Cache, Context as Context, Progress as Progress, Task as Task
+from condense.tracking import TrackedRun as TrackedRun
 
 
 @runtime_checkable
@@ -286,3 +291,34 @@ class Executor(Component, Protocol):
 
     def close(self) -> None:
         """Cancel what runs, and let go of all there is; another job may be submitted after it."""
+
+
+class Tracker(Component, Protocol):
+    """Is told of a run while it is under way, to show or keep it somewhere.
+
+    No result depends on it: whatever it raises is said in a line, and the run goes on without it.
+    """
+
+    def begin(self, run: TrackedRun) -> None:
+        """A run starts; it may be the next of several, each of which was closed.
+
+        Raises:
+            OptionError: for options that it cannot work with, or a package that is missing: this
+                alone ends the run, before any work.
+        """
+
+    def figures(self, step: int, values: Mapping[str, float]) -> None:
+        """Figures after ``step`` iterations of matching, by name; one may be NaN or infinite.
+
+        ``matching/loss``, ``matching/step-size``, ``matching/image-lr``, ``accuracy/ARM`` (0–1).
+        A matching that diverged goes back and gives those of some steps again.
+        """
+
+    def picture(self, step: int, image: npt.NDArray[np.uint8]) -> None:
+        """Some of the samples after ``step`` iterations: uint8 [H, W, 3]."""
+
+    def artefact(self, folder: Path) -> None:
+        """The result, which lies in ``folder``."""
+
+    def close(self, done: bool) -> None:
+        """The run has ended; ``done`` says whether it came to its end."""

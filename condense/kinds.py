@@ -104,6 +104,7 @@ _TABLE = (
         ),
     ),
     Kind("executor", "executors", None, "Executor", (), "--executor {name}"),
+    Kind("tracker", "trackers", None, "Tracker", (), "--tracker {name}"),
     Kind("method", "methods", flag="--method {name}"),
     Kind("preset", "presets"),
 )

@@ -152,7 +152,7 @@ class Request:
         modality: of that data.
         ipc, fraction, seed: the flags of that name.
         assignments: parsed ``-o`` in order.
-        executor: ``--executor``, and its options; no recipe depends on them.
+        executor, tracker: the flags of that name, and their options; no recipe depends on them.
     """
 
     method: str | None = None
@@ -167,28 +167,58 @@ class Request:
     assignments: tuple[tuple[tuple[str, ...], Any], ...] = ()
     executor: str | None = None
     executor_options: Mapping[str, Any] = field(default_factory=dict)
+    tracker: str | None = None
+    tracker_options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def executor_options(
-    assignments: Sequence[tuple[tuple[str, ...], Any]], executor: str | None
+EXECUTOR, TRACKER = "executor", "tracker"
+BESIDE = {EXECUTOR: "threads=1", TRACKER: "folder=watched"}  # kinds that no recipe names; an option
+
+
+def take_beside(
+    assignments: Sequence[tuple[tuple[str, ...], Any]], **asked: str | None
 ) -> tuple[tuple[tuple[tuple[str, ...], Any], ...], dict[str, Any]]:
-    """``assignments`` without those of ``executor.KEY``, and these by key.
+    """``assignments`` without those of what is asked for beside a recipe, and fields for these.
+
+    Args:
+        assignments: parsed ``-o``.
+        asked: name by kind, as ``executor="ray"``; None where none is.
 
     Raises:
-        OptionError: for such a one without an executor, or deeper than a key.
+        OptionError: for an option of a kind that is not asked for, or deeper than a key.
     """
-    own = {path[1:]: value for path, value in assignments if path[0] == EXECUTOR}
-    for path, value in own.items():
-        text = f"`{'.'.join((EXECUTOR, *path))}={format_value(value)}`"
-        if len(path) != 1:
-            raise OptionError(f"{text}: expected `{EXECUTOR}.KEY=VALUE`, as `{EXECUTOR}.threads=1`")
-        if executor is None:
-            raise OptionError(f"{text} is of no executor; give one with `{EXECUTOR}=NAME`")
-    rest = tuple(given for given in assignments if given[0][0] != EXECUTOR)
-    return rest, {path[0]: value for path, value in own.items()}
+    fields: dict[str, Any] = {}
+    for kind, name in asked.items():
+        own = {path[1:]: value for path, value in assignments if path[0] == kind}
+        for path, value in own.items():
+            text = f"`{'.'.join((kind, *path))}={format_value(value)}`"
+            if len(path) != 1:
+                raise OptionError(
+                    f"{text}: expected `{kind}.KEY=VALUE`, as `{kind}.{BESIDE[kind]}`"
+                )
+            if name is None:
+                raise OptionError(f"{text} is of no {kind}; give one with `{kind}=NAME`")
+        fields |= {kind: name, f"{kind}_options": {path[0]: v for path, v in own.items()}}
+    return tuple(given for given in assignments if given[0][0] not in asked), fields
 
 
-EXECUTOR = "executor"
+def resolve_beside(
+    host: Host, kind: str, asked: str | None, options: Mapping[str, Any]
+) -> Resolved | None:
+    """The component of ``kind`` that is asked for beside a recipe, NAME or NAME:ARG; None for none.
+
+    Raises:
+        UnknownComponent, OptionError: for a name or option that does not exist.
+    """
+    if asked is None:
+        return None
+    name, argument = name_and_argument(asked)
+    values = dict(options)
+    if argument:
+        values |= argument_of(kind, host.registry(kind).get(name, kind), argument, kind)
+    return resolve_component(host, kind, name, values, kind)
+
+
 DEFAULTS = {"method": "selmatch", "preset": "quick"}
 CHOOSE = "auto"  # in a method's place: the best for the data, which is chosen before it is resolved
 

@@ -160,6 +160,11 @@ class ExecutorTraits(Traits):
     in_process: bool = False
 
 
+@dataclass(frozen=True)
+class TrackerTraits(Traits):
+    """Of a tracker."""
+
+
 @runtime_checkable
 class HasTraits(Protocol):
     """A component class that declares its traits."""

@@ -40,6 +40,7 @@ BUILT_INS = {
     "augmentation": {"dsa", "simple", "combined", "none"},
     "evaluator": {"accuracy"},
     "executor": {"local", "ray", "submitit"},
+    "tracker": {"none", "tensorboard", "mlflow"},
     "method": {
         *(
             "selmatch",

@@ -57,6 +57,12 @@ dry_run_flag = click.option(
     is_flag=True,
     help="Only say what would be done, what is cached, and the seconds, memory and disk it takes.",
 )
+tracker_flag = click.option(
+    "--tracker",
+    metavar="NAME[:ARG]",
+    help="What is told of the run while it is under way: none, tensorboard, tensorboard:DIR, "
+    "mlflow:URI … (see `condense plugins`); its options by -o tracker.KEY=VALUE.  [default: none]",
+)
 device_flag = click.option(
     "--device", metavar="NAME", help="cpu, cuda or cuda:N.  [default: cuda where there is one]"
 )
@@ -130,8 +136,7 @@ def _with_flags(command: Command, flags: Sequence[Callable[[Command], Command]])
     def with_request(*args: Any, **given: Any) -> Any:
         names = ("data", "method", "preset", "recipe_file", "ipc", "fraction", "seed")
         values = {name: given.pop(name) for name in names}
-        if "executor" in given:
-            values["executor"] = given.pop("executor")
+        values |= {kind: given.pop(kind) for kind in ("executor", "tracker") if kind in given}
         request = make_request(**values, assignments=given.pop("assignments"))
         return command(*args, request=request, **given)
 
@@ -164,11 +169,11 @@ def make_request(
         raise OptionError(f"--ipc {ipc} and --fraction {fraction} exclude each other; give one")
     from condense.options import parse_assignment
     from condense.recipe import read_recipe
-    from condense.resolve import EXECUTOR, Request, executor_options
+    from condense.resolve import BESIDE, EXECUTOR, Request, take_beside
 
     parsed = tuple(parse_assignment(text) for text in assignments)
-    if "executor" in flags:
-        parsed, flags["executor_options"] = executor_options(parsed, flags["executor"])
+    parsed, beside = take_beside(parsed, **{kind: flags[kind] for kind in BESIDE if kind in flags})
+    flags |= beside
     for text in assignments:
         path, _ = parse_assignment(text)
         if stages is not None and path[0] not in (*stages, EXECUTOR):

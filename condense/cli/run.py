@@ -16,6 +16,7 @@ from condense.cli.flags import (
     executor_flag,
     json_flag,
     recipe_flags,
+    tracker_flag,
 )
 
 if TYPE_CHECKING:
@@ -36,11 +37,13 @@ Examples:
   condense run --seeds 3 --ipc 10 --out three
   condense run -o selector.beta=0.3 -o matcher.network.width=32 --dry-run
   condense run --method auto --minutes 10
+  condense run --tracker tensorboard
 """
 )
 @recipe_flags
 @device_flag
 @executor_flag
+@tracker_flag
 @click.option(
     "--out",
     type=FOLDER,
@@ -119,7 +122,7 @@ def run(
     with open_session(ctx, device, together=True) as session:
         choice = choice_of(session, request, minutes, out) if choosing else None
         request = request if choice is None else choice.request
-        recipe = session.recipe(request)
+        session, recipe = session.watched(request), session.recipe(request)
         if sys.stderr.isatty():
             say_error(headline(recipe))
         if request.preset is not None:

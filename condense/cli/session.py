@@ -71,6 +71,18 @@ class Session:
 
         return self.ending.enter_context(contextlib.closing(Crew(executor, self.tools["progress"])))
 
+    def watched(self, request: Request) -> Session:
+        """This session with the tracker of ``request``, where it has one."""
+        from condense.resolve import TRACKER, resolve_beside
+
+        found = resolve_beside(self.host, TRACKER, request.tracker, request.tracker_options)
+        if found is None:
+            return self
+        from condense.engine.watch import Watch
+
+        watch = Watch(found.create(), self.tools["progress"].note)
+        return replace(self, tools=self.tools | {"watch": watch})
+
     def hand_out(
         self, request: Request, work: Sequence[tuple[Pipeline, Sequence[Stage[Any]]]]
     ) -> None:

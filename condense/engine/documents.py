@@ -340,6 +340,7 @@ class RunLog(Document):
     torch: str = ""
     pid: int = Field(0, description="of the process that drove the run")
     jobs: tuple[JobNote, ...] = Field((), description="worked off by an executor, as they ended")
+    tracker: str = Field("", description="that watched the run; empty for none")
     paths: dict[str, str] = Field({}, description="options that are paths, absolute, by key")
 
 

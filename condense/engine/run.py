@@ -73,6 +73,7 @@ class RunResult:
         device: what it ran on.
         findings: the signs of failure that were found.
         jobs: that an executor worked off.
+        tracker: that watched it; empty for none.
     """
 
     recipe: Recipe
@@ -85,6 +86,7 @@ class RunResult:
     device: str
     findings: tuple[Finding, ...] = ()
     jobs: tuple[JobNote, ...] = ()
+    tracker: str = ""
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:
@@ -108,6 +110,7 @@ class RunResult:
             torch=torch.__version__,
             pid=os.getpid(),
             jobs=self.jobs,
+            tracker=self.tracker,
             paths=self.recipe.all_paths(),
         )
 
@@ -180,23 +183,29 @@ def run(
         pipeline.progress.note(
             f"note: {pipeline.data.name} has no test split; nothing will be evaluated"
         )
-    if crew is not None:
-        crew.work_all_off(Target(pipeline, stages(pipeline, baselines)))
-    condensed, arms = worked_off(pipeline, baselines)
-    result = RunResult(
-        pipeline.recipe,
-        target,
-        condensed,
-        arms.pop(OWN, None),
-        arms,
-        dict(pipeline.timings),
-        peak_memory_mb(),
-        device_name(pipeline.device),
-        jobs=() if crew is None else tuple(crew.notes),
-    )
-    result = replace(result, findings=diagnose(pipeline, condensed, result.evaluations))
-    files = {RESULTS: result.results.text(), LOG: result.log.text(), **(beside or {})}
-    save_artefact(condensed, target, files, check, pipeline.progress.note)
+    watch = pipeline.watch
+    tracker = watch.name
+    with watch.over(pipeline.recipe, lambda: target.name):
+        if crew is not None:
+            crew.work_all_off(Target(pipeline, stages(pipeline, baselines)))
+        condensed, arms = worked_off(pipeline, baselines)
+        watch.result(condensed, arms)
+        result = RunResult(
+            pipeline.recipe,
+            target,
+            condensed,
+            arms.pop(OWN, None),
+            arms,
+            dict(pipeline.timings),
+            peak_memory_mb(),
+            device_name(pipeline.device),
+            jobs=() if crew is None else tuple(crew.notes),
+            tracker=tracker,
+        )
+        result = replace(result, findings=diagnose(pipeline, condensed, result.evaluations))
+        files = {RESULTS: result.results.text(), LOG: result.log.text(), **(beside or {})}
+        save_artefact(condensed, target, files, check, pipeline.progress.note)
+        watch.saved(target)
     return result
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Reselector,
         Scorer,
         Selector,
+        Tracker,
         UpdatePolicy,
     )
     from condense.recipe import Method, Preset
@@ -114,6 +115,16 @@ def condense_register_executors(register: Callable[[type[Executor]], None]) -> N
 
     A job is a call with JSON text and bytes, its resources in threads, GPUs and bytes. Raises
     BrokenPlugin for a class without the form of :class:`condense.interfaces.Executor`.
+    """
+
+
+@hookspec
+def condense_register_trackers(register: Callable[[type[Tracker]], None]) -> None:
+    """Offer trackers: classes that are told of a run while it is under way.
+
+    Figures are floats by name after a number of iterations, accuracies in 0–1, pictures uint8
+    [H, W, 3]. Raises BrokenPlugin for a class without the form of
+    :class:`condense.interfaces.Tracker`.
     """
 
 

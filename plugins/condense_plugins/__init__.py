@@ -11,5 +11,6 @@ MODULES = (
     "condense_plugins.augmentations",
     "condense_plugins.evaluators",
     "condense_plugins.executors",
+    "condense_plugins.trackers",
     "condense_plugins.methods",
 )

@@ -23,7 +23,12 @@ from condense.plugin.host import Host, build_host
 
 VALUES = Path(__file__).with_name("values.json")
 COMMAND = "python tests/golden/golden.py"
-NOT_NUMERIC = ("method", "preset", "executor")  # names for recipes; what no result depends on
+NOT_NUMERIC = (
+    "method",
+    "preset",
+    "executor",
+    "tracker",
+)  # names for recipes; what no result depends on
 
 
 def computed(host: Host, folder: Path, title: str) -> Tensors:

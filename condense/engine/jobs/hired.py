@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from condense.components import argument_of, resolve_component
 from condense.interfaces import Executor
-from condense.layers import name_and_argument
 from condense.plugin.host import Host
-from condense.resolve import EXECUTOR, Request
+from condense.resolve import EXECUTOR, Request, resolve_beside
 from condense.traits import ExecutorTraits, traits_of
 
 
@@ -16,15 +14,8 @@ def hired(host: Host, request: Request) -> Executor | None:
     Raises:
         UnknownComponent, OptionError: for a name or option that does not exist.
     """
-    if request.executor is None:
-        return None
-    name, argument = name_and_argument(request.executor)
-    cls = host.registry(EXECUTOR).get(name, EXECUTOR)
-    values = dict(request.executor_options)
-    if argument:
-        values |= argument_of(EXECUTOR, cls, argument, EXECUTOR)
-    resolved = resolve_component(host, EXECUTOR, name, values, EXECUTOR)
-    if traits_of(cls, ExecutorTraits).in_process:
+    resolved = resolve_beside(host, EXECUTOR, request.executor, request.executor_options)
+    if resolved is None or traits_of(resolved.cls, ExecutorTraits).in_process:
         return None
     executor: Executor = resolved.create()
     return executor

@@ -8,6 +8,7 @@ move in the same way, each row of logits on its own.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def match(
     key: dict[str, Any] | None = None,
     labels: LabelPlan | None = None,
     ranks: Ranks = ALONE,
+    watch: Callable[[MatchState], None] = lambda state: None,
 ) -> MatchState:
     """Run ``matcher.plan`` on ``synthetic``, in place; no iteration where nothing can move.
 
@@ -60,6 +62,7 @@ def match(
         key: identifies the run a checkpoint belongs to.
         labels: how ``synthetic.label_logits`` are learned, where they are.
         ranks: that share the trajectories of an iteration.
+        watch: is shown the state at the start and at every look at the loss.
 
     Returns:
         the state at the end, with ``snapshots``.
@@ -74,9 +77,7 @@ def match(
         return mean_step(matcher, synthetic, rng, ranks, state.iteration)
 
     if checkpoint is not None:
-        damage = state.load(checkpoint, key, rng, plan.snapshots)
-        if damage is not None:
-            progress.note(f"warning: checkpoint {checkpoint} is damaged ({damage}); starting anew")
+        _resume(state, checkpoint, key, rng, plan.snapshots, progress)
     if plan.step_size_lr == AUTO and state.iteration == 0 < state.iterations:
         calibrate_step_size(matcher, synthetic, rng, take_step)
     saved = time.monotonic()
@@ -84,6 +85,7 @@ def match(
     with retain_freed_memory(), deferred_interrupt() as interrupted, bar as task:
         task.advance(state.iteration)
         shown = state.iteration
+        watch(state)
         while state.iteration < state.iterations:
             here = state.copy(rng) if state.iteration % LOG_EVERY == 0 else None
             step = take_step()
@@ -99,6 +101,7 @@ def match(
                 figures = _look(state, matcher, rng, progress)
                 task.advance(max(0, state.iteration - shown), **figures)
                 shown = max(shown, state.iteration)
+                watch(state)
             # Only between iterations is the state whole, so that a continued run agrees to the bit
             # with one that was not interrupted.
             due = interrupted() or time.monotonic() - saved > CHECKPOINT_SECONDS
@@ -114,6 +117,20 @@ def match(
             f"iteration{advice_of(matcher, 'no-finite-loss')}"
         )
     return state
+
+
+def _resume(
+    state: MatchState,
+    checkpoint: Path,
+    key: dict[str, Any],
+    rng: Generator,
+    snapshots: Collection[int],
+    progress: Progress,
+) -> None:
+    """Go on from ``checkpoint``, where there is one for this matching."""
+    damage = state.load(checkpoint, key, rng, snapshots)
+    if damage is not None:
+        progress.note(f"warning: checkpoint {checkpoint} is damaged ({damage}); starting anew")
 
 
 def _look(

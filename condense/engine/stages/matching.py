@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +229,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
                 key=self.key(),
                 labels=self.label_plan,
                 ranks=self.bound.ranks,
+                watch=partial(bound.watch.matching, bound.data),
             )
         matched = moving.to(torch.device("cpu"))
         check_frozen(matched, self.initial)

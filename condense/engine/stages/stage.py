@@ -23,6 +23,7 @@ from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Payload, Store
 from condense.engine.stages.data import load_data
 from condense.engine.training.dynamics import recordings_token
+from condense.engine.watch import UNWATCHED, Watch
 from condense.errors import DataError
 from condense.interfaces import Cost, LabeledData, Progress
 from condense.options import spec_fields
@@ -91,6 +92,7 @@ class Bound:
         shared_seed: seed of the stages :data:`SHARED` (scores, experts), so that runs of several
             seeds have them in common; the recipe's by default, else it does not repeat the run.
         ranks: processes that share its matching.
+        watch: who is told of its matching.
     """
 
     def __init__(
@@ -104,8 +106,10 @@ class Bound:
         data: LabeledData | None = None,
         shared_seed: int | None = None,
         ranks: Ranks = ALONE,
+        watch: Watch = UNWATCHED,
     ) -> None:
         self.recipe = recipe
+        self.watch = watch
         self.ranks = ranks
         self.shared_seed = recipe.seed if shared_seed is None else shared_seed
         self.host = host
