@@ -4,7 +4,6 @@ import json
 import re
 import types
 
-
 import click.testing
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ class Recording:
     """Remembers everything it is told."""
 
     name, version = "recording", "1"
-    told: list = []  # of all instances
+    told = None  # of all instances, a list
 
     class Options(Options):
         word: str = "hm"
@@ -151,7 +150,7 @@ def test_pictures_show_the_samples_as_they_change(run, told):
 
 def test_what_lies_in_the_store_is_told_as_well(run, told):
     run("--tracker", "recording")
-    live = [entry for entry in of(told, "figures")]
+    live = list(of(told, "figures"))
     told.clear()
     run("--tracker", "recording", "--force")
     assert of(told, "figures") == [(step, pytest.approx(values, rel=1e-6)) for step, values in live]
