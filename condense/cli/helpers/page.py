@@ -23,7 +23,8 @@ HEAD = """\
 Written by `python -m condense.cli.helpers` out of the docstrings; do not edit it.
 
 What helps a component to keep the contract of its [kind](plugins/scorer.md), by what one wants to
-do: the part that most need of what [CONTRIBUTING](../CONTRIBUTING.md) opens to the built-in components.
+do: the part that most need of what [CONTRIBUTING](../CONTRIBUTING.md) opens
+to the built-in components.
 
 The examples are bodies of a component's method: `data` (the training split, a
 `condense.data.LabeledData`), `context` and `rng` are its arguments, `scores` and `budget` those of
