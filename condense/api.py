@@ -23,7 +23,7 @@ from condense.engine.ingest.tabular.handed_over import frame_data, has_frame
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.jobs.hired import hired
 from condense.engine.pipeline import Pipeline
-from condense.engine.run import default_folder, results_of, worked_off
+from condense.engine.run import results_of, run_name, worked_off
 from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
 from condense.engine.runtime.progress import SilentProgress, make_progress
@@ -139,7 +139,7 @@ def condense(
     )
     pipeline = _bound(asked, minutes)
     with _in_python():
-        with pipeline.watch.over(pipeline.recipe, lambda: default_folder(pipeline).name):
+        with pipeline.watch.over(pipeline.recipe, lambda: run_name(pipeline)):
             with asked.crew() as crew:
                 if crew is not None:
                     todo = stages(pipeline, baselines=True)

@@ -249,10 +249,20 @@ def device_name(device: torch.device) -> str:
 
 def default_folder(pipeline: Pipeline) -> Path:
     """``runs/METHOD-DATA-ipcN-sSEED-HASH``; equal recipes on equal data, equal folders."""
-    recipe, budget = pipeline.recipe, pipeline.recipe.budget
+    recipe, parts = pipeline.recipe, content_of(pipeline)
+    return default_path(recipe.method, pipeline.data.name, parts, _size_and_seed(recipe))
+
+
+def run_name(pipeline: Pipeline) -> str:
+    """``METHOD-DATA-ipcN-sSEED``, of a run whose result lies nowhere."""
+    recipe = pipeline.recipe
+    return f"{recipe.method}-{pipeline.data.name}-{_size_and_seed(recipe)}"
+
+
+def _size_and_seed(recipe: Recipe) -> str:
+    budget = recipe.budget
     size = f"ipc{budget.ipc}" if budget.ipc is not None else f"fraction{budget.fraction:g}"
-    parts = content_of(pipeline)
-    return default_path(recipe.method, pipeline.data.name, parts, f"{size}-s{recipe.seed}")
+    return f"{size}-s{recipe.seed}"
 
 
 def content_of(pipeline: Pipeline) -> list[Any]:

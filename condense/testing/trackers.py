@@ -109,6 +109,7 @@ def check_long_parameters(subject: Subject) -> None:
 
     def told(tracker: Any) -> None:
         tracker.begin(TrackedRun("long", many))
+        tracker.figures(1, {"matching/loss": 0.5})
         tracker.close(True)
 
     _takes(subject, "a recipe of 250 options, one of 2000 characters", told)
