@@ -29,10 +29,11 @@ __all__ = [
     "hookimpl",
     "labeled_data",
     "network_inputs",
+    "shrink",
 ]
 
 if TYPE_CHECKING:
-    from condense.api import condense
+    from condense.api import condense, shrink
     from condense.engine.artefact.dataset import CondensedDataset
     from condense.engine.ingest.from_user import labeled_data
     from condense.engine.pipeline import Pipeline
@@ -63,6 +64,7 @@ _HOMES = {
     "hookimpl": "condense.plugin",
     "labeled_data": "condense.engine.ingest.from_user",
     "network_inputs": "condense.engine.training.batches",
+    "shrink": "condense.api",
 }
 
 

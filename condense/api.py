@@ -46,11 +46,13 @@ from condense.resolve import (
     take_beside,
     without_effect,
 )
-from condense.results import with_advice
+from condense.results import Finding, with_advice
 from condense.spelling import in_python
 
 if TYPE_CHECKING:
     from condense.studies.choosing.result import Choice
+    from condense.studies.shrinking.final import Answer
+    from condense.studies.shrinking.sizes import Metric
 
 
 def condense(
@@ -148,9 +150,7 @@ def condense(
             small, arms = worked_off(pipeline, baselines=True, evaluated=test is not None)
             pipeline.watch.result(small, arms)
         findings = problems(pipeline, small, arms)
-    for finding in findings:
-        text = in_python(with_advice(finding.message, finding.advice))
-        warnings.warn(text, FindingWarning, stacklevel=2)
+    _warn(findings)
     if not arms:
         return small
     return replace(small, results=results_of(small, arms, findings).to_json())
@@ -177,6 +177,80 @@ def choose(
     if method != CHOOSE:
         raise OptionError(f"choose() chooses the method, got method='{method}'; leave it out")
     return _chosen(_ask(data, method=method, **more), minutes)
+
+
+def shrink(
+    data: Any = "digits",
+    *,
+    keep: float = 0.95,
+    methods: Sequence[str] = (),
+    metric: Metric = "accuracy",
+    max_fraction: float = 0.5,
+    seeds: int = 5,
+    **more: Any,
+) -> Answer:
+    """The smallest part of ``data`` with which a network keeps a share of what the whole gives.
+
+    Args:
+        data: as for :func:`condense`.
+        keep: that share, 0–1.
+        methods: that are tried beside random subsets; quick ones of real samples by default.
+        metric: ``accuracy``, ``balanced-accuracy`` or ``worst-class``.
+        max_fraction: the largest part that is tried.
+        seeds: trainings at every size, each of which holds out another part of the data.
+        more: further arguments of :func:`condense`, but for ``method``, ``ipc`` and ``fraction``.
+
+    Returns:
+        ``condensed``, the set (None where nothing is enough), and ``document`` with its size, the
+        curve and what was tested; its ``verdict`` says that in a sentence.
+
+    Warns:
+        FindingWarning: where nothing is enough, and as :func:`condense` does.
+
+    Raises:
+        CondenseError: as :func:`condense` does.
+    """
+    from condense.studies.binding import SharedData
+    from condense.studies.shrinking.design import make_shrinking
+    from condense.studies.shrinking.final import answer
+    from condense.studies.shrinking.run import shrink as search
+
+    for name in ("method", "ipc", "fraction", "minutes"):
+        if name in more:
+            raise OptionError(f"shrink() finds the size by methods=[…]; leave {name} out")
+    asked = _ask(data, **more)
+    progress = asked.tools["progress"]
+    with _in_python():
+        bind = asked.pipeline if asked.given is not None else SharedData(asked.pipeline)
+        shrinking = make_shrinking(
+            asked.host,
+            asked.request,
+            bind,
+            methods,
+            keep=keep,
+            metric=metric,
+            max_fraction=max_fraction,
+            seeds=seeds,
+        )
+        with asked.crew() as crew:
+            found = answer(search(shrinking, bind, progress, crew=crew), bind, crew)
+        small, pipeline = found.condensed, found.pipeline
+        if small is None or pipeline is None:
+            warnings.warn(found.document.verdict, FindingWarning, stacklevel=2)
+            return found
+        findings = problems(pipeline, small, found.arms)
+    _warn(findings)
+    if not found.arms:
+        return found
+    results = results_of(small, found.arms, findings).to_json()
+    return replace(found, condensed=replace(small, results=results))
+
+
+def _warn(findings: Sequence[Finding]) -> None:
+    """On behalf of a function that was called from outside."""
+    for finding in findings:
+        text = in_python(with_advice(finding.message, finding.advice))
+        warnings.warn(text, FindingWarning, stacklevel=3)
 
 
 def bind(data: Any, *, minutes: float | None = None, **more: Any) -> Pipeline:

@@ -15,6 +15,7 @@ FLAGS = (
     *("data", "method", "preset", "ipc", "fraction", "seed", "seeds", "device", "out", "force"),
     *("vary", "validation", "over", "also", "max-seeds", "range", "share", "compare", "into"),
     *("minutes", "executor", "tracker", "labels", "to"),
+    *("keep", "metric", "methods", "max-fraction"),
 )
 _KEY = re.compile(rf"`(?:([a-z][\w.-]*)=([^`]*)|({'|'.join(FLAGS)}))`")
 
@@ -37,9 +38,11 @@ def in_python(message: str) -> str:
     def spell(found: re.Match[str]) -> str:
         key, value, name = found.groups()
         if name:
-            return str(name)
+            return str(name).replace("-", "_")
         literal = _literal(value)
-        return f"{key}={literal}" if key in FLAGS else f'options={{"{key}": {literal}}}'
+        if key in FLAGS:
+            return f"{key.replace('-', '_')}={literal}"
+        return f'options={{"{key}": {literal}}}'
 
     return _KEY.sub(spell, message)
 

@@ -129,13 +129,13 @@ def compare(
     given = {"data": data, "preset": preset, "recipe_file": recipe_file, "seed": seed}
     given["executor"] = executor
     request = make_request(**given, assignments=assignments)  # type: ignore[arg-type]
-    names = [name for text in methods for name in _listed("", text)]
+    names = [name for text in methods for name in listed("", text)]
     with open_session(ctx, device) as session:
         comparison = make_comparison(
             session.host,
             request,
             names,
-            labels=_listed("labels", labels),
+            labels=listed("labels", labels),
             budgets=_budgets(ipc, fraction),
             seeds=seeds,
             validation=validation,
@@ -155,7 +155,7 @@ def compare(
     ctx.exit(1 if result.failed else 0)
 
 
-def _listed(key: str, text: str | None) -> list[str]:
+def listed(key: str, text: str | None) -> list[str]:
     """The values between commas in ``text``, given for ``key``; none for None.
 
     Raises:
@@ -185,7 +185,7 @@ def _budgets(ipc: str | None, fraction: str | None) -> list[Budget]:
         raise OptionError(f"--ipc {ipc} and --fraction {fraction} exclude each other; give one")
     found = []
     for key, text, number in (("ipc", ipc, int), ("fraction", fraction, float)):
-        for value in _listed(key, text):
+        for value in listed(key, text):
             try:
                 size: Any = number(value)
             except ValueError:

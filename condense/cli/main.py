@@ -27,6 +27,10 @@ COMMANDS = {
         "condense.cli.compare:compare",
         "Put methods side by side on your data, with intervals and costs.",
     ),
+    "shrink": (
+        "condense.cli.shrink:shrink",
+        "Find the smallest part of your data that trains almost as well.",
+    ),
     "tune": ("condense.cli.tune:tune", "Find an option of a method on a validation part."),
     "coverage": (
         "condense.cli.coverage:coverage",

@@ -102,25 +102,25 @@ def run(
     run does only the stages that are missing. --method auto tries methods on a held-out part of the
     training split and runs the best, or a random subset where none is better beyond noise.
     """
-    from condense.cli.choosing import check_minutes, choice_of, show_choice, show_plan_of_choice
     from condense.cli.output import echo_json, say_error, warn
     from condense.cli.planned import show_planned_run
-    from condense.cli.run_seeds import show_seeds
+    from condense.cli.running import choosing as auto
+    from condense.cli.running.seeds import show_seeds
     from condense.cli.session import open_session
     from condense.resolve import is_choice
 
     choosing, baselines = is_choice(request), not no_baselines
     _check_seeds(seeds, shared, dry_run and choosing)
     _check_ranks(request, choosing)
-    check_minutes(minutes, choosing)
+    auto.check_minutes(minutes, choosing)
     if dry_run:
         if choosing:
-            show_plan_of_choice(ctx, request, minutes, device, as_json)
+            auto.show_plan_of_choice(ctx, request, minutes, device, as_json)
         else:
             show_planned_run(ctx, request, device, baselines, seeds, shared, as_json)
         return
     with open_session(ctx, device, together=True) as session:
-        choice = choice_of(session, request, minutes, out) if choosing else None
+        choice = auto.choice_of(session, request, minutes, out) if choosing else None
         request = request if choice is None else choice.request
         session, recipe = session.watched(request), session.recipe(request)
         if sys.stderr.isatty():
@@ -135,7 +135,7 @@ def run(
         echo_json(result.to_json() | added)
     else:
         if choice is not None:
-            show_choice(choice.document)
+            auto.show_choice(choice.document)
         (_show_result if seeds is None else show_seeds)(result, recipe)
     if seeds is None:
         warn(result.findings)

@@ -22,6 +22,7 @@ from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.result import Coverage
 from condense.studies.methods.result import CompareDocument
 from condense.studies.seeds import SeedsDocument
+from condense.studies.shrinking.result import ShrinkDocument
 from condense.studies.tuning.result import TuningDocument
 
 FOLDER = Path(__file__).parent.parent / "schema"
@@ -39,6 +40,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "tune.json": TuningDocument,
     "choice.json": ChoiceDocument,
     "compare.json": CompareDocument,
+    "shrink.json": ShrinkDocument,
 }
 
 

@@ -46,6 +46,7 @@ from condense.engine.runtime.files import default_path
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.progress import over_all
 from condense.engine.runtime.store import Store
+from condense.engine.runtime.turns import silent
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.features import FeatureStage
 from condense.engine.stages.stage import Stage
@@ -183,29 +184,54 @@ def run(
         pipeline.progress.note(
             f"note: {pipeline.data.name} has no test split; nothing will be evaluated"
         )
-    watch = pipeline.watch
-    tracker = watch.name
-    with watch.over(pipeline.recipe, lambda: target.name):
+    with pipeline.watch.over(pipeline.recipe, lambda: target.name):
         if crew is not None:
             crew.work_all_off(Target(pipeline, stages(pipeline, baselines)))
         condensed, arms = worked_off(pipeline, baselines)
-        watch.result(condensed, arms)
-        result = RunResult(
-            pipeline.recipe,
-            target,
-            condensed,
-            arms.pop(OWN, None),
-            arms,
-            dict(pipeline.timings),
-            peak_memory_mb(),
-            device_name(pipeline.device),
-            jobs=() if crew is None else tuple(crew.notes),
-            tracker=tracker,
-        )
-        result = replace(result, findings=diagnose(pipeline, condensed, result.evaluations))
-        files = {RESULTS: result.results.text(), LOG: result.log.text(), **(beside or {})}
-        save_artefact(condensed, target, files, check, pipeline.progress.note)
-        watch.saved(target)
+        pipeline.watch.result(condensed, arms)
+        result = write_run(pipeline, target, condensed, arms, check, diagnose, beside, crew)
+        pipeline.watch.saved(target)
+    return result
+
+
+def write_run(
+    pipeline: Pipeline,
+    target: Path,
+    condensed: CondensedDataset,
+    arms: Mapping[str, Evaluation],
+    check: Callable[[], Path],
+    diagnose: Diagnose = no_findings,
+    beside: Mapping[str, str] | None = None,
+    crew: Crew | None = None,
+    draw: Callable[[Path], object] = silent,
+) -> RunResult:
+    """The artefact of what was made and measured, with its diagnosis.
+
+    Args:
+        pipeline: whose it is.
+        target: the folder to write.
+        condensed: the set.
+        arms: evaluations by arm, the set's own called ``condensed``.
+        check: the place of ``target``; raises OutputError if it may not be replaced.
+        diagnose, beside, crew: as for :func:`run`.
+        draw: adds further files to the folder it is given.
+    """
+    others = {name: found for name, found in arms.items() if name != OWN}
+    result = RunResult(
+        pipeline.recipe,
+        target,
+        condensed,
+        arms.get(OWN),
+        others,
+        dict(pipeline.timings),
+        peak_memory_mb(),
+        device_name(pipeline.device),
+        jobs=() if crew is None else tuple(crew.notes),
+        tracker=pipeline.watch.name,
+    )
+    result = replace(result, findings=diagnose(pipeline, condensed, result.evaluations))
+    files = {RESULTS: result.results.text(), LOG: result.log.text(), **(beside or {})}
+    save_artefact(condensed, target, files, check, pipeline.progress.note, draw)
     return result
 
 

@@ -37,16 +37,25 @@ def write_study(
     Raises:
         OutputError: if it cannot be written or holds something else.
     """
-
-    def fill(draft: Path) -> None:
-        text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-        for name, content in {owned.marker: text, **files}.items():
-            data = content if isinstance(content, bytes) else content.encode()
-            (draft / name).write_bytes(data)
-        if panels:
-            save_figure((draft / owned.marker).with_suffix(""), panels, height=height)
-
+    fill = partial(fill_study, owned.marker, document, files, panels, height)
     return replace_folder(folder, fill, partial(check_folder, folder, owned))
+
+
+def fill_study(
+    marker: str,
+    document: Mapping[str, Any],
+    files: Mapping[str, str | bytes],
+    panels: Sequence[Callable[[Axes], None]],
+    height: float,
+    draft: Path,
+) -> None:
+    """The files of :func:`write_study` in the folder ``draft``."""
+    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    for name, content in {marker: text, **files}.items():
+        data = content if isinstance(content, bytes) else content.encode()
+        (draft / name).write_bytes(data)
+    if panels:
+        save_figure((draft / marker).with_suffix(""), panels, height=height)
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:

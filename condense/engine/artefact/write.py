@@ -33,10 +33,14 @@ TRACE = "trace.csv"
 INDEX = "index.csv"
 LOG = "run.log.json"
 CHOICE = "choice.json"
+SHRINK = "shrink.*"
 SNAPSHOTS = "snapshots/iteration-*.safetensors"
 ARTEFACT = Layout(
     MANIFEST,
-    (TENSORS, "recipe.toml", TABLE, TRACE, INDEX, "preview.png", RESULTS, LOG, CHOICE, SNAPSHOTS),
+    (
+        *(TENSORS, "recipe.toml", TABLE, TRACE, INDEX, "preview.png", RESULTS, LOG),
+        *(CHOICE, SHRINK, SNAPSHOTS),
+    ),
     json_with("format", "sha256"),
 )
 
@@ -47,6 +51,7 @@ def save_artefact(
     extra: dict[str, str] | None = None,
     check: Callable[[], Path] | None = None,
     note: Callable[[str], object] = silent,
+    draw: Callable[[Path], object] = silent,
 ) -> Path:
     """Write ``condensed`` to ``folder``, all or nothing.
 
@@ -56,6 +61,7 @@ def save_artefact(
         extra: further text files by name (results, log).
         check: of more than that, as for :func:`replace_folder`.
         note: likewise.
+        draw: adds further files to the folder that it is given.
 
     Raises:
         OutputError: if ``folder`` cannot be written or holds something else.
@@ -81,6 +87,7 @@ def save_artefact(
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(safetensors.torch.save({"inputs": inputs.contiguous()}))
         (draft / "preview.png").write_bytes(draw_preview(condensed))
+        draw(draft)
 
     return replace_folder(folder, fill, check or partial(check_folder, folder, ARTEFACT), note)
 

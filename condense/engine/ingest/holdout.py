@@ -85,12 +85,21 @@ def fold(data: LabeledData, number: int, folds: int, seed: int) -> LabeledData:
     Raises:
         DataError: for a class of one sample, naming it.
     """
+    return _without(data, fold_mask(data, number, folds, seed))
+
+
+def fold_mask(data: LabeledData, number: int, folds: int, seed: int) -> Tensor:
+    """bool [N], whether a sample is in the ``number``-th of ``folds`` parts of :func:`fold`.
+
+    Raises:
+        DataError: as there.
+    """
     _check_divisible(data.labels, data.classes)
     order = torch.randperm(len(data), generator=Seed(seed).fork("folds").generator())
     order = order[data.labels[order].argsort(stable=True)]  # class by class, at random within each
     held = torch.zeros(len(data), dtype=torch.bool)
     held[order[number::folds]] = True
-    return _without(data, held)
+    return held
 
 
 def _without(data: LabeledData, held: Tensor) -> LabeledData:

@@ -1,0 +1,1 @@
+"""What `condense run` prints of a choice and of several seeds."""
