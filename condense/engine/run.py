@@ -184,12 +184,15 @@ def run(
         pipeline.progress.note(
             f"note: {pipeline.data.name} has no test split; nothing will be evaluated"
         )
+    tracker = pipeline.watch.name
     with pipeline.watch.over(pipeline.recipe, lambda: target.name):
         if crew is not None:
             crew.work_all_off(Target(pipeline, stages(pipeline, baselines)))
         condensed, arms = worked_off(pipeline, baselines)
         pipeline.watch.result(condensed, arms)
-        result = write_run(pipeline, target, condensed, arms, check, diagnose, beside, crew)
+        result = write_run(
+            pipeline, target, condensed, arms, check, diagnose, beside, crew, tracker
+        )
         pipeline.watch.saved(target)
     return result
 
@@ -203,6 +206,7 @@ def write_run(
     diagnose: Diagnose = no_findings,
     beside: Mapping[str, str] | None = None,
     crew: Crew | None = None,
+    tracker: str = "",
     draw: Callable[[Path], object] = silent,
 ) -> RunResult:
     """The artefact of what was made and measured, with its diagnosis.
@@ -214,6 +218,7 @@ def write_run(
         arms: evaluations by arm, the set's own called ``condensed``.
         check: the place of ``target``; raises OutputError if it may not be replaced.
         diagnose, beside, crew: as for :func:`run`.
+        tracker: that watched it.
         draw: adds further files to the folder it is given.
     """
     others = {name: found for name, found in arms.items() if name != OWN}
@@ -227,7 +232,7 @@ def write_run(
         peak_memory_mb(),
         device_name(pipeline.device),
         jobs=() if crew is None else tuple(crew.notes),
-        tracker=pipeline.watch.name,
+        tracker=tracker,
     )
     result = replace(result, findings=diagnose(pipeline, condensed, result.evaluations))
     files = {RESULTS: result.results.text(), LOG: result.log.text(), **(beside or {})}
