@@ -141,9 +141,10 @@ class ShrinkDocument(Document):
             )
         size = self.size
         return (
-            f"{size.samples} samples ({100 * size.samples / self.samples:.3g} % of {self.samples}), "
-            f"chosen by {self.method}, keep {kept}: about {size.estimate:.0f} would do, {size.high:.0f} is "
-            f"the upper end of a one-sided {100 * self.level:g} % interval"
+            f"{size.samples} samples ({100 * size.samples / self.samples:.3g} % of "
+            f"{self.samples}), chosen by {self.method}, keep {kept}: about {size.estimate:.0f} "
+            f"would do, {size.high:.0f} is the upper end of a one-sided {100 * self.level:g} % "
+            "interval"
         )
 
     @property
