@@ -167,7 +167,9 @@ def summary(rows: list[Row]) -> Iterator[str]:
             pooled = estimate([statistics.fmean(values) for values in sets.values()])
             assert pooled is not None
             half = math.nan if pooled.half is None else pooled.half
-            worse = [n for n, v in sets.items() if statistics.fmean(v) < -max(limit, 2 * error(v))]
+            means = {name: statistics.fmean(values) for name, values in sets.items()}
+            # of one seed, whose error is NaN, nothing is said
+            worse = [n for n, m in means.items() if m < -limit and m < -2 * error(sets[n])]
             each = ", ".join(
                 f"{n} {statistics.fmean(v):+.1f} ± {error(v):.1f}" for n, v in sets.items()
             )
