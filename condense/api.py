@@ -8,17 +8,18 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 from torch import Tensor
 
+from condense.components import resolve_beside
 from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.graph import stages
 from condense.engine.ingest.from_user import from_torch_dataset, labeled_data
 from condense.engine.ingest.hugging_face.reading import from_hugging_face, is_hugging_face
+from condense.engine.ingest.in_memory import in_memory
 from condense.engine.ingest.tabular.handed_over import frame_data, has_frame
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.jobs.hired import hired
@@ -30,20 +31,16 @@ from condense.engine.runtime.progress import SilentProgress, make_progress
 from condense.engine.runtime.store import Store
 from condense.engine.watch import Watch
 from condense.errors import CapacityError, CondenseError, FindingWarning, OptionError
-from condense.interfaces import Context, Progress
-from condense.options import Options as BaseOptions
+from condense.interfaces import Progress
+from condense.layers import EXECUTOR, TRACKER, take_beside
 from condense.plugin.host import Host, build_host
-from condense.recipe import Recipe, Resolved
+from condense.recipe import Recipe
 from condense.report.diagnosis.findings import problems
 from condense.resolve import (
     CHOOSE,
-    EXECUTOR,
-    TRACKER,
     Request,
     is_choice,
     resolve,
-    resolve_beside,
-    take_beside,
     without_effect,
 )
 from condense.results import Finding, with_advice
@@ -431,30 +428,3 @@ def to_labeled_data(
         "data must be a data set's name, a path, a pair (inputs, labels) or a torch Dataset, got "
         f"{type(data).__name__}"
     )
-
-
-class MemoryData:
-    """Stands in a recipe for data that was handed over in memory."""
-
-    name: ClassVar[str] = "memory"
-
-    class Options(BaseOptions):
-        fingerprint: str = Field("", description="of the data that was handed over")
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
-
-    def load(self, context: Context) -> LabeledData:
-        """Cannot be repeated from a file.
-
-        Raises:
-            OptionError: always.
-        """
-        raise OptionError("data 'memory' was handed over in Python; name a data set with `data`")
-
-
-def in_memory(recipe: Recipe, data: LabeledData) -> Recipe:
-    """``recipe`` with its data stage naming data that only lives in memory."""
-    options = MemoryData.Options(fingerprint=data.fingerprint)
-    stage = Resolved("data", MemoryData.name, MemoryData, options)
-    return replace(recipe, stages={**recipe.stages, "data": stage})

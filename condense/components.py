@@ -173,3 +173,20 @@ def resolve_spec(host: Host, spec: ComponentSpec, modality: Modality | None = No
         return Resolved(spec.kind, spec.component, cls, spec.options)
     name = _concrete(host, type(spec), spec.component, modality)
     return resolve_component(host, spec.kind, name, spec.options, spec.kind, modality)
+
+
+def resolve_beside(
+    host: Host, kind: str, asked: str | None, options: Mapping[str, Any]
+) -> Resolved | None:
+    """The component of ``kind`` that is asked for beside a recipe, NAME or NAME:ARG; None for none.
+
+    Raises:
+        UnknownComponent, OptionError: for a name or option that does not exist.
+    """
+    if asked is None:
+        return None
+    name, argument = name_and_argument(asked)
+    values = dict(options)
+    if argument:
+        values |= argument_of(kind, host.registry(kind).get(name, kind), argument, kind)
+    return resolve_component(host, kind, name, values, kind)

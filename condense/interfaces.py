@@ -25,7 +25,12 @@ from condense.data import (
     SyntheticSet as SyntheticSet,
     TrainingSet as TrainingSet,
 )
-from condense.jobs import Done as Done, ExecutorOptions as ExecutorOptions, Job as Job
+from condense.jobs import (
+    Done as Done,
+    ExecutorOptions as ExecutorOptions,
+    Job as Job,
+    TrackedRun as TrackedRun,
+)
 from condense.options import Options as BaseOptions
 from condense.results import (
     Arm as Arm,
@@ -40,7 +45,6 @@ from condense.results import (
     Selection as Selection,
 )
 from condense.services import Cache as Cache, Context as Context, Progress as Progress, Task as Task
-from condense.tracking import TrackedRun as TrackedRun
 
 
 @runtime_checkable

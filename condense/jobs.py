@@ -1,4 +1,4 @@
-"""What executors are given and hand back: jobs as plain data and calls, with what they need."""
+"""What is handed to those beside a recipe: jobs as calls to executors, a run to trackers."""
 
 from __future__ import annotations
 
@@ -89,6 +89,19 @@ class Done:
     job: Job
     result: bytes | None
     error: str = ""
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """A run as a tracker knows it.
+
+    Attributes:
+        name: of the folder of its result, ``selmatch-digits-ipc5-s0-…``.
+        parameters: its recipe as text, by dotted key: ``matcher.network.width``; no path.
+    """
+
+    name: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def echo(argument: str, blobs: Blobs) -> bytes:

@@ -171,54 +171,6 @@ class Request:
     tracker_options: Mapping[str, Any] = field(default_factory=dict)
 
 
-EXECUTOR, TRACKER = "executor", "tracker"
-BESIDE = {EXECUTOR: "threads=1", TRACKER: "folder=watched"}  # kinds that no recipe names; an option
-
-
-def take_beside(
-    assignments: Sequence[tuple[tuple[str, ...], Any]], **asked: str | None
-) -> tuple[tuple[tuple[tuple[str, ...], Any], ...], dict[str, Any]]:
-    """``assignments`` without those of what is asked for beside a recipe, and fields for these.
-
-    Args:
-        assignments: parsed ``-o``.
-        asked: name by kind, as ``executor="ray"``; None where none is.
-
-    Raises:
-        OptionError: for an option of a kind that is not asked for, or deeper than a key.
-    """
-    fields: dict[str, Any] = {}
-    for kind, name in asked.items():
-        own = {path[1:]: value for path, value in assignments if path[0] == kind}
-        for path, value in own.items():
-            text = f"`{'.'.join((kind, *path))}={format_value(value)}`"
-            if len(path) != 1:
-                raise OptionError(
-                    f"{text}: expected `{kind}.KEY=VALUE`, as `{kind}.{BESIDE[kind]}`"
-                )
-            if name is None:
-                raise OptionError(f"{text} is of no {kind}; give one with `{kind}=NAME`")
-        fields |= {kind: name, f"{kind}_options": {path[0]: v for path, v in own.items()}}
-    return tuple(given for given in assignments if given[0][0] not in asked), fields
-
-
-def resolve_beside(
-    host: Host, kind: str, asked: str | None, options: Mapping[str, Any]
-) -> Resolved | None:
-    """The component of ``kind`` that is asked for beside a recipe, NAME or NAME:ARG; None for none.
-
-    Raises:
-        UnknownComponent, OptionError: for a name or option that does not exist.
-    """
-    if asked is None:
-        return None
-    name, argument = name_and_argument(asked)
-    values = dict(options)
-    if argument:
-        values |= argument_of(kind, host.registry(kind).get(name, kind), argument, kind)
-    return resolve_component(host, kind, name, values, kind)
-
-
 DEFAULTS = {"method": "selmatch", "preset": "quick"}
 CHOOSE = "auto"  # in a method's place: the best for the data, which is chosen before it is resolved
 

@@ -167,9 +167,10 @@ def make_request(
     ipc, fraction = flags.get("ipc"), flags.get("fraction")
     if ipc is not None and fraction is not None:
         raise OptionError(f"--ipc {ipc} and --fraction {fraction} exclude each other; give one")
+    from condense.layers import BESIDE, EXECUTOR, take_beside
     from condense.options import parse_assignment
     from condense.recipe import read_recipe
-    from condense.resolve import BESIDE, EXECUTOR, Request, take_beside
+    from condense.resolve import Request
 
     parsed = tuple(parse_assignment(text) for text in assignments)
     parsed, beside = take_beside(parsed, **{kind: flags[kind] for kind in BESIDE if kind in flags})

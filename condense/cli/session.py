@@ -73,7 +73,8 @@ class Session:
 
     def watched(self, request: Request) -> Session:
         """This session with the tracker of ``request``, where it has one."""
-        from condense.resolve import TRACKER, resolve_beside
+        from condense.components import resolve_beside
+        from condense.layers import TRACKER
 
         found = resolve_beside(self.host, TRACKER, request.tracker, request.tracker_options)
         if found is None:

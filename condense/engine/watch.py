@@ -16,9 +16,9 @@ from condense.engine.matching.state import MatchState
 from condense.engine.training.batches import to_pixels
 from condense.errors import OptionError, describe
 from condense.interfaces import Evaluation, LabeledData, Normalization, Role, Tracker
+from condense.jobs import TrackedRun
 from condense.recipe import Recipe, flatten
 from condense.results import Trace
-from condense.tracking import TrackedRun
 
 LOSS, STEP_SIZE, IMAGE_LR = "matching/loss", "matching/step-size", "matching/image-lr"
 PICTURES = 10  # of a matching, beside the one that it starts with

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from condense.errors import describe
+from condense.jobs import TrackedRun
 from condense.testing.observation import Work
 from condense.testing.subject import Subject
-from condense.tracking import TrackedRun
 
 RUN = TrackedRun("toy-run", {"method": "selmatch", "matcher.network.width": "32"})
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from condense.components import resolve_beside
 from condense.interfaces import Executor
+from condense.layers import EXECUTOR
 from condense.plugin.host import Host
-from condense.resolve import EXECUTOR, Request, resolve_beside
+from condense.resolve import Request
 from condense.traits import ExecutorTraits, traits_of
 
 
