@@ -42,6 +42,7 @@ CODES = (
     "scores-unreliable",
     "scorer-at-chance",  # networks that scores, or targets, come from are no better than guessing
     "teachers-at-chance",
+    "copies",  # samples are equal to others
     "best-at-end",
     "augmentation-mismatch",
     "baseline-augmentation",

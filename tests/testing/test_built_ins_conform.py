@@ -13,7 +13,15 @@ DOWNLOADS = {  # data that no test may fetch; their readers are tested in tests/
     "cifar10": "downloads 170 MB",
     "cifar100": "downloads 170 MB",
 }
-DRAWN = {"tiny-imagenet", "folder", "hf", "npz", "csv", "parquet"}  # checked below, on drawn files
+DRAWN = {
+    "tiny-imagenet",
+    "folder",
+    "hf",
+    "npz",
+    "csv",
+    "parquet",
+    "sklearn",
+}  # checked below, on drawn files
 ARGUMENT = {"file"}  # checked below, on a drawn file
 
 
@@ -122,6 +130,10 @@ def test_csv_on_drawn_rows(tmp_path):
     path.write_text("\n".join(["x,y,sort,label", *rows]))
     options = {"path": str(path), "label": "label", "test": 0.2, "ignore": ["y"]}
     run_checks("data", HOST.registry("data").get("csv"), options).raise_failures()
+
+
+def test_sklearn_on_iris():
+    run_checks("data", HOST.registry("data").get("sklearn"), {"set": "iris"}).raise_failures()
 
 
 def test_folder_on_drawn_images(toy, tmp_path):

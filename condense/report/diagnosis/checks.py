@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from condense.engine.ingest.copies import Copies
 from condense.engine.matching.updates import MIN_STEP_SIZE
-from condense.results import Evaluation, Finding
+from condense.results import Evaluation, Finding, Severity
 from condense.studies.statistics import unpaired
 
 # A relative loss is 1 where the student ends as far from its target as it began.
@@ -32,6 +33,7 @@ UNRELIABLE, DOUBTFUL = 0.5, 0.7
 ALMOST = 1 - 1e-12  # of a correlation, whose transform is infinite at 1
 FOREIGN = 0.15  # of labels; sound runs on a part of CIFAR-10 had 0.03 to 0.06
 COVERAGE_FALL = 0.01  # of the hard half; a test half of 5 000 samples has a standard error of 0.007
+LEAKED = 0.01  # of the test split; more copies of training samples move accuracy visibly
 EDGE = 1e-9
 
 
@@ -228,6 +230,27 @@ def check_learned(
         return Finding("learned", who, "ok", seen, "they have learned from them")
     means = f"{len(low)} of {len(accuracy)} have learned nothing that could be used"
     return Finding(code, who, "problem" if 2 * len(low) > len(accuracy) else "look", seen, means)
+
+
+def check_copies(copies: Copies) -> Finding | None:
+    """Whether samples are exact copies of others, in the training split or across the splits."""
+    found, tests = copies.copies, copies.tested
+    if not found and not tests:
+        return None
+    seen, means = [], []
+    if found:
+        other = f", {copies.mislabeled} under another label" if copies.mislabeled else ""
+        pair = f" ({' and '.join(copies.example)} are the first)"
+        seen.append(
+            f"{found} of {copies.samples} training samples are exact copies of another{other}{pair}"
+        )
+        means.append("a copy that is kept takes the place of a sample that says more")
+    if tests:
+        seen.append(f"{tests} of {copies.test_samples} test samples are copies of training samples")
+        means.append("accuracy is higher on samples that were trained on")
+    severity: Severity = "problem" if tests > LEAKED * copies.test_samples else "look"
+    advice = "leave copies out of the data"
+    return Finding("copies", "copies", severity, ", ".join(seen), "; ".join(means), advice)
 
 
 def check_range(key: str, value: float, low: float, high: float) -> Finding:

@@ -12,6 +12,7 @@ from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import OWN
 from condense.engine.evaluation import measure_of
+from condense.engine.ingest.copies import Copies, copies_in
 from condense.engine.pipeline import Pipeline
 from condense.engine.rebind import Rebound, rebind
 from condense.engine.runtime.guard import contents, guarded
@@ -42,6 +43,7 @@ class RunFacts:
         split_half: raw ρ between two halves of the scorer's replicates.
         learned: accuracy of the networks of a stage on their own training data, by the stage.
         class_sizes: of the training split.
+        copies: samples that are equal to others.
         ranges: value, lowest and highest that the data allow, by option key.
         hard_coverage: of the hard half of the test split in 0–1, by iteration.
         advice: of the components, by code of a finding.
@@ -59,6 +61,7 @@ class RunFacts:
     split_half: float | None = None
     learned: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     class_sizes: tuple[int, ...] = ()
+    copies: Copies | None = None
     ranges: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     hard_coverage: tuple[float, ...] = ()
     advice: Mapping[str, str] = field(default_factory=dict)
@@ -95,6 +98,7 @@ def collect(
         split_half=_split_half(pipeline, condensed.data_fingerprint),
         learned={} if data is None else _learned(pipeline),
         class_sizes=() if data is None else tuple(data.labels.bincount().tolist()),
+        copies=None if data is None else copies_in(data),
         ranges={} if data is None else _ranges(pipeline, data),
         advice=_advice(pipeline),
         idle=frozenset(

@@ -44,6 +44,7 @@ def findings_of(facts: RunFacts) -> tuple[Finding, ...]:
             checks.check_learned(code, who, facts.learned.get(stage, ()), facts.class_sizes)
             for stage, (code, who) in NETWORKS.items()
         ),
+        None if facts.copies is None else checks.check_copies(facts.copies),
         *(checks.check_range(key, *values) for key, values in facts.ranges.items()),
     ]
     if distilled:

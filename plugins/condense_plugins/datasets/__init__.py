@@ -13,6 +13,7 @@ from condense_plugins.datasets.folder import Folder
 from condense_plugins.datasets.hugging_face import HuggingFace
 from condense_plugins.datasets.npz import Npz
 from condense_plugins.datasets.parquet import Parquet
+from condense_plugins.datasets.sklearn_sets import SklearnSets
 from condense_plugins.datasets.tiny_imagenet import TinyImageNet
 
 
@@ -26,4 +27,5 @@ def condense_register_datasets(register: Callable[[type[Dataset]], None]) -> Non
     register(HuggingFace)
     register(Npz)
     register(Parquet)
+    register(SklearnSets)
     register(TinyImageNet)

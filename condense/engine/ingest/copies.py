@@ -1,0 +1,54 @@
+"""Samples that are exact copies of others."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from condense.data import LabeledData
+
+
+@dataclass(frozen=True)
+class Copies:
+    """How many samples occur more than once.
+
+    Attributes:
+        samples, test_samples: of the splits; 0 where there is no test split.
+        copies: training samples that are equal to an earlier one.
+        mislabeled: of those, how many have another label than that one.
+        tested: test samples that are equal to a training sample.
+        example: two equal training samples, by name or position; empty where there are none.
+    """
+
+    samples: int
+    copies: int
+    mislabeled: int
+    example: tuple[str, str] | tuple[()] = ()
+    test_samples: int = 0
+    tested: int = 0
+
+
+def copies_in(data: LabeledData) -> Copies:
+    """The copies in ``data``: samples whose inputs are equal to the byte."""
+    first: dict[bytes, int] = {}
+    copies = mislabeled = 0
+    example: tuple[str, str] | tuple[()] = ()
+    labels = data.labels.tolist()
+    for place, digest in enumerate(_digests(data)):
+        before = first.setdefault(digest, place)
+        if before != place:
+            copies += 1
+            mislabeled += labels[before] != labels[place]
+            example = example or (_name(data, before), _name(data, place))
+    test = data.test
+    tested = 0 if test is None else sum(digest in first for digest in _digests(test))
+    return Copies(len(data), copies, mislabeled, example, 0 if test is None else len(test), tested)
+
+
+def _digests(data: LabeledData) -> list[bytes]:
+    rows = data.inputs.flatten(1).contiguous().numpy()
+    return [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]
+
+
+def _name(data: LabeledData, place: int) -> str:
+    return str(place) if data.items is None else data.items[place]
