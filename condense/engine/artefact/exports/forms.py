@@ -62,6 +62,12 @@ FORMS = {
         "CSV or JSON of which training samples are kept: index, source file, class, role, score",
         "indices:write",
     ),
+    "hf": Form(
+        "a data set of Hugging Face's, parquet and a dataset card, which load_dataset reads (extra "
+        "hf)",
+        "hugging_face:write",
+    ),
+    "webdataset": Form("tar shards of WebDataset", "webdataset:write"),
 }
 _NAMES = {"image": "images", "features": "feature vectors"}
 
