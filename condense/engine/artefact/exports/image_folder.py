@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from condense.engine.artefact.exports.encoded import encoded
 from condense.engine.artefact.exports.rows import rows
 from condense.engine.artefact.write import INDEX
 from condense.engine.documents import kept_table
@@ -35,9 +36,7 @@ def write(condensed: CondensedDataset, folder: Path) -> Path:
     Raises:
         OutputError: if it cannot be written.
     """
-    from PIL import Image
-
-    images = condensed.images.numpy()
+    _, images = encoded(condensed)
     names = folder_names(condensed.classes)
 
     def fill(draft: Path) -> None:
@@ -47,7 +46,7 @@ def write(condensed: CondensedDataset, folder: Path) -> Path:
             role = "distilled" if condensed.distilled[i] else "real"
             path = draft / "train" / names[label] / f"{i:05d}-{role}.png"
             path.parent.mkdir(exist_ok=True)
-            Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
+            path.write_bytes(image)
             files.append(path.relative_to(draft).as_posix())
         below = [file.removeprefix("train/") for file in files]
         told = [{"file_name": f} | row for f, row in zip(below, rows(condensed), strict=True)]
