@@ -14,7 +14,7 @@ import re
 FLAGS = (
     *("data", "method", "preset", "ipc", "fraction", "seed", "seeds", "device", "out", "force"),
     *("vary", "validation", "over", "also", "max-seeds", "range", "share", "compare", "into"),
-    *("minutes", "executor", "tracker", "labels", "to"),
+    *("minutes", "executor", "tracker", "labels", "to", "real-only"),
     *("keep", "metric", "methods", "max-fraction"),
 )
 _KEY = re.compile(rf"`(?:([a-z][\w.-]*)=([^`]*)|({'|'.join(FLAGS)}))`")

@@ -25,9 +25,14 @@ Examples:
     help="; ".join(f"{name}: {form.help}" for name, form in FORMS.items()) + ".",
 )
 @click.option("--out", type=FOLDER, metavar="PATH", required=True, help="Where it goes.")
+@click.option(
+    "--real-only", is_flag=True, help="Leave out samples that were distilled, and say how many."
+)
 @json_flag
 @click.pass_context
-def export(ctx: click.Context, artefact: Path, to: str, out: Path, as_json: bool) -> None:
+def export(
+    ctx: click.Context, artefact: Path, to: str, out: Path, real_only: bool, as_json: bool
+) -> None:
     """Write the condensed set in DIR for programs that do not know condense."""
     import contextlib
     import sys
@@ -36,11 +41,16 @@ def export(ctx: click.Context, artefact: Path, to: str, out: Path, as_json: bool
     from condense.engine.artefact.dataset import CondensedDataset
 
     with contextlib.redirect_stdout(sys.stderr):
-        small = CondensedDataset.load(artefact)
+        whole = CondensedDataset.load(artefact)
+        small = whole.real_only() if real_only else whole
         small.export(to, out)
     if small.soft_labels is not None and (told := FORMS[to].soft):
         say_error(f"note: {told}")
+    left_out = len(whole) - len(small)
+    if real_only:
+        say_error(f"note: {left_out} of {len(whole)} samples are distilled and left out")
     if as_json:
-        echo_json({"artefact": str(artefact), "to": to, "out": str(out), "samples": len(small)})
+        told = {"artefact": str(artefact), "to": to, "out": str(out), "samples": len(small)}
+        echo_json(told | ({"left_out": left_out} if real_only else {}))
     else:
         say(f"{len(small)} samples written to {out}")

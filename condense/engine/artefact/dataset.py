@@ -7,7 +7,7 @@ import operator
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from condense.results import Scores, Trace
 from condense.tabular.frame import frame_of, pandas_for
 from condense.tabular.table import Table, free_name, plain_table
 
+OF_SAMPLES = ("inputs", "labels", "role", "source_index", "source_inputs")
 TINY = torch.finfo(torch.float32).tiny  # a probability of which a logarithm is finite
 
 
@@ -360,6 +361,27 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         """
         path = _as_path(folder)
         return unreplaced(path, lambda: read_artefact(path, CondensedDataset))
+
+    def real_only(self) -> CondensedDataset:
+        """The set without the samples that were distilled.
+
+        Raises:
+            DataError: if all of them were.
+        """
+        real = torch.nonzero(~self.distilled).flatten()
+        if not len(real):
+            raise DataError(f"all {len(self)} samples are distilled, none is real; export the set")
+        places = real.tolist()
+        return replace(
+            self,
+            **{name: getattr(self, name)[real] for name in OF_SAMPLES},
+            soft_labels=None if self.soft_labels is None else self.soft_labels[real],
+            scores=None if self.scores is None else self.scores[real],
+            items=None if self.items is None else tuple(self.items[i] for i in places),
+            table=None if self.table is None else self.table.take(places),
+            snapshots={},
+            results=None,  # which are the whole set's
+        )
 
     def export(self, to: str, out: str | Path) -> Path:
         """Write the set to ``out`` for other programs, in the format ``to`` of

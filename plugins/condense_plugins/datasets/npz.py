@@ -15,6 +15,7 @@ from condense.data import LabeledData, Modality, Normalization
 from condense.engine.ingest.arrays import names_of, raw_labels
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.ingest.holdout import test_part
+from condense.engine.ingest.items import FORM, read_items
 from condense.errors import DataError
 from condense.options import PathOption, TestPart
 from condense.reading import shown
@@ -29,7 +30,6 @@ _NEEDED = "train_inputs and train_labels (and test_inputs, test_labels, classes 
 Pair = tuple[Any, Any]
 Names = tuple[list[str] | None, list[str] | None]
 Splits = tuple[Pair, Pair | None, Names]
-NAMELESS: Names = (None, None)
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -61,6 +61,11 @@ class Npz(BuiltIn):
             "is, or a share > 0, < 1 of every class, always the same samples; none = test_inputs "
             "and test_labels",
         )
+        items: PathOption | None = Field(
+            None,
+            description="what the rows of train_inputs were made of, to be exported with real "
+            f"samples: {FORM}; unset = nothing",
+        )
 
     options: Options
 
@@ -85,18 +90,36 @@ class Npz(BuiltIn):
     def _splits(self, arrays: dict[str, Any], path: Path) -> Splits:
         """Both splits, and names of their samples where these are no longer where they were."""
         train = (arrays["train_inputs"], arrays["train_labels"])
+        named = self._items(len(train[0]))
         asked, own = self.options.test, "test_inputs" in arrays
         if asked is None:
-            return train, (arrays["test_inputs"], arrays["test_labels"]) if own else None, NAMELESS
+            return (
+                train,
+                (arrays["test_inputs"], arrays["test_labels"]) if own else None,
+                (named, None),
+            )
         if own:
             raise DataError(f"it has a test split of its own; leave out `data.test={asked}`")
         if isinstance(asked, str):
             other = _read(_existing(asked))
-            return train, (other["train_inputs"], other["train_labels"]), NAMELESS
+            return train, (other["train_inputs"], other["train_labels"]), (named, None)
         parts = test_part(raw_labels(train[1], "train", len(train[0])).tolist(), asked)
         first, second = [(train[0][part], train[1][part]) for part in parts]
-        names = [[f"{path.name}#{place}" for place in part.tolist()] for part in parts]
+        named = named or [f"{path.name}#{place}" for place in range(len(train[0]))]
+        names = [[named[place] for place in part.tolist()] for part in parts]
         return first, second, (names[0], names[1])
+
+    def _items(self, count: int) -> list[str] | None:
+        """The names of the items of the training split; None where none are given."""
+        if self.options.items is None:
+            return None
+        items = read_items(Path(self.options.items).expanduser())
+        if len(items) != count:
+            raise DataError(
+                f"{self.options.items} has {len(items)} items for {count} train_inputs; give one "
+                "each, in their order"
+            )
+        return items.names
 
     def modality(self) -> Modality:
         """By the shape of the training inputs, of which only the header is read."""

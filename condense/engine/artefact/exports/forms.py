@@ -23,12 +23,15 @@ class Form:
         writer: MODULE:FUNCTION in this folder, imported when it is called: from a set and a path to
             the path that was written.
         holds: what samples may be.
+        originals: whether it holds what samples were before they became features, which distilled
+            ones never were.
         soft: what is said of it where the set has soft labels; empty where there is nothing to say.
     """
 
     help: str
     writer: str
     holds: tuple[Modality, ...] = ("image", "features")
+    originals: bool = False
     soft: str = ""
 
 
@@ -67,6 +70,12 @@ FORMS = {
         "hf)",
         "hugging_face:write",
     ),
+    "items": Form(
+        "the files or texts that data.items names, of real samples alone",
+        "items:write",
+        holds=("features",),
+        originals=True,
+    ),
     "webdataset": Form("tar shards of WebDataset", "webdataset:write"),
 }
 _NAMES = {"image": "images", "features": "feature vectors"}
@@ -90,6 +99,12 @@ def write_as(condensed: CondensedDataset, to: str, out: Path) -> Path:
         raise DataError(
             f"this set holds {_NAMES[modality]}, which '{to}' cannot hold; formats that can: "
             f"{others} (`to`)"
+        )
+    distilled = int(condensed.distilled.sum())
+    if form.originals and distilled:
+        raise DataError(
+            f"{distilled} of {len(condensed)} samples are distilled, of which '{to}' has no "
+            "original; give `real-only` as well, which leaves them out"
         )
     module, _, function = form.writer.partition(":")
     writer: Any = getattr(importlib.import_module(f"{__package__}.{module}"), function)
