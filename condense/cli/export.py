@@ -50,7 +50,7 @@ def export(
     if real_only:
         say_error(f"note: {left_out} of {len(whole)} samples are distilled and left out")
     if as_json:
-        told = {"artefact": str(artefact), "to": to, "out": str(out), "samples": len(small)}
-        echo_json(told | ({"left_out": left_out} if real_only else {}))
+        document = {"artefact": str(artefact), "to": to, "out": str(out), "samples": len(small)}
+        echo_json(document | ({"left_out": left_out} if real_only else {}))
     else:
         say(f"{len(small)} samples written to {out}")

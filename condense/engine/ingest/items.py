@@ -57,9 +57,7 @@ def read_items(path: Path) -> Items:
     try:
         text = read_regular(path).decode("utf-8-sig")
     except (OSError, ValueError):
-        raise DataError(
-            f"items {path} cannot be read as text in UTF-8; is the path right?"
-        ) from None
+        raise DataError(f"items {path} are no text in UTF-8; is the path right?") from None
     if path.suffix.lower() == ".txt":
         return Items("text", tuple(text.splitlines()), path.parent)
     rows = _csv(path, text) if path.suffix.lower() == ".csv" else _jsonl(path, text)
@@ -67,9 +65,8 @@ def read_items(path: Path) -> Items:
         raise DataError(f"items {path} hold no row; give {FORM}")
     column = next((name for name in (*FILES, *TEXTS) if name in rows[0]), None)
     if column is None:
-        raise DataError(
-            f"items {path} have the columns {', '.join(map(str, rows[0]))}; give {FORM}"
-        )
+        there = ", ".join(map(str, rows[0]))
+        raise DataError(f"items {path} have the columns {there}; give {FORM}")
     values = [_value(path, row, column, number) for number, row in enumerate(rows)]
     if column in TEXTS:
         return Items("text", tuple(values), path.parent)
