@@ -99,7 +99,7 @@ def _value(path: Path, row: dict[str, Any], column: str, number: int) -> str:
     value = row.get(column)
     if not isinstance(value, str) or not value:
         raise DataError(
-            f"items {path} have no '{column}' in row {number} from 0; give one a sample"
+            f"items {path} have no '{column}' in row {number}; give one a sample"
         )
     try:
         return check_text(value)
