@@ -267,6 +267,10 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         samples = self.images if self.geometry.is_image else self.features
         return samples.numpy(), _own_labels(self.classes)[self.labels.numpy()]
 
+    def as_arrays(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """:meth:`to_numpy` by the name that scikit-learn's users look for."""
+        return self.to_numpy()
+
     @property
     def rows(self) -> Table:
         """The set as rows of the table that it was made of.

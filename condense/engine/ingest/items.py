@@ -98,9 +98,7 @@ def _jsonl(path: Path, text: str) -> list[dict[str, Any]]:
 def _value(path: Path, row: dict[str, Any], column: str, number: int) -> str:
     value = row.get(column)
     if not isinstance(value, str) or not value:
-        raise DataError(
-            f"items {path} have no '{column}' in row {number}; give one a sample"
-        )
+        raise DataError(f"items {path} have no '{column}' in row {number}; give one a sample")
     try:
         return check_text(value)
     except ValueError as error:
