@@ -43,7 +43,9 @@ def test_images_read_back(datasets, condensed, tiny_images, tmp_path, context):
     small = condensed(tiny_images, soft=True)
     small.export("hf", tmp_path / "h")
     small.export("hf", tmp_path / "h")  # an export is replaced by the next
-    (split,) = datasets.load_dataset(str(tmp_path / "h")).values()
+    (split,) = datasets.load_dataset(
+        str(tmp_path / "h"), cache_dir=str(tmp_path / "cache")
+    ).values()
     assert split.features["label"].names == ["ant", "bee", "cat"]
     assert split["label"] == small.labels.tolist()
     assert split["role"] == ["real", "distilled", "distilled", "real"] * 3
@@ -63,7 +65,9 @@ def test_images_read_back(datasets, condensed, tiny_images, tmp_path, context):
 def test_features_read_back(datasets, condensed, vectors, tmp_path, context):
     small = condensed(vectors, soft=True)
     small.export("hf", tmp_path / "h")
-    (split,) = datasets.load_dataset(str(tmp_path / "h")).values()
+    (split,) = datasets.load_dataset(
+        str(tmp_path / "h"), cache_dir=str(tmp_path / "cache")
+    ).values()
     assert torch.equal(torch.tensor(split["features"][:]), small.features)
     back = HuggingFace(HuggingFace.Options(path=str(tmp_path / "h"))).load(context)
     assert torch.equal(back.inputs, small.features)
