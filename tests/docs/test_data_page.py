@@ -45,6 +45,6 @@ def test_lightning_fits_it(tmp_path, monkeypatch):
 
 
 def test_the_table_has_formats_that_there_are():
-    rows = re.findall(r"^\| `(\w+)` \|", TEXT.partition("## Out")[2], re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)`[ ,]", TEXT.partition("## Out")[2], re.MULTILINE)
     assert {"folder", "hf", "webdataset", "npz", "items"} <= {*rows}
     assert {*rows} <= {*FORMS}
