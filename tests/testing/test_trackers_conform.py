@@ -17,6 +17,8 @@ def test_none(component, check):
 
 
 @pytest.mark.extras
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
 def test_those_of_packages(name):
     run_checks("tracker", TRACKERS.get(name)).raise_failures()

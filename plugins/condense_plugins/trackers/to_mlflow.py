@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from itertools import islice
@@ -52,6 +53,7 @@ class MlflowTracker(BuiltIn):
             from mlflow.entities import Param
         except ImportError:
             raise OptionError(MISSING) from None
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of its tables
         self._client: Any = MlflowClient(self.options.uri)
         self._waiting: list[Any] = []
         name = self.options.experiment

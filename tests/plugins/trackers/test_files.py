@@ -8,7 +8,8 @@ import pytest
 
 from condense.cli.main import main
 
-pytestmark = pytest.mark.extras
+# what these packages warn of is for their makers
+pytestmark = [pytest.mark.extras, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture
