@@ -16,7 +16,7 @@ from condense.recipe import Recipe
 from condense.resolve import Request
 from condense.studies.ablation.result import HeldOut
 from condense.studies.choosing.design import Plan
-from condense.studies.statistics import Estimate
+from condense.studies.statistics import Estimate, ShareEstimate
 from condense.studies.tuning.result import Spent
 
 
@@ -39,7 +39,7 @@ class Tried(Document):
     name: str
     values: dict[str, Any]
     accuracies: tuple[Share, ...]
-    accuracy: Estimate | None
+    accuracy: ShareEstimate | None
     to_random: Estimate | None
     rung: int = Field(ge=1)
     cost: Spent
