@@ -19,7 +19,7 @@ from condense.errors import DataError, OptionError
 from condense.interfaces import Context, LabeledData, TrainingSet
 from condense.options import Options
 
-VERSION = "1"
+VERSION = "2"
 
 
 def run_features(

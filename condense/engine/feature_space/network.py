@@ -36,7 +36,7 @@ from condense.engine.training.stored import expected_state, load_state, state_te
 from condense.interfaces import Context, Cost, LabeledData, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, Options
 
-VERSION = "1"
+VERSION = "2"
 KIND = "coverage"  # folder in the store
 
 

@@ -32,7 +32,7 @@ from condense.recipe import Recipe
 
 # Raised by whoever changes a bit of what the engine itself works out in a stage: the training and
 # matching loops, batches, schedules, learned labels, how arms are drawn and repeats averaged.
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 SHARED = ("scorer", "prepare")  # stages that the cells of a study have in common
 
 Key = dict[str, Any]

@@ -50,7 +50,7 @@ from condense.options import (
     without_effect_beside,
 )
 
-VERSION = "2"
+VERSION = "3"
 EVAL_SHARE = 1 / 3  # a forward pass, in forward and backward passes
 FULL_GRADIENT_EPOCHS = 4  # of training, that take as long as all samples' gradients: 3 to 5
 

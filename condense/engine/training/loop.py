@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 import torch
@@ -19,7 +20,7 @@ from condense.engine.runtime.precision import Precision, numeric_precision
 from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.cuda_graph import CapturedStep
 from condense.engine.training.recorded import plain_only
-from condense.engine.training.schedule import Schedule, batches_per_epoch
+from condense.engine.training.schedule import Schedule, batch_sizes, batches_per_epoch
 from condense.engine.training.step import EagerStep, Teacher
 from condense.errors import DivergedError
 from condense.interfaces import Augmentation, Task
@@ -104,25 +105,20 @@ def _epochs(
     """Endless epochs, each an iterator of (indices [B], draws [B, P])."""
     n = len(data)
     batch_size = min(batch_size, n)
-    whole, rest = divmod(n, batch_size)
+    sizes = batch_sizes(n, batch_size)
+    whole = sizes.count(batch_size)
     ahead = max(1, BATCHES_DRAWN_AHEAD // max(whole, 1))
     while True:
         noise = torch.rand(ahead, n, generator=rng, device=data.device)
-        orders = noise.argsort(dim=1)
-        full = orders[:, : whole * batch_size].reshape(ahead, whole, batch_size)
-        draws = augmentation.draw(data.role[full], data.geometry, rng)
-        tail = orders[:, whole * batch_size :]
-        tail_draws = augmentation.draw(data.role[tail], data.geometry, rng) if rest else draws
+        full, *tails = noise.argsort(dim=1).split([whole * batch_size, *sizes[whole:]], dim=1)
+        parts = [full.reshape(ahead, whole, batch_size)] if whole else []
+        parts += [tail[:, None] for tail in tails]
+        draws = [augmentation.draw(data.role[part], data.geometry, rng) for part in parts]
         for e in range(ahead):
-            yield _batches(full[e], draws[e], tail[e], tail_draws[e] if rest else None)
-
-
-def _batches(
-    full: Tensor, draws: Tensor, tail: Tensor, tail_draws: Tensor | None
-) -> Iterator[tuple[Tensor, Tensor]]:
-    yield from zip(full, draws, strict=True)
-    if tail_draws is not None:
-        yield tail, tail_draws
+            yield chain.from_iterable(
+                zip(part[e], drawn[e], strict=True)
+                for part, drawn in zip(parts, draws, strict=True)
+            )
 
 
 def _step(training: Training) -> EagerStep | CapturedStep:

@@ -14,7 +14,8 @@ class Schedule:
 
     Attributes:
         steps: optimiser steps in all.
-        batch_size: samples a step; the last batch of an epoch may be shorter.
+        batch_size: samples a step; the last batches of an epoch may be shorter
+            (:func:`batch_sizes`).
         lr: initial learning rate.
         momentum: of SGD.
         weight_decay: of SGD.
@@ -41,4 +42,16 @@ class Schedule:
 
 def batches_per_epoch(samples: int, batch_size: int) -> int:
     """Batches that cover ``samples``, the last one possibly short."""
-    return -(-samples // min(batch_size, samples))
+    return len(batch_sizes(samples, batch_size))
+
+
+def batch_sizes(samples: int, batch_size: int) -> list[int]:
+    """Of the batches that cover ``samples``: whole ones, then what is left.
+
+    A single sample that is left makes two batches of a half with the last whole one (of 3 or more):
+    batch norm takes it for its own mean, and a step on that undoes what a network has learned.
+    """
+    whole, rest = divmod(samples, batch_size)
+    if rest == 1 and whole and batch_size > 2:
+        return [batch_size] * (whole - 1) + [batch_size // 2 + 1, (batch_size + 1) // 2]
+    return [batch_size] * whole + ([rest] if rest else [])

@@ -14,7 +14,7 @@ from condense.engine.training.passes import recorded_pass
 from condense.engine.training.sgd import SgdOptions
 from condense.interfaces import Context, TrainingSet
 
-VERSION = "1"
+VERSION = "2"
 KIND = "networks"  # folder in the store
 _STATE = "network."  # prefix of the network's own tensors in an entry
 

@@ -19,7 +19,7 @@ from condense.engine.runtime.rng import Seed
 from condense.interfaces import Context, TrainingSet
 from condense.results import Arm
 
-VERSION = "1"
+VERSION = "2"
 KIND = "batch-sizes"  # folder in the store
 TRIED = (128, 64, 32)  # of equally good ones the largest, which is the quickest
 NETWORKS = 3

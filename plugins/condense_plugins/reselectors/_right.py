@@ -18,7 +18,7 @@ from condense.engine.training.schedule import Schedule
 from condense.engine.training.sgd import SgdOptions
 from condense.interfaces import Context, TrainingSet
 
-VERSION = "1"
+VERSION = "2"
 
 
 class ShortOptions(SgdOptions):

@@ -34,7 +34,7 @@ from condense.engine.training.sgd import SgdOptions, part_of
 from condense.errors import DataError
 from condense.interfaces import Context, Cost, LabeledData, Task, TrainingSet
 
-VERSION = "1"
+VERSION = "2"
 WRONG, RIGHT, TRAINED_ON = 0, 1, 2  # what a stored byte says of a sample
 
 Ratio = Annotated[float, Field(gt=0, lt=1)]

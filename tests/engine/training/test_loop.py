@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from condense.data import Role, TrainingSet
+from condense.data import Geometry, Role, TrainingSet
 from condense.engine.training.batches import Batcher
 from condense.engine.training.loop import BATCHES_DRAWN_AHEAD, Training, predict
-from condense.engine.training.schedule import Schedule, batches_per_epoch
+from condense.engine.training.schedule import Schedule, batch_sizes, batches_per_epoch
 from condense.options import AugmentationSpec, NetworkSpec
 
 CPU = torch.device("cpu")
@@ -125,11 +125,44 @@ def test_equal_to_a_plain_loop(count, cosine, tiny_images, make_network):
         torch.testing.assert_close(buffer, other, rtol=1e-4, atol=1e-5, msg=name)
 
 
-@pytest.mark.parametrize(("count", "size"), [(40, 10), (45, 10), (7, 10), (90, 1), (3, 2)])
+@pytest.mark.parametrize(
+    ("samples", "batch_size", "sizes"),
+    [
+        (40, 10, [10, 10, 10, 10]), (45, 10, [10, 10, 10, 10, 5]), (7, 10, [7]), (1, 10, [1]),
+        (42, 10, [10, 10, 10, 10, 2]), (3, 1, [1, 1, 1]), (3, 2, [2, 1]),
+        # nobody is alone
+        (41, 10, [10, 10, 10, 6, 5]), (11, 10, [6, 5]), (4, 3, [2, 2]), (65, 64, [33, 32]),
+    ],
+)  # fmt: skip
+def test_sizes_of_batches(samples, batch_size, sizes):
+    assert batch_sizes(samples, batch_size) == sizes
+    assert batches_per_epoch(samples, batch_size) == len(sizes)
+
+
+def test_a_sample_too_many_for_a_batch_does_no_harm(make_network, none):
+    """Two features that tell two classes apart, 9 samples of them: a network learns all of them.
+
+    In a batch of its own a sample is its own mean, and batch norm makes 0 of it.
+    """
+    labels = torch.arange(9) % 2
+    inputs = torch.randn(9, 2, generator=generator()) + 3 * F.one_hot(labels, 2)
+    role = torch.zeros(9, dtype=torch.uint8)
+    data = Batcher(TrainingSet(inputs, labels, role, None, Geometry((2,), 2)), CPU)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 2))
+    recorder = Recorder()
+    Training(network, data, Schedule(60, 8, 0.1), none, generator(), callback=recorder).run()
+    assert {len(batch) for batch in recorder.batches} == {5, 4}
+    assert (predict(network, data).argmax(1) == labels).all()
+
+
+@pytest.mark.parametrize(
+    ("count", "size"), [(40, 10), (45, 10), (7, 10), (90, 1), (3, 2), (41, 10), (11, 10)]
+)
 def test_every_epoch_is_a_permutation_with_its_partial_batch(
     count, size, tiny_images, make_network, none
 ):
-    per_epoch = math.ceil(count / size)
+    per_epoch, sizes = math.ceil(count / size), batch_sizes(count, size)
     epochs = (
         BATCHES_DRAWN_AHEAD // max(count // min(size, count), 1) + 2
     )  # more than are drawn at once
@@ -149,8 +182,7 @@ def test_every_epoch_is_a_permutation_with_its_partial_batch(
     orders = []
     for e in range(epochs):
         batches = recorder.batches[e * per_epoch : (e + 1) * per_epoch]
-        assert all(len(b) == min(size, count) for b in batches[:-1])
-        assert len(batches[-1]) == count - (per_epoch - 1) * min(size, count)
+        assert [len(b) for b in batches] == sizes
         orders.append(torch.cat(batches))
         assert sorted(orders[-1].tolist()) == list(range(count))
     if count > 10:

@@ -21,7 +21,7 @@ from condense.interfaces import Context, Cost, LabeledData, Task, TrainingSet
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.snapshots import Snapshots, expected, packed, unpacked
 
-VERSION = "2"
+VERSION = "3"
 
 
 @dataclass(frozen=True, eq=False)

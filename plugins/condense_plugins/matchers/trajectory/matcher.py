@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from condense.engine.runtime.precision import numeric_precision, precision_of
 from condense.engine.training.recorded import plain_only
+from condense.engine.training.schedule import batch_sizes
 from condense.interfaces import (
     Augmentation,
     Context,
@@ -46,7 +47,7 @@ class TrajectoryMatcher:
     """Moves the synthetic set so that students trained on it follow experts (MTT)."""
 
     name: ClassVar[str] = "trajectory"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     # a loss of 1: the student came no nearer to the expert
     traits: ClassVar[MatcherTraits] = MatcherTraits(ADVICE, relative_loss=True)
     Options: ClassVar[type[TrajectoryOptions]] = TrajectoryOptions
@@ -232,9 +233,10 @@ class TrajectoryMatcher:
 def draw_batches(samples: int, batch_size: int, steps: int, rng: Generator) -> list[Tensor]:
     """``steps`` batches of positions: chunks of permutations of the whole set, int64 [≤ B] each.
 
-    A permutation is used up before the next is drawn, so its last chunk may be short.
+    A permutation is used up before the next is drawn, so its last chunks may be short.
     """
     batches: list[Tensor] = []
+    sizes = batch_sizes(samples, batch_size)
     while len(batches) < steps:
-        batches.extend(torch.split(torch.randperm(samples, generator=rng), batch_size))
+        batches.extend(torch.randperm(samples, generator=rng).split(sizes))
     return batches[:steps]
