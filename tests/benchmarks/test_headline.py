@@ -306,7 +306,7 @@ def test_a_trial_does_not_write_over_the_presets_result(load):
     plain = name()
     assert re.fullmatch(r"headline-quick-s0-\w+\.json", plain)
     assert name("--threads", "1") == plain
-    trial = name("-o", "selector.beta=0.1")
+    trial = name("-o", "selector.beta=0.3")
     assert re.fullmatch(r"headline-quick-[0-9a-f]{8}-s0-\w+\.json", trial)
     assert len({plain, trial, name("-o", "selector.beta=0.2"), name("--ipc", "9")}) == 4
 
@@ -392,6 +392,7 @@ class TestKeep:
     ):
         """Of a run that went through half precision half-way, and of one that did not."""
         more = ["--arms", "selmatch", "--only", "match", "-o", "matcher.image_lr=1"]
+        more += ["-o", "selector.beta=0.5", "-o", "selector.width=null"]
         more += [word for option in options for word in ("-o", option)]
         run(*more, folder=tmp_path / "a")
         kept = ["--keep", str(tmp_path / "kept"), *more]

@@ -77,9 +77,10 @@ def test_a_dry_run_counts_what_is_shared_once_and_leaves_nothing(call, place):
     headings = ["stage", "component", "times", "cached", "jobs", "about", "memory", "disk"]
     assert lines[0].split() == headings
     selector = next(line for line in lines if line.startswith("selector"))
-    assert re.split("  +", selector)[:6] == [
-        *("selector", "window, random, falling", "6", "0", "6 × < 0.1 s", "at least 0.0 s"),
-    ]
+    cells = re.split("  +", selector)
+    assert cells[:4] == ["selector", "window, random, falling", "6", "0"]
+    assert cells[4].startswith("6 × ")
+    assert cells[5].startswith("at least ")
     assert lines[-1] == "3 cells × 2 seeds: 6 runs; what they share is counted once"
     assert sorted(place.rglob("*")) == before
 

@@ -54,7 +54,10 @@ def write_folder(root, *, sizes=(8,), mode="RGB", classes=("ant", "bee"), each=6
         ("--device abacus", ["'abacus'", "cpu"]),
         ("--speed 3", ["--speed"]),
         ("--weight-decay 0", ["-o scorer.weight_decay=… or -o", "-o evaluator.weight_decay=…"]),
-        ("-o matcher=none -o matcher.steps=3", ["unknown option matcher.steps", "has no options"]),
+        (
+            "-o matcher=none -o matcher.steps=3",
+            ["unknown option matcher.steps", "matcher takes none"],
+        ),
         ("--data my/table.csv", ["there is no file or folder my/table.csv", "digits"]),
     ],
 )

@@ -262,7 +262,7 @@ def test_stages_come_to_parts_of_the_dry_run(pipeline):
     p = pipeline()
     planned = {s.stage: s.seconds for s in plan(p, baselines=True).stages}
     assert seconds_of(p.scoring) == [planned["scorer"]]
-    assert seconds_of(p.selecting) == []
+    assert seconds_of(p.selecting) == [planned["selector"]]
     assert seconds_of(p.matching) == [planned["prepare"], planned["matcher"]]
     assert planned["prepare"] == p.matching.preparing.cost().seconds  # its own, of experts alone
     assert seconds_of(p.evaluating) == [planned["evaluator"]]

@@ -180,6 +180,20 @@ def npz(tools: Tools) -> Tensors:
     return describe(run_dataset(tools.create("data", "npz", path=str(path)), tools.context))
 
 
+@case("data csv")
+def csv(tools: Tools) -> Tensors:
+    path = tools.folder / "people.csv"
+    rows = [f"{k},{'ab'[k % 2]},{0.5 * k},{'yes' if k % 3 else 'no'}" for k in range(12)]
+    path.write_text("\n".join(["size,colour,weight,label", *rows]))
+    made = tools.create("data", "csv", path=str(path), label="label", test=0.25)
+    return describe(run_dataset(made, tools.context))
+
+
+@case("data sklearn")
+def sklearn(tools: Tools) -> Tensors:
+    return describe(run_dataset(tools.create("data", "sklearn", set="wine"), tools.context))
+
+
 # Networks: logits in train mode of a fresh network.
 
 

@@ -29,6 +29,7 @@ NOT_NUMERIC = (
     "executor",
     "tracker",
 )  # names for recipes; what no result depends on
+WITH_EXTRAS = ("data hf", "data parquet")  # what they read goes the way of `npz` and `csv`
 
 
 def computed(host: Host, folder: Path, title: str) -> Tensors:

@@ -110,7 +110,8 @@ def _epochs(
     ahead = max(1, BATCHES_DRAWN_AHEAD // max(whole, 1))
     while True:
         noise = torch.rand(ahead, n, generator=rng, device=data.device)
-        full, *tails = noise.argsort(dim=1).split([whole * batch_size, *sizes[whole:]], dim=1)
+        orders = noise.argsort(dim=1)
+        full, *tails = torch.split(orders, [whole * batch_size, *sizes[whole:]], dim=1)
         parts = [full.reshape(ahead, whole, batch_size)] if whole else []
         parts += [tail[:, None] for tail in tails]
         draws = [augmentation.draw(data.role[part], data.geometry, rng) for part in parts]

@@ -335,7 +335,8 @@ def test_tuning_evaluates_by_jobs_what_it_evaluates_here(installed, bind, tmp_pa
         found[name] = tune(installed, base, settings, shared, SilentProgress(), crew=crew).document
         misses[name] = store.misses
     assert found["jobs"].model_dump() == found["here"].model_dump()  # but for the clock
-    assert misses["jobs"] == 1 < misses["here"]  # the scores, put together of their networks
+    # scores are put together of their networks, features of theirs
+    assert misses["jobs"] == 2 < misses["here"]
     batches = [job.name.split()[0] for job in executor.jobs]
     assert batches.count("evaluator") >= 10  # those of the scan, at the least
 

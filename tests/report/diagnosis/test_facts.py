@@ -75,7 +75,7 @@ def test_what_is_known_of_a_run(pipeline, host, tools, back):
     sizes = torch.bincount(pipeline.data.labels).tolist()
     assert known.class_sizes == tuple(sizes)
     value, low, high = known.ranges["selector.beta"]
-    assert (value, low) == (0.5, 0.0)
+    assert (value, low) == (0.1, 0.0)
     assert high == pytest.approx(min((n - 5) / n for n in sizes))
     # and that is indeed how far a window goes
     beyond = ((("selector", "beta"), high + 0.01),)

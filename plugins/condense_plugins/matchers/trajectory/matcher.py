@@ -238,5 +238,5 @@ def draw_batches(samples: int, batch_size: int, steps: int, rng: Generator) -> l
     batches: list[Tensor] = []
     sizes = batch_sizes(samples, batch_size)
     while len(batches) < steps:
-        batches.extend(torch.randperm(samples, generator=rng).split(sizes))
+        batches.extend(torch.split(torch.randperm(samples, generator=rng), sizes))
     return batches[:steps]
