@@ -10,6 +10,8 @@ from condense.engine.ingest.from_user import labeled_data
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.plugin.host import Host, build_host
+from condense_plugins._features import FeatureOptions, HasFeatures
+from condense_plugins.selectors import window
 
 # These tensors are small: a second thread gains nothing, and beside another busy process its
 # spinning barriers cost a factor of ten.
@@ -52,6 +54,15 @@ def datasets(tmp_path_factory):
 
         datasets.disable_progress_bars()
         yield datasets
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_feature_network():
+    """One epoch, not twenty, of the network in whose features a window is thinned: it would take a
+    second of every run on digits. Its options are part of the store's keys."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(window, "SPACE", HasFeatures(FeatureOptions(epochs=1)))
+        yield
 
 
 @pytest.fixture(scope="session")

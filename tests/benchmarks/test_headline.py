@@ -19,6 +19,7 @@ import torch
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "benchmarks"
 TINY = {
+    "selector.width": None,  # no network for features, which tests shorten in their process alone
     "scorer.networks": 1,
     "scorer.epochs": 2,
     "scorer.network.width": 4,
@@ -40,10 +41,14 @@ def load(monkeypatch):
     forget()
 
 
+def typed(value):
+    return "null" if value is None else value
+
+
 def flags(folder, *more, **options):
     given = {**TINY, **options}
     places = ["--work", str(folder / "work"), "--out", str(folder / "out.json")]
-    assignments = [part for key, v in given.items() for part in ("-o", f"{key}={v}")]
+    assignments = [part for key, v in given.items() for part in ("-o", f"{key}={typed(v)}")]
     return ["--preset", "quick", "--threads", "1", "--device", "cpu", *places, *assignments, *more]
 
 

@@ -5,6 +5,9 @@ import pytest
 import torch
 from cases import CASES
 
+from condense_plugins._features import FeatureOptions, HasFeatures
+from condense_plugins.selectors import window
+
 RECORDED = golden.recorded()
 HERE = golden.machine()
 
@@ -16,6 +19,14 @@ def test_results_are_those_recorded(title, host, tmp_path):
     bits = RECORDED["machine"] == HERE  # elsewhere to the tolerances of their types
     problem = golden.complaint(host, title, RECORDED["cases"][title], new, bits)
     assert not problem, problem
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _whole_feature_network():
+    """As components come, which is what was recorded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(window, "SPACE", HasFeatures(FeatureOptions()))
+        yield
 
 
 def test_every_component_has_golden_values(host):

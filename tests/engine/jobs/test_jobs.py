@@ -222,7 +222,7 @@ def test_as_many_jobs_share_a_gpu_as_have_room(need, total, jobs):
 
 def test_a_matching_is_one_job_of_several_processes(bind, monkeypatch):
     """Those that torchrun starts, on a part of the data and on machines that see no store."""
-    extra = [(("matcher", "trajectories"), 2)]
+    extra = [(("matcher", "trajectories"), 2), (("selector", "width"), None)]
     part = validation_part(bind().data, 0.25, 3)
     here = bind("here", data=part, extra=extra)
     wanted = here.condensed
