@@ -146,7 +146,7 @@ def shrink(
         )
         crew = session.crew(request)
         if not dry_run:
-            document, findings = _run(session, shrinking, bind, out, crew)
+            document, findings, folder = _run(session, shrinking, bind, out, crew)
         else:
             from condense.studies.shrinking.run import SIZES, plan_shrinking
 
@@ -157,13 +157,13 @@ def shrink(
         rows = SIZES * len(shrinking.methods)
         show_runs(plan, "rows", rows, shrinking.measured.seeds, as_json, workers_of(request))
         return
-    _show(document, findings, as_json)
+    _show(document, findings, folder, as_json)
 
 
 def _run(
     session: Session, shrinking: Shrinking, bind: Any, out: Path | None, crew: Crew | None
-) -> tuple[ShrinkDocument, Sequence[Finding]]:
-    """The search, and where it found a size the set, tested and written."""
+) -> tuple[ShrinkDocument, Sequence[Finding], Path]:
+    """The search, and where it found a size the set, tested; and the folder they are in."""
     from condense.engine.runtime.folders import check_folder
     from condense.report.diagnosis.findings import problems
     from condense.studies.shrinking.files import OWNED, shrink_folder, write_answer
@@ -176,7 +176,7 @@ def _run(
     found = answer(search(shrinking, bind, progress, _live(progress), crew), bind, crew)
     findings = write_answer(found, folder, problems, crew)
     place = None if found.condensed is None else str(folder)
-    return found.document.model_copy(update={"artefact": place}), findings
+    return found.document.model_copy(update={"artefact": place}), findings, folder
 
 
 def _live(progress: Any) -> Callable[[Shrunk], None]:
@@ -201,7 +201,9 @@ def _live(progress: Any) -> Callable[[Shrunk], None]:
 HEADERS = ("method", "samples", "%, interval", "of the whole's, %", "time", "size")
 
 
-def _show(document: ShrinkDocument, findings: Sequence[Finding], as_json: bool) -> None:
+def _show(
+    document: ShrinkDocument, findings: Sequence[Finding], folder: Path, as_json: bool
+) -> None:
     from condense.cli.output import echo_json, echo_place, echo_table, say, warn
 
     if as_json:
@@ -230,9 +232,9 @@ def _show(document: ShrinkDocument, findings: Sequence[Finding], as_json: bool) 
         echo_table(("arm", f"test {document.metric}, %", "of the whole's, %"), rows)
         if test.kept < document.keep:
             say(f"on the test split that is less than {100 * document.keep:g} %")
-    if document.artefact is not None:
-        say()
-        echo_place("condensed set, curve and figure", Path(document.artefact))
+    say()
+    made = "curve and figure" if document.artefact is None else "condensed set, curve and figure"
+    echo_place(made, folder)
     warn(findings)
 
 

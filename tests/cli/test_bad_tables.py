@@ -107,7 +107,8 @@ def test_too_many_categories_name_the_limit(bad):
         (table().replace(",", ";"), ["one column, 'id;age;town;kind'", "data.separator=;"]),
         (table((3, "p1,21,K\xf6ln,b")).encode("latin-1"), ["line 3", "0xf6", "data.encoding="]),
         (table().encode("utf-16"), ["UTF-16", "data.encoding=utf-16"]),
-        (table((3, 'p1,21,"Bonn,b')), ["cells"]),
+        (table((3, 'p1,21,"Bonn,b')), ["begins in line 3", "close its quotes"]),
+        (table((3, 'p1,21,Bonn,"5 inch')), ["begins in line 3", "close its quotes"]),
         (table((3, f"p1,21,{'x' * 140_000},b")), ["line 3", "field larger"]),
     ],
 )

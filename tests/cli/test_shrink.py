@@ -163,7 +163,7 @@ def test_a_dry_run_does_nothing(place, call):
         (["--methods", "herdin"], "unknown method 'herdin'"),
         (["--methods", "herding,"], "--methods herding,: value 2 is empty"),
         (["--methods", "random"], "nothing to compare with random"),
-        (["--seeds", "0"], "--seeds must be at least 1"),
+        (["--seeds", "1"], "says nothing of how trainings differ"),
         (["--executor", "nope"], "unknown executor 'nope'"),
         (["-o", "selector.nothing=1"], "unknown option"),
     ],

@@ -59,7 +59,7 @@ def read_items(path: Path) -> Items:
     except (OSError, ValueError):
         raise DataError(f"items {path} are no text in UTF-8; is the path right?") from None
     if path.suffix.lower() == ".txt":
-        return Items("text", tuple(text.splitlines()), path.parent)
+        return Items("text", tuple(_lines(text)), path.parent)
     rows = _csv(path, text) if path.suffix.lower() == ".csv" else _jsonl(path, text)
     if not rows:
         raise DataError(f"items {path} hold no row; give {FORM}")
@@ -71,6 +71,12 @@ def read_items(path: Path) -> Items:
     if column in TEXTS:
         return Items("text", tuple(values), path.parent)
     return Items("file", tuple(_below(path, value) for value in values), path.parent)
+
+
+def _lines(text: str) -> list[str]:
+    """Those that a line feed ends; other signs that split lines may stand within a text."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 def _csv(path: Path, text: str) -> list[dict[str, Any]]:

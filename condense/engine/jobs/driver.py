@@ -24,6 +24,7 @@ from condense.engine.jobs.task import DataOfTask, Outcome, Task, data_bytes, unp
 from condense.engine.jobs.worker import run_task
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.claims import claimed, sweep
+from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.housekeeping import digest
 from condense.engine.stages.matching import MatchingStage
 from condense.engine.stages.scores import ScoresStage
@@ -159,9 +160,19 @@ class _Work:
                 stage.ranks(self.options.ranks)
 
     def _advance(self, place: int) -> None:
-        """Send every piece of target ``place`` that is missing and has all it reads."""
+        """Send every piece of target ``place`` that is missing and has all it reads.
+
+        What cannot be put together of its pieces is an error of this target, as it is of a cell
+        that is worked off here.
+        """
         if place in self.errors:
             return
+        try:
+            self._send_missing(place)
+        except CondenseError as error:
+            self.errors[place] = in_one_line(error)
+
+    def _send_missing(self, place: int) -> None:
         going = True
         while going:
             going = False
@@ -297,7 +308,8 @@ class _Work:
             self._submit(name)
             return []
         if outcome.error is not None:
-            return self._failed(name, f"{outcome.error} (on {outcome.node})")
+            self.crew.progress.note(f"note: job {name} failed on {outcome.node}: {outcome.error}")
+            return self._failed(name, outcome.error)
         if entry:
             self.store.unpack(entry)
         self._note(sent, outcome)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +129,32 @@ class Recorder:
         labels = self._labels[every]
         found = evaluated_figures(logits, lengths, labels)
         found[_EVAL] = (sample_figures(logits, labels)[0] > 0).to(torch.uint8)
-        if full_gradient:
-            pairs = ((batch, self._labels[places]) for places, batch in map(seen, batches))
-            found["full_gradient_norm"] = full_gradient_norms(network, pairs, device)
         back = every.argsort()
-        self._evaluated[self.epochs] = {name: values[back] for name, values in found.items()}
+        known = {name: values[back] for name, values in found.items()}
+        if full_gradient:
+            known["full_gradient_norm"] = self._full_gradient_norms(network, map(seen, batches))
+        self._evaluated[self.epochs] = known
+
+    def _full_gradient_norms(
+        self, network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]
+    ) -> Tensor:
+        """float32 [N] in the order of the samples; a loader that shuffles gives them in another
+        order each time it is gone through."""
+        order: list[Tensor] = []
+
+        def pairs() -> Iterable[tuple[Tensor, Tensor]]:
+            for places, batch in batches:
+                order.append(places)
+                yield batch, self._labels[places]
+
+        first = next(found := iter(pairs()), None)
+        if first is None:
+            raise DataError(
+                "evaluate(full_gradient=True) goes through its batches twice and got none the "
+                "second time; give a list or a DataLoader, no generator"
+            )
+        norms = full_gradient_norms(network, chain([first], found), self._device)
+        return norms[torch.cat(order).argsort()]
 
     def save(self, path: str | Path) -> None:
         """Write what was recorded: ``dynamics.safetensors``, say. Its folder is made.

@@ -93,6 +93,11 @@ def make_shrinking(
         raise OptionError(
             f"`max-fraction` must be in (0, 1), got {max_fraction:g}; try `max-fraction=0.5`"
         )
+    if seeds < 2:
+        raise OptionError(
+            f"`seeds={seeds}` says nothing of how trainings differ, which the interval is made of; "
+            "give 2 or more, `seeds=5`"
+        )
     registered = host.registry("method")
     names = list(methods) or [name for name in METHODS if name in registered]
 

@@ -294,7 +294,8 @@ class AccuracyEvaluator(BuiltIn):
 
     def _tried_batch_sizes(self, arm: Arm, context: Context) -> Mapping[int, float]:
         """Held-out accuracy by batch size, larger ones first."""
-        simple = context.augmentation(AugmentationSpec.of(self.baseline_augmentations[0]))
+        augmentation = AugmentationSpec.of(self.baseline_augmentations[0])
+        simple = context.augmentation(augmentation)
 
         def mean(size: int, subsets: Arm, held_out: TrainingSet, rng: Generator) -> float:
             # the whole split's teacher has seen what is held out
@@ -305,6 +306,7 @@ class AccuracyEvaluator(BuiltIn):
         options = key_options(self.options, context.device)
         key = {name: value for name, value in options.items() if name not in own} | {
             "network": context.identity(self.options.network),
+            "augmentation": context.identity(augmentation),
             "evaluator": [self.name, self.version],
         }
         whole = _training_of(arm, "chooses its batch size on")

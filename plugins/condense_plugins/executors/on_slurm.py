@@ -98,7 +98,8 @@ class SubmititExecutor:
         return Done(job, result)
 
     def _start(self) -> None:
-        room = (self._most() or len(self._waiting)) - len(self._running)
+        most = self._most()
+        room = len(self._waiting) if most is None else most - len(self._running)
         batch = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
         if not batch:
             return

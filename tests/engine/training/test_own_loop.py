@@ -109,6 +109,29 @@ def recorded(tiny_images):
 # the same training, the same scores
 
 
+def test_a_loader_that_shuffles_gives_each_sample_its_own_gradient(tiny_images):
+    """Batches come in another order each time they are gone through."""
+    inputs = torch.randn(90, 5, generator=generator())
+    network = torch.nn.Linear(5, 3)
+
+    class Shuffled:
+        def __iter__(self):
+            parts = torch.randperm(90).split(32)
+            return iter([(part, inputs[part]) for part in parts])
+
+    def looked(batches):
+        recorder = Recorder(90, 3)
+        recorder.log(range(90), torch.zeros(90, 3), tiny_images.labels)
+        recorder.evaluate(network, batches, full_gradient=True)
+        return recorder._evaluated[1]
+
+    shuffled, in_turn = looked(Shuffled()), looked([(range(90), inputs)])
+    for name, expected in in_turn.items():
+        torch.testing.assert_close(shuffled[name], expected, msg=name)
+    with pytest.raises(DataError, match="give a list or a DataLoader, no generator"):
+        looked((part, inputs[part]) for part in [torch.arange(90)])
+
+
 def test_every_scorer_gives_what_it_gives_of_the_pass(
     record, create, tiny_images, context, tmp_path
 ):

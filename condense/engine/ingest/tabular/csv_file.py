@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import csv
 import io
 from pathlib import Path
@@ -26,7 +28,7 @@ def read_csv(path: Path, separator: str = ",", encoding: str = "utf-8") -> Rows:
         DataError: for what is no such file, naming the line.
     """
     text = _text(path, encoding)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows: list[list[str]] = []
     lines: list[int] = []
     before = 0
@@ -37,7 +39,10 @@ def read_csv(path: Path, separator: str = ",", encoding: str = "utf-8") -> Rows:
                 lines.append(before + 1)
             before = reader.line_num
     except csv.Error as error:
-        raise DataError(f"{path}: line {reader.line_num} is no CSV ({error}); mend it") from None
+        raise DataError(
+            f"{path}: the row that begins in line {before + 1} is no CSV ({error}); close its "
+            "quotes, and double those within a cell"
+        ) from None
     if not rows:
         raise DataError(f"{path} is empty; its first line must name the columns")
     header = rows.pop(0)
@@ -68,6 +73,8 @@ def _text(path: Path, encoding: str) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path} cannot be read ({reason.lower()}); give a CSV file") from None
+    with contextlib.suppress(LookupError):
+        encoding = codecs.lookup(encoding).name  # UTF8, utf_8 … are one
     if contents.startswith((b"\xff\xfe", b"\xfe\xff")) and encoding == "utf-8":
         raise DataError(f"{path} is no UTF-8 but UTF-16; set `data.encoding=utf-16`")
     try:
