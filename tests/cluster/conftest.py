@@ -115,3 +115,8 @@ def killed(on_ray, plain_ablation):
             assert nothing_left(place / "store"), left_over(place / "store")
 
     return check
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_feature_network():
+    """Not here: runs of this process are held against those of others, which it does not reach."""

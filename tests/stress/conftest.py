@@ -79,3 +79,8 @@ def place(tmp_path):
         return tmp_path / str(name)
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_feature_network():
+    """Not here: runs of this process are held against those of others, which it does not reach."""
