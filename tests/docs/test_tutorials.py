@@ -1,4 +1,4 @@
-"""What the tutorials tell one to type, typed; the notebook, run (`.ci/run site`)."""
+"""What the tutorials tell one to type, typed; the notebook, run (`.ci/run tutorials`)."""
 
 import json
 import os
