@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from condense.data import LabeledData
+from condense.data import LabeledData, Modality
 from condense.engine.ingest.tabular.rows import Rows
 from condense.engine.ingest.tabular.tables import Roles, table_data
 from condense.errors import DataError
 from condense.options import Options as BaseOptions, PathOption, TestPart
+from condense_plugins._built_in import BuiltIn
 
 if TYPE_CHECKING:
     from condense.interfaces import Context
@@ -42,27 +43,42 @@ class TableOptions(BaseOptions):
     test: TestPart | None = Field(
         None,
         description="the test split: another file with these columns, or a share > 0, < 1 of every "
-        "class, always the same rows; none = none",
+        "class, always the same rows; unset = none",
     )
 
 
-def loaded(options: TableOptions, read: Callable[[Path], Rows], context: Context) -> LabeledData:
-    """float32 [N, D] of the rows that ``read`` gives of a path, kept beside; ``items`` are
-    FILE#ROW.
+class TableFile(BuiltIn, ABC):
+    """A file of rows; what it is made of is its own."""
 
-    Raises:
-        DataError: naming the file.
-    """
-    path, test = Path(options.path).expanduser(), options.test
-    rows = read(path)
-    held = replace(read(Path(test)), apart=True) if isinstance(test, str) else test
-    if options.label is None:
-        columns = ", ".join(list(rows.cells)[:20])
-        raise DataError(
-            f"{path}: which column are the labels? set `data.label=COLUMN` (columns: {columns})"
-        )
-    roles = Roles(options.label, options.ignore, options.categories)
-    try:
-        return table_data(rows, roles, test=held, name=path.stem, note=context.progress.note)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+    arg: ClassVar[str] = "path"
+
+    options: TableOptions
+
+    @abstractmethod
+    def read(self, path: Path) -> Rows:
+        """The rows of the file at ``path``."""
+
+    def load(self, context: Context) -> LabeledData:
+        """float32 [N, D], with the rows that they were made of; ``items`` are FILE#ROW.
+
+        Raises:
+            DataError: naming the file.
+        """
+        options = self.options
+        path, test = Path(options.path).expanduser(), options.test
+        rows = self.read(path)
+        held = replace(self.read(Path(test)), apart=True) if isinstance(test, str) else test
+        if options.label is None:
+            columns = ", ".join(list(rows.cells)[:20])
+            raise DataError(
+                f"{path}: which column are the labels? set `data.label=COLUMN` (columns: {columns})"
+            )
+        roles = Roles(options.label, options.ignore, options.categories)
+        try:
+            return table_data(rows, roles, test=held, name=path.stem, note=context.progress.note)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+
+    def modality(self) -> Modality:
+        """Rows are features."""
+        return "features"

@@ -58,7 +58,7 @@ class Npz(BuiltIn):
         test: TestPart | None = Field(
             None,
             description="the test split: another such file, whose train_inputs and train_labels it "
-            "is, or a share > 0, < 1 of every class, always the same samples; none = test_inputs "
+            "is, or a share > 0, < 1 of every class, always the same samples; unset = test_inputs "
             "and test_labels",
         )
         items: PathOption | None = Field(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
-from condense.data import LabeledData, Modality
 from condense.engine.ingest.tabular.frame import read_parquet
+from condense.engine.ingest.tabular.rows import Rows
 from condense.traits import DatasetTraits
-from condense_plugins._built_in import BuiltIn
-from condense_plugins.datasets._tables import TableOptions, loaded
-
-if TYPE_CHECKING:
-    from condense.interfaces import Context
+from condense_plugins.datasets._tables import TableFile, TableOptions
 
 
-class Parquet(BuiltIn):
+class Parquet(TableFile):
     """A Parquet file, one column of it labels (data.label); needs the extra ``table``.
 
     Numbers are features as they are, categories one-hot; real samples come back as their rows.
@@ -22,7 +19,6 @@ class Parquet(BuiltIn):
 
     name: ClassVar[str] = "parquet"
     version: ClassVar[str] = "1"
-    arg: ClassVar[str] = "path"
     traits: ClassVar[DatasetTraits] = DatasetTraits(opens=(".parquet",))
 
     class Options(TableOptions):
@@ -30,10 +26,6 @@ class Parquet(BuiltIn):
 
     options: Options
 
-    def load(self, context: Context) -> LabeledData:
-        """float32 [N, D], with the rows that they were made of."""
-        return loaded(self.options, read_parquet, context)
-
-    def modality(self) -> Modality:
-        """Rows are features."""
-        return "features"
+    def read(self, path: Path) -> Rows:
+        """Its cells as pandas reads them."""
+        return read_parquet(path)
