@@ -212,16 +212,32 @@ def write(
     device: torch.device,
 ) -> Path:  # fmt: skip
     """Write the rows with their surroundings."""
-    path = arguments.out or HERE / "results" / f"{name}-{device.type}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(arguments.out or HERE / "results" / f"{name}-{device.type}.json")
+    save(path, name, argv, rows, device)
+    return path
+
+
+def save(
+    path: Path, name: str, argv: Sequence[str], rows: list[dict[str, Any]], device: torch.device
+) -> None:
+    """Write the rows with their surroundings to ``path``; who is stopped meanwhile leaves those
+    that were there."""
     document = {
         "benchmark": name,
         "command": " ".join(["python", f"benchmarks/{name}.py", *argv]),
         "environment": environment(device),
         "rows": rows,
     }
-    path.write_text(json.dumps(document, indent=1) + "\n")
-    return Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partly = path.with_suffix(".part")
+    partly.write_text(json.dumps(document, indent=1) + "\n")
+    partly.replace(path)
+
+
+def saved(path: Path) -> list[dict[str, Any]]:
+    """The rows in ``path``, none where it is not there."""
+    rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.exists() else []
+    return rows
 
 
 def finish(

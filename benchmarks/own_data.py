@@ -25,7 +25,7 @@ from typing import Any
 import _own_sets
 import numpy as np
 import torch
-from _common import HERE, environment
+from _common import HERE, save, saved
 from click.testing import CliRunner
 from torch import Tensor, nn
 
@@ -204,19 +204,6 @@ def regrets(rows: list[Row]) -> Iterator[str]:
         yield f"regret of auto: {statistics.fmean(lost.values()):.2f} points ({each})"
 
 
-def save(path: Path, argv: list[str], rows: list[Row]) -> None:
-    """Write all rows with their surroundings."""
-    document = {
-        "benchmark": "own_data",
-        "command": " ".join(["python", "benchmarks/own_data.py", *argv]),
-        "environment": environment(torch.device("cpu")),
-        "rows": rows,
-    }
-    partly = path.with_suffix(".part")  # a run that is stopped while it writes leaves the rows
-    partly.write_text(json.dumps(document, indent=1) + "\n")
-    partly.replace(path)
-
-
 def main(argv: list[str]) -> int:
     """Fill the table and print what it says."""
     flags = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -230,7 +217,7 @@ def main(argv: list[str]) -> int:
     flags.add_argument("--out", type=Path, default=HERE / "results" / "own-data.json")
     given = flags.parse_args(argv)
     torch.set_num_threads(given.threads)
-    rows: list[Row] = json.loads(given.out.read_text())["rows"] if given.out.exists() else []
+    rows: list[Row] = saved(given.out)
     done = {(r["set"], r["seed"], r["method"], r["fraction"]) for r in rows}
     for name in given.sets.split(","):
         for seed in range(given.seeds):
@@ -244,7 +231,7 @@ def main(argv: list[str]) -> int:
                 cell = {"set": name, "seed": seed, "method": method, "fraction": given.fraction}
                 rows.append(cell | row)
                 print(json.dumps(rows[-1]), flush=True)
-                save(given.out, argv, rows)
+                save(given.out, "own_data", argv, rows, torch.device("cpu"))
     for line in summary([row for row in rows if row["fraction"] == given.fraction]):
         print(line)
     return 0

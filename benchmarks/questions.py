@@ -13,16 +13,15 @@ Whatever is in the store is not done again, so a piece that was interrupted goes
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
-from _common import HERE, environment
+from _common import HERE, save, saved
 from _questions import matched, page, scale, scores, window
-from _questions.commands import Piece, Row
+from _questions.commands import Piece
 from _questions.settings import Sources
 from results_table import rendered
 
@@ -54,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     """Do the pieces that are missing, in order, until the time is over."""
     given = flags(argv)
     if given.page is not None:
-        rows = {question: rows_of(given.results, question) for question in QUESTIONS}
+        rows = {question: saved(file_of(given.results, question)) for question in QUESTIONS}
         given.page.write_text(rendered(given.page.read_text(), page.blocks(rows)))
         return 0
     torch.set_num_threads(given.threads)
@@ -63,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
                       given.work.resolve())  # fmt: skip
     left = 0
     for question in given.only.split(","):
-        rows = rows_of(given.results, question)
+        rows = saved(file_of(given.results, question))
         done = {row["piece"] for row in rows}
         for piece in QUESTIONS[question](sources):
             if piece.name in done or not piece.name.startswith(given.match):
@@ -75,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
             found = piece.work()
             seconds = round(time.perf_counter() - start, 1)
             rows += [{"piece": piece.name, "seconds": seconds} | row for row in found]
-            save(file_of(given.results, question), argv, rows)
+            save(file_of(given.results, question), "questions", argv, rows, torch.device("cpu"))
             print(f"{question} {piece.name}: {seconds:.0f} s", flush=True)
     print(f"{left} pieces are left" if left else "nothing is left")
     return 0
@@ -83,24 +82,6 @@ def main(argv: Sequence[str]) -> int:
 
 def file_of(results: Path, question: str) -> Path:
     return results / f"questions-{question}.json"
-
-
-def rows_of(results: Path, question: str) -> list[Row]:
-    """Those that are there."""
-    path = file_of(results, question)
-    found: list[Row] = json.loads(path.read_text())["rows"] if path.exists() else []
-    return found
-
-
-def save(path: Path, argv: Sequence[str], rows: list[Row]) -> None:
-    """Write all rows of a question with their surroundings."""
-    document = {
-        "benchmark": "questions",
-        "command": " ".join(["python", "benchmarks/questions.py", *argv]),
-        "environment": environment(torch.device("cpu")),
-        "rows": rows,
-    }
-    path.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ from condense.engine.graph import (
 from condense.engine.jobs.aside import Aside
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline, StageTime
-from condense.engine.rebind import rebind
+from condense.engine.rebind import Rebound, rebind
 from condense.engine.runtime.files import default_path
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.progress import over_all
@@ -336,16 +336,12 @@ def evaluate_artefact(
         OptionError: for ``halved`` with an evaluator that does not say which samples were right.
     """
     tools: Any = {"store": store, "device": device, "progress": progress}
-    bound = rebind(folder, CondensedDataset.load(folder), request, host, **tools)
+    bound, evaluating, features = _to_evaluate(folder, request, host, halved, tools)
     condensed, data, pipeline = bound.condensed, bound.data, bound.pipeline
-    evaluating = EvaluationStage(pipeline, condensed_plan(pipeline, condensed))
-    features = FeatureStage(pipeline, _feature_options(pipeline)) if halved else None
     if crew is not None:
-        some: list[Stage[Any]] = [pipeline.teaching, evaluating]
-        some += [] if features is None else [features]
         options = None if features is None else features.networks.options
-        aside = Aside.of(folder, condensed, options)
-        crew.work_all_off(Target(pipeline, all_within(some), aside=aside))
+        todo = _evaluation_stages(pipeline, evaluating, features)
+        crew.work_all_off(Target(pipeline, todo, aside=Aside.of(folder, condensed, options)))
     evaluation = evaluating.result
     timings = {name: time for name, time in pipeline.timings.items() if name in ARMS}
     return evaluation, EvaluateDocument(
@@ -376,17 +372,31 @@ def plan_evaluation(
 ) -> Plan:
     """What :func:`evaluate_artefact` would take; arguments and errors are its own."""
     tools: Any = {"store": store, "device": device, "progress": progress}
+    bound, evaluating, features = _to_evaluate(folder, request, host, halved, tools)
+    return plan_of(bound.pipeline.recipe, _evaluation_stages(bound.pipeline, evaluating, features))
+
+
+def _to_evaluate(
+    folder: Path, request: Request, host: Host, halved: bool, tools: Mapping[str, Any]
+) -> tuple[Rebound, EvaluationStage, FeatureStage | None]:
+    """The artefact in ``folder``, its evaluation, and where that is ``halved`` what halves it."""
     bound = rebind(folder, CondensedDataset.load(folder), request, host, **tools)
     pipeline = bound.pipeline
-    _ = bound.data, pipeline.test_split()  # refused where a run would refuse them
+    _ = bound.data, pipeline.test_split()  # data that do not suit are refused before all else
     evaluating = EvaluationStage(pipeline, condensed_plan(pipeline, bound.condensed))
-    more = [FeatureStage(pipeline, _feature_options(pipeline))] if halved else []
-    return plan_of(pipeline.recipe, all_within([pipeline.teaching, evaluating, *more]))
-
-
-def _feature_options(pipeline: Pipeline) -> FeatureOptions:
+    if not halved:
+        return bound, evaluating, None
     modality = pipeline.data.geometry.modality
-    return resolve_options(pipeline.host, FeatureOptions, {}, "evaluator", modality)
+    options = resolve_options(host, FeatureOptions, {}, "evaluator", modality)
+    return bound, evaluating, FeatureStage(pipeline, options)
+
+
+def _evaluation_stages(
+    pipeline: Pipeline, evaluating: EvaluationStage, features: FeatureStage | None
+) -> list[Stage[Any]]:
+    """All that is trained, the teacher too."""
+    more = () if features is None else (features,)
+    return all_within([pipeline.teaching, evaluating, *more])
 
 
 def _by_difficulty(features: FeatureStage, evaluation: Evaluation) -> dict[str, float]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,26 +157,41 @@ def _decode(
     Raises:
         _Unreadable: if it is broken; DataError if it does not fit.
     """
+    from PIL.Image import Resampling
+
+    with _opened(picture) as image:
+        refusal = _refusal(picture, image, decoding, size)
+        if refusal is not None:
+            raise refusal
+        if decoding.resize is not None:
+            # a large JPEG is decoded at a fraction of its size, several times faster
+            image.draft(None, (2 * decoding.resize, 2 * decoding.resize))
+        plain = _convert(image, "L" if decoding.channels == "grey" else "RGB")
+        if decoding.resize is not None and size is not None:
+            # PIL's bilinear filter is antialiased when it shrinks
+            plain = plain.resize(size, Resampling.BILINEAR)
+        return np.array(plain, dtype=np.uint8)
+
+
+@contextlib.contextmanager
+def _opened(picture: Picture) -> Iterator[Image]:
+    """The image, not yet decoded.
+
+    Raises:
+        _Unreadable: for whatever PIL raises, here or inside; a DataError goes through.
+    """
     from PIL import Image
 
     try:
-        with Image.open(_opened(picture)) as image:
-            refusal = _refusal(picture, image, decoding, size)
-            if refusal is None:
-                if decoding.resize is not None:
-                    # a large JPEG is decoded at a fraction of its size, several times faster
-                    image.draft(None, (2 * decoding.resize, 2 * decoding.resize))
-                plain = _convert(image, "L" if decoding.channels == "grey" else "RGB")
-                if decoding.resize is not None and size is not None:
-                    # PIL's bilinear filter is antialiased when it shrinks
-                    plain = plain.resize(size, Image.Resampling.BILINEAR)
-                return np.array(plain, dtype=np.uint8)
+        with Image.open(_source(picture)) as image:
+            yield image
+    except DataError:  # a ValueError, too: the image can be read, but does not fit
+        raise
     except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         raise _Unreadable(" ".join(str(error).split()) or type(error).__name__) from None
-    raise refusal
 
 
-def _opened(picture: Picture) -> Path | io.BytesIO:
+def _source(picture: Picture) -> Path | io.BytesIO:
     if picture.content is None:
         raise ValueError("there is none")
     if isinstance(picture.content, bytes):
@@ -201,14 +217,9 @@ def _refusal(
 
 def first_is_grey(pictures: Sequence[Picture]) -> bool:
     """Whether the first of ``pictures`` that can be read is grey."""
-    from PIL import Image
-
     for picture in pictures:
-        try:
-            with Image.open(_opened(picture)) as image:
-                return _is_grey(image)
-        except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError):
-            continue
+        with contextlib.suppress(_Unreadable), _opened(picture) as image:
+            return _is_grey(image)
     return False
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +101,18 @@ class Recorder:
                 gone through twice, so they must not be a generator.
 
         Raises:
-            DataError: before the first epoch or within one, or if a sample is missing.
+            DataError: before the first epoch or within one, if a sample is missing, or for a
+                generator where they are gone through twice.
         """
         if not self.epochs or self._logged:
             raise DataError(
                 f"evaluate() is for the end of an epoch, {self._logged} of {self.samples} samples "
                 f"of epoch {self.epochs + 1} are logged; call it when a whole one is done"
+            )
+        if full_gradient and iter(batches) is batches:
+            raise DataError(
+                "evaluate(full_gradient=True) goes through its batches twice, which a generator "
+                "gives once; give a list or a DataLoader, no generator"
             )
         device, order = self._device, list[Tensor]()
 
@@ -147,13 +152,7 @@ class Recorder:
                 order.append(places)
                 yield batch, self._labels[places]
 
-        first = next(found := iter(pairs()), None)
-        if first is None:
-            raise DataError(
-                "evaluate(full_gradient=True) goes through its batches twice and got none the "
-                "second time; give a list or a DataLoader, no generator"
-            )
-        norms = full_gradient_norms(network, chain([first], found), self._device)
+        norms = full_gradient_norms(network, pairs(), self._device)
         return norms[torch.cat(order).argsort()]
 
     def save(self, path: str | Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from functools import partial
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from condense.engine.artefact.exports.encoded import encoded
-from condense.engine.artefact.exports.rows import rows
+from condense.engine.artefact.exports.rows import lines, rows
 from condense.engine.artefact.write import INDEX
 from condense.engine.documents import kept_table
 from condense.engine.runtime.folders import Layout, check_folder, replace_folder
@@ -50,8 +49,7 @@ def write(condensed: CondensedDataset, folder: Path) -> Path:
             files.append(path.relative_to(draft).as_posix())
         below = [file.removeprefix("train/") for file in files]
         told = [{"file_name": f} | row for f, row in zip(below, rows(condensed), strict=True)]
-        lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in told]
-        (draft / METADATA).write_bytes("".join(lines).encode())
+        (draft / METADATA).write_bytes(lines(told))
         (draft / INDEX).write_bytes(kept_table(condensed.kept, files).encode())
 
     return replace_folder(folder, fill, partial(check_folder, folder, IMAGES))

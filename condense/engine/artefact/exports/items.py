@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from condense.engine.artefact.exports.image_folder import METADATA, folder_names
-from condense.engine.artefact.exports.rows import rows
+from condense.engine.artefact.exports.rows import lines, rows
 from condense.engine.ingest.items import Items, read_items
 from condense.engine.runtime.folders import Layout, check_folder, replace_folder
 from condense.errors import DataError
@@ -38,7 +37,7 @@ def write(condensed: CondensedDataset, folder: Path) -> Path:
 
     def fill(draft: Path) -> None:
         (draft / "train").mkdir()
-        lines = []
+        own_rows = []
         for i, row in enumerate(told):
             value = items.values[places[i]]
             own: dict[str, Any] = {"text": value}
@@ -48,8 +47,8 @@ def write(condensed: CondensedDataset, folder: Path) -> Path:
                 own = {"file_name": file}
                 (draft / "train" / file).parent.mkdir(exist_ok=True)
                 shutil.copyfile(items.folder / source, draft / "train" / file)
-            lines.append(json.dumps(own | row, ensure_ascii=False, allow_nan=False) + "\n")
-        (draft / METADATA).write_bytes("".join(lines).encode())
+            own_rows.append(own | row)
+        (draft / METADATA).write_bytes(lines(own_rows))
 
     return replace_folder(folder, fill, partial(check_folder, folder, ORIGINALS))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +32,12 @@ def rows(condensed: CondensedDataset) -> list[dict[str, Any]]:
     if soft is not None:
         columns["soft_label"] = [[_short(value) for value in row] for row in soft.tolist()]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def lines(told: Iterable[Mapping[str, Any]]) -> bytes:
+    """``told`` as JSON lines, which Hugging Face's builders read as ``metadata.jsonl``."""
+    texts = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in told)
+    return "".join(texts).encode()
 
 
 def _short(value: float) -> float:
