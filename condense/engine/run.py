@@ -384,11 +384,13 @@ def _to_evaluate(
     pipeline = bound.pipeline
     _ = bound.data, pipeline.test_split()  # data that do not suit are refused before all else
     evaluating = EvaluationStage(pipeline, condensed_plan(pipeline, bound.condensed))
-    if not halved:
-        return bound, evaluating, None
+    features = FeatureStage(pipeline, _feature_options(pipeline)) if halved else None
+    return bound, evaluating, features
+
+
+def _feature_options(pipeline: Pipeline) -> FeatureOptions:
     modality = pipeline.data.geometry.modality
-    options = resolve_options(host, FeatureOptions, {}, "evaluator", modality)
-    return bound, evaluating, FeatureStage(pipeline, options)
+    return resolve_options(pipeline.host, FeatureOptions, {}, "evaluator", modality)
 
 
 def _evaluation_stages(

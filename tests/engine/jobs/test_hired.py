@@ -68,6 +68,37 @@ def test_a_recipe_knows_no_executor(invoke_real, tmp_path):
     assert "executor" not in json.loads(result.stdout)["recipe"]
 
 
+@pytest.mark.parametrize(
+    ("cluster", "at_once", "sent"),
+    [("slurm", None, [3, 4, 5]), ("slurm", 4, [3, 4, 4]), ("debug", 2, [2, 2, 2])],
+)
+def test_jobs_are_sent_to_slurm_while_others_run(host, monkeypatch, cluster, at_once, sent):
+    """Three, then one more, then another; none of them ends."""
+    pytest.importorskip("submitit", reason="submitit comes with an extra of its own")
+    import contextlib
+
+    from condense.jobs import Job, echo
+
+    class Cluster:
+        def batch(self):
+            return contextlib.nullcontext()
+
+        def submit(self, *given):
+            return object()
+
+    own = {} if at_once is None else {"at_once": at_once}
+    asked = Request(executor=f"submitit:{cluster}", executor_options=own)
+    executor = hired(host, asked)
+    monkeypatch.setattr(executor, "_executor", lambda job: Cluster())
+    found = []
+    for number in range(5):
+        executor.submit(Job(f"{number}", echo, ""))
+        if number >= 2:
+            executor._start()
+            found.append(len(executor._running))
+    assert found == sent
+
+
 def test_submitit_gives_each_job_here_one_of_the_gpus_that_may_be_seen(host, monkeypatch, tmp_path):
     """Of four on the machine, two of which are ours; nothing is started."""
     pytest.importorskip("submitit", reason="submitit comes with an extra of its own")

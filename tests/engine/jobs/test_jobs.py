@@ -22,6 +22,7 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.run import evaluate_artefact
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
+from condense.engine.stages.scores import ScoresStage
 from condense.errors import CondenseError, OptionError
 from condense.interfaces import Cost
 from condense.jobs import Done, ExecutorOptions
@@ -276,6 +277,17 @@ def test_what_goes_wrong_in_a_stage_is_said_with_its_machine(bind, monkeypatch):
     assert any(f" failed on {platform.node()}: no room left" in note for note in notes), notes
     with pytest.raises(CondenseError, match="no room left"):
         Crew(Queue(), SilentProgress()).work_all_off(targets(bind())[0])
+
+
+def test_scores_that_cannot_be_put_together_are_an_error_of_their_cells_alone(bind, monkeypatch):
+    def fails(stage):
+        raise CondenseError("they do not fit")
+
+    cells = targets(bind(), bind(method="random-partial"))
+    monkeypatch.setattr(ScoresStage, "result", property(fails))
+    done = Crew(Queue(), SilentProgress()).work_off(cells)
+    assert done[0] == "they do not fit"
+    assert 1 not in done
 
 
 def test_a_held_out_part_is_made_again_where_the_job_runs(bind):

@@ -190,6 +190,14 @@ def test_broken_images_are_counted_or_left_out(root):
     assert all(str(path) in told for path in bad)
 
 
+def test_a_grey_image_can_be_read_and_is_refused_as_such(root):
+    """Also where those that cannot be read are left out."""
+    bad = root / "train" / "ant" / "0.png"
+    Image.new("L", (4, 4)).save(bad)
+    for unreadable in ("refuse", "skip"):
+        assert f"image {bad} is grey (mode L)" in refusal(root, unreadable=unreadable)
+
+
 def test_nothing_is_left_where_no_image_can_be_read(root):
     for path in (root / "train").rglob("*.png"):
         path.write_bytes(b"hello")
