@@ -10,6 +10,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from condense import DISTRIBUTION
+
 
 class CondenseError(Exception):
     """Root of every error a user can cause or mend."""
@@ -42,6 +44,21 @@ class DuplicateComponent(CondenseError):
 
 class BrokenPlugin(CondenseError):
     """A plugin that could not be loaded, named together with the reason."""
+
+
+def not_installed(needs: str, extra: str, otherwise: str = "") -> OptionError:
+    """That a package is missing.
+
+    Args:
+        needs: what needs which, "to_pandas needs pandas".
+        extra: that it comes with.
+        otherwise: what else can be done.
+    """
+    verb = "are" if " and " in needs else "is"
+    return OptionError(
+        f"{needs}, which {verb} not installed; install the extra `{extra}` "
+        f"(pip install '{DISTRIBUTION}[{extra}]'){otherwise}"
+    )
 
 
 class DataError(CondenseError, ValueError):

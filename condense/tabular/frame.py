@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from condense import DISTRIBUTION
-from condense.errors import OptionError
+from condense.errors import not_installed
 from condense.tabular.column import DATE, TEXT, Cells, Column
 from condense.tabular.table import Table
 
@@ -24,10 +23,7 @@ def pandas_for(what: str, extra: str = "pandas") -> Any:
     try:
         import pandas
     except ImportError:
-        raise OptionError(
-            f"{what} needs pandas, which is not installed; install the extra `{extra}` "
-            f"(pip install '{DISTRIBUTION}[{extra}]')"
-        ) from None
+        raise not_installed(f"{what} needs pandas", extra) from None
     return pandas
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from condense import DISTRIBUTION
-from condense.errors import OptionError
+from condense.errors import not_installed
 
 
 def import_optuna() -> Any:
@@ -18,10 +17,7 @@ def import_optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        raise OptionError(
-            "`also` needs Optuna, which is not installed; install the extra `tune` "
-            f"(pip install '{DISTRIBUTION}[tune]') or leave `also` out"
-        ) from None
+        raise not_installed("`also` needs Optuna", "tune", " or leave `also` out") from None
     return optuna
 
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from condense import DISTRIBUTION
-from condense.errors import DataError, OptionError
+from condense.errors import DataError, not_installed
 
 LAYOUT = "a folder that save_to_disk wrote, a folder of parquet files, or one such file"
 _KEYWORDS = {
@@ -28,10 +27,7 @@ def opened(text: str) -> Mapping[str, Any]:
     try:
         import datasets
     except ImportError:
-        raise OptionError(
-            "data 'hf' needs Hugging Face's datasets, which is not installed; install the extra "
-            f"`hf` (pip install '{DISTRIBUTION}[hf]')"
-        ) from None
+        raise not_installed("data 'hf' needs Hugging Face's datasets", "hf") from None
     path = Path(text).expanduser()
     if not path.exists():
         raise DataError(f"{path} does not exist; give {LAYOUT}")

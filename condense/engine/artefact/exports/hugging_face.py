@@ -11,7 +11,7 @@ from condense import DISTRIBUTION
 from condense.engine.artefact.exports.encoded import encoded
 from condense.engine.artefact.exports.rows import rows
 from condense.engine.runtime.folders import Layout, check_folder, replace_folder
-from condense.errors import OptionError
+from condense.errors import not_installed
 from condense.recipe import recipe_toml
 
 if TYPE_CHECKING:
@@ -35,10 +35,8 @@ def write(condensed: CondensedDataset, folder: Path) -> Path:
     try:
         import datasets
     except ImportError:
-        raise OptionError(
-            f"`to=hf` needs Hugging Face's datasets, which is not installed; install the extra "
-            f"`hf` (pip install '{DISTRIBUTION}[hf]') or give another format"
-        ) from None
+        needs = "`to=hf` needs Hugging Face's datasets"
+        raise not_installed(needs, "hf", " or give another format") from None
     from pyarrow import parquet
 
     columns, features = _columns(condensed)

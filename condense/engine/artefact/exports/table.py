@@ -7,9 +7,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from condense import DISTRIBUTION
 from condense.engine.runtime.files import check_writable, write_file
-from condense.errors import OptionError, OutputError
+from condense.errors import OutputError, not_installed
 from condense.tabular.frame import frame_of, pandas_for
 from condense.tabular.table import free_name
 
@@ -47,10 +46,7 @@ def write_parquet(condensed: CondensedDataset, path: Path) -> Path:
     try:
         import pyarrow  # noqa: F401 – pandas writes through it
     except ImportError:
-        raise OptionError(
-            "export to Parquet needs pyarrow, which is not installed; install the extra `table` "
-            f"(pip install '{DISTRIBUTION}[table]')"
-        ) from None
+        raise not_installed("export to Parquet needs pyarrow", "table") from None
     _check(path, ".parquet")
     frame = frame_of(condensed.rows)
     name, roles = _roles(condensed)

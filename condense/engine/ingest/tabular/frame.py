@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from condense import DISTRIBUTION
 from condense.engine.ingest.tabular.rows import OF_FRAME, OF_ROWS, Rows, Wording
-from condense.errors import DataError, OptionError
+from condense.errors import DataError, not_installed
 from condense.reading import check_text, shown
 from condense.tabular.column import DATE, Cell
 
@@ -79,10 +78,7 @@ def read_parquet(path: Path) -> Rows:
         import pandas  # noqa: F401 – pyarrow makes its frames
         import pyarrow.parquet
     except ImportError:
-        raise OptionError(
-            "Parquet files need pandas and pyarrow, which are not installed; install the extra "
-            f"`table` (pip install '{DISTRIBUTION}[table]')"
-        ) from None
+        raise not_installed("Parquet files need pandas and pyarrow", "table") from None
     if not path.is_file():
         raise DataError(f"{path} is no file; give a Parquet file")
     try:
