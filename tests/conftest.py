@@ -1,5 +1,7 @@
 """Fixtures that several folders of tests share."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -14,8 +16,9 @@ from condense_plugins._features import FeatureOptions, HasFeatures
 from condense_plugins.selectors import window
 
 # These tensors are small: a second thread gains nothing, and beside another busy process its
-# spinning barriers cost a factor of ten.
+# spinning barriers cost a factor of ten. Nor have processes that tests start more than one.
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser):
