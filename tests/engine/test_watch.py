@@ -224,7 +224,9 @@ def test_without_its_package_one_line_says_what_to_install(name, module, run, mo
 
     monkeypatch.setitem(sys.modules, module, None)
     done = run("--tracker", name, code=2)
-    assert "install it with `pip install 'condense-data[track]'`" in done.stderr.splitlines()[-1]
+    said = done.stderr.splitlines()[-1]
+    assert "which is not installed; install the extra" in said
+    assert "pip install 'condense-data[track]'" in said
 
 
 def test_none_is_as_without(run, tmp_path):

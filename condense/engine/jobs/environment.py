@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Mapping
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import condense
 from condense.engine.documents import Document
+from condense.errors import OURS, CondenseError
 from condense.plugin.host import Host
 
 
@@ -23,19 +27,30 @@ class Environment(Document):
     python: str
     plugins: dict[str, str]
 
-    def differences(self, other: Environment) -> list[str]:
-        """``"torch 2.4 here, 2.5 there"`` for whatever is not the same."""
-        found = []
+    def check(self, other: Mapping[str, Any], what: str) -> None:
+        """That ``other`` has the same programs.
+
+        Args:
+            other: as JSON, maybe that of a version of condense whose environments have other
+                fields.
+            what: is wrong if not.
+
+        Raises:
+            CondenseError: naming what differs, here and there.
+        """
+        own, found = self.to_json(), []
         for name in ("condense", "sources", "torch", "python"):
-            here, there = getattr(self, name), getattr(other, name)
+            here, there = own[name], other.get(name, "unknown")
             if here != there:
                 word = "condense's sources" if name == "sources" else name
                 found.append(f"{word} {here} here, {there} there")
-        for name in sorted({*self.plugins, *other.plugins}):
-            one, two = self.plugins.get(name, "missing"), other.plugins.get(name, "missing")
+        plugins = other.get("plugins", {})
+        for name in sorted({*self.plugins, *plugins}):
+            one, two = self.plugins.get(name, "missing"), plugins.get(name, "missing")
             if one != two:
                 found.append(f"plugin {name} {one} here, {two} there")
-        return found
+        if found:
+            raise CondenseError(f"{what} ({'; '.join(found)}); install the same on all machines")
 
 
 def environment(host: Host) -> Environment:
@@ -56,8 +71,12 @@ def environment(host: Host) -> Environment:
 
 @cache
 def _sources() -> str:
-    """A digest of condense's own files: a version says little of what is being worked on."""
-    root, found = Path(condense.__file__).parent, hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    """A digest of condense's own files, built-in components with them: a version says little of
+    what is being worked on."""
+    found = hashlib.sha256()
+    for package in OURS:
+        root = Path(str(files(package)))
+        for path in sorted(root.rglob("*.py")):
+            name = f"{package}/{path.relative_to(root).as_posix()}"
+            found.update(name.encode() + b"\0" + path.read_bytes())
     return found.hexdigest()[:16]

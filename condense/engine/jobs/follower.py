@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from condense.engine.jobs.environment import Environment, environment
+from condense.engine.jobs.environment import environment
 from condense.engine.matching.ranks import BEGIN, END, HELLO, Lost, Order, Team, Turn
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.device import pick_device
@@ -51,7 +51,7 @@ def _follow(team: Team, host: Host, bound: Bound) -> None:
         if what == END:
             return
         if what == HELLO:
-            _compare(Environment.model_validate(content), environment(host), team.rank)
+            environment(host).check(content, f"rank {team.rank} has other programs than rank 0")
         elif what == BEGIN:
             order = Order.model_validate(content)
             matcher, synthetic = _prepared(order, tensors, bound, team.rank)
@@ -59,15 +59,6 @@ def _follow(team: Team, host: Host, bound: Bound) -> None:
             assert matcher is not None
             assert synthetic is not None
             team.take_part(matcher, synthetic, Turn.model_validate(content), tensors)
-
-
-def _compare(first: Environment, here: Environment, rank: int) -> None:
-    differing = here.differences(first)
-    if differing:
-        raise CondenseError(
-            f"rank {rank} has other programs than rank 0 ({'; '.join(differing)}); install the "
-            "same on all machines"
-        )
 
 
 def _prepared(

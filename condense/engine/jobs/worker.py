@@ -21,6 +21,7 @@ from condense.engine.jobs.task import Outcome, Task, data_from, packed
 from condense.engine.matching.ranks import ALONE, Ranks
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.device import pick_device
+from condense.engine.runtime.files import private_folder
 from condense.engine.runtime.store import Store
 from condense.engine.stages.stage import Piece
 from condense.errors import CondenseError, describe
@@ -43,6 +44,11 @@ def run_task(argument: str, blobs: Blobs) -> bytes:
         an :class:`Outcome`, whatever happens, and the entry's bytes where the driver does not see
         this store.
     """
+    try:  # before all else: the task of another version may be none here
+        theirs = json.loads(argument)["environment"]
+        environment(host_of_worker()).check(theirs, "other programs than on the driver")
+    except CondenseError as unlike:
+        return packed(_outcome(str(unlike)))
     task = Task.model_validate_json(argument)
     return run_task_here(task, blobs) if task.ranks == 1 else run_ranked(task, blobs)
 
@@ -60,15 +66,18 @@ def run_task_here(task: Task, blobs: Blobs, ranks: Ranks = ALONE) -> bytes:
         error = " ".join(str(failure).split())
     except Exception as failure:  # noqa: BLE001 – the driver says it
         error = describe(failure)
-    outcome = Outcome(
+    return packed(_outcome(error, apart, time.perf_counter() - start), entry)
+
+
+def _outcome(error: str | None, apart: bool = False, seconds: float = 0.0) -> Outcome:
+    return Outcome(
         error=error,
         apart=apart,
         node=os.environ.get(NODE) or socket.gethostname(),
         pid=os.getpid(),
         threads=torch.get_num_threads(),
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
     )
-    return packed(outcome, entry)
 
 
 class _Apart(Exception):
@@ -76,18 +85,11 @@ class _Apart(Exception):
 
 
 def _worked_off(task: Task, blobs: Blobs, ranks: Ranks) -> bytes:
-    host = host_of_worker()
-    differing = environment(host).differences(task.environment)
-    if differing:
-        raise CondenseError(
-            f"other programs than on the driver ({'; '.join(differing)}); install the same on all "
-            "machines"
-        )
     store, shared = _store(task, blobs)
     piece = Piece(task.stage, task.number, task.kind, task.key)
     key = json.loads(piece.key)
     if not store.has(piece.kind, key):
-        pipeline = pipeline_of(task, blobs, host, store.root, ranks=ranks)
+        pipeline = pipeline_of(task, blobs, host_of_worker(), store.root, ranks=ranks)
         run_piece(pipeline, piece, stages_aside(pipeline, task.aside, blobs))
     return b"" if shared else store.packed(piece.kind, key)
 
@@ -105,8 +107,7 @@ def _store(task: Task, blobs: Blobs) -> tuple[Store, bool]:
         return Store(root), True
     if not task.apart:
         raise _Apart
-    place = Path(tempfile.gettempdir()) / f"{PRIVATE}-{os.getuid()}"
-    place.mkdir(mode=0o700, exist_ok=True)
+    place = private_folder(Path(tempfile.gettempdir()) / f"{PRIVATE}-{os.getuid()}")
     store = Store(place / "store")
     for digest in task.entries:
         store.unpack(blobs[digest])

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 import time
 import zipfile
@@ -171,6 +172,24 @@ def not_written(path: Path, error: Exception) -> OutputError:
     return OutputError(
         f"{path} cannot be written: {in_one_line(error)}; choose another place (`out`)"
     )
+
+
+def private_folder(place: Path) -> Path:
+    """``place``, made where it is missing, which nobody else can read or write.
+
+    Raises:
+        OutputError: if it cannot be made, or is somebody else's, who might have laid it out where
+            everybody may write.
+    """
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = place.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise PermissionError("it is not a folder of yours; move it away")
+        place.chmod(0o700)
+    except OSError as error:
+        raise OutputError(f"{place} cannot be kept private: {in_one_line(error)}") from None
+    return place
 
 
 def check_file(target: Path, ours: Ours) -> Path:

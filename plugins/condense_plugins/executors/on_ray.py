@@ -7,15 +7,17 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from condense.errors import CondenseError, OptionError
-from condense.jobs import Done, ExecutorOptions, Job, Work
+from condense.errors import CondenseError, not_installed
+from condense.jobs import Done, ExecutorOptions, Job, Resources, Work
 
-MISSING = "executor 'ray' needs Ray; install it with `pip install 'condense-data[ray]'`"
+LOOK = 5.0  # seconds without a job that ends, then one looks whether there is room for them
+PATIENCE = 120.0  # seconds in which a cluster of others may grow, or get back what it lost
+UNITS = {"CPU": (1, "threads"), "GPU": (1, "GPUs"), "memory": (2**30, "GiB")}  # Ray's, and ours
 
 
 class RayExecutor:
@@ -44,6 +46,7 @@ class RayExecutor:
         self._blobs: dict[str, Any] = {}  # references, by digest
         self._call: Any = None  # what Ray calls
         self._ours = False  # whether the connection is of our making
+        self._homeless = 0.0  # seconds for which some job has had no node that can hold it
 
     def submit(self, job: Job) -> None:
         """Start ``job`` as soon as the cluster has room for it.
@@ -57,10 +60,19 @@ class RayExecutor:
         self._start()
 
     def next_done(self) -> Done:
-        """The next job that has ended; waits for it."""
+        """The next job that has ended; waits for it.
+
+        Raises:
+            CondenseError: for a job that no node can hold, which Ray would wait with for ever.
+        """
         import ray
 
-        (ref,), _ = ray.wait(list(self._running), num_returns=1)
+        ended: list[Any] = []
+        while not ended:
+            ended, _ = ray.wait(list(self._running), num_returns=1, timeout=LOOK)
+            if not ended:
+                self._check_room()
+        (ref,) = ended
         job = self._running.pop(ref)
         self._start()
         try:
@@ -93,7 +105,7 @@ class RayExecutor:
         try:
             import ray
         except ImportError:
-            raise OptionError(MISSING) from None
+            raise not_installed("executor 'ray' needs Ray", "ray") from None
         if ray.is_initialized():
             self._call = self._call or ray.remote(_call)
             return
@@ -121,16 +133,56 @@ class RayExecutor:
             for digest, make in job.blobs.items():
                 if digest not in self._blobs:
                     self._blobs[digest] = ray.put(make())
-            need = job.resources
+            need = _need(job.resources)
             task = self._call.options(
                 name=job.name,
-                num_cpus=need.threads,
-                num_gpus=need.gpus,
-                memory=need.memory,
+                num_cpus=need["CPU"],
+                num_gpus=need.get("GPU", 0),
+                memory=need.get("memory"),
                 max_retries=0,
             )
             blobs = {digest: self._blobs[digest] for digest in job.blobs}
             self._running[task.remote(job.function, job.argument, blobs)] = job
+
+    def _check_room(self) -> None:
+        """That for every job there is a node that can hold it, or was a moment ago."""
+        import ray
+
+        known: Any = ray  # whose `nodes` has no types
+        nodes: list[dict[str, float]] = [n["Resources"] for n in known.nodes() if n["Alive"]]
+        without = [job for job in self._running.values() if not _fits(job.resources, nodes)]
+        self._homeless = self._homeless + LOOK if without else 0.0
+        growing = self.options.address is not None and self._homeless < PATIENCE
+        if without and not growing:
+            need = _need(without[0].resources)
+            nearest = max([{}, *nodes], key=lambda node: _held(need, node))
+            raise CondenseError(
+                f"job {without[0].name} needs {_words(need, need)}, the largest node of the Ray "
+                f"cluster has {_words(need, nearest)}; lower `executor.threads`, `executor.gpus`, "
+                "`executor.memory` or `executor.ranks`, or add a larger node"
+            )
+
+
+def _need(resources: Resources) -> dict[str, float]:
+    """What Ray calls them, those that a job needs."""
+    need = {"CPU": resources.threads, "GPU": resources.gpus, "memory": resources.memory or 0}
+    return {name: amount for name, amount in need.items() if amount}
+
+
+def _held(need: Mapping[str, float], node: Mapping[str, float]) -> float:
+    """How much of ``need`` a node has, from 0 to as many as there are kinds."""
+    return sum(min(1.0, node.get(name, 0.0) / amount) for name, amount in need.items())
+
+
+def _fits(resources: Resources, nodes: Sequence[Mapping[str, float]]) -> bool:
+    need = _need(resources)
+    return any(_held(need, node) >= len(need) for node in nodes)
+
+
+def _words(need: Mapping[str, float], what: Mapping[str, float]) -> str:
+    """``what`` there is of each kind of ``need``: "8 threads, 0 GPUs"."""
+    units = ((name, *UNITS[name]) for name in need)
+    return ", ".join(f"{what.get(name, 0.0) / unit:.3g} {word}" for name, unit, word in units)
 
 
 def _call(function: Work, argument: str, blobs: Mapping[str, Any]) -> bytes:

@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from condense.errors import CondenseError, OptionError
+from condense.engine.runtime.files import private_folder
+from condense.errors import CondenseError, OptionError, not_installed
 from condense.jobs import Done, ExecutorOptions, Job
 
-MISSING = "executor 'submitit' needs submitit; install it with `pip install 'condense-data[slurm]'`"
 POLL = 0.2  # seconds between two looks at what runs
 
 
@@ -54,7 +54,7 @@ class SubmititExecutor:
         try:
             import submitit  # noqa: F401
         except ImportError:
-            raise OptionError(MISSING) from None
+            raise not_installed("executor 'submitit' needs submitit", "slurm") from None
         if job.blobs:
             raise OptionError(
                 "executor 'submitit' sends no data along, and a node does not see the store or "
@@ -141,9 +141,7 @@ class SubmititExecutor:
         import submitit
 
         o, need = self.options, job.resources
-        folder = Path(o.folder).expanduser().absolute()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        folder = private_folder(Path(o.folder).expanduser().resolve())
         try:
             executor = submitit.AutoExecutor(folder=folder, cluster=o.cluster)
         except RuntimeError as error:  # no srun on the path

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from condense.errors import OptionError
+from condense.errors import not_installed
 from condense.interfaces import TrackedRun
 from condense.options import Options as BaseOptions
 from condense_plugins._built_in import BuiltIn
 
-MISSING = "tracker 'mlflow' needs MLflow; install it with `pip install 'condense-data[track]'`"
 AT_ONCE = 100  # parameters, or figures, that are sent together
 LONGEST = 500  # characters of a parameter
 
@@ -52,7 +51,7 @@ class MlflowTracker(BuiltIn):
             from mlflow import MlflowClient
             from mlflow.entities import Param
         except ImportError:
-            raise OptionError(MISSING) from None
+            raise not_installed("tracker 'mlflow' needs MLflow", "track") from None
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of its tables
         self._client: Any = MlflowClient(self.options.uri)
         self._waiting: list[Any] = []

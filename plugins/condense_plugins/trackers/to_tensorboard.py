@@ -12,14 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from condense.errors import OptionError
+from condense.errors import OptionError, not_installed
 from condense.interfaces import TrackedRun
 from condense.options import Options as BaseOptions, PathOption
 from condense_plugins._built_in import BuiltIn
-
-MISSING = (
-    "tracker 'tensorboard' needs TensorBoard; install it with `pip install 'condense-data[track]'`"
-)
 
 
 class TensorboardTracker(BuiltIn):
@@ -47,7 +43,7 @@ class TensorboardTracker(BuiltIn):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise OptionError(MISSING) from None
+            raise not_installed("tracker 'tensorboard' needs TensorBoard", "track") from None
         self._writer: Any = SummaryWriter(self._folder(run.name))
         rows = [f"| {key} | {value} |" for key, value in run.parameters.items()]
         self._writer.add_text("recipe", "\n".join(["| option | value |", "|---|---|", *rows]))

@@ -1,13 +1,15 @@
 """``--executor`` on the command line: mistakes, and what runs without one of its packages."""
 
 import json
+import sys
+import types
 
 import click.testing
 import pytest
 
 from condense.cli.main import main
 from condense.engine.jobs.hired import hired
-from condense.errors import OptionError
+from condense.errors import CondenseError, OptionError
 from condense.resolve import Request
 
 
@@ -41,17 +43,82 @@ def test_local_is_this_process(host):
     assert hired(host, Request()) is None
 
 
-@pytest.mark.parametrize(("name", "module"), [("ray", "ray"), ("submitit", "submitit")])
-def test_without_its_package_one_line_says_what_to_install(host, monkeypatch, name, module):
-    import sys
-
+@pytest.mark.parametrize(("name", "extra"), [("ray", "ray"), ("submitit", "slurm")])
+def test_without_its_package_one_line_says_what_to_install(host, monkeypatch, name, extra):
     from condense.jobs import Job, echo
 
-    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, name, None)
     executor = hired(host, Request(executor=name))
-    with pytest.raises(OptionError, match=r"install it with `pip install 'condense-data\["):
+    with pytest.raises(
+        OptionError, match=rf"needs .*, which is not installed; .*'condense-data\[{extra}\]'"
+    ):
         executor.submit(Job("x", echo, ""))
     executor.close()
+
+
+class Ray(types.ModuleType):
+    """One whose cluster has ``nodes`` from look to look, and a job ends once a node can hold it."""
+
+    def __init__(self, *nodes):
+        super().__init__("ray")
+        self.looks, self.found = list(nodes), []
+
+    def is_initialized(self):
+        return True
+
+    def remote(self, call):
+        return types.SimpleNamespace(options=lambda **given: types.SimpleNamespace(remote=self.put))
+
+    def put(self, *given):
+        return "ref"
+
+    def wait(self, refs, num_returns, timeout):
+        done = refs if any(node.get("CPU", 0) >= 4 for node in self.found) else []
+        return done, []
+
+    def nodes(self):
+        self.found = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        dead = {"Resources": {"CPU": 64.0}, "Alive": False}
+        return [dead, *({"Resources": node, "Alive": True} for node in self.found)]
+
+    def get(self, ref):
+        return b"done"
+
+
+SMALL, LARGE = {"CPU": 2.0, "memory": 2.0**31}, {"CPU": 4.0, "memory": 2.0**33}
+
+
+def on_ray(host, monkeypatch, address, *nodes):
+    """What comes of a job of 4 threads and 3 GiB."""
+    from condense.jobs import Job, Resources, echo
+
+    monkeypatch.setitem(sys.modules, "ray", Ray(*nodes))
+    monkeypatch.setattr(Ray, "exceptions", types.SimpleNamespace(RayError=OSError), raising=False)
+    monkeypatch.setattr(Ray.exceptions, "RayTaskError", OSError, raising=False)
+    monkeypatch.setattr(Ray, "cancel", lambda self, ref, force: None, raising=False)
+    executor = hired(host, Request(executor=f"ray{address}"))
+    executor.submit(Job("matcher 0", echo, "", Resources(4, memory=3 * 2**30)))
+    try:
+        return executor.next_done().result
+    finally:
+        executor.close()
+
+
+@pytest.mark.parametrize("address", ["", ":auto"])
+def test_a_job_that_no_node_can_hold_ends_the_command(host, monkeypatch, address):
+    with pytest.raises(CondenseError) as error:
+        on_ray(host, monkeypatch, address, [{"GPU": 8.0, "CPU": 1.0}, SMALL, {}])
+    assert str(error.value).startswith(
+        "job matcher 0 needs 4 threads, 3 GiB, the largest node of the Ray cluster has "
+        "2 threads, 2 GiB; lower `executor.threads`"
+    )
+
+
+def test_a_cluster_of_others_may_grow(host, monkeypatch):
+    looks = [[], [SMALL], [SMALL, LARGE]]
+    assert on_ray(host, monkeypatch, ":auto", *looks) == b"done"
+    with pytest.raises(CondenseError, match="the largest node of the Ray cluster has 0 threads"):
+        on_ray(host, monkeypatch, "", *looks)
 
 
 def test_submitit_sends_nothing_along(host):

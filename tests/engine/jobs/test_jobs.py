@@ -1,6 +1,7 @@
 """Stages worked off as jobs give the same store and set as stages worked off here."""
 
 import json
+import os
 import platform
 from collections import Counter
 from dataclasses import asdict, replace
@@ -13,7 +14,7 @@ from condense.engine import run as runs
 from condense.engine.feature_space.network import FeatureOptions
 from condense.engine.graph import plan, stages
 from condense.engine.ingest.holdout import HeldOutOf, fold, validation_part
-from condense.engine.jobs import driver, share, worker
+from condense.engine.jobs import driver, environment as environments, share, worker
 from condense.engine.jobs.aside import Aside, stages_aside
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.jobs.environment import environment
@@ -412,6 +413,43 @@ def test_other_programs_are_refused_naming_both(bind, monkeypatch):
     done = Crew(Queue(), SilentProgress()).work_off(targets(bind()))
     assert f"torch 1.0 here, {own.torch} there" in done[0]
     assert "plugin condense-x 3 here, missing there" in done[0]
+
+
+def test_programs_are_compared_before_a_task_of_another_version_is_read(bind):
+    executor = Queue()
+    Crew(executor, SilentProgress()).work_off(targets(bind(method="window")))
+    table = json.loads(executor.jobs[0].argument)
+    table["environment"] |= {"condense": "9.0", "machine": "arm"}
+    del table["environment"]["sources"]
+    outcome, entry = unpacked(worker.run_task(json.dumps(table | {"colour": "blue"}), {}))
+    assert "condense 0" in outcome.error
+    assert "here, 9.0 there" in outcome.error
+    assert "unknown there" in outcome.error
+    assert entry == b""
+
+
+def test_the_digest_of_sources_is_of_built_in_components_too(monkeypatch, tmp_path):
+    files = [tmp_path / "condense/a.py", tmp_path / "condense_plugins/scorers/b.py"]
+    for path in files:
+        path.parent.mkdir(parents=True)
+        path.write_text("x = 1")
+    monkeypatch.setattr(environments, "files", lambda package: tmp_path / package)
+    first = environments._sources.__wrapped__()
+    assert environments._sources.__wrapped__() == first
+    for path in files:
+        path.write_text("x = 2")
+        assert environments._sources.__wrapped__() != first
+        path.write_text("x = 1")
+    assert environments._sources.__wrapped__() == first
+
+
+def test_a_private_folder_that_others_may_have_laid_out_is_refused(bind, tmp_path):
+    place = tmp_path / "tmp" / f"{worker.PRIVATE}-{os.getuid()}"
+    (tmp_path / "theirs").mkdir()
+    place.symlink_to(tmp_path / "theirs")
+    done = Crew(Elsewhere(), SilentProgress()).work_off(targets(bind(method="window")))
+    assert f"{place} cannot be kept private: it is not a folder of yours; move it away" == done[0]
+    assert list((tmp_path / "theirs").iterdir()) == []
 
 
 def test_jobs_run_with_the_threads_that_were_asked_for(bind):
