@@ -89,9 +89,9 @@ def condense(
         preset: option values, ``quick`` by default.
         seed: all randomness follows from it; on a CPU equal seeds give equal bytes.
         options: what ``-o`` sets, by dotted key: ``{"selector.beta": 0.3, "scorer": "el2n"}``.
-        test: the test split in the form of ``data``, where that is not named; of a DataFrame also
-            a share of its rows, 0–1. The set, random
-            ones of its size and the whole of ``data`` are then evaluated on it, as
+        test: the test split: in the form of ``data``; of a DataFrame also a share of its rows, 0–1;
+            of data that are named that share, or another file, as ``data.test`` takes them. The
+            set, random ones of its size and the whole of ``data`` are then evaluated on it, as
             ``condense run`` does; the figures are the set's ``results``.
         device: ``"cpu"``, ``"cuda"`` …; the first GPU by default.
         executor: what works the stages off: ``"ray"``, ``"ray:HOST:PORT"``, ``"submitit"`` …, with
@@ -341,14 +341,17 @@ def _ask(
         asked_beside = {EXECUTOR: executor, TRACKER: tracker}
         assignments, fields = take_beside(_assignments(options or {}), **asked_beside)
         request |= fields
-        if named is not None and test is not None:
+        if named is not None and not isinstance(test, float | str | PurePath | None):
             raise OptionError(
-                f"data '{named}' has a test split of its own; leave the argument test out"
+                f"data '{named}' is a name, so test must be a share > 0, < 1, or a file, or be "
+                f"left out where the data have a test split, got {type(test).__name__}; "
+                "try test=0.2"
             )
         given = None if named is not None else to_labeled_data(data, test, label, ignore)
-        if given is None:  # columns of a file are its options
-            columns = {"label": label, "ignore": list(ignore)}
-            assignments += tuple((("data", key), said) for key, said in columns.items() if said)
+        if given is None:  # what is said of a file are its options
+            file = os.path.expanduser(test) if isinstance(test, PurePath) else test
+            told = {"label": label, "ignore": list(ignore) or None, "test": file}
+            assignments += tuple((("data", k), v) for k, v in told.items() if v is not None)
         asked = Request(data=named, assignments=assignments, **request)
         if given is not None:
             asked = replace(asked, in_memory=True, modality=given.geometry.modality)
@@ -412,7 +415,10 @@ def to_labeled_data(
         if test is None:
             return labeled_data(*data)
         if not isinstance(test, (tuple, list)) or len(test) != 2:
-            raise OptionError(f"test must be a pair (inputs, labels), got {type(test).__name__}")
+            raise OptionError(
+                f"test must be a pair (inputs, labels), got {type(test).__name__}; a share of the "
+                "data is for DataFrames and data that are named"
+            )
         return labeled_data(*data, test=(test[0], test[1]))
     if isinstance(data, (np.ndarray, Tensor)):
         raise OptionError(

@@ -95,6 +95,15 @@ _TABLE = TypeAdapter(PlainTable, config=ConfigDict(strict=True))
 EncodableText = Annotated[str, AfterValidator(check_text)]
 
 
+def _check_separator(text: str) -> str:
+    if len(text) != 1 or text in '"\r\n':
+        raise ValueError("must be one character, and no quote or line end")
+    return text
+
+
+Separator = Annotated[str, AfterValidator(_check_separator)]  # between the cells of a CSV file
+
+
 def parse_table(text: bytes) -> dict[str, Any]:
     """The table in a JSON document.
 

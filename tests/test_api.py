@@ -204,14 +204,32 @@ def test_with_a_test_split_the_set_is_evaluated_and_compared(call, tiny):
         (
             "digits",
             ([[0.0]], [0]),
-            "data 'digits' has a test split of its own; leave the argument test out",
+            "data 'digits' is a name, so test must be a share > 0, < 1, or a file, or be left out "
+            "where the data have a test split, got tuple; try test=0.2",
         ),
         (([[0.0], [1.0]], [0, 1]), [[0.0]], "test must be a pair (inputs, labels), got list"),
+        (([[0.0], [1.0]], [0, 1]), 0.2, "got float; a share of the data is for DataFrames and"),
+        ("npz:x.npz", 1.5, "data.test=1.5: must be a share > 0, < 1, or a file"),
+        ("digits", 0.2, "unknown option data.test"),
     ],
 )
 def test_a_test_split_that_cannot_be_is_refused(call, data, test, message):
     with pytest.raises(OptionError, match=re.escape(message)):
         call(data, test=test)
+
+
+def test_the_test_split_of_named_data_is_a_share_or_a_file(call, host, tmp_path):
+    rows = "".join(f"{k % 7}.5,{'ab'[k % 2]}\n" for k in range(20))
+    for name in ("x.csv", "t.csv"):
+        (tmp_path / name).write_text(f"size,kind\n{rows}")
+    given = {"label": "kind", "method": "random", "ipc": 2}
+    options = {"evaluator.steps": 5, "evaluator.repeats": 1}
+    for test, size in ((0.2, 16), (str(tmp_path / "t.csv"), 20), (tmp_path / "t.csv", 20)):
+        small = call(tmp_path / "x.csv", **given, test=test, options=options)
+        assert set(small.results["arms"]) == {"condensed", "random", "whole"}
+        assert small.data_size == size
+        said = bind(tmp_path / "x.csv", host=host, device="cpu", **given, test=test).data.test
+        assert len(said) == (4 if test == 0.2 else 20)
 
 
 def test_nothing_is_printed(call, tiny, capfd):

@@ -196,6 +196,33 @@ def test_a_parquet_file_is_its_frame(pandas, frame, tmp_path):
 
 
 @pytest.mark.extras
+def test_whole_numbers_and_truths_with_gaps_come_back_in_their_types(pandas, tmp_path):
+    pytest.importorskip("pyarrow", reason="pyarrow comes with an extra of its own")
+    import pyarrow
+    from pyarrow import parquet
+
+    large = {"int64": 2**53 + 1, "uint64": 2**64 - 2, "int8": -128, "uint16": 2**16 - 1}
+    given = {"age": pyarrow.array(range(24)), "kind": pyarrow.array(["a", "b"] * 12)}
+    for name, value in large.items():
+        type_ = getattr(pyarrow, name)()
+        given[name] = pyarrow.array([None if k % 3 else value for k in range(24)], type_)
+    given["truth"] = pyarrow.array([None if k % 3 else k % 2 == 0 for k in range(24)])
+    source = pyarrow.table(given)
+    parquet.write_table(source, tmp_path / "x.parquet")
+    carried = [*large, "truth"]
+    path, how = str(tmp_path / "x.parquet"), {"method": "random", "ipc": 6}
+    small = condense(path, label="kind", ignore=carried, **how)
+    again = CondensedDataset.load(small.save(tmp_path / "small"))
+    back = parquet.read_table(again.export("parquet", tmp_path / "less.parquet"))
+    assert back.select(carried).schema.types == source.select(carried).schema.types
+    expected = source.take(small.source_index.tolist())
+    assert back.to_pylist() == expected.to_pylist()
+    assert {str(t) for t in again.to_pandas()[carried].dtypes} == {
+        *("Int64", "UInt64", "Int8", "UInt16", "boolean")
+    }
+
+
+@pytest.mark.extras
 def test_parquet_files_that_cannot_be_read(pandas, frame, tmp_path):
     pytest.importorskip("pyarrow", reason="pyarrow comes with an extra of its own")
     path = tmp_path / "x.parquet"

@@ -9,7 +9,7 @@ from condense.tabular.column import DATE, TEXT, Cells, Column
 from condense.tabular.table import Table
 
 # of a column that has cells without a value, where the type that it came in has none
-_WITH_NOTHING = {"bool": "boolean"} | {
+WITH_NOTHING = {"bool": "boolean"} | {
     f"{sign}int{bits}": f"{sign.upper()}Int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
 
@@ -42,5 +42,5 @@ def _series(pandas: Any, column: Column, cells: Cells) -> Any:
     if dtype == "category" and column.kind != "carried":
         dtype = pandas.CategoricalDtype(list(column.values))
     elif None in values:
-        dtype = _WITH_NOTHING.get(dtype, dtype)
+        dtype = WITH_NOTHING.get(dtype, dtype)
     return pandas.Series(values, dtype=dtype)

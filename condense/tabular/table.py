@@ -20,6 +20,7 @@ class Table:
     Attributes:
         columns: what they are, in the order of the header.
         cells: of every column one a row, [N].
+        separator, encoding: of the CSV file that they came from, as it is to be written again.
 
     Raises:
         DataError: if there are not as many cells in one column as in another, two have one name,
@@ -28,6 +29,8 @@ class Table:
 
     columns: tuple[Column, ...]
     cells: tuple[Cells, ...]
+    separator: str = ","
+    encoding: str = "utf-8"
 
     def __post_init__(self) -> None:
         names = self.names

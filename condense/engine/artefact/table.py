@@ -10,7 +10,7 @@ from pydantic import Field, FiniteFloat, model_validator
 from typing_extensions import Self
 
 from condense.engine.documents import Document
-from condense.reading import EncodableText
+from condense.reading import EncodableText, Separator, shown
 from condense.tabular.column import Column
 from condense.tabular.table import Table
 
@@ -37,9 +37,15 @@ class TableDocument(Document):
     rows: tuple[tuple[PlainCell, ...], ...] = Field(
         description="of the sample that each one of the set is or started from"
     )
+    separator: Separator = Field(",", description="of the CSV file that the rows came from")
+    encoding: str = Field("utf-8", description="of its text")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        try:
+            self.model_dump_json(include={"columns", "rows"}).encode(self.encoding)
+        except (LookupError, UnicodeError):
+            raise ValueError(f"rows are no text in {shown(self.encoding)}") from None
         ragged = {len(row) for row in self.rows} - {len(self.columns)}
         if ragged:
             raise ValueError(f"rows have {min(ragged)} cells for {len(self.columns)} columns")
@@ -51,6 +57,8 @@ class TableDocument(Document):
         return TableDocument(
             columns=tuple(ColumnDocument(**vars(column)) for column in table.columns),
             rows=tuple(tuple(row) for row in table.rows),
+            separator=table.separator,
+            encoding=table.encoding,
         )
 
     def text(self) -> str:
@@ -60,7 +68,8 @@ class TableDocument(Document):
             f' "{key}": [\n  ' + ",\n  ".join(json.dumps(item) for item in parts[key]) + "\n ]"
             for key in ("columns", "rows")
         )
-        return "{\n" + ",\n".join(lists) + "\n}\n"
+        how = (f' "{key}": {json.dumps(parts[key])}' for key in ("separator", "encoding"))
+        return "{\n" + ",\n".join((*lists, *how)) + "\n}\n"
 
     def table(self) -> Table:
         """The table.
@@ -72,7 +81,7 @@ class TableDocument(Document):
         cells = np.full((len(columns), len(self.rows)), None, dtype=object)
         for number, row in enumerate(self.rows):
             cells[:, number] = row
-        return Table(columns, tuple(cells))
+        return Table(columns, tuple(cells), self.separator, self.encoding)
 
 
 def fits(table: Table, samples: int, features: int, classes: int) -> bool:

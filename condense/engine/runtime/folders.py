@@ -57,7 +57,7 @@ class Layout:
                 names = [n for n in names if not any(fnmatchcase(n, own) for own in known)]
                 return names[0] if names else None
         if self.marker in names:
-            return f"{self.marker}, which condense did not write"
+            return f"{self.marker}, which is not as condense writes it"
         return names[0]
 
 

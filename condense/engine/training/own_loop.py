@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -30,6 +32,13 @@ FORMAT = 1  # of a file; another number is another format
 ENDING = ".safetensors"
 _AGAIN = "record the training again with `condense.Recorder`"
 _EVAL = "eval_correct"  # uint8 [V, N] in a file: V evaluations
+_SIZES = {  # from which it follows what else a file holds
+    "format": Expected(torch.int64, ()),
+    "classes": Expected(torch.int64, ()),
+    "labels": Expected(torch.int64, (None,)),
+    "margin": Expected(torch.float16, (None, None)),
+    "evaluated": Expected(torch.int64, (None,), low=1),
+}
 
 
 class Recorder:
@@ -37,8 +46,8 @@ class Recorder:
 
     ``save`` writes what ``scorer.dynamics=FILE`` reads. An epoch ends by itself once as many
     samples were logged as there are; each must have been among them once. A part of an epoch at
-    the end counts for nothing. Logits may be on a GPU: they are reduced there, and one small
-    result a sample and epoch stays, until it is saved.
+    the end counts for nothing, nor does an epoch that was refused. Logits may be on a GPU: they
+    are reduced there, and one small result a sample and epoch stays, until it is saved.
 
     Args:
         n: training samples, in the order that condense is given them in.
@@ -63,7 +72,8 @@ class Recorder:
 
         Args:
             indices: int [B], which samples of the training data these are, from 0.
-            logits: float [B, classes], before the step they lead to, on any device.
+            logits: float [B, classes], before the step they lead to: a tensor on any device, or an
+                array.
             labels: int [B], the class of each, as in the data.
 
         Raises:
@@ -71,7 +81,9 @@ class Recorder:
                 had another label than before, or an index or label lies out of range.
             DivergedError: at the end of an epoch in which logits were not finite.
         """
-        logits = logits.detach()
+        logits = _tensor(logits, "logits")
+        if not logits.is_floating_point():
+            raise DataError(f"logits must be floating-point numbers, got {logits.dtype}")
         self._begin(logits)
         places, given = (self._whole(v, n) for v, n in ((indices, "indices"), (labels, "labels")))
         if logits.shape != (len(places), self.classes) or len(given) != len(places):
@@ -187,19 +199,20 @@ class Recorder:
         if self._statistics is None:
             self._device = logits.device
             self._statistics = SampleStatistics(self.samples, self.classes, self._device)
-            self._labels = torch.full((self.samples,), -1, device=self._device)
+            self._labels = torch.full((self.samples,), -1, device=self._device)  # of whole epochs
             self._forget()
 
     def _forget(self) -> None:
         """What is known of an epoch, at its start; on the device, so that nothing waits for it."""
         self._logged = 0
+        self._given = torch.full_like(self._labels, -1)
         self._seen = torch.zeros(self.samples, dtype=torch.int32, device=self._device)
         # indices out of range, labels out of range, labels unlike those of before
         self._wrong = torch.zeros(3, dtype=torch.int64, device=self._device)
 
     def _whole(self, values: Any, name: str) -> Tensor:
         """int64 [B] on the device."""
-        found = torch.as_tensor(values, device=self._device)
+        found = _tensor(values, name).to(self._device)
         if found.dim() != 1 or found.is_floating_point() or found.dtype == torch.bool:
             raise DataError(
                 f"{name} must be whole numbers [B], got {found.dtype} of shape {list(found.shape)}"
@@ -218,7 +231,7 @@ class Recorder:
             ]
         )
         self._seen.index_add_(0, inside, torch.ones_like(inside, dtype=torch.int32))
-        self._labels[inside] = labels
+        self._given[inside] = labels
         self._statistics.log(inside, logits.to(self._device))
         self._logged += len(places)
         if self._logged == self.samples:
@@ -226,8 +239,17 @@ class Recorder:
 
     def _end_epoch(self) -> None:
         assert self._statistics is not None
+        try:
+            self._check_epoch(self._statistics)
+            self._labels = self._given
+            self._statistics.end_epoch(self._labels)
+            self.epochs += 1
+        finally:  # of an epoch that is refused nothing stays
+            self._forget()
+
+    def _check_epoch(self, statistics: SampleStatistics) -> None:
         missing = self._seen == 0
-        finite = self._statistics.logits.isfinite().all()
+        finite = statistics.logits.isfinite().all()
         outside, unknown, unlike = self._wrong.tolist()
         epoch, n = f"epoch {self.epochs + 1}", self.samples
         if outside:
@@ -255,9 +277,18 @@ class Recorder:
             raise DivergedError(
                 f"{epoch}: the network's logits are not finite; lower its learning rate"
             )
-        self._statistics.end_epoch(self._labels)
-        self.epochs += 1
-        self._forget()
+
+
+def _tensor(values: Any, name: str) -> Tensor:
+    """``values`` of any library, without their gradients; a copy of what is no tensor."""
+    if isinstance(values, Tensor):
+        return values.detach()
+    try:
+        return torch.as_tensor(values if isinstance(values, Sequence) else np.array(values))
+    except (TypeError, ValueError, RuntimeError):
+        raise DataError(
+            f"{name} must be a tensor or an array of numbers, got a {type(values).__name__}"
+        ) from None
 
 
 def recordings_at(path: Path) -> list[Path]:
@@ -318,46 +349,53 @@ def _read(path: Path, data: LabeledData) -> dict[str, Tensor]:
     except (SafetensorError, ValueError, RuntimeError, KeyError):
         raise DataError(f"{path} is no {ENDING} file, or is damaged; {_AGAIN}") from None
     form = tensors.get("format")
-    if form is None or form.numel() != 1 or int(form) != FORMAT:
+    if form is None or form.numel() != 1 or form.item() != FORMAT:
         raise DataError(f"{path} is no recording of this version of condense; {_AGAIN}")
+    _check(path, {name: tensors[name] for name in _SIZES if name in tensors}, _SIZES)
     _check_fits(path, tensors, data)
-    epochs, samples = len(tensors.get("margin", ())), len(data)
-    evaluated = tensors.get("evaluated", torch.empty(0))
-    whole, looks = Expected(torch.int64, (samples,)), (len(evaluated), samples)
+    epochs, samples = len(tensors["margin"]), len(data)
+    looks = (len(tensors["evaluated"]), samples)
     norm = Expected(torch.float32, looks, finite=False)
     at_looks = {
         "eval_error_norm": Expected(torch.float32, looks, low=0, high=LARGEST_ERROR),
         "eval_gradient_norm": norm,
         _EVAL: Expected(torch.uint8, looks, low=0, high=1),
     }
-    one = Expected(torch.int64, ())
+    _check(
+        path,
+        tensors,
+        _SIZES
+        | expected_figures(epochs, samples)
+        | {"evaluated": replace(_SIZES["evaluated"], high=epochs)}
+        | (at_looks if looks[0] else {}),
+        {"full_gradient_norm": norm},
+    )
+    return tensors
+
+
+def _check(
+    path: Path,
+    tensors: dict[str, Tensor],
+    needed: dict[str, Expected],
+    optional: dict[str, Expected] | None = None,
+) -> None:
     try:
-        check_tensors(
-            tensors,
-            expected_figures(epochs, samples)
-            | {"format": one, "classes": one, "labels": whole}
-            | {"evaluated": Expected(torch.int64, (None,), low=1, high=epochs)}
-            | (at_looks if len(evaluated) else {}),
-            {"full_gradient_norm": norm},
-        )
-        if not epochs:
-            raise ValueError("margin has no epoch")
+        check_tensors(tensors, needed, optional)
     except ValueError as error:
         raise DataError(f"{path} is damaged: {in_one_line(error)}; {_AGAIN}") from None
-    return tensors
 
 
 def _check_fits(path: Path, tensors: dict[str, Tensor], data: LabeledData) -> None:
     """That samples, classes and labels are those of ``data``."""
-    labels, classes = tensors.get("labels", torch.empty(0)), tensors.get("classes", torch.empty(0))
+    labels, classes = tensors["labels"], int(tensors["classes"])
     if len(labels) != len(data):
         raise DataError(
             f"{path} is a recording of {len(labels)} samples, {data.name} has {len(data)} training "
             "samples; record a training on these, in their order"
         )
-    if classes.numel() != 1 or int(classes) != len(data.classes):
+    if classes != len(data.classes):
         raise DataError(
-            f"{path} is a recording of {classes.tolist()} classes, {data.name} has "
+            f"{path} is a recording of {classes} classes, {data.name} has "
             f"{len(data.classes)}; give `condense.Recorder` that number"
         )
     unlike = (labels != data.labels).nonzero()

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from condense.engine.ingest.tabular.csv_file import read_csv
 from condense.engine.ingest.tabular.rows import Rows
+from condense.reading import Separator
 from condense.traits import DatasetTraits
 from condense_plugins.datasets._tables import TableFile, TableOptions
 
@@ -26,7 +27,7 @@ class Csv(TableFile):
     class Options(TableOptions):
         """How the file is written, besides."""
 
-        separator: str = Field(",", min_length=1, max_length=1, description="between cells")
+        separator: Separator = Field(",", description="between cells")
         encoding: str = Field("utf-8", min_length=1, description="of the text")
 
     options: Options

@@ -73,7 +73,7 @@ def test_a_folder_is_made_and_replaced(way, tmp_path):
 @pytest.mark.parametrize(
     ("files", "told"),
     [
-        ({"mark.json": '{"format": 1}'}, "mark.json, which condense did not write"),
+        ({"mark.json": '{"format": 1}'}, "mark.json, which is not as condense writes it"),
         ({"mark.json": "[" * 100_000}, "mark.json, which"),
         ({"mark.json": "\xff"}, "mark.json, which"),
         ({"mark.json/x": ""}, "mark.json/x"),

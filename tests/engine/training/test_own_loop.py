@@ -4,6 +4,7 @@ import functools
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -240,6 +241,9 @@ def having(name, place, value):
         (lambda b: {"labels": b["labels"][:5]}, DataError, r"as many labels, got .* and 5 labels"),
         (lambda b: {"labels": b["logits"]}, DataError, r"labels must be whole numbers \[B\]"),
         (lambda b: {"indices": b["indices"] > 2}, DataError, r"indices must be whole .*torch.bool"),
+        (lambda b: {"logits": b["logits"].long()}, DataError, r"logits must be floating-.*int64"),
+        (lambda b: {"logits": "abc"}, DataError, r"logits must be a tensor or an .*, got a str"),
+        (lambda b: {"labels": [[0], 1]}, DataError, r"labels must be a tensor or .*, got a list"),
     ],
 )
 def test_what_cannot_be_is_refused_at_the_end_of_an_epoch_at_the_latest(change, error, words):
@@ -250,6 +254,46 @@ def test_what_cannot_be_is_refused_at_the_end_of_an_epoch_at_the_latest(change, 
 def test_labels_out_of_range_are_refused_in_the_first_epoch():
     with pytest.raises(DataError, match="1 labels lie outside of 0 to 1"):
         logged(having("labels", 2, 2), epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (having("indices", 2, 3), DataError),
+        (having("labels", 2, 2), DataError),
+        (having("logits", 2, torch.nan), DivergedError),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 1])
+def test_of_a_refused_epoch_nothing_stays(change, error, before):
+    """Its samples are logged again, rightly, and the recording is as if it had not been."""
+    batch = {"indices": torch.arange(6), "labels": torch.tensor([0, 1] * 3)}
+    logits = torch.randn(3, 6, 2, generator=generator())
+    mended, sound = Recorder(6, 2), Recorder(6, 2)
+    for epoch in range(2):
+        if epoch == before:
+            wrong = batch | {"logits": logits[2]}
+            with pytest.raises(error, match=f"^epoch {before + 1}: "):
+                mended.log(**wrong | change(wrong))
+        for recorder in (mended, sound):
+            recorder.log(logits=logits[epoch], **batch)
+    assert mended.epochs == 2
+    assert mended._labels.tolist() == batch["labels"].tolist()
+    for name, values in sound._statistics.tensors().items():
+        assert torch.equal(values, mended._statistics.tensors()[name]), name
+
+
+@pytest.mark.parametrize(
+    "form", [np.asarray, lambda t: np.asarray(t)[::-1][::-1], torch.Tensor.tolist]
+)
+def test_arrays_of_other_libraries_are_taken(form):
+    rng = generator()
+    logits, labels = torch.randn(6, 2, generator=rng), torch.tensor([0, 1] * 3)
+    own, other = Recorder(6, 2), Recorder(6, 2)
+    own.log(torch.arange(6), logits, labels)
+    other.log(form(torch.arange(6)), form(logits), form(labels))
+    for name, values in own._statistics.tensors().items():
+        assert torch.equal(values, other._statistics.tensors()[name]), name
 
 
 @pytest.mark.parametrize("given", [(0, 2), (5.0, 2), (5, 1), (5, True)])
@@ -296,6 +340,15 @@ def damaged(file, name, change):
         (lambda f: damaged(f, "margin", lambda t: t * torch.nan), "margin has values that are not"),
         (lambda f: damaged(f, "loss", lambda t: t - 99), "loss has values from"),
         (lambda f: damaged(f, "change", lambda t: t[:1].clone()), "change is torch.float16 of"),
+        (lambda f: damaged(f, "format", lambda t: t * torch.nan), "no recording of this version"),
+        (lambda f: damaged(f, "format", lambda t: t + 1j), "no recording of this version"),
+        (lambda f: damaged(f, "classes", lambda t: t * torch.inf), "classes is torch.float32"),
+        (lambda f: damaged(f, "labels", lambda t: t[0].clone()), r"labels is .* of shape \(\)"),
+        (lambda f: damaged(f, "labels", lambda t: t[:, None].repeat(1, 7)), "labels is .*, 7"),
+        (lambda f: damaged(f, "margin", lambda t: t[0, 0].clone()), r"margin is .* of shape \(\)"),
+        (lambda f: damaged(f, "margin", lambda t: t[:0].clone()), "is damaged: .*, expected"),
+        (lambda f: damaged(f, "evaluated", lambda t: t.sum()), r"evaluated is .* of shape \(\)"),
+        (lambda f: save_file({"format": torch.tensor(1)}, f), "is damaged: classes is missing"),
     ],
 )
 def test_a_file_that_does_not_fit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,20 @@ if TYPE_CHECKING:
 
 CARD, PARQUET = "README.md", "data/train-00000-of-00001.parquet"
 TAG = "made-with-condense"
-DATASET = Layout(CARD, (PARQUET,), lambda contents: f"- {TAG}\n".encode() in contents)
+SEAL = "<!-- condense {} -->\n"  # the card's last line: the SHA-256 of what stands above it
+
+
+def _as_written(contents: bytes) -> bool:
+    """Whether a card is as :func:`card` made it: one that somebody has edited is theirs."""
+    end = contents.rfind(b"<!--")
+    return contents[end:] == _seal(contents[:end])
+
+
+def _seal(text: bytes) -> bytes:
+    return SEAL.format(hashlib.sha256(text).hexdigest()).encode()
+
+
+DATASET = Layout(CARD, (PARQUET,), _as_written)
 
 
 def write(condensed: CondensedDataset, folder: Path) -> Path:
@@ -30,7 +44,7 @@ def write(condensed: CondensedDataset, folder: Path) -> Path:
 
     Raises:
         OptionError: if ``datasets`` is not installed.
-        OutputError: if it cannot be written.
+        OutputError: if it cannot be written, or a card that is there has been edited.
     """
     try:
         import datasets
@@ -45,7 +59,8 @@ def write(condensed: CondensedDataset, folder: Path) -> Path:
     def fill(draft: Path) -> None:
         (draft / PARQUET).parent.mkdir()
         parquet.write_table(made.data.table, draft / PARQUET)
-        (draft / CARD).write_bytes(card(condensed).encode())
+        text = card(condensed).encode()
+        (draft / CARD).write_bytes(text + _seal(text))
 
     return replace_folder(folder, fill, partial(check_folder, folder, DATASET))
 
@@ -63,6 +78,7 @@ def _columns(condensed: CondensedDataset) -> tuple[dict[str, Any], dict[str, Any
         "source_index": Value("int64"),
         "source": Value("string"),
         "score": Value("float32"),
+        "text": Value("string"),
         "soft_label": List(Value("float32"), length=len(condensed.classes)),
     }
     features = {key: features[key] for key in columns}

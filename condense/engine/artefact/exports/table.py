@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def write_csv(condensed: CondensedDataset, path: Path) -> Path:
-    """The rows of the set, cells as they stood in the file that they came from.
+    """The rows of the set, cells as they stood in the file that they came from, between the same
+    separators and in the same encoding.
 
     Where a sample is distilled a last column ``role`` says which; ``condense_role`` where the table
     has a column ``role``. Plain features have the columns ``feature_0`` … and ``class``.
@@ -29,10 +30,10 @@ def write_csv(condensed: CondensedDataset, path: Path) -> Path:
     name, roles = _roles(condensed)
     table = condensed.rows
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, delimiter=table.separator, lineterminator="\n")
     writer.writerow([*table.names, *name])
     writer.writerows([*row, *role] for row, role in zip(table.rows, roles, strict=True))
-    return write_file(path, out.getvalue().encode(), lambda file: False)
+    return write_file(path, out.getvalue().encode(table.encoding), lambda file: False)
 
 
 def write_parquet(condensed: CondensedDataset, path: Path) -> Path:

@@ -27,7 +27,7 @@ def read_csv(path: Path, separator: str = ",", encoding: str = "utf-8") -> Rows:
     Raises:
         DataError: for what is no such file, naming the line.
     """
-    text = _text(path, encoding)
+    text, encoding = _text(path, encoding)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows: list[list[str]] = []
     lines: list[int] = []
@@ -62,10 +62,13 @@ def read_csv(path: Path, separator: str = ",", encoding: str = "utf-8") -> Rows:
         dict.fromkeys(header, TEXT),
         lines,
         source=path.name,
+        separator=separator,
+        encoding=encoding,
     )
 
 
-def _text(path: Path, encoding: str) -> str:
+def _text(path: Path, encoding: str) -> tuple[str, str]:
+    """What the file holds, and its encoding, which says whether it has a byte order mark."""
     try:
         contents = read_regular(path)
     except FileNotFoundError:
@@ -77,8 +80,10 @@ def _text(path: Path, encoding: str) -> str:
         encoding = codecs.lookup(encoding).name  # UTF8, utf_8 … are one
     if contents.startswith((b"\xff\xfe", b"\xfe\xff")) and encoding == "utf-8":
         raise DataError(f"{path} is no UTF-8 but UTF-16; set `data.encoding=utf-16`")
+    if encoding == "utf-8" and contents.startswith(codecs.BOM_UTF8):
+        encoding = "utf-8-sig"
     try:
-        return contents.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+        return contents.decode(encoding), encoding
     except LookupError:
         raise DataError(f"there is no encoding '{encoding}'; set `data.encoding=utf-8`") from None
     except UnicodeError as error:

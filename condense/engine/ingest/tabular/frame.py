@@ -13,6 +13,7 @@ from condense.engine.ingest.tabular.rows import OF_FRAME, OF_ROWS, Rows, Wording
 from condense.errors import DataError, not_installed
 from condense.reading import check_text, shown
 from condense.tabular.column import DATE, Cell
+from condense.tabular.frame import WITH_NOTHING
 
 LABEL = "label"  # the column of labels that have no name of their own
 _ALLOWED = "allowed are numbers, text, true/false and, in columns that are no features, dates"
@@ -83,7 +84,11 @@ def read_parquet(path: Path) -> Rows:
         raise DataError(f"{path} is no file; give a Parquet file")
     try:
         read = pyarrow.parquet.read_table(path)
-        frame = read.to_pandas(ignore_metadata=True)  # an index is a column as the others
+        # an index is a column as the others; whole numbers with gaps would become floats
+        frame = read.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+        pairs = zip(read.column_names, read.columns, strict=True)
+        gaps = {name: str(column.type) for name, column in pairs if column.null_count}
+        frame = frame.astype({n: WITH_NOTHING[t] for n, t in gaps.items() if t in WITH_NOTHING})
     except Exception as error:  # noqa: BLE001 – of pyarrow, whatever is wrong with it
         reason = " ".join(str(error).split())
         raise DataError(f"{path} cannot be read as Parquet ({reason}); write it again") from None

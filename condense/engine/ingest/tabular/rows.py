@@ -51,6 +51,7 @@ class Rows:
         apart: whether they are of another file than most, so that messages name it.
         source: name of the file, of which samples are the rows; None where there is none.
         wording: how messages speak of them.
+        separator, encoding: as of :class:`~condense.tabular.table.Table`.
     """
 
     cells: Mapping[str, Cells]
@@ -60,6 +61,8 @@ class Rows:
     wording: Wording = OF_LINES
     places: Sequence[int] | None = None
     apart: bool = False
+    separator: str = ","
+    encoding: str = "utf-8"
 
     def __len__(self) -> int:
         return len(self.numbers)

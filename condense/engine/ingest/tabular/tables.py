@@ -98,7 +98,8 @@ def table_data(
 
 def _table(rows: Rows, columns: Sequence[Column]) -> Table:
     nothing = np.full(len(rows), None, dtype=object)  # in carried columns of the training split
-    return Table(tuple(columns), tuple(rows.cells.get(c.name, nothing) for c in columns))
+    cells = tuple(rows.cells.get(column.name, nothing) for column in columns)
+    return Table(tuple(columns), cells, rows.separator, rows.encoding)
 
 
 def _codes_of(held: Rows, target: Column, classes: tuple[str, ...]) -> list[int]:

@@ -9,7 +9,7 @@ import torch
 
 from condense.engine.artefact.exports.hugging_face import card
 from condense.engine.ingest.from_user import labeled_data
-from condense.errors import OptionError
+from condense.errors import OptionError, OutputError
 from condense_plugins.datasets.hugging_face import HuggingFace
 
 
@@ -59,6 +59,20 @@ def test_images_read_back(datasets, condensed, tiny_images, tmp_path, context):
     assert torch.equal(back.inputs, small.images)
     assert torch.equal(back.labels, small.labels)
     assert back.classes == small.classes
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize(
+    "change", [lambda t: t + "\nMore.\n", lambda t: t.replace("real", "true", 1)]
+)
+def test_an_edited_card_is_not_replaced(datasets, condensed, vectors, tmp_path, change):
+    small, readme = condensed(vectors), tmp_path / "h" / "README.md"
+    small.export("hf", tmp_path / "h")
+    mine = change(readme.read_text("utf-8"))
+    readme.write_text(mine, "utf-8")
+    with pytest.raises(OutputError, match=r"README\.md, which is not as condense writes"):
+        small.export("hf", tmp_path / "h")
+    assert readme.read_text("utf-8") == mine
 
 
 @pytest.mark.extras

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,12 @@ from click.testing import CliRunner
 
 from condense import CondensedDataset, labeled_data
 from condense.cli.main import main
+from condense.engine.artefact.table import TableDocument
+from condense.engine.documents import parse_document
 from condense.errors import DataError, OptionError, OutputError
 from condense.plugin.host import build_host
+from condense.tabular.column import Column
+from condense.tabular.table import Table
 
 HEADER = ["key", "x", "tone", "role", "kind"]
 ROWS = [
@@ -79,6 +84,41 @@ def test_a_selection_of_a_csv_file_is_rows_of_it(cli, run, tmp_path):
     given = ("--data", tmp_path / "less.csv", *columns, "--method", "random", "--ipc", 2)
     again = cli("select", *given, "--json")
     assert json.loads(again.stdout)["samples"] == 4
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8-sig", "utf-16"])
+def test_a_file_comes_back_between_its_separators_and_in_its_encoding(cli, tmp_path, encoding):
+    rows = [[f"{n},5", ("Köln; am Rhein", "Überlingen")[n % 2], "ab"[n // 10]] for n in range(20)]
+    with (tmp_path / "in.csv").open("w", newline="", encoding=encoding) as file:
+        writer = csv.writer(file, delimiter=";", lineterminator="\n")
+        writer.writerows([["größe", "ort", "art"], *rows])
+    how = [] if encoding == "utf-8-sig" else ["-o", f"data.encoding={encoding}"]
+    how += ["-o", "data.separator=;", "-o", "data.label=art", "-o", "data.ignore=größe"]
+    given = ("--data", tmp_path / "in.csv", *how, "--method", "random", "--device", "cpu")
+    cli("run", *given, "--ipc", 10, "--no-baselines", "--out", tmp_path / "small")
+    cli("export", tmp_path / "small", "--to", "csv", "--out", tmp_path / "out.csv")
+    given, found = ((tmp_path / name).read_bytes() for name in ("in.csv", "out.csv"))
+    assert len(given) == len(found)  # with the byte order mark, where there is one
+    assert sorted(found.decode(encoding).split("\n")) == sorted(given.decode(encoding).split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (('";"', '"\\n"'), "separator: must be one character, and no quote or line end"),
+        (('"cp1252"', '"hex"'), "rows are no text in 'hex'"),
+        (('"cp1252"', '"ascii"'), "rows are no text in 'ascii'"),
+    ],
+)
+def test_a_table_that_could_not_be_written_is_refused(change, words):
+    columns = (Column("größe", "number", "int64"), Column("art", "label", "text", ("a", "b")))
+    cells = (np.array([1, 2], object), np.array(["a", "b"], object))
+    text = TableDocument.of(Table(columns, cells, ";", "cp1252")).text()
+    again = parse_document(Path("table.json"), text.encode(), TableDocument, "").table()
+    assert (again.separator, again.encoding) == (";", "cp1252")
+    broken = text.replace(*change).encode()
+    with pytest.raises(DataError, match=words):
+        parse_document(Path("table.json"), broken, TableDocument, "")
 
 
 def test_distilled_rows_are_marked(cli, run, tmp_path):
