@@ -294,7 +294,7 @@ class Executor(Component, Protocol):
         """
 
     def close(self) -> None:
-        """Cancel what runs, and let go of all there is; another job may be submitted after it."""
+        """Cancel what runs and release all there is; another job may be submitted after it."""
 
 
 class Tracker(Component, Protocol):

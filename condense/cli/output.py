@@ -48,7 +48,7 @@ def report_error(error: BaseException, debug: bool = False) -> int:
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         click.echo(trace.rstrip(), err=True)
     message, code = expected or (f"{describe(error)}; {BUG}", 1)
-    say_error(f"error: {message}", one_line=True)
+    say_error(f"error: {message}")
     return code
 
 
@@ -127,10 +127,9 @@ def say(text: str = "", hanging: int = 0) -> None:
         click.echo("\n".join(_wrapped(line, room(), hanging=hanging)).replace(NO_BREAK, " "))
 
 
-def say_error(text: str, one_line: bool = False) -> None:
-    """Print a line on stderr, wrapped by word; on a terminal alone if it is to be ``one_line``."""
-    wrapped = sys.stderr.isatty() or not one_line
-    lines = _wrapped(text, room(sys.stderr), hanging=2) if wrapped else [text]
+def say_error(text: str) -> None:
+    """Print a line on stderr; on a terminal wrapped by word, in a file as it is, for grep."""
+    lines = _wrapped(text, room(sys.stderr), hanging=2) if sys.stderr.isatty() else [text]
     click.echo("\n".join(lines).replace(NO_BREAK, " "), err=True)
 
 

@@ -208,18 +208,19 @@ def test_a_narrow_table_leaves_out_what_matters_least_and_says_so(monkeypatch, c
     assert max(map(len, told[80].splitlines())) <= 80
 
 
-def test_warnings_in_a_file_are_wrapped_and_errors_one_line(monkeypatch, capsys):
+def test_a_message_is_wrapped_on_a_terminal_and_one_line_in_a_file(monkeypatch, capsys):
     from condense.cli.output import say_error
 
-    monkeypatch.delenv("COLUMNS")
     text = "warning: " + " ".join(["the set is worse than random"] * 8)
     say_error(text)
+    assert capsys.readouterr().err == text + "\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, 24)))
+    say_error(text)
     lines = capsys.readouterr().err.splitlines()
-    assert max(map(len, lines)) <= 80
+    assert 50 < max(map(len, lines)) <= 60
     assert " ".join(line.strip() for line in lines) == text
     assert all(line.startswith("  ") for line in lines[1:])
-    say_error(text, one_line=True)
-    assert capsys.readouterr().err == text + "\n"
 
 
 def test_a_word_longer_than_its_column_ends_at_a_sign(monkeypatch, capsys):

@@ -8,21 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
-from rich.console import Console, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-)
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.progress import Progress, Task, TaskID
 from rich.progress_bar import ProgressBar
-from rich.table import Column
+from rich.segment import Segment
+from rich.table import Column, Table
 from rich.text import Text
 
 from condense.engine.runtime.notes import Notes
@@ -32,44 +24,59 @@ from condense.interfaces import Task as Advances
 DELAY = 1.0  # seconds a task must last before its bar shows
 CELL = 100  # columns in a notebook
 PICTURE = 0.5  # seconds between two pictures there
+NARROWEST, WIDEST = 4, 24  # columns of a bar
 REDRAW = 0.1  # seconds between two updates of a bar, so that a hot loop pays nothing
 # Seconds over which speed is measured. rich keeps 1000 updates at most, 100 s of a fast task; a
 # slow one, of which a single unit takes minutes, needs the long period to have a speed at all.
 WINDOW = 3600.0
 
 
-class SpeedColumn(ProgressColumn):
-    """``"12.3 it/s"`` or ``"2.1 s/it"``; nothing while it is unknown."""
+class Row:
+    """A task of the bars in one line: its title, a bar, and how far it is.
 
-    def render(self, task: Task) -> Text:
-        """The speed that rich has measured, by the unit of the task."""
-        speed, unit = task.speed, task.fields["unit"]
-        if not speed or "whole" in task.fields:  # whose units are of different lengths
-            return Text()
-        return Text(f"{speed:.1f} {unit}/s" if speed >= 1 else f"{1 / speed:.1f} s/{unit}")
+    A row of its own, not one of a table: what one of them has to say makes no other one narrower.
+    Where a terminal is, the bar gives way, then the title, and never the time that is left.
+    """
 
+    def __init__(self, task: Task) -> None:
+        self.task = task
 
-class ShareColumn(BarColumn):
-    """A bar; that of the whole by time, not by its units."""
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The line, in the room there is."""
+        title, told, fields = Text(self.task.description), self.told(), self.task.fields
+        # as wide as it has been, so that no bar twitches when a figure gets shorter
+        fields["widest"] = max(fields["widest"], told.cell_len)
+        room = options.max_width - fields["widest"] - 2
+        width = min(WIDEST, max(NARROWEST, room - title.cell_len))
+        title.truncate(max(room - width, 1), overflow="ellipsis")
+        line = Table.grid(*(Column(no_wrap=True) for _ in range(3)), padding=(0, 1))
+        line.add_row(title, self.bar(width), told)
+        yield line
 
-    def render(self, task: Task) -> ProgressBar:
-        """The bar of the task."""
-        bar = super().render(task)
-        whole: Whole | None = task.fields.get("whole")
+    def bar(self, width: int) -> ProgressBar:
+        """Its bar; that of the whole by time, not by its units."""
+        whole: Whole | None = self.task.fields["whole"]
+        total, done = self.task.total or 1.0, self.task.completed
         if whole is not None:
-            bar.total, bar.completed = 1.0, whole.share(time.monotonic())
-        return bar
+            total, done = 1.0, whole.share(time.monotonic())
+        return ProgressBar(total, done, width, animation_time=time.monotonic())
 
+    def told(self) -> Text:
+        """``"20/300  3.8 it/s  1:23 left  loss 0.25"``; the time of the whole, where there is one.
 
-class LeftColumn(ProgressColumn):
-    """``"1:23 left  loss 0.25"``: the time, of the whole alone where there is one, and figures."""
-
-    def render(self, task: Task) -> Text:
-        """As the task's own fields say."""
-        left: Left | None = task.fields["left"](time.monotonic())
-        time_left = Text("" if left is None else str(left), style="progress.remaining")
-        parts = [part for part in (time_left, Text(task.fields["figures"])) if part]
-        return Text("  ").join(parts)
+        What is not known is left out.
+        """
+        fields, total = self.task.fields, f"{self.task.total or 0:.0f}"
+        parts = [Text(f"{self.task.completed:{len(total)}.0f}/{total}", "progress.download")]
+        speed = self.task.speed
+        if speed and fields["whole"] is None:  # whose units are of different lengths
+            unit = fields["unit"]
+            text = f"{speed:5.1f} {unit}/s" if speed >= 1 else f"{1 / speed:5.1f} s/{unit}"
+            parts.append(Text(text, "progress.data.speed"))
+        left: Left | None = fields["left"](time.monotonic())
+        parts.append(Text("" if left is None else str(left), "progress.remaining"))
+        parts.append(Text(fields["figures"]))
+        return Text("  ").join(part for part in parts if part)
 
 
 class Bar:
@@ -132,6 +139,22 @@ class Cell:
         return {"text/plain": self._draw()}
 
 
+class _Top:
+    """The first lines of something, so that the bars below it stay on the screen."""
+
+    def __init__(self, shown: RenderableType, most: int) -> None:
+        self.shown, self.most = shown, most
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """``most`` lines, the last one "…" where there are more."""
+        lines = console.render_lines(self.shown, options.update(height=None), pad=False)
+        if len(lines) > self.most:
+            lines = [*lines[: max(self.most - 1, 0)], [Segment("…")]]
+        for line in lines:
+            yield from line
+            yield Segment.line()
+
+
 class _Bars(Progress):
     """rich's bars, with something of ours above them."""
 
@@ -139,9 +162,10 @@ class _Bars(Progress):
     _cell: Cell | None = None  # of a notebook
 
     def get_renderables(self) -> Iterator[RenderableType]:
+        rows = [Row(task) for task in self.tasks if task.visible]
         if self.above is not None:
-            yield self.above
-        yield from super().get_renderables()
+            yield _Top(self.above, self.console.height - len(rows) - 1)
+        yield from rows
 
     def start(self) -> None:
         """Show them; those that are shown stay as they are."""
@@ -184,14 +208,7 @@ class TerminalProgress(Notes):
         super().__init__(spell)
         self._delay = delay
         self._lock = threading.Lock()
-        uncut = partial(Column, no_wrap=True)
         self._bars = _Bars(
-            TextColumn("{task.description}", markup=False, table_column=uncut()),
-            # which alone gives way where a terminal is narrow
-            ShareColumn(bar_width=None, table_column=Column(min_width=4, max_width=24)),
-            MofNCompleteColumn(table_column=uncut()),
-            SpeedColumn(table_column=uncut()),
-            LeftColumn(table_column=uncut()),
             console=console or Console(stderr=True),
             transient=True,
             redirect_stdout=False,
@@ -239,7 +256,7 @@ class TerminalProgress(Notes):
     @contextmanager
     def _drawn(self, title: str, total: int, unit: str, **fields: Any) -> Iterator[TaskID]:
         """A row of the bars, from when it has lasted until the context ends."""
-        shown = {"unit": unit, "figures": "", **fields}
+        shown = {"unit": unit, "figures": "", "whole": None, "widest": 0, **fields}
         task_id = self._bars.add_task(title, total=total, visible=False, **shown)
         timer = threading.Timer(self._delay, self._show, [task_id])
         timer.daemon = True

@@ -263,7 +263,7 @@ class _Arms:
     def __init__(self, choosing: Choosing, task: Task, crew: Crew | None) -> None:
         self.choosing, self.task, self.crew = choosing, task, crew
         self.errors: dict[tuple[str, int], str] = {}  # of jobs
-        self.settled: set[str] = set()  # those that follow others, once they do
+        self.ready: set[str] = set()  # those that follow others, once they have their values
         self.by_name = {one.name: one for one in (choosing.random, *choosing.candidates)}
         self.spent = {name: Spent() for name in self.by_name}
         self.seconds = dict.fromkeys(self.by_name, 0.0)
@@ -278,7 +278,7 @@ class _Arms:
             return
         targets = {}
         for name, number in pairs:
-            if self.by_name[name].follows and name not in self.settled:
+            if self.by_name[name].follows and name not in self.ready:
                 continue
             pipeline = self.choosing.bound(self.by_name[name], number)
             todo = stages(pipeline, baselines=False)
@@ -322,7 +322,7 @@ class _Arms:
                 one = with_values(self.choosing.host, one, {key: value})
         self.by_name[name] = one
         if one.follows:
-            self.settled.add(name)
+            self.ready.add(name)
             rung = self.choosing.plan.rungs[0]
             self.prepare([(name, number) for number in range(rung.seeds)])
 

@@ -86,7 +86,7 @@ class RayExecutor:
         return Done(job, result)
 
     def close(self) -> None:
-        """Cancel what runs and let go of what was sent; leave a cluster of others as it is."""
+        """Cancel what runs and release what was sent; leave a cluster of others as it is."""
         self._waiting.clear()
         self._blobs.clear()
         if not (self._running or self._ours):

@@ -125,7 +125,7 @@ def test_speed_is_in_the_unit_that_reads_best():
         progress._bars.get_time = clock
         for done in (1, 2, 3):
             progress._bars.update(row.id, completed=done)
-        assert progress._bars.columns[3].render(row).plain == "40.0 s/cell"
+        assert bars.Row(row).told().plain == "  3/100   40.0 s/cell"
 
 
 EXPECTED = [[100.0], [40.0, 60.0], [None]]  # seconds of the tasks of three stages
@@ -228,7 +228,61 @@ def test_figures_fit_a_terminal_of_80_columns():
         time.sleep(0.4)
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
     assert re.search(r" (60|59|5\d):\d\d:\d\d left", text)
-    assert re.search(r"30/1000 [\d.]+ it/s loss 0.09928  step size 0.04335", text)
+    assert re.search(r"30/1000 +[\d.]+ it/s  loss 0.09928  step size 0.04335", text)
+
+
+def drawn(progress, width, height=24):
+    """What stands on the screen, line by line."""
+    screen = Console(file=io.StringIO(), width=width, height=height, color_system=None)
+    screen.print(progress._bars.get_renderable())
+    return screen.file.getvalue().splitlines()
+
+
+def test_a_long_title_gives_way_and_the_time_left_does_not():
+    progress = TerminalProgress(console=terminal(), delay=0.0)
+    title = "evaluate a-method-with-a-very-long-name-indeed (combined)"
+    with (
+        progress.whole("", 6, "stage", lambda: [[3000.0]] * 6),
+        progress.stage("evaluator", 4, 6),
+        progress.task(title, 1500, "step") as task,
+    ):
+        for row in progress._bars.tasks:
+            row.visible = True
+        task.advance(1400, loss=0.25)
+        whole, row = drawn(progress, 80)
+    assert re.fullmatch(r"all stages +0/6  \d:\d\d:\d\d left", whole)
+    assert re.match("4/6 evaluator · evaluate a-method-with-a-very-long-na.*… ", row)
+    assert re.search(r"[01]\d*/1500( |$)", row)
+    assert len(row) <= 80
+
+
+def test_a_bar_does_not_twitch_when_a_figure_gets_shorter():
+    progress = TerminalProgress(console=terminal(), delay=0.0)
+    widths = set()
+    with progress.task("matching", 300) as task:
+        (row,) = progress._bars.tasks
+        row.visible = True
+        for loss in (0.09286, 0.2, 0.09286, 1.0):
+            row.fields["figures"] = f"a figure and another {loss:.4g}  and more of them, even more"
+            task.advance()
+            (line,) = drawn(progress, 80)
+            widths.add(len(re.findall("[━╸╺]", line)))
+    assert len(widths) == 1
+    assert widths.pop() < bars.WIDEST
+
+
+def test_a_table_higher_than_the_terminal_leaves_room_for_the_bars():
+    progress = TerminalProgress(
+        console=Console(file=io.StringIO(), force_terminal=True, width=80, height=24), delay=0.0
+    )
+    progress.above = "\n".join(f"row {number}" for number in range(40))
+    with progress.task("ablation", 40):
+        progress._bars.tasks[0].visible = True
+        lines = drawn(progress, 80)
+    assert len(lines) == 23
+    assert lines[:2] == ["row 0", "row 1"]
+    assert lines[-2] == "…"
+    assert lines[-1].startswith("ablation ")
 
 
 class Cells(types.ModuleType):
