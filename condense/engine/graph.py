@@ -175,7 +175,12 @@ def plan(pipeline: Pipeline, baselines: bool) -> Plan:
 
 def plan_of(recipe: Recipe, found: Sequence[Stage[Any]]) -> Plan:
     """The plan of the stages ``found``, those of ``recipe`` or some of them."""
-    return Plan(list(map(planned, found)), recipe.to_dict())
+    rows = []
+    for stage in found:
+        # of large data that takes a while
+        with stage.bound.progress.task(f"estimate {stage.name}", 1):
+            rows.append(planned(stage))
+    return Plan(rows, recipe.to_dict())
 
 
 def seconds_of(stage: Stage[Any]) -> list[float | None]:

@@ -88,7 +88,7 @@ def _placing(points: Points) -> Callable[[Points], Points]:
     """The map of ``points`` onto the canvas, one scale for both components."""
     low, high = points.min(0), points.max(0)
     inner = np.array([WIDTH - MARGIN - 40, HEIGHT - MARGIN - 40], dtype=float)
-    scale = (inner / np.maximum(high - low, 1e-12)).min()
+    scale = np.min(inner / np.maximum(high - low, 1e-12))
     centre = np.array([(MARGIN + WIDTH - 8) / 2, (8 + HEIGHT - MARGIN) / 2])
 
     def place(given: Points) -> Points:

@@ -111,7 +111,7 @@ class EagerStep:
         *,
         lr_on_device: bool = False,
     ) -> None:
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,unused-ignore]
         self.data = data
         self.augmentation = augmentation
         self.teacher = teacher
@@ -157,8 +157,8 @@ class StepState:
         network = self._step.network
         for now, before in zip(network.parameters(), self._parameters, strict=True):
             now.copy_(before)
-        for now, before in zip(network.buffers(), self._buffers, strict=True):
-            now.copy_(before)
+        for buffer, before in zip(network.buffers(), self._buffers, strict=True):
+            buffer.copy_(before)
         for parameter, momentum in self._step.optimizer.momentum.items():
             # zero momentum makes the first step a plain one, as a missing buffer does
             momentum.copy_(self._momentum.get(parameter, torch.zeros_like(momentum)))

@@ -43,7 +43,7 @@ class Found:
     @property
     def best(self) -> int:
         """Place of the method with the smallest upper end; of equal ones, the first."""
-        return int(self.high.argmin())
+        return int(np.argmin(self.high))
 
 
 @dataclass(frozen=True, eq=False)
