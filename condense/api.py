@@ -16,6 +16,7 @@ from torch import Tensor
 from condense.components import resolve_beside
 from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.documents import FindingNote
 from condense.engine.graph import stages
 from condense.engine.ingest.from_user import from_torch_dataset, labeled_data
 from condense.engine.ingest.hugging_face.reading import from_hugging_face, is_hugging_face
@@ -193,16 +194,17 @@ def shrink(
         keep: that share, 0–1.
         methods: that are tried beside random subsets; quick ones of real samples by default.
         metric: ``accuracy``, ``balanced-accuracy`` or ``worst-class``.
-        max_fraction: the largest part that is tried.
+        max_fraction: the largest part of ``data`` that is tried, below 0.8.
         seeds: trainings at every size, each of which holds out another part of the data.
-        more: further arguments of :func:`condense`, but for ``method``, ``ipc`` and ``fraction``.
+        more: further arguments of :func:`condense`, but for ``method``, ``ipc`` and ``fraction``;
+            a ``tracker`` watches the set that is the answer.
 
     Returns:
         ``condensed``, the set (None where nothing is enough), and ``document`` with its size, the
         curve and what was tested; its ``verdict`` says that in a sentence.
 
     Warns:
-        FindingWarning: where nothing is enough, and as :func:`condense` does.
+        FindingWarning: where nothing is enough, or guesses would be, and as :func:`condense` does.
 
     Raises:
         CondenseError: as :func:`condense` does.
@@ -231,6 +233,7 @@ def shrink(
         )
         with asked.crew() as crew:
             found = answer(search(shrinking, bind, progress, crew=crew), bind, crew)
+        _warn(found.document.findings)
         small, pipeline = found.condensed, found.pipeline
         if small is None or pipeline is None:
             warnings.warn(found.document.verdict, FindingWarning, stacklevel=2)
@@ -243,7 +246,7 @@ def shrink(
     return replace(found, condensed=replace(small, results=results))
 
 
-def _warn(findings: Sequence[Finding]) -> None:
+def _warn(findings: Sequence[Finding | FindingNote]) -> None:
     """On behalf of a function that was called from outside."""
     for finding in findings:
         text = in_python(with_advice(finding.message, finding.advice))

@@ -94,6 +94,8 @@ class LabeledData:
             fingerprint. A byte of a path that is no UTF-8 is spelt out.
         table: the rows that features were made of, and how; None of other data. Likewise no part
             of the fingerprint.
+        part: whether others of the training split were held out, so that figures of the whole know
+            what these are judged by.
 
     Raises:
         DataError: if there are not as many ``items`` or rows as samples, or an item is an absolute
@@ -109,6 +111,7 @@ class LabeledData:
     test: LabeledData | None = None
     items: tuple[str, ...] | None = None
     table: Table | None = None
+    part: bool = False
 
     def __post_init__(self) -> None:
         if self.table is not None and len(self.table) != len(self.labels):
@@ -145,6 +148,26 @@ class LabeledData:
         return content_digest(
             self.inputs, self.labels, extra=(self.classes, self.normalization, self.flip)
         )
+
+    def check_count(self, count: int, source: str) -> None:
+        """That ``source`` has a figure of every sample.
+
+        Args:
+            count: how many it has.
+            source: and of what, to begin a message with: ``"score file x.npy has 10 scores"``.
+
+        Raises:
+            DataError: if not.
+        """
+        if count == len(self):
+            return
+        advice = "use one made for these, in their order"
+        if self.part:
+            advice = (
+                "where some are held out, what was made of the whole knows them; leave it out, so "
+                "that it is made anew of what is left"
+            )
+        raise DataError(f"{source}, {self.name} has {len(self)} training samples; {advice}")
 
     def without_test(self) -> LabeledData:
         """The same training split with its test split out of reach."""

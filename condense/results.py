@@ -290,6 +290,7 @@ class Evaluation:
         diverged: how many of the repeats gave logits that are not finite; their share of right
             answers is that of one class.
         class_sizes: test samples of each class, which the engine adds; empty where it did not.
+        each: ``per_class`` of every repeat; empty where the repeats were not made singly.
     """
 
     values: tuple[float, ...]
@@ -299,6 +300,7 @@ class Evaluation:
     right: Tensor | None = field(default=None, compare=False, repr=False)
     diverged: int = 0
     class_sizes: tuple[int, ...] = field(default=(), compare=False)
+    each: tuple[tuple[float, ...], ...] = field(default=(), compare=False, repr=False)
 
     @staticmethod
     def of_repeats(parts: Sequence[Evaluation]) -> Evaluation:
@@ -312,6 +314,7 @@ class Evaluation:
             tuple(rates.mean(0).tolist()),
             torch.stack(right).sum(0) / len(parts) if len(right) == len(parts) else None,
             sum(part.diverged for part in parts),
+            each=tuple(part.per_class for part in parts),
         )
 
     @property

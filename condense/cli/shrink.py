@@ -65,7 +65,7 @@ Examples:
     default=0.5,
     show_default=True,
     metavar="R",
-    help="The largest part that is tried, in (0, 1).",
+    help="The largest part of the training split that is tried, in (0, 0.8).",
 )
 @data_flag
 @preset_flag
@@ -208,7 +208,7 @@ def _show(
 
     if as_json:
         echo_json(document.to_json())
-        warn(findings)
+        warn((*document.findings, *findings))
         return
     points = [*document.curve, document.whole]
     echo_table(HEADERS, [_cells(point, document) for point in points])
@@ -235,7 +235,7 @@ def _show(
     say()
     made = "curve and figure" if document.artefact is None else "condensed set, curve and figure"
     echo_place(made, folder)
-    warn(findings)
+    warn((*document.findings, *findings))
 
 
 def _cells(point: CurvePoint, document: ShrinkDocument) -> tuple[str, ...]:

@@ -97,9 +97,5 @@ def read_embeddings(file: ArrayFile, array: str, key: str, data: LabeledData) ->
         raise DataError(
             f"{file} holds {values.dtype} of shape {list(values.shape)}, must be {file.form}"
         )
-    if len(values) != len(data):
-        raise DataError(
-            f"{file} has {len(values)} rows, {data.name} has {len(data)} training samples; give a "
-            "row for each, in their order"
-        )
+    data.check_count(len(values), f"{file} has {len(values)} rows")
     return as_inputs(values, f"{file}:")

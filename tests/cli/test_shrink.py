@@ -157,7 +157,10 @@ def test_a_dry_run_does_nothing(place, call):
     [
         (["--keep", "1.5"], "--keep must be in (0, 1), got 1.5; try --keep 0.95"),
         (["--keep", "nan"], "--keep must be in (0, 1), got nan"),
-        (["--max-fraction", "0"], "--max-fraction must be in (0, 1), got 0"),
+        (
+            ["--max-fraction", "0"],
+            "--max-fraction must be in (0, 0.8), as each seed holds the rest out, got 0",
+        ),
         (["--metric", "f1"], "unknown --metric f1"),
         (["--metric", "worst-clas"], "did you mean 'worst-class'"),
         (["--methods", "herdin"], "unknown method 'herdin'"),

@@ -106,7 +106,7 @@ def _without(data: LabeledData, held: Tensor) -> LabeledData:
     """``data`` without what is ``held`` (bool [N]), which takes the test split's place."""
     rest, part = torch.nonzero(~held).flatten(), torch.nonzero(held).flatten()
     name = f"{data.name} without what is held out"
-    return replace(data.subset(rest), name=name, test=data.subset(part))
+    return replace(data.subset(rest), name=name, test=data.subset(part), part=True)
 
 
 def test_part(labels: Sequence[Any], share: float) -> tuple[Tensor, Tensor]:

@@ -117,6 +117,7 @@ def data_bytes(data: LabeledData) -> bytes:
         "flip": data.flip,
         "name": data.name,
         "items": data.items,
+        "part": data.part,
         "normalization": vars(data.normalization),
     }
     arrays: dict[str, Any] = {"inputs": data.inputs.numpy(), "labels": data.labels.numpy()}
@@ -141,4 +142,5 @@ def data_from(blob: bytes) -> LabeledData:
             name=head["name"],
             test=test,
             items=None if items is None else tuple(items),
+            part=head["part"],
         )

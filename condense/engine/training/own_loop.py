@@ -388,11 +388,7 @@ def _check(
 def _check_fits(path: Path, tensors: dict[str, Tensor], data: LabeledData) -> None:
     """That samples, classes and labels are those of ``data``."""
     labels, classes = tensors["labels"], int(tensors["classes"])
-    if len(labels) != len(data):
-        raise DataError(
-            f"{path} is a recording of {len(labels)} samples, {data.name} has {len(data)} training "
-            "samples; record a training on these, in their order"
-        )
+    data.check_count(len(labels), f"{path} is a recording of {len(labels)} samples")
     if classes != len(data.classes):
         raise DataError(
             f"{path} is a recording of {classes} classes, {data.name} has "

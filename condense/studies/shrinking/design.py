@@ -19,6 +19,7 @@ from condense.studies.methods.design import Comparison, make_comparison
 from condense.studies.shrinking.sizes import METRICS
 
 FOLDS = 5  # parts of the training split; a seed holds one of them out
+LEFT = 1 - 1 / FOLDS  # share of the training split that a seed has to make sets of
 METHODS = ("window", "ccs", "facility-location")  # quick, of real samples only
 ALL = 1.0  # fraction
 STEP = math.sqrt(2)  # between neighbouring sizes, at the closest
@@ -31,7 +32,7 @@ class Shrinking:
     Attributes:
         keep: share of the whole's metric that is to be kept.
         metric: one of :data:`~condense.studies.shrinking.sizes.METRICS`.
-        max_fraction: the largest part that is tried.
+        max_fraction: the largest part of the training split that is tried.
         asked: the methods as they were asked for, at ``max_fraction``.
         measured: the same as they are measured on the held-out part: with one network a seed; where
             no method distils, real samples and the whole are trained under one augmentation, the
@@ -89,9 +90,10 @@ def make_shrinking(
         raise OptionError(
             f"unknown `metric={metric}`{closest(metric, METRICS)} (known: {', '.join(METRICS)})"
         )
-    if not 0 < max_fraction < 1:
+    if not 0 < max_fraction < LEFT:
         raise OptionError(
-            f"`max-fraction` must be in (0, 1), got {max_fraction:g}; try `max-fraction=0.5`"
+            f"`max-fraction` must be in (0, {LEFT:g}), as each seed holds the rest out, got "
+            f"{max_fraction:g}; try `max-fraction=0.5`"
         )
     if seeds < 2:
         raise OptionError(

@@ -12,6 +12,7 @@ from condense.engine.evaluation import RANDOM, WHOLE, random_plan, whole_plan
 from condense.engine.graph import all_within, stages
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
+from condense.engine.run import run_name
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
 from condense.interfaces import Evaluation
@@ -49,11 +50,13 @@ def answer(shrunk: Shrunk, bind: Bind, crew: Crew | None = None) -> Answer:
     if shrunk.fraction is None:
         return Answer(shrunk.document)
     pipeline = final_pipeline(shrunk.shrinking, bind, shrunk.method, shrunk.fraction)
-    if crew is not None:
-        crew.work_all_off(*(Target(p, todo) for p, todo in final_stages(pipeline, bind)))
-    condensed = pipeline.condensed
-    stages_of = {OWN: pipeline.evaluating, **_beside(pipeline, bind)}
-    arms = {name: arm.result for name, arm in stages_of.items() if arm.needed}
+    with pipeline.watch.over(pipeline.recipe, lambda: run_name(pipeline)):
+        if crew is not None:
+            crew.work_all_off(*(Target(p, todo) for p, todo in final_stages(pipeline, bind)))
+        condensed = pipeline.condensed
+        stages_of = {OWN: pipeline.evaluating, **_beside(pipeline, bind)}
+        arms = {name: arm.result for name, arm in stages_of.items() if arm.needed}
+        pipeline.watch.result(condensed, arms)
     return Answer(replace(shrunk, arms=arms).document, condensed, pipeline, arms)
 
 

@@ -8,17 +8,19 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from condense.data import LabeledData
-from condense.engine.documents import OWN, Document, Share
+from condense.engine.documents import OWN, Document, FindingNote, Share
 from condense.engine.evaluation import RANDOM, WHOLE
+from condense.engine.run import notes_of
 from condense.interfaces import Evaluation
-from condense.results import Budget
+from condense.results import Budget, Finding
 from condense.studies.ablation.result import HeldOut
 from condense.studies.shrinking.design import FOLDS, Shrinking
 from condense.studies.shrinking.search import Found
-from condense.studies.shrinking.sizes import SURE, Floats, score, upper_ends
+from condense.studies.shrinking.sizes import SURE, Floats, chance, score, upper_ends
 
 
 class Measured(NamedTuple):
@@ -113,7 +115,8 @@ class ShrinkDocument(Document):
     )
     test: Tested | None = Field(None, description="null without a size or a test split")
     curve: tuple[CurvePoint, ...]
-    errors: dict[str, str] = Field(description="of methods that were left out")
+    errors: dict[str, str] = Field(description="of methods, or sizes of one, that were left out")
+    findings: tuple[FindingNote, ...] = Field((), description="signs that the size says nothing")
     level: float = Field(SURE, description="of every interval, one-sided")
     max_fraction: float
     samples: int = Field(description="of the whole training split")
@@ -166,6 +169,20 @@ class ShrinkDocument(Document):
         )
 
 
+def figure_of(found: Evaluation, counts: npt.NDArray[np.int64], metric: str) -> float:
+    """A metric of an arm, 0–1: its mean over the networks, each by itself where that is known.
+
+    Args:
+        found: the arm's evaluation.
+        counts: test samples of each class.
+        metric: one of :data:`~condense.studies.shrinking.sizes.METRICS`.
+    """
+    if metric == "accuracy":
+        return found.mean
+    rates = np.array(found.each or [found.per_class])
+    return float(score(rates.T, counts, metric).mean())
+
+
 @dataclass(frozen=True, eq=False)
 class Shrunk:
     """What a shrinking measured.
@@ -179,7 +196,7 @@ class Shrunk:
         rows: by method and size.
         found: sizes, in samples.
         fraction: of every class of ``data`` that is kept; None where nothing is enough.
-        errors: of methods that were left out.
+        errors: of methods, or sizes of one, that were left out.
         arms: evaluations on the test split, the set's own called ``condensed``.
     """
 
@@ -215,12 +232,32 @@ class Shrunk:
             test=self._tested,
             curve=tuple(CurvePoint(**row._asdict()) for row in self.rows),
             errors=dict(self.errors),
+            findings=notes_of(self._findings),
             max_fraction=asked.max_fraction,
             samples=len(self.data),
             validation=HeldOut(share=1 / FOLDS, fit=self.fit, held_out=len(self.data) - self.fit),
             seeds=asked.measured.seeds,
             evaluator=asked.asked.base["evaluator"].portable,
         )
+
+    @property
+    def _findings(self) -> list[Finding]:
+        metric, counts = self.shrinking.metric, np.bincount(self.data.labels.numpy())
+        blind = chance(counts, metric)
+        if self.target > blind:
+            return []
+        return [
+            Finding(
+                "target-at-chance",
+                "target",
+                "problem",
+                f"the target, {100 * self.target:.2f} % {metric}, is not above what guessing "
+                f"reaches ({100 * blind:.2f} %)",
+                "any set is enough, and its size says nothing of the data",
+                "more of `keep`, `metric=balanced-accuracy`, a longer training of the whole "
+                "(`evaluator.epochs`)",
+            )
+        ]
 
     @property
     def _size(self) -> Size | None:
@@ -253,12 +290,9 @@ class Shrunk:
             return None
         counts = np.bincount(self.data.test.labels.numpy(), minlength=len(self.data.test.classes))
 
-        def figure(name: str) -> float:
-            found = (self.arms or {})[name]
-            plain = self.shrinking.metric == "accuracy"
-            rates = np.array(found.per_class)
-            return found.mean if plain else float(score(rates, counts, self.shrinking.metric))
-
-        own, random, whole = (figure(name) for name in (OWN, RANDOM, WHOLE))
+        arms, metric = self.arms, self.shrinking.metric
+        own, random, whole = (
+            figure_of(arms[name], counts, metric) for name in (OWN, RANDOM, WHOLE)
+        )
         kept = own / whole if whole else 0.0
         return Tested(condensed=own, random=random, whole=whole, kept=kept)

@@ -25,7 +25,7 @@ from condense.results import Budget
 from condense.studies.binding import Bind, Unresolved, message_of
 from condense.studies.methods.result import samples_bytes, set_bytes
 from condense.studies.planning import Planner, StudyPlan
-from condense.studies.shrinking.design import ALL, FOLDS, Shrinking, fraction_of, sizes_of
+from condense.studies.shrinking.design import ALL, FOLDS, LEFT, Shrinking, fraction_of, sizes_of
 from condense.studies.shrinking.final import final_pipeline, final_stages
 from condense.studies.shrinking.result import Measured, Shrunk
 from condense.studies.shrinking.search import Bar, Curve, Found, sizes_found, wanted
@@ -63,7 +63,7 @@ def shrink(
 
     Raises:
         CondenseError: for data or an evaluator that do not suit, or if random subsets fail. A
-            method that fails is left out, and why is kept.
+            size that fails for a method is left out, and why is kept.
     """
     bench = _Bench(shrinking, bind, progress, crew)
     units = bench.units
@@ -91,7 +91,7 @@ class _Bench:
     done: int = 0
     right: dict[Cell, dict[int, Floats]] = field(default_factory=dict)  # in all draws, by seed
     made: dict[Cell, list[tuple[float | None, int]]] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
+    failed: dict[Cell, str] = field(default_factory=dict)  # and why
 
     def __post_init__(self) -> None:
         asked = self.shrinking
@@ -102,7 +102,7 @@ class _Bench:
         self.parts = {seed: parts[n] for seed, n in zip(self.seeds, numbers, strict=True)}
         self.where = {seed: where[n] for seed, n in zip(self.seeds, numbers, strict=True)}
         self.size = round(fmean(map(len, self.parts.values())))
-        self.fractions = sizes_of(self.parts[self.seeds[0]], asked.max_fraction)
+        self.fractions = sizes_of(self.parts[self.seeds[0]], asked.max_fraction / LEFT)
         self.totals = [
             fmean(sum(Budget(fraction=f).counts(part)) for part in self.parts.values())
             for f in self.fractions
@@ -114,7 +114,7 @@ class _Bench:
             asked.metric,
             np.random.default_rng(Seed(asked.base.seed).fork("shrink").value),
         )
-        self.whole, self.less = Cell(WHOLE, ALL), Cell(RANDOM, 1 - 1 / FOLDS)
+        self.whole, self.less = Cell(WHOLE, ALL), Cell(RANDOM, LEFT)
         self.found: Found | None = None
         self.curves: dict[str, Curve] = {}
 
@@ -139,7 +139,14 @@ class _Bench:
             self._fit()
             assert self.found is not None
             observe(self.shrunk)
-            next_ones = wanted(self.curves, self.totals, self.found)
+            next_ones = wanted(self.curves, self.totals, self.found, self._closed)
+            next_ones |= self._further(start)
+
+    def _further(self, start: int) -> dict[str, list[int]]:
+        """Of methods that failed at both sizes that were tried first: one on either side."""
+        beside = {max(0, start - 4), min(len(self.fractions) - 1, start + 2)}
+        without = {m: own for m, own in self._closed.items() if m not in self.curves}
+        return {m: sorted(beside - own) for m, own in without.items() if beside - own}
 
     def _start(self) -> int:
         """Where to look first: about where a random subset of the first seed is good enough."""
@@ -159,7 +166,7 @@ class _Bench:
             (method, place): self._table(cell)
             for method in self.shrinking.methods
             for place, fraction in enumerate(self.fractions)
-            if self._complete(cell := Cell(method, fraction)) and method not in self.errors
+            if self._complete(cell := Cell(method, fraction))
         }
         spread = training_spread(np.stack(list(tables.values())))
         spread *= np.sqrt(1 + 1 / len(self.seeds))  # of one more training from the mean of these
@@ -187,16 +194,16 @@ class _Bench:
     # ---- measuring ----------------------------------------------------------------------------
 
     def measure(self, cells: Sequence[Cell], seeds: Sequence[int] | None = None) -> None:
-        """``cells`` under ``seeds``, all by default; what fails takes its method out."""
+        """``cells`` under ``seeds``, all by default; one that fails is left out."""
         todo = [
             (cell, seed)
             for seed in seeds or self.seeds
             for cell in cells
-            if seed not in self.right.get(cell, ()) and cell.method not in self.errors
+            if seed not in self.right.get(cell, ()) and cell not in self.failed
         ]
         failed = self._hand_out(todo)
         for cell, seed in todo:
-            if cell.method in self.errors:
+            if cell in self.failed:
                 continue
             try:
                 if (cell, seed) in failed:
@@ -205,8 +212,35 @@ class _Bench:
             except Exception as error:
                 if cell.method in (RANDOM, WHOLE):
                     raise
-                self.errors[cell.method] = message_of(error)
-                self.progress.note(f"{cell.method} is left out: {self.errors[cell.method]}")
+                self._leave_out(cell, message_of(error))
+
+    def _leave_out(self, cell: Cell, why: str) -> None:
+        if (cell.method, why) not in {(one.method, said) for one, said in self.failed.items()}:
+            size = round(self.totals[self.fractions.index(cell.fraction)])
+            self.progress.note(f"{cell.method} at {size} samples is left out: {why}")
+        self.failed[cell] = why
+
+    @property
+    def _closed(self) -> dict[str, set[int]]:
+        """Places of the sizes that failed, by method."""
+        found: dict[str, set[int]] = {method: set() for method in self.shrinking.methods}
+        for cell in self.failed:
+            found[cell.method].add(self.fractions.index(cell.fraction))
+        return found
+
+    @property
+    def _errors(self) -> dict[str, str]:
+        """Why methods of which no size was measured are left out, and sizes of others."""
+        sizes: dict[tuple[str, str], list[int]] = {}
+        for method, places in self._closed.items():
+            for place in sorted(places):
+                why = self.failed[Cell(method, self.fractions[place])]
+                sizes.setdefault((method, why), []).append(round(self.totals[place]))
+        found: dict[str, str] = {}
+        for (method, why), own in sizes.items():
+            at = f" at {', '.join(map(str, own))} samples" if method in self.curves else ""
+            found.setdefault(f"{method}{at}", why)
+        return found
 
     def _hand_out(self, todo: Iterable[tuple[Cell, int]]) -> dict[tuple[Cell, int], str]:
         if self.crew is None:
@@ -292,7 +326,9 @@ class _Bench:
                     )
                 )
         high = float(self.found.high[self.found.best])
-        fraction = fraction_of(self.data, high) if high <= self.totals[-1] else None
+        most = Budget(fraction=self.shrinking.max_fraction).counts(self.data)
+        enough = high <= min(self.totals[-1], sum(most))
+        fraction = fraction_of(self.data, high) if enough else None
         bar, everything = self._bar, samples_bytes(self.data, self.size)
         return Shrunk(
             self.shrinking,
@@ -303,5 +339,5 @@ class _Bench:
             tuple(rows),
             self.found,
             fraction,
-            dict(self.errors),
+            self._errors,
         )

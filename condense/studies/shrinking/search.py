@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,13 +94,17 @@ def sizes_found(
 
 
 def wanted(
-    curves: Mapping[str, Curve], totals: Sequence[float], found: Found
+    curves: Mapping[str, Curve],
+    totals: Sequence[float],
+    found: Found,
+    closed: Mapping[str, Collection[int]] | None = None,
 ) -> dict[str, list[int]]:
     """Places of the sizes that are to be measured next, by method; none where all is known.
 
     A size on either side of where the method reaches the target, those neighbours that there are;
     likewise of the upper end of the method that would be picked. A method whose whole interval
-    lies above the picked one's is left alone.
+    lies above the picked one's is left alone. Those that are ``closed`` to a method are passed
+    over, as if there were none.
     """
     picked = found.methods[found.best]
     asked: dict[str, list[int]] = {}
@@ -110,7 +114,9 @@ def wanted(
             ends.append(found.high[number])
         elif found.low[number] > found.high[found.best] and len(curve.places) > 1:
             continue
-        places = {place for end in ends for place in _around(curve.places, totals, end)}
+        left = [p for p in range(len(totals)) if p not in (closed or {}).get(method, ())]
+        own, sizes = [left.index(p) for p in curve.places], [totals[p] for p in left]
+        places = {left[place] for end in ends for place in _around(own, sizes, end)}
         if places - set(curve.places):
             asked[method] = sorted(places - set(curve.places))
     return asked

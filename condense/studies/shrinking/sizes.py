@@ -36,6 +36,18 @@ def score(rates: Floats, counts: npt.NDArray[np.int64], metric: str) -> Floats:
     return found
 
 
+def chance(counts: npt.NDArray[np.int64], metric: str) -> float:
+    """The most of a metric, 0–1, that can be expected of guesses that look at no sample.
+
+    By the largest class each time, or, where classes count the same, by any.
+
+    Args:
+        counts: samples of each class, [C].
+    """
+    share = counts.max() / counts.sum()
+    return float(share if metric == "accuracy" else 1 / (counts > 0).sum())
+
+
 @dataclass(frozen=True, eq=False)
 class Draws:
     """Samples as they are drawn again.

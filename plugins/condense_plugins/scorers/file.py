@@ -51,11 +51,7 @@ class FileScorer(Instant):
         path = self._path()
         arrays = _file(path).arrays(self.options.key)
         values = _scores(arrays, self.options.key, path)
-        if len(values) != len(data):
-            raise DataError(
-                f"score file {path} has {len(values)} scores, {data.name} has {len(data)} "
-                "training samples; use a file made for this data, in its order"
-            )
+        data.check_count(len(values), f"score file {path} has {len(values)} scores")
         _check_labels(arrays.get("labels"), data, path)
         _check_fingerprint(path, data)
         sign = 1.0 if self.options.direction == "higher-harder" else -1.0

@@ -8,6 +8,7 @@ import safetensors.numpy
 import torch
 
 from condense.data import LabeledData, Normalization
+from condense.engine.ingest.holdout import validation_part
 from condense.errors import DataError
 from condense_plugins.scorers.file import FileScorer
 
@@ -257,3 +258,11 @@ def test_token_follows_the_contents(data, tmp_path):
     path.unlink()
     with pytest.raises(DataError, match=r"s\.npy cannot be read"):
         scorer.cache_token()
+
+
+def test_scores_of_the_whole_are_refused_where_a_part_is_held_out(tmp_path, data):
+    path = tmp_path / "scores.npy"
+    np.save(path, np.zeros(len(data)))
+    left = validation_part(data, 0.2, 0)
+    assert "what was made of the whole knows them; leave it out" in refused(path, left)
+    assert "knows them" not in refused(path, data.subset(torch.arange(3)))

@@ -1,6 +1,7 @@
 """A search through the engine: known accuracies, what is read, what is written."""
 
 import itertools
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from condense.resolve import Request
 from condense.results import Evaluation
 from condense.studies.shrinking.design import fraction_of, make_shrinking, sizes_of
 from condense.studies.shrinking.final import answer
+from condense.studies.shrinking.result import figure_of
 from condense.studies.shrinking.run import plan_shrinking, shrink
 
 STAGES = {
@@ -206,6 +208,102 @@ def test_other_metrics(found, bind, metric):
     assert reached.document.test.condensed == pytest.approx(1 - 4 / samples, abs=0.02)
 
 
+def test_the_largest_part_is_a_share_of_the_whole(found, known):
+    known.wrong = dict.fromkeys(("random", "good", "poor"), 200.0) | {"whole": 24.0}
+    rows = found(max_fraction=0.3).rows
+    assert max(row.samples for row in rows) == 300  # of 1 000, of which a seed has 800
+
+
+def test_a_target_that_guesses_reach_is_a_finding(found, known):
+    def findings(**more):
+        return [(one.code, one.message) for one in found(**more).document.findings]
+
+    known.wrong |= {"whole": 160.0}  # a fifth of 800: 80 % right, of which 0.9 is to be kept
+    assert findings(metric="balanced-accuracy") == []  # 50 % by guessing
+    ((code, message),) = findings()  # 3 of 4 samples are ants
+    assert code == "target-at-chance"
+    assert "is not above what guessing reaches (75.00 %)" in message
+
+
+def test_a_size_that_fails_for_a_method_leaves_the_others(found, known, monkeypatch):
+    """Above 60 samples, among which the answer would lie."""
+    known.wrong |= {"good": 8.0}
+    plain, evaluate = found(), Known.evaluate
+    size = plain.document.size.samples
+    assert plain.document.method == "good"
+
+    def fails(self, arm, *more):
+        if arm.name == "good" and len(arm.draw(0)) > size:
+            raise DataError("no room left")
+        return evaluate(self, arm, *more)
+
+    monkeypatch.setattr(Known, "evaluate", fails)
+    monkeypatch.setattr(Known, "version", "2")  # nothing stored
+    notes = []
+    monkeypatch.setattr(SilentProgress, "note", lambda self, text: notes.append(text))
+    document = found().document
+    own = [point.samples for point in document.curve if point.method == "good"]
+    assert own
+    assert max(own) <= size
+    ((name, why),) = document.errors.items()
+    assert name.startswith("good at ")
+    assert name.endswith(" samples")
+    assert min(int(n) for n in name[8:-8].split(", ")) > size
+    assert why == "no room left"
+    assert [note for note in notes if "left out" in note] == [
+        f"good at {name[8:-8].split(', ')[0]} samples is left out: no room left"
+    ]
+
+
+def test_a_tested_metric_is_taken_of_each_network_by_itself():
+    parts = [Evaluation((0.6,), per_class=rates) for rates in ((0.2, 1.0, 0.0), (1.0, 0.4, 0.0))]
+    found, counts = Evaluation.of_repeats(parts), np.array([10, 10, 0])
+    assert figure_of(found, counts, "worst-class") == pytest.approx(
+        (0.2 + 0.4) / 2
+    )  # not min 0.6, 0.7
+    assert figure_of(found, counts, "balanced-accuracy") == pytest.approx(0.65)
+    assert figure_of(found, counts, "accuracy") == pytest.approx(0.6)
+    assert figure_of(replace(found, each=()), counts, "worst-class") == pytest.approx(0.6)
+
+
+def test_a_tracker_watches_the_answer(host, data):
+    class Told:
+        name, version, Options = "told", "1", Options
+        calls: ClassVar = []
+
+        def __init__(self, options):
+            pass
+
+        def begin(self, run):
+            self.calls.append(run.name)
+
+        def figures(self, step, values):
+            self.calls.append(sorted(values))
+
+        def picture(self, step, image):
+            pass
+
+        def artefact(self, folder):
+            pass
+
+        def close(self, done):
+            self.calls.append(done)
+
+    class Trackers:
+        @hookimpl
+        def condense_register_trackers(self, register):
+            register(Told)
+
+    watching = build_host(external=False, extra=[Plugin(), Trackers()])
+    found = in_python(
+        data, methods=["good"], keep=0.9, seeds=2, host=watching, tracker="told"
+    ).document
+    name, *figures, done = Told.calls
+    assert name == f"good-two-fraction{found.size.fraction:g}-s0"
+    assert figures == [[f"accuracy/{arm}"] for arm in ("condensed", "random", "whole")]
+    assert done
+
+
 def test_a_method_that_fails_is_left_out(found, known):
     known.wrong["poor"] = None
     document = found().document
@@ -258,7 +356,10 @@ def test_in_python(host, data, known):
     ("given", "said"),
     [
         ({"keep": 1.0}, "keep must be in (0, 1), got 1; try keep=0.95"),
-        ({"max_fraction": 2.0}, "max_fraction must be in (0, 1), got 2; try max_fraction=0.5"),
+        (
+            {"max_fraction": 0.8},
+            "max_fraction must be in (0, 0.8), as each seed holds the rest out",
+        ),
         ({"metric": "acuracy"}, "unknown metric=\"acuracy\"; did you mean 'accuracy'?"),
         ({"methods": ["goood"]}, "unknown method 'goood'"),
         ({"ipc": 5}, "leave ipc out"),

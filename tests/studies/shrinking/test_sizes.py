@@ -214,11 +214,12 @@ def test_what_the_held_out_part_would_add_raises_the_target():
 def test_sizes_are_asked_for_around_an_end_until_neighbours_are_known():
     totals, flat = [10, 14, 20, 28, 40, 56], np.zeros((50, 1))
 
-    def asked(places, accuracies):
+    def asked(places, accuracies, closed=()):
         values = np.array([accuracies] * 50) + flat
         curves = {"one": Curve(tuple(places), values)}
         bar = Bar(0.5, np.ones(50), np.ones(50))
-        return wanted(curves, totals, sizes_found(curves, totals, 100, bar)).get("one", [])
+        found = sizes_found(curves, totals, 100, bar)
+        return wanted(curves, totals, found, {"one": closed}).get("one", [])
 
     assert asked([2, 4], [0.1, 0.2]) == [5]  # nothing is enough yet, and but one size is left
     assert asked([1, 3], [0.1, 0.2]) == [5]
@@ -227,3 +228,7 @@ def test_sizes_are_asked_for_around_an_end_until_neighbours_are_known():
     assert asked([2, 3], [0.4, 0.6]) == []
     assert asked([0, 1], [0.5, 0.6]) == []  # the smallest there is
     assert asked([4, 5], [0.1, 0.2]) == []  # the largest is not enough
+    # those that cannot be measured are passed over
+    assert asked([0, 4], [0.4, 0.6], {2}) == [1]
+    assert asked([0, 4], [0.4, 0.6], {1, 2, 3}) == []
+    assert asked([1, 3], [0.1, 0.2], {5}) == [4]
