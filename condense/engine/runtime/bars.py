@@ -19,12 +19,14 @@ from rich.text import Text
 
 from condense.engine.runtime.notes import Notes
 from condense.engine.runtime.pace import Left, Pace, Whole
+from condense.figures.formats import seconds as in_words
 from condense.interfaces import Task as Advances
 
 DELAY = 1.0  # seconds a task must last before its bar shows
 CELL = 100  # columns in a notebook
 PICTURE = 0.5  # seconds between two pictures there
 NARROWEST, WIDEST = 4, 24  # columns of a bar
+ECHO = 2  # columns left for the ^C of a terminal, which would wrap and move the bars by a line
 REDRAW = 0.1  # seconds between two updates of a bar, so that a hot loop pays nothing
 # Seconds over which speed is measured. rich keeps 1000 updates at most, 100 s of a fast task; a
 # slow one, of which a single unit takes minutes, needs the long period to have a speed at all.
@@ -46,7 +48,7 @@ class Row:
         title, told, fields = Text(self.task.description), self.told(), self.task.fields
         # as wide as it has been, so that no bar twitches when a figure gets shorter
         fields["widest"] = max(fields["widest"], told.cell_len)
-        room = options.max_width - fields["widest"] - 2
+        room = options.max_width - ECHO - fields["widest"] - 2
         width = min(WIDEST, max(NARROWEST, room - title.cell_len))
         title.truncate(max(room - width, 1), overflow="ellipsis")
         line = Table.grid(*(Column(no_wrap=True) for _ in range(3)), padding=(0, 1))
@@ -233,7 +235,7 @@ class TerminalProgress(Notes):
             yield
         seconds = time.monotonic() - begun
         if seconds >= self._delay:
-            self.say(f"{number}/{total} {name}: {seconds:.1f} s")
+            self.say(f"{number}/{total} {name}: {in_words(seconds)}")
 
     @contextmanager
     def task(self, title: str, total: int, unit: str = "it") -> Iterator[Advances]:
