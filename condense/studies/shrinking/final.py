@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from condense.engine.artefact.dataset import CondensedDataset
+from condense.engine.artefact.notebook import as_html
 from condense.engine.documents import OWN
 from condense.engine.evaluation import RANDOM, WHOLE, random_plan, whole_plan
 from condense.engine.graph import all_within, stages
@@ -15,6 +16,8 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.run import run_name
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
+from condense.figures import html
+from condense.figures.formats import percent
 from condense.interfaces import Evaluation
 from condense.results import Budget
 from condense.studies.binding import Bind
@@ -37,6 +40,20 @@ class Answer:
     condensed: CondensedDataset | None = None
     pipeline: Pipeline | None = None
     arms: Mapping[str, Evaluation] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Answer({self.document.verdict!r})"
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: the verdict, the curve, and the set."""
+        document = self.document
+        rows = [
+            (p.method, p.samples, f"{percent(p.mean)} ({percent(p.low)} to {percent(p.high)})")
+            for p in (*document.curve, document.whole)
+        ]
+        headers = ("method", "samples", f"{document.metric}, %, interval")
+        shown = html.paragraph(document.verdict, strong=True) + html.table(headers, rows)
+        return shown + ("" if self.condensed is None else as_html(self.condensed))
 
 
 def answer(shrunk: Shrunk, bind: Bind, crew: Crew | None = None) -> Answer:

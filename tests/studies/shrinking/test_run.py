@@ -1,6 +1,8 @@
 """A search through the engine: known accuracies, what is read, what is written."""
 
+import html
 import itertools
+import re
 from dataclasses import replace
 from typing import ClassVar
 
@@ -164,6 +166,15 @@ def test_the_test_split_is_read_once_an_arm_at_the_end(found, bind, known):
     assert test.random == pytest.approx(1 - 30 / samples, abs=0.02)
     assert test.whole == pytest.approx(1 - 24 / 1000, abs=0.01)
     assert test.kept == test.condensed / test.whole >= 0.9
+    # a notebook shows the answer in a sentence, the curve, and a picture of the set
+    shown = reached._repr_html_()
+    assert f"<strong>{html.escape(reached.document.verdict)}</strong>" in shown
+    points = [*reached.document.curve, reached.document.whole]
+    assert re.findall(r"<tr><td>(\w+)</td><td>(\d+)</td>", shown) == [
+        (point.method, str(point.samples)) for point in points
+    ]
+    assert "<img " in shown
+    assert repr(reached) == f"Answer({reached.document.verdict!r})"
 
 
 def test_sizes_lie_close_around_the_answer_and_far_ones_are_not_measured(found):
