@@ -161,9 +161,10 @@ def _parts(word: str, width: int) -> Iterator[str]:
 
 
 def _glued(text: str) -> str:
-    """``text`` with blanks that no line ends at, as in ``97.58 ± 0.31 (5)`` and ``95 %``."""
+    """``text`` with blanks that no line ends at: ``97.58 ± 0.31 (5)``, ``95 %``, ``(1 to 2)``."""
     if not re.search("[a-z]{2}", text, re.IGNORECASE):
         return text.lstrip().replace(" ", NO_BREAK).rjust(len(text))
+    text = re.sub(r"\(\S+ to \S+\)", lambda found: found[0].replace(" ", NO_BREAK), text)
     return re.sub(" (?=%)|(?<=±) ", NO_BREAK, text)
 
 

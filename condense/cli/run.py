@@ -303,6 +303,7 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
 
 def _note(arm: Any, random: Any) -> str:
     """The augmentation an arm was trained with, its distance to random, and if that is chance."""
+    from condense.figures.formats import points
     from condense.studies.statistics import unpaired
 
     augmentation = arm.protocol.get("augmentation", "")
@@ -314,6 +315,6 @@ def _note(arm: Any, random: Any) -> str:
     elif random is not None:
         gain = unpaired(arm.values, random.values)
         told = gain is None or gain.low is None or gain.low > 0 or (gain.high or 0) < 0
-        parts.append(f"{100 * (arm.mean - random.mean):+.2f} points over random")
+        parts.append(f"{points(arm.mean - random.mean)} points over random")
         parts += [] if told else ["within noise"]
     return ", ".join(parts)

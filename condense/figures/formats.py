@@ -12,8 +12,8 @@ def percent(value: float) -> str:
 
 
 def points(value: float) -> str:
-    """A difference in 0–1 as ``"+0.58"``."""
-    return f"{100 * value:+.2f}"
+    """A difference in 0–1 as ``"+0.58"``; what rounds to nothing as ``"+0.00"``."""
+    return f"{round(100 * value, 2) + 0.0:+.2f}"
 
 
 def seconds(value: float) -> str:

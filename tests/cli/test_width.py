@@ -234,3 +234,20 @@ def test_a_word_longer_than_its_column_ends_at_a_sign(monkeypatch, capsys):
     parts = [line[:26].strip() for line in lines[2:]]
     assert "".join(parts) == path
     assert all(part[-1] in "._/=,-" for part in parts[:-1])
+
+
+def test_an_interval_stays_in_one_line(monkeypatch, capsys):
+    from condense.cli.output import echo_table
+
+    monkeypatch.setenv("COLUMNS", "48")
+    row = ("window selector.beta=0.68", "+1.04 (-38.67 to +40.75)", "out after rung 2")
+    echo_table(("tried", "over random, points", "note"), [row])
+    told = capsys.readouterr().out
+    assert "(-38.67 to +40.75)" in told
+    assert max(map(len, told.splitlines())) <= 48
+
+
+def test_what_rounds_to_nothing_has_no_minus():
+    from condense.figures.formats import points
+
+    assert [points(v) for v in (-0.00004, 0.0, -0.0001)] == ["+0.00", "+0.00", "-0.01"]

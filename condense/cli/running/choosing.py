@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from condense.errors import OptionError
+from condense.figures.formats import percent, points
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
@@ -62,8 +63,9 @@ def in_words(plan: Plan) -> str:
         for rung in plan.rungs
     )
     left = ", ".join(one.name for one in plan.left_out)
+    minutes = "minute comes" if plan.minutes == 1 else "minutes come"
     return (
-        f"{plan.minutes:g} minutes come to these candidates and rungs: {rungs} (at most about "
+        f"{plan.minutes:g} {minutes} to these candidates and rungs: {rungs} (at most about "
         f"{seconds(plan.seconds)})" + (f"; too dear for that: {left}" if left else "")
     )
 
@@ -105,7 +107,8 @@ def show_choice(document: ChoiceDocument) -> None:
     rows = [_row(one, document) for one in document.tried]
     rows.insert(1 if document.better else 0, _row(document.random, document))
     figures = (f"{document.measure}, %", "over random, points")
-    echo_table(("tried", "seeds", *figures, "networks", "time", "note"), rows)
+    headers = ("tried", "seeds", *figures, "networks", "time", "note")
+    echo_table(headers, rows, least=("networks",))
     say(f"\n{_legend(document)}")
     say(in_words(document.plan))
     _show_failed(document.failed)
@@ -140,6 +143,7 @@ def _show_failed(failed: dict[str, str]) -> None:
 def _row(one: Tried, document: ChoiceDocument) -> tuple[Any, ...]:
     from condense.cli.output import seconds
     from condense.spelling import on_command_line
+    from condense.studies.choosing.result import interval
 
     if one.error is not None:
         note = f"error: {on_command_line(one.error)}"
@@ -151,17 +155,7 @@ def _row(one: Tried, document: ChoiceDocument) -> tuple[Any, ...]:
         note = "" if one.name == document.random.name else "not better beyond noise"
     matched = f" + {one.cost.matchings} matchings" if one.cost.matchings else ""
     return (
-        *(one.name, len(one.accuracies), _figure(one.accuracy, "{:.2f}")),
-        *(_figure(one.to_random, "{:+.2f}"), f"{one.cost.trainings}{matched}"),
+        *(one.name, len(one.accuracies), interval(one.accuracy, percent)),
+        *(interval(one.to_random, points), f"{one.cost.trainings}{matched}"),
         *(seconds(one.seconds), note),
     )
-
-
-def _figure(value: Any, form: str) -> str:
-    """A mean with the ends of its interval, in hundredths."""
-    if value is None:
-        return "–"
-    mean = form.format(100 * value.mean)
-    if value.half is None:
-        return mean
-    return f"{mean} ({form.format(100 * value.low)} to {form.format(100 * value.high)})"

@@ -87,10 +87,10 @@ class ChoiceDocument(Document):
             return f"{self.chosen} is kept: no candidate could be measured"
         gain = top.to_random
         if gain.low is None or gain.high is None:
-            figures = f"{100 * gain.mean:+.2f} points"
+            figures = f"{points(gain.mean)} points"
         else:
-            ends = f"{100 * gain.low:+.2f} to {100 * gain.high:+.2f}"
-            figures = f"{100 * gain.mean:+.2f} points, 95 % interval {ends}, {gain.n} seeds"
+            ends = f"{points(gain.low)} to {points(gain.high)}"
+            figures = f"{points(gain.mean)} points, 95 % interval {ends}, {gain.n} seeds"
         if self.better:
             return f"{top.name} is chosen: {figures} over random"
         return (
@@ -130,13 +130,14 @@ class Choice:
 def _row(one: Tried, chosen: str) -> tuple[object, ...]:
     note = one.error or ("chosen" if one.name == chosen else "")
     found, gain = one.accuracy, one.to_random
-    over = "" if gain is None else _interval(gain, points)
-    measured = "–" if found is None else _interval(found, percent)
-    return one.name, len(one.accuracies), measured, over, note
+    figures = interval(found, percent), interval(gain, points)
+    return one.name, len(one.accuracies), *figures, note
 
 
-def _interval(found: Estimate, words: Callable[[float], str]) -> str:
-    """A mean with the ends of its interval, in hundredths."""
+def interval(found: Estimate | None, words: Callable[[float], str]) -> str:
+    """A mean with the ends of its interval, in hundredths; "–" for what was not measured."""
+    if found is None:
+        return "–"
     if found.low is None or found.high is None:
         return words(found.mean)
     return f"{words(found.mean)} ({words(found.low)} to {words(found.high)})"
