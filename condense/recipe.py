@@ -11,6 +11,7 @@ from typing import Any
 
 import tomli_w
 
+from condense.capabilities import argument_name
 from condense.data import Modality
 from condense.errors import DataError, OptionError, blamed, closest
 from condense.kinds import STAGES
@@ -144,6 +145,13 @@ class Resolved:
             if blame is None:
                 raise
             raise blame from error
+
+    @property
+    def spelled(self) -> str:
+        """As it is asked for: ``"digits"``, ``"folder:photos"``."""
+        takes = argument_name(self.cls)
+        given = None if takes is None else getattr(self.options, takes)
+        return self.name if given is None else f"{self.name}:{given}"
 
     @property
     def identity(self) -> dict[str, Any]:

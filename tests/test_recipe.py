@@ -507,3 +507,8 @@ def test_a_preset_replaces_a_component_that_is_only_a_methods_default(host):
     assert resolve(host, by_file)["scorer"].name == "cscore"
     # but not one that makes the method what it is
     assert resolve(host, request(**published, method="mtt"))["selector"].name == "random"
+
+
+def test_a_component_is_spelled_as_it_is_asked_for(host):
+    for asked in ("digits", "sklearn:wine"):
+        assert resolve(host, Request(data=asked))["data"].spelled == asked

@@ -225,7 +225,7 @@ def headline(recipe: Recipe) -> str:
         stages.insert(0, "scorer")
     path = " → ".join(recipe[stage].name for stage in stages)
     return (
-        f"{recipe.method} on {recipe['data'].name}, {budget}, seed {recipe.seed}: "
+        f"{recipe.method} on {recipe['data'].spelled}, {budget}, seed {recipe.seed}: "
         f"{path} ({recipe['augmentation'].name}; {networks(recipe)})"
     )
 
