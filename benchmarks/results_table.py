@@ -4,8 +4,9 @@
     python benchmarks/results_table.py --check    # exit 1 if they are stale
 
 Our figures come from ``headline-*.json`` (benchmarks/headline.py), the published ones from
-``benchmarks/published.json``. Text outside of ``<!-- begin NAME -->`` … ``<!-- end NAME -->`` is
-left alone.
+``benchmarks/published.json``; the table of methods in the project's own README from
+``compare-*.json`` (`condense compare`). Text outside of ``<!-- begin NAME -->`` …
+``<!-- end NAME -->`` is left alone.
 """
 
 from __future__ import annotations
@@ -219,6 +220,44 @@ def _departures(document: dict[str, Any]) -> str:
     return f"Differs from {document['published']}: {', '.join(texts)}."
 
 
+def compare_table(document: dict[str, Any]) -> str:
+    """Methods by sizes, best on average first: ``97.3 ± 1.2``, the best of a column bold.
+
+    A dagger stands behind what is told from it beyond noise.
+    """
+    columns: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
+    for found in document["rows"]:
+        columns.setdefault((found["labels"], found["ipc"]), {})[found["method"]] = found
+    methods = {
+        name: statistics.mean(column[name]["accuracy"]["mean"] for column in columns.values())
+        for name in next(iter(columns.values()))
+    }
+    several = len({labels for labels, _ in columns}) > 1
+    heads = [f"{ipc} a class" + f", {labels}" * several for labels, ipc in columns]
+    rows = [
+        [name, *(_compared(column[name]) for column in columns.values()), _takes(name, columns)]
+        for name in sorted(methods, key=lambda name: -methods[name])
+    ]
+    return table(["", *heads, "seconds to make"], rows)
+
+
+def _compared(found: dict[str, Any]) -> str:
+    a = found["accuracy"]
+    mean = f"{100 * a['mean']:.1f}"
+    best = found["to_best"] is None and found["method"] != "whole"  # what others are held against
+    mean = f"**{mean}**" if best else mean
+    return f"{mean} ± {100 * a['half']:.1f}" + ("†" if found["differs"] else "")
+
+
+def _takes(method: str, columns: dict[tuple[str, int], dict[str, dict[str, Any]]]) -> str:
+    """Of its sets of all sizes, from least to most."""
+    spent = [column[method]["seconds"] for column in columns.values()]
+    if None in spent:
+        return ""
+    least, most = f"{min(spent):.0f}", f"{max(spent):.0f}"
+    return least if least == most else f"{least}–{most}"
+
+
 def rendered(text: str, blocks: dict[str, str]) -> str:
     """``text`` with each block between its marks replaced."""
     for name, block in blocks.items():
@@ -236,17 +275,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     p = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     p.add_argument("--check", action="store_true", help="exit 1 if the tables are stale")
     p.add_argument("--folder", type=Path, default=HERE / "results", help="of README.md and JSON")
+    p.add_argument("--front", type=Path, default=HERE.parent / "README.md", help="of the project")
     arguments = p.parse_args(argv)
     published = json.loads((HERE / "published.json").read_text())
     documents = results(arguments.folder)
     blocks = {"headline": headline_table(documents, published), "runs": runs_table(documents)}
-    readme = arguments.folder / "README.md"
-    before = readme.read_text()
-    after = rendered(before, blocks)
+    compared = {
+        path.stem: compare_table(json.loads(path.read_text()))
+        for path in sorted(arguments.folder.glob("compare-*.json"))
+    }
+    pages = {arguments.folder / "README.md": blocks, arguments.front: compared}
+    after = {path: rendered(path.read_text(), found) for path, found in pages.items() if found}
+    stale = [path for path, text in after.items() if path.read_text() != text]
     if arguments.check:
-        sys.stdout.write("up to date\n" if after == before else f"{readme} is stale\n")
-        return int(after != before)
-    readme.write_text(after)
+        sys.stdout.write("".join(f"{path} is stale\n" for path in stale) or "up to date\n")
+        return int(bool(stale))
+    for path in stale:
+        path.write_text(after[path])
     return 0
 
 

@@ -26,6 +26,7 @@ _STYLE = {
     "legend.fontsize": 8,
     "svg.hashsalt": "condense",
 }
+PANEL = (5.2, 4.2)  # inches
 FORMATS = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}  # free of the clock
 
 
@@ -33,18 +34,17 @@ def save_figure(
     path: Path,
     painters: Sequence[Callable[[Axes], None]],
     *,
-    width: float = 5.2,
-    height: float = 4.2,
+    size: tuple[float, float] = PANEL,
 ) -> None:
     """A figure of panels beside each other; equal drawings give equal bytes.
 
     Args:
         path: without an ending; ``.png`` and ``.svg`` are written.
         painters: one a panel, draws into its axes.
-        width, height: inches of a panel.
+        size: of a panel, its width and height in inches.
     """
     with matplotlib.style.context(["default", _STYLE | PLAIN]):
-        figure = Figure(figsize=(1.0 + width * len(painters), height), layout="constrained")
+        figure = Figure(figsize=(1.0 + size[0] * len(painters), size[1]), layout="constrained")
         FigureCanvasAgg(figure)
         panels = figure.subplots(1, len(painters), squeeze=False)[0]
         for axes, paint in zip(panels, painters, strict=True):

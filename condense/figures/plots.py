@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,6 +17,8 @@ Limits = tuple[float, float]
 ANY: Limits = (-math.inf, math.inf)
 PERCENT: Limits = (0.0, 100.0)
 APART = 1.03  # by which factor intervals over one size are apart
+WIDEST = 1.25  # by which factor all of one size are, at most
+ABOVE = 8  # curves at most that a legend has room for above the axes
 MARKERS = "Dsv^"  # of points that no line joins, in the place of its dashes
 
 
@@ -188,7 +190,9 @@ def paint_lines(
             axes.plot(line.x, line.y, **look)
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
-    if len(lines) > 1:
+    if len(lines) > ABOVE:
+        _legend_beside(axes, {line.name: line.y[-1] for line in lines})
+    elif len(lines) > 1:
         legend_above(axes)
 
 
@@ -202,8 +206,9 @@ def paint_over_sizes(
 ) -> None:
     """As :func:`paint_lines`, over a logarithmic axis; intervals of one size lie side by side."""
     middle = (len(lines) - 1) / 2
+    apart = min(APART, WIDEST ** (1 / max(1, len(lines) - 1)))
     beside = [
-        replace(line, x=tuple(x * APART ** (place - middle) for x in line.x))
+        replace(line, x=tuple(x * apart ** (place - middle) for x in line.x))
         for place, line in enumerate(lines)
     ]
     paint_lines(labels, beside, marker, axes, limits=limits)
@@ -236,6 +241,15 @@ def legend_above(axes: Axes) -> None:
     # long enough to tell dashes from dots
     look: dict[str, Any] = {"borderpad": 0.2, "handlelength": 3.4}
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, **look)
+
+
+def _legend_beside(axes: Axes, heights: Mapping[str, float]) -> None:
+    """The legend to the right, in the order in which the curves of these names end, highest
+    first."""
+    pairs = zip(*axes.get_legend_handles_labels(), strict=True)
+    ordered = sorted(pairs, key=lambda pair: -heights[pair[1]])
+    look: dict[str, Any] = {"handlelength": 3.4, "loc": "center left", "bbox_to_anchor": (1, 0.5)}
+    axes.legend([handle for handle, _ in ordered], [name for _, name in ordered], **look)
 
 
 def present(*figures: FigureView | None) -> tuple[FigureView, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.engine.runtime.folders import Layout, check_folder, replace_folder
-from condense.figures.files import save_figure
+from condense.figures.files import PANEL, save_figure
 
 
 def write_study(
@@ -22,7 +22,7 @@ def write_study(
     document: Mapping[str, Any],
     files: Mapping[str, str | bytes],
     panels: Sequence[Callable[[Axes], None]] = (),
-    height: float = 4.2,
+    size: tuple[float, float] = PANEL,
 ) -> Path:
     """A study's files in ``folder``, all or nothing; equal results give equal bytes.
 
@@ -32,12 +32,12 @@ def write_study(
         document: of the study.
         files: contents of its other files, by name.
         panels: of the figure, each of which draws into its axes; ``.png`` and ``.svg`` are written.
-        height: of the figure, in inches.
+        size: of a panel, its width and height in inches.
 
     Raises:
         OutputError: if it cannot be written or holds something else.
     """
-    fill = partial(fill_study, owned.marker, document, files, panels, height)
+    fill = partial(fill_study, owned.marker, document, files, panels, size)
     return replace_folder(folder, fill, partial(check_folder, folder, owned))
 
 
@@ -46,7 +46,7 @@ def fill_study(
     document: Mapping[str, Any],
     files: Mapping[str, str | bytes],
     panels: Sequence[Callable[[Axes], None]],
-    height: float,
+    size: tuple[float, float],
     draft: Path,
 ) -> None:
     """The files of :func:`write_study` in the folder ``draft``."""
@@ -55,7 +55,7 @@ def fill_study(
         data = content if isinstance(content, bytes) else content.encode()
         (draft / name).write_bytes(data)
     if panels:
-        save_figure((draft / marker).with_suffix(""), panels, height=height)
+        save_figure((draft / marker).with_suffix(""), panels, size=size)
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:

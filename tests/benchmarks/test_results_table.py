@@ -176,6 +176,26 @@ def test_the_preset_itself_comes_before_what_departs_from_it(tables, tmp_path):
 OTHERS = ("paper-dm-", "paper-dc-")
 
 
+def test_methods_are_set_side_by_side_the_best_on_average_first(tables):
+    def row(method, ipc, mean, seconds, differs=None):
+        accuracy = {"mean": mean, "half": 0.0123}
+        found = {"method": method, "labels": "own", "ipc": ipc, "accuracy": accuracy}
+        to_best = None if differs is None else {"mean": mean - 0.97}
+        return found | {"seconds": seconds, "to_best": to_best, "differs": differs}
+
+    rows = [
+        *(row("random", 5, 0.9, None, False), row("dm", 5, 0.973, 6.1), row("whole", 5, 1, None)),
+        *(row("random", 10, 0.95, None, True), row("dm", 10, 0.97, 9.4), row("whole", 10, 1, None)),
+    ]
+    assert tables.compare_table({"rows": rows}).splitlines() == [
+        "|  | 5 a class | 10 a class | seconds to make |",
+        "|---|---|---|---|",
+        "| whole | 100.0 ± 1.2 | 100.0 ± 1.2 |  |",
+        "| dm | **97.3** ± 1.2 | **97.0** ± 1.2 | 6–9 |",
+        "| random | 90.0 ± 1.2 | 95.0 ± 1.2† |  |",
+    ]
+
+
 def test_published_figures_cover_every_published_preset(tables, host):
     published = json.loads((FOLDER / "published.json").read_text())
     names = host.registry("preset").names()

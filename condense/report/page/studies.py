@@ -256,10 +256,8 @@ def methods_view(name: str, path: str, document: CompareDocument) -> StudyView:
         if len(columns) > 1:
             axes = (unit_of(columns[0][0]), label)
             title = f"Accuracy over size, labels {labels}"
-            lines = lines_of(columns)
-            figure = lines_figure(
-                f"{name}-{labels}", title, axes, lines, marker="o", limits=PERCENT
-            )
+            drawing = f"{name}-{labels}", title, axes, lines_of(columns)
+            figure = lines_figure(*drawing, marker="o", log=True, limits=PERCENT)
         else:
             dots = [dot for dot in dots_of(columns[0]) if dot.mean is not None]
             figure = dots_figure(

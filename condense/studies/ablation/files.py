@@ -11,6 +11,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.engine.runtime.folders import Layout, json_with
+from condense.figures.files import PANEL
 from condense.figures.plots import PERCENT, Dot, Line, paint_dots, paint_over_sizes
 from condense.studies.ablation.design import SIZES, Study
 from condense.studies.ablation.result import AblationCell, AblationDocument, MainEffect
@@ -43,9 +44,9 @@ def write_ablation(document: AblationDocument, folder: Path) -> Path:
     ]
     if effects:
         panels.append(partial(_paint_effects, effects, OVER_LEGEND if lines else None))
-    height = 1.4 + 0.3 * max(rows, len(effects))
+    size = PANEL[0], 1.4 + 0.3 * max(rows, len(effects))
     files = {"ablation.csv": to_csv(document)}
-    return write_study(folder, OWNED, document.to_json(), files, panels, height)
+    return write_study(folder, OWNED, document.to_json(), files, panels, size)
 
 
 def to_csv(document: AblationDocument) -> str:

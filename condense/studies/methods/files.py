@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 
 from condense.engine.evaluation import RANDOM, WHOLE
 from condense.engine.runtime.folders import Layout, json_with
-from condense.figures.plots import PERCENT, Dot, Line, paint_dots, paint_lines
+from condense.figures.files import PANEL
+from condense.figures.plots import PERCENT, Dot, Line, paint_dots, paint_over_sizes
 from condense.studies.ablation.files import dot_of
 from condense.studies.binding import Bind, study_folder
 from condense.studies.files import csv_text, write_study
@@ -34,8 +35,8 @@ def compare_folder(comparison: Comparison, bind: Bind) -> Path:
 def write_comparison(document: CompareDocument, folder: Path) -> Path:
     """The files in ``folder``, as :func:`~condense.studies.files.write_study` writes them."""
     files = {"compare.csv": to_csv(document), "compare.tex": to_latex(document)}
-    panels, height = panels_of(document)
-    return write_study(folder, OWNED, document.to_json(), files, panels, height)
+    panels, size = panels_of(document)
+    return write_study(folder, OWNED, document.to_json(), files, panels, size)
 
 
 def to_csv(document: CompareDocument) -> str:
@@ -117,8 +118,10 @@ def size_of(row: ComparedRow) -> str:
     return f"ipc {row.ipc}" if row.ipc is not None else f"{100 * (row.fraction or 0):g} %"
 
 
-def panels_of(document: CompareDocument) -> tuple[list[Callable[[Axes], None]], float]:
-    """What is drawn, and how high in inches: a panel a label regime.
+def panels_of(
+    document: CompareDocument,
+) -> tuple[list[Callable[[Axes], None]], tuple[float, float]]:
+    """What is drawn, a panel a label regime, and the width and height of each in inches.
 
     Accuracy over the size of the sets where there are several sizes, else a dot a method.
     """
@@ -127,9 +130,12 @@ def panels_of(document: CompareDocument) -> tuple[list[Callable[[Axes], None]], 
         regimes.setdefault(column[0].labels, []).append(column)
     label = f"{document.split} {document.measure}, %"
     if any(len(columns) > 1 for columns in regimes.values()):
-        return [partial(_paint_sizes, label, *each) for each in regimes.items()], 5.6
+        return [partial(_paint_sizes, label, *each) for each in regimes.items()], (7.0, 5.6)
     rows = max(len(columns[0]) for columns in regimes.values())
-    return [partial(_paint_one, label, *each) for each in regimes.items()], 1.4 + 0.3 * rows
+    return [partial(_paint_one, label, *each) for each in regimes.items()], (
+        PANEL[0],
+        1.4 + 0.3 * rows,
+    )
 
 
 def _paint_one(
@@ -154,18 +160,15 @@ def lines_of(columns: Sequence[Sequence[ComparedRow]]) -> list[Line]:
         x = [float(r.ipc) if r.ipc is not None else 100 * (r.fraction or 0) for r, _ in there]
         y = [100 * accuracy.mean for _, accuracy in there]
         half = [None if a.half is None else 100 * a.half for _, a in there]
-        found.append(Line(rows[0].method, tuple(x), tuple(y), tuple(half)))
-    return found
+        name = rows[0].method
+        beside = name in (RANDOM, WHOLE)
+        level = name == WHOLE and len(set(y)) == 1
+        found.append(Line(name, tuple(x), tuple(y), tuple(half), muted=beside, level=level))
+    return [line for line in found if line.x]
 
 
 def _paint_sizes(
     label: str, labels: str, columns: Sequence[Sequence[ComparedRow]], axes: Axes
 ) -> None:
-    paint_lines(
-        (unit_of(columns[0][0]), label),
-        [line for line in lines_of(columns) if line.x],
-        "o",
-        axes,
-        limits=PERCENT,
-    )
-    axes.set_title(f"labels {labels}", loc="left", pad=70)
+    names = unit_of(columns[0][0]), f"{label}, labels {labels}"
+    paint_over_sizes(names, lines_of(columns), "o", axes, limits=PERCENT)

@@ -11,6 +11,7 @@ from condense.engine.artefact.write import ARTEFACT, SHRINK
 from condense.engine.jobs.driver import Crew
 from condense.engine.run import Diagnose, no_findings, write_run
 from condense.engine.runtime.folders import Layout, check_folder, json_with
+from condense.figures.files import PANEL
 from condense.figures.plots import PERCENT, Line, paint_lines
 from condense.figures.svg import MUTED, log_scale
 from condense.results import Finding
@@ -23,7 +24,7 @@ from condense.studies.shrinking.result import ShrinkDocument
 OWNED = Layout(
     "shrink.json", (SHRINK, ARTEFACT.marker, *ARTEFACT.others), json_with("keep", "curve")
 )
-HEIGHT = 5.0  # inches
+SIZE = (PANEL[0], 5.0)
 
 
 def shrink_folder(shrinking: Shrinking, bind: Bind) -> Path:
@@ -48,9 +49,9 @@ def write_answer(
     files = {"shrink.csv": to_csv(document)}
     panels = [partial(paint_curve, document)]
     if found.condensed is None or found.pipeline is None:
-        write_study(folder, OWNED, document.to_json(), files, panels, HEIGHT)
+        write_study(folder, OWNED, document.to_json(), files, panels, SIZE)
         return ()
-    draw = partial(fill_study, OWNED.marker, document.to_json(), files, panels, HEIGHT)
+    draw = partial(fill_study, OWNED.marker, document.to_json(), files, panels, SIZE)
     check = partial(check_folder, folder, OWNED)
     given = (found.pipeline, folder, found.condensed, found.arms, check, diagnose)
     return write_run(*given, crew=crew, draw=draw).findings
