@@ -19,6 +19,7 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import FindingNote
 from condense.engine.graph import stages
 from condense.engine.ingest.from_user import from_torch_dataset, labeled_data
+from condense.engine.ingest.holdout import with_test_part
 from condense.engine.ingest.hugging_face.reading import from_hugging_face, is_hugging_face
 from condense.engine.ingest.in_memory import in_memory
 from condense.engine.ingest.tabular.handed_over import frame_data, has_frame
@@ -90,10 +91,10 @@ def condense(
         preset: option values, ``quick`` by default.
         seed: all randomness follows from it; on a CPU equal seeds give equal bytes.
         options: what ``-o`` sets, by dotted key: ``{"selector.beta": 0.3, "scorer": "el2n"}``.
-        test: the test split: in the form of ``data``; of a DataFrame also a share of its rows, 0–1;
-            of data that are named that share, or another file, as ``data.test`` takes them. The
-            set, random ones of its size and the whole of ``data`` are then evaluated on it, as
-            ``condense run`` does; the figures are the set's ``results``.
+        test: the test split: a share of every class, 0–1, always the same samples; or data in the
+            form of ``data``, or another file where they are named. The set, random ones of its size
+            and the whole of ``data`` are then evaluated on it, as ``condense run`` does; the
+            figures are the set's ``results``.
         device: ``"cpu"``, ``"cuda"`` …; the first GPU by default.
         executor: what works the stages off: ``"ray"``, ``"ray:HOST:PORT"``, ``"submitit"`` …, with
             its options in ``options``, ``{"executor.threads": 1}``; this process by default.
@@ -414,15 +415,18 @@ def to_labeled_data(
         if test is not None:
             raise OptionError("LabeledData carries its test split in its field test; set that")
         return data
+    if isinstance(test, float):
+        whole = to_labeled_data(data)
+        if whole.test is not None:
+            raise OptionError("data have a test split of their own; leave the argument test out")
+        return with_test_part(whole, test, whole.name)
     if isinstance(data, (tuple, list)) and len(data) == 2:
-        if test is None:
-            return labeled_data(*data)
-        if not isinstance(test, (tuple, list)) or len(test) != 2:
+        if not (test is None or (isinstance(test, (tuple, list)) and len(test) == 2)):
             raise OptionError(
-                f"test must be a pair (inputs, labels), got {type(test).__name__}; a share of the "
-                "data is for DataFrames and data that are named"
+                "test must be a pair (inputs, labels), or a share > 0, < 1, got "
+                f"{type(test).__name__}"
             )
-        return labeled_data(*data, test=(test[0], test[1]))
+        return labeled_data(*data, test=test)
     if isinstance(data, (np.ndarray, Tensor)):
         raise OptionError(
             f"data is a {type(data).__name__} alone, without labels; give a pair: "

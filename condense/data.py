@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
@@ -32,6 +33,11 @@ def content_digest(*tensors: Tensor, extra: object = ()) -> str:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
         digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()[:32]
+
+
+def taken(texts: Sequence[str] | None, places: Sequence[int]) -> tuple[str, ...] | None:
+    """Those of ``texts`` at ``places``; None where there are none."""
+    return None if texts is None else tuple(texts[place] for place in places)
 
 
 class Role(IntEnum):
@@ -96,10 +102,12 @@ class LabeledData:
             of the fingerprint.
         part: whether others of the training split were held out, so that figures of the whole know
             what these are judged by.
+        texts: what every sample was before it was embedded, or says of it; None where that is no
+            text. Likewise.
 
     Raises:
-        DataError: if there are not as many ``items`` or rows as samples, or an item is an absolute
-            path, which would be handed on with every result.
+        DataError: if there are not as many ``items``, rows or texts as samples, or an item is an
+            absolute path, which would be handed on with every result.
     """
 
     inputs: Tensor
@@ -112,18 +120,16 @@ class LabeledData:
     items: tuple[str, ...] | None = None
     table: Table | None = None
     part: bool = False
+    texts: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.table is not None and len(self.table) != len(self.labels):
-            raise DataError(
-                f"{self.name} has {len(self.table)} rows for {len(self.labels)} samples; give one "
-                "a sample, in their order, or no table"
-            )
-        if self.items is not None and len(self.items) != len(self.labels):
-            raise DataError(
-                f"{self.name} has {len(self.items)} names of items for {len(self.labels)} samples; "
-                "give one a sample, in their order, or none"
-            )
+        beside = {"rows": self.table, "names of items": self.items, "texts": self.texts}
+        for what, given in beside.items():
+            if given is not None and len(given) != len(self.labels):
+                raise DataError(
+                    f"{self.name} has {len(given)} {what} for {len(self.labels)} samples; give one "
+                    "a sample, in their order, or none"
+                )
         absolute = next((item for item in self.items or () if _ABSOLUTE.match(item)), None)
         if absolute is not None:
             raise DataError(
@@ -183,14 +189,15 @@ class LabeledData:
 
     def subset(self, indices: Tensor) -> LabeledData:
         """The samples at ``indices`` (int64 [M]), without a test split."""
-        items = self.items
+        places = indices.tolist()
         return replace(
             self,
             inputs=self.inputs[indices],
             labels=self.labels[indices],
             test=None,
-            items=None if items is None else tuple(items[i] for i in indices.tolist()),
-            table=None if self.table is None else self.table.take(indices.tolist()),
+            items=taken(self.items, places),
+            table=None if self.table is None else self.table.take(places),
+            texts=taken(self.texts, places),
         )
 
 

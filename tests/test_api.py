@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset
 
 import condense as package
-from condense import CondensedDataset, FindingWarning, condense
+from condense import CondensedDataset, FindingWarning, condense, labeled_data
 from condense.api import bind, choose
 from condense.engine.run import evaluate_artefact
 from condense.engine.runtime import lines
@@ -207,8 +207,12 @@ def test_with_a_test_split_the_set_is_evaluated_and_compared(call, tiny):
             "data 'digits' is a name, so test must be a share > 0, < 1, or a file, or be left out "
             "where the data have a test split, got tuple; try test=0.2",
         ),
-        (([[0.0], [1.0]], [0, 1]), [[0.0]], "test must be a pair (inputs, labels), got list"),
-        (([[0.0], [1.0]], [0, 1]), 0.2, "got float; a share of the data is for DataFrames and"),
+        (
+            ([[0.0], [1.0]], [0, 1]),
+            [[0.0]],
+            "test must be a pair (inputs, labels), or a share > 0, < 1, got list",
+        ),
+        (([[0.0], [1.0]] * 2, [0, 1] * 2), 1.5, "the share held out must be in (0, 1), got 1.5"),
         ("npz:x.npz", 1.5, "data.test=1.5: must be a share > 0, < 1, or a file"),
         ("digits", 0.2, "unknown option data.test"),
     ],
@@ -230,6 +234,18 @@ def test_the_test_split_of_named_data_is_a_share_or_a_file(call, host, tmp_path)
         assert small.data_size == size
         said = bind(tmp_path / "x.csv", host=host, device="cpu", **given, test=test).data.test
         assert len(said) == (4 if test == 0.2 else 20)
+
+
+def test_a_share_is_the_test_split_of_data_in_memory(host, images, tiny_images):
+    data = bind(images, host=host, device="cpu", method="random", ipc=2, test=0.2).data
+    assert data.labels.bincount().tolist() == [24] * 3
+    assert data.test.labels.bincount().tolist() == [6] * 3
+    for part in (data, data.test):  # names say where samples were
+        places = [int(item.removeprefix("data#")) for item in part.items]
+        assert torch.equal(part.inputs, tiny_images.inputs[places])
+        assert torch.equal(part.labels, tiny_images.labels[places])
+    alone = labeled_data(data.inputs, data.labels, classes=data.classes, flip=data.flip)
+    assert data.normalization == data.test.normalization == alone.normalization
 
 
 def test_nothing_is_printed(call, tiny, capfd):

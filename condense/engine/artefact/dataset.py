@@ -25,6 +25,7 @@ from condense.data import (
     SyntheticSet,
     TrainingSet,
     content_digest,
+    taken,
 )
 from condense.engine.artefact import write
 from condense.engine.artefact.exports.forms import write_as
@@ -72,6 +73,8 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             data; None where they have none.
         table: the rows at ``source_index`` where the data are a table, and how their columns became
             features; else None. :attr:`rows` are those of the set.
+        texts: what the samples at ``source_index`` were before they were embedded, where that is
+            known.
         scores: float32 [M], their difficulty, higher = harder; None where none was asked for.
         paths: those that ``recipe.toml`` holds, absolute, by dotted key.
         results: what ``results.json`` holds (:class:`condense.engine.documents.Results`, its JSON
@@ -100,6 +103,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
     items: tuple[str, ...] | None = None
     scores: Tensor | None = None
     table: Table | None = None
+    texts: tuple[str, ...] | None = None
     data_size: int | None = None
 
     @staticmethod
@@ -140,6 +144,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             paths or {},
             items=started.items,
             table=started.table,
+            texts=started.texts,
             data_size=len(data),
             scores=None if scores is None else scores.values[places],
         )
@@ -381,8 +386,9 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             **{name: getattr(self, name)[real] for name in OF_SAMPLES},
             soft_labels=None if self.soft_labels is None else self.soft_labels[real],
             scores=None if self.scores is None else self.scores[real],
-            items=None if self.items is None else tuple(self.items[i] for i in places),
+            items=taken(self.items, places),
             table=None if self.table is None else self.table.take(places),
+            texts=taken(self.texts, places),
             snapshots={},
             results=None,  # which are the whole set's
         )

@@ -27,6 +27,7 @@ LATER = (
     "items",
     "scores",
     "table",
+    "texts",
 )  # keys that are left out where they say nothing
 
 Size = Annotated[int, Field(ge=0, lt=2**31)]
@@ -84,6 +85,9 @@ class Manifest(Document):
     )
     scores: tuple[FiniteFloat, ...] = Field((), description="difficulty of that sample")
     table: str = Field("", description="SHA-256 of table.json, where the data are a table")
+    texts: tuple[EncodableText, ...] = Field(
+        (), description="what that sample was before it was embedded"
+    )
     sha256: str
 
     @field_validator("shape")
@@ -100,7 +104,7 @@ class Manifest(Document):
             raise ValueError(
                 f"normalisation has {sorted(sizes)} values for {self.shape[0]} channels or features"
             )
-        for key in ("items", "scores"):
+        for key in ("items", "scores", "texts"):
             if len(getattr(self, key)) not in (0, self.samples):
                 raise ValueError(f"{key} has {len(getattr(self, key))} of {self.samples} samples")
         try:
@@ -154,6 +158,7 @@ class Manifest(Document):
             soft_labels=soft,
             items=condensed.items or (),
             scores=() if condensed.scores is None else tuple(condensed.scores.tolist()),
+            texts=condensed.texts or (),
             table="" if table is None else hashlib.sha256(table).hexdigest(),
             sha256=hashlib.sha256(blob).hexdigest(),
         )

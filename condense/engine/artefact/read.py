@@ -73,6 +73,7 @@ def read_artefact(folder: Path, kind: type[CondensedDataset]) -> CondensedDatase
         },
         soft_labels=tensors.get("soft_labels"),
         items=manifest.items or None,
+        texts=manifest.texts or None,
         scores=torch.tensor(manifest.scores) if manifest.scores else None,
         paths={key: os.path.abspath(folder / place) for key, place in places.items()},
         table=rows,

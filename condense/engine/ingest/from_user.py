@@ -75,6 +75,7 @@ def labeled_data(
     name: str = "data",
     normalization: Normalization | None = None,
     items: tuple[Sequence[str] | None, Sequence[str] | None] = (None, None),
+    texts: Sequence[str] | None = None,
 ) -> LabeledData:
     """Arrays as checked :class:`LabeledData`; memory is shared where no conversion is needed.
 
@@ -88,6 +89,7 @@ def labeled_data(
         name: what to call the data.
         normalization: None = measured on ``inputs``; the test split gets the same.
         items: names of the samples, and of those of the test split, as of :class:`LabeledData`.
+        texts: that go with the samples, likewise.
 
     Raises:
         DataError: naming the offending value, shape, type or length.
@@ -99,19 +101,21 @@ def labeled_data(
     _check_two_classes(encoded, names)
     scale = normalization or channel_statistics(images)
     mirror = images.ndim == 4 and images.shape[-1] == 3 if flip is None else flip
-    own, tested = (None if of_split is None else _encodable(of_split) for of_split in items)
-    train = LabeledData(images, encoded, names, scale, mirror, name, items=own)
+    own, tested, beside = (_encodable(given) for given in (*items, texts))
+    train = LabeledData(*(images, encoded, names, scale, mirror, name), items=own, texts=beside)
     if test is None:
         return train
     held = as_inputs(test[0], "test")
     _check_shapes(held, images)
     raw = raw_labels(test[1], "test", len(held))
     found = encode(raw, keys, "test", named=classes is not None)
-    return replace(train, test=replace(train, inputs=held, labels=found, items=tested))
+    return replace(train, test=replace(train, inputs=held, labels=found, items=tested, texts=None))
 
 
-def _encodable(items: Sequence[str]) -> tuple[str, ...]:
+def _encodable(items: Sequence[str] | None) -> tuple[str, ...] | None:
     """``items`` as every file can hold them: of a name that is no UTF-8 the bytes are spelt out."""
+    if items is None:
+        return None
     return tuple(item.encode("utf-8", "backslashreplace").decode() for item in items)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from condense.data import LabeledData
+from condense.data import LabeledData, Normalization
+from condense.engine.ingest.from_user import channel_statistics
 from condense.engine.runtime.rng import Seed
 from condense.errors import DataError, OptionError
 
@@ -129,6 +130,30 @@ def test_part(labels: Sequence[Any], share: float) -> tuple[Tensor, Tensor]:
     _check_divisible(coded, names)
     chosen = held_out_of(coded, share, Seed(0).fork("test").generator())
     return torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
+
+
+def with_test_part(
+    data: LabeledData, share: float, source: str, normalization: Normalization | None = None
+) -> LabeledData:
+    """``data`` with the part of them that :func:`test_part` says as the test split.
+
+    Args:
+        data: that have none.
+        share: part that it gets, in (0, 1).
+        source: where samples without a name come from, in which they are then called by place:
+            ``photos.npz#17``.
+        normalization: None = measured on what stays in the training split.
+
+    Raises:
+        OptionError, DataError: as :func:`hold_out` does.
+    """
+    rest, part = test_part([data.classes[label] for label in data.labels.tolist()], share)
+    named = replace(
+        data,
+        items=data.items or tuple(f"{source}#{place}" for place in range(len(data))),
+        normalization=normalization or channel_statistics(data.inputs[rest]),
+    )
+    return replace(named.subset(rest), test=named.subset(part))
 
 
 def _check_share(share: float) -> None:

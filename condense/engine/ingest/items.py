@@ -39,6 +39,11 @@ class Items:
         return len(self.values)
 
     @property
+    def texts(self) -> tuple[str, ...] | None:
+        """The items where they are texts."""
+        return self.values if self.kind == "text" else None
+
+    @property
     def names(self) -> list[str]:
         """What samples are called: the path, or the row with the start of its text."""
         if self.kind == "file":

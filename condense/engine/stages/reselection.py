@@ -124,6 +124,7 @@ class ReselectionStage(StoredStage[CondensedDataset]):
             snapshots=snapshots,
             items=started.items,
             table=started.table,
+            texts=started.texts,
             scores=scores,
         )
 

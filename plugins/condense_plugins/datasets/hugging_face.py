@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from condense.data import LabeledData, Modality
-from condense.engine.ingest.holdout import test_part
+from condense.engine.ingest.holdout import with_test_part
 from condense.engine.ingest.hugging_face.columns import Columns
 from condense.engine.ingest.hugging_face.reading import Reading, train_and_test
 from condense.errors import DataError
@@ -47,6 +47,11 @@ class HuggingFace(BuiltIn):
             None,
             description="column of classes; unset = the only ClassLabel, or the one called label",
         )
+        items: str | None = Field(
+            None,
+            description="column of text that samples were made of, or that describes them, to be "
+            "exported with real samples; unset = none",
+        )
         split: str = Field("train", min_length=1, description="split that is condensed")
         test_split: str | None = Field(
             None, description="split to test on; unset = test, else validation"
@@ -73,8 +78,12 @@ class HuggingFace(BuiltIn):
                 context.progress,
                 path.resolve().stem,
                 options.flip,
+                options.items,
             )
-            return reading.read(train, test)
+            data = reading.read(train, test)
+            if isinstance(options.test, float):
+                return with_test_part(data, options.test, path.name)
+            return data
         except DataError as error:
             told = str(error)
             raise DataError(told if str(path) in told else f"{path}: {told}") from None
@@ -98,9 +107,7 @@ class HuggingFace(BuiltIn):
             return train, test
         if options.test_split is not None or "test" in splits:
             raise DataError(f"it has a test split of its own; leave out `data.test={options.test}`")
-        if isinstance(options.test, str):
-            other = opened(options.test)
-            return train, other["test" if "test" in other else next(iter(other))]
-        label = self._columns().of(train.features)[1]
-        rest, part = test_part([str(value) for value in train[label]], options.test)
-        return train.select(rest.tolist()), train.select(part.tolist())
+        if isinstance(options.test, float):
+            return train, None
+        other = opened(options.test)
+        return train, other["test" if "test" in other else next(iter(other))]

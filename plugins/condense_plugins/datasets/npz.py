@@ -12,10 +12,10 @@ import numpy as np
 from pydantic import Field
 
 from condense.data import LabeledData, Modality, Normalization
-from condense.engine.ingest.arrays import names_of, raw_labels
+from condense.engine.ingest.arrays import names_of
 from condense.engine.ingest.from_user import labeled_data
-from condense.engine.ingest.holdout import test_part
-from condense.engine.ingest.items import FORM, read_items
+from condense.engine.ingest.holdout import with_test_part
+from condense.engine.ingest.items import FORM, Items, read_items
 from condense.errors import DataError
 from condense.options import PathOption, TestPart
 from condense.reading import shown
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from condense.interfaces import Context
 
 _NEEDED = "train_inputs and train_labels (and test_inputs, test_labels, classes if there are any)"
-Pair = tuple[Any, Any]
-Names = tuple[list[str] | None, list[str] | None]
-Splits = tuple[Pair, Pair | None, Names]
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -72,45 +69,41 @@ class Npz(BuiltIn):
     def load(self, context: Context) -> LabeledData:
         """uint8 [N, H, W, C] images or float32 [N, D] features; nothing is unpickled."""
         path = _existing(self.options.path)
-        arrays = _read(path)
+        arrays, share = _read(path), self.options.test
         try:
-            train, test, items = self._splits(arrays, path)
-            return labeled_data(
-                *train,
-                test=test,
-                items=items,
+            items = self._items(len(arrays["train_inputs"]))
+            constants = _constants(self.options.norm, arrays["train_inputs"])
+            data = labeled_data(
+                arrays["train_inputs"],
+                arrays["train_labels"],
+                test=self._test(arrays),
+                items=(None if items is None else items.names, None),
+                texts=None if items is None else items.texts,
                 classes=_classes(arrays.get("classes")),
                 flip=self.options.flip,
                 name=path.stem,
-                normalization=_constants(self.options.norm, arrays["train_inputs"]),
+                normalization=constants,
             )
+            if isinstance(share, float):
+                return with_test_part(data, share, path.name, constants)
+            return data
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
 
-    def _splits(self, arrays: dict[str, Any], path: Path) -> Splits:
-        """Both splits, and names of their samples where these are no longer where they were."""
-        train = (arrays["train_inputs"], arrays["train_labels"])
-        named = self._items(len(train[0]))
+    def _test(self, arrays: dict[str, Any]) -> tuple[Any, Any] | None:
+        """Inputs and labels of the test split where they are arrays of their own."""
         asked, own = self.options.test, "test_inputs" in arrays
-        if asked is None:
-            return (
-                train,
-                (arrays["test_inputs"], arrays["test_labels"]) if own else None,
-                (named, None),
-            )
-        if own:
+        if own and asked is not None:
             raise DataError(f"it has a test split of its own; leave out `data.test={asked}`")
-        if isinstance(asked, str):
-            other = _read(_existing(asked))
-            return train, (other["train_inputs"], other["train_labels"]), (named, None)
-        parts = test_part(raw_labels(train[1], "train", len(train[0])).tolist(), asked)
-        first, second = [(train[0][part], train[1][part]) for part in parts]
-        named = named or [f"{path.name}#{place}" for place in range(len(train[0]))]
-        names = [[named[place] for place in part.tolist()] for part in parts]
-        return first, second, (names[0], names[1])
+        if own:
+            return arrays["test_inputs"], arrays["test_labels"]
+        if not isinstance(asked, str):
+            return None
+        other = _read(_existing(asked))
+        return other["train_inputs"], other["train_labels"]
 
-    def _items(self, count: int) -> list[str] | None:
-        """The names of the items of the training split; None where none are given."""
+    def _items(self, count: int) -> Items | None:
+        """The items of the training split; None where none are given."""
         if self.options.items is None:
             return None
         items = read_items(Path(self.options.items).expanduser())
@@ -119,7 +112,7 @@ class Npz(BuiltIn):
                 f"{self.options.items} has {len(items)} items for {count} train_inputs; give one "
                 "each, in their order"
             )
-        return items.names
+        return items
 
     def modality(self) -> Modality:
         """By the shape of the training inputs, of which only the header is read."""

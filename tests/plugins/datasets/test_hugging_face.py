@@ -1,13 +1,15 @@
 """Data sets of Hugging Face's ``datasets``, on disk and in memory, drawn here."""
 
+import json
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from condense import condense
+from condense import CondensedDataset, condense
 from condense.api import to_labeled_data
+from condense.engine.artefact.exports.rows import rows
 from condense.errors import DataError, OptionError
 from condense.testing import run_checks
 from condense_plugins.datasets.hugging_face import HuggingFace
@@ -173,6 +175,113 @@ def test_features_and_labels_that_are_names(datasets, load, refusal, tmp_path):
     table["vector"][4] = [1.0]
     datasets.Dataset.from_dict(table).save_to_disk(tmp_path / "e")
     assert "the shape (1,) in row 4 and (4,) in row 0" in refusal(tmp_path / "e", label="kind")
+
+
+@pytest.fixture
+def texts(datasets, tmp_path):
+    """Embeddings of two classes beside their texts, on disk."""
+    rng = np.random.default_rng(0)
+    table = {
+        "embedding": rng.normal(np.arange(20)[:, None] % 2, 1, (20, 5)).astype(np.float32).tolist(),
+        "text": [f"Satz {i}:\nschön" for i in range(20)],
+        "length": list(range(20)),
+        "label": [i % 2 for i in range(20)],
+    }
+    datasets.Dataset.from_dict(table).save_to_disk(tmp_path / "d")
+    return table
+
+
+@pytest.mark.extras
+def test_a_column_of_text_is_carried_along(datasets, texts, host, refusal, tmp_path):
+    options = {"data.items": "text", "data.test": 0.2}
+    given = {"host": host, "device": "cpu", "method": "random", "ipc": 3, "options": options}
+    small = condense(f"hf:{tmp_path / 'd'}", **given)
+    again = CondensedDataset.load(small.save(tmp_path / "small"))
+    out = again.export("items", tmp_path / "out") / "train" / "metadata.jsonl"
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert len(rows) == 6
+    for row, features in zip(rows, again.features, strict=True):
+        place = int(row["source"].removeprefix("d#"))  # in the file, whatever is tested on
+        assert row["text"] == texts["text"][place]
+        assert np.allclose(features, texts["embedding"][place])
+    (split,) = datasets.load_dataset(
+        str(again.export("hf", tmp_path / "h")), cache_dir=str(tmp_path / "cache")
+    ).values()
+    assert split["text"] == [row["text"] for row in rows]
+
+    assert "there is no column 'txt' of texts (columns: embedding, text" in refusal(
+        tmp_path / "d", items="txt"
+    )
+    assert "'length' holds 0 in row 0 of the train split, items are texts" in refusal(
+        tmp_path / "d", items="length"
+    )
+
+
+@pytest.mark.extras
+def test_what_is_distilled_never_was_a_text(texts, host, tiny, tmp_path):
+    options = {k: v for k, v in tiny.items() if not k.startswith("scorer")}
+    options |= {"data.items": "text", "scorer": "random", "policy.alpha": 0.5}
+    small = condense(f"hf:{tmp_path / 'd'}", host=host, device="cpu", ipc=2, options=options)
+    told = rows(small)
+    assert [row["text"] is None for row in told] == small.distilled.tolist()
+    assert 0 < small.distilled.sum() < 4
+    assert [row["text"] for row in rows(small.real_only())] == [
+        texts["text"][i] for i in small.source_index[~small.distilled]
+    ]
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize("form", ["saved", "parquet"])
+def test_arrays_of_bytes_with_one_or_three_channels_are_images(datasets, load, tmp_path, form):
+    rng = np.random.default_rng(0)
+
+    def loaded(shape, dtype, **more):
+        kind = datasets.Array2D if len(shape) == 2 else datasets.Array3D
+        values = rng.integers(0, 2, (8, *shape)).astype(dtype)
+        features = datasets.Features(x=kind(shape, dtype), label=datasets.ClassLabel(names=NAMES))
+        table = {"x": list(values), "label": [i % 2 for i in range(8)]}
+        made = datasets.Dataset.from_dict(table, features=features)
+        path = tmp_path / "d" if form == "saved" else tmp_path / "d.parquet"
+        made.save_to_disk(path) if form == "saved" else made.to_parquet(path)
+        data = HuggingFace(HuggingFace.Options(path=str(path)))
+        found = load(path, **more)
+        assert data.modality() == found.geometry.modality
+        return values, found.inputs.numpy()
+
+    for shape in ((6, 5, 3), (6, 5, 1)):
+        values, found = loaded(shape, "uint8")
+        assert np.array_equal(found, values)
+    values, found = loaded((3, 6, 5), "uint8")
+    assert np.array_equal(found, values.transpose(0, 2, 3, 1))
+    values, found = loaded((6, 5), "uint8")
+    assert np.array_equal(found[..., 0], values)
+    for shape, dtype in (
+        ((6, 5, 3), "float32"),
+        ((6, 5), "float32"),
+        ((6, 5, 3), "int16"),
+        ((6, 5, 4), "uint8"),
+    ):
+        values, found = loaded(shape, dtype)
+        assert np.array_equal(found, values.reshape(8, -1))
+    with pytest.raises(
+        DataError, match=r"'x' .* bytes of shape \(3, 6, 1\), whose channels may be"
+    ):
+        loaded((3, 6, 1), "uint8")
+    with pytest.raises(DataError, match=r"taken as images, and `data\.resize=4` is for encoded"):
+        loaded((6, 5, 3), "uint8", resize=4)
+    with pytest.raises(DataError, match=r"taken as feature vectors, and `data\.channels=grey`"):
+        loaded((6, 5, 3), "float32", channels="grey")
+    with pytest.raises(DataError, match="taken as feature vectors: train features hold nan"):
+        load(nan_arrays(datasets, tmp_path))
+
+
+def nan_arrays(datasets, tmp_path):
+    features = datasets.Features(
+        x=datasets.Array2D((2, 2), "float32"), label=datasets.Value("int64")
+    )
+    table = {"x": [np.full((2, 2), np.nan, np.float32)] * 4, "label": [0, 1, 0, 1]}
+    datasets.Dataset.from_dict(table, features=features).save_to_disk(tmp_path / "nan")
+    return tmp_path / "nan"
 
 
 @pytest.mark.extras

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from condense.engine.artefact.exports.image_folder import METADATA, folder_names
 from condense.engine.artefact.exports.rows import lines, rows
-from condense.engine.ingest.items import Items, read_items
+from condense.engine.ingest.items import read_items
 from condense.engine.runtime.folders import Layout, check_folder, replace_folder
 from condense.errors import DataError
 
@@ -31,47 +31,39 @@ def write(condensed: CondensedDataset, folder: Path) -> Path:
         DataError: for a set without items, or whose items are not there any more.
         OutputError: if it cannot be written.
     """
-    items, places = _items_of(condensed)
     told = rows(condensed)
+    files = [] if condensed.texts is not None else _files_of(condensed)
     names = folder_names(condensed.classes)
 
     def fill(draft: Path) -> None:
         (draft / "train").mkdir()
-        own_rows = []
-        for i, row in enumerate(told):
-            value = items.values[places[i]]
-            own: dict[str, Any] = {"text": value}
-            if items.kind == "file":
-                source = Path(value)
-                file = f"{names[row['label_index']]}/{i:05d}-real{source.suffix}"
-                own = {"file_name": file}
-                (draft / "train" / file).parent.mkdir(exist_ok=True)
-                shutil.copyfile(items.folder / source, draft / "train" / file)
-            own_rows.append(own | row)
-        (draft / METADATA).write_bytes(lines(own_rows))
+        own = told
+        for i, source in enumerate(files):
+            file = f"{names[told[i]['label_index']]}/{i:05d}-real{source.suffix}"
+            (draft / "train" / file).parent.mkdir(exist_ok=True)
+            shutil.copyfile(source, draft / "train" / file)
+            own[i] = {"file_name": file} | told[i]
+        (draft / METADATA).write_bytes(lines(own))
 
     return replace_folder(folder, fill, partial(check_folder, folder, ORIGINALS))
 
 
-def _items_of(condensed: CondensedDataset) -> tuple[Items, list[int]]:
-    """The items of the data, and the place of each sample's among them."""
+def _files_of(condensed: CondensedDataset) -> list[Path]:
+    """The file of each sample."""
     if "data.items" not in condensed.paths:
         raise DataError(
             "this set carries no items, or its recipe does not say where they lie; set "
             "`data.items=FILE` when it is made, with FILE below the working folder"
         )
     path = Path(condensed.paths["data.items"])
-    items = read_items(path)
-    place_of = {name: place for place, name in enumerate(items.names)}
-    places = []
+    there, files = set(read_items(path).names), []
     for name in condensed.items or ():
-        if name not in place_of:
+        if name not in there:
             raise DataError(
                 f"{path} has changed: it has no item '{name}', which the set was made of; put the "
                 "file back, or make the set anew"
             )
-        places.append(place_of[name])
-        file = items.folder / items.values[places[-1]]
-        if items.kind == "file" and not file.is_file():
-            raise DataError(f"the item {file} is not there; put it back, or make the set anew")
-    return items, places
+        files.append(path.parent / name)
+        if not files[-1].is_file():
+            raise DataError(f"the item {files[-1]} is not there; put it back, or make the set anew")
+    return files

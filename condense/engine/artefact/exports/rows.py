@@ -15,8 +15,9 @@ def rows(condensed: CondensedDataset) -> list[dict[str, Any]]:
 
     ``label`` is the name of the class and ``label_index`` its number, ``role`` real or distilled,
     ``source_index`` the sample of the data that it is or started from; ``source`` (its name, or its
-    file below the folder of the data), ``score`` (its difficulty) and ``soft_label`` (the learned
-    distribution over the classes, by ``label_index``) where they are known.
+    file below the folder of the data), ``score`` (its difficulty), ``soft_label`` (the learned
+    distribution over the classes, by ``label_index``) and ``text`` (what it was before it was
+    embedded; null of a distilled sample, which never was any) where they are known.
     """
     kept, soft = condensed.kept, condensed.soft_labels
     columns: dict[str, list[Any]] = {
@@ -31,6 +32,9 @@ def rows(condensed: CondensedDataset) -> list[dict[str, Any]]:
         columns["score"] = [_short(value) for value in condensed.scores.tolist()]
     if soft is not None:
         columns["soft_label"] = [[_short(value) for value in row] for row in soft.tolist()]
+    if condensed.texts is not None:
+        pairs = zip(condensed.texts, condensed.distilled.tolist(), strict=True)
+        columns["text"] = [None if distilled else text for text, distilled in pairs]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

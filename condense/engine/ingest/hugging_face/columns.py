@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from condense.data import Modality
+from condense.engine.ingest.arrays import CHANNELS
 from condense.errors import DataError
 
+Kind: TypeAlias = Literal["encoded", "image", "features"]
+TAKEN: dict[Kind, str] = {"encoded": "images", "image": "images", "features": "feature vectors"}
 PREFERRED = ("image", "features")  # among several columns that samples could be in
 LABELS = ("label", "labels")  # where no column says that it holds classes
 
@@ -32,8 +35,9 @@ class Columns:
         Raises:
             DataError: where that is not to be told, or a column cannot be what it is to be.
         """
-        images = [name for name, one in features.items() if _is_image(one)]
-        vectors = [name for name, one in features.items() if _is_vector(one)]
+        kinds = {name: kind_of(one) for name, one in features.items()}
+        images = [name for name, kind in kinds.items() if kind in ("encoded", "image")]
+        vectors = [name for name, kind in kinds.items() if kind == "features"]
         there = f"columns: {', '.join(features)}"
         if self.input is not None and self.input not in (*images, *vectors):
             can = ", ".join((*images, *vectors)) or "none"
@@ -75,19 +79,21 @@ class Columns:
         return self.ask.replace("KEY", key)
 
 
-def _is_image(feature: Any) -> bool:
-    """Whether it is an Image, or the encoded form of one."""
-    from datasets import Image
+def kind_of(feature: Any) -> Kind | None:
+    """What samples a column of ``feature`` would be; None where it cannot be any.
 
-    encoded = isinstance(feature, dict) and {*feature} == {"bytes", "path"}
-    return encoded or isinstance(feature, Image)
+    ``encoded`` images, or arrays: of bytes with one or three channels, first or last, or none
+    (grey), they are images, all others feature vectors.
+    """
+    from datasets import Array2D, Array3D, Image, LargeList, List, Value
 
-
-def _is_vector(feature: Any) -> bool:
-    """Whether it is a list of numbers, or an array of several dimensions."""
-    from datasets import Array2D, Array3D, LargeList, List, Value
-
+    if isinstance(feature, Image) or (
+        isinstance(feature, dict) and {*feature} == {"bytes", "path"}  # as it is encoded
+    ):
+        return "encoded"
     if isinstance(feature, Array2D | Array3D):
-        return True
+        is_image = isinstance(feature, Array2D) or {*feature.shape[::2]} & {*CHANNELS}
+        return "image" if is_image and feature.dtype == "uint8" else "features"
     inner = feature.feature if isinstance(feature, List | LargeList) else None
-    return isinstance(inner, Value) and inner.dtype.startswith(("float", "int", "uint"))
+    numbers = isinstance(inner, Value) and inner.dtype.startswith(("float", "int", "uint"))
+    return "features" if numbers else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from condense.data import LabeledData
-from condense.engine.ingest.arrays import as_inputs
+from condense.data import LabeledData, taken
+from condense.engine.ingest.arrays import CHANNELS, as_inputs
 from condense.engine.ingest.from_user import labeled_data
-from condense.engine.ingest.hugging_face.columns import Columns
+from condense.engine.ingest.hugging_face.columns import TAKEN, Columns, Kind, kind_of
 from condense.engine.ingest.images import Decoding, Picture, decode_images, first_is_grey
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import DataError
+from condense.reading import shown
 
 if TYPE_CHECKING:
     from condense.interfaces import Progress
@@ -57,6 +59,7 @@ class Reading:
         progress: where that is shown.
         name: what to call the data.
         flip: whether mirroring keeps the label; None = for colour images.
+        texts: column of text that is carried along.
     """
 
     columns: Columns = field(default_factory=Columns)
@@ -64,6 +67,7 @@ class Reading:
     progress: Progress = field(default_factory=SilentProgress)
     name: str = "data"
     flip: bool | None = None
+    texts: str | None = None
 
     def read(self, train: Any, test: Any = None) -> LabeledData:
         """Both splits, read once.
@@ -71,24 +75,19 @@ class Reading:
         Raises:
             DataError: naming the column, the row and what is wrong with it.
         """
-        images, labels, names, classes = self._split(train, "train")
-        pair, tested = None, None
-        if test is not None:
-            held, own, tested, _ = self._split(test, "test", like=images)
-            pair = (held, own)
+        first = self._split(train, "train")
+        held = None if test is None else self._split(test, "test", like=first.inputs)
         return labeled_data(
-            *(images, labels),
-            test=pair,
-            classes=classes,
+            *(first.inputs, first.labels),
+            test=None if held is None else (held.inputs, held.labels),
+            classes=first.classes,
             flip=self.flip,
             name=self.name,
-            items=(names, tested),
+            items=(first.names, None if held is None else held.names),
+            texts=first.texts,
         )
 
-    def _split(
-        self, data: Any, split: str, like: Tensor | None = None
-    ) -> tuple[Tensor, list[Any], list[str] | None, list[str] | None]:
-        """Samples, labels, names of the samples and of the classes, where there are any."""
+    def _split(self, data: Any, split: str, like: Tensor | None = None) -> _Split:
         from datasets import Dataset
 
         if not isinstance(data, Dataset):
@@ -103,17 +102,43 @@ class Reading:
                 ".reset_format(), or .map() what it does"
             )
         data = data.with_format(None)
-        inputs, label, modality = self.columns.of(data.features)
+        column, label, _ = self.columns.of(data.features)
         labels, classes = _labels(data, label, split)
-        if modality == "features":
-            return _vectors(data, inputs, split), labels, None, classes
-        pictures, names = _pictures(data, inputs, split)
+        texts = None if self.texts is None or split == "test" else _texts(data, self.texts, split)
+        kind = kind_of(data.features[column])
+        if kind != "encoded":
+            self._check_arrays(column, kind)
+            return _Split(_arrays(data, column, kind, split), labels, None, texts, classes)
+        pictures, names = _pictures(data, column, split)
         decoding = self.decoding or Decoding(channels="grey" if first_is_grey(pictures) else "rgb")
         images, kept = decode_images(
             pictures, decoding, self.progress, like if like is not None and like.ndim == 4 else None
         )
-        found = None if names is None else [names[place] for place in kept]
-        return images, [labels[place] for place in kept], found, classes
+        own = [labels[place] for place in kept]
+        return _Split(images, own, taken(names, kept), taken(texts, kept), classes)
+
+    def _check_arrays(self, column: str, kind: Kind) -> None:
+        """That nothing is asked for that is done to encoded images alone."""
+        how = self.decoding or Decoding(channels="auto")
+        for key, value in (("resize", how.resize), ("channels", how.channels)):
+            if value not in (None, "auto"):
+                raise DataError(
+                    f"the column '{column}' holds arrays, taken as {TAKEN[kind]}, and "
+                    f"`data.{key}={value}` is for encoded images; leave it out, or make the column "
+                    "an Image"
+                )
+
+
+@dataclass(frozen=True)
+class _Split:
+    """What is read of a split: samples, labels, names and texts of the samples where they have
+    any, and names of all classes where the column of labels says them."""
+
+    inputs: Tensor
+    labels: list[Any]
+    names: Sequence[str] | None
+    texts: Sequence[str] | None
+    classes: list[str] | None
 
 
 def _labels(data: Any, column: str, split: str) -> tuple[list[Any], list[str] | None]:
@@ -138,8 +163,23 @@ def _labels(data: Any, column: str, split: str) -> tuple[list[Any], list[str] | 
     return [names[value] for value in values], list(names)
 
 
-def _vectors(data: Any, column: str, split: str) -> Tensor:
-    found = data.select_columns([column]).with_format("numpy")[:][column]
+def _texts(data: Any, column: str, split: str) -> list[str]:
+    if column not in data.features:
+        there = ", ".join(data.features)
+        raise DataError(f"there is no column '{column}' of texts (columns: {there})")
+    values = list(data[column])
+    wrong = next((row for row, value in enumerate(values) if not isinstance(value, str)), None)
+    if wrong is not None:
+        raise DataError(
+            f"the column '{column}' holds {shown(values[wrong])} in row {wrong} of the {split} "
+            "split, items are texts; give a column of text, or leave out rows without one"
+        )
+    return values
+
+
+def _arrays(data: Any, column: str, kind: Kind, split: str) -> Tensor:
+    whole = {"dtype": np.uint8} if kind == "image" else {}  # else they come as int64
+    found = data.select_columns([column]).with_format("numpy", **whole)[:][column]
     where = f"column '{column}' of the {split} split"
     if not isinstance(found, np.ndarray) or found.dtype == object:
         sizes = [np.shape(row) for row in found]
@@ -148,7 +188,15 @@ def _vectors(data: Any, column: str, split: str) -> Tensor:
             f"{where} has the shape {sizes[row]} in row {row} and {sizes[0]} in row 0; all must "
             "have one shape"
         )
-    return as_inputs(found, split)
+    if kind == "image" and found.ndim == 4 and {found.shape[1], found.shape[3]} <= {*CHANNELS}:
+        raise DataError(
+            f"{where} holds bytes of shape {found.shape[1:]}, whose channels may be first or last; "
+            "make it an Image, or flatten it to a list of numbers if it is features"
+        )
+    try:
+        return as_inputs(found if kind == "image" else found.reshape(len(found), -1), split)
+    except DataError as error:
+        raise DataError(f"{where}, taken as {TAKEN[kind]}: {error}") from None
 
 
 def _pictures(data: Any, column: str, split: str) -> tuple[list[Picture], list[str] | None]:
