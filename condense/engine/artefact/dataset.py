@@ -33,10 +33,10 @@ from condense.engine.artefact.notebook import as_html
 from condense.engine.artefact.preview import draw_preview
 from condense.engine.artefact.read import read_artefact
 from condense.engine.documents import KeptSample
-from condense.engine.runtime.files import write_file
+from condense.engine.runtime.files import check_ending, write_file
 from condense.engine.runtime.folders import unreplaced
 from condense.engine.training.batches import network_inputs, to_pixels
-from condense.errors import DataError, OptionError, OutputError
+from condense.errors import DataError, OptionError
 from condense.figures.raster import is_preview
 from condense.recipe import with_paths, written_in
 from condense.results import Scores, Trace
@@ -420,8 +420,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             OutputError: if ``path`` cannot be written, is another's file or does not end in .png.
         """
         target = _as_path(path)
-        if target.suffix.lower() != ".png":
-            raise OutputError(f"{target} must end in .png; choose such a name")
+        check_ending(target, ".png")
         return write_file(target, draw_preview(self), is_preview)
 
     def to_bytes(self) -> bytes:

@@ -13,7 +13,9 @@ SPARE = 16  # dimensions iterated beyond those asked for, so that the last of th
 ITERATIONS = 4
 
 
-def principal_components(data: LabeledData, count: int, rng: Generator) -> Tensor:
+def principal_components(
+    data: LabeledData, count: int, rng: Generator, most: int | None = None
+) -> Tensor:
     """``data``'s inputs, as a network sees them, in their ``count`` directions of most variance.
 
     By subspace iteration (Halko et al. 2011, algorithm 4.4): neither the N × D floats nor a D × D
@@ -23,14 +25,17 @@ def principal_components(data: LabeledData, count: int, rng: Generator) -> Tenso
         data: N samples of D numbers each.
         count: at most min(N, D) come back.
         rng: of the directions at the start.
+        most: samples, evenly spread, of which the directions are worked out; None = all.
 
     Returns:
         float32 [N, ``count``], about their mean, most variance first.
     """
-    parts = torch.split(torch.arange(len(data)), SAMPLES_AT_ONCE)
+    whole = torch.arange(len(data))
+    asked = whole[:: -(-len(data) // (most or len(data)))]
+    parts = torch.split(asked, SAMPLES_AT_ONCE)
     size = data.inputs[0].numel()
-    mean = sum((_flat(data, part).sum(0) for part in parts), torch.zeros(size)) / len(data)
-    basis = torch.randn(size, min(count + SPARE, size, len(data)), generator=rng)
+    mean = sum((_flat(data, part).sum(0) for part in parts), torch.zeros(size)) / len(asked)
+    basis = torch.randn(size, min(count + SPARE, size, len(asked)), generator=rng)
     for _ in range(ITERATIONS):
         basis = torch.linalg.qr(basis).Q
         moved = torch.zeros_like(basis)
@@ -39,7 +44,8 @@ def principal_components(data: LabeledData, count: int, rng: Generator) -> Tenso
             moved += about.T @ (about @ basis)
         basis = moved
     basis = torch.linalg.qr(basis).Q
-    seen = torch.cat([(_flat(data, part) - mean) @ basis for part in parts])
+    every = torch.split(whole, SAMPLES_AT_ONCE)
+    seen = torch.cat([(_flat(data, part) - mean) @ basis for part in every])
     _, axes = torch.linalg.eigh(seen.T.double() @ seen.double())  # rising
     found: Tensor = seen @ axes.flip(1)[:, :count].float()
     return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from condense.data import LabeledData
 
 
@@ -34,21 +36,34 @@ def copies_in(data: LabeledData) -> Copies:
     copies = mislabeled = 0
     example: tuple[str, str] | tuple[()] = ()
     labels = data.labels.tolist()
-    for place, digest in enumerate(_digests(data)):
+    for place, digest in enumerate(_digests(data.inputs)):
         before = first.setdefault(digest, place)
         if before != place:
             copies += 1
             mislabeled += labels[before] != labels[place]
-            example = example or (_name(data, before), _name(data, place))
+            example = example or (name_of(data, before), name_of(data, place))
     test = data.test
-    tested = 0 if test is None else sum(digest in first for digest in _digests(test))
+    tested = 0 if test is None else sum(digest in first for digest in _digests(test.inputs))
     return Copies(len(data), copies, mislabeled, example, 0 if test is None else len(test), tested)
 
 
-def _digests(data: LabeledData) -> list[bytes]:
-    rows = data.inputs.flatten(1).contiguous().numpy()
+def distinct(inputs: Tensor) -> list[int]:
+    """Places of those of ``inputs`` [N, …] that are no copy of an earlier one."""
+    first: dict[bytes, int] = {}
+    for place, digest in enumerate(_digests(inputs)):
+        first.setdefault(digest, place)
+    return list(first.values())
+
+
+def _digests(inputs: Tensor) -> list[bytes]:
+    rows = inputs.flatten(1).contiguous().numpy()
     return [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]
 
 
-def _name(data: LabeledData, place: int) -> str:
+def name_of(data: LabeledData, place: int) -> str:
+    """What a sample is called: by its name, else its place; from ``len(data)`` on, those of the
+    test split."""
+    if place >= len(data) and data.test is not None:
+        name = name_of(data.test, place - len(data))
+        return name if data.test.items is not None else f"{name} of the test split"
     return str(place) if data.items is None else data.items[place]

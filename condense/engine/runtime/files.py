@@ -174,6 +174,16 @@ def not_written(path: Path, error: Exception) -> OutputError:
     )
 
 
+def check_ending(path: Path, *endings: str) -> None:
+    """That ``path`` ends in one of ``endings``, in letters of any case.
+
+    Raises:
+        OutputError: if it does not.
+    """
+    if path.suffix.lower() not in endings:
+        raise OutputError(f"{path} must end in {' or '.join(endings)}; choose such a name (`out`)")
+
+
 def private_folder(place: Path) -> Path:
     """``place``, made where it is missing, which nobody else can read or write.
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from condense.engine.feature_space.near_copies import NearCopies
 from condense.engine.ingest.copies import Copies
 from condense.engine.matching.updates import MIN_STEP_SIZE
 from condense.results import Evaluation, Finding, Severity
@@ -251,6 +252,30 @@ def check_copies(copies: Copies) -> Finding | None:
     severity: Severity = "problem" if tests > LEAKED * copies.test_samples else "look"
     advice = "leave copies out of the data"
     return Finding("copies", "copies", severity, ", ".join(seen), "; ".join(means), advice)
+
+
+def check_near_copies(near: NearCopies) -> Finding | None:
+    """Whether samples are nearly equal to others, in the training split or across the splits."""
+    found, tests = near.copies, near.tested
+    if not found and not tests:
+        return None
+    seen = []
+    if found:
+        other = f", {near.mislabeled} under another label" if near.mislabeled else ""
+        seen.append(
+            f"{found} of {near.samples} training samples are nearly equal to another{other}"
+        )
+    if tests:
+        seen.append(f"{tests} of {near.test_samples} test samples are so to training samples")
+    pairs = "; ".join(f"{one} and {two}" for one, two, _ in near.nearest)
+    return Finding(
+        "near-copies",
+        "near copies",
+        "problem" if tests > LEAKED * near.test_samples else "look",
+        f"{', '.join(seen)} (nearest: {pairs})",
+        "what is there twice counts twice, and accuracy is higher on what was trained on",
+        "look at these pairs, and leave out what shows the same thing",
+    )
 
 
 def check_range(key: str, value: float, low: float, high: float) -> Finding:

@@ -12,6 +12,7 @@ from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import OWN
 from condense.engine.evaluation import measure_of
+from condense.engine.feature_space.near_copies import NearCopies, near_copies_in
 from condense.engine.ingest.copies import Copies, copies_in
 from condense.engine.pipeline import Pipeline
 from condense.engine.rebind import Rebound, rebind
@@ -44,6 +45,7 @@ class RunFacts:
         learned: accuracy of the networks of a stage on their own training data, by the stage.
         class_sizes: of the training split.
         copies: samples that are equal to others.
+        near_copies: samples that are nearly so.
         ranges: value, lowest and highest that the data allow, by option key.
         hard_coverage: of the hard half of the test split in 0–1, by iteration.
         advice: of the components, by code of a finding.
@@ -62,6 +64,7 @@ class RunFacts:
     learned: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     class_sizes: tuple[int, ...] = ()
     copies: Copies | None = None
+    near_copies: NearCopies | None = None
     ranges: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     hard_coverage: tuple[float, ...] = ()
     advice: Mapping[str, str] = field(default_factory=dict)
@@ -99,6 +102,7 @@ def collect(
         learned={} if data is None else _learned(pipeline),
         class_sizes=() if data is None else tuple(data.labels.bincount().tolist()),
         copies=None if data is None else copies_in(data),
+        near_copies=None if data is None else near_copies_in(data),
         ranges={} if data is None else _ranges(pipeline, data),
         advice=_advice(pipeline),
         idle=frozenset(

@@ -45,6 +45,7 @@ def findings_of(facts: RunFacts) -> tuple[Finding, ...]:
             for stage, (code, who) in NETWORKS.items()
         ),
         None if facts.copies is None else checks.check_copies(facts.copies),
+        None if facts.near_copies is None else checks.check_near_copies(facts.near_copies),
         *(checks.check_range(key, *values) for key, values in facts.ranges.items()),
     ]
     if distilled:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from condense.engine.artefact.write import MANIFEST
 from condense.engine.documents import Document
-from condense.engine.runtime.files import check_file, write_file
+from condense.engine.runtime.files import check_ending, check_file, write_file
 from condense.errors import OutputError
 from condense.figures import formats
 from condense.figures.palette import DARK, LIGHT
@@ -229,8 +229,7 @@ def check_page(path: Path) -> None:
     Raises:
         OutputError: if it does not end in .html, lies in a folder of ours, or is another's file.
     """
-    if path.suffix.lower() not in ENDINGS:
-        raise OutputError(f"{path} must end in .html; choose another `out`")
+    check_ending(path, *ENDINGS)
     check_file(path, is_page)
     inside = [name for name in (MANIFEST, *STUDIES) if (path.parent / name).is_file()]
     if inside:

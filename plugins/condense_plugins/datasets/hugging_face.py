@@ -92,7 +92,8 @@ class HuggingFace(BuiltIn):
         """By the features, for which nothing but them is read."""
         with contextlib.suppress(Exception):  # loading says what is wrong
             train, _ = train_and_test(opened(self.options.path), self.options.split)
-            return self._columns().of(train.features)[2]
+            kind = self._columns().of(train.features)[2]
+            return "features" if kind == "features" else "image"
         return "image"
 
     def _columns(self) -> Columns:

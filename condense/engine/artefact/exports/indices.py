@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from pydantic import Field, FiniteFloat
 
 from condense.engine.documents import Document
-from condense.engine.runtime.files import write_file
+from condense.engine.runtime.files import check_ending, write_file
 from condense.engine.runtime.folders import MAX_MARKER, json_with
-from condense.errors import OutputError
 
 if TYPE_CHECKING:
     from condense.engine.artefact.dataset import CondensedDataset
@@ -87,12 +86,11 @@ def write(condensed: CondensedDataset, path: Path) -> Path:
     Raises:
         OutputError: if it cannot be written, is another's or ends in neither.
     """
-    told = Indices.of_set(condensed)
+    check_ending(path, ".csv", ".json")
+    told = Indices.of_set(condensed).without_home()
     if path.suffix.lower() == ".json":
-        return write_file(path, told.without_home().text().encode(), _is_json)
-    if path.suffix.lower() == ".csv":
-        return write_file(path, told.without_home().csv().encode(), _is_csv)
-    raise OutputError(f"{path} must end in .csv or .json; choose such a name (`out`)")
+        return write_file(path, told.text().encode(), _is_json)
+    return write_file(path, told.csv().encode(), _is_csv)
 
 
 def _is_json(file: BinaryIO) -> bool:

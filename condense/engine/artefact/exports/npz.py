@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from condense.engine.runtime.files import npz_with, write_file
-from condense.errors import OutputError
+from condense.engine.runtime.files import check_ending, npz_with, write_file
 
 if TYPE_CHECKING:
     from condense.engine.artefact.dataset import CondensedDataset
@@ -29,8 +28,7 @@ def write(condensed: CondensedDataset, path: Path) -> Path:
     Raises:
         OutputError: if it cannot be written, is another's file or does not end in .npz.
     """
-    if path.suffix != ".npz":
-        raise OutputError(f"{path} must end in .npz; choose another name (`out`)")
+    check_ending(path, ".npz")
     norm = condensed.normalization
     mean, std = (torch.tensor(v, dtype=torch.float32) for v in (norm.mean, norm.std))
     samples = condensed.images if condensed.geometry.is_image else condensed.features

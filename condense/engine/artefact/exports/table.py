@@ -7,9 +7,9 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from condense.engine.runtime.files import check_writable, write_file
-from condense.errors import OutputError, not_installed
-from condense.tabular.frame import frame_of, pandas_for
+from condense.engine.runtime.files import check_ending, check_writable, write_file
+from condense.errors import OutputError
+from condense.tabular.frame import frame_of, pyarrow_for
 from condense.tabular.table import free_name
 
 if TYPE_CHECKING:
@@ -43,11 +43,7 @@ def write_parquet(condensed: CondensedDataset, path: Path) -> Path:
         OptionError: if pandas or pyarrow are not installed, naming the extra.
         OutputError: if it cannot be written, is there already or does not end in .parquet.
     """
-    pandas_for("export to Parquet", "table")
-    try:
-        import pyarrow  # noqa: F401 – pandas writes through it
-    except ImportError:
-        raise not_installed("export to Parquet needs pyarrow", "table") from None
+    pyarrow_for("export to Parquet")
     _check(path, ".parquet")
     frame = frame_of(condensed.rows)
     name, roles = _roles(condensed)
@@ -67,8 +63,7 @@ def _roles(condensed: CondensedDataset) -> tuple[list[str], list[list[str]]]:
 
 
 def _check(path: Path, ending: str) -> None:
-    if path.suffix.lower() != ending:
-        raise OutputError(f"{path} must end in {ending}; choose another name (`out`)")
+    check_ending(path, ending)
     place = check_writable(path)
     if place.is_file() and place.stat().st_size:
         raise OutputError(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from condense.data import Modality
 from condense.engine.ingest.arrays import CHANNELS
 from condense.errors import DataError
 
-Kind: TypeAlias = Literal["encoded", "image", "features"]
+Kind: TypeAlias = Literal["encoded", "image", "features"]  # images in files' bytes, or as arrays
 TAKEN: dict[Kind, str] = {"encoded": "images", "image": "images", "features": "feature vectors"}
 PREFERRED = ("image", "features")  # among several columns that samples could be in
 LABELS = ("label", "labels")  # where no column says that it holds classes
@@ -29,17 +28,17 @@ class Columns:
     label: str | None = None
     ask: str = "keep one by .select_columns([…]) or name it by .rename_column(…, 'KEY')"
 
-    def of(self, features: Any) -> tuple[str, str, Modality]:
-        """The columns of the samples and of the labels, and what the samples are.
+    def of(self, features: Any) -> tuple[str, str, Kind]:
+        """The columns of the samples and of the labels, and what the samples are in.
 
         Raises:
             DataError: where that is not to be told, or a column cannot be what it is to be.
         """
-        kinds = {name: kind_of(one) for name, one in features.items()}
-        images = [name for name, kind in kinds.items() if kind in ("encoded", "image")]
+        kinds = {name: kind for name, one in features.items() if (kind := _kind_of(one))}
         vectors = [name for name, kind in kinds.items() if kind == "features"]
+        images = [name for name in kinds if name not in vectors]
         there = f"columns: {', '.join(features)}"
-        if self.input is not None and self.input not in (*images, *vectors):
+        if self.input is not None and self.input not in kinds:
             can = ", ".join((*images, *vectors)) or "none"
             what = "holds" if self.input in features else "is not there, or would have to hold"
             raise DataError(
@@ -59,7 +58,7 @@ class Columns:
                     else self._how("input")
                 )
             )
-        return found[0], self._label(features, there), "image" if found[0] in images else "features"
+        return found[0], self._label(features, there), kinds[found[0]]
 
     def _label(self, features: Any, there: str) -> str:
         if self.label is not None:
@@ -79,7 +78,7 @@ class Columns:
         return self.ask.replace("KEY", key)
 
 
-def kind_of(feature: Any) -> Kind | None:
+def _kind_of(feature: Any) -> Kind | None:
     """What samples a column of ``feature`` would be; None where it cannot be any.
 
     ``encoded`` images, or arrays: of bytes with one or three channels, first or last, or none

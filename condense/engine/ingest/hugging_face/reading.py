@@ -14,7 +14,7 @@ from torch import Tensor
 from condense.data import LabeledData, taken
 from condense.engine.ingest.arrays import CHANNELS, as_inputs
 from condense.engine.ingest.from_user import labeled_data
-from condense.engine.ingest.hugging_face.columns import TAKEN, Columns, Kind, kind_of
+from condense.engine.ingest.hugging_face.columns import TAKEN, Columns, Kind
 from condense.engine.ingest.images import Decoding, Picture, decode_images, first_is_grey
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import DataError
@@ -102,10 +102,9 @@ class Reading:
                 ".reset_format(), or .map() what it does"
             )
         data = data.with_format(None)
-        column, label, _ = self.columns.of(data.features)
+        column, label, kind = self.columns.of(data.features)
         labels, classes = _labels(data, label, split)
         texts = None if self.texts is None or split == "test" else _texts(data, self.texts, split)
-        kind = kind_of(data.features[column])
         if kind != "encoded":
             self._check_arrays(column, kind)
             return _Split(_arrays(data, column, kind, split), labels, None, texts, classes)

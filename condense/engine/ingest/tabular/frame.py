@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from condense.engine.ingest.tabular.rows import OF_FRAME, OF_ROWS, Rows, Wording
-from condense.errors import DataError, not_installed
+from condense.errors import DataError
 from condense.reading import check_text, shown
 from condense.tabular.column import DATE, Cell
-from condense.tabular.frame import WITH_NOTHING
+from condense.tabular.frame import WITH_NOTHING, pyarrow_for
 
 LABEL = "label"  # the column of labels that have no name of their own
 _ALLOWED = "allowed are numbers, text, true/false and, in columns that are no features, dates"
@@ -75,11 +75,7 @@ def read_parquet(path: Path) -> Rows:
         OptionError: if pandas or pyarrow are not installed, naming the extra.
         DataError: for what is no such file.
     """
-    try:
-        import pandas  # noqa: F401 – pyarrow makes its frames
-        import pyarrow.parquet
-    except ImportError:
-        raise not_installed("Parquet files need pandas and pyarrow", "table") from None
+    pyarrow = pyarrow_for("Parquet")
     if not path.is_file():
         raise DataError(f"{path} is no file; give a Parquet file")
     try:
