@@ -10,19 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from torch import Tensor
-
 from condense.components import resolve_beside
 from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import FindingNote
 from condense.engine.graph import stages
-from condense.engine.ingest.from_user import from_torch_dataset, labeled_data
-from condense.engine.ingest.holdout import with_test_part
-from condense.engine.ingest.hugging_face.reading import from_hugging_face, is_hugging_face
-from condense.engine.ingest.in_memory import in_memory
-from condense.engine.ingest.tabular.handed_over import frame_data, has_frame
+from condense.engine.ingest.in_memory import in_memory, to_labeled_data
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.jobs.hired import hired
 from condense.engine.pipeline import Pipeline
@@ -394,50 +387,3 @@ def _in_python() -> Iterator[None]:
         if is_out_of_memory(error):
             raise CapacityError(in_python(OUT_OF_MEMORY)) from None
         raise
-
-
-def to_labeled_data(
-    data: Any, test: Any = None, label: str | None = None, ignore: Sequence[str] = ()
-) -> LabeledData:
-    """``data`` in any of the forms :func:`condense` takes, other than a name, and its test split.
-
-    Raises:
-        OptionError: for anything else; DataError for data that cannot be used.
-    """
-    if has_frame(data):
-        return frame_data(data, test, label, ignore)
-    if label is not None or ignore:
-        raise OptionError(
-            "label and ignore name columns of a DataFrame or of a file of rows, got data of type "
-            f"{type(data).__name__}; leave them out"
-        )
-    if isinstance(data, LabeledData):
-        if test is not None:
-            raise OptionError("LabeledData carries its test split in its field test; set that")
-        return data
-    if isinstance(test, float):
-        whole = to_labeled_data(data)
-        if whole.test is not None:
-            raise OptionError("data have a test split of their own; leave the argument test out")
-        return with_test_part(whole, test, whole.name)
-    if isinstance(data, (tuple, list)) and len(data) == 2:
-        if not (test is None or (isinstance(test, (tuple, list)) and len(test) == 2)):
-            raise OptionError(
-                "test must be a pair (inputs, labels), or a share > 0, < 1, got "
-                f"{type(test).__name__}"
-            )
-        return labeled_data(*data, test=None if test is None else (test[0], test[1]))
-    if isinstance(data, (np.ndarray, Tensor)):
-        raise OptionError(
-            f"data is a {type(data).__name__} alone, without labels; give a pair: "
-            "condense((X, y), ipc=5)"
-        )
-    if is_hugging_face(data):
-        return from_hugging_face(data, test)
-    indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__")
-    if indexed and not isinstance(data, (Mapping, bytes)):
-        return from_torch_dataset(data, test=test)
-    raise OptionError(
-        "data must be a data set's name, a path, a pair (inputs, labels) or a torch Dataset, got "
-        f"{type(data).__name__}"
-    )

@@ -43,6 +43,7 @@ CODES = (
     "scorer-at-chance",  # networks that scores, or targets, come from are no better than guessing
     "teachers-at-chance",
     "copies",  # samples are equal to others
+    "near-copies",  # samples are nearly equal to others
     "best-at-end",
     "augmentation-mismatch",
     "baseline-augmentation",
