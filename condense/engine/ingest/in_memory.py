@@ -51,7 +51,7 @@ def in_memory(recipe: Recipe, data: LabeledData) -> Recipe:
 def to_labeled_data(
     data: Any, test: Any = None, label: str | None = None, ignore: Sequence[str] = ()
 ) -> LabeledData:
-    """``data`` in any of the forms :func:`condense.condense` takes, other than a name, and its test split.
+    """``data`` in any of the forms that ``condense(…)`` takes but a name, and its test split.
 
     Raises:
         OptionError: for anything else; DataError for data that cannot be used.
