@@ -128,10 +128,10 @@ class Cell:
         self._thread.start()
 
     def close(self) -> None:
-        """Take it away."""
+        """Take it away; an empty text alone would leave an empty line."""
         self._over.set()
         self._thread.join()
-        self._handle.update({"text/plain": ""}, raw=True)
+        self._handle.update({"text/html": "", "text/plain": ""}, raw=True)
 
     def _redraw(self) -> None:
         while not self._over.wait(PICTURE):
