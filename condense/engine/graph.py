@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import methodcaller
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from condense.engine.stages.reselection import ReselectionStage
 from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Piece, Stage
+from condense.engine.training.threads import threads_for
 from condense.errors import CondenseError
 from condense.interfaces import Cost
 from condense.recipe import Recipe
@@ -83,7 +84,8 @@ def run_piece(pipeline: Pipeline, piece: Piece, aside: Sequence[Stage[Any]] = ()
     # scores may be asked for by themselves, though no selector of the recipe looks at them
     for stage in (*aside, pipeline.scoring, *stages(pipeline, baselines=True)):
         if stage.name == piece.stage and piece in stage.pieces():
-            stage.run_piece(piece.number)
+            with threads_for(pipeline.data.geometry.shape):
+                stage.run_piece(piece.number)
             return
     raise CondenseError(
         f"piece {piece.number} of stage {piece.stage} is none of this recipe here; are versions "
@@ -183,15 +185,18 @@ def plan_of(recipe: Recipe, found: Sequence[Stage[Any]]) -> Plan:
     return Plan(rows, recipe.to_dict())
 
 
-def seconds_of(stage: Stage[Any]) -> list[float | None]:
+def seconds_of(stage: Stage[Any], shared: Collection[str] = ()) -> list[float | None]:
     """Estimated seconds of the tasks that ``stage`` comes to, None where that is unknown.
+
+    Half of them for stages of which another process does half, those named in ``shared``.
 
     For the time left of a run, which is none of its results: what goes wrong here is unknown too.
     """
     found: list[float | None] = []
     for one in (*stage.within, stage):
         try:
-            found += parts_of(one, planned(one).seconds) if one.needed else []
+            parts = parts_of(one, planned(one).seconds) if one.needed else []
+            found += [part and part / 2 for part in parts] if one.name in shared else parts
         except Exception:  # noqa: BLE001 – the stage itself will say what is wrong
             found.append(None)
     return found

@@ -39,6 +39,7 @@ from condense.engine.graph import (
     stages,
 )
 from condense.engine.jobs.aside import Aside
+from condense.engine.jobs.beside import helped
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.rebind import Rebound, rebind
@@ -51,6 +52,7 @@ from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.features import FeatureStage
 from condense.engine.stages.stage import Stage
 from condense.engine.target import check_target
+from condense.engine.training.threads import threads_for
 from condense.errors import OptionError
 from condense.interfaces import Evaluation, Progress
 from condense.plugin.host import Host
@@ -262,9 +264,13 @@ def worked_off(
     todo: list[Stage[Any]] = [*before, p.matching, *after, *common, *tested]
 
     def expected() -> list[list[float | None]]:
-        return [seconds_of(stage) for stage in todo]
+        return [seconds_of(stage, shared) for stage in todo]
 
-    with over_all(p.progress, "", len(todo), "stage", expected) as done:
+    with (
+        helped(p, all_within(todo)) as shared,
+        threads_for(p.data.geometry.shape),
+        over_all(p.progress, "", len(todo), "stage", expected) as done,
+    ):
         for number, stage in enumerate(todo, 1):
             with p.progress.stage(stage.name, number, len(todo)):
                 _ = stage.result

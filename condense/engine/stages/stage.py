@@ -23,6 +23,7 @@ from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Payload, Store
 from condense.engine.stages.data import load_data
 from condense.engine.training.dynamics import recordings_token
+from condense.engine.training.threads import threads_for
 from condense.engine.watch import UNWATCHED, Watch
 from condense.errors import DataError
 from condense.interfaces import Cost, LabeledData, Progress
@@ -188,11 +189,15 @@ class Bound:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[Lap]:
-        """Record the stage's own seconds; the body says on what is yielded if it was cached."""
+        """Record the stage's own seconds; the body says on what is yielded if it was cached.
+
+        Inside there are as many threads as its samples are worked on by.
+        """
         start = time.perf_counter()
         before = sum(t.seconds for t in self.timings.values())
         lap = Lap()
-        yield lap
+        with threads_for(self.data.geometry.shape):
+            yield lap
         inner = sum(t.seconds for t in self.timings.values()) - before
         past = self.timings.get(stage, StageTime(0.0, True))
         seconds = past.seconds + time.perf_counter() - start - inner

@@ -1,6 +1,9 @@
 """The embedded digits: shape, split and repeatability."""
 
+import numpy as np
 import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from condense_plugins.datasets.digits import Digits
 
@@ -20,6 +23,16 @@ def test_digits_are_grey_uint8_split_in_proportion():
     assert not data.flip
     counts, held = torch.bincount(data.labels), torch.bincount(data.test.labels)
     assert ((held / (counts + held) - 0.2).abs() < 0.01).all()
+
+
+def test_they_are_those_of_scikit_learn_and_its_stratified_split():
+    source, data = load_digits(), load()
+    places = np.arange(len(source.target))
+    train, test = train_test_split(places, test_size=0.2, stratify=source.target, random_state=0)
+    images = np.rint(source.images * (255 / 16)).astype(np.uint8)[..., None]
+    for found, rows in ((data, np.sort(train)), (data.test, np.sort(test))):
+        assert np.array_equal(found.inputs, images[rows])
+        assert np.array_equal(found.labels, source.target[rows])
 
 
 def test_levels_are_the_sixteenths_rounded():

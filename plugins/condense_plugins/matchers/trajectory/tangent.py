@@ -64,7 +64,8 @@ class TangentSteps:
             return self.eager.forward(theta, step_size, batch)
         seen = augmented(self.eager, batch)
         targets = self.eager.targets(batch, self.eager.logits(batch))
-        gradient = self.gradient(theta, seen.inputs, targets)
+        with torch.inference_mode():  # a tenth of a small step is what autograd notes of it
+            gradient = self.gradient(theta, seen.inputs, targets)
         self._leave(batch, seen)
         return theta - step_size * gradient
 
@@ -86,7 +87,15 @@ class TangentSteps:
         if batch.memo:
             for rule, memo in zip(self.rules, batch.memo[1], strict=True):
                 rule.memo = memo
-        return vjp_step(self.eager, self.tangent, theta, adjoint, batch)
+        tangent = self._unnoted if theta.device.type == "cpu" else self.tangent
+        return vjp_step(self.eager, tangent, theta, adjoint, batch)
+
+    def _unnoted(self, *given: Tensor) -> Tangents:
+        """As :meth:`tangent`, of which autograd notes nothing; what leaves can be noted again."""
+        with torch.inference_mode():
+            found = self.tangent(*given)
+        theta, inputs, slope, targets = (tensor.clone() for tensor in found)
+        return theta, inputs, slope, targets
 
     def gradient(self, theta: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         """∂ℓ/∂θ [P] of the network alone; arguments as for :meth:`tangent`."""
@@ -179,7 +188,10 @@ def vjp_step(
     targets = eager.targets(batch, eager.logits(batch))
     grad_theta, change, slope, of_targets = tangent(theta, adjoint, seen.inputs, targets)
     if seen.augmented is not seen.raw:
-        (change,) = torch.autograd.grad(seen.augmented, seen.raw, change)
+        # as a sum, since a gradient that is handed over has autograd load PyTorch's compiler
+        with torch.enable_grad():
+            along = (seen.augmented * change).sum()
+        (change,) = torch.autograd.grad(along, seen.raw)
     if eager.label_logits is None:
         return StepGradients(grad_theta, change, slope)
     of_logits = targets * (of_targets - (targets * of_targets).sum(1, keepdim=True))
