@@ -11,6 +11,7 @@ from condense.engine.context import EngineContext
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
+from condense.options import NetworkSpec
 from condense.plugin.host import Host, build_host
 from condense_plugins._features import FeatureOptions, HasFeatures
 from condense_plugins.selectors import window
@@ -61,10 +62,19 @@ def datasets(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def _short_feature_network():
-    """One epoch, not twenty, of the network in whose features a window is thinned: it would take a
-    second of every run on digits. Its options are part of the store's keys."""
+    """One epoch, not twenty, of a narrow network in whose features a window is thinned: it would
+    take a second of every run on digits. Its options are part of the store's keys."""
+    small = {"epochs": 1, "batch_size": 256, "network": NetworkSpec.of("auto", width=8)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(window, "SPACE", HasFeatures(FeatureOptions(epochs=1)))
+        patch.setattr(window, "SPACE", HasFeatures(FeatureOptions(**small)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks():
+    """No test ends the power; a run waits some thirty times for its files to be on the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
         yield
 
 

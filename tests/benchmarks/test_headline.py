@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import safetensors.torch
 import torch
@@ -114,13 +115,13 @@ def forget():
         sys.modules.pop(name, None)
 
 
-def start(arguments, *paths):
-    """The benchmark as a process of its own."""
-    path = os.pathsep.join(map(str, [*paths, ROOT, ROOT / "plugins"]))
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(FOLDER / "headline.py"), *arguments]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, env=environment, **quiet)
+CHECKPOINTS = """
+import sys
+import condense.engine.matching.loop
+condense.engine.matching.loop.CHECKPOINT_SECONDS = 0.0
+import headline
+headline.main(sys.argv[1:])
+"""
 
 
 def test_the_document_says_what_was_measured(whole):
@@ -347,11 +348,8 @@ def test_a_run_that_writes_its_results_is_not_one_of_changed_files(load, monkeyp
 
 def test_a_killed_matching_goes_on_from_its_checkpoint(run, whole, tmp_path):
     """SIGKILL once a checkpoint is there; the rest then needs fewer iterations than a whole run."""
-    sitecustomize = tmp_path / "site" / "sitecustomize.py"
-    sitecustomize.parent.mkdir()
-    lines = ["import condense.engine.matching.loop as m", "m.CHECKPOINT_SECONDS = 0.0"]
-    sitecustomize.write_text("\n".join(lines))
-    process = start(flags(tmp_path, "--only", "scores,experts,match"), sitecustomize.parent)
+    words = flags(tmp_path, "--only", "scores,experts,match")
+    process = processes.start(CHECKPOINTS, *words, env=os.environ | {"PYTHONPATH": str(FOLDER)})
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("work/store/matching/*.partial")):
         assert process.poll() is None

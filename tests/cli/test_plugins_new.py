@@ -4,11 +4,11 @@ import ast
 import json
 import os
 import shlex
-import subprocess
 import sys
 import types
 
 import click.testing
+import processes
 import pytest
 
 from condense.cli.main import main
@@ -16,6 +16,7 @@ from condense.plugin.host import build_host
 from condense.plugin.scaffold import WRITTEN, Names, package_files, write_package
 
 MAX_LINES = 20
+MODULE = "import runpy, sys; runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +34,7 @@ def packages(built_ins, tmp_path_factory):
 def outside(*arguments, cwd, **changes):
     paths = [os.getcwd(), *sys.path]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
-    return subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)],
-        cwd=cwd,
-        env={**environment, **changes},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return processes.run(MODULE, *arguments, cwd=cwd, env={**environment, **changes}, timeout=300)
 
 
 def test_packages_of_all_kinds_pass_untouched(packages):

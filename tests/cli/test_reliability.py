@@ -9,13 +9,13 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click.testing
 import numpy as np
+import processes
 import pytest
 
 from condense import CondensedDataset, condense
@@ -235,26 +235,20 @@ while not stop.exists():
 
 @POSIX
 def test_readers_and_writers_of_one_folder_never_miss_it(call, tmp_path):
-    reads = 2000
+    reads = 500
     for seed in (0, 1):
         call("run", "--seed", seed, "--out", tmp_path / f"s{seed}")
     stop, target = tmp_path / "stop", tmp_path / "shared" / "o"
     CondensedDataset.load(tmp_path / "s0").save(target)
-    command = [sys.executable, "-c", SAVER]
-    savers = [
-        subprocess.Popen(
-            [*command, tmp_path / f"s{seed}", target, stop], stderr=subprocess.PIPE, text=True
-        )
-        for seed in (0, 1)
-    ]
+    savers = [processes.start(SAVER, tmp_path / f"s{seed}", target, stop) for seed in (0, 1)]
     while not all((tmp_path / f"s{seed}-ready").exists() for seed in (0, 1)):
         assert all(saver.poll() is None for saver in savers)
     try:
         seen = [CondensedDataset.load(target).seed for _ in range(reads)]
     finally:
         stop.touch()
-        told = [saver.communicate(timeout=60)[1] for saver in savers]
-    assert [saver.returncode for saver in savers] == [0, 0], told
+        ended = [saver.wait() for saver in savers]
+    assert ended == [0, 0], [saver.told() for saver in savers]
     assert set(seen) == {0, 1}
     assert names(target.parent) == ["o"]
 
@@ -283,8 +277,7 @@ main()
 @POSIX
 def test_the_next_run_removes_what_a_killed_one_left(call, tmp_path):
     data = ["--data", f"npz:{tmp_path}/squares.npz", *OPTIONS]
-    command = [sys.executable, "-c", KILLED, "run", *data, "--out", "o"]
-    assert subprocess.run(command, timeout=60).returncode == 9
+    assert processes.run(KILLED, "run", *data, "--out", "o").returncode == 9
     (left,) = names()
     assert left.startswith(".o-")
     Path(".o-notes").write_text("mine")
@@ -310,8 +303,7 @@ test_reliability.matched(stop)
 
 @POSIX
 def test_the_next_run_removes_what_a_killed_checkpoint_left(tmp_path):
-    command = [sys.executable, "-c", KILLED_CHECKPOINT, str(Path(__file__).parent)]
-    assert subprocess.run(command, timeout=60).returncode == 9
+    assert processes.run(KILLED_CHECKPOINT, Path(__file__).parent).returncode == 9
     (left,) = (tmp_path / "store" / "matching").glob(".*")
     assert ".partial-" in left.name
     matched()
@@ -451,23 +443,12 @@ def test_other_data_are_another_recipe_and_moved_data_are_not(call, tmp_path):
 
 # signals
 
-IGNORED = """
-import signal, sys
-sys.path.insert(0, sys.argv[1])
-import test_reliability
-assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-made, notes = test_reliability.matched(lambda: signal.raise_signal(signal.SIGINT))
-print(len(made))
-"""
-
 
 @POSIX
 def test_an_interrupt_that_was_ignored_at_the_start_stays_ignored_in_matching():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as of a script's `command &`
     try:
-        command = [sys.executable, "-c", IGNORED, str(Path(__file__).parent)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        made, _ = matched(lambda: signal.raise_signal(signal.SIGINT))
     finally:
         signal.signal(signal.SIGINT, before)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 1000
+    assert len(made) > 1000

@@ -19,6 +19,8 @@ MARK = "=== "
 DRIVER = f"""
 import json, sys
 from condense.cli.main import main
+from condense_plugins.selectors import window
+window.SPACE.options = window.SPACE.options.model_copy(update={{"epochs": 1, "batch_size": 256}})
 for arguments in json.loads(sys.stdin.read()):
     print({MARK!r} + " ".join(arguments)[:60], flush=True)
     try:

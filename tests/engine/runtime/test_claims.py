@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+import processes
 import pytest
 
 from condense.engine.runtime import claims
@@ -183,8 +184,6 @@ for number in range(10):
 
 @pytest.mark.parametrize("nodes", [("one", "one"), ("one", "two")])
 def test_two_drivers_compute_every_piece_once(tmp_path, nodes):
-    running = [
-        subprocess.Popen([sys.executable, "-c", COUNT, str(tmp_path), node]) for node in nodes
-    ]
+    running = [processes.start(COUNT, tmp_path, node) for node in nodes]
     assert [process.wait() for process in running] == [0, 0]
     assert (tmp_path / "log").read_text().count("computed") == 10

@@ -1,11 +1,11 @@
 """A real SIGINT in the middle of an iteration is answered after it, with a checkpoint."""
 
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import processes
 import pytest
 import torch
 
@@ -135,8 +135,8 @@ stopped, rng = Interrupted(at=5, number=signal.SIGTERM), torch.Generator().manua
 match(stopped, fresh(), rng, SilentProgress(), checkpoint=Path(sys.argv[1]), key={})
 """
     file = tmp_path / "matching.partial"
-    command = [sys.executable, "-c", program, str(file), str(Path(__file__).parent)]
-    assert subprocess.run(command, timeout=60).returncode == -signal.SIGTERM
+    done = processes.run(program, file, Path(__file__).parent)
+    assert done.returncode == -signal.SIGTERM
     assert file.exists()
 
 

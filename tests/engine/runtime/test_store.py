@@ -3,12 +3,11 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import textwrap
 from pathlib import Path
 
+import processes
 import pytest
 import torch
 
@@ -227,16 +226,14 @@ WORKER = textwrap.dedent(
 
 
 def worker(store, tmp_path, me, die="live", together=1):
-    command = [sys.executable, "-c", WORKER, str(store.root), str(tmp_path / "log"), str(me)]
-    return subprocess.Popen(
-        [*command, die, str(together)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return processes.start(WORKER, store.root, tmp_path / "log", me, die, together)
 
 
 def test_two_processes_compute_one_key_once(store, tmp_path):
     both = [worker(store, tmp_path, me, together=2) for me in (1, 2)]
-    said = [p.communicate(timeout=60) for p in both]
-    assert [p.returncode for p in both] == [0, 0], said
+    ended = [p.wait() for p in both]
+    said = [p.told() for p in both]
+    assert ended == [0, 0], said
     assert len((tmp_path / "log").read_text().split()) == 1
     (first,) = (tmp_path / "log").read_text().split()
     assert sorted(out.split() for out, _ in said) == [
@@ -246,9 +243,7 @@ def test_two_processes_compute_one_key_once(store, tmp_path):
 
 
 def test_a_killed_process_blocks_nobody(store, tmp_path):
-    process = worker(store, tmp_path, 1, die="die")
-    process.communicate(timeout=60)
-    assert process.returncode == 9
+    assert worker(store, tmp_path, 1, die="die").wait() == 9
     assert store.fetch("scores", {"a": 1}, payload)[1] is False
     assert len(store.entries()) == 1
 
@@ -490,8 +485,7 @@ def test_users_with_different_umasks_share_a_store():
         root = Path(place) / "store"
         root.mkdir()
         root.chmod(0o777)
-        command = [sys.executable, "-c", TWO_USERS, str(root)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = processes.run(TWO_USERS, root)
     told = done.stdout.splitlines()
     assert told[:5] == [
         "2001 2001 False",

@@ -2,10 +2,9 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
+import processes
 import pytest
 import torch
 
@@ -94,8 +93,7 @@ def test_a_gradient_matching_that_is_killed_goes_on_to_the_same_bytes(tmp_path):
     def run(store, out, last):
         words = ["run", *small, *short, "--out", str(tmp_path / out), str(last)]
         environment = os.environ | {"CONDENSE_STORE": str(tmp_path / store)}
-        command = [sys.executable, "-c", KILLED, *words]
-        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
+        return processes.run(KILLED, *words, env=environment).returncode
 
     assert run("whole", "a", 9) == 0
     assert run("killed", "b", 6) == -signal.SIGKILL  # five are done, two with the second network
