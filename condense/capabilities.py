@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from typing_extensions import Protocol, runtime_checkable
 
 from condense.data import LabeledData, Modality, TrainingSet
-from condense.interfaces import Augmentation, Context
+from condense.interfaces import Augmentation, Context, Evaluator
 from condense.results import Arm, Budget, Cost, Evaluation, LabelPlan
 
 
@@ -265,6 +265,14 @@ class WorksInPieces(Protocol):
         Raises:
             CondenseError: as ``score`` or ``prepare`` does.
         """
+
+
+@runtime_checkable
+class PreparesForSize(Protocol):
+    """An evaluator whose pieces depend on how large condensed sets are."""
+
+    def for_size(self, size: int) -> Evaluator:
+        """The same, its pieces being those for condensed sets of ``size`` samples."""
 
 
 @runtime_checkable

@@ -100,6 +100,7 @@ _TABLE = (
             "EvaluatesRepeats",
             "HasLabelRegime",
             "NeedsTraining",
+            "PreparesForSize",
             "WorksInPieces",
         ),
     ),

@@ -13,7 +13,12 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from condense.capabilities import EstimatesPreparation, EvaluatesRepeats, NeedsTraining
+from condense.capabilities import (
+    EstimatesPreparation,
+    EvaluatesRepeats,
+    NeedsTraining,
+    PreparesForSize,
+)
 from condense.engine.checked import run_evaluator, run_repeats
 from condense.engine.documents import Document, Share
 from condense.engine.runtime.expected import Expected, check_tensors
@@ -52,6 +57,26 @@ class TeachingStage(StageInPieces[None]):
     name = "teacher"
     component = "evaluator"
 
+    def __init__(self, bound: Bound, size: int | None = None) -> None:
+        """``size`` is that of the condensed set, where it is not of the recipe's budget."""
+        super().__init__(bound)
+        self._size = size
+
+    @property
+    def samples(self) -> int:
+        """Size of the condensed set."""
+        return super().samples if self._size is None else self._size
+
+    @property
+    def made(self) -> Any:
+        """The evaluator, for sets of this size."""
+        evaluator = super().made
+        return (
+            evaluator.for_size(self.samples)
+            if isinstance(evaluator, PreparesForSize)
+            else evaluator
+        )
+
     @property
     def needed(self) -> bool:
         """Where there is something of the kind, and arms to evaluate."""
@@ -84,7 +109,7 @@ class TeachingStage(StageInPieces[None]):
 
     def cost(self) -> Cost | None:
         """The evaluator's own estimate of what is not stored yet; None if it makes none."""
-        evaluator = self.bound.recipe["evaluator"].create()
+        evaluator = self.made
         known = isinstance(evaluator, EstimatesPreparation)
         return evaluator.prepare_cost(*self._given) if known else None
 
@@ -101,7 +126,7 @@ class EvaluationStage(Stage[Evaluation]):
     def __init__(
         self, bound: Bound, plan: EvaluationPlan, needs: Sequence[Stage[Any]] = ()
     ) -> None:
-        super().__init__(bound, [*needs, TeachingStage(bound)])
+        super().__init__(bound, [*needs, TeachingStage(bound, plan.arm.size)])
         self.name = plan.stage
         self.plan = plan
 

@@ -359,9 +359,14 @@ class StageInPieces(Stage[T]):
     def _given(self) -> tuple[LabeledData, EngineContext, torch.Generator]:
         return self.bound.data.without_test(), self.bound.context, self.bound.rng(self.name)
 
+    @property
+    def made(self) -> Any:
+        """The component, as its pieces are asked for."""
+        return self.bound.recipe[self.component].create()
+
     def entries(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
         """Folder in the store and key of each piece of the component."""
-        component = self.bound.recipe[self.component].create()
+        component = self.made
         return component.pieces(*self._given) if isinstance(component, WorksInPieces) else []
 
     def pieces(self) -> list[Piece]:
@@ -370,6 +375,6 @@ class StageInPieces(Stage[T]):
 
     def run_piece(self, number: int) -> None:
         """Piece ``number`` of the component."""
-        component = self.bound.recipe[self.component].create()
+        component = self.made
         with guarded(self.component, component, *contents(self.bound.data)):
             component.run_piece(number, *self._given)

@@ -7,7 +7,7 @@ that no arm is favoured by a choice that was made for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -33,39 +33,53 @@ def worth_trying(size: int) -> tuple[int, ...]:
     return tuple(tried for tried in TRIED if tried // 2 < size) or TRIED[-1:]
 
 
-def chosen(
-    training: TrainingSet, size: int, key: Mapping[str, Any], mean: Mean, context: Context
-) -> dict[int, float]:
-    """Held-out accuracy (0-1) by batch size, those :func:`worth_trying`; stored.
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Of the batch size, whatever the seed of the run: it is no part of what a study repeats.
 
-    Whatever the seed of the run: its choice is no part of what a study repeats.
-
-    Args:
+    Attributes:
         training: the whole training split.
         size: samples of a condensed set.
-        key: of all else that ``mean`` depends on.
+        about: all else that ``mean`` depends on, for the key.
         mean: accuracy of :data:`NETWORKS` networks trained in batches of a size on the subsets of
             an arm, on the held-out part.
         context: cache and networks.
     """
-    seed, sizes = Seed(0).fork("batch-size"), worth_trying(size)
-    key = {**key, "version": VERSION, "training": training.fingerprint, "size": size}
 
-    def compute() -> dict[str, Tensor]:
+    training: TrainingSet
+    size: int
+    about: Mapping[str, Any]
+    mean: Mean
+    context: Context
+
+    @property
+    def place(self) -> tuple[str, Mapping[str, Any]]:
+        """Folder in the store and key."""
+        own = {"version": VERSION, "training": self.training.fingerprint, "size": self.size}
+        return KIND, {**self.about, **own}
+
+    def means(self) -> dict[int, float]:
+        """Held-out accuracy (0-1) by batch size, those :func:`worth_trying`; stored."""
+        sizes = worth_trying(self.size)
+        expected = {"means": Expected(torch.float64, (len(sizes),), low=0, high=1)}
+        means = self.context.cache.tensors(*self.place, self._compute, expected)["means"]
+        return dict(zip(sizes, means.tolist(), strict=True))
+
+    def _compute(self) -> dict[str, Tensor]:
+        seed, training = Seed(0).fork("batch-size"), self.training
         held = held_out_of(training.labels, SHARE, seed.fork("held-out").generator())
         fit, held_out = _part(training, ~held), _part(training, held)
 
         def draw(repeat: int) -> TrainingSet:
             rng = seed.fork("subset", repeat).generator()
-            return _part(fit, torch.randperm(len(fit), generator=rng)[:size])
+            return _part(fit, torch.randperm(len(fit), generator=rng)[: self.size])
 
-        arm = Arm("batch size", draw, size)
-        means = [mean(tried, arm, held_out, seed.fork("networks").generator()) for tried in sizes]
+        arm = Arm("batch size", draw, self.size)
+        means = [
+            self.mean(tried, arm, held_out, seed.fork("networks").generator())
+            for tried in worth_trying(self.size)
+        ]
         return {"means": torch.tensor(means, dtype=torch.float64)}
-
-    expected = {"means": Expected(torch.float64, (len(sizes),), low=0, high=1)}
-    means = context.cache.tensors(KIND, key, compute, expected)["means"]
-    return dict(zip(sizes, means.tolist(), strict=True))
 
 
 def _part(training: TrainingSet, which: Tensor) -> TrainingSet:

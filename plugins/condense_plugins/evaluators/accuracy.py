@@ -41,7 +41,7 @@ from condense.options import (
 )
 from condense.traits import EvaluatorTraits
 from condense_plugins._built_in import BuiltIn
-from condense_plugins.evaluators._batch_size import NETWORKS, TRIED, chosen, worth_trying
+from condense_plugins.evaluators._batch_size import NETWORKS, TRIED, Choice, worth_trying
 from condense_plugins.evaluators._per_class import per_class
 from condense_plugins.evaluators._teacher import StoredTeacher
 
@@ -129,6 +129,13 @@ class AccuracyEvaluator(BuiltIn):
         )
 
     options: Options
+    _size: int | None = None  # of condensed sets, where it is known before there is one
+
+    def for_size(self, size: int) -> AccuracyEvaluator:
+        """The same, whose pieces have the choice of a batch size for sets of ``size`` samples."""
+        found = self._with()
+        found._size = size
+        return found
 
     @property
     def baseline_augmentations(self) -> tuple[str, ...]:
@@ -161,18 +168,28 @@ class AccuracyEvaluator(BuiltIn):
     def pieces(
         self, data: LabeledData, context: Context, rng: Generator
     ) -> Sequence[tuple[str, Mapping[str, Any]]]:
-        """The teacher; none under other labels."""
-        teacher = self._teacher
-        return [] if teacher is None else [teacher.place(TrainingSet.of(data), context)]
+        """The teacher under teacher labels, and the choice of a batch size where there is one."""
+        teacher, choice = self._teacher, self._choice_for(data, context)
+        places = [] if teacher is None else [teacher.place(TrainingSet.of(data), context)]
+        return places if choice is None else [*places, choice.place]
 
     def run_piece(self, number: int, data: LabeledData, context: Context, rng: Generator) -> None:
-        """Train the teacher, unless it is there."""
-        assert self._teacher is not None
-        self._teacher.train(TrainingSet.of(data), context)
+        """Train the teacher, or try batch sizes, unless that is there."""
+        teacher, choice = self._teacher, self._choice_for(data, context)
+        if teacher is not None and number == 0:
+            teacher.train(TrainingSet.of(data), context)
+        elif choice is not None:
+            choice.means()
 
     def prepare_cost(self, data: LabeledData, context: Context, rng: Generator) -> Cost:
-        """Of the teacher."""
-        return Cost() if self._teacher is None else self._teacher.cost(data, context)
+        """Of the teacher, and of trying batch sizes; nothing of what is stored."""
+        cost = Cost() if self._teacher is None else self._teacher.cost(data, context)
+        choice = self._choice_for(data, context)
+        if choice is None or context.cache.has(*choice.place):
+            return cost
+        for tried in worth_trying(choice.size):
+            cost = cost.then(self._trying(tried).cost(data, choice.size, context))
+        return cost
 
     def evaluate(
         self,
@@ -277,6 +294,10 @@ class AccuracyEvaluator(BuiltIn):
     def _with(self, **options: object) -> AccuracyEvaluator:
         return AccuracyEvaluator(self.options.model_copy(update=options))
 
+    def _trying(self, batch_size: int) -> AccuracyEvaluator:
+        """By which a batch size is tried; the whole split's teacher has seen what is held out."""
+        return self._with(batch_size=batch_size, labels="hard", repeats=NETWORKS)
+
     def _known_batch_size(self, otherwise: int) -> int:
         """That of the options, or what is said for one that has yet to be chosen."""
         size = self.options.batch_size
@@ -288,19 +309,25 @@ class AccuracyEvaluator(BuiltIn):
             return self.options.batch_size, {}
         if len(sizes := worth_trying(arm.size)) == 1:
             return sizes[0], {}
-        tried = self._tried_batch_sizes(arm, context)
+        whole = _training_of(arm, "chooses its batch size on")
+        tried = self._choice(whole, arm.size, context).means()
         said = {str(size): mean for size, mean in tried.items()}
         return max(tried, key=tried.__getitem__), {"batch_size_tried": said}
 
-    def _tried_batch_sizes(self, arm: Arm, context: Context) -> Mapping[int, float]:
-        """Held-out accuracy by batch size, larger ones first."""
+    def _choice_for(self, data: LabeledData, context: Context) -> Choice | None:
+        """The choice of a batch size; None where it is given, or all come to the same."""
+        size = self._size
+        if self.options.batch_size != "auto" or size is None or len(worth_trying(size)) == 1:
+            return None
+        return self._choice(TrainingSet.of(data), size, context)
+
+    def _choice(self, whole: TrainingSet, size: int, context: Context) -> Choice:
+        """The choice of a batch size for sets of ``size`` samples of ``whole``."""
         augmentation = AugmentationSpec.of(self.baseline_augmentations[0])
         simple = context.augmentation(augmentation)
 
-        def mean(size: int, subsets: Arm, held_out: TrainingSet, rng: Generator) -> float:
-            # the whole split's teacher has seen what is held out
-            one = self._with(batch_size=size, labels="hard", repeats=NETWORKS)
-            return one.evaluate(subsets, held_out, simple, context, rng).mean
+        def mean(tried: int, subsets: Arm, held_out: TrainingSet, rng: Generator) -> float:
+            return self._trying(tried).evaluate(subsets, held_out, simple, context, rng).mean
 
         own = {"repeats", "labels", "temperature", "teacher_epochs", "teacher_seed"}
         options = key_options(self.options, context.device)
@@ -309,8 +336,7 @@ class AccuracyEvaluator(BuiltIn):
             "augmentation": context.identity(augmentation),
             "evaluator": [self.name, self.version],
         }
-        whole = _training_of(arm, "chooses its batch size on")
-        return chosen(whole, arm.size, key, mean, context)
+        return Choice(whole, size, key, mean, context)
 
     def _protocol(
         self,

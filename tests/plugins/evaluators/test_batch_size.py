@@ -4,10 +4,15 @@ import pytest
 import torch
 
 from condense.data import TrainingSet
+from condense.engine.graph import pieces, plan, run_piece
 from condense.engine.ingest.holdout import held_out_of
+from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.rng import Seed
+from condense.engine.runtime.store import Store
 from condense.errors import DataError
-from condense.results import Arm
+from condense.resolve import Request, resolve
+from condense.results import Arm, Cost
 from condense_plugins.evaluators._batch_size import KIND, NETWORKS, SHARE, TRIED, worth_trying
 
 SMALL = {"network": {"component": "convnet", "width": 8}, "steps": 6, "repeats": 2, "lr": 0.05}
@@ -90,6 +95,42 @@ def test_it_needs_the_training_split(evaluator, evaluate):
     assert evaluate(10, batch_size="auto").protocol["batch_size"] == 32  # one batch in any case
     with pytest.raises(DataError, match="chooses its batch size on the whole training split"):
         evaluate(batch_size="auto")
+
+
+def test_the_choice_is_a_piece_with_a_cost_for_sets_of_a_size(evaluator, tiny_images, context):
+    given = (tiny_images.without_test(), context, torch.Generator().manual_seed(0))
+    assert evaluator(batch_size="auto").pieces(*given) == []  # of no known size
+    assert evaluator(batch_size="auto").for_size(30).pieces(*given) == []  # one batch in any case
+    assert evaluator(batch_size=32).for_size(75).pieces(*given) == []
+    ours = evaluator(batch_size="auto").for_size(75)
+    ((kind, key),) = ours.pieces(*given)
+    assert kind == KIND
+    # three batch sizes, three networks each of six steps
+    alone = evaluator(batch_size=32, repeats=3).cost(tiny_images, 75, context)
+    assert ours.prepare_cost(*given).seconds > alone.seconds > 0
+    ours.run_piece(0, *given)
+    assert context.cache.has(kind, key)
+    assert ours.prepare_cost(*given) == Cost()
+    taught = evaluator(batch_size="auto", labels="teacher", teacher_epochs=1).for_size(75)
+    assert [kind for kind, _ in taught.pieces(*given)] == ["networks", KIND]
+    assert taught.pieces(*given)[1][1] == key  # the same choice
+
+
+def test_a_run_and_its_plan_have_the_choice_before_all_arms(host, tmp_path):
+    values = {"evaluator.batch_size": "auto", "evaluator.steps": 2, "evaluator.repeats": 1}
+    given = tuple((tuple(k.split(".")), v) for k, v in values.items())
+    recipe = resolve(host, Request(method="random", ipc=10, assignments=given))
+    tools = {"store": Store(tmp_path), "device": torch.device("cpu")}
+    pipeline = Pipeline(recipe, host, **tools, progress=SilentProgress())
+    planned = {s.stage: s for s in plan(pipeline, baselines=False).stages}
+    assert list(planned) == ["selector", "teacher", "evaluator"]
+    assert (planned["teacher"].jobs, planned["teacher"].cached) == (1, False)
+    assert planned["teacher"].seconds > planned["evaluator"].seconds
+    (piece,) = [p for p in pieces(pipeline, baselines=False) if p.stage == "teacher"]
+    run_piece(pipeline, piece)
+    misses = pipeline.store.misses
+    assert "batch_size_tried" in pipeline.evaluation.protocol
+    assert pipeline.store.misses == misses + 3  # the selection and a network an augmentation
 
 
 def test_a_teacher_is_the_same_whatever_is_chosen(evaluate, tiny_images, context):
