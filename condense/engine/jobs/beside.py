@@ -91,9 +91,9 @@ def _help(pipeline: Pipeline, names: Collection[str]) -> None:
             for stage in ready:
                 left.remove(stage)
                 # from the last one on, as the other process begins with the first
-                for number in reversed(range(len(stage.pieces()))):
+                for piece in reversed(range(len(stage.pieces()))):
                     if os.getppid() == parent:
-                        stage.run_piece(number)
+                        stage.run_piece(piece)
             if not ready:
                 time.sleep(LOOK)
     finally:

@@ -15,7 +15,7 @@ def rank_correlation(one: Tensor, other: Tensor) -> float:
     if bool((one == one[0]).all()) or bool((other == other[0]).all()):
         return 0.0
     ranks = np.column_stack([_ranks(one), _ranks(other)])
-    return float(np.corrcoef(ranks, rowvar=False)[1, 0])
+    return float(np.asarray(np.corrcoef(ranks, rowvar=False))[1, 0])
 
 
 def _ranks(values: Tensor) -> NDArray[np.float64]:
