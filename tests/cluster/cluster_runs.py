@@ -12,7 +12,32 @@ TINY = {
     "scorer.networks": 2,
     "scorer.epochs": 3,
 }
+MATCHING = {
+    "matcher.trajectories": 4,
+    "matcher.iterations": 12,  # more than a look at the loss, and a step size that is searched for
+    "matcher.steps": 4,
+    "matcher.experts": 2,
+    "matcher.max_start_epoch": 2,
+    "matcher.network.width": 8,
+    "matcher.batch_size": 10,
+    "evaluator.steps": 10,
+    "evaluator.repeats": 1,
+}
+MATCH = ("run", "--method", "mtt", "--ipc", "1", "--no-baselines", "--out", "out")
+WRITTEN = ("condensed.safetensors", "manifest.json", "recipe.toml", "results.json", "trace.csv")
 OPTIONS = [part for key, value in TINY.items() for part in ("-o", f"{key}={value}")]
+
+
+def match_options(**values):
+    """Of a tiny matching of four trajectories, with others of their values."""
+    table = MATCHING | {key.replace("__", "."): value for key, value in values.items()}
+    return [part for key, value in table.items() for part in ("-o", f"{key}={value}")]
+
+
+def same(one, other, names=WRITTEN):
+    """That two folders hold the same files, by default all of a run's but those of the clock."""
+    unlike = [name for name in names if (one / name).read_bytes() != (other / name).read_bytes()]
+    assert unlike == []
 
 
 def left_over(store):

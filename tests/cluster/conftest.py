@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cluster_runs import OPTIONS, left_over, nothing_left
+from cluster_runs import MATCH, OPTIONS, left_over, match_options, nothing_left
 
 HERE = Path(__file__).parent
 
@@ -68,26 +68,43 @@ def condense(place, environment):
 
 @pytest.fixture(scope="session")
 def on_ray(place, environment):
-    """Runs ``ray_script.py`` in a network of its own; gives what it says of each of its rounds."""
-    pytest.importorskip("ray", reason="ray comes with an extra of its own")
-    start = apart()
+    """Runs commands on one cluster for all, ``ray_script.py`` in a network of its own.
 
-    def run(name, modes, *args, timeout=900, seed=0):
+    Gives what that says of a round, which is run in the folder of its name.
+    """
+    pytest.importorskip("ray", reason="ray comes with an extra of its own")
+    errors = place / "ray.txt"
+    with errors.open("w") as told:
+        running = subprocess.Popen(
+            [*apart(), sys.executable, str(HERE / "ray_script.py")],
+            cwd=place,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
+        )
+
+    def run(name, mode, *args, tiny=True, seed=0):
         folder = place / name
         folder.mkdir(exist_ok=True)
-        command = [sys.executable, str(HERE / "ray_script.py"), modes, *map(str, args), *OPTIONS]
-        done = subprocess.run(
-            [*start, *command],
-            cwd=folder,
-            env=environment | {"KILL_SEED": str(seed)},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+        command = [*map(str, args), *(OPTIONS if tiny else [])]
+        asked = {"place": str(folder), "command": command, "mode": mode, "seed": f"{seed}-{name}"}
+        assert running.poll() is None, errors.read_text()
+        print(json.dumps(asked), file=running.stdin, flush=True)
+        for line in running.stdout:
+            if line.startswith("{"):
+                return folder, json.loads(line)
+        raise AssertionError(errors.read_text())
 
-    return run
+    with running:  # closes its stdin, and waits
+        yield run
+
+
+@pytest.fixture(scope="session")
+def plain_matching(condense):
+    """A matching of four trajectories in one process."""
+    return condense("plain-matching", *MATCH, *match_options(), tiny=False)
 
 
 ABLATE = ("ablate", "--vary", "policy=full,partial", "--vary", "selector.beta=0.1,0.5")
@@ -104,9 +121,9 @@ def plain_ablation(condense):
 def killed(on_ray, plain_ablation):
     """Runs the ablation once for each of ``modes``, each with a kill, and checks its end."""
 
-    def check(name, modes, **more):
-        for one in on_ray(name, ",".join(modes), *ABLATE, **more):
-            place = Path(one["place"])
+    def check(name, modes, seed=0):
+        for number, mode in enumerate(modes):
+            place, one = on_ray(f"{name}-{number}-{mode}", mode, *ABLATE, seed=seed)
             assert one["kills"] == (one["mode"] != "calm"), one
             assert one["again"] == [], "stored, and computed again"
             for document in ("ablation.json", "ablation.csv"):

@@ -1,8 +1,10 @@
-"""A cluster of three raylets on this machine, one command of ``condense`` on it, and kills.
+"""A cluster of three raylets on this machine, commands of ``condense`` on it, and kills.
 
-``ray_script.py MODES COMMAND…``: for each of MODES, with commas, the command is run once, in a
-folder and with a store of its own. A mode is ``calm``, or what is killed: ``raylet``, ``worker``,
-``driver``, when the store has a random number of entries. The last line on stdout is JSON.
+Every line on stdin is a round as JSON: ``place``, its folder, which has the store, ``command``,
+``seed`` and ``mode``: ``calm``, or what is killed (``raylet``, ``worker``, ``driver``) when the
+store has a random number of entries; ``wide``, with one more node of two CPUs; or ``refused``,
+which is no command but a job that no node can hold. What came of it is a line of JSON on stdout.
+The cluster ends with stdin.
 """
 
 import json
@@ -14,14 +16,15 @@ import sys
 import time
 from pathlib import Path
 
-MODES, *COMMAND = sys.argv[1:]
 PATIENCE = 600  # seconds, for what takes a few on a machine with nothing else to do
 MOST = 14  # entries after which it is killed, of nineteen
 
 
 def start():
+    from ray._private import services
     from ray.cluster_utils import Cluster
 
+    services.get_node = patient(services.get_node)  # Ray gives a raylet 30 s to start
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 10**8}
     )
@@ -30,9 +33,25 @@ def start():
     return cluster, nodes
 
 
-def added(cluster):
-    """One more raylet, which joins in its own time: Ray would give it 30 s."""
-    return cluster.add_node(wait=False, num_cpus=1, object_store_memory=10**8)
+def patient(get_node):
+    """``get_node``, which waits for one that is not there yet."""
+
+    def wait(*given):
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return get_node(*given)
+            except RuntimeError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+
+    return wait
+
+
+def added(cluster, cpus=1):
+    """One more raylet, which joins in its own time."""
+    return cluster.add_node(wait=False, num_cpus=cpus, object_store_memory=10**8)
 
 
 def stored(place):
@@ -59,11 +78,9 @@ def workers(place, driver):
 class Round:
     """The command once, and what is killed meanwhile."""
 
-    def __init__(self, cluster, nodes, number, mode):
-        self.cluster, self.nodes, self.mode = cluster, nodes, mode
-        self.seed = random.Random(f"{os.environ.get('KILL_SEED', '0')}-{number}")
-        self.place = Path(f"{number}-{mode}").absolute()
-        self.place.mkdir()
+    def __init__(self, cluster, nodes, place, command, mode, seed):
+        self.cluster, self.nodes, self.mode, self.command = cluster, nodes, mode, command
+        self.seed, self.place = random.Random(seed), Path(place)
         self.kills, self.kept = 0, {}
 
     def run(self):
@@ -71,19 +88,19 @@ class Round:
         enough = self.seed.randint(1, MOST)  # by the work, not by the clock
         while running.poll() is None:
             time.sleep(0.02)
-            if self.mode == "calm" or self.kills or len(stored(self.place)) < enough:
+            if self.mode in ("calm", "wide") or self.kills or len(stored(self.place)) < enough:
                 continue
             running = self.kill(running)
         out = running.stdout.read()
         assert running.returncode == 0, out
         after = stored(self.place)
         again = [path for path, what in self.kept.items() if after.get(path) != what]
-        return {"mode": self.mode, "place": str(self.place), "kills": self.kills, "again": again}
+        return {"mode": self.mode, "kills": self.kills, "again": again}
 
     def driver(self):
         given = ("--executor", f"ray:{self.cluster.address}")
         return subprocess.Popen(
-            [sys.executable, "-m", "condense", *COMMAND, *given],
+            [sys.executable, "-m", "condense", *self.command, *given],
             cwd=self.place,
             env={**os.environ, "CONDENSE_STORE": str(self.place / "store")},
             stdout=subprocess.PIPE,
@@ -113,13 +130,39 @@ class Round:
         return running
 
 
+def refused(cluster):
+    """What is said of a job of more threads than any node has."""
+    from condense.errors import CondenseError
+    from condense.jobs import Job, Resources, echo
+    from condense_plugins.executors import on_ray
+
+    on_ray.LOOK, on_ray.PATIENCE = 0.2, 0.0
+    ray = on_ray.RayExecutor(on_ray.RayExecutor.Options(address=cluster.address))
+    ray.submit(Job("large", echo, "", Resources(threads=64, memory=2**20)))
+    try:
+        ray.next_done()
+    except CondenseError as error:
+        return {"said": str(error)}
+    finally:
+        ray.close()
+
+
 def main():
     cluster, nodes = start()
     try:
-        rounds = [Round(cluster, nodes, *one).run() for one in enumerate(MODES.split(","))]
+        for line in sys.stdin:
+            asked = json.loads(line)
+            cluster.wait_for_nodes(timeout=PATIENCE)
+            if asked["mode"] == "refused":
+                found = refused(cluster)
+            else:
+                wide = added(cluster, 2) if asked["mode"] == "wide" else None
+                found = Round(cluster, nodes, **asked).run()
+                if wide is not None:
+                    cluster.remove_node(wide)
+            print(json.dumps(found), flush=True)
     finally:
         cluster.shutdown()
-    print(json.dumps(rounds))
 
 
 if __name__ == "__main__":
