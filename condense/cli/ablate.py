@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.flags import (
-    FOLDER,
-    device_flag,
-    executor_flag,
-    json_flag,
-    method_and_recipe_flags,
-)
+from condense.cli.flags import method_and_recipe_flags, study_output
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -69,21 +63,11 @@ Examples:
     help="Hold out this part of the training split, in (0, 1), of every class, and test on it; for "
     "choosing. The test split is not read.  [default: test on the test split]",
 )
-@device_flag
-@executor_flag
-@click.option(
-    "--out",
-    type=FOLDER,
-    metavar="DIR",
-    help="Where ablation.csv, .json, .png and .svg go.  [default: runs/ablate-METHOD-DATA-HASH]",
+@study_output(
+    out="Where ablation.csv, .json, .png and .svg go.  [default: runs/ablate-METHOD-DATA-HASH]",
+    dry_run="Only say how many runs there are, and the seconds, memory and disk that they take; "
+    "what cells share is counted once.",
 )
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Only say how many runs there are, and the seconds, memory and disk that they take; what "
-    "cells share is counted once.",
-)
-@json_flag
 @click.pass_context
 def ablate(
     ctx: click.Context,

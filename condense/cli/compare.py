@@ -8,23 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.flags import (
-    FOLDER,
-    assignment_flag,
-    data_flag,
-    device_flag,
-    executor_flag,
-    json_flag,
-    make_request,
-    preset_flag,
-    recipe_flag,
-    seed_flag,
-)
+from condense.cli.flags import study_flags, study_output
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.engine.jobs.driver import Crew
+    from condense.resolve import Request
     from condense.results import Budget
     from condense.studies.methods.design import Comparison
     from condense.studies.methods.result import Compared, CompareDocument, ComparedRow, RankedRow
@@ -41,9 +31,7 @@ Examples:
 """
 )
 @click.argument("methods", nargs=-1, required=True, metavar="METHOD,…")
-@data_flag
-@preset_flag
-@recipe_flag
+@study_flags
 @click.option(
     "--labels",
     metavar="L1,L2",
@@ -69,7 +57,6 @@ Examples:
     help="Runs of every method, on --seed, --seed + 1 …; they vary selection, matching and "
     "evaluation. Scores and experts are made once, with --seed.",
 )
-@seed_flag
 @click.option(
     "--validation",
     type=float,
@@ -77,39 +64,23 @@ Examples:
     help="Hold out this part of the training split, in (0, 1), of every class, and test on it; for "
     "choosing. The test split is not read.  [default: test on the test split]",
 )
-@assignment_flag
-@device_flag
-@executor_flag
-@click.option(
-    "--out",
-    type=FOLDER,
-    metavar="DIR",
-    help="Where compare.csv, .json, .tex, .png and .svg go.  "
-    "[default: runs/compare-N-methods-DATA-HASH]",
-)
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Only say what all runs would take, what they share counted once.",
-)
 @click.option("--latex", is_flag=True, help="Print the LaTeX table instead of the plain one.")
-@json_flag
+@study_output(
+    out="Where compare.csv, .json, .tex, .png and .svg go.  "
+    "[default: runs/compare-N-methods-DATA-HASH]",
+    dry_run="Only say what all runs would take, what they share counted once.",
+)
 @click.pass_context
 def compare(
     ctx: click.Context,
+    request: Request,
     methods: Sequence[str],
-    data: str | None,
-    preset: str | None,
-    recipe_file: Path | None,
     labels: str | None,
     ipc: str | None,
     fraction: str | None,
     seeds: int,
-    seed: int | None,
     validation: float | None,
-    assignments: Sequence[str],
     device: str | None,
-    executor: str | None,
     out: Path | None,
     dry_run: bool,
     latex: bool,
@@ -126,9 +97,6 @@ def compare(
     from condense.cli.session import open_session
     from condense.studies.methods.design import make_comparison
 
-    given = {"data": data, "preset": preset, "recipe_file": recipe_file, "seed": seed}
-    given["executor"] = executor
-    request = make_request(**given, assignments=assignments)  # type: ignore[arg-type]
     names = [name for text in methods for name in listed("", text)]
     with open_session(ctx, device) as session:
         comparison = make_comparison(

@@ -102,6 +102,7 @@ recipe_flag = click.option(
     metavar="FILE",
     help="TOML file with method, data and options, such as the recipe.toml of a run.",
 )
+_RECIPE = ("data", "method", "preset", "recipe_file", "ipc", "fraction", "seed")
 _RECIPE_FLAGS = (
     data_flag,
     preset_flag,
@@ -131,10 +132,37 @@ def method_and_recipe_flags(command: Command) -> Command:
     return _with_flags(command, (_METHOD_ARGUMENT, *_RECIPE_FLAGS))
 
 
-def _with_flags(command: Command, flags: Sequence[Callable[[Command], Command]]) -> Command:
+def study_flags(command: Command) -> Command:
+    """As :func:`recipe_flags`, where methods and sizes are what the command varies."""
+    flags = (data_flag, preset_flag, recipe_flag, seed_flag, assignment_flag)
+    return _with_flags(command, flags, ("data", "preset", "recipe_file", "seed"))
+
+
+def study_output(out: str, dry_run: str) -> Callable[[Command], Command]:
+    """The flags that say where a study is done, and what becomes of it.
+
+    Args:
+        out: help of ``--out``.
+        dry_run: of ``--dry-run``.
+    """
+
+    def flagged(command: Command) -> Command:
+        folder = click.option("--out", type=FOLDER, metavar="DIR", help=out)
+        planning = click.option("--dry-run", is_flag=True, help=dry_run)
+        for flag in (json_flag, planning, folder, executor_flag, device_flag):
+            command = flag(command)
+        return command
+
+    return flagged
+
+
+def _with_flags(
+    command: Command,
+    flags: Sequence[Callable[[Command], Command]],
+    names: Sequence[str] = _RECIPE,
+) -> Command:
     @functools.wraps(command)
     def with_request(*args: Any, **given: Any) -> Any:
-        names = ("data", "method", "preset", "recipe_file", "ipc", "fraction", "seed")
         values = {name: given.pop(name) for name in names}
         values |= {kind: given.pop(kind) for kind in ("executor", "tracker") if kind in given}
         request = make_request(**values, assignments=given.pop("assignments"))

@@ -8,23 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.flags import (
-    FOLDER,
-    assignment_flag,
-    data_flag,
-    device_flag,
-    executor_flag,
-    json_flag,
-    make_request,
-    preset_flag,
-    recipe_flag,
-    seed_flag,
-)
+from condense.cli.flags import study_flags, study_output
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.engine.jobs.driver import Crew
+    from condense.resolve import Request
     from condense.results import Finding
     from condense.studies.shrinking.design import Shrinking
     from condense.studies.shrinking.result import CurvePoint, ShrinkDocument, Shrunk
@@ -67,9 +57,7 @@ Examples:
     metavar="R",
     help="The largest part of the training split that is tried, in (0, 0.8).",
 )
-@data_flag
-@preset_flag
-@recipe_flag
+@study_flags
 @click.option(
     "--seeds",
     type=int,
@@ -79,38 +67,21 @@ Examples:
     help="Trainings at every size, on --seed, --seed + 1 …; each holds out another fifth of the "
     "training split.",
 )
-@seed_flag
-@assignment_flag
-@device_flag
-@executor_flag
-@click.option(
-    "--out",
-    type=FOLDER,
-    metavar="DIR",
-    help="Where the condensed set goes, with shrink.json, .csv, .png and .svg.  "
+@study_output(
+    out="Where the condensed set goes, with shrink.json, .csv, .png and .svg.  "
     "[default: runs/shrink-KEEP-METHOD-DATA-HASH]",
+    dry_run="Only say what it would take with four sizes a method; which ones, shows on the way.",
 )
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Only say what it would take with four sizes a method; which ones, shows on the way.",
-)
-@json_flag
 @click.pass_context
 def shrink(
     ctx: click.Context,
+    request: Request,
     keep: float,
     methods: str | None,
     metric: str,
     max_fraction: float,
-    data: str | None,
-    preset: str | None,
-    recipe_file: Path | None,
     seeds: int,
-    seed: int | None,
-    assignments: Sequence[str],
     device: str | None,
-    executor: str | None,
     out: Path | None,
     dry_run: bool,
     as_json: bool,
@@ -129,9 +100,6 @@ def shrink(
     from condense.studies.binding import SharedData
     from condense.studies.shrinking.design import make_shrinking
 
-    given = {"data": data, "preset": preset, "recipe_file": recipe_file, "seed": seed}
-    given["executor"] = executor
-    request = make_request(**given, assignments=assignments)  # type: ignore[arg-type]
     with open_session(ctx, device) as session:
         bind = SharedData(session.pipeline)
         shrinking = make_shrinking(

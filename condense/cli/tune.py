@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.flags import (
-    FOLDER,
-    device_flag,
-    executor_flag,
-    json_flag,
-    method_and_recipe_flags,
-)
+from condense.cli.flags import method_and_recipe_flags, study_output
 from condense.cli.tune_flags import search_flags
 from condense.errors import OptionError
 from condense.spelling import on_command_line
@@ -45,22 +39,12 @@ Examples:
 )
 @method_and_recipe_flags
 @search_flags
-@device_flag
-@executor_flag
-@click.option(
-    "--out",
-    type=FOLDER,
-    metavar="DIR",
-    help="Where tune.json, .csv, .png, .svg and recipe.toml go.  "
+@study_output(
+    out="Where tune.json, .csv, .png, .svg and recipe.toml go.  "
     "[default: runs/tune-METHOD-DATA-HASH]",
+    dry_run="Only say how many trainings there are, at least and at most, and the seconds, memory "
+    "and disk that they take.",
 )
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Only say how many trainings there are, at least and at most, and the seconds, memory and "
-    "disk that they take.",
-)
-@json_flag
 @click.pass_context
 def tune(
     ctx: click.Context,
