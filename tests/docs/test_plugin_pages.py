@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import types
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def test_the_tutorial_ends_with_the_scorer_on_a_line_of_the_ablation(tiny, tmp_p
     kept = {k: v for k, v in tiny.items() if not k.startswith("matcher.")}  # it distils nothing
     options = [part for k, v in kept.items() for part in ("-o", f"{k}={json.dumps(v)}")]
     more = ["--seeds", "1", "--device", "cpu", "--out", str(tmp_path / "out"), *options]
-    told = CliRunner().invoke(main, [*command.split(), *more], obj=example(TUTORIAL))
+    told = CliRunner().invoke(main, [*shlex.split(command, comments=True), *more], obj=example(TUTORIAL))
     assert told.exit_code == 0, told.stderr
     assert re.search(
         r"^scorer=margin selector.beta=0.25 +1 +\d+\.\d\d ± – +[+-]\d+\.\d\d ± –",

@@ -10,6 +10,7 @@ from torch import Tensor
 from condense.data import LabeledData
 from condense.engine.feature_space.principal import principal_components
 from condense.engine.ingest.copies import distinct, name_of
+from condense.engine.runtime.expected import is_finite
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import network_inputs
 
@@ -50,7 +51,8 @@ class NearCopies:
 
 
 def near_copies_in(data: LabeledData) -> NearCopies | None:
-    """The near copies in ``data``; None for too many samples to look, or too few to tell.
+    """The near copies in ``data``; None for too many samples to look, too few to tell, or some that
+    are not finite.
 
     Two samples, not equal, are near copies where their distance, of inputs as networks see them, is
     below :data:`NEAR` of that from one of them to its tenth nearest, and, in data of few
@@ -65,7 +67,7 @@ def near_copies_in(data: LabeledData) -> NearCopies | None:
     inputs = torch.cat([part.inputs for part in both])
     labels = torch.cat([part.labels for part in both])
     places = torch.tensor(distinct(inputs))
-    if not NEIGHBOURS < len(places) <= LARGEST:
+    if not NEIGHBOURS < len(places) <= LARGEST or not is_finite(inputs):
         return None
     every = LabeledData(inputs[places], labels[places], data.classes, data.normalization)
     pairs = {(int(places[i]), int(places[j])): share for (i, j), share in _pairs(every).items()}

@@ -27,13 +27,11 @@ class Items:
 
     Attributes:
         kind: whether an item is a file or a text.
-        values: paths below ``folder``, or texts.
-        folder: of the file that they are from.
+        values: paths below the folder of the file that they are from, or texts.
     """
 
     kind: Literal["file", "text"]
     values: tuple[str, ...]
-    folder: Path
 
     def __len__(self) -> int:
         return len(self.values)
@@ -64,7 +62,7 @@ def read_items(path: Path) -> Items:
     except (OSError, ValueError):
         raise DataError(f"items {path} are no text in UTF-8; is the path right?") from None
     if path.suffix.lower() == ".txt":
-        return Items("text", tuple(_lines(text)), path.parent)
+        return Items("text", tuple(_lines(text)))
     rows = _csv(path, text) if path.suffix.lower() == ".csv" else _jsonl(path, text)
     if not rows:
         raise DataError(f"items {path} hold no row; give {FORM}")
@@ -74,8 +72,8 @@ def read_items(path: Path) -> Items:
         raise DataError(f"items {path} have the columns {there}; give {FORM}")
     values = [_value(path, row, column, number) for number, row in enumerate(rows)]
     if column in TEXTS:
-        return Items("text", tuple(values), path.parent)
-    return Items("file", tuple(_below(path, value) for value in values), path.parent)
+        return Items("text", tuple(values))
+    return Items("file", tuple(_below(path, value) for value in values))
 
 
 def _lines(text: str) -> list[str]:

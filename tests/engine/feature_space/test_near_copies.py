@@ -80,6 +80,9 @@ def test_what_is_left_alone(planted, monkeypatch):
     points, labels, *_ = planted
     few = labeled_data(points[:10], labels[:10])
     assert near_copies_in(few) is None
+    broken = labeled_data(points, labels)
+    broken.inputs[3, 3] = torch.nan  # as a plugin might load them
+    assert near_copies_in(broken) is None
     state = torch.random.get_rng_state()
     assert near_copies_in(labeled_data(points, labels)).copies == 4
     assert torch.equal(torch.random.get_rng_state(), state)

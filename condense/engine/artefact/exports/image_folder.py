@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from condense.engine.artefact.exports.encoded import encoded
 from condense.engine.artefact.exports.rows import lines, rows
@@ -36,23 +37,33 @@ def write(condensed: CondensedDataset, folder: Path) -> Path:
         OutputError: if it cannot be written.
     """
     _, images = encoded(condensed)
-    names = folder_names(condensed.classes)
+    names = file_names(condensed, [".png"] * len(images))
 
     def fill(draft: Path) -> None:
-        (draft / "train").mkdir()
-        files = []
-        for i, (image, label) in enumerate(zip(images, condensed.labels.tolist(), strict=True)):
-            role = "distilled" if condensed.distilled[i] else "real"
-            path = draft / "train" / names[label] / f"{i:05d}-{role}.png"
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(image)
-            files.append(path.relative_to(draft).as_posix())
-        below = [file.removeprefix("train/") for file in files]
-        told = [{"file_name": f} | row for f, row in zip(below, rows(condensed), strict=True)]
-        (draft / METADATA).write_bytes(lines(told))
+        for name, image in zip(names, images, strict=True):
+            (draft / "train" / name).parent.mkdir(parents=True, exist_ok=True)
+            (draft / "train" / name).write_bytes(image)
+        (draft / METADATA).write_bytes(lines(named_rows(condensed, names)))
+        files = [f"train/{name}" for name in names]
         (draft / INDEX).write_bytes(kept_table(condensed.kept, files).encode())
 
     return replace_folder(folder, fill, partial(check_folder, folder, IMAGES))
+
+
+def file_names(condensed: CondensedDataset, endings: Sequence[str]) -> list[str]:
+    """``CLASS/00007-real.png``, or with another of ``endings`` [M], for every sample."""
+    folders, places = folder_names(condensed.classes), condensed.labels.tolist()
+    return [
+        f"{folders[label]}/{i:05d}-{sample.role}{ending}"
+        for i, (label, sample, ending) in enumerate(
+            zip(places, condensed.kept, endings, strict=True)
+        )
+    ]
+
+
+def named_rows(condensed: CondensedDataset, names: Sequence[str]) -> list[dict[str, Any]]:
+    """:func:`rows` with the file of every sample, as Hugging Face's builders look for it."""
+    return [{"file_name": n} | row for n, row in zip(names, rows(condensed), strict=True)]
 
 
 def folder_names(classes: tuple[str, ...]) -> list[str]:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from condense.engine.artefact.exports.image_folder import METADATA, folder_names
+from condense.engine.artefact.exports.image_folder import METADATA, file_names, named_rows
 from condense.engine.artefact.exports.rows import lines, rows
 from condense.engine.ingest.items import read_items
 from condense.engine.runtime.folders import Layout, check_folder, replace_folder
@@ -31,19 +31,16 @@ def write(condensed: CondensedDataset, folder: Path) -> Path:
         DataError: for a set without items, or whose items are not there any more.
         OutputError: if it cannot be written.
     """
-    told = rows(condensed)
     files = [] if condensed.texts is not None else _files_of(condensed)
-    names = folder_names(condensed.classes)
+    names = file_names(condensed, [file.suffix for file in files]) if files else []
+    told = named_rows(condensed, names) if files else rows(condensed)
 
     def fill(draft: Path) -> None:
         (draft / "train").mkdir()
-        own = told
-        for i, source in enumerate(files):
-            file = f"{names[told[i]['label_index']]}/{i:05d}-real{source.suffix}"
-            (draft / "train" / file).parent.mkdir(exist_ok=True)
-            shutil.copyfile(source, draft / "train" / file)
-            own[i] = {"file_name": file} | told[i]
-        (draft / METADATA).write_bytes(lines(own))
+        for name, file in zip(names, files, strict=True):
+            (draft / "train" / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(file, draft / "train" / name)
+        (draft / METADATA).write_bytes(lines(told))
 
     return replace_folder(folder, fill, partial(check_folder, folder, ORIGINALS))
 
