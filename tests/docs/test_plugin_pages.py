@@ -88,10 +88,11 @@ def test_the_tutorial_tells_what_a_flipped_sign_does():
 
 def test_the_tutorial_ends_with_the_scorer_on_a_line_of_the_ablation(tiny, tmp_path):
     (command,) = re.findall(r"^condense (ablate .*)$", TUTORIAL, re.MULTILINE)
+    typed = shlex.split(command, comments=True)
     kept = {k: v for k, v in tiny.items() if not k.startswith("matcher.")}  # it distils nothing
     options = [part for k, v in kept.items() for part in ("-o", f"{k}={json.dumps(v)}")]
     more = ["--seeds", "1", "--device", "cpu", "--out", str(tmp_path / "out"), *options]
-    told = CliRunner().invoke(main, [*shlex.split(command, comments=True), *more], obj=example(TUTORIAL))
+    told = CliRunner().invoke(main, [*typed, *more], obj=example(TUTORIAL))
     assert told.exit_code == 0, told.stderr
     assert re.search(
         r"^scorer=margin selector.beta=0.25 +1 +\d+\.\d\d ± – +[+-]\d+\.\d\d ± –",
