@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from condense.engine.evaluation import RANDOM, WHOLE, random_plan, whole_plan
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.memory import peak_memory_mb
+from condense.engine.runtime.progress import over_all
 from condense.engine.stages.evaluation import EvaluationStage, TeachingStage
 from condense.engine.stages.matching import MatchingStage, PreparationStage
 from condense.engine.stages.reselection import ReselectionStage
@@ -19,7 +20,7 @@ from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Piece, Stage
 from condense.engine.training.threads import threads_for
 from condense.errors import CondenseError
-from condense.interfaces import Cost
+from condense.interfaces import Cost, Progress
 from condense.recipe import Recipe
 
 MIB = 2**20
@@ -200,6 +201,22 @@ def seconds_of(stage: Stage[Any], shared: Collection[str] = ()) -> list[float | 
         except Exception:  # noqa: BLE001 – the stage itself will say what is wrong
             found.append(None)
     return found
+
+
+def in_turn(progress: Progress, todo: Sequence[Stage[Any]], shared: Collection[str] = ()) -> None:
+    """Have the results of ``todo``, one stage after another, under one bar of them all.
+
+    Of stages named in ``shared`` another process does half.
+    """
+
+    def expected() -> list[list[float | None]]:
+        return [seconds_of(stage, shared) for stage in todo]
+
+    with over_all(progress, "", len(todo), "stage", expected) as done:
+        for number, stage in enumerate(todo, 1):
+            with progress.stage(stage.name, number, len(todo)):
+                _ = stage.result
+            done.advance()
 
 
 def parts_of(stage: Stage[Any], seconds: float | None) -> list[float | None]:

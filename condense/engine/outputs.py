@@ -21,6 +21,7 @@ from condense.engine.documents import (
     kept_table,
     stage_seconds,
 )
+from condense.engine.graph import in_turn
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import Ours, check_file, npz_with, write_file
 from condense.engine.runtime.folders import (
@@ -125,6 +126,7 @@ def write_selection(pipeline: Pipeline, out: Path | None) -> SelectDocument:
     ours, contents = FORMS.get("" if out is None else out.suffix, FORMS[".json"])
     if out is not None:
         check_file(out, ours)
+    in_turn(pipeline.progress, [*pipeline.selecting.needs, pipeline.selecting])
     selection, data = pipeline.selection, pipeline.data
     scores = pipeline.selecting.scores
     written = SelectionDocument(

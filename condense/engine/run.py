@@ -34,8 +34,8 @@ from condense.engine.graph import (
     Plan,
     all_within,
     evaluations,
+    in_turn,
     plan_of,
-    seconds_of,
     stages,
 )
 from condense.engine.jobs.aside import Aside
@@ -45,7 +45,6 @@ from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.rebind import Rebound, rebind
 from condense.engine.runtime.files import default_path
 from condense.engine.runtime.memory import peak_memory_mb
-from condense.engine.runtime.progress import over_all
 from condense.engine.runtime.store import Store
 from condense.engine.runtime.turns import silent
 from condense.engine.stages.evaluation import EvaluationStage
@@ -262,19 +261,11 @@ def worked_off(
     common = [p.teaching] if tested and p.teaching.needed else []
     after = [p.reselecting] if p.reselecting.needed else []
     todo: list[Stage[Any]] = [*before, p.matching, *after, *common, *tested]
-
-    def expected() -> list[list[float | None]]:
-        return [seconds_of(stage, shared) for stage in todo]
-
     with (
         helped(p, all_within(todo)) as shared,
         threads_for(p.data.geometry.shape),
-        over_all(p.progress, "", len(todo), "stage", expected) as done,
     ):
-        for number, stage in enumerate(todo, 1):
-            with p.progress.stage(stage.name, number, len(todo)):
-                _ = stage.result
-            done.advance()
+        in_turn(p.progress, todo, shared)
     arms = {OWN if s.name == p.evaluating.name else s.name: s.result for s in tested}
     return p.condensed, arms
 
@@ -344,10 +335,12 @@ def evaluate_artefact(
     tools: Any = {"store": store, "device": device, "progress": progress}
     bound, evaluating, features = _to_evaluate(folder, request, host, halved, tools)
     condensed, data, pipeline = bound.condensed, bound.data, bound.pipeline
+    todo = _evaluation_stages(pipeline, evaluating, features)
     if crew is not None:
         options = None if features is None else features.networks.options
-        todo = _evaluation_stages(pipeline, evaluating, features)
-        crew.work_all_off(Target(pipeline, todo, aside=Aside.of(folder, condensed, options)))
+        aside = Aside.of(folder, condensed, options)
+        crew.work_all_off(Target(pipeline, all_within(todo), aside=aside))
+    in_turn(progress, todo)
     evaluation = evaluating.result
     timings = {name: time for name, time in pipeline.timings.items() if name in ARMS}
     return evaluation, EvaluateDocument(
@@ -379,7 +372,8 @@ def plan_evaluation(
     """What :func:`evaluate_artefact` would take; arguments and errors are its own."""
     tools: Any = {"store": store, "device": device, "progress": progress}
     bound, evaluating, features = _to_evaluate(folder, request, host, halved, tools)
-    return plan_of(bound.pipeline.recipe, _evaluation_stages(bound.pipeline, evaluating, features))
+    todo = all_within(_evaluation_stages(bound.pipeline, evaluating, features))
+    return plan_of(bound.pipeline.recipe, todo)
 
 
 def _to_evaluate(
@@ -403,8 +397,8 @@ def _evaluation_stages(
     pipeline: Pipeline, evaluating: EvaluationStage, features: FeatureStage | None
 ) -> list[Stage[Any]]:
     """All that is trained, the teacher too."""
-    more = () if features is None else (features,)
-    return all_within([pipeline.teaching, evaluating, *more])
+    found = [pipeline.teaching, evaluating, *(() if features is None else (features,))]
+    return [stage for stage in found if stage.needed]
 
 
 def _by_difficulty(features: FeatureStage, evaluation: Evaluation) -> dict[str, float]:

@@ -7,6 +7,7 @@ import types
 import pytest
 from rich.console import Console
 
+from condense.engine.graph import in_turn
 from condense.engine.runtime import bars, lines
 from condense.engine.runtime.bars import TerminalProgress
 from condense.engine.runtime.lines import LineProgress
@@ -323,3 +324,26 @@ def test_a_notebook_redraws_one_output_and_needs_no_widgets(monkeypatch):
     count = len(pictures)
     time.sleep(0.2)
     assert len(pictures) == count  # nothing is drawn any more
+
+
+def test_stages_in_turn_are_named_and_numbered(capfd):
+    class Stage:
+        within = ()
+        needed = stored = True
+        done = False
+
+        def __init__(self, name):
+            self.name = self.served_by = name
+
+        @property
+        def result(self):
+            self.done = True
+            with progress.task("train", 1):
+                told.append(progress._stage)
+
+    told, progress = [], LineProgress()
+    todo = [Stage("scorer"), Stage("selector")]
+    in_turn(progress, todo)
+    assert told == ["1/2 scorer · ", "2/2 selector · "]
+    assert all(stage.done for stage in todo)
+    assert progress._whole is None
