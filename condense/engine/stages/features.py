@@ -42,6 +42,11 @@ class FeatureStage(Stage[FeatureNetworks]):
         """Name of the network."""
         return self.networks.options.feature_network.component
 
+    @property
+    def tasks(self) -> int:
+        """One a network."""
+        return self.networks.options.networks
+
     def cost(self) -> Cost:
         """As if none were stored."""
         return features_cost(self.bound.data, self.bound.context, self.networks.options)
