@@ -44,7 +44,7 @@ def chance(counts: npt.NDArray[np.int64], metric: str) -> float:
     Args:
         counts: samples of each class, [C].
     """
-    share = counts.max() / counts.sum()
+    share = np.max(counts) / counts.sum()
     return float(share if metric == "accuracy" else 1 / (counts > 0).sum())
 
 
