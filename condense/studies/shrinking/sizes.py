@@ -44,8 +44,8 @@ def chance(counts: npt.NDArray[np.int64], metric: str) -> float:
     Args:
         counts: samples of each class, [C].
     """
-    share = np.max(counts) / counts.sum()
-    return float(share if metric == "accuracy" else 1 / (counts > 0).sum())
+    share = int(np.max(counts)) / int(np.sum(counts))
+    return share if metric == "accuracy" else 1 / int(np.count_nonzero(counts))
 
 
 @dataclass(frozen=True, eq=False)
