@@ -73,7 +73,7 @@ class Row:
         speed = self.task.speed
         if speed and fields["whole"] is None:  # whose units are of different lengths
             unit = fields["unit"]
-            text = f"{speed:5.1f} {unit}/s" if speed >= 1 else f"{1 / speed:5.1f} s/{unit}"
+            text = f"{speed:.1f} {unit}/s" if speed >= 1 else f"{1 / speed:.1f} s/{unit}"
             parts.append(Text(text, "progress.data.speed"))
         left: Left | None = fields["left"](time.monotonic())
         parts.append(Text("" if left is None else str(left), "progress.remaining"))

@@ -126,7 +126,7 @@ def test_speed_is_in_the_unit_that_reads_best():
         progress._bars.get_time = clock
         for done in (1, 2, 3):
             progress._bars.update(row.id, completed=done)
-        assert bars.Row(row).told().plain == "  3/100   40.0 s/cell"
+        assert bars.Row(row).told().plain == "  3/100  40.0 s/cell"
 
 
 EXPECTED = [[100.0], [40.0, 60.0], [None]]  # seconds of the tasks of three stages
@@ -347,3 +347,19 @@ def test_stages_in_turn_are_named_and_numbered(capfd):
     assert told == ["1/2 scorer · ", "2/2 selector · "]
     assert all(stage.done for stage in todo)
     assert progress._whole is None
+
+
+def test_the_matching_of_a_run_has_room_for_all_it_says():
+    progress = TerminalProgress(console=terminal(), delay=0.0)
+    with progress.stage("matcher", 3, 6), progress.task("matching", 300):
+        (row,) = progress._bars.tasks
+        row.visible = True
+        row.fields["figures"] = "loss 0.09286  step size 0.04446"
+        row.get_time = progress._bars.get_time = iter([0.0, 10.0, 20.0, 30.0, 40.0]).__next__
+        for done in (30, 60, 90):
+            progress._bars.update(row.id, completed=done)
+        row.get_time = lambda: 30.0
+        (line,) = drawn(progress, 80)
+    assert line.startswith("3/6 matcher · matching ")
+    assert line.endswith(" 90/300  3.0 it/s  loss 0.09286  step size 0.04446")
+    assert len(line) == 78  # and two for the ^C of a terminal
