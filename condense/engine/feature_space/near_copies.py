@@ -27,6 +27,8 @@ NEAR = 0.2
 CHANCE = 0.01  # samples as near as that which data of their size and dimension may have by chance
 SHOWN = 3  # pairs
 AT_ONCE = 256  # samples whose distances are worked out
+FEW = 20  # samples whose distances to all others are held
+EXACT = "donot_use_mm_for_euclid_dist"  # torch.cdist's squares may be expanded otherwise
 
 
 @dataclass(frozen=True)
@@ -77,16 +79,16 @@ def near_copies_in(data: LabeledData) -> NearCopies | None:
 def _pairs(data: LabeledData) -> dict[tuple[int, int], float]:
     """Near copies by their places, the lower first, with how near they are."""
     from scipy.spatial import KDTree
-    from sklearn.neighbors import NearestNeighbors
 
     rng = Seed(0).fork("near-copies").generator()
-    axes = principal_components(data, AXES, rng, FITTED).numpy()
+    axes = principal_components(data, AXES, rng, FITTED)
     asked = torch.arange(0, len(data), -(-len(data) // ASKED))
-    index = NearestNeighbors(n_neighbors=NEIGHBOURS + 1, algorithm="brute").fit(axes)
-    around = index.kneighbors(axes[asked], return_distance=False)  # themselves among them
-    shares, tenth = _shares(data, asked, torch.from_numpy(around))
+    # not scikit-learn, whose import takes half a second; themselves are among them
+    apart = (torch.cdist(part, axes, compute_mode=EXACT) for part in axes[asked].split(FEW))
+    around = torch.cat([a.topk(NEIGHBOURS + 1, largest=False).indices for a in apart])
+    shares, tenth = _shares(data, asked, around)
     near = _threshold(shares, len(data))
-    tree = KDTree(axes[:, :TREE])
+    tree = KDTree(axes[:, :TREE].numpy())
     along, beside = map(torch.from_numpy, tree.query(tree.data, NEIGHBOURS + 1))
     # along some axes they are no farther apart than along all
     close = torch.nonzero(along[:, 1] < near * tenth.max()).flatten()
