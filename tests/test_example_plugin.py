@@ -8,6 +8,7 @@ import sys
 import venv
 from pathlib import Path
 
+import processes
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,8 +37,11 @@ def run(*command, cwd, environment=None, code=0):
 
 def test_its_own_tests_pass():
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = (sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider")
-    assert " passed" in run(*command, cwd=EXAMPLE, environment=environment).stdout
+    words = ("-q", "-W", "error", "-p", "no:cacheprovider")
+    code = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    done = processes.run(code, *words, cwd=EXAMPLE, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
 
 
 @pytest.mark.slow

@@ -19,8 +19,11 @@ MARK = "=== "
 DRIVER = f"""
 import json, sys
 from condense.cli.main import main
+from condense.engine import run
 from condense_plugins.selectors import window
 window.SPACE.options = window.SPACE.options.model_copy(update={{"epochs": 1, "batch_size": 256}})
+short = run.FeatureOptions(networks=1, feature_epochs=1)
+run._feature_options = lambda pipeline: short
 for arguments in json.loads(sys.stdin.read()):
     print({MARK!r} + " ".join(arguments)[:60], flush=True)
     try:
@@ -39,7 +42,8 @@ def walks(tiny):
     values = tiny | {"matcher.snapshots": [1]}
     options = [part for k, v in values.items() for part in ("-o", f"{k}={json.dumps(v)}")]
     fast = ("-o", "evaluator.networks=1", "-o", "evaluator.feature_epochs=1")
-    short = ("--seeds", "2")
+    short = ("--seeds", "2", "-o", "evaluator.repeats=1")
+    three = ("selmatch,window,mtt", "--seeds", "2")
     vary = ("--vary", "method=selmatch,window", "--vary", "ipc=1,3", "--seeds", "2")
     long = ("--vary", "selector=random,window", "--vary", "policy=full,partial")
     third = ("--vary", "augmentation=dsa,combined", "--seeds", "1")
@@ -67,7 +71,7 @@ def walks(tiny):
         ["ablate", *options, *vary, "--validation", "0.3", "--out", "sweep"],
         ["ablate", *options, *long, *third, "--out", "grid"],
         ["tune", *options, *short, "--over", "scorer=cscore,el2n", "--out", "tuned"],
-        ["compare", "selmatch,window,mtt", *options, "--ipc", "1,5", "--out", "compared"],
+        ["compare", *three, *options, "--ipc", "1,5", "--out", "compared"],
         ["coverage", "one", "two", *fast, "--out", "covered"],
         ["report", *studies, "--out", "page.html"],
         ["plugins"],
