@@ -189,7 +189,7 @@ def test_nothing_is_wider_than_80_columns_on_a_terminal(on_a_terminal):
 def test_no_word_of_prose_is_broken(piped):
     words = " ".join(piped.split())
     assert "the test split was not read" in words
-    assert "mean ± half of its 95 % interval over 3 seeds" in words
+    assert "mean ± half of its 95 % interval over 2 seeds" in words
 
 
 def test_a_narrow_table_leaves_out_what_matters_least_and_says_so(monkeypatch, capsys):
