@@ -84,7 +84,7 @@ def _pairs(data: LabeledData) -> dict[tuple[int, int], float]:
     axes = principal_components(data, AXES, rng, FITTED)
     asked = torch.arange(0, len(data), -(-len(data) // ASKED))
     # not scikit-learn, whose import takes half a second; themselves are among them
-    apart = (torch.cdist(part, axes, compute_mode=EXACT) for part in axes[asked].split(FEW))
+    apart = (torch.cdist(part, axes, compute_mode=EXACT) for part in torch.split(axes[asked], FEW))
     around = torch.cat([a.topk(NEIGHBOURS + 1, largest=False).indices for a in apart])
     shares, tenth = _shares(data, asked, around)
     near = _threshold(shares, len(data))
