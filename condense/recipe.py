@@ -193,12 +193,6 @@ class Recipe:
     def __getitem__(self, stage: str) -> Resolved:
         return self.stages[stage]
 
-    @property
-    def needs_scores(self) -> bool:
-        """Whether selector or reselector looks at scores; if not, no scorer is trained."""
-        found = [self.stages.get(stage) for stage in ("selector", "reselector")]
-        return any(one is not None and one.cls.needs_scores for one in found)
-
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dict that, as a :class:`Request`'s ``recipe``, gives this recipe again."""
         head: dict[str, Any] = {"method": self.method, "seed": self.seed}

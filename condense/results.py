@@ -78,16 +78,19 @@ class Scores:
             in the same pass, by name, for selectors that need them. Those of the training dynamics:
             ``probability``, the mean softmax probability of the true class, and ``aum``, the mean
             margin in logits, low where a label is likely wrong.
+        logits: float32 [N, C], finite: what the networks that the scores are from say of a sample,
+            for labels that start there (:class:`LabelPlan`); None where there are none.
     """
 
     values: Tensor
     estimator: str
     standard_error: Tensor | None = None
     companions: Mapping[str, Tensor] = field(default_factory=dict)
+    logits: Tensor | None = None
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (32 hex digits) of all that a selector sees of them."""
+        """SHA-256 (32 hex digits) of all that a selector is to go by: all but the logits."""
         names = tuple(sorted(self.companions))
         return content_digest(self.values, *(self.companions[n] for n in names), extra=names)
 
@@ -147,6 +150,9 @@ class Dynamics:
         change: float32 [K, E − 1, N], Σ |p log(p / q)| of the softmax p in an epoch, from the
             second on, and q in the one before.
         correct: bool [K, E, N], margin > 0.
+        logits: float32 [N, C], mean over the networks of what they gave a sample in their last
+            epochs, under the augmentation of training, before its own update (an average in which
+            each epoch weighs 1.25 times as much as the one before).
         eval_error_norm: float32 [K, N], ‖softmax − onehot‖₂ in eval mode after
             ``eval_epoch`` epochs; NaN where somebody's own training was recorded without it.
         eval_gradient_norm: float32 [K, N], norm of the gradient of the sample's loss by weight and
@@ -165,6 +171,7 @@ class Dynamics:
     entropy: Tensor
     change: Tensor
     correct: Tensor
+    logits: Tensor
     eval_error_norm: Tensor
     eval_gradient_norm: Tensor
     eval_epoch: int
@@ -235,6 +242,9 @@ class MatchPlan:
     trajectories: int = 1
 
 
+Start = Literal["teachers", "scores", "classes"]  # of learned labels
+
+
 @dataclass(frozen=True)
 class LabelPlan:
     """What an update policy wants done with labels that are learned (DATM, arXiv 2310.05773).
@@ -244,8 +254,9 @@ class LabelPlan:
     Attributes:
         lr: learning rate of the logits (SGD); 0 keeps them as they start.
         momentum: their momentum.
-        init_from_teacher: whether logits start at what the matcher's teachers say of the source
-            samples.
+        start: where logits start: at what the matcher's teachers say of the source samples, at
+            what the networks of the scores say (``Scores.logits``), or at the samples' classes.
+        temperature: that the logits of teachers or scores are divided by at the start.
         confidence: probability of the sample's own class at the start where nobody is asked; the
             other classes have equal parts of the rest.
         all_samples: whether samples that are not distilled, whose inputs stay as they are, have
@@ -254,7 +265,8 @@ class LabelPlan:
 
     lr: float
     momentum: float = 0.0
-    init_from_teacher: bool = True
+    start: Start = "teachers"
+    temperature: float = 1.0
     confidence: float = 0.9
     all_samples: bool = True
 

@@ -215,13 +215,14 @@ def _result(
 
 def headline(recipe: Recipe) -> str:
     """The recipe in one line."""
+    from condense.engine.stages.scores import needs_scores
     from condense.kinds import OPTIONAL
 
     ipc, fraction = recipe.budget.ipc, recipe.budget.fraction
     budget = f"ipc {ipc}" if ipc is not None else f"fraction {fraction}"
     stages = ["selector", "policy", "matcher", *(s for s in OPTIONAL if s in recipe.stages)]
     stages.append("evaluator")
-    if recipe.needs_scores:
+    if needs_scores(recipe):
         stages.insert(0, "scorer")
     path = " → ".join(recipe[stage].name for stage in stages)
     return (
@@ -232,9 +233,10 @@ def headline(recipe: Recipe) -> str:
 
 def networks(recipe: Recipe) -> str:
     """The networks of its stages, which ``auto`` may have chosen."""
+    from condense.engine.stages.scores import needs_scores
     from condense.options import NetworkSpec
 
-    unused = () if recipe.needs_scores else ("scorer",)
+    unused = () if needs_scores(recipe) else ("scorer",)
     named = {
         stage: spec.component
         for stage, resolved in recipe.stages.items()

@@ -43,7 +43,15 @@ def run_scorer(scorer: Scorer, data: LabeledData, context: Context, rng: Generat
         name: _companion(f"scorer '{scorer.name}'", name, tensor, len(data))
         for name, tensor in result.companions.items()
     }
-    return Scores(values, result.estimator, result.standard_error, companions)
+    logits = result.logits
+    if logits is not None:
+        logits, shape = logits.detach().to("cpu", torch.float32), (len(data), len(data.classes))
+        require(
+            logits.shape == shape and bool(torch.isfinite(logits).all()),
+            f"scorer '{scorer.name}' returned logits {described(logits)}, expected finite floats "
+            f"{shape}",
+        )
+    return Scores(values, result.estimator, result.standard_error, companions, logits)
 
 
 def _companion(who: str, name: str, tensor: Tensor, count: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 from torch import Generator, Tensor
 
@@ -21,6 +23,7 @@ from condense.interfaces import (
     UpdatePolicy,
 )
 from condense.options import FLOAT32_MAX
+from condense.results import Start
 
 
 def run_policy(policy: UpdatePolicy, selection: Selection) -> Tensor:
@@ -59,18 +62,18 @@ def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
     require(
         isinstance(plan, LabelPlan), f"{who} has label_plan {kind_of(plan)}, expected a LabelPlan"
     )
-    rates, choices = (
-        (plan.lr, plan.momentum, plan.confidence),
-        (plan.init_from_teacher, plan.all_samples),
-    )
+    starts, rates = get_args(Start), (plan.lr, plan.momentum, plan.confidence, plan.temperature)
     require(
         all(isinstance(rate, int | float) and not isinstance(rate, bool) for rate in rates)
-        and all(isinstance(choice, bool) for choice in choices)
+        and isinstance(plan.all_samples, bool)
+        and plan.start in starts
         and 0 <= plan.lr <= FLOAT32_MAX
         and 0 <= plan.momentum < 1
-        and 0 < plan.confidence < 1,
+        and 0 < plan.confidence < 1
+        and 0 < plan.temperature <= FLOAT32_MAX,
         f"{who} has {plan}, expected a finite lr of at least 0, momentum in [0, 1), confidence "
-        "in (0, 1), init_from_teacher and all_samples true or false",
+        f"in (0, 1), a positive temperature, start one of {', '.join(starts)}, all_samples true "
+        "or false",
     )
     return plan
 

@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 from condense.capabilities import HasTeachers
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import BrokenPlugin, OptionError
-from condense.interfaces import Context, LabeledData, LabelPlan, Matcher, Role, SyntheticSet
+from condense.interfaces import Context, LabeledData, LabelPlan, Matcher, Role, Scores, SyntheticSet
 
 CERTAIN = 200.0  # a logit above the others' by which softmax is 1 and 0 exactly, in float32
 
@@ -28,6 +28,7 @@ def starting_logits(
     data: LabeledData,
     context: Context,
     rng: Generator,
+    scores: Scores | None = None,
     advice: str = "",
 ) -> Tensor:
     """float32 [M, C] on the CPU, the label logits before the first iteration.
@@ -38,21 +39,29 @@ def starting_logits(
         matcher: prepared on ``data``.
         data: the training split.
         context, rng: as for ``matcher.prepare``.
-        advice: of the update policy, where the matcher has no teachers: ``"; TEXT"``.
+        scores: of ``data``, where labels start at those.
+        advice: of the update policy, where there are no teachers: ``"; TEXT"``.
 
     Raises:
-        OptionError: if the matcher has no teachers to ask.
+        OptionError: if the matcher has no teachers to ask, or the scores no logits.
         BrokenPlugin: if what they say is not one finite row of logits a sample.
     """
     classes = len(data.classes)
     own = one_hot(synthetic.labels, classes).float()
-    if plan.init_from_teacher:
+    if plan.start == "teachers":
         if not isinstance(matcher, HasTeachers):
             raise OptionError(
                 f"matcher '{matcher.name}' has no teachers (label_logits) that labels could start "
                 f"from, as this update policy asks; take another matcher or policy{advice}"
             )
-        logits = teacher_logits(matcher, data, synthetic, context, rng)
+        logits = teacher_logits(matcher, data, synthetic, context, rng) / plan.temperature
+    elif plan.start == "scores":
+        if scores is None or scores.logits is None:
+            raise OptionError(
+                "labels are to start at what the networks of the scores say, and this scorer has "
+                f"none; take one of the dynamics pass, `scorer=cscore` for example{advice}"
+            )
+        logits = scores.logits[synthetic.source_index] / plan.temperature
     else:  # p/(1-p) times as probable as all others together, which have equal parts
         odds = plan.confidence / (1 - plan.confidence) * (classes - 1)
         logits = own * math.log(odds)

@@ -31,6 +31,7 @@ from condense.engine.runtime.claims import CLAIM
 from condense.engine.runtime.expected import Expected, check_tensors, is_finite
 from condense.engine.runtime.guard import contents, guarded
 from condense.engine.runtime.store import Payload
+from condense.engine.stages.scores import starts_at_scores
 from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Bound, Key, Stage, StageInPieces, StageTime, StoredStage
 from condense.engine.training.batches import initial_set
@@ -53,8 +54,9 @@ class MatchingStage(StoredStage[CondensedDataset]):
     kind = "matching"
 
     def __init__(self, bound: Bound, selecting: SelectionStage) -> None:
-        super().__init__(bound, [selecting])
         self.selecting = selecting
+        self._at_scores = starts_at_scores(bound.recipe)
+        super().__init__(bound, [selecting, selecting.scoring] if self._at_scores else [selecting])
         self.preparing = PreparationStage(self)
         self._matcher: Matcher = bound.recipe["matcher"].create()  # asked for its plan alone
         if self.ranks(self.bound.ranks.size) < self.bound.ranks.size:
@@ -163,6 +165,8 @@ class MatchingStage(StoredStage[CondensedDataset]):
         }
         if self.label_plan is not None:
             key["labels"] = asdict(self.label_plan)
+            if self._at_scores:
+                key["scores"] = self.selecting.scoring.key()
         if bound.shared_seed != bound.recipe.seed:  # else it follows from the seed above
             key["prepare"] = bound.forked_seed("prepare")
         return key
@@ -270,7 +274,8 @@ class MatchingStage(StoredStage[CondensedDataset]):
         if self.label_plan is not None:
             tools = (matcher, bound.data.without_test(), bound.context, bound.rng("prepare"))
             advice = advice_of(bound.recipe["policy"].cls, "no-teachers")
-            logits = starting_logits(self.label_plan, copy, *tools, advice)
+            scores = self.selecting.scoring.result if self._at_scores else None
+            logits = starting_logits(self.label_plan, copy, *tools, scores, advice)
             copy = replace(copy, label_logits=logits)
         return copy.to(bound.device)
 

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from condense.engine.checked import run_scorer
+from condense.engine.checked import run_label_plan, run_scorer
 from condense.engine.documents import Document, Share
 from condense.engine.networks import run_replicates, run_training_accuracy
 from condense.engine.runtime.expected import Expected, check_tensors
@@ -14,8 +14,24 @@ from condense.engine.runtime.store import Payload
 from condense.engine.stages.stage import Key, Piece, StageInPieces, StoredStage
 from condense.engine.training.ranking import reliability_of
 from condense.interfaces import Scores
+from condense.recipe import Recipe
 
 COMPANION = "companion."  # before the names of further figures among the tensors
+LOGITS = "logits"
+
+
+def needs_scores(recipe: Recipe) -> bool:
+    """Whether selector, update policy or reselector looks at scores; if not, none are made."""
+    return starts_at_scores(recipe) or any(
+        stage in recipe.stages and recipe[stage].cls.needs_scores
+        for stage in ("selector", "reselector")
+    )
+
+
+def starts_at_scores(recipe: Recipe) -> bool:
+    """Whether labels start at what the networks of the scores say."""
+    plan = run_label_plan(recipe["policy"].create())
+    return plan is not None and plan.start == "scores"
 
 
 class _Said(Document):
@@ -42,8 +58,8 @@ class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
 
     @property
     def needed(self) -> bool:
-        """Whether selector or reselector looks at scores; if not, no scorer is trained."""
-        return self.bound.recipe.needs_scores
+        """Whether anything looks at scores; if not, no scorer is trained."""
+        return needs_scores(self.bound.recipe)
 
     def key(self) -> Key:
         """Everything the scores depend on."""
@@ -65,12 +81,17 @@ class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
             split_half=reliability_of(run_replicates(scorer, data, context, bound.rng("scorer"))),
             learned=run_training_accuracy("scorer", scorer, data, context, bound.rng("scorer")),
         )
-        return Payload(tensors_of(scores), said.to_json())
+        tensors = tensors_of(scores)
+        if scores.logits is not None:
+            tensors[LOGITS] = scores.logits
+        return Payload(tensors, said.to_json())
 
     def check(self, payload: Payload) -> None:
         """That they are finite, one a sample."""
-        one = Expected(torch.float32, (len(self.bound.data),))
+        count, classes = len(self.bound.data), len(self.bound.data.classes)
+        one = Expected(torch.float32, (count,))
         beside = {name: one for name in payload.tensors if name.startswith(COMPANION)}
+        beside[LOGITS] = Expected(torch.float32, (count, classes))
         check_tensors(payload.tensors, {"scores": one}, {"standard_error": one, **beside})
         _Said.model_validate(payload.values)
 
@@ -85,6 +106,7 @@ class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
                 for name, tensor in payload.tensors.items()
                 if name.startswith(COMPANION)
             },
+            payload.tensors.get(LOGITS),
         )
 
     def pieces(self) -> list[Piece]:

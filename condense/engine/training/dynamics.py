@@ -50,7 +50,7 @@ from condense.options import (
     without_effect_beside,
 )
 
-VERSION = "3"
+VERSION = "4"
 EVAL_SHARE = 1 / 3  # a forward pass, in forward and backward passes
 FULL_GRADIENT_EPOCHS = 4  # of training, that take as long as all samples' gradients: 3 to 5
 
@@ -162,7 +162,7 @@ class DynamicsPass:
         epochs, samples = self.options.epochs, len(self.data)
         flag = Expected(torch.uint8, (epochs, samples), low=0, high=1)
         norm = Expected(torch.float32, (samples,), finite=False)  # of a gradient, if there is any
-        return expected_figures(epochs, samples) | {
+        return expected_figures(epochs, samples, len(self.data.classes)) | {
             "eval_error_norm": replace(norm, finite=True, low=0, high=LARGEST_ERROR),
             "eval_gradient_norm": norm,
             **({"eval_correct": flag} if extras.epoch_eval else {}),
@@ -221,6 +221,7 @@ def _combined(passes: list[dict[str, Tensor]], eval_epoch: int, extras: Extras) 
         entropy=stack("entropy"),
         change=stack("change"),
         correct=stack("correct").bool(),
+        logits=stack("logits").mean(dim=0),
         eval_correct=stack("eval_correct").bool() if extras.epoch_eval else None,
         eval_error_norm=stack("eval_error_norm"),
         eval_gradient_norm=stack("eval_gradient_norm"),
@@ -280,8 +281,8 @@ def dynamics_cost(
     epochs = 1 + EVAL_SHARE * extras.epoch_eval
     epochs += FULL_GRADIENT_EPOCHS / resolved.epochs * extras.full_gradient
     one = sgd_cost(data, context, part_of(SgdOptions, options)).times(epochs)
-    size = BYTES_PER_SAMPLE + extras.epoch_eval
-    return replace(one, disk=resolved.epochs * len(data) * size).times(resolved.networks)
+    size = resolved.epochs * (BYTES_PER_SAMPLE + extras.epoch_eval) + 2 * len(data.classes)
+    return replace(one, disk=len(data) * size).times(resolved.networks)
 
 
 class DynamicsRecorder:
@@ -331,7 +332,8 @@ class DynamicsRecorder:
             self._evaluated["full_gradient_norm"] = norms
 
     def tensors(self) -> dict[str, Tensor]:
-        """Those of an epoch float16 or uint8 [E, N] (``change`` [E − 1, N]), others float32 [N].
+        """Those of an epoch float16 or uint8 [E, N] (``change`` [E − 1, N]), ``logits`` [N, C];
+        others float32 [N].
 
         Raises:
             DivergedError: if the network is not finite: it ranks nothing.

@@ -28,7 +28,7 @@ from condense.engine.training.statistics import (
 from condense.errors import DataError, DivergedError, OptionError
 from condense.reading import read_regular, shown
 
-FORMAT = 1  # of a file; another number is another format
+FORMAT = 2  # of a file; another number is another format
 ENDING = ".safetensors"
 _AGAIN = "record the training again with `condense.Recorder`"
 _EVAL = "eval_correct"  # uint8 [V, N] in a file: V evaluations
@@ -365,7 +365,7 @@ def _read(path: Path, data: LabeledData) -> dict[str, Tensor]:
         path,
         tensors,
         _SIZES
-        | expected_figures(epochs, samples)
+        | expected_figures(epochs, samples, len(data.classes))
         | {"evaluated": replace(_SIZES["evaluated"], high=epochs)}
         | (at_looks if looks[0] else {}),
         {"full_gradient_norm": norm},

@@ -1,8 +1,9 @@
 """Logits of a training, epoch by epoch, as figures of each sample.
 
 What the dynamics pass and a recorder of somebody's own training have in common: the arithmetic, and
-what is kept in which precision. Logits are reduced once an epoch and never kept: 13 bytes per
-sample and epoch, and one more where correctness in eval mode after every epoch was asked for.
+what is kept in which precision. Logits are reduced once an epoch: 13 bytes per sample and epoch,
+and one more where correctness in eval mode after every epoch was asked for. Of the logits
+themselves their average over the last epochs stays, two bytes a class.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 from condense.engine.runtime.expected import Expected
 
 BYTES_PER_SAMPLE = 13  # six half-precision figures and one flag per epoch
+LATE = 0.8  # weight of the epochs before in the average: most of it is of the last five
 LARGEST_ERROR = 1.5  # above √2, the longest that ‖softmax − onehot‖₂ can be
 
 
@@ -69,7 +71,7 @@ def half(values: Tensor) -> Tensor:
     return values.clamp(-largest, largest).half()
 
 
-def expected_figures(epochs: int, samples: int) -> dict[str, Expected]:
+def expected_figures(epochs: int, samples: int, classes: int) -> dict[str, Expected]:
     """What :meth:`SampleStatistics.tensors` must be."""
     figure = Expected(torch.float16, (epochs, samples))
     return {
@@ -80,6 +82,7 @@ def expected_figures(epochs: int, samples: int) -> dict[str, Expected]:
         "entropy": figure,
         "change": Expected(torch.float16, (epochs - 1, samples), low=0),
         "correct": Expected(torch.uint8, (epochs, samples), low=0, high=1),
+        "logits": Expected(torch.float16, (samples, classes)),
     }
 
 
@@ -94,6 +97,7 @@ class SampleStatistics:
 
     def __init__(self, samples: int, classes: int, device: torch.device) -> None:
         self.logits = torch.zeros(samples, classes, device=device)
+        self._average: Tensor | None = None  # of the logits of all epochs, the last ones above all
         self._before: Tensor | None = None  # log-softmax of the last epoch
         self._figures: dict[str, list[Tensor]] = {}  # of each epoch, float16 or uint8 [N]
 
@@ -103,6 +107,8 @@ class SampleStatistics:
 
     def end_epoch(self, labels: Tensor) -> None:
         """Reduces the epoch's logits to a few figures of each sample, by ``labels`` int64 [N]."""
+        before = self.logits if self._average is None else self._average
+        self._average = torch.lerp(self.logits, before, LATE)
         margin, probability, error = sample_figures(self.logits, labels)
         loss, entropy, change, self._before = softmax_figures(self.logits, labels, self._before)
         self.keep(margin=margin, probability=probability, error_norm=error)
@@ -119,7 +125,12 @@ class SampleStatistics:
             self._figures.setdefault(name, []).append(small)
 
     def tensors(self) -> dict[str, Tensor]:
-        """float16 or uint8 [E, N] of each figure (``change`` [E − 1, N]), on the CPU."""
+        """float16 or uint8 [E, N] of each figure (``change`` [E − 1, N]), on the CPU.
+
+        And ``logits``, float16 [N, C]: their average over the epochs, in which each weighs
+        1 / :data:`LATE` times as much as the one before.
+        """
         figures = {name: torch.stack(parts).cpu() for name, parts in self._figures.items()}
         none = torch.empty(0, len(self.logits), dtype=torch.float16)
-        return {"change": none} | figures
+        average = self.logits if self._average is None else self._average
+        return {"change": none, "logits": half(average).cpu()} | figures

@@ -98,7 +98,7 @@ class ReadsDynamics(BuiltIn):
         count = len(replicates)
         error = replicates.std(dim=0) / count**0.5 if count > 1 else None
         named, beside = self.estimator(dynamics), self.companions(dynamics)
-        return Scores(replicates.mean(dim=0), named, error, beside)
+        return Scores(replicates.mean(dim=0), named, error, beside, dynamics.logits)
 
     def training_accuracy(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
         """float32 [K], of each network in its last epoch, as it was trained."""

@@ -22,7 +22,7 @@ class AumScorer(ReadsDynamics):
     """
 
     name: ClassVar[str] = "aum"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def estimator(self, dynamics: Dynamics) -> str:
         """Of logits, as others take probabilities."""

@@ -26,7 +26,7 @@ class CScorer(ReadsDynamics):
     """
 
     name: ClassVar[str] = "cscore"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     arg: ClassVar[str] = "estimator"  # cscore:holdout
 
     class Options(HoldoutOptions):

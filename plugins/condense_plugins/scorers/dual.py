@@ -32,7 +32,7 @@ class DualScorer(EarlyWindows):
     """
 
     name: ClassVar[str] = "dual"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     class Options(EarlyWindows.Options):
         least: ClassVar[int] = 2

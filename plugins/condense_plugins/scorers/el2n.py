@@ -21,7 +21,7 @@ class El2nScorer(ReadsDynamics):
     """
 
     name: ClassVar[str] = "el2n"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     arg: ClassVar[str] = "mode"  # el2n:online
 
     class Options(DynamicsOptions):

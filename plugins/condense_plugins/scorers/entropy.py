@@ -26,7 +26,7 @@ class EntropyScorer(AveragesEpochs):
     """
 
     name: ClassVar[str] = "entropy"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     traits: ClassVar[ScorerTraits] = ScorerTraits(AveragesEpochs.traits.advice, difficulty=False)
 
     def of_networks(self, dynamics: Dynamics) -> Tensor:

@@ -20,7 +20,7 @@ class ForgettingScorer(ReadsDynamics):
     """
 
     name: ClassVar[str] = "forgetting"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     arg: ClassVar[str] = "count"  # forgetting:epoch
 
     class Options(DynamicsOptions):

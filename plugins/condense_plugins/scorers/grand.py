@@ -28,7 +28,7 @@ class GrandScorer(ReadsDynamics):
     """
 
     name: ClassVar[str] = "grand"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     arg: ClassVar[str] = "gradient"  # grand:full
 
     class Options(DynamicsOptions):

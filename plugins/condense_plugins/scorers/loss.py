@@ -23,7 +23,7 @@ class LossScorer(AveragesEpochs):
     """
 
     name: ClassVar[str] = "loss"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def of_networks(self, dynamics: Dynamics) -> Tensor:
         """float32 [K, N]: the mean loss of each network, in nats."""

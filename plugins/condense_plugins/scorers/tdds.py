@@ -34,7 +34,7 @@ class TddsScorer(EarlyWindows):
     """
 
     name: ClassVar[str] = "tdds"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     class Options(EarlyWindows.Options):
         least: ClassVar[int] = 3

@@ -8,9 +8,12 @@ from pydantic import Field
 from torch import Tensor
 
 from condense.interfaces import LabelPlan, Selection
+from condense.results import Start
 from condense.traits import UpdatePolicyTraits
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.update_policies._share import ALPHA_ADVICE, ShareOptions, easier_share
+
+STARTS: dict[str, Start] = {"experts": "teachers", "scores": "scores", "class": "classes"}
 
 
 class LearnedLabelsPolicy(BuiltIn):
@@ -24,7 +27,7 @@ class LearnedLabelsPolicy(BuiltIn):
     """
 
     name: ClassVar[str] = "learned-labels"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     traits: ClassVar[UpdatePolicyTraits] = UpdatePolicyTraits(
         ALPHA_ADVICE
         | {
@@ -39,10 +42,13 @@ class LearnedLabelsPolicy(BuiltIn):
             2.0, ge=0, description="learning rate of the label logits; 0: they stay as they start"
         )
         label_momentum: float = Field(0.9, ge=0, lt=1, description="their momentum")
-        start: Literal["experts", "class"] = Field(
+        start: Literal["experts", "scores", "class"] = Field(
             "experts",
-            description="where label logits start: at the experts' logits, or at the sample's own "
-            "class with a probability of 0.9",
+            description="where label logits start: at the experts' logits, at those of the "
+            "networks of the dynamics pass, or at the sample's own class with a probability of 0.9",
+        )
+        temperature: float = Field(
+            1.0, gt=0, description="that logits of experts or scores are divided by at the start"
         )
         all_samples: bool = Field(
             True, description="whether samples that are not distilled have such labels too"
@@ -61,6 +67,7 @@ class LearnedLabelsPolicy(BuiltIn):
         return LabelPlan(
             lr=o.label_lr,
             momentum=o.label_momentum,
-            init_from_teacher=o.start == "experts",
+            start=STARTS[o.start],
+            temperature=o.temperature,
             all_samples=o.all_samples,
         )

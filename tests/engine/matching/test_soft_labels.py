@@ -24,7 +24,7 @@ from condense.engine.training.schedule import Schedule
 from condense.errors import BrokenPlugin, CondenseError, DataError, OptionError
 from condense.interfaces import LabelPlan
 from condense.resolve import Request, resolve
-from condense.results import MatchPlan, MatchStep
+from condense.results import MatchPlan, MatchStep, Scores
 
 PLAN = MatchPlan(iterations=3, image_lr=1.0, step_size=0.1)
 
@@ -149,20 +149,18 @@ class Teacher:
         return self.logits
 
 
-def start(plan, matcher, data, context, *advice):
+def start(plan, matcher, data, context, *more):
     indices = torch.stack([data.class_indices(c)[0] for c in (2, 5, 5)])
     roles = torch.tensor([0, 1, 0], dtype=torch.uint8)
     synthetic = SyntheticSet(
         torch.zeros(3, 1, 8, 8), data.labels[indices], roles, indices, torch.tensor(0.1)
     )
     rng = torch.Generator()
-    return starting_logits(plan, synthetic, matcher, data, context, rng, *advice)
+    return starting_logits(plan, synthetic, matcher, data, context, rng, *more)
 
 
 def test_start_at_the_class(digits, context):
-    soft = start(
-        LabelPlan(1.0, init_from_teacher=False, confidence=0.7), None, digits, context
-    ).softmax(1)
+    soft = start(LabelPlan(1.0, start="classes", confidence=0.7), None, digits, context).softmax(1)
     assert [float(soft[0, 2]), float(soft[1, 5])] == pytest.approx([0.7, 0.7])
     others = soft[0][torch.arange(10) != 2]
     torch.testing.assert_close(others, torch.full((9,), 0.3 / 9))
@@ -171,6 +169,8 @@ def test_start_at_the_class(digits, context):
 def test_start_at_what_the_teachers_say(digits, context):
     said = torch.randn(3, 10)
     assert torch.equal(start(LabelPlan(1.0), Teacher(said), digits, context), said)
+    cooler = start(LabelPlan(1.0, temperature=2.0), Teacher(said), digits, context)
+    torch.testing.assert_close(cooler, said / 2)
     # only the second sample is distilled; the others' labels are theirs, to the bit
     soft = start(LabelPlan(1.0, all_samples=False), Teacher(said), digits, context).softmax(1)
     own = torch.nn.functional.one_hot(torch.tensor([2, 5, 5]), 10).float()
@@ -178,9 +178,21 @@ def test_start_at_what_the_teachers_say(digits, context):
     assert torch.equal(soft[1], said[1].softmax(0))
 
 
+def test_start_at_what_the_networks_of_the_scores_say(digits, context):
+    logits = torch.randn(len(digits), 10)
+    scores = Scores(torch.zeros(len(digits)), "toy", logits=logits)
+    plan = LabelPlan(1.0, start="scores", temperature=1.5)
+    found = start(plan, Told([]), digits, context, scores)
+    sources = [int(digits.class_indices(c)[0]) for c in (2, 5, 5)]
+    torch.testing.assert_close(found, logits[sources] / 1.5)
+    for silent in (None, Scores(torch.zeros(len(digits)), "toy")):
+        with pytest.raises(OptionError, match=r"scores say, and this scorer has none.*; afresh$"):
+            start(plan, Told([]), digits, context, silent, "; afresh")
+
+
 def test_a_matcher_without_teachers_is_refused_with_the_way_out(digits, context):
     with pytest.raises(OptionError, match=r"'told' has no teachers.*another.*; start afresh$"):
-        start(LabelPlan(1.0), Told([]), digits, context, "; start afresh")
+        start(LabelPlan(1.0), Told([]), digits, context, None, "; start afresh")
 
 
 @pytest.mark.parametrize(
@@ -202,8 +214,9 @@ def test_wrong_answers_of_teachers_are_named(said, seen, digits, context):
     "plan",
     [
         *("soft", LabelPlan(-1.0), LabelPlan(math.inf), LabelPlan(1e39), LabelPlan("1")),
-        *(LabelPlan(1.0, init_from_teacher=None), LabelPlan(1.0, all_samples=1), LabelPlan(True)),
+        *(LabelPlan(1.0, start="nowhere"), LabelPlan(1.0, all_samples=1), LabelPlan(True)),
         *(LabelPlan(math.nan), LabelPlan(1.0, momentum=1.0), LabelPlan(1.0, confidence=1.0)),
+        LabelPlan(1.0, temperature=0.0),
     ],
 )
 def test_a_plan_that_is_not_sound_is_named(plan):
@@ -329,6 +342,17 @@ def test_with_labels_that_stay_as_experts_say_and_nothing_distilled_no_iteration
     assert small.trace.loss == ()
     assert small.source_unchanged()
     assert small.matched
+
+
+@pytest.mark.parametrize("selector", ["window", "random"])
+def test_labels_may_start_at_what_the_networks_of_the_scores_say(pipeline, selector):
+    still = {"policy.alpha": 0.0, "policy.label_lr": 0.0, "policy.temperature": 2.0}
+    p = pipeline(**still, **{"policy.start": "scores", "selector": selector})
+    small, scores = p.condensed, p.scoring.result
+    expected = (scores.logits[small.source_index] / 2).softmax(1)
+    torch.testing.assert_close(small.soft_labels, expected)
+    other = pipeline(**still, **{"policy.start": "scores", "selector": selector, "scorer": "el2n"})
+    assert other.matching.key() != p.matching.key()
 
 
 def test_with_no_sample_to_have_one_there_are_no_soft_labels(pipeline, said):

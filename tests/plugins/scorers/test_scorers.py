@@ -12,7 +12,7 @@ import torch
 from condense.data import LabeledData
 from condense.engine.checked import run_scorer
 from condense.engine.training.dynamics import Extras, dynamics_pass
-from condense.engine.training.statistics import sample_figures
+from condense.engine.training.statistics import SampleStatistics, sample_figures
 from condense.results import Dynamics
 from condense_plugins.scorers.aum import AumScorer
 from condense_plugins.scorers.cscore import CScorer
@@ -254,6 +254,32 @@ def test_the_pass_sees_every_sample_once_an_epoch(tiny_images, context):
     assert float(dynamics.correct[:, -1].float().mean()) > float(
         dynamics.correct[:, 0].float().mean()
     )
+
+
+def test_logits_are_averages_in_which_late_epochs_weigh_most():
+    epochs = torch.tensor([[[1.0, 0.0], [0.0, 2.0]], [[2.0, 0.0], [0.0, 0.0]], [[3.0, 1], [4, 0]]])
+    statistics = SampleStatistics(2, 2, torch.device("cpu"))
+    for logits in epochs:
+        statistics.log(torch.tensor([1, 0]), logits.flip(0))
+        statistics.end_epoch(torch.tensor([0, 1]))
+    # .8 · (.8 · first + .2 · second) + .2 · third: 1.56 for the first sample, .64·2 for the second
+    expected = torch.tensor([[0.64 + 0.32 + 0.6, 0.2], [0.8, 1.28]])
+    torch.testing.assert_close(statistics.tensors()["logits"].float(), expected, atol=1e-3, rtol=0)
+
+
+def test_scores_have_the_logits_of_their_networks(tiny_images, context):
+    scorer = scorer_of("cscore", **{**TINY, "networks": 2})
+    one, both = (
+        dynamics_pass(tiny_images, context, generator(), scorer.options).run(numbers)
+        for numbers in ([0], None)
+    )
+    other = dynamics_pass(tiny_images, context, generator(), scorer.options).run([1])
+    torch.testing.assert_close(both.logits, (one.logits + other.logits) / 2)
+    scores = scorer.score(tiny_images, context, generator())
+    assert torch.equal(scores.logits, both.logits)
+    # they know the classes about as well as the networks did in their last epochs
+    right = (scores.logits.argmax(1) == tiny_images.labels).float().mean()
+    assert float(right) >= float(both.correct[:, 0].float().mean())
 
 
 def test_random_scores_are_uniform_and_follow_the_generator(digits):
