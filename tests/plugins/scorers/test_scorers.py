@@ -320,13 +320,14 @@ def test_forgetting_counts_epochs_or_presentations(context, tiny_images):
     assert torch.equal(scores("presentation").values, forgetting_events(again.correct).mean(0))
 
 
-def test_the_pass_takes_at_most_16_bytes_a_sample_epoch_and_network(tiny_images, context):
+def test_the_pass_takes_at_most_16_bytes_a_sample_and_epoch_and_two_a_class(tiny_images, context):
     dynamics_pass(
         tiny_images, context, generator(), CScorer.Options(**QUICK), Extras(True, False)
     ).run()
     files = list(context.cache.root.glob("dynamics/*/tensors.safetensors"))
+    classes = len(tiny_images.classes)
     assert len(files) == QUICK["networks"]
-    assert all(f.stat().st_size <= 16 * 90 * QUICK["epochs"] for f in files)
+    assert all(f.stat().st_size <= 90 * (16 * QUICK["epochs"] + 2 * classes) for f in files)
 
 
 def test_replicates_average_to_the_scores(tiny_images, context):
