@@ -45,6 +45,7 @@ BUILT_INS = {
     "method": {
         *(
             "selmatch",
+            "selmatch-plus",
             "mtt",
             "dm",
             "dc",

@@ -183,6 +183,7 @@ def test_the_recipes_of_the_methods_are_those_of_the_design(host):
     }
     assert table == {
         "selmatch": ("window", "partial", "trajectory"),
+        "selmatch-plus": ("window", "learned-labels", "trajectory"),
         "mtt": ("random", "full", "trajectory"),
         "dm": ("random", "full", "distribution"),
         "dc": ("random", "full", "gradient"),
@@ -199,6 +200,8 @@ def test_the_recipes_of_the_methods_are_those_of_the_design(host):
         },
         "ccfs": ("random", "partial", "trajectory"),
     }
+    policy = recipes["selmatch-plus"]["policy"].options
+    assert (policy.start, policy.temperature) == ("scores", 1.5)
     again = {name: r["reselector"].name for name, r in recipes.items() if "reselector" in r.stages}
     assert again == {"ccfs": "curriculum"}
 

@@ -57,6 +57,15 @@ METHODS = (
         "window of difficulty, partial update, trajectory matching (arXiv 2406.18561)",
         tried={"policy": ("partial", "learned-labels"), "selector.beta": "window"},
     ),
+    # what each part adds, and what was tried besides: benchmarks/results/README.md
+    _method(
+        "selmatch-plus",
+        "window",
+        "learned-labels",
+        "trajectory",
+        "SelMatch with labels that start at what the networks of its scores say, and are learned",
+        more={"policy": {"start": "scores", "temperature": 1.5}},
+    ),
     _method(
         "mtt",
         "random",
