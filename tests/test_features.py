@@ -150,6 +150,18 @@ def test_a_plugins_features_are_told_by_its_modality(context):
         run_dataset(Wrong(Wrong.Options()), context)
 
 
+@pytest.mark.parametrize("value", [torch.nan, -torch.inf])
+def test_a_plugins_features_that_are_no_numbers_are_refused(context, value):
+    class Holed(Rows):
+        def load(self, context):
+            data = super().load(context)
+            data.inputs[3, 1] = value
+            return data
+
+    with pytest.raises(BrokenPlugin, match=r"train.* has inputs that are not finite"):
+        run_dataset(Holed(Holed.Options()), context)
+
+
 def test_an_export_of_features_is_read_again(cli, npz, tmp_path):
     cli("run", "--data", f"npz:{npz}", "--ipc", "4", "--out", tmp_path / "out", "--no-baselines")
     for _ in range(2):  # the second one replaces the first

@@ -7,6 +7,7 @@ import torch
 from condense.capabilities import KnowsModality
 from condense.engine.checked.common import described, kind_of, require
 from condense.engine.ingest.arrays import CHANNELS
+from condense.engine.runtime.expected import is_finite
 from condense.engine.runtime.guard import guarded
 from condense.interfaces import Context, Dataset, LabeledData
 
@@ -56,6 +57,10 @@ def _check_split(who: str, data: LabeledData) -> None:
     require(
         labels.dtype == torch.int64 and labels.shape == inputs.shape[:1] and len(labels) > 0,
         f"{who} has labels {described(labels)}, expected int64 ({len(inputs)},), at least one",
+    )
+    require(
+        is_finite(inputs),
+        f"{who} has inputs that are not finite (NaN or infinity), expected numbers",
     )
     low, high = int(labels.min()), int(labels.max())
     require(

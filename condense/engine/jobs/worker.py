@@ -45,11 +45,11 @@ def run_task(argument: str, blobs: Blobs) -> bytes:
         this store.
     """
     try:  # before all else: the task of another version may be none here
-        theirs = json.loads(argument)["environment"]
+        theirs = json.loads(argument).get("environment", {})
         environment(host_of_worker()).check(theirs, "other programs than on the driver")
-    except CondenseError as unlike:
-        return packed(_outcome(str(unlike)))
-    task = Task.model_validate_json(argument)
+        task = Task.model_validate_json(argument)
+    except Exception as failure:  # noqa: BLE001 – the driver says it
+        return packed(_outcome(_told(failure)))
     return run_task_here(task, blobs) if task.ranks == 1 else run_ranked(task, blobs)
 
 
@@ -62,11 +62,15 @@ def run_task_here(task: Task, blobs: Blobs, ranks: Ranks = ALONE) -> bytes:
         entry = _worked_off(task, blobs, ranks)
     except _Apart:
         apart = True
-    except CondenseError as failure:
-        error = " ".join(str(failure).split())
     except Exception as failure:  # noqa: BLE001 – the driver says it
-        error = describe(failure)
+        error = _told(failure)
     return packed(_outcome(error, apart, time.perf_counter() - start), entry)
+
+
+def _told(failure: Exception) -> str:
+    """What the driver says of it, in one line."""
+    ours = isinstance(failure, CondenseError)
+    return " ".join(str(failure).split()) if ours else describe(failure)
 
 
 def _outcome(error: str | None, apart: bool = False, seconds: float = 0.0) -> Outcome:

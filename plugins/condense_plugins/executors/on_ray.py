@@ -46,7 +46,8 @@ class RayExecutor:
         self._blobs: dict[str, Any] = {}  # references, by digest
         self._call: Any = None  # what Ray calls
         self._ours = False  # whether the connection is of our making
-        self._homeless = 0.0  # seconds for which some job has had no node that can hold it
+        self._homeless = 0.0  # seconds for which some job has had no node that can hold it,
+        # since a job ended
 
     def submit(self, job: Job) -> None:
         """Start ``job`` as soon as the cluster has room for it.
@@ -73,6 +74,7 @@ class RayExecutor:
             if not ended:
                 self._check_room()
         (ref,) = ended
+        self._homeless = 0.0
         job = self._running.pop(ref)
         self._start()
         try:
@@ -152,7 +154,8 @@ class RayExecutor:
         nodes: list[dict[str, float]] = [n["Resources"] for n in known.nodes() if n["Alive"]]
         without = [job for job in self._running.values() if not _fits(job.resources, nodes)]
         self._homeless = self._homeless + LOOK if without else 0.0
-        growing = self.options.address is not None and self._homeless < PATIENCE
+        others = not self._ours or self.options.address is not None
+        growing = others and self._homeless < PATIENCE
         if without and not growing:
             need = _need(without[0].resources)
             nearest = max([{}, *nodes], key=lambda node: _held(need, node))

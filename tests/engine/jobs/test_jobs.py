@@ -428,6 +428,23 @@ def test_programs_are_compared_before_a_task_of_another_version_is_read(bind):
     assert entry == b""
 
 
+def test_what_fails_before_a_task_is_read_is_said_and_not_tried_again(bind, monkeypatch):
+    executor = Queue()
+    Crew(executor, SilentProgress()).work_off(targets(bind(method="window")))
+    table = json.loads(executor.jobs[0].argument)
+    bare = {key: value for key, value in table.items() if key != "environment"}
+    assert "unknown there" in unpacked(worker.run_task(json.dumps(bare), {}))[0].error
+    whole = json.dumps(table | {"ranks": "many"})
+    assert "ranks" in unpacked(worker.run_task(whole, {}))[0].error
+
+    def broken():
+        raise RuntimeError("no\nplugins")
+
+    monkeypatch.setattr(worker, "host_of_worker", broken)
+    outcome, entry = unpacked(worker.run_task(json.dumps(table), {}))
+    assert (outcome.error, entry) == ("RuntimeError: no plugins", b"")
+
+
 def test_the_digest_of_sources_is_of_built_in_components_too(monkeypatch, tmp_path):
     files = [tmp_path / "condense/a.py", tmp_path / "condense_plugins/scorers/b.py"]
     for path in files:

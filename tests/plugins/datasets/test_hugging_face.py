@@ -291,6 +291,12 @@ def test_what_is_no_data_set_of_images_with_labels(datasets, images, refusal, lo
     assert "does not exist" in refusal(tmp_path / "gone")
     (tmp_path / "x.parquet").write_bytes(b"hello")
     assert "cannot be read" in refusal(tmp_path / "x.parquet")
+    features = datasets.Features(
+        x=datasets.List(datasets.Value("float32")), label=datasets.Value("int64")
+    )
+    hollow = datasets.Dataset.from_dict({"x": [[], []], "label": [0, 1]}, features=features)
+    hollow.save_to_disk(tmp_path / "hollow")
+    assert "train inputs have shape (2, 0)" in refusal(tmp_path / "hollow")
     datasets.Dataset.from_dict({"text": ["a"], "label": [0]}).save_to_disk(tmp_path / "text")
     assert "no column holds images or feature vectors (columns: text, label)" in refusal(
         tmp_path / "text"

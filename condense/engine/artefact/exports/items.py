@@ -53,7 +53,13 @@ def _files_of(condensed: CondensedDataset) -> list[Path]:
             "`data.items=FILE` when it is made, with FILE below the working folder"
         )
     path = Path(condensed.paths["data.items"])
-    there, files = set(read_items(path).names), []
+    found = read_items(path)
+    if found.kind == "text":  # as of before sets kept their texts
+        raise DataError(
+            f"{path} holds texts, and this set carries none; make the set anew, which keeps them, "
+            "or take the rows, `export --to indices`"
+        )
+    there, files = set(found.names), []
     for name in condensed.items or ():
         if name not in there:
             raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -193,7 +194,8 @@ def _arrays(data: Any, column: str, kind: Kind, split: str) -> Tensor:
             "make it an Image, or flatten it to a list of numbers if it is features"
         )
     try:
-        return as_inputs(found if kind == "image" else found.reshape(len(found), -1), split)
+        flat = found.shape if kind == "image" else (len(found), math.prod(found.shape[1:]))
+        return as_inputs(found.reshape(flat), split)
     except DataError as error:
         raise DataError(f"{where}, taken as {TAKEN[kind]}: {error}") from None
 

@@ -2,11 +2,14 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from condense import CondensedDataset
 from condense.cli.main import main
+from condense.errors import DataError
 
 
 @pytest.fixture
@@ -80,6 +83,16 @@ def test_texts_come_back(call, tmp_path, form):
     (tmp_path / f"t.{form}").unlink()  # the set has them itself
     assert call("export", "small", "--to", "items", "--out", "new").exit_code == 0
     assert rows_of(tmp_path / "new") == told
+
+
+def test_texts_of_a_set_from_before_it_kept_them(call, tmp_path):
+    (tmp_path / "t.txt").write_text("\n".join(f"text {i}" for i in range(40)))
+    run(call, "t.txt")
+    older = replace(CondensedDataset.load("small"), texts=None)
+    with pytest.raises(
+        DataError, match="holds texts, and this set carries none; make the set anew"
+    ):
+        older.export("items", tmp_path / "out")
 
 
 def test_distilled_samples_have_no_original(call, tmp_path):
