@@ -261,9 +261,10 @@ def worked_off(
     common = [p.teaching] if tested and p.teaching.needed else []
     after = [p.reselecting] if p.reselecting.needed else []
     todo: list[Stage[Any]] = [*before, p.matching, *after, *common, *tested]
+    threads = torch.get_num_threads()
     with (
-        helped(p, all_within(todo)) as shared,
         threads_for(p.data.geometry.shape),
+        helped(p, all_within(todo), threads) as shared,
     ):
         in_turn(p.progress, todo, shared)
     arms = {OWN if s.name == p.evaluating.name else s.name: s.result for s in tested}

@@ -6,6 +6,7 @@ Imports nothing that is heavy, as every command asks whether it was started so.
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -36,6 +37,14 @@ def set_threads() -> None:
     import torch
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
+
+
+def die_with_the_parent(number: int) -> None:
+    """Whoever started this process may be killed, and nobody would end it then; by a signal."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, number)  # PR_SET_PDEATHSIG
 
 
 @cache

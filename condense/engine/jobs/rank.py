@@ -12,7 +12,13 @@ from pathlib import Path
 
 from condense.engine.jobs.environment import environment
 from condense.engine.jobs.follower import follow
-from condense.engine.jobs.launch import dismissed, launch, set_threads, team
+from condense.engine.jobs.launch import (
+    die_with_the_parent,
+    dismissed,
+    launch,
+    set_threads,
+    team,
+)
 from condense.engine.jobs.ranked import MODULE, read_task, write_result
 from condense.engine.jobs.worker import host_of_worker, pipeline_of, run_task_here
 from condense.engine.matching.ranks import HELLO, Order
@@ -46,16 +52,8 @@ def work(place: Path) -> None:
     dismissed()
 
 
-def die_with_the_parent() -> None:
-    """Whoever started this process may be killed, and nobody would end it then."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
 if __name__ == "__main__":
-    die_with_the_parent()
+    die_with_the_parent(signal.SIGTERM)
     if len(sys.argv) > 2:
         start(Path(sys.argv[1]), int(sys.argv[2]))
     else:

@@ -2,6 +2,9 @@
 
 import json
 import os
+import select
+import signal
+import threading
 import time
 
 import pytest
@@ -35,12 +38,17 @@ def bind(host, tmp_path, tiny):
 
 
 @pytest.fixture
-def two_cores(monkeypatch):
+def two_cores(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr(beside, "QUOTA", tmp_path / "none")
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
+
+
+def helped(pipeline, threads=2):
+    return beside.helped(pipeline, all_within(stages(pipeline, True)), threads)
 
 
 def contents(folder):
@@ -58,10 +66,10 @@ def test_what_needs_nothing_is_worked_off_beside_and_changes_no_byte(
     bind, tmp_path, two_cores, monkeypatch
 ):
     with monkeypatch.context() as alone:
-        alone.setattr(beside, "pays", lambda pipeline: False)
+        alone.setattr(beside, "pays", lambda *given: False)
         run(bind("alone"), tmp_path / "alone-out", True)
     pipeline = bind("store")
-    with beside.helped(pipeline, all_within(stages(pipeline, True))) as names:
+    with helped(pipeline) as names:
         assert set(names) == {"scorer", "prepare", "evaluator", "random", "whole"}
         while missing(pipeline, {"scorer", "prepare", "random", "whole"}):
             time.sleep(0.01)
@@ -75,28 +83,123 @@ def test_what_needs_nothing_is_worked_off_beside_and_changes_no_byte(
 
 
 def test_a_copy_that_fails_leaves_all_to_this_process(bind, tmp_path, two_cores, monkeypatch):
-    def fail(*given):
-        os._exit(1)
-
-    monkeypatch.setattr(beside, "_help", fail)
+    monkeypatch.setattr(beside, "_help", lambda *given: os._exit(1))
     result = run(bind("store"), tmp_path / "out", True)
     assert not any(stage.cached for stage in result.stages.values())
 
 
-@pytest.mark.parametrize("why", ["one thread", "one core", "large samples", "all is stored"])
+def test_a_run_goes_on_without_a_copy_where_none_can_be_made(bind, two_cores, monkeypatch):
+    made, fork = [], os.fork
+
+    def refuse(*given):
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(beside, "_help", lambda *given: signal.pause())
+    for name in ("fork", "pidfd_open"):
+        with monkeypatch.context() as refusing:
+            refusing.setattr(os, "fork", lambda: made.append(fork()) or made[-1])
+            refusing.setattr(os, name, refuse)
+            with helped(bind("store")) as names:
+                assert not names
+                assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {*beside.STOPS}
+    (copy,) = made
+    with pytest.raises(ProcessLookupError):
+        os.kill(copy, 0)
+
+
+def test_an_interrupt_at_the_fork_leaves_no_copy(bind, two_cores, monkeypatch):
+    made, fork = [], os.fork
+
+    def interrupted():
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        made.append(fork())
+        return made[-1]
+
+    monkeypatch.setattr(beside, "_help", lambda *given: signal.pause())
+    monkeypatch.setattr(os, "fork", interrupted)
+    with pytest.raises(KeyboardInterrupt), helped(bind("store")):
+        pytest.fail("the interrupt was lost")
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {*beside.STOPS}
+    with pytest.raises(ProcessLookupError):
+        os.kill(made[0], 0)
+
+
+def test_a_copy_ends_with_its_parent_and_holds_no_pipe_of_it(bind, two_cores, monkeypatch):
+    pipeline = bind("store")
+    (reads, writes), (waits, goes) = os.pipe(), os.pipe()
+
+    def piece(*given, **more):  # where the copy begins to work
+        places = {os.readlink(f"/proc/self/fd/{stream}") for stream in (0, 1, 2)}
+        os.write(writes, " ".join(places).encode())
+        os.write(goes, b"!")
+        signal.pause()
+
+    parent = os.fork()
+    if parent == 0:
+        try:
+            torch.set_num_threads(1)  # a copy has none of the others
+            os.close(reads)
+            monkeypatch.setattr(beside, "stages", piece)
+            with beside.helped(pipeline, stages(pipeline, True), 2):
+                os.read(waits, 1)
+                os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
+    os.close(writes)
+    said = b""
+    while select.select([reads], [], [], 60)[0]:
+        more = os.read(reads, 100)
+        if not more:  # nobody is left who could write
+            break
+        said += more
+    else:
+        os.kill(parent, signal.SIGKILL)
+        pytest.fail("the copy goes on")
+    assert os.WTERMSIG(os.waitpid(parent, 0)[1]) == signal.SIGKILL
+    assert said.decode() == os.devnull
+    for end in (reads, waits, goes):
+        os.close(end)
+
+
+def test_what_a_stranger_serves_is_not_worked_off_by_a_copy(bind, two_cores, monkeypatch):
+    pipeline = bind("store")
+    monkeypatch.setattr(beside, "_help", lambda *given: signal.pause())
+    monkeypatch.setattr(pipeline.recipe["scorer"].cls, "__module__", "stranger.scores")
+    with helped(pipeline) as names:
+        assert set(names) == {"prepare", "evaluator", "random", "whole"}
+    monkeypatch.setattr(pipeline.recipe["augmentation"].cls, "__module__", "stranger")
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("a copy was made"))
+    with helped(pipeline) as names:
+        assert not names
+
+
+@pytest.mark.parametrize(
+    "why", ["one thread", "one core", "a quota", "a GPU", "large samples", "all is stored"]
+)
 def test_there_is_no_copy_where_it_gains_nothing(bind, tmp_path, two_cores, monkeypatch, why):
     if why == "all is stored":
         run(bind("store"), tmp_path / "out", True)
     monkeypatch.setattr(os, "fork", lambda: pytest.fail("a copy was made"))
-    if why == "one thread":
-        torch.set_num_threads(1)
     if why == "one core":
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0})
+    if why == "a quota":
+        beside.QUOTA.write_text("150000 100000\n")
+    if why == "a GPU":
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     if why == "large samples":
         monkeypatch.setattr(beside, "is_small", lambda shape: False)
-    pipeline = bind("store")
-    with beside.helped(pipeline, all_within(stages(pipeline, True))) as names:
+    with helped(bind("store"), threads=1 if why == "one thread" else 2) as names:
         assert not names
+
+
+def test_only_the_main_thread_has_a_copy_and_max_is_no_quota(bind, two_cores):
+    beside.QUOTA.write_text("max 100000\n")
+    pipeline, found = bind("store"), []
+    other = threading.Thread(target=lambda: found.append(beside.pays(pipeline, 2)))
+    other.start()
+    other.join()
+    assert found == [False]
+    assert beside.pays(pipeline, 2)
 
 
 def test_small_samples_are_worked_on_by_one_thread(two_cores):
