@@ -47,10 +47,11 @@ def copies_in(data: LabeledData) -> Copies:
     return Copies(len(data), copies, mislabeled, example, 0 if test is None else len(test), tested)
 
 
-def distinct(inputs: Tensor) -> list[int]:
-    """Places of those of ``inputs`` [N, …] that are no copy of an earlier one."""
+def distinct(*parts: Tensor) -> list[int]:
+    """Places of those samples, in one of ``parts`` [N, …] after the other, that are no copy of an
+    earlier one."""
     first: dict[bytes, int] = {}
-    for place, digest in enumerate(_digests(inputs)):
+    for place, digest in enumerate(digest for part in parts for digest in _digests(part)):
         first.setdefault(digest, place)
     return list(first.values())
 

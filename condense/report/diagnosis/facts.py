@@ -76,6 +76,7 @@ def collect(
     condensed: CondensedDataset,
     evaluations: Mapping[str, Evaluation],
     data: LabeledData | None,
+    near: bool = True,
 ) -> RunFacts:
     """What is known of a run; nothing is trained for it.
 
@@ -84,6 +85,7 @@ def collect(
         condensed: its set.
         evaluations: by arm.
         data: that it was made of; None where they are not at hand.
+        near: whether near copies are looked for.
     """
     recipe = pipeline.recipe
     matcher = recipe["matcher"].create()
@@ -102,7 +104,7 @@ def collect(
         learned={} if data is None else _learned(pipeline),
         class_sizes=() if data is None else tuple(data.labels.bincount().tolist()),
         copies=None if data is None else copies_in(data),
-        near_copies=None if data is None else near_copies_in(data),
+        near_copies=None if data is None or not near else near_copies_in(data),
         ranges={} if data is None else _ranges(pipeline, data),
         advice=_advice(pipeline),
         idle=frozenset(

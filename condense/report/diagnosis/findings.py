@@ -73,7 +73,9 @@ def problems(
         condensed: the set it made.
         evaluations: by arm, its own called ``condensed``.
     """
-    found = findings_of(collect(pipeline, condensed, evaluations, pipeline.data))
+    data = pipeline.data
+    # near copies within a split are no problem, so that without tests none need be looked for
+    found = findings_of(collect(pipeline, condensed, evaluations, data, data.test is not None))
     return tuple(finding for finding in found if finding.severity == "problem")
 
 

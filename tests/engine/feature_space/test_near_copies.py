@@ -86,7 +86,11 @@ def test_what_is_left_alone(planted, monkeypatch):
     state = torch.random.get_rng_state()
     assert near_copies_in(labeled_data(points, labels)).copies == 4
     assert torch.equal(torch.random.get_rng_state(), state)
-    monkeypatch.setattr(module, "LARGEST", 298)
+    looked = []
+    monkeypatch.setattr(module, "_found", looked.append)
+    assert near_copies_in(labeled_data(points, labels)).copies == 4  # remembered, by content
+    assert looked == []
+    monkeypatch.setattr(module, "VALUES", 300 * 12 - 1)
     assert near_copies_in(labeled_data(points, labels)) is None
 
 
@@ -101,3 +105,19 @@ def test_what_is_said_of_them():
         "test split)"
     )
     assert check_near_copies(NearCopies(1000, 0, 0, 2, 100, pairs)).severity == "problem"
+
+
+def test_large_images_are_reduced_and_the_nearest_looked_at(monkeypatch):
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (60, 41, 38, 3)).astype(np.uint8)
+    images[40:50] = images[:10] ^ 1
+    data = labeled_data(images, np.arange(60) % 2)
+    found = near_copies_in(data)
+    assert (found.copies, found.mislabeled) == (10, 0)
+    samples = module._Samples([data], torch.arange(60))
+    small, every = samples.reduced(), samples.rows(torch.arange(60)).flatten(1)
+    assert small.shape[1] <= module.REDUCED
+    apart, in_full = (torch.cdist(x, x, compute_mode=module.EXACT) for x in (small, every))
+    assert (apart <= in_full * (1 + 1e-5)).all()
+    monkeypatch.setattr(module, "LOOKED", 11 * 3 * samples.size)  # three samples
+    assert len(module._pairs(samples)) in (2, 3)
