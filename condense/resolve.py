@@ -195,7 +195,9 @@ def resolve(host: Host, request: Request) -> Recipe:
     special: Mapping[str, Table] = {}
     resolved = {}
     modality = request.modality
-    if not request.in_memory:
+    if request.in_memory:
+        _check_no_source(request)
+    else:
         with _asking_for_paths(left_out, "data"):
             resolved["data"] = resolve_stage(host, "data", [base, *strict])
         special = preset.for_data.get(resolved["data"].name, {})
@@ -214,6 +216,17 @@ def resolve(host: Host, request: Request) -> Recipe:
             del resolved[stage]
     recipe = Recipe(method.name, _seed(request), _budget(request, preset), resolved)
     return replace(recipe, paths=_portable_paths(recipe, file_layer))
+
+
+def _check_no_source(request: Request) -> None:
+    """That nothing is asked of a data set by name where the data are in memory."""
+    for path, value in request.assignments:
+        if path[0] == "data":
+            instead = f"; give the call test={format_value(value)}" if path[1:] == ("test",) else ""
+            raise OptionError(
+                f"`{'.'.join(path)}={format_value(value)}` is for data that are read by name, "
+                f"these are in memory{instead}"
+            )
 
 
 def without_effect(recipe: Recipe, request: Request) -> list[str]:

@@ -53,14 +53,14 @@ class Budget:
         for name, size in zip(data.classes, sizes, strict=True):
             if size == 0:
                 raise DataError(
-                    f"class {name} has 0 images; add some, or leave it out of the classes"
+                    f"class {name} has 0 samples; add some, or leave it out of the classes"
                 )
             if size < self.ipc:
                 least = min(sizes)
                 smallest = data.classes[sizes.index(least)]
                 whose = "" if least == size else f" (all of class {smallest})"
                 raise DataError(
-                    f"class {name} has {size} images in {data.name}, ipc {self.ipc} asks for "
+                    f"class {name} has {size} samples in {data.name}, ipc {self.ipc} asks for "
                     f"more; lower `ipc` to at most {least}{whose} or use `fraction`"
                 )
         return (self.ipc,) * len(sizes)

@@ -390,6 +390,19 @@ def test_a_method_is_chosen_for_data_in_memory(call, host, tiny_images, auto):
     assert torch.equal(small.inputs, same.inputs)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"data.resize": 32}, "by name, these are in memory$"),
+        ({"data.test": 0.2}, r"in memory; give the call test=0\.2$"),
+    ],
+)
+def test_options_of_named_data_are_refused_where_data_are_in_memory(options, words):
+    inputs, labels = np.zeros((8, 3), np.float32), np.arange(8) % 2
+    with pytest.raises(OptionError, match=words):
+        condense((inputs, labels), ipc=1, method="window", options=options)
+
+
 def test_that_nothing_is_better_than_random_is_said(call, tiny_images, auto, monkeypatch):
     monkeypatch.setattr("condense.studies.choosing.run.is_better", lambda gain: False)
     with pytest.warns(FindingWarning, match="random is kept: the best, "):

@@ -20,6 +20,7 @@ from condense.cli.flags import (
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.engine.pipeline import Pipeline
+    from condense.recipe import Recipe
     from condense.resolve import Request
     from condense.studies.comparison.run import Comparison
 
@@ -82,11 +83,17 @@ def score(
         return
     with open_session(ctx, device) as session:
         recipe = session.recipe(request)
-        place = out or Path(f"scores-{recipe['scorer'].name}-{recipe['data'].name}")
         pipeline = session.pipeline(recipe)
+        place = out or Path(f"scores-{recipe['scorer'].name}-{_data_name(recipe)}")
         session.hand_out(request, [(pipeline, [pipeline.scoring])])
         document = write_scores(pipeline, place)
     (echo_json if as_json else echo_summary)(document.to_json())
+
+
+def _data_name(recipe: Recipe) -> str:
+    """``digits``, or ``people`` of ``csv:people.csv``."""
+    name, _, argument = recipe["data"].spelled.partition(":")
+    return Path(argument or name).stem
 
 
 def _show_planned(
@@ -134,7 +141,7 @@ def _compare(
     from condense.studies.comparison.run import compare
 
     pipelines = _compared(session, request, names)
-    folder = out or Path(f"scores-compare-{pipelines[0].recipe['data'].name}")
+    folder = out or Path(f"scores-compare-{_data_name(pipelines[0].recipe)}")
     check_folder(folder, OWNED)
     session.hand_out(request, [(p, [p.scoring]) for p in pipelines])
     result = compare([p.recipe for p in pipelines], names, session.pipeline)

@@ -183,7 +183,8 @@ def run(
     pipeline.recipe.budget.counts(pipeline.data)
     if pipeline.data.test is None:
         pipeline.progress.note(
-            f"note: {pipeline.data.name} has no test split; nothing will be evaluated"
+            f"note: {pipeline.data.name} has no test split, nothing will be evaluated; "
+            f"{pipeline.ways_to_a_test_split}"
         )
     tracker = pipeline.watch.name
     with pipeline.watch.over(pipeline.recipe, lambda: target.name):

@@ -55,15 +55,17 @@ def test_columns_that_are_not_there_or_wrong(bad, options, parts):
 
 def test_missing_values_are_named_with_their_columns_counts_and_first_lines(bad):
     text = table((3, "p1,,Bonn,b"), (5, "p3,23,,b"), (9, "p7,NA,Bonn,b"))
-    bad(text, "'age' (2, the first in line 3)", "'town' (1, the first in line 5)")
+    told = bad(text, "'age' (2, the first in line 3)", "'town' (1, the first in line 5)")
+    assert "-o data.ignore=id,age,town" in told  # with what was ignored already
     for label in ("", "NaN", "?"):
-        bad(table((4, f"p2,22,Ulm,{label}")), "'kind' (1, the first in line 4)")
+        told = bad(table((4, f"p2,22,Ulm,{label}")), "'kind' (1, the first in line 4)")
+        assert told.rstrip().endswith("drop these rows")  # no advice to leave the label out
 
 
 def test_mixed_types_name_both_values(bad):
     told = bad(table((6, "p4,old,Ulm,a")), "'age' mixes number ('20' in line 2)", "'old' in line 6")
     assert "data.categories=age" in told
-    assert "data.ignore=age" in told
+    assert "data.ignore=id,age" in told
     bad(table((6, "p4,24,Ulm,7")), "'kind' mixes text ('a' in line 2) and number ('7' in line 6)")
 
 

@@ -492,7 +492,7 @@ def test_a_fraction_keeps_its_share_of_every_class(pipeline, uneven, method):
 
 def test_an_ipc_that_a_class_cannot_meet_is_refused_before_any_work(pipeline, uneven, tmp_path):
     made = pipeline(data=uneven, ipc=4)
-    with pytest.raises(DataError, match=r"class 3 has 3 images in \w+, ipc 4"):
+    with pytest.raises(DataError, match=r"class 3 has 3 samples in \w+, ipc 4"):
         run(made, tmp_path / "out", False)
     assert not (tmp_path / "out").exists()
     assert made.store.entries() == []

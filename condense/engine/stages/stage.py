@@ -138,9 +138,19 @@ class Bound:
         if self.data.test is None:
             raise DataError(
                 f"{self.data.name} has no test split, so nothing can be evaluated on it; "
-                "give test_inputs and test_labels (npz) or a test folder"
+                f"{self.ways_to_a_test_split}"
             )
         return self.data.test
+
+    @property
+    def ways_to_a_test_split(self) -> str:
+        """What a user may do where the data have none."""
+        source = self.recipe.stages.get("data")
+        if source is None:
+            return "give the call test=0.2, a share of it, or test=(X, y)"
+        if "test" in type(source.options).model_fields:
+            return "give one with the data, or hold a share out by `data.test=0.2`"
+        return "give one with the data, as a test folder beside train for example"
 
     def rng(self, stage: str) -> torch.Generator:
         """The CPU generator of ``stage``; independent of which component serves it."""

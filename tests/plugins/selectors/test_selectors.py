@@ -172,7 +172,7 @@ def test_a_fraction_past_the_end_is_refused_too():
 def test_a_class_too_small_is_named_and_nothing_is_cut_short(selector):
     data = data_of([0] * 8 + [1] * 3)
     with pytest.raises(
-        DataError, match=r"class bee has 3 images in .*, ipc 4 asks for more.*at most 3"
+        DataError, match=r"class bee has 3 samples in .*, ipc 4 asks for more.*at most 3"
     ):
         select(selector, data, scores_of(torch.arange(11)), ipc=4)
 

@@ -217,7 +217,7 @@ def test_what_only_matching_reads_cannot_be_compared_without_it(bench, key):
 def test_data_too_small_are_refused_before_any_training(bench, digits):
     # 6 a class, of which ⌊0.4 · 6⌋ = 2 are held out: 4 left for an ipc of 5
     few = digits.subset(torch.cat([digits.class_indices(c)[:6] for c in range(10)]))
-    with pytest.raises(DataError, match="4 images in digits without what is held out, ipc 5 asks"):
+    with pytest.raises(DataError, match="4 samples in digits without what is held out, ipc 5 asks"):
         bench(with_(SMALL, held_out=0.4), data=few, store="few")
 
 

@@ -43,7 +43,7 @@ def label_column(rows: Rows, name: str) -> tuple[Column, tuple[str, ...], list[i
     if "text" in sorts:  # a class called "nan" is nobody's
         pairs = zip(sorts, rows.cells[name].tolist(), strict=True)
         sorts = ["nothing" if sort == "text" and is_word(cell) else sort for sort, cell in pairs]
-    check_missing(rows, {name: sorts})
+    check_missing(rows, {name: sorts}, labels=True)
     sort = only_sort(rows, name, sorts, "")
     if sort == "date":
         _refuse_dates(rows, name)

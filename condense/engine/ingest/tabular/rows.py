@@ -18,16 +18,18 @@ class Wording:
         category: that they are no numbers.
         between: two names.
         unit: what rows are counted in: the ``line`` of a file, or the ``row``.
+        already: columns that were said to be no features.
     """
 
     ignore: str
     category: str
     between: str
     unit: str
+    already: tuple[str, ...] = ()
 
     def ignored(self, *names: str) -> str:
-        """How it is said that ``names`` are no features."""
-        return self.ignore.format(self.between.join(names))
+        """How it is said that ``names`` are no features, beside those that are none already."""
+        return self.ignore.format(self.between.join((*self.already, *names)))
 
     def as_category(self, name: str) -> str:
         """How it is said that ``name`` is no number."""

@@ -36,8 +36,11 @@ def sorts_of(rows: Rows, name: str) -> list[Sort]:
     return sorts
 
 
-def check_missing(rows: Rows, sorts: dict[str, list[Sort]]) -> None:
+def check_missing(rows: Rows, sorts: dict[str, list[Sort]], labels: bool = False) -> None:
     """That no cell of columns whose ``sorts`` these are is without a value.
+
+    Args:
+        labels: whether they are labels, which nothing can be done without.
 
     Raises:
         DataError: naming each column that has such, how many, and where the first is.
@@ -50,9 +53,10 @@ def check_missing(rows: Rows, sorts: dict[str, list[Sort]]) -> None:
         for name, count in list(gaps.items())[:8]
     ]
     more = f" and {len(gaps) - 8} more columns" if len(gaps) > 8 else ""
+    away = f", or carry the column along by {rows.wording.ignored(*gaps)}"
     raise DataError(
-        f"values are missing in {', '.join(told)}{more}; fill them in, drop these rows, or carry "
-        f"along what is no label by {rows.wording.ignored(*gaps)}"
+        f"values are missing in {', '.join(told)}{more}; fill them in, or drop these rows"
+        + ("" if labels else away)
     )
 
 

@@ -63,6 +63,7 @@ def table_data(
     rows.check_columns((label, *ignore, *roles.categories))
     if label in (*ignore, *roles.categories):
         raise DataError(f"column '{label}' is the label; leave it out of the other lists")
+    rows = replace(rows, wording=replace(rows.wording, already=ignore))
     features = [column for column in rows.cells if column not in (label, *ignore)]
     if not features:
         raise DataError(f"no column is left beside the label '{label}' to be a feature")
