@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import methodcaller
 from typing import Any, Protocol
@@ -82,8 +82,14 @@ def run_piece(pipeline: Pipeline, piece: Piece, aside: Sequence[Stage[Any]] = ()
     Raises:
         CondenseError: if this recipe has no such piece, as after a change of versions or data.
     """
-    # scores may be asked for by themselves, though no selector of the recipe looks at them
-    for stage in (*aside, pipeline.scoring, *stages(pipeline, baselines=True)):
+
+    def asked_for() -> Iterator[Stage[Any]]:
+        yield from aside
+        # scores may be asked for by themselves, though no selector of the recipe looks at them
+        yield pipeline.scoring
+        yield from stages(pipeline, baselines=True)  # not where the budget does not fit the data
+
+    for stage in asked_for():
         if stage.name == piece.stage and piece in stage.pieces():
             with threads_for(pipeline.data.geometry.shape):
                 stage.run_piece(piece.number)

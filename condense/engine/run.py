@@ -337,7 +337,7 @@ def evaluate_artefact(
     tools: Any = {"store": store, "device": device, "progress": progress}
     bound, evaluating, features = _to_evaluate(folder, request, host, halved, tools)
     condensed, data, pipeline = bound.condensed, bound.data, bound.pipeline
-    todo = _evaluation_stages(pipeline, evaluating, features)
+    todo = _evaluation_stages(evaluating, features)
     if crew is not None:
         options = None if features is None else features.networks.options
         aside = Aside.of(folder, condensed, options)
@@ -374,7 +374,7 @@ def plan_evaluation(
     """What :func:`evaluate_artefact` would take; arguments and errors are its own."""
     tools: Any = {"store": store, "device": device, "progress": progress}
     bound, evaluating, features = _to_evaluate(folder, request, host, halved, tools)
-    todo = all_within(_evaluation_stages(bound.pipeline, evaluating, features))
+    todo = all_within(_evaluation_stages(evaluating, features))
     return plan_of(bound.pipeline.recipe, todo)
 
 
@@ -396,10 +396,11 @@ def _feature_options(pipeline: Pipeline) -> FeatureOptions:
 
 
 def _evaluation_stages(
-    pipeline: Pipeline, evaluating: EvaluationStage, features: FeatureStage | None
+    evaluating: EvaluationStage, features: FeatureStage | None
 ) -> list[Stage[Any]]:
     """All that is trained, the teacher too."""
-    found = [pipeline.teaching, evaluating, *(() if features is None else (features,))]
+    # for the size of the set: the recipe's budget need not fit other data
+    found = [*evaluating.needs, evaluating, *(() if features is None else (features,))]
     return [stage for stage in found if stage.needed]
 
 

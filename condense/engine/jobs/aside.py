@@ -71,7 +71,8 @@ def stages_aside(pipeline: Pipeline, aside: Aside, blobs: Blobs) -> list[Stage[A
         found.append(EvaluationStage(pipeline, plan, [pipeline.selecting]))
     if aside.folder:
         condensed = _set_of(aside, blobs)
-        found.append(EvaluationStage(pipeline, condensed_plan(pipeline, condensed)))
+        evaluating = EvaluationStage(pipeline, condensed_plan(pipeline, condensed))
+        found += [*evaluating.needs, evaluating]
     return found
 
 

@@ -29,6 +29,7 @@ from condense.engine.runtime.housekeeping import digest
 from condense.engine.stages.matching import MatchingStage
 from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.stage import Piece, Stage
+from condense.engine.training.threads import is_small
 from condense.errors import CondenseError
 from condense.interfaces import Executor, LabeledData, Progress
 from condense.jobs import Done, ExecutorOptions, Job, Resources
@@ -197,13 +198,18 @@ class _Work:
         return any(place in sent.targets for sent in under_way)
 
     def _has_needs(self, place: int, stage: Stage[Any]) -> bool:
-        names = {one.name for one in self.stages[place]}
-        needs = list(_needs(stage))
         return all(
             need.name in self.ready[place]
-            or (need.name not in names and self._has_needs(place, need))
-            for need in needs
+            if self._is_asked_for(place, need)
+            else self._has_needs(place, need)
+            for need in _needs(stage)
         )
+
+    def _is_asked_for(self, place: int, need: Stage[Any]) -> bool:
+        """Whether it is a stage of the target, not only called as one that works for another
+        size."""
+        same = (one for one in self.stages[place] if one.name == need.name)
+        return any(one is need or one.samples == need.samples for one in same)
 
     def _missing(self, stage: Stage[Any]) -> list[Piece]:
         if isinstance(stage, ScoresStage) and stage.stored:
@@ -227,7 +233,8 @@ class _Work:
 
     def _job(self, target: Target, sent: _Sent, name: str) -> Job:
         pipeline, piece, o = target.pipeline, sent.piece, self.options
-        threads = o.threads or torch.get_num_threads()
+        small = is_small(pipeline.data.geometry.shape)
+        threads = 1 if small else o.threads or torch.get_num_threads()
         matching = self._stage_of(target, piece)
         ranks = matching.ranks(o.ranks) if isinstance(matching, MatchingStage) else 1
         device = pipeline.device.type

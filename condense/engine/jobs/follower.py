@@ -17,6 +17,7 @@ from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.malloc import retain_freed_memory
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
+from condense.engine.training.threads import threads_for
 from condense.errors import CondenseError
 from condense.interfaces import Matcher, SyntheticSet
 from condense.plugin.host import Host, build_host
@@ -46,6 +47,7 @@ def follow(team: Team, local: int, bound: Bound | None = None) -> None:
 def _follow(team: Team, host: Host, bound: Bound) -> None:
     matcher: Matcher | None = None
     synthetic: SyntheticSet | None = None
+    shape: tuple[int, ...] = ()
     while True:
         what, content, tensors = team.heard()
         if what == END:
@@ -54,17 +56,18 @@ def _follow(team: Team, host: Host, bound: Bound) -> None:
             environment(host).check(content, f"rank {team.rank} has other programs than rank 0")
         elif what == BEGIN:
             order = Order.model_validate(content)
-            matcher, synthetic = _prepared(order, tensors, bound, team.rank)
+            matcher, synthetic, shape = _prepared(order, tensors, bound, team.rank)
         else:
             assert matcher is not None
             assert synthetic is not None
-            team.take_part(matcher, synthetic, Turn.model_validate(content), tensors)
+            with threads_for(shape):  # as rank 0
+                team.take_part(matcher, synthetic, Turn.model_validate(content), tensors)
 
 
 def _prepared(
     order: Order, tensors: dict[str, Tensor], bound: Bound, rank: int
-) -> tuple[Matcher, SyntheticSet]:
-    """The matcher as rank 0 has it, its experts read from the store, and the set.
+) -> tuple[Matcher, SyntheticSet, tuple[int, ...]]:
+    """The matcher as rank 0 has it, its experts read from the store, the set, and samples' shape.
 
     Raises:
         CondenseError: where the store or the data are others.
@@ -80,7 +83,8 @@ def _prepared(
             f"data {pipeline.data.name} are others on rank {rank} (fingerprint "
             f"{pipeline.data.fingerprint}) than on rank 0 ({order.data}); copy them to all machines"
         )
-    return pipeline.matching.preparing.result, SyntheticSet(**tensors).to(pipeline.device)
+    synthetic = SyntheticSet(**tensors).to(pipeline.device)
+    return pipeline.matching.preparing.result, synthetic, pipeline.data.geometry.shape
 
 
 def _by_name(local: int, host: Host, order: Order) -> Pipeline:
