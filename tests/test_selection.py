@@ -28,7 +28,7 @@ def test_classes_in_order_hardest_first_and_ties_as_in_the_data(data):
 def test_no_scores_and_a_short_class_are_errors(data):
     with pytest.raises(OptionError, match="selector 'mine' needs scores; set a scorer"):
         list(ranked_classes(data, None, Budget(ipc=1), "mine"))
-    with pytest.raises(DataError, match=r"class bee has 2 images.*to at most 2 or"):
+    with pytest.raises(DataError, match=r"class bee has 2 samples.*to at most 2 or"):
         list(ranked_classes(data, scores(1.0, 2.0, 3.0, 4.0, 5.0), Budget(ipc=3), "mine"))
     # the class that is named first is not the one that decides
     with pytest.raises(DataError, match=r"class ant has 3 .*to at most 2 \(all of class bee\) or"):

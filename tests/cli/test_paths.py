@@ -50,7 +50,7 @@ def write_data(path, seed=0):
     rng = np.random.default_rng(seed)
     labels = np.repeat([0, 1], 12)
     images = rng.integers(0, 200, (24, 8, 8, 1)).astype(np.uint8)
-    half = {"test_images": images[::3] ^ 1, "test_labels": labels[::3]}
+    half = {"test_images": images[::3, ::-1], "test_labels": labels[::3]}
     np.savez(path, train_images=images, train_labels=labels, **half)
     return path
 

@@ -55,7 +55,7 @@ def here(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], 12)
     images = rng.integers(0, 200, (24, 8, 8, 1)).astype(np.uint8)
-    half = {"test_images": images[::3] ^ 1, "test_labels": labels[::3]}
+    half = {"test_images": images[::3, ::-1], "test_labels": labels[::3]}
     np.savez(tmp_path / "squares.npz", train_images=images, train_labels=labels, **half)
     monkeypatch.chdir(work)
     monkeypatch.setenv("CONDENSE_STORE", str(tmp_path / "store"))

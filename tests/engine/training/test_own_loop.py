@@ -16,6 +16,7 @@ from condense.engine.checked import run_scorer
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, channels_last
+from condense.engine.training.own_loop import FORMAT
 from condense.engine.training.sgd import SgdOptions, part_of
 from condense.errors import DataError, DivergedError, OptionError, OutputError
 from condense.options import AugmentationSpec, NetworkSpec, build_options, parse_assignment
@@ -348,7 +349,10 @@ def damaged(file, name, change):
         (lambda f: damaged(f, "margin", lambda t: t[0, 0].clone()), r"margin is .* of shape \(\)"),
         (lambda f: damaged(f, "margin", lambda t: t[:0].clone()), "is damaged: .*, expected"),
         (lambda f: damaged(f, "evaluated", lambda t: t.sum()), r"evaluated is .* of shape \(\)"),
-        (lambda f: save_file({"format": torch.tensor(1)}, f), "is damaged: classes is missing"),
+        (
+            lambda f: save_file({"format": torch.tensor(FORMAT)}, f),
+            "is damaged: classes is missing",
+        ),
     ],
 )
 def test_a_file_that_does_not_fit(

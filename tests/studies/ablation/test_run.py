@@ -657,9 +657,9 @@ def test_no_random_sets_are_evaluated_where_all_sizes_are_equal(bench):
 @pytest.mark.parametrize(
     ("vary", "given", "part"),
     [
-        (("ipc=1,150",), {}, "`vary=ipc=150`: class 0 has 142 images"),
-        (("method=window", "ipc=150,1"), {}, "`vary=ipc=150`: class 0 has 142 images"),
-        (("selector=random",), {"ipc": 150}, "class 0 has 142 images"),
+        (("ipc=1,150",), {}, "`vary=ipc=150`: class 0 has 142 samples"),
+        (("method=window", "ipc=150,1"), {}, "`vary=ipc=150`: class 0 has 142 samples"),
+        (("selector=random",), {"ipc": 150}, "class 0 has 142 samples"),
     ],
 )
 def test_a_size_that_a_class_cannot_meet_is_named_before_any_work(
