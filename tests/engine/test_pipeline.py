@@ -315,6 +315,7 @@ class Spy:
                         companions={"aum": values - 1, "half": values / 2},
                     ),
                     "short-companion": lambda: Scores(values, "x", companions={"aum": values[1:]}),
+                    "narrow-logits": lambda: Scores(values, "x", logits=values[:, None]),
                 }[self.options.give]()
 
         class SpySelector:
@@ -424,6 +425,7 @@ def test_a_context_gives_features(bare, digits):
         ("scores-nan", ["nan"]),
         ("nothing", ["None"]),
         ("short-companion", ["companion aum float32 (1436,)"]),
+        ("narrow-logits", ["logits float32 (1437, 1)", "(1437, 10)"]),
     ],
 )
 def test_a_wrong_scorer_is_named_and_nothing_of_it_is_kept(bare, digits, give, parts):

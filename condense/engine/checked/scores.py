@@ -39,25 +39,20 @@ def run_scorer(scorer: Scorer, data: LabeledData, context: Context, rng: Generat
             f"scorer '{scorer.name}' rated sample {int(bad[0])} {float(values[bad[0]])}, "
             "scores must be finite"
         )
+    who, logits = f"scorer '{scorer.name}' returned", result.logits
     companions = {
-        name: _companion(f"scorer '{scorer.name}'", name, tensor, len(data))
+        name: _finite(f"{who} a companion {name}", tensor, (len(data),))
         for name, tensor in result.companions.items()
     }
-    logits = result.logits
     if logits is not None:
-        logits, shape = logits.detach().to("cpu", torch.float32), (len(data), len(data.classes))
-        require(
-            logits.shape == shape and bool(torch.isfinite(logits).all()),
-            f"scorer '{scorer.name}' returned logits {described(logits)}, expected finite floats "
-            f"{shape}",
-        )
+        logits = _finite(f"{who} logits", logits, (len(data), len(data.classes)))
     return Scores(values, result.estimator, result.standard_error, companions, logits)
 
 
-def _companion(who: str, name: str, tensor: Tensor, count: int) -> Tensor:
+def _finite(what: str, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     found = tensor.detach().to("cpu", torch.float32)
     require(
-        found.shape == (count,) and bool(torch.isfinite(found).all()),
-        f"{who} returned a companion {name} {described(tensor)}, expected finite floats ({count},)",
+        found.shape == shape and bool(torch.isfinite(found).all()),
+        f"{what} {described(tensor)}, expected finite floats {shape}",
     )
     return found
