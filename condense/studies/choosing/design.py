@@ -25,6 +25,7 @@ from condense.studies.suited import suited
 from condense.studies.tuning.search import rounded
 
 MINUTES = 2.0  # unless others are given
+MARGIN = 1.5  # times what is estimated, in advice: the next call times the same steps anew
 SEEDS = (1, 2, 6)  # of each rung, in all; the best is compared with random on the last four
 MOST = 4  # times as many, where the minutes allow it
 NETWORKS = 3  # trained under each seed, at most: seeds tell more than networks do
@@ -262,23 +263,35 @@ def make_plan(
             at_least=costs[name].unknown,
         )
 
+    def seconds_for(tried: Sequence[str], rungs: Sequence[Rung]) -> float:
+        return seconds_of([costs[n] for n in tried], random, rungs, samples is not None)
+
     names = sorted(costs, key=alone)
+    least = min(names, key=lambda name: seconds_for([name], rungs_for(1)))
     for count in range(len(names), 0, -1):
-        own = [costs[name] for name in names[:count]]
+        tried = names[:count] if count > 1 else [least]
         for times in range(MOST, 0, -1):
             rungs = rungs_for(count, times)
-            seconds = seconds_of(own, random, rungs, samples is not None)
+            seconds = seconds_for(tried, rungs)
             if seconds <= 60 * minutes:
                 return Plan(
                     minutes=minutes,
                     seconds=round(seconds, 2),
-                    candidates=tuple(map(planned, names[:count])),
-                    left_out=tuple(map(planned, names[count:])),
+                    candidates=tuple(map(planned, tried)),
+                    left_out=tuple(planned(name) for name in names if name not in tried),
                     rungs=rungs,
                     folds=1 if samples is None else min(rungs[-1].seeds, samples),
                 )
-    least = math.ceil(10 * seconds / 60) / 10  # of the cheapest, under the fewest seeds
+    # of the last turn: the cheapest under the fewest seeds
+    about, enough = in_minutes(seconds), in_minutes(MARGIN * seconds)
     raise OptionError(
-        f"`minutes={minutes:g}` is too short to try anything beside random subsets: {names[0]} "
-        f"alone takes about {least:g}; give `minutes={least:g}` or more"
+        f"`minutes={minutes:g}` is too short to try anything beside random subsets: {least} "
+        f"alone takes about {about:g}; give `minutes={enough:g}` or more"
     )
+
+
+def in_minutes(seconds: float) -> float:
+    """``seconds`` in minutes, rounded up to two digits and tenths: no more than ``:g`` shows."""
+    minutes = seconds / 60
+    digits = 1 - math.floor(math.log10(minutes)) if minutes >= 1 else 1
+    return math.ceil(minutes * 10**digits) / 10**digits

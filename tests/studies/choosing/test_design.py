@@ -1,5 +1,8 @@
 """What is tried and how minutes become rungs."""
 
+import random
+import re
+
 import pytest
 
 from condense import Method
@@ -79,9 +82,43 @@ def test_every_seed_may_hold_out_its_own_part():
 
 
 def test_too_few_minutes_say_how_many_would_do():
-    # 6 · (15 + 15) = 180 s
-    with pytest.raises(OptionError, match=r"minutes=1.*slow alone.*about 3; give `minutes=3`"):
+    # 6 · (15 + 15) = 180 s; half as many again, as the next call times anew
+    with pytest.raises(OptionError, match=r"minutes=1.*slow alone.*about 3; give `minutes=4.5`"):
         make_plan(1, {"slow": Costs({}, 15)}, 15)
+
+
+def test_the_last_that_is_left_is_the_one_that_takes_least_in_all():
+    # alone under one seed 10 + 1 and 9, under six 10 + 6 and 54
+    costs = {"once": Costs({"s": 10}, 1), "each": Costs({}, 9)}
+    plan = make_plan(22 / 60, costs, 1)
+    assert ([c.name for c in plan.candidates], plan.seconds) == (["once"], 22)
+    assert [c.name for c in plan.left_out] == ["each"]
+
+
+@pytest.mark.parametrize("samples", [None, 500])
+def test_the_minutes_that_are_advised_are_accepted(samples):
+    rng = random.Random(0)
+
+    def slower(costs):
+        """As the next call times them: up to half as long again."""
+        return {
+            name: Costs(
+                {key: s * rng.uniform(0.7, 1.5) for key, s in one.once.items()},
+                one.each * rng.uniform(0.7, 1.5),
+            )
+            for name, one in costs.items()
+        }
+
+    for _ in range(300):
+        costs = {
+            name: Costs({"s": 10 ** rng.uniform(-3, 5)}, 10 ** rng.uniform(-3, 5)) for name in "abc"
+        }
+        subset = 10 ** rng.uniform(-3, 5)
+        with pytest.raises(OptionError) as refused:
+            make_plan(1e-9, costs, subset, samples)
+        advised = re.search("give `minutes=(.*?)`", str(refused.value))[1]
+        make_plan(float(advised), costs, subset, samples)
+        make_plan(float(advised), slower(costs), subset * rng.uniform(0.7, 1.5), samples)
 
 
 def test_methods_offer_candidates(host, digits):
