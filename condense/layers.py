@@ -10,7 +10,7 @@ from typing import Any
 
 from condense.errors import OptionError, closest
 from condense.kinds import STAGES
-from condense.options import COMPONENT, format_value
+from condense.options import COMPONENT, as_json, format_value
 from condense.recipe import Preset, Table, flatten
 
 
@@ -65,6 +65,28 @@ class Layer:
     def options(self, stage: str) -> dict[str, Any]:
         """The option values that it gives ``stage``."""
         return {k: v for k, v in self.stages.get(stage, {}).items() if k != COMPONENT}
+
+
+def check_said_once(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> None:
+    """That no key has two values among the `-o` of one command line.
+
+    Raises:
+        OptionError: naming both.
+    """
+    said: dict[str, Any] = {}
+    for path, given in assignments:
+        for key, value in flatten({".".join(path): given}).items():
+            key = key.removesuffix(f".{COMPONENT}")
+            other = said.setdefault(key, value)
+            if format_value(other) == format_value(value):
+                continue
+            both = f"`{key}={format_value(other)}` and `{key}={format_value(value)}`"
+            several = ""
+            if "." in key:  # no component is a list
+                items = [as_json(format_value(one)) for one in (other, value)]
+                joined = [i for one in items for i in (one if isinstance(one, list) else [one])]
+                several = f"; where it is a list, `{key}={format_value(joined)}`"
+            raise OptionError(f"{both} give one key two values; give one of them{several}")
 
 
 def assignments_layer(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> Layer:

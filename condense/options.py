@@ -309,10 +309,10 @@ def _read(field: FieldInfo | None, value: Any) -> Any:
         adapter = TypeAdapter[Any](kind, config=ConfigDict(allow_inf_nan=False))
         with contextlib.suppress(ValidationError):
             return adapter.validate_strings(value)
-    return _as_json(value)
+    return as_json(value)
 
 
-def _as_json(text: str) -> Any:
+def as_json(text: str) -> Any:
     """``text`` read as JSON where that works (numbers, true, false, null, lists), else as it is."""
     try:
         return json.loads(text)
@@ -414,7 +414,7 @@ def parse_assignment(text: str) -> tuple[tuple[str, ...], Any]:
             f"-o {text}: expected STAGE=COMPONENT or STAGE.KEY=VALUE, "
             "for example -o selector.beta=0.3"
         )
-    table = _as_json(value)
+    table = as_json(value)
     try:
         check_plain(table)
     except ValueError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 
 # what has a flag and an argument of its own; everything else is an option
 FLAGS = (
@@ -18,6 +19,7 @@ FLAGS = (
     *("keep", "metric", "methods", "max-fraction"),
 )
 _KEY = re.compile(rf"`(?:([a-z][\w.-]*)=([^`]*)|({'|'.join(FLAGS)}))`")
+_SPLIT = re.compile(r"""[\s"'[{*]""")  # what a shell would not leave as it is
 
 
 def on_command_line(message: str) -> str:
@@ -27,7 +29,10 @@ def on_command_line(message: str) -> str:
         key, value, name = found.groups()
         if name:
             return f"--{name}"
-        return f"--{key} {value}" if key in FLAGS else f"-o {key}={value}"
+        if key in FLAGS:
+            return f"--{key} {value}"
+        text = f"{key}={value}"
+        return f"-o {shlex.quote(text)}" if _SPLIT.search(text) else f"-o {text}"
 
     return _KEY.sub(spell, message)
 

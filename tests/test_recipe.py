@@ -1,12 +1,14 @@
 """How layers of a recipe combine, and what is said of the ones that make no sense."""
 
 import itertools
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
 import tomllib
 from pydantic import Field
 
+from condense.cli.flags import make_request
 from condense.errors import CondenseError, DataError, OptionError, UnknownComponent
 from condense.layers import merge
 from condense.options import Options, build_options, parse_assignment
@@ -342,6 +344,45 @@ def test_nothing_is_said_twice_on_a_command_line(host, fields, assignments, told
     with pytest.raises(OptionError) as caught:
         resolve(host, request(*assignments, **fields))
     assert f"{told} contradict each other" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (
+            ["selector.beta=0.3", "scorer=el2n", "selector.beta=0.5"],
+            "`selector.beta=0.3` and `selector.beta=0.5` give one key two values; give one of "
+            "them; where it is a list, `selector.beta=[0.3, 0.5]`",
+        ),
+        (
+            ["data.ignore=id", 'data.ignore=["a", "b"]'],
+            '`data.ignore=id` and `data.ignore=["a", "b"]` give one key two values; give one of '
+            'them; where it is a list, `data.ignore=["id", "a", "b"]`',
+        ),
+        (
+            ["selector=random", "selector=window"],
+            "`selector=random` and `selector=window` give one key two values; give one of them",
+        ),
+        (
+            ["matcher.network.width=8", 'matcher.network={"component": "convnet", "width": 16}'],
+            "`matcher.network.width=8` and `matcher.network.width=16` give one key two values",
+        ),
+        (["executor.threads=1", "executor.threads=2"], "`executor.threads=1` and"),
+    ],
+)
+def test_no_key_has_two_values_on_one_command_line(typed, told):
+    with pytest.raises(OptionError) as caught:
+        make_request(assignments=typed, executor="ray")
+    assert str(caught.value).startswith(told)
+
+
+def test_a_key_may_be_said_twice_alike_and_over_other_layers(host):
+    typed = ["selector.beta=0.3", "selector.beta=0.3", "matcher.network=convnet"]
+    asked = make_request(assignments=[*typed, "matcher.network.width=8"])
+    asked = replace(asked, recipe={"selector": {"beta": 0.5}})
+    recipe = resolve(host, asked)
+    assert recipe["selector"].options.beta == 0.3
+    assert recipe["matcher"].options.network.options.width == 8
 
 
 def test_what_is_said_twice_alike_is_said(host, tmp_path, monkeypatch):

@@ -18,7 +18,8 @@ from condense.spelling import in_python, on_command_line
     [
         ("set `scorer=NAME`", "set -o scorer=NAME", 'set options={"scorer": "NAME"}'),
         ("`a.b=0.5`, or `ipc`", "-o a.b=0.5, or --ipc", 'options={"a.b": 0.5}, or ipc'),
-        ("`a.b=[1, 2]`", "-o a.b=[1, 2]", 'options={"a.b": [1, 2]}'),
+        ("`a.b=[1, 2]`", "-o 'a.b=[1, 2]'", 'options={"a.b": [1, 2]}'),
+        ("`a.b=my col`", "-o 'a.b=my col'", 'options={"a.b": "my col"}'),
         ("lower `a.b=…`", "lower -o a.b=…", 'lower options={"a.b": …}'),
         ("try `ipc=5`", "try --ipc 5", "try ipc=5"),
         ("use `data=npz:d.npz` now", "use --data npz:d.npz now", 'use data="npz:d.npz" now'),

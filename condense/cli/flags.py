@@ -81,8 +81,8 @@ assignment_flag = click.option(
     "assignments",
     multiple=True,
     metavar="KEY=VALUE",
-    help="STAGE=COMPONENT swaps a component, STAGE.OPTION=VALUE sets an option; may be repeated. "
-    "Stages: data scorer selector policy matcher reselector augmentation evaluator.",
+    help="STAGE=COMPONENT swaps a component, STAGE.OPTION=VALUE sets an option; may be repeated, "
+    "a key once. Stages: data scorer selector policy matcher reselector augmentation evaluator.",
 )
 _METHOD_FLAG = click.option(
     "--method",
@@ -195,12 +195,13 @@ def make_request(
     ipc, fraction = flags.get("ipc"), flags.get("fraction")
     if ipc is not None and fraction is not None:
         raise OptionError(f"--ipc {ipc} and --fraction {fraction} exclude each other; give one")
-    from condense.layers import BESIDE, EXECUTOR, take_beside
+    from condense.layers import BESIDE, EXECUTOR, check_said_once, take_beside
     from condense.options import parse_assignment
     from condense.recipe import read_recipe
     from condense.resolve import Request
 
     parsed = tuple(parse_assignment(text) for text in assignments)
+    check_said_once(parsed)
     parsed, beside = take_beside(parsed, **{kind: flags[kind] for kind in BESIDE if kind in flags})
     flags |= beside
     for text in assignments:

@@ -66,7 +66,7 @@ def score(
 
     The scores can be read back with `-o scorer=file:DIR/scores.safetensors`. With --compare: rank
     correlations of several scorers, how much of their hardest and easiest tenth they share, how
-    well each agrees with itself, and pictures of both ends of every class.
+    well each agrees with itself, and pictures of both ends of every class, 40 at most.
     """
     from condense.cli.output import echo_json, echo_summary
     from condense.cli.session import open_session

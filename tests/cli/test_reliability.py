@@ -65,7 +65,10 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def call(builtin, tmp_path):
     def go(command, *args, code=0):
-        data = ["--data", f"npz:{tmp_path}/squares.npz", *OPTIONS] if command == "run" else []
+        own = {str(word).partition("=")[0] for word in args}
+        kept = [w for w in OPTIONS[1::2] if w.partition("=")[0] not in own]
+        small = [part for word in kept for part in ("-o", word)]
+        data = ["--data", f"npz:{tmp_path}/squares.npz", *small] if command == "run" else []
         given = [command, *data, *map(str, args)]
         result = click.testing.CliRunner().invoke(main, given, obj=builtin)
         assert result.exit_code == code, result.stderr

@@ -53,7 +53,7 @@ def test_all_scorers_beside_each_other_train_each_network_once(score, monkeypatc
     real = passes.sgd_training
     monkeypatch.setattr(passes, "sgd_training", lambda *a, **k: trained.append(1) or real(*a, **k))
     of_the_pass = "aum,cscore,dual,el2n,entropy,forgetting,grand,loss,tdds"
-    options = [*TINY, "-o", "scorer.epochs=3"]
+    options = [word.replace("epochs=2", "epochs=3") for word in TINY]
     result = score("--compare", f"{of_the_pass},knn,random", *options, "--json")
     assert result.exit_code == 0, result.stderr
     assert len(trained) == 2

@@ -42,7 +42,8 @@ def walks(tiny):
     values = tiny | {"matcher.snapshots": [1]}
     options = [part for k, v in values.items() for part in ("-o", f"{k}={json.dumps(v)}")]
     fast = ("-o", "evaluator.networks=1", "-o", "evaluator.feature_epochs=1")
-    short = ("--seeds", "2", "-o", "evaluator.repeats=1")
+    short = [w.replace("evaluator.repeats=2", "evaluator.repeats=1") for w in options]
+    short += ["--seeds", "2"]
     three = ("selmatch,window,mtt", "--seeds", "2")
     vary = ("--vary", "method=selmatch,window", "--vary", "ipc=1,3", "--seeds", "2")
     long = ("--vary", "selector=random,window", "--vary", "policy=full,partial")
@@ -70,7 +71,7 @@ def walks(tiny):
         ["export", "one", "--to", "npz", "--out", "small.npz"],
         ["ablate", *options, *vary, "--validation", "0.3", "--out", "sweep"],
         ["ablate", *options, *long, *third, "--out", "grid"],
-        ["tune", *options, *short, "--over", "scorer=cscore,el2n", "--out", "tuned"],
+        ["tune", *short, "--over", "scorer=cscore,el2n", "--out", "tuned"],
         ["compare", *three, *options, "--ipc", "1,5", "--out", "compared"],
         ["coverage", "one", "two", *fast, "--out", "covered"],
         ["report", *studies, "--out", "page.html"],
