@@ -65,6 +65,16 @@ class Budget:
                 )
         return (self.ipc,) * len(sizes)
 
+    def rounding(self, data: LabeledData) -> str:
+        """Why ``fraction`` keeps another number of samples than that share of all; "" if it does
+        not."""
+        if self.fraction is None:
+            return ""
+        kept, share = sum(self.counts(data)), round(self.fraction * len(data))
+        why = "rounded down" if kept < share else "at least one"
+        said = f"`fraction={self.fraction:g}` keeps {kept} of {len(data)} samples, not {share}"
+        return "" if kept == share else f"{said}: of every class its share, {why}"
+
 
 @dataclass(frozen=True, eq=False)
 class Scores:

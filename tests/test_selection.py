@@ -35,6 +35,30 @@ def test_no_scores_and_a_short_class_are_errors(data):
         list(ranked_classes(data, scores(1.0, 2.0, 3.0, 4.0, 5.0), Budget(ipc=4), "mine"))
 
 
+def sized(*sizes):
+    labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    names = tuple(map(str, range(len(sizes))))
+    norm = Normalization((0.0,), (1.0,))
+    return LabeledData(torch.zeros(len(labels), 2), labels, names, norm)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "budget", "told"),
+    [
+        # 9 + 9 + 80 of 1 000, and 0.1 · 1 000 = 100
+        ((99, 99, 802), Budget(fraction=0.1), "keeps 98 of 1000 samples, not 100: of every class"),
+        # 3 · 1 of 12, and round(0.1 · 12) = 1
+        ((4, 4, 4), Budget(fraction=0.1), "keeps 3 of 12 samples, not 1: of every class its"),
+        ((100, 900), Budget(fraction=0.1), ""),
+        ((99, 901), Budget(ipc=9), ""),
+    ],
+)
+def test_a_fraction_that_comes_to_other_than_its_share_is_said(sizes, budget, told):
+    said = budget.rounding(sized(*sizes))
+    assert told in said
+    assert bool(told) == bool(said)
+
+
 def test_class_means_by_hand_and_zero_for_an_empty_class():
     inputs = torch.tensor([[[1.0, 3.0]], [[5.0, 7.0]], [[2.0, 2.0]]], dtype=torch.float64)
     inputs.requires_grad_()

@@ -69,7 +69,7 @@ def select(
             from condense.engine.graph import plan_of
 
             session.crew(request)  # refuses an executor that is not there
-            recipe.budget.counts(pipeline.data)
+            pipeline.check_budget()
             plan = plan_of(recipe, stages)
         else:
             session.hand_out(request, [(pipeline, stages)])

@@ -178,7 +178,7 @@ def plan(pipeline: Pipeline, baselines: bool) -> Plan:
     Raises:
         CondenseError: for what a run would refuse before it starts.
     """
-    pipeline.recipe.budget.counts(pipeline.data)
+    pipeline.check_budget()
     return plan_of(pipeline.recipe, stages(pipeline, baselines))
 
 

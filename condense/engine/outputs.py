@@ -126,6 +126,7 @@ def write_selection(pipeline: Pipeline, out: Path | None) -> SelectDocument:
     ours, contents = FORMS.get("" if out is None else out.suffix, FORMS[".json"])
     if out is not None:
         check_file(out, ours)
+    pipeline.check_budget()
     in_turn(pipeline.progress, [*pipeline.selecting.needs, pipeline.selecting])
     selection, data = pipeline.selection, pipeline.data
     scores = pipeline.selecting.scores

@@ -56,6 +56,17 @@ class Pipeline(Bound):
         """The stage of its evaluation."""
         return EvaluationStage(self, coming_plan(self.reselecting), [self.reselecting])
 
+    def check_budget(self) -> None:
+        """Say where a fraction keeps another number of samples than one would think.
+
+        Raises:
+            DataError: where the data have fewer than are asked for.
+        """
+        budget = self.recipe.budget
+        budget.counts(self.data)
+        if rounding := budget.rounding(self.data):
+            self.progress.note(f"note: {rounding}")
+
     @property
     def scores(self) -> Scores:
         """Difficulty of every training sample."""

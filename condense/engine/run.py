@@ -180,7 +180,7 @@ def run(
     target = out if out is not None else default_folder(pipeline)
     check = partial(check_target, target, pipeline, force)
     check()
-    pipeline.recipe.budget.counts(pipeline.data)
+    pipeline.check_budget()
     if pipeline.data.test is None:
         pipeline.progress.note(
             f"note: {pipeline.data.name} has no test split, nothing will be evaluated; "

@@ -149,7 +149,7 @@ def plan_seeds(
         CondenseError: for what it would refuse before it starts.
     """
     pipelines = _pipelines(base, count, bind, shared)
-    base.budget.counts(pipelines[0].data)
+    pipelines[0].check_budget()
     return _plan(pipelines, baselines)
 
 

@@ -143,11 +143,13 @@ class ShrinkDocument(Document):
                 f"keep {kept}; keep more of it, or ask for less"
             )
         size = self.size
+        end = f"{size.high:.0f}"
+        rounded = f", and the next size up in whole samples of every class is {size.samples}"
         return (
             f"{size.samples} samples ({100 * size.samples / self.samples:.3g} % of "
             f"{self.samples}), chosen by {self.method}, keep {kept}: about {size.estimate:.0f} "
-            f"would do, {size.high:.0f} is the upper end of a one-sided {100 * self.level:g} % "
-            "interval"
+            f"would do, {end} is the upper end of a one-sided {100 * self.level:g} % interval"
+            f"{rounded if end != str(size.samples) else ''}"
         )
 
     @property

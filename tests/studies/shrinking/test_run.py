@@ -187,6 +187,20 @@ def test_sizes_lie_close_around_the_answer_and_far_ones_are_not_measured(found):
     assert [row.samples for row in result.rows if row.method == "poor"] != own
 
 
+def test_why_more_samples_are_kept_than_the_interval_asks_for_is_said(found):
+    document = found().document
+
+    def verdict(samples, high):
+        size = document.size.model_copy(update={"samples": samples, "high": high})
+        return document.model_copy(update={"size": size}).verdict
+
+    assert verdict(120, 83.6).endswith(
+        ", 84 is the upper end of a one-sided 90 % interval, and the next size up in whole samples "
+        "of every class is 120"
+    )
+    assert verdict(84, 83.6).endswith(", 84 is the upper end of a one-sided 90 % interval")
+
+
 def test_where_nothing_is_enough_that_is_said_and_nothing_is_made(found, bind, known):
     known.wrong = dict.fromkeys(("random", "good", "poor"), 200.0) | {"whole": 24.0}
     reached = answer(found(), bind)
