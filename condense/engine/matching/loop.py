@@ -131,6 +131,11 @@ def _resume(
     damage = state.load(checkpoint, key, rng, snapshots)
     if damage is not None:
         progress.note(f"warning: checkpoint {checkpoint} is damaged ({damage}); starting anew")
+    elif state.iteration:
+        progress.note(
+            f"note: going on from iteration {state.iteration} of {state.iterations}, stored by an "
+            "earlier run"
+        )
 
 
 def _look(

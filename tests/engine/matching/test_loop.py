@@ -57,6 +57,16 @@ class Told:
         return next(self.steps)
 
 
+class Notes(SilentProgress):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def note(self, message):
+        self.lines.append(message)
+
+
 class Noisy:
     """Random gradients everywhere, frozen samples too; can be interrupted at an iteration."""
 
@@ -342,6 +352,17 @@ def test_an_interrupted_run_continues_to_the_bit(stops, ema, tmp_path, monkeypat
         assert torch.equal(getattr(state, name), getattr(whole, name))
 
 
+def test_a_run_that_goes_on_says_where_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(match_module, "CHECKPOINT_SECONDS", 0.0)
+    file, notes = tmp_path / "matching.partial", Notes()
+    rng = torch.Generator()
+    with pytest.raises(KeyboardInterrupt):
+        match(Noisy(LONG, 25), fresh(), rng, notes, checkpoint=file, key=KEY)
+    assert notes.lines == []
+    match(Noisy(LONG), fresh(), rng, notes, checkpoint=file, key=KEY)
+    assert notes.lines == ["note: going on from iteration 25 of 57, stored by an earlier run"]
+
+
 def test_a_matcher_that_asks_is_told_the_iteration(tmp_path, monkeypatch):
     class Told(Noisy):
         def __init__(self, plan, stop_at=None):
@@ -445,11 +466,7 @@ RUINS = {
 
 @pytest.mark.parametrize("damage", RUINS)
 def test_a_checkpoint_that_does_not_fit_is_not_used(damage, tmp_path, monkeypatch):
-    class Notes(SilentProgress):
-        def note(self, message):
-            lines.append(message)
-
-    lines = []
+    notes = Notes()
     monkeypatch.setattr(match_module, "CHECKPOINT_SECONDS", 0.0)
     file = tmp_path / "matching.partial"
     with pytest.raises(KeyboardInterrupt):
@@ -457,12 +474,12 @@ def test_a_checkpoint_that_does_not_fit_is_not_used(damage, tmp_path, monkeypatc
     RUINS[damage](file)
     matcher, synthetic = Noisy(LONG), fresh()
     rng = torch.Generator().manual_seed(0)
-    match(matcher, synthetic, rng, Notes(), checkpoint=file, key=KEY)
+    match(matcher, synthetic, rng, notes, checkpoint=file, key=KEY)
     assert matcher.calls == 57
     whole = fresh()
     run(Noisy(LONG), whole)
     assert torch.equal(synthetic.inputs, whole.inputs)
-    (line,) = lines
+    (line,) = notes.lines
     assert line.startswith(f"warning: checkpoint {file} is damaged (")
     assert line.endswith("); starting anew")
     assert "\n" not in line
