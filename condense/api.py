@@ -157,7 +157,7 @@ def choose(
         data: as for :func:`condense`.
         minutes: for it, 2 by default; turned into candidates and seeds before the start.
         method: nothing but ``auto``.
-        more: further arguments of :func:`condense`.
+        more: further arguments of :func:`condense`, but for a ``tracker``.
 
     Returns:
         ``document`` (what was tried, what it cost, how sure the choice is; its ``verdict`` says
@@ -168,6 +168,11 @@ def choose(
     """
     if method != CHOOSE:
         raise OptionError(f"choose() chooses the method, got method='{method}'; leave it out")
+    if more.get("tracker") is not None:
+        raise OptionError(
+            f"choose() makes no set that tracker '{more['tracker']}' could watch; leave it out, or "
+            'call condense(…, method="auto") with it'
+        )
     return _chosen(_ask(data, method=method, **more), minutes)
 
 

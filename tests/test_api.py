@@ -417,3 +417,7 @@ def test_minutes_belong_to_a_choice(call, images):
         call(images, method="auto", minutes=0)
     with pytest.raises(OptionError, match="got method='mtt'"):
         choose(images, method="mtt")
+    with pytest.raises(
+        OptionError, match="no set that tracker 'tensorboard' could watch; leave it"
+    ):
+        choose(images, tracker="tensorboard")
