@@ -107,6 +107,9 @@ def draw_preview(condensed: CondensedDataset) -> bytes:
         rows.append((condensed.classes[row.label], tiles))
     drawn = sum(len(row.distilled) + len(row.frozen) for row in shown)
     note = "" if drawn == len(condensed) else f"{drawn} of {len(condensed)} samples are shown"
+    there = len(set(condensed.labels.tolist()))
+    if len(shown) < there:
+        note += f", of {len(shown)} of {there} classes"
     return contact_sheet(headings, rows, note)
 
 

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import torch
 
-from condense.engine.artefact.preview import CELL, GAP, LINE, Tile, Words, contact_sheet, name_width
+from condense.engine.artefact.preview import (
+    CELL,
+    GAP,
+    LINE,
+    Tile,
+    Words,
+    contact_sheet,
+    evenly,
+    name_width,
+)
 from condense.engine.runtime.folders import Layout, json_with
 from condense.interfaces import LabeledData
 from condense.studies.comparison.run import Comparison, extremes
@@ -15,7 +24,7 @@ from condense.studies.files import write_study
 
 OWNED = Layout("comparison.json", ("*.png",), json_with("scorers", "rank_correlation"))
 EACH = 8  # images drawn at each end of a class
-CLASSES = 100  # classes drawn at most, evenly spread
+CLASSES = 40  # classes drawn at most, evenly spread, some 2 000 pixels
 
 
 def write_comparison(result: Comparison, folder: Path) -> Path:
@@ -55,7 +64,7 @@ def draw_extremes(data: LabeledData, scores: torch.Tensor, title: str) -> bytes:
         title: written above.
     """
     present = sorted(set(data.labels.tolist()))
-    shown, images = present[:: -(-len(present) // CLASSES)], data.inputs.numpy()
+    shown, images = evenly(present, CLASSES), data.inputs.numpy()
     left = name_width(data.classes[label] for label in shown)
     middle = left + EACH * CELL + 2 * GAP
     headings = [
@@ -69,4 +78,6 @@ def draw_extremes(data: LabeledData, scores: torch.Tensor, title: str) -> bytes:
         tiles = [Tile(left + k * CELL, images[i]) for k, i in enumerate(easy)]
         tiles += [Tile(middle + (EACH - 1 - k) * CELL, images[i]) for k, i in enumerate(hard)]
         rows.append((data.classes[label], tiles))
-    return contact_sheet(headings, rows)
+    left_out = len(shown) < len(present)
+    note = f"{len(shown)} of {len(present)} classes are shown" if left_out else ""
+    return contact_sheet(headings, rows, note)

@@ -495,6 +495,21 @@ def size_of(path):
         return picture.size
 
 
+def test_a_preview_of_many_classes_is_no_taller_and_says_how_many(tmp_path, monkeypatch):
+    from condense.engine.artefact import preview
+
+    images = np.random.default_rng(0).integers(0, 255, (160, 8, 8, 1), dtype=np.uint8)
+    few, many = (make(labeled_data(images, np.arange(160) % k)) for k in (10, 40))
+    tall = [size_of(s.preview(tmp_path / f"{len(s)}.png"))[1] for s in (few, many)]
+    assert tall[1] == tall[0] + LINE < 700  # ten rows of 48 pixels, and a note
+    notes = []
+    monkeypatch.setattr(preview, "contact_sheet", lambda headings, rows, note: notes.append(note))
+    for small in (few, many):
+        preview.draw_preview(small)
+    # two distilled and two real ones of each class
+    assert notes == ["", "40 of 160 samples are shown, of 10 of 40 classes"]
+
+
 def test_the_preview_of_features_is_the_plane_of_two_components(features, tmp_path):
     small = make(features)
     start, now, shares = principal_plane(small)

@@ -1,7 +1,9 @@
 """Scorers side by side: which options each gets, what is shared, what is measured."""
 
+import io
 import json
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -15,7 +17,7 @@ from condense.errors import OptionError, OutputError, UnknownComponent
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.resolve import Request
-from condense.studies.comparison.files import OWNED, sheet_names, write_comparison
+from condense.studies.comparison.files import OWNED, draw_extremes, sheet_names, write_comparison
 from condense.studies.comparison.run import compare, compared_recipes, extremes
 
 NAMES = ["cscore", "forgetting", "el2n"]
@@ -201,6 +203,16 @@ def test_sheets_show_both_ends_of_every_class(run, plain_host, tmp_path):
     (folder / "thesis.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"thesis\.txt"):
         write_comparison(result, folder)
+
+
+def test_a_sheet_of_many_classes_shows_some_of_them_and_says_so():
+    def height(classes):
+        data = labeled_data(np.zeros((90, 8, 8, 1), dtype=np.uint8), np.arange(90) % classes)
+        sheet = draw_extremes(data, torch.arange(90).float(), "place")
+        return Image.open(io.BytesIO(sheet)).size[1]
+
+    assert height(40) - height(39) == 52
+    assert height(45) == height(40) + LINE  # a line says that five are left out
 
 
 def test_features_have_no_pictures(run, plain_host, tmp_path):
