@@ -14,6 +14,7 @@ from condense.spelling import on_command_line
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.engine.jobs.driver import Crew
+    from condense.engine.runtime.notes import Notes
     from condense.resolve import Request
     from condense.results import Finding
     from condense.studies.shrinking.design import Shrinking
@@ -147,18 +148,12 @@ def _run(
     return found.document.model_copy(update={"artefact": place}), findings, folder
 
 
-def _live(progress: Any) -> Callable[[Shrunk], None]:
+def _live(progress: Notes) -> Callable[[Shrunk], None]:
     """Shows the curve so far after every round of sizes."""
-    from condense.cli.progress import Live
-
-    live = Live(progress)
 
     def show(so_far: Shrunk) -> None:
         document = so_far.document
-        count = len(document.curve)
-        live(
-            count,
-            count,
+        progress.so_far(
             lambda: (HEADERS[:3], [_cells(point, document)[:3] for point in document.curve]),
             lambda: f"so far {document.verdict}",
         )

@@ -127,7 +127,7 @@ def test_studies_tell_progress_what_they_expect(study, bind, tmp_path, monkeypat
     progress = Hears()
     asked = study("policy=partial,frozen", seeds=1)
     ablate(asked, lambda recipe, **more: bind(recipe, progress, **more), progress)
-    assert heard == [("ablation", 2, [True, True])]
+    assert heard == [("ablate", 2, [True, True])]
     heard.clear()
     told = lambda recipe, **more: bind(recipe, progress, **more)  # noqa: E731
     run_seeds(asked.base, 2, told, tmp_path / "out", False, shared=False)

@@ -17,7 +17,7 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from condense.engine.runtime.notes import Notes
+from condense.engine.runtime.notes import Notes, Table as Texts
 from condense.engine.runtime.pace import Left, Pace, Whole
 from condense.figures.formats import seconds as in_words
 from condense.interfaces import Task as Advances
@@ -226,6 +226,13 @@ class TerminalProgress(Notes):
     @above.setter
     def above(self, shown: RenderableType | None) -> None:
         self._bars.above = shown
+
+    def so_far(self, table: Texts, last: Callable[[], str]) -> None:
+        """The ``table`` stands above the bars."""
+        headers, rows = table()
+        self.above = shown = Table(*headers, box=None, pad_edge=False)
+        for row in rows:
+            shown.add_row(*row)
 
     @contextmanager
     def stage(self, name: str, number: int, total: int) -> Iterator[None]:

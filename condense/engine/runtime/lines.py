@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from condense.engine.runtime.notes import Notes
+from condense.engine.runtime.notes import Notes, Table
 from condense.engine.runtime.pace import Left, Pace, Whole
 from condense.interfaces import Task
 
@@ -54,7 +54,8 @@ class _Units:
 
 
 class LineProgress(Notes):
-    """Notes at once, and while a task is under way a line each :data:`EVERY` seconds.
+    """Notes at once, and while a task is under way a line each :data:`EVERY` seconds, with
+    the last that a study has found at its end.
 
     Args:
         spell: how messages name options here.
@@ -64,6 +65,7 @@ class LineProgress(Notes):
         super().__init__(spell)
         self._written: float | None = None  # when the last line was, or the first task began
         self._units: _Units | None = None
+        self._last: Callable[[], str] | None = None  # what no line has said yet of a study
 
     @contextmanager
     def task(self, title: str, total: int, unit: str = "it") -> Iterator[Task]:
@@ -73,6 +75,10 @@ class LineProgress(Notes):
             if self._written is None:
                 self._written = pace.begun
             yield _Line(place + self._stage + title, unit, pace, self._tell)
+
+    def so_far(self, table: Table, last: Callable[[], str]) -> None:
+        """The next line says the ``last`` of what a study has found."""
+        self._last = last
 
     def _tell(self, now: float, line: _Line, figures: str) -> None:
         if self._written is not None and now - self._written < EVERY:
@@ -85,7 +91,8 @@ class LineProgress(Notes):
         else:
             own = pace.left(now)
             left = "" if own is None else f", {Left(own)}"
-        self.say(f"{line.title}: {pace.done} of {pace.total} {line.unit}{left}{figures}")
+        found, self._last = "" if self._last is None else f"; {self._last()}", None
+        self.say(f"{line.title}: {pace.done} of {pace.total} {line.unit}{left}{figures}{found}")
 
     @contextmanager
     def _over_all(self, title: str, total: int, unit: str, whole: Whole) -> Iterator[Task]:

@@ -10,6 +10,9 @@ from contextlib import AbstractContextManager, contextmanager
 from condense.engine.runtime.pace import Pace, Parts, Whole
 from condense.interfaces import Task
 
+# headers and rows of text
+Table = Callable[[], tuple[Sequence[str], Sequence[Sequence[str]]]]
+
 
 class SilentTask:
     """A bar that is not drawn."""
@@ -86,6 +89,10 @@ class Notes(ABC):
     @abstractmethod
     def task(self, title: str, total: int, unit: str = "it") -> AbstractContextManager[Task]:
         """A task of ``total`` units that lives as long as the context."""
+
+    @abstractmethod
+    def so_far(self, table: Table, last: Callable[[], str]) -> None:
+        """Show what a study has found: as a table where there is room, else the last of it."""
 
     @abstractmethod
     def _over_all(

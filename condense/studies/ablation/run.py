@@ -58,7 +58,7 @@ def ablate(
         runner.hand_out(crew)
     observe(runner.result)
     runs = len(study.seeds) * len(study.cells)
-    with over_all(progress, "ablation", runs, "run", lambda: runner.plan().parts) as task:
+    with over_all(progress, "ablate", runs, "run", lambda: runner.plan().parts) as task:
         for place in range(len(study.seeds)):
             for number in range(len(study.cells)):
                 runner.run(number, place)

@@ -164,7 +164,7 @@ def test_lines_within_a_study_name_the_run(capfd, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(lines.time, "monotonic", lambda: now[0])
     progress = LineProgress()
-    with progress.whole("ablation", 4, "run", lambda: [[60.0]] * 4) as done:
+    with progress.whole("ablate", 4, "run", lambda: [[60.0]] * 4) as done:
         for _ in range(2):
             # a whole within the whole is a part of it
             with progress.whole("", 1, "stage", lambda: pytest.fail("planned twice")) as inner:
@@ -176,8 +176,8 @@ def test_lines_within_a_study_name_the_run(capfd, monkeypatch):
                 inner.advance()
             done.advance()
     assert capfd.readouterr().err.splitlines() == [
-        "ablation 1/4 · train: 1 of 2 step, 3:30 left in all",
-        "ablation 2/4 · train: 1 of 2 step, 2:30 left in all",
+        "ablate 1/4 · train: 1 of 2 step, 3:30 left in all",
+        "ablate 2/4 · train: 1 of 2 step, 2:30 left in all",
     ]
 
 
@@ -277,13 +277,13 @@ def test_a_table_higher_than_the_terminal_leaves_room_for_the_bars():
         console=Console(file=io.StringIO(), force_terminal=True, width=80, height=24), delay=0.0
     )
     progress.above = "\n".join(f"row {number}" for number in range(40))
-    with progress.task("ablation", 40):
+    with progress.task("ablate", 40):
         progress._bars.tasks[0].visible = True
         lines = drawn(progress, 80)
     assert len(lines) == 23
     assert lines[:2] == ["row 0", "row 1"]
     assert lines[-2] == "…"
-    assert lines[-1].startswith("ablation ")
+    assert lines[-1].startswith("ablate ")
 
 
 class Cells(types.ModuleType):
