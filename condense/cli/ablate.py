@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,7 @@ from condense.spelling import on_command_line
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.engine.jobs.driver import Crew
+    from condense.engine.runtime.notes import Notes
     from condense.resolve import Request
     from condense.results import Finding
     from condense.studies.ablation.design import Study
@@ -134,11 +135,9 @@ def _run(
     return result, write_ablation(result.document, folder)
 
 
-def _live(progress: Any) -> Callable[[Ablation], None]:
-    """Shows the result so far above the bars; where stderr is no terminal, a line now and then."""
-    from condense.cli.progress import Live, run_in_words
-
-    live = Live(progress)
+def _live(progress: Notes) -> Callable[[Ablation], None]:
+    """Shows the result so far above the bars, or the last of it where stderr is no terminal."""
+    from condense.cli.progress import run_in_words
 
     def show(so_far: Ablation) -> None:
         cells, seeds = so_far.study.cells, so_far.study.seeds
@@ -151,13 +150,13 @@ def _live(progress: Any) -> Callable[[Ablation], None]:
             accuracy = so_far.rows[number].accuracies[place]
             return run_in_words(cells[number].name, seeds[place], accuracy)
 
-        live(so_far.runs, len(cells) * len(seeds), table, last)
+        progress.so_far(table, last)
 
     return show
 
 
 def _show(result: Ablation, folder: Path, as_json: bool) -> None:
-    from condense.cli.output import echo_json, echo_place, echo_table, say
+    from condense.cli.output import echo_json, echo_place, echo_table, say, say_few_seeds
     from condense.studies.ablation.files import effect_name
 
     if as_json:
@@ -172,6 +171,7 @@ def _show(result: Ablation, folder: Path, as_json: bool) -> None:
         _note_missing(result)
     failures = f", {result.failures} failed" if result.failures else ""
     say(f"\n{result.runs} runs, {result.stored} of them from the store{failures}")
+    say_few_seeds(len(result.study.seeds))
     if result.held_out is not None:
         fit, held_out = result.samples
         say(

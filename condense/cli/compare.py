@@ -14,6 +14,7 @@ from condense.spelling import on_command_line
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.engine.jobs.driver import Crew
+    from condense.engine.runtime.notes import Notes
     from condense.resolve import Request
     from condense.results import Budget
     from condense.studies.methods.design import Comparison
@@ -190,11 +191,11 @@ def _run(
     return result, write_comparison(result.document, folder)
 
 
-def _live(progress: Any, comparison: Comparison) -> Callable[[Compared], None]:
+def _live(progress: Notes, comparison: Comparison) -> Callable[[Compared], None]:
     """Shows what has been measured so far; a table a column would not fit a screen."""
-    from condense.cli.progress import Live, run_in_words
+    from condense.cli.progress import run_in_words
 
-    live, seeds = Live(progress), comparison.seeds
+    seeds = comparison.seeds
 
     def show(so_far: Compared) -> None:
         def table() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -208,7 +209,7 @@ def _live(progress: Any, comparison: Comparison) -> Callable[[Compared], None]:
             row = so_far.rows[number]
             return run_in_words(row.name, seeds[place], row.accuracies[place])
 
-        live(so_far.runs, len(so_far.rows) * len(seeds), table, last)
+        progress.so_far(table, last)
 
     return show
 
@@ -222,7 +223,7 @@ def headers_of(document: CompareDocument) -> tuple[str, ...]:
 
 
 def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
-    from condense.cli.output import echo_json, echo_place, echo_table, say, seconds
+    from condense.cli.output import echo_json, echo_place, echo_table, say, say_few_seeds, seconds
     from condense.studies.methods.files import to_latex
 
     document = result.document
@@ -255,6 +256,7 @@ def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
         "correction)\nworst: that of the worst class; time to make the set, scores and experts "
         "included; size of what is kept"
     )
+    say_few_seeds(count)
     if document.validation is not None:
         say(
             f"condensed from {document.validation.fit} training samples, validated on "

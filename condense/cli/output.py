@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 NO_BREAK = "\u00a0"
 COMFORTABLE = 36  # columns of a cell of text
+ENOUGH = 3  # seeds from which on an interval says something
 CONTINUES = "the same command continues where it stopped"
 BUG = "this is a bug in condense or a plugin; please report it with the lines above"
 
@@ -309,6 +310,13 @@ def echo_teacher(evaluation: Any) -> None:
     """What the teacher is worth that networks were trained towards, where there was one."""
     if evaluation is not None and evaluation.teacher is not None:
         say(f"teacher {100 * evaluation.teacher:.2f} % right")
+
+
+def say_few_seeds(count: int) -> None:
+    """That intervals over ``count`` seeds say little, where they are too few."""
+    if count < ENOUGH:
+        told = {1: "1 seed has no interval", 2: "2 seeds: intervals of t(1) = 12.7"}[count]
+        say(f"{told}; {ENOUGH} or more are advised")
 
 
 def megabytes(count: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.output import echo_json, echo_table, seconds
+from condense.cli.output import echo_json, echo_table, say, seconds
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def show_planned_run(
     shared: bool,
     as_json: bool,
 ) -> None:
-    """``run --dry-run``; the plan comes last: a recipe has more lines than many a terminal."""
+    """``run --dry-run``, short enough for a terminal; all options are in the document."""
+    from condense.cli.run import headline
     from condense.cli.session import open_session
     from condense.engine.graph import plan
     from condense.published import preset_differences
@@ -60,13 +61,13 @@ def show_planned_run(
         named = {"published": published, "differences": [vars(d) for d in differences]}
         echo_json(found.to_json() | more | (named if published else {}))
         return
-    click.echo(recipe.to_toml())
+    say(f"{headline(recipe)}\n")
     _show_differences(published, differences)
     show()
+    say("\nall options: the same with --json, or recipe.toml of the run")
 
 
 def _show_differences(published: str | None, differences: list[Difference]) -> None:
-    from condense.cli.output import say
     from condense.options import format_value
 
     if published is None:
@@ -119,9 +120,9 @@ def workers_of(request: Request) -> int | None:
 
 
 def _show_at_once(stages: Sequence[Work], workers: int | None) -> None:
-    from condense.engine.graph import at_once
-
     if workers is not None:
+        from condense.engine.graph import at_once
+
         click.echo(f"\n{workers} jobs at once: at most {about(at_once(stages, workers))}")
 
 

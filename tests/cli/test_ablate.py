@@ -192,31 +192,30 @@ def test_on_a_terminal_the_table_stands_above_the_bars():
     assert "coverage, % ± 95 %" in text
 
 
-def test_without_a_terminal_a_line_now_and_then_tells_how_far_it_is(monkeypatch):
-    from condense.cli import ablate as command, progress as shown
-    from condense.engine.runtime.progress import SilentProgress
+def test_without_a_terminal_lines_tell_what_the_last_run_gave(capfd, monkeypatch):
+    from condense.cli import ablate as command
+    from condense.engine.runtime import lines
     from condense.studies.ablation.design import Study
     from condense.studies.ablation.run import Ablation, Row
 
-    class Lines(SilentProgress):
-        def __init__(self):
-            self.told = []
-
-        def note(self, message):
-            self.told.append(message)
-
-    clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(shown, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    now = [100.0]
+    monkeypatch.setattr(lines.time, "monotonic", lambda: now[0])
     cells = (Cell("base", {}, None, is_base=True), Cell("selector=random", {}, None))
     rows = (Row(cells[0], (0.25, None)), Row(cells[1], (0.5, None), {1: "fell"}))
     so_far = Ablation(Study({}, (), cells, (7, 8), True), "digits", rows)
-    progress = Lines()
+    progress = lines.LineProgress()
     tell = command._live(progress)
-    for runs, now in ((0, 131), (1, 131), (2, 150), (2, 162), (3, 199), (4, 300)):
-        clock.now = now
-        tell(replace(so_far, runs=runs))
-    assert progress.told == [
-        "1 of 4 runs done; last base, seed 7: 25.00 %",
-        "2 of 4 runs done; last selector=random, seed 7: 50.00 %",
-        "3 of 4 runs done; last base, seed 8: failed",
+    with progress.task("matching", 40) as task:
+        for runs in (1, 2, 3):
+            tell(replace(so_far, runs=runs))
+            for _ in range(2):
+                now[0] += 30
+                task.advance()
+    assert capfd.readouterr().err.splitlines() == [
+        "matching: 1 of 40 it; last base, seed 7: 25.00 %",
+        "matching: 2 of 40 it, 19:00 left",
+        "matching: 3 of 40 it, 18:30 left; last selector=random, seed 7: 50.00 %",
+        "matching: 4 of 40 it, 18:00 left",
+        "matching: 5 of 40 it, 17:30 left; last base, seed 8: failed",
+        "matching: 6 of 40 it, 17:00 left",
     ]

@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+from condense.cli.running.choosing import show_choice
+from condense.studies.choosing.result import ChoiceDocument
+
 CLOCK = {"run.log.json", "choice.json"}
 
 
@@ -55,7 +58,8 @@ def rungs_of(document):
 def test_the_table_has_the_figures_of_the_file(made, document):
     rows = [re.split(r"\s{2,}", line) for line in made.stdout.splitlines()]
     for one in (document["random"], *document["tried"]):
-        (row,) = [r for r in rows if r[0] == one["name"] and len(r) > 5]
+        called = one["name"].replace("selector.", "").replace("policy=", "")
+        (row,) = [r for r in rows if r[0] == called and len(r) > 3]
         assert row[1] == str(len(one["accuracies"]))
         assert row[2].startswith(f"{100 * one['accuracy']['mean']:.2f}")
         if one["to_random"] is not None:
@@ -64,6 +68,22 @@ def test_the_table_has_the_figures_of_the_file(made, document):
     told = "is chosen: " if document["better"] else "random is kept: the best, "
     assert told in made.stdout
     assert f"candidates and rungs: {rungs_of(document)} (at most" in made.stderr
+    # neither of them twice, though both streams may be one terminal
+    assert "candidates and rungs" not in made.stdout
+    assert told not in made.stderr
+
+
+def test_the_table_has_a_line_a_candidate_at_80_columns(document, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    show_choice(ChoiceDocument.model_validate_json(json.dumps(document)))
+    lines = capsys.readouterr().out.splitlines()
+    end = lines.index("")
+    start = next(n for n, line in enumerate(lines) if line.startswith("---"))
+    named = [line.split()[0] for line in lines[start + 1 : end] if not line.startswith("(no room")]
+    tried = [one["name"].split()[0] for one in (document["random"], *document["tried"])]
+    assert sorted(named) == sorted(tried)
+    assert max(map(len, lines)) <= 80
+    assert len(lines) < 24
 
 
 def test_the_noise_rule_holds_in_the_file(document):

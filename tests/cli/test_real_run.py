@@ -227,9 +227,16 @@ def test_select_writes_indices(call, place, options, labels, document):
 
 def test_select_a_fraction(call, labels):
     args = ["select", "--json", "--method", "random", "--fraction", "0.1"]
-    said = json.loads(call(*args).stdout)
+    result = call(*args)
     sizes = np.bincount(labels.numpy())
-    assert list(said["per_class"].values()) == [max(1, n // 10) for n in sizes]
+    kept = [max(1, n // 10) for n in sizes]
+    assert list(json.loads(result.stdout)["per_class"].values()) == kept
+    told = (
+        f"note: --fraction 0.1 keeps {sum(kept)} of {len(labels)} samples, not 144: of every class"
+    )
+    planned = call("run", *args[1:], "--no-baselines", "--dry-run")
+    for said in (result.stderr, call(*args, "--dry-run").stderr, planned.stderr):
+        assert said.splitlines() == [f"{told} its share, rounded down"]
 
 
 def test_export_to_folder_and_npz_reads_back(call, place, document):
@@ -339,7 +346,7 @@ def test_a_dry_run_writes_nothing(call, place, options, document):
     assert ablated["disk_mb"] == 0
     table = call(*[a for a in args if a != "--json"], *options).stdout
     assert "total" in table
-    assert 'method = "selmatch"' in table
+    assert table.startswith("selmatch on digits, ipc 5, seed 0: cscore → window → partial")
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,10 @@ def choice_of(
         check_folder(out, ARTEFACT)
     choosing = _planned(session, request, minutes, keep=True)
     progress = session.tools["progress"]
-    progress.note(f"note: {in_words(choosing.plan)}")
-    choice = choose(choosing, progress, session.crew(request))
-    progress.note(f"note: {choice.document.verdict}")
-    return choice
+    left = ", ".join(one.name for one in choosing.plan.left_out)
+    too_dear = f"; too dear for that: {left}" if left else ""
+    progress.note(f"note: {in_words(choosing.plan)}{too_dear}")
+    return choose(choosing, progress, session.crew(request))
 
 
 def _planned(session: Session, request: Request, minutes: float | None, keep: bool) -> Choosing:
@@ -62,11 +62,10 @@ def in_words(plan: Plan) -> str:
         f"{rung.candidates} under {rung.seeds} seed{'s' if rung.seeds > 1 else ''}"
         for rung in plan.rungs
     )
-    left = ", ".join(one.name for one in plan.left_out)
     minutes = "minute comes" if plan.minutes == 1 else "minutes come"
     return (
         f"{plan.minutes:g} {minutes} to these candidates and rungs: {rungs} (at most about "
-        f"{seconds(plan.seconds)})" + (f"; too dear for that: {left}" if left else "")
+        f"{seconds(plan.seconds)})"
     )
 
 
@@ -103,32 +102,34 @@ def _about(one: Planned, *times: float) -> list[str]:
 def show_choice(document: ChoiceDocument) -> None:
     """The table of what was tried, what it cost and how sure it is, and the verdict."""
     from condense.cli.output import echo_table, say
+    from condense.spelling import on_command_line
 
     rows = [_row(one, document) for one in document.tried]
     rows.insert(1 if document.better else 0, _row(document.random, document))
     figures = (f"{document.measure}, %", "over random, points")
     headers = ("tried", "seeds", *figures, "networks", "time", "note")
-    echo_table(headers, rows, least=("networks",))
+    echo_table(headers, rows, least=("networks", "time"))
     say(f"\n{_legend(document)}")
-    say(in_words(document.plan))
     _show_failed(document.failed)
-    say(f"{document.verdict}\n")
+    for one in document.tried:
+        if one.error is not None:
+            say(f"{one.name} failed: {on_command_line(one.error)}")
+    say(f"\n{document.verdict}\n")
 
 
 def _legend(document: ChoiceDocument) -> str:
     """What the columns say, and what they were measured on."""
     held, folds = document.validation, document.plan.folds
     if folds > 1:
-        part = f"each seed held out another one of {folds} parts of the training split"
-        noise = "seeds, each with other held-out samples"
+        part = f"{folds} parts of the training split, another one held out by each seed"
+        over = "seeds, each with other held-out samples"
     else:
-        part = f"{held.held_out} of {held.fit + held.held_out} training samples were held out"
-        noise = "seeds, and by that over held-out samples for all candidates at once"
+        part = f"{held.held_out} of {held.fit + held.held_out} training samples, held out"
+        over = "seeds, and over held-out samples for all candidates at once"
     return (
-        f"seeds: under which it was condensed and evaluated; {part}, the test split was not read. "
-        "over random: the difference seed by seed, of the best one over those that it was not "
-        f"chosen on, with its 95 % interval by Student's t over {noise}. networks: trained to "
-        f"evaluate. time: this command's for it, without what was stored before"
+        f"measured on {part}; the test split was not read. over random: seed by seed, of the best "
+        f"one under seeds that it was not chosen on, with the 95 % interval of Student's t over "
+        f"{over}"
     )
 
 
@@ -142,20 +143,27 @@ def _show_failed(failed: dict[str, str]) -> None:
 
 def _row(one: Tried, document: ChoiceDocument) -> tuple[Any, ...]:
     from condense.cli.output import seconds
-    from condense.spelling import on_command_line
     from condense.studies.choosing.result import interval
 
     if one.error is not None:
-        note = f"error: {on_command_line(one.error)}"
+        note = "failed"
     elif one.name == document.chosen:
         note = "chosen" if document.better else "kept"
     elif one.rung < len(document.plan.rungs):
-        note = f"out after rung {one.rung}"
+        note = "out"  # after how many seeds, stands before it
     else:
-        note = "" if one.name == document.random.name else "not better beyond noise"
+        note = "" if one.name == document.random.name else "best"
     matched = f" + {one.cost.matchings} matchings" if one.cost.matchings else ""
     return (
-        *(one.name, len(one.accuracies), interval(one.accuracy, percent)),
+        *(_called(one.name), len(one.accuracies)),
+        "–" if one.accuracy is None else percent(one.accuracy.mean),
         *(interval(one.to_random, points), f"{one.cost.trainings}{matched}"),
         *(seconds(one.seconds), note),
     )
+
+
+def _called(name: str) -> str:
+    """``name`` of a candidate without the stages of its values: ``"window beta=0.2"``."""
+    method, *values = name.split(" ")
+    short = (v.partition("." if "." in v.partition("=")[0] else "=")[2] for v in values)
+    return " ".join([method, *short])

@@ -8,16 +8,10 @@ if TYPE_CHECKING:
     from condense.recipe import Recipe
     from condense.studies.seeds import SeedRuns, SeedsAccuracy
 
-ENOUGH = 3  # seeds from which on an interval says something
-NO_INTERVAL = {
-    1: "one seed has no interval",
-    2: "two seeds make the interval 9 times as wide as their standard deviation",
-}
-
 
 def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
     """A row a seed, the mean over them and its interval, and what they have in common."""
-    from condense.cli.output import echo_place, echo_table, percent, say
+    from condense.cli.output import echo_place, echo_table, percent, say, say_few_seeds
     from condense.engine.evaluation import measure_of
 
     document = result.document
@@ -38,8 +32,7 @@ def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
             "\na seed's figure: mean ± standard deviation (n) of its networks; interval: "
             f"Student's t over the means of {len(result.runs)} seeds"
         )
-        if len(result.runs) < ENOUGH:
-            say(f"{NO_INTERVAL[len(result.runs)]}; try --seeds {ENOUGH} or more")
+        say_few_seeds(len(result.runs))
     shared = result.shared_seed
     say(
         "\neach seed made its own scores and experts"
