@@ -24,6 +24,7 @@ from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.engine.documents import FindingNote
+    from condense.recipe import Recipe
     from condense.results import Evaluation, Finding
 
 NO_BREAK = "\u00a0"
@@ -289,6 +290,39 @@ def warn(findings: Iterable[Finding | FindingNote], where: str = "") -> None:
     """Print what is wrong with a set, a line each on stderr."""
     for finding in findings:
         say_error(f"warning: {where}{in_words(finding)}")
+
+
+def headline(recipe: Recipe) -> str:
+    """The recipe in one line."""
+    from condense.engine.stages.scores import needs_scores
+    from condense.kinds import OPTIONAL
+
+    stages = ["selector", "policy", "matcher", *(s for s in OPTIONAL if s in recipe.stages)]
+    stages.append("evaluator")
+    if needs_scores(recipe):
+        stages.insert(0, "scorer")
+    path = " → ".join(recipe[stage].name for stage in stages)
+    return (
+        f"{recipe.method} on {recipe['data'].spelled}, {recipe.budget.words}, "
+        f"seed {recipe.seed}: {path} ({recipe['augmentation'].name}; {networks(recipe)})"
+    )
+
+
+def networks(recipe: Recipe) -> str:
+    """The networks of its stages, which ``auto`` may have chosen."""
+    from condense.engine.stages.scores import needs_scores
+    from condense.options import NetworkSpec
+
+    unused = () if needs_scores(recipe) else ("scorer",)
+    named = {
+        stage: spec.component
+        for stage, resolved in recipe.stages.items()
+        for _, spec in resolved.options
+        if stage not in unused and isinstance(spec, NetworkSpec)
+    }
+    if len(set(named.values())) > 1:
+        return "networks " + ", ".join(f"{name} ({stage})" for stage, name in named.items())
+    return f"network {next(iter(named.values()), 'none')}"
 
 
 def percent(evaluation: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.output import echo_json, echo_table, say, seconds
+from condense.cli.output import echo_json, echo_table, headline, say, seconds
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ def show_planned_run(
     as_json: bool,
 ) -> None:
     """``run --dry-run``, short enough for a terminal; all options are in the document."""
-    from condense.cli.run import headline
     from condense.cli.session import open_session
     from condense.engine.graph import plan
     from condense.published import preset_differences

@@ -102,7 +102,7 @@ def run(
     run does only the stages that are missing. --method auto tries methods on a held-out part of the
     training split and runs the best, or a random subset where none is better beyond noise.
     """
-    from condense.cli.output import echo_json, say_error, warn
+    from condense.cli.output import echo_json, headline, say_error, warn
     from condense.cli.planned import show_planned_run
     from condense.cli.running import choosing as auto
     from condense.cli.running.seeds import show_seeds
@@ -213,41 +213,6 @@ def _result(
     )
 
 
-def headline(recipe: Recipe) -> str:
-    """The recipe in one line."""
-    from condense.engine.stages.scores import needs_scores
-    from condense.kinds import OPTIONAL
-
-    ipc, fraction = recipe.budget.ipc, recipe.budget.fraction
-    budget = f"ipc {ipc}" if ipc is not None else f"fraction {fraction}"
-    stages = ["selector", "policy", "matcher", *(s for s in OPTIONAL if s in recipe.stages)]
-    stages.append("evaluator")
-    if needs_scores(recipe):
-        stages.insert(0, "scorer")
-    path = " → ".join(recipe[stage].name for stage in stages)
-    return (
-        f"{recipe.method} on {recipe['data'].spelled}, {budget}, seed {recipe.seed}: "
-        f"{path} ({recipe['augmentation'].name}; {networks(recipe)})"
-    )
-
-
-def networks(recipe: Recipe) -> str:
-    """The networks of its stages, which ``auto`` may have chosen."""
-    from condense.engine.stages.scores import needs_scores
-    from condense.options import NetworkSpec
-
-    unused = () if needs_scores(recipe) else ("scorer",)
-    named = {
-        stage: spec.component
-        for stage, resolved in recipe.stages.items()
-        for _, spec in resolved.options
-        if stage not in unused and isinstance(spec, NetworkSpec)
-    }
-    if len(set(named.values())) > 1:
-        return "networks " + ", ".join(f"{name} ({stage})" for stage, name in named.items())
-    return f"network {next(iter(named.values()), 'none')}"
-
-
 def _note_preset(host: Host, request: Request) -> None:
     """One line on stderr: what a named preset has in common with what was published."""
     from condense.cli.output import say_error
@@ -275,6 +240,7 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         echo_stages,
         echo_table,
         echo_teacher,
+        networks,
         percent,
         say,
     )
