@@ -294,4 +294,4 @@ def in_minutes(seconds: float) -> float:
     """``seconds`` in minutes, rounded up to two digits and tenths: no more than ``:g`` shows."""
     minutes = seconds / 60
     digits = 1 - math.floor(math.log10(minutes)) if minutes >= 1 else 1
-    return math.ceil(minutes * 10**digits) / 10**digits
+    return math.ceil(minutes * 10.0**digits) / 10.0**digits
