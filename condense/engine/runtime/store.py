@@ -194,7 +194,7 @@ class Store:
 
         A second process that wants the same entry waits for the first and reads its result.
         """
-        with self.ledger.work() as work:
+        with self.ledger.work(digest(kind, key)) as work:
             payload = self._got(work, kind, key, check)
             if payload is not None:
                 return payload, True

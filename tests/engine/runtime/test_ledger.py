@@ -70,6 +70,21 @@ def test_an_entry_of_a_store_that_kept_no_seconds_makes_the_whole_unknown(tmp_pa
     assert made(Store(tmp_path), clock) is None
 
 
+def test_an_entry_that_is_asked_for_again_counts_once(tmp_path, clock):
+    def compute(store):
+        part(store, clock, "a", 3)
+        clock(1)
+        part(store, clock, "a", 3)
+        return Payload()
+
+    for _ in range(2):
+        store = Store(tmp_path)
+        with store.ledger.work() as work:
+            store.fetch("wholes", {}, lambda store=store: compute(store))
+            store.fetch("wholes", {}, lambda: 1 / 0)
+        assert work.seconds == 4
+
+
 def test_work_that_goes_on_from_a_checkpoint_is_unknown(tmp_path, clock):
     store = Store(tmp_path)
 
