@@ -294,13 +294,9 @@ def warn(findings: Iterable[Finding | FindingNote], where: str = "") -> None:
 
 def headline(recipe: Recipe) -> str:
     """The recipe in one line."""
-    from condense.engine.stages.scores import needs_scores
-    from condense.kinds import OPTIONAL
+    from condense.engine.stages.scores import stages_in_use
 
-    stages = ["selector", "policy", "matcher", *(s for s in OPTIONAL if s in recipe.stages)]
-    stages.append("evaluator")
-    if needs_scores(recipe):
-        stages.insert(0, "scorer")
+    stages = [s for s in stages_in_use(recipe) if s not in ("data", "augmentation")]
     path = " → ".join(recipe[stage].name for stage in stages)
     return (
         f"{recipe.method} on {recipe['data'].spelled}, {recipe.budget.words}, "
@@ -310,15 +306,14 @@ def headline(recipe: Recipe) -> str:
 
 def networks(recipe: Recipe) -> str:
     """The networks of its stages, which ``auto`` may have chosen."""
-    from condense.engine.stages.scores import needs_scores
+    from condense.engine.stages.scores import stages_in_use
     from condense.options import NetworkSpec
 
-    unused = () if needs_scores(recipe) else ("scorer",)
     named = {
         stage: spec.component
-        for stage, resolved in recipe.stages.items()
-        for _, spec in resolved.options
-        if stage not in unused and isinstance(spec, NetworkSpec)
+        for stage in stages_in_use(recipe)
+        for _, spec in recipe[stage].options
+        if isinstance(spec, NetworkSpec)
     }
     if len(set(named.values())) > 1:
         return "networks " + ", ".join(f"{name} ({stage})" for stage, name in named.items())

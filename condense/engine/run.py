@@ -49,6 +49,7 @@ from condense.engine.runtime.store import Store
 from condense.engine.runtime.turns import silent
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.features import FeatureStage
+from condense.engine.stages.scores import stages_in_use
 from condense.engine.stages.stage import Stage
 from condense.engine.target import check_target
 from condense.engine.training.threads import threads_for
@@ -301,9 +302,7 @@ def content_of(pipeline: Pipeline) -> list[Any]:
     Raises:
         CondenseError: for files that cannot be read.
     """
-    unused = () if pipeline.scoring.needed else ("scorer",)
-    stages = [stage for stage in pipeline.recipe.stages if stage not in unused]
-    keys = [pipeline.component_key(stage) for stage in stages]
+    keys = [pipeline.component_key(stage) for stage in stages_in_use(pipeline.recipe)]
     tokens = [key["token"] for key in keys if "token" in key]  # files that components read
     table = {k: v for k, v in pipeline.recipe.portable().items() if k != LEFT_OUT}
     return [table, pipeline.data.fingerprint, *tokens]

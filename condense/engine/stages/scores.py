@@ -28,6 +28,11 @@ def needs_scores(recipe: Recipe) -> bool:
     )
 
 
+def stages_in_use(recipe: Recipe) -> list[str]:
+    """Its stages, without the scorer where nobody looks at scores."""
+    return [stage for stage in recipe.stages if stage != "scorer" or needs_scores(recipe)]
+
+
 def starts_at_scores(recipe: Recipe) -> bool:
     """Whether labels start at what the networks of the scores say."""
     plan = run_label_plan(recipe["policy"].create())
