@@ -64,7 +64,8 @@ class EstimatesCost(Protocol):
             context: device, cache, networks.
 
         Returns:
-            seconds, peak memory and disk in bytes; of an evaluator for one arm.
+            seconds, peak memory and disk in bytes; of an evaluator for one arm. Work whose results
+            are kept for others too says so (:meth:`condense.results.Cost.shared_as`).
 
         Raises:
             CondenseError: for options that do not suit the data.

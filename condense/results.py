@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import reduce
 from typing import Any, Final, Literal
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from condense.data import LabeledData, TrainingSet, content_digest
 from condense.errors import DataError, OptionError
+
+# what a component leaves in the store, folder and key of each, by the generator it works with
+Entries = Callable[[Generator], Sequence[tuple[str, Mapping[str, Any]]]]
 
 
 @dataclass(frozen=True)
@@ -394,21 +398,47 @@ class Evaluation:
 class Cost:
     """An estimate for ``--dry-run``: seconds, peak memory and disk in bytes.
 
-    Memory is what comes on top of that which the estimate itself took.
+    Memory is what comes on top of that which the estimate itself took. ``shared`` are parts of it
+    whose results stay in the store, where other stages find them (:meth:`shared_as`).
     """
 
     seconds: float = 0.0
     memory: int = 0
     disk: int = 0
+    shared: tuple[tuple[Cost, Entries], ...] = ()
 
     def times(self, count: float) -> Cost:
-        """The same ``count`` times, one after another."""
-        return replace(self, seconds=count * self.seconds, disk=int(count * self.disk))
+        """The same ``count`` times, one after another; what is shared is done once."""
+        own = self.own
+        found = Cost(count * own.seconds, own.memory, int(count * own.disk))
+        for cost, entries in self.shared:
+            found = found.then(cost.shared_as(entries))
+        return found
 
     def then(self, other: Cost) -> Cost:
         """This, and ``other`` after it."""
-        memory = max(self.memory, other.memory)
-        return Cost(self.seconds + other.seconds, memory, self.disk + other.disk)
+        memory, disk = max(self.memory, other.memory), self.disk + other.disk
+        return Cost(self.seconds + other.seconds, memory, disk, self.shared + other.shared)
+
+    def shared_as(self, entries: Entries) -> Cost:
+        """The same, all of it for ``entries`` of the store, equal shares of it for each.
+
+        A plan counts an entry once, however many stages have it, and not at all where it is stored.
+
+        Args:
+            entries: folder and key of each, given the generator that the component works with.
+        """
+        return replace(self, shared=((replace(self, shared=()), entries),))
+
+    def less(self, part: Cost, share: float = 1.0) -> Cost:
+        """Without that ``share`` of ``part``."""
+        disk = self.disk - int(share * part.disk)
+        return replace(self, seconds=self.seconds - share * part.seconds, disk=disk)
+
+    @property
+    def own(self) -> Cost:
+        """Without what is shared."""
+        return reduce(Cost.less, (cost for cost, _ in self.shared), replace(self, shared=()))
 
 
 Severity = Literal["problem", "look", "ok"]

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from condense.engine.evaluation import RANDOM, WHOLE, random_plan, whole_plan
 from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.housekeeping import digest
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.progress import over_all
 from condense.engine.stages.evaluation import EvaluationStage, TeachingStage
@@ -184,25 +185,28 @@ def plan(pipeline: Pipeline, baselines: bool) -> Plan:
 
 def plan_of(recipe: Recipe, found: Sequence[Stage[Any]]) -> Plan:
     """The plan of the stages ``found``, those of ``recipe`` or some of them."""
-    rows = []
+    rows, counted = [], set[str]()
     for stage in found:
         # of large data that takes a while
         with stage.bound.progress.task(f"estimate {stage.name}", 1):
-            rows.append(planned(stage))
+            rows.append(planned(stage, counted))
     return Plan(rows, recipe.to_dict())
 
 
-def seconds_of(stage: Stage[Any], shared: Collection[str] = ()) -> list[float | None]:
+def seconds_of(
+    stage: Stage[Any], counted: set[str], shared: Collection[str] = ()
+) -> list[float | None]:
     """Estimated seconds of the tasks that ``stage`` comes to, None where that is unknown.
 
-    Half of them for stages of which another process does half, those named in ``shared``.
+    Half of them for stages of which another process does half, those named in ``shared``; and
+    nothing of what is ``counted``, as for :func:`planned`.
 
     For the time left of a run, which is none of its results: what goes wrong here is unknown too.
     """
     found: list[float | None] = []
     for one in (*stage.within, stage):
         try:
-            parts = parts_of(one, planned(one).seconds) if one.needed else []
+            parts = parts_of(one, planned(one, counted).seconds) if one.needed else []
             found += [part and part / 2 for part in parts] if one.name in shared else parts
         except Exception:  # noqa: BLE001 – the stage itself will say what is wrong
             found.append(None)
@@ -216,7 +220,8 @@ def in_turn(progress: Progress, todo: Sequence[Stage[Any]], shared: Collection[s
     """
 
     def expected() -> list[list[float | None]]:
-        return [seconds_of(stage, shared) for stage in todo]
+        counted: set[str] = set()
+        return [seconds_of(stage, counted, shared) for stage in todo]
 
     with over_all(progress, "", len(todo), "stage", expected) as done:
         for number, stage in enumerate(todo, 1):
@@ -233,12 +238,32 @@ def parts_of(stage: Stage[Any], seconds: float | None) -> list[float | None]:
 
 
 def planned(
-    stage: Stage[Any], estimate: Callable[[Stage[Any]], Cost | None] = methodcaller("cost")
+    stage: Stage[Any],
+    counted: set[str],
+    estimate: Callable[[Stage[Any]], Cost | None] = methodcaller("cost"),
 ) -> PlannedStage:
-    """What ``stage`` would take, as ``estimate`` says unless it is stored."""
-    if not stage.stored:
-        return replace(priced(stage, estimate(stage)), jobs=_jobs(stage))
-    return PlannedStage(stage.name, stage.served_by, True, 0, 0.0, 0.0, 0.0)
+    """What ``stage`` would take, as ``estimate`` says unless it is stored.
+
+    Args:
+        stage: of a run.
+        counted: entries of the store that stages before it leave there, to which its own come.
+        estimate: what all of it takes.
+    """
+    if stage.stored:
+        return PlannedStage(stage.name, stage.served_by, True, 0, 0.0, 0.0, 0.0)
+    cost = estimate(stage)
+    found = priced(stage, cost and uncounted(stage, cost, counted))
+    return replace(found, jobs=_jobs(stage))
+
+
+def uncounted(stage: Stage[Any], cost: Cost, counted: set[str]) -> Cost:
+    """``cost`` of ``stage`` without entries that are stored or ``counted``; the others are then."""
+    for part, entries in cost.shared:
+        every = {digest(*entry): entry for entry in entries(stage.rng)}
+        done = {n for n, entry in every.items() if n in counted or stage.bound.store.has(*entry)}
+        counted.update(every)
+        cost = cost.less(part, len(done) / max(1, len(every)))
+    return cost
 
 
 def _jobs(stage: Stage[Any]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from condense.engine.graph import SERVED_BY, PlannedStage, parts_of, planned, priced
+from condense.engine.graph import SERVED_BY, PlannedStage, parts_of, planned, priced, uncounted
 from condense.engine.runtime.housekeeping import digest
 from condense.engine.runtime.pace import Parts
 from condense.engine.stages.stage import SHARED, Stage
@@ -108,6 +108,7 @@ class Planner:
     def __init__(self) -> None:
         self._costs: dict[str, Cost | None] = {}
         self._seen: set[str] = set()
+        self._counted: set[str] = set()  # entries of the store
         self._stages: dict[str, list[PlannedStage]] = {}
         self._parts: list[Parts] = []
         self._failed: dict[str, str] = {}
@@ -122,13 +123,14 @@ class Planner:
             CondenseError: for options that do not suit the data; it is not counted then.
         """
         parts: list[float | None] = []
-        fresh = []
+        fresh, counted = [], set(self._counted)
         for stage in stages:
             work = digest("work", stage.work())
             if work not in self._seen:
-                found = planned(stage, self._estimate)
+                found = planned(stage, counted, self._estimate)
                 fresh.append((work, found))
                 parts += parts_of(stage, found.seconds)
+        self._counted = counted
         for work, found in fresh:
             self._seen.add(work)
             self._stages.setdefault(found.stage, []).append(found)
@@ -147,8 +149,20 @@ class Planner:
         return StudyPlan(tuple(works), tuple(self._parts), self._failed)
 
     def alone(self, stage: Stage[Any]) -> PlannedStage:
-        """``stage`` as if it were not stored, counted nowhere."""
-        return priced(stage, self._estimate(stage))
+        """``stage`` as if it were not stored, counted nowhere, without what it shares."""
+        cost = self._estimate(stage)
+        return priced(stage, cost and cost.own)
+
+    def add_shared(self, stages: Sequence[Stage[Any]]) -> Parts:
+        """What stages that are counted by :meth:`alone` share; seconds of what is new."""
+        parts = []
+        for stage in stages:
+            cost = self._estimate(stage)
+            left = uncounted(stage, cost, self._counted).less(cost.own) if cost else Cost()
+            if left.seconds:
+                self._stages.setdefault(stage.name, []).append(priced(stage, left))
+                parts.append(left.seconds)
+        return parts
 
     def _estimate(self, stage: Stage[Any]) -> Cost | None:
         """Of ``stage``; seeds make no difference, but to what is stored of a preparation."""

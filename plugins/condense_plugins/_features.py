@@ -9,10 +9,10 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from condense.engine.feature_space.features import cost_of_features
 from condense.engine.ingest.arrays import as_inputs
 from condense.engine.training.batches import network_inputs
-from condense.engine.training.estimate import sgd_cost
-from condense.engine.training.sgd import Epochs, SgdOptions, part_of
+from condense.engine.training.sgd import Epochs, SgdOptions
 from condense.errors import DataError
 from condense.interfaces import Context, Cost, LabeledData
 from condense.options import PathOption
@@ -50,9 +50,9 @@ class HasFeatures(BuiltIn):
 
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Estimate of training the network that gives the features, where one does."""
-        if self._file is not None or not data.geometry.is_image or not self.asks_network:
+        if self._file is not None or not self.asks_network:
             return Cost()
-        return sgd_cost(data, context, part_of(SgdOptions, self.options))
+        return cost_of_features(data, context, self.options)
 
     @property
     def asks_network(self) -> bool:

@@ -261,14 +261,14 @@ def test_a_run_is_planned_once_where_it_is_shown_and_never_a_stored_one(
 def test_stages_come_to_parts_of_the_dry_run(pipeline):
     p = pipeline()
     planned = {s.stage: s.seconds for s in plan(p, baselines=True).stages}
-    assert seconds_of(p.scoring) == [planned["scorer"]]
-    assert seconds_of(p.selecting) == [planned["selector"]]
-    assert seconds_of(p.matching) == [planned["prepare"], planned["matcher"]]
+    assert seconds_of(p.scoring, set()) == [planned["scorer"]]
+    assert seconds_of(p.selecting, set()) == [planned["selector"]]
+    assert seconds_of(p.matching, set()) == [planned["prepare"], planned["matcher"]]
     assert planned["prepare"] == p.matching.preparing.cost().seconds  # its own, of experts alone
-    assert seconds_of(p.evaluating) == [planned["evaluator"]]
+    assert seconds_of(p.evaluating, set()) == [planned["evaluator"]]
     frozen = pipeline(policy="frozen")
-    assert seconds_of(frozen.matching) == []
-    parts = seconds_of(frozen.evaluating)  # under two augmentations
+    assert seconds_of(frozen.matching, set()) == []
+    parts = seconds_of(frozen.evaluating, set())  # under two augmentations
     assert len(parts) == 2
     assert sum(parts) == pytest.approx(plan(frozen, baselines=False).stages[-1].seconds)
 
@@ -279,7 +279,7 @@ def test_an_estimate_that_fails_is_unknown_and_the_run_goes_on(pipeline, tmp_pat
 
     monkeypatch.setattr(Bound, "cost", broken)
     p = pipeline(progress=LineProgress())
-    assert seconds_of(p.scoring) == [None]
+    assert seconds_of(p.scoring, set()) == [None]
     run(p, tmp_path / "out", False)
 
 

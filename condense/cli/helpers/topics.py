@@ -174,8 +174,12 @@ assert not torch.rand(3, generator=first).equal(torch.rand(3, generator=second))
             SERVICES: "Progress.task Progress.note",
             "condense.results": "Cost",
             f"{TRAINING}.estimate": "sgd_cost training_cost time_call",
+            f"{TRAINING}.dynamics": "dynamics_cost",
+            f"{SPACE}.features": "cost_of_features",
         },
         """\
+from condense import DynamicsOptions
+from condense.engine.training.dynamics import dynamics_cost
 from condense.engine.training.estimate import sgd_cost
 from condense.engine.training.sgd import SgdOptions
 
@@ -184,9 +188,10 @@ with context.progress.task("mine", len(data.classes), "class") as task:
         members = data.class_indices(label)
         task.advance(1, members=len(members))
 
-# as the body of cost(): what context.features would take
-cost = sgd_cost(data, context, SgdOptions(epochs=1)).times(3)
-assert cost.seconds > 0
+# as the body of cost(): three networks, and those of the pass, which other scorers may read too
+own = sgd_cost(data, context, SgdOptions(epochs=1)).times(3)
+cost = own.then(dynamics_cost(data, context, DynamicsOptions(networks=2, epochs=2)))
+assert cost.seconds > own.seconds
 """,
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -11,15 +12,17 @@ from torch import Generator, Tensor, nn
 from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, channels_last
+from condense.engine.training.estimate import sgd_cost
 from condense.engine.training.gradient_norms import last_linear
 from condense.engine.training.loop import check_converged
 from condense.engine.training.passes import recorded_pass
 from condense.engine.training.sgd import SgdOptions, part_of
 from condense.errors import DataError, OptionError
-from condense.interfaces import Context, LabeledData, TrainingSet
+from condense.interfaces import Context, Cost, LabeledData, TrainingSet
 from condense.options import Options
 
 VERSION = "2"
+KIND = "features"  # folder in the store
 
 
 def run_features(
@@ -48,25 +51,43 @@ def run_features(
     if not data.geometry.is_image:
         return data.inputs
     resolved = part_of(SgdOptions, options)
-    seed = Seed.of(rng).fork("features")
-    key = resolved.key(context) | {
-        "component": "features",
-        "version": VERSION,
-        "data": data.fingerprint,
-        "seed": seed.value,
-    }
     (stored,) = recorded_pass(
         TrainingSet.of(data),
         context,
         resolved,
-        seed,
-        {0: key},
+        _seed(rng),
+        {0: _key(data, context, rng, resolved)},
         lambda _, network, batcher: FeatureRecorder(network, batcher, resolved),
         expected=lambda _: {"features": Expected(torch.float32, (len(data), None))},
-        kind="features",
+        kind=KIND,
         title="features",
     )
     return stored["features"]
+
+
+def cost_of_features(data: LabeledData, context: Context, options: Options | None = None) -> Cost:
+    """What :func:`run_features` takes of the same arguments."""
+    resolved = part_of(SgdOptions, options)
+    if not data.geometry.is_image:
+        return Cost()
+    return sgd_cost(data, context, resolved).shared_as(
+        lambda rng: [(KIND, _key(data, context, rng, resolved))]
+    )
+
+
+def _seed(rng: Generator) -> Seed:
+    return Seed.of(rng).fork("features")
+
+
+def _key(
+    data: LabeledData, context: Context, rng: Generator, options: SgdOptions
+) -> dict[str, Any]:
+    return options.key(context) | {
+        "component": "features",
+        "version": VERSION,
+        "data": data.fingerprint,
+        "seed": _seed(rng).value,
+    }
 
 
 class FeatureRecorder:

@@ -144,6 +144,11 @@ class FeatureNetworks:
     def _seed(self) -> Seed:
         return Seed(self.options.feature_seed).fork("features")
 
+    @property
+    def entries(self) -> list[tuple[str, dict[str, Any]]]:
+        """Folder in the store and key of each."""
+        return [(KIND, self.key(index)) for index in range(self.options.networks)]
+
     def key(self, index: int) -> dict[str, Any]:
         """Everything network ``index`` and its figures depend on."""
         return self.options.sgd.key(self.context) | {
@@ -160,7 +165,12 @@ def features_cost(data: LabeledData, context: Context, options: FeatureOptions) 
     """Estimate of training the networks for ``--dry-run``, as if none were stored."""
     rated = len(data.test) / len(data) if data.test is not None else 0.0
     one = sgd_cost(data, context, options.sgd)
-    return one.times(options.networks * (1 + EVAL_SHARE * rated))
+    cost = one.times(options.networks * (1 + EVAL_SHARE * rated))
+    if data.test is None:
+        return cost
+    sets = TrainingSet.of(data), TrainingSet.of(data.test)
+    networks = FeatureNetworks(*sets, context, options)
+    return cost.shared_as(lambda _: networks.entries)
 
 
 class _TestRecorder:

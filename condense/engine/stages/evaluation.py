@@ -153,6 +153,11 @@ class EvaluationStage(Stage[Evaluation]):
         return self.plan.arm.size
 
     @property
+    def rng(self) -> torch.Generator:
+        """The same for every arm."""
+        return self.bound.rng(self.component)
+
+    @property
     def most_pieces(self) -> int:
         """One a repeat and augmentation, where repeats are stored singly."""
         evaluator = self._evaluator()
@@ -229,12 +234,10 @@ class EvaluationStage(Stage[Evaluation]):
 
         def start(repeats: Collection[int]) -> Found:
             assert isinstance(evaluator, EvaluatesRepeats)
-            return run_repeats(evaluator, *given, bound.rng("evaluator"), repeats)
+            return run_repeats(evaluator, *given, self.rng, repeats)
 
         if not isinstance(evaluator, EvaluatesRepeats):
-            return self._stored(
-                keys[0], lambda: run_evaluator(evaluator, *given, bound.rng("evaluator"))
-            )
+            return self._stored(keys[0], lambda: run_evaluator(evaluator, *given, self.rng))
         missing = wanted or MissingFrom(bound.store, self.kind, keys)
         with closing(_Repeats(start, missing)) as repeats:
             parts = [

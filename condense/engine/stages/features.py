@@ -5,12 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from condense.data import TrainingSet
-from condense.engine.feature_space.network import (
-    KIND,
-    FeatureNetworks,
-    FeatureOptions,
-    features_cost,
-)
+from condense.engine.feature_space.network import FeatureNetworks, FeatureOptions, features_cost
 from condense.engine.stages.stage import Bound, Piece, Stage
 from condense.interfaces import Cost
 
@@ -34,8 +29,7 @@ class FeatureStage(Stage[FeatureNetworks]):
     @property
     def stored(self) -> bool:
         """Whether every network is."""
-        numbers = range(self.networks.options.networks)
-        return all(self.bound.store.has(KIND, self.networks.key(number)) for number in numbers)
+        return all(self.bound.store.has(*entry) for entry in self.networks.entries)
 
     @property
     def served_by(self) -> str:
@@ -60,8 +54,7 @@ class FeatureStage(Stage[FeatureNetworks]):
 
     def pieces(self) -> list[Piece]:
         """One a network."""
-        numbers = range(self.networks.options.networks)
-        return Piece.all_of(self.name, [(KIND, self.networks.key(number)) for number in numbers])
+        return Piece.all_of(self.name, self.networks.entries)
 
     def run_piece(self, number: int) -> None:
         """Network ``number``."""

@@ -368,7 +368,7 @@ class PreparationStage(StageInPieces[Matcher]):
         matcher = bound.recipe["matcher"].create()
         if not isinstance(matcher, EstimatesPreparation):
             return None
-        return matcher.prepare_cost(bound.data, bound.context, bound.rng("prepare"))
+        return matcher.prepare_cost(bound.data, bound.context, self.rng)
 
     @property
     def result(self) -> Matcher:
@@ -378,6 +378,6 @@ class PreparationStage(StageInPieces[Matcher]):
         hits, misses = bound.store.hits, bound.store.misses
         with bound.timed(self.name) as lap:
             with guarded("matcher", matcher, *contents(bound.data)):
-                matcher.prepare(bound.data.without_test(), bound.context, bound.rng("prepare"))
+                matcher.prepare(bound.data.without_test(), bound.context, self.rng)
             lap.cached = bound.store.hits > hits and bound.store.misses == misses
         return matcher

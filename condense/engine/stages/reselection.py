@@ -92,7 +92,7 @@ class ReselectionStage(StoredStage[CondensedDataset]):
         """Their positions."""
         bound = self.bound
         reselector = bound.recipe[self.component].create()
-        given = (self._matched, bound.data, self._scores, bound.context, bound.rng(self.name))
+        given = (self._matched, bound.data, self._scores, bound.context, self.rng)
         return Payload({"indices": run_reselector(reselector, *given)})
 
     def check(self, payload: Payload) -> None:

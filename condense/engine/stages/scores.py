@@ -80,11 +80,11 @@ class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
         bound = self.bound
         scorer = bound.recipe["scorer"].create()
         data, context = bound.data, bound.context
-        scores = run_scorer(scorer, data, context, bound.rng("scorer"))
+        scores = run_scorer(scorer, data, context, self.rng)
         said = _Said(
             estimator=scores.estimator,
-            split_half=reliability_of(run_replicates(scorer, data, context, bound.rng("scorer"))),
-            learned=run_training_accuracy("scorer", scorer, data, context, bound.rng("scorer")),
+            split_half=reliability_of(run_replicates(scorer, data, context, self.rng)),
+            learned=run_training_accuracy("scorer", scorer, data, context, self.rng),
         )
         tensors = tensors_of(scores)
         if scores.logits is not None:

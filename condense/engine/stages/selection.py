@@ -53,7 +53,7 @@ class SelectionStage(StoredStage[Selection]):
             self.scores,
             bound.recipe.budget,
             bound.context,
-            bound.rng("selector"),
+            self.rng,
         )
         return Payload({"indices": chosen.indices}, {"counts": list(chosen.counts)})
 

@@ -269,6 +269,11 @@ class Stage(ABC, Generic[T]):
         return sum(self.bound.recipe.budget.counts(self.bound.data))
 
     @property
+    def rng(self) -> torch.Generator:
+        """The generator that its component works with, at its start."""
+        return self.bound.rng(self.name)
+
+    @property
     def served_by(self) -> str:
         """Name of the component."""
         return self.bound.recipe[self.component].name
@@ -367,7 +372,7 @@ class StageInPieces(Stage[T]):
 
     @property
     def _given(self) -> tuple[LabeledData, EngineContext, torch.Generator]:
-        return self.bound.data.without_test(), self.bound.context, self.bound.rng(self.name)
+        return self.bound.data.without_test(), self.bound.context, self.rng
 
     @property
     def made(self) -> Any:

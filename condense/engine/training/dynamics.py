@@ -51,6 +51,7 @@ from condense.options import (
 )
 
 VERSION = "4"
+KIND = "dynamics"  # folder in the store
 EVAL_SHARE = 1 / 3  # a forward pass, in forward and backward passes
 FULL_GRADIENT_EPOCHS = 4  # of training, that take as long as all samples' gradients: 3 to 5
 
@@ -152,7 +153,7 @@ class DynamicsPass:
             keys,
             lambda k, network, batcher: DynamicsRecorder(network, batcher, early, recorded(k)),
             expected=lambda k: self._expected(recorded(k)),
-            kind="dynamics",
+            kind=KIND,
             title="training dynamics",
         )
         return _combined(passes, early, self.extras)
@@ -175,6 +176,10 @@ class DynamicsPass:
             return []
         return [self._key(k) for k in range(self.options.networks)]
 
+    def entries(self) -> list[tuple[str, dict[str, Any]]]:
+        """Folder in the store and key of each."""
+        return [(KIND, key) for key in self.keys()]
+
     def _key(self, network: int) -> dict[str, Any]:
         """Of one network; more networks later re-use the first ones."""
         key = part_of(SgdOptions, self.options).key(self.context)
@@ -188,7 +193,7 @@ class DynamicsPass:
         }
         # what is recorded on top draws nothing and changes no network
         serving = [key | extras.marks() for extras in self.extras.serving()]
-        stored = (k for k in serving if self.context.cache.has("dynamics", k))
+        stored = (k for k in serving if self.context.cache.has(KIND, k))
         return next(stored, serving[0])
 
 
@@ -282,7 +287,8 @@ def dynamics_cost(
     epochs += FULL_GRADIENT_EPOCHS / resolved.epochs * extras.full_gradient
     one = sgd_cost(data, context, part_of(SgdOptions, options)).times(epochs)
     size = resolved.epochs * (BYTES_PER_SAMPLE + extras.epoch_eval) + 2 * len(data.classes)
-    return replace(one, disk=len(data) * size).times(resolved.networks)
+    every = replace(one, disk=len(data) * size).times(resolved.networks)
+    return every.shared_as(lambda rng: dynamics_pass(data, context, rng, options, extras).entries())
 
 
 class DynamicsRecorder:

@@ -116,7 +116,7 @@ def plan_coverage(
     tools: Any = {"store": store, "device": device, "progress": progress}
     _, pipeline, options = _prepared(folders, request, host, **tools)
     recipe = {"data": pipeline.recipe["data"].portable, "evaluator": _plain(options)}
-    return Plan([planned(FeatureStage(pipeline, options))], recipe)
+    return Plan([planned(FeatureStage(pipeline, options), set())], recipe)
 
 
 def _prepared(

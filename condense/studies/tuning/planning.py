@@ -190,8 +190,9 @@ class TuningPlanner:
         """Parts of what all evaluations share, or all under one seed."""
         found: list[float | None] = []
         for number in range(self._settings.seeds):
-            stages = [s for s in objective.stages(start, number) if s.name not in AGAIN]
-            found += self._planner.add(stages)
+            stages = objective.stages(start, number)
+            found += self._planner.add([s for s in stages if s.name not in AGAIN])
+            found += self._planner.add_shared([s for s in stages if s.name in AGAIN])
         return found
 
 

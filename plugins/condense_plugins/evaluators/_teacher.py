@@ -67,9 +67,10 @@ class StoredTeacher:
 
     def cost(self, data: LabeledData, context: Context) -> Cost:
         """An estimate of its training, nothing where it is stored."""
-        if context.cache.has(*self.place(TrainingSet.of(data), context)):
+        place = self.place(TrainingSet.of(data), context)
+        if context.cache.has(*place):
             return Cost()
-        return sgd_cost(data, context, self.options)
+        return sgd_cost(data, context, self.options).shared_as(lambda _: [place])
 
     def said_of(self, teacher: Teacher, tests: Batcher) -> dict[str, object]:
         """What a protocol has of it; nothing is chosen by its accuracy."""

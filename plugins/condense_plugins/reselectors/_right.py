@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -19,6 +20,7 @@ from condense.engine.training.sgd import SgdOptions
 from condense.interfaces import Context, TrainingSet
 
 VERSION = "2"
+KIND = "right"  # folder in the store
 
 
 class ShortOptions(SgdOptions):
@@ -46,27 +48,33 @@ def right_samples(
     Raises:
         DivergedError: if training leaves it not finite.
     """
-    key = options.key(context) | {
+    (stored,) = recorded_pass(
+        training,
+        context,
+        options,
+        seed,
+        {0: right_key(training, asked, context, options, seed)},
+        lambda _, network, batcher: _RightRecorder(
+            network, Batcher(asked, context.device), options
+        ),
+        expected=lambda _: {"right": Expected(torch.uint8, (len(asked),), low=0, high=1)},
+        kind=KIND,
+        title=f"network of {len(training)} samples",
+    )
+    return stored["right"].bool()
+
+
+def right_key(
+    training: TrainingSet, asked: TrainingSet, context: Context, options: SgdOptions, seed: Seed
+) -> dict[str, Any]:
+    """Everything that :func:`right_samples` depend on."""
+    return options.key(context) | {
         "component": "right-samples",
         "version": VERSION,
         "training": training.fingerprint,
         "asked": asked.fingerprint,
         "seed": seed.value,
     }
-    (stored,) = recorded_pass(
-        training,
-        context,
-        options,
-        seed,
-        {0: key},
-        lambda _, network, batcher: _RightRecorder(
-            network, Batcher(asked, context.device), options
-        ),
-        expected=lambda _: {"right": Expected(torch.uint8, (len(asked),), low=0, high=1)},
-        kind="right",
-        title=f"network of {len(training)} samples",
-    )
-    return stored["right"].bool()
 
 
 class _RightRecorder:

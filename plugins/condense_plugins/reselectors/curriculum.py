@@ -25,7 +25,7 @@ from condense.interfaces import (
 from condense.options import AugmentationSpec
 from condense.selection import hardest_first, real_places, require
 from condense_plugins._built_in import BuiltIn
-from condense_plugins.reselectors._right import ShortOptions, right_samples
+from condense_plugins.reselectors._right import KIND, ShortOptions, right_key, right_samples
 
 COARSE, KNOWN, REST = 0, 1, 2  # what a place is filled with, best first
 
@@ -80,14 +80,13 @@ class CurriculumReselector(BuiltIn):
         values = require(scores, self.name, "reselector").values
         whole = TrainingSet.of(data)
         places, rounds = list(real_places(synthetic, data)), self.options.rounds
-        seed = Seed(self.options.whole_seed).fork("whole")
         most = max(count for _, count in places)
         if rounds > max(most, type(self.options).model_fields["rounds"].default):
             context.progress.note(
                 f"note: `reselector.rounds={rounds}`: no class has more than {most} real samples "
                 "to be chosen, so that no more rounds than that choose any"
             )
-        known = right_samples(whole, whole, context, self._whole, seed)
+        known = right_samples(*self._known(whole, context))
         chosen = torch.empty(0, dtype=torch.int64)
         filled = torch.zeros(len(data), dtype=torch.bool)
         for number in range(rounds):
@@ -111,11 +110,20 @@ class CurriculumReselector(BuiltIn):
         )
 
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
-        """The network of the whole split, as if it were not stored, and one a round."""
+        """The network of the whole split, and one a round."""
         count = min(samples, len(data))
         part = data.subset(torch.arange(count))
         rounds = sgd_cost(part, context, self._round).times(self.options.rounds)
-        return sgd_cost(data, context, self._whole).then(rounds)
+        known = self._known(TrainingSet.of(data), context)
+        first = sgd_cost(data, context, self._whole)
+        return first.shared_as(lambda _: [(KIND, right_key(*known))]).then(rounds)
+
+    def _known(
+        self, whole: TrainingSet, context: Context
+    ) -> tuple[TrainingSet, TrainingSet, Context, SgdOptions, Seed]:
+        """Of what is right by a network of the ``whole`` split, whatever the run's seed is."""
+        seed = Seed(self.options.whole_seed).fork("whole")
+        return whole, whole, context, self._whole, seed
 
     @property
     def _whole(self) -> SgdOptions:

@@ -112,7 +112,7 @@ class ReadsDynamics(BuiltIn):
         self, data: LabeledData, context: Context, rng: Generator
     ) -> Sequence[tuple[str, Mapping[str, Any]]]:
         """Where each network of the pass is kept."""
-        return [("dynamics", key) for key in self._pass(data, context, rng).keys()]
+        return self._pass(data, context, rng).entries()
 
     def run_piece(self, number: int, data: LabeledData, context: Context, rng: Generator) -> None:
         """Train network ``number`` of the pass, unless it is stored."""

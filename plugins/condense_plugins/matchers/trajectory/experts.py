@@ -22,6 +22,7 @@ from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.snapshots import Snapshots, expected, packed, unpacked
 
 VERSION = "3"
+KIND = "experts"  # folder in the store
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +60,14 @@ class Experts:
         self._check_memory()
         wanted = range(self.options.experts) if numbers is None else numbers
         keys = [self.key(k) for k in wanted]
-        missing = len(MissingFrom(self.context.cache, "experts", keys))
+        missing = len(MissingFrom(self.context.cache, KIND, keys))
         if missing:
             self._check_disk(missing)
         total = max(missing, 1) * self.schedule.steps
         with self.context.progress.task("experts", total, "step") as task:
             stored = cached_trainings(
                 self.context.cache,
-                "experts",
+                KIND,
                 keys,
                 lambda place: self.training(wanted[place], task),
                 lambda _, expert: packed(trajectory_of(expert), self.options.expert_dtype),
@@ -75,9 +76,9 @@ class Experts:
             )
             return [unpacked(tensors) for tensors in stored]
 
-    def keys(self) -> list[dict[str, Any]]:
-        """The cache key of each."""
-        return [self.key(k) for k in range(self.options.experts)]
+    def entries(self) -> list[tuple[str, dict[str, Any]]]:
+        """Folder in the store and key of each."""
+        return [(KIND, self.key(k)) for k in range(self.options.experts)]
 
     def key(self, index: int) -> dict[str, Any]:
         """Cache key of expert ``index``."""
@@ -126,13 +127,14 @@ class Experts:
 
     def cost(self) -> Cost:
         """Seconds and disk of those that are not in the store."""
-        missing = len(MissingFrom(self.context.cache, "experts", self.keys()))
+        missing = [entry for entry in self.entries() if not self.context.cache.has(*entry)]
         if not missing:
             return Cost()
         network, context = self.options.network, self.context
         augmentation = context.augmentation(self.options.expert_augmentation)
         one = training_cost(self.data, context, network, augmentation, self.schedule)
-        return replace(one, disk=self.bytes_of_one()[0]).times(missing)
+        every = replace(one, disk=self.bytes_of_one()[0]).times(len(missing))
+        return every.shared_as(lambda _: missing)
 
     def bytes_of_one(self) -> tuple[int, int]:
         """Bytes of one expert's snapshots (on disk, in memory)."""

@@ -97,8 +97,7 @@ class TrajectoryMatcher:
         self, data: LabeledData, context: Context, rng: Generator
     ) -> Sequence[tuple[str, Mapping[str, Any]]]:
         """Where each expert is kept."""
-        keys = Experts.of(data, context, self.options, rng).keys()
-        return [("experts", key) for key in keys]
+        return Experts.of(data, context, self.options, rng).entries()
 
     def run_piece(self, number: int, data: LabeledData, context: Context, rng: Generator) -> None:
         """Train expert ``number``, unless it is stored."""
