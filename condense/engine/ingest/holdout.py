@@ -132,14 +132,28 @@ def test_part(labels: Sequence[Any], share: float) -> tuple[Tensor, Tensor]:
     return torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
 
 
+def check_one_test_split(own: bool, test: str | float | None, who: str = "it") -> None:
+    """That data, called ``who``, with a test split of their ``own`` are not asked for another one.
+
+    Raises:
+        DataError: if they are.
+    """
+    if own and test is not None:
+        raise DataError(f"{who} has a test split of its own; leave out `data.test={test}`")
+
+
 def with_test_part(
-    data: LabeledData, share: float, source: str, normalization: Normalization | None = None
+    data: LabeledData,
+    test: str | float | None,
+    source: str,
+    normalization: Normalization | None = None,
 ) -> LabeledData:
-    """``data`` with the part of them that :func:`test_part` says as the test split.
+    """``data``, where ``test`` is a share with the part of them that :func:`test_part` says as the
+    test split.
 
     Args:
         data: that have none.
-        share: part that it gets, in (0, 1).
+        test: part that it gets, in (0, 1); anything else leaves them as they are.
         source: where samples without a name come from, in which they are then called by place:
             ``photos.npz#17``.
         normalization: None = measured on what stays in the training split.
@@ -147,7 +161,9 @@ def with_test_part(
     Raises:
         OptionError, DataError: as :func:`hold_out` does.
     """
-    rest, part = test_part([data.classes[label] for label in data.labels.tolist()], share)
+    if not isinstance(test, float):
+        return data
+    rest, part = test_part([data.classes[label] for label in data.labels.tolist()], test)
     named = replace(
         data,
         items=data.items or tuple(f"{source}#{place}" for place in range(len(data))),

@@ -150,7 +150,7 @@ class Bound:
             return "give the call test=0.2, a share of it, or test=(X, y)"
         if "test" in type(source.options).model_fields:
             return "give one with the data, or hold a share out by `data.test=0.2`"
-        return "give one with the data, as a test folder beside train for example"
+        return "give one with the data"
 
     def rng(self, stage: str) -> torch.Generator:
         """The CPU generator of ``stage``; independent of which component serves it."""

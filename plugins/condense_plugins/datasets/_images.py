@@ -107,7 +107,7 @@ def read_splits(
 ) -> LabeledData:
     """The images of both splits with the names of their classes, ``held`` as the test split.
 
-    Their ``items`` are their paths below ``root``.
+    Their ``items`` are their paths below ``root``, or of another folder with its name before them.
 
     Args:
         train: at least one.
@@ -139,4 +139,9 @@ def _decoded(
 
 
 def _below(root: Path, files: Sequence[Labelled]) -> list[str]:
-    return [file.relative_to(root).as_posix() for file, _ in files]
+    """Paths below ``root``; FOLDER/CLASS/FILE of what lies elsewhere."""
+    places = [file.absolute() for file, _ in files]
+    root = root.absolute()
+    return [
+        p.relative_to(root if p.is_relative_to(root) else p.parents[2]).as_posix() for p in places
+    ]

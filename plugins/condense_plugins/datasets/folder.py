@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from condense.data import LabeledData
+from condense.engine.ingest.holdout import check_one_test_split, with_test_part
 from condense.errors import DataError
-from condense.options import PathOption
+from condense.options import PathOption, TestPart
 from condense.traits import DatasetTraits
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._images import (
@@ -23,7 +24,8 @@ from condense_plugins.datasets._images import (
 if TYPE_CHECKING:
     from condense.interfaces import Context
 
-_LAYOUT = "train/CLASS/*.png (and test/CLASS/*.png), or CLASS/*.png"
+_CLASSES = "CLASS/*.png"
+_LAYOUT = f"train/{_CLASSES} (and test/{_CLASSES}), or {_CLASSES}"
 
 
 class Folder(BuiltIn):
@@ -39,6 +41,11 @@ class Folder(BuiltIn):
 
         path: PathOption = Field(description=f"folder with {_LAYOUT}")
         flip: bool = Field(True, description="whether a mirror image keeps its class")
+        test: TestPart | None = Field(
+            None,
+            description="the test split: another folder, with CLASS/*.png, or a share > 0, < 1 of "
+            "every class, always the same images; unset = test/CLASS/*.png",
+        )
 
     options: Options
 
@@ -47,15 +54,18 @@ class Folder(BuiltIn):
         below the folder."""
         root = existing_folder(self.options.path, _LAYOUT)
         train_root, test_root = _splits(root)
+        asked = self.options.test
+        check_one_test_split(test_root is not None, asked, str(root))
+        if isinstance(asked, str):
+            test_root = existing_folder(asked, _CLASSES)
         folders = class_folders(train_root)
         classes = [folder.name for folder in folders]
         if len(classes) < 2:
             found = f"only the class folder '{classes[0]}'" if classes else "no class folder"
             raise DataError(f"{train_root} has {found}, at least two are needed: {_LAYOUT}")
-        train = listed(folders)
         held = listed(_test_folders(test_root, classes)) if test_root else None
-        return read_splits(
-            train,
+        data = read_splits(
+            listed(folders),
             held,
             self.options.decoding(),
             context,
@@ -64,6 +74,7 @@ class Folder(BuiltIn):
             flip=self.options.flip,
             name=root.resolve().name or self.name,
         )
+        return with_test_part(data, asked, root.name)
 
 
 def _splits(root: Path) -> tuple[Path, Path | None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from condense.data import LabeledData, Modality
-from condense.engine.ingest.holdout import with_test_part
+from condense.engine.ingest.holdout import check_one_test_split, with_test_part
 from condense.engine.ingest.hugging_face.columns import Columns
 from condense.engine.ingest.hugging_face.reading import Reading, train_and_test
 from condense.errors import DataError
@@ -80,10 +80,7 @@ class HuggingFace(BuiltIn):
                 options.flip,
                 options.items,
             )
-            data = reading.read(train, test)
-            if isinstance(options.test, float):
-                return with_test_part(data, options.test, path.name)
-            return data
+            return with_test_part(reading.read(train, test), options.test, path.name)
         except DataError as error:
             told = str(error)
             raise DataError(told if str(path) in told else f"{path}: {told}") from None
@@ -106,8 +103,7 @@ class HuggingFace(BuiltIn):
         train, test = train_and_test(splits, options.split, options.test_split)
         if options.test is None:
             return train, test
-        if options.test_split is not None or "test" in splits:
-            raise DataError(f"it has a test split of its own; leave out `data.test={options.test}`")
+        check_one_test_split(options.test_split is not None or "test" in splits, options.test)
         if isinstance(options.test, float):
             return train, None
         other = opened(options.test)

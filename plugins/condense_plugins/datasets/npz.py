@@ -14,7 +14,7 @@ from pydantic import Field
 from condense.data import LabeledData, Modality, Normalization
 from condense.engine.ingest.arrays import names_of
 from condense.engine.ingest.from_user import labeled_data
-from condense.engine.ingest.holdout import with_test_part
+from condense.engine.ingest.holdout import check_one_test_split, with_test_part
 from condense.engine.ingest.items import FORM, Items, read_items
 from condense.errors import DataError
 from condense.options import PathOption, TestPart
@@ -69,7 +69,7 @@ class Npz(BuiltIn):
     def load(self, context: Context) -> LabeledData:
         """uint8 [N, H, W, C] images or float32 [N, D] features; nothing is unpickled."""
         path = _existing(self.options.path)
-        arrays, share = _read(path), self.options.test
+        arrays = _read(path)
         try:
             items = self._items(len(arrays["train_inputs"]))
             constants = _constants(self.options.norm, arrays["train_inputs"])
@@ -84,17 +84,14 @@ class Npz(BuiltIn):
                 name=path.stem,
                 normalization=constants,
             )
-            if isinstance(share, float):
-                return with_test_part(data, share, path.name, constants)
-            return data
+            return with_test_part(data, self.options.test, path.name, constants)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
 
     def _test(self, arrays: dict[str, Any]) -> tuple[Any, Any] | None:
         """Inputs and labels of the test split where they are arrays of their own."""
         asked, own = self.options.test, "test_inputs" in arrays
-        if own and asked is not None:
-            raise DataError(f"it has a test split of its own; leave out `data.test={asked}`")
+        check_one_test_split(own, asked)
         if own:
             return arrays["test_inputs"], arrays["test_labels"]
         if not isinstance(asked, str):

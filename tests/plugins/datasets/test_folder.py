@@ -237,3 +237,36 @@ def test_the_test_split_alone_may_lack_a_class(root):
     assert data.test is not None
     assert data.test.labels.tolist() == [1]
     assert torch.equal(data.test.labels, torch.tensor([1]))
+
+
+def test_a_share_of_every_class_is_the_test_split(root):
+    for k in range(3, 10):
+        draw(root / "train" / "ant" / f"{k}.png", 100 + k)
+    whole = load(root / "train")
+    data = load(root / "train", test=0.3)
+    # ⌊0.3 · 10⌋ of ant, ⌊0.3 · 3⌋, but at least one, of cat; nothing twice, nothing lost
+    assert data.test.labels.tolist() == [0, 0, 0, 1]
+    assert data.labels.tolist() == [0] * 7 + [1] * 2
+    assert sorted(data.items + data.test.items) == list(whole.items)
+    values = dict(zip(whole.items, whole.inputs[:, 0, 0, 0].tolist(), strict=True))
+    for part in (data, data.test):
+        assert part.inputs[:, 0, 0, 0].tolist() == [values[item] for item in part.items]
+    red = data.inputs[..., 0].double() / 255
+    assert data.normalization.mean[0] == pytest.approx(float(red.mean()))
+    assert data.test.normalization == data.normalization
+    assert load(root / "train", test=0.3).items == data.items
+
+
+def test_class_folders_in_another_place_are_the_test_split(root):
+    (root / "test").rename(root / "held")
+    data = load(root / "train", test=str(root / "held"))
+    assert data.test.inputs[:, 0, 0, 0].tolist() == [201, 200]
+    assert data.test.items == ("held/ant/0.png", "held/cat/0.png")
+    assert data.items[0] == "ant/0.png"
+    assert "nowhere does not exist" in refusal(root, test=str(root / "nowhere"))
+
+
+@pytest.mark.parametrize("asked", [0.2, "held"])
+def test_data_have_one_test_split(root, asked):
+    told = refusal(root, test=asked)
+    assert f"{root} has a test split of its own; leave out `data.test={asked}`" in told
