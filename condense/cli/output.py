@@ -237,10 +237,11 @@ def _total(widths: Iterable[int]) -> int:
 
 
 def echo_summary(values: Mapping[str, Any]) -> None:
-    """Print ``values`` one a line, what its ``stages`` took as a table; long lists are counted."""
+    """Print ``values`` one a line, what its ``stages`` took as a table, its ``findings`` not; long
+    lists are counted."""
     width = max((len(k) for k in values), default=0)
     for key, value in values.items():
-        if key != "stages":
+        if key not in ("stages", "findings"):
             say(f"{key.replace('_', ' ').ljust(width)}  {short(value)}", width + 2)
     if "stages" in values:
         click.echo()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from condense.engine.pipeline import Pipeline
     from condense.recipe import Recipe
     from condense.resolve import Request
+    from condense.results import Finding
     from condense.studies.comparison.run import Comparison
 
 
@@ -68,9 +69,10 @@ def score(
     correlations of several scorers, how much of their hardest and easiest tenth they share, how
     well each agrees with itself, and pictures of both ends of every class, 40 at most.
     """
-    from condense.cli.output import echo_json, echo_summary
+    from condense.cli.output import echo_json, echo_summary, warn
     from condense.cli.session import open_session
     from condense.engine.outputs import write_scores
+    from condense.report.diagnosis.findings import signs_in_source
 
     names = [] if compare is None else [name.strip() for name in compare.split(",")]
     if dry_run:
@@ -78,15 +80,17 @@ def score(
         return
     if names:
         with open_session(ctx, device) as session:
-            result, folder = _compare(session, request, names, out)
-        _show(result, folder, as_json)
+            result, folder, findings = _compare(session, request, names, out)
+        warn(findings)
+        _show(result, folder, findings, as_json)
         return
     with open_session(ctx, device) as session:
         recipe = session.recipe(request)
         pipeline = session.pipeline(recipe)
         place = out or Path(f"scores-{recipe['scorer'].name}-{_data_name(recipe)}")
         session.hand_out(request, [(pipeline, [pipeline.scoring])])
-        document = write_scores(pipeline, place)
+        document = write_scores(pipeline, place, signs_in_source)
+    warn(document.findings)
     (echo_json if as_json else echo_summary)(document.to_json())
 
 
@@ -134,9 +138,10 @@ def _compared(session: Session, request: Request, names: Sequence[str]) -> list[
 
 def _compare(
     session: Session, request: Request, names: Sequence[str], out: Path | None
-) -> tuple[Comparison, Path]:
-    """The comparison made and written."""
+) -> tuple[Comparison, Path, list[Finding]]:
+    """The comparison made and written, and what is wrong with the data and the scores."""
     from condense.engine.runtime.folders import check_folder
+    from condense.report.diagnosis.findings import signs_in_source
     from condense.studies.comparison.files import OWNED, write_comparison
     from condense.studies.comparison.run import compare
 
@@ -145,10 +150,13 @@ def _compare(
     check_folder(folder, OWNED)
     session.hand_out(request, [(p, [p.scoring]) for p in pipelines])
     result = compare([p.recipe for p in pipelines], names, session.pipeline)
-    return result, write_comparison(result, folder)
+    place = write_comparison(result, folder)
+    return result, place, [*dict.fromkeys(f for p in pipelines for f in signs_in_source(p))]
 
 
-def _show(result: Comparison, folder: Path, as_json: bool) -> None:
+def _show(
+    result: Comparison, folder: Path, findings: Sequence[Finding], as_json: bool
+) -> None:
     from condense.cli.output import echo_json, echo_place, echo_table, say, seconds
     from condense.studies.comparison.files import sheet_names
 
@@ -157,6 +165,7 @@ def _show(result: Comparison, folder: Path, as_json: bool) -> None:
         times = {one.name: round(one.seconds, 3) for one in document.scorers}
         cached = {one.name: one.cached for one in document.scorers}
         more = {"seconds": times, "cached": cached, "out": str(folder), "sheets": sheets}
+        more["findings"] = [finding.summary() for finding in findings]
         echo_json(document.to_json() | more)
         return
     rows = []

@@ -56,10 +56,11 @@ def select(
     """
     if out is not None and out.suffix not in (".npz", ".csv", ".json"):
         raise OptionError(f"--out {out} must end in .npz, .csv or .json; try --out {out}.csv")
-    from condense.cli.output import echo_json, echo_summary
+    from condense.cli.output import echo_json, echo_summary, warn
     from condense.cli.planned import echo_plan, workers_of
     from condense.cli.session import open_session
     from condense.engine.outputs import write_selection
+    from condense.report.diagnosis.findings import signs_in_source
 
     with open_session(ctx, device) as session:
         recipe = session.recipe(request)
@@ -73,10 +74,11 @@ def select(
             plan = plan_of(recipe, stages)
         else:
             session.hand_out(request, [(pipeline, stages)])
-            document = write_selection(pipeline, out)
+            document = write_selection(pipeline, out, signs_in_source)
     if dry_run:
         echo_plan(plan, as_json, workers_of(request))
         return
+    warn(document.findings)
     if as_json:
         echo_json(document.to_json())
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -16,6 +16,7 @@ from pydantic import Field, FiniteFloat
 from condense.engine.documents import (
     COLUMNS,
     Document,
+    FindingNote,
     KeptSample,
     StageSeconds,
     kept_table,
@@ -23,6 +24,7 @@ from condense.engine.documents import (
 )
 from condense.engine.graph import in_turn
 from condense.engine.pipeline import Pipeline
+from condense.engine.run import notes_of
 from condense.engine.runtime.files import Ours, check_file, npz_with, write_file
 from condense.engine.runtime.folders import (
     MAX_MARKER,
@@ -33,11 +35,19 @@ from condense.engine.runtime.folders import (
 )
 from condense.engine.stages.scores import tensors_of
 from condense.reading import PlainTable
+from condense.results import Finding
 
 SCORES = "scores.safetensors"
 MANIFEST = "manifest.json"
 OWNED = Layout(MANIFEST, (SCORES,), json_with("scorer", "direction", "data_fingerprint"))
 QUANTILES = {"min": 0.0, "25%": 0.25, "50%": 0.5, "75%": 0.75, "max": 1.0}
+# what is wrong with the data and scores of a pipeline, or worth a look
+Diagnose = Callable[[Pipeline], Sequence[Finding]]
+
+
+def no_findings(pipeline: Pipeline) -> tuple[Finding, ...]:
+    """Nothing is looked at."""
+    return ()
 
 
 class ScoreManifest(Document):
@@ -59,6 +69,7 @@ class ScoreDocument(ScoreManifest):
     out: str = Field(description="the folder written")
     quantiles: dict[str, FiniteFloat] = Field(description="of the scores: min, 25% … max")
     stages: dict[str, StageSeconds]
+    findings: tuple[FindingNote, ...] = Field(description="of the data and their scores")
 
 
 class SelectionDocument(Document):
@@ -80,9 +91,12 @@ class SelectDocument(SelectionDocument):
     """``condense select --json``."""
 
     stages: dict[str, StageSeconds]
+    findings: tuple[FindingNote, ...] = Field(description="of the data and their scores")
 
 
-def write_scores(pipeline: Pipeline, out: Path) -> ScoreDocument:
+def write_scores(
+    pipeline: Pipeline, out: Path, diagnose: Diagnose = no_findings
+) -> ScoreDocument:
     """``scores.safetensors`` (key ``scores``, higher = harder) and ``manifest.json`` in ``out``.
 
     Raises:
@@ -114,10 +128,13 @@ def write_scores(pipeline: Pipeline, out: Path) -> ScoreDocument:
         out=str(out),
         quantiles=dict(zip(QUANTILES, quantiles.tolist(), strict=True)),
         stages=stage_seconds({"scorer": pipeline.timings["scorer"]}),
+        findings=notes_of(diagnose(pipeline)),
     )
 
 
-def write_selection(pipeline: Pipeline, out: Path | None) -> SelectDocument:
+def write_selection(
+    pipeline: Pipeline, out: Path | None, diagnose: Diagnose = no_findings
+) -> SelectDocument:
     """The selection, written to ``out`` (.npz, .csv, else as JSON) unless it is None.
 
     Raises:
@@ -150,7 +167,11 @@ def write_selection(pipeline: Pipeline, out: Path | None) -> SelectDocument:
     )
     if out is not None:
         write_file(out, contents(written), ours)
-    return SelectDocument(**dict(written), stages=stage_seconds(pipeline.timings))
+    return SelectDocument(
+        **dict(written),
+        stages=stage_seconds(pipeline.timings),
+        findings=notes_of(diagnose(pipeline)),
+    )
 
 
 def _npz(written: SelectionDocument) -> bytes:

@@ -139,7 +139,7 @@ def test_score_writes_to_a_folder_named_after_scorer_and_data(cli, engine):
     scorer = {"component": "rate", "network": {"component": "convnet", "width": 32}, "width": 9}
     stages = {"scorer": {"seconds": 3.3, "cached": True}}
     found = {"scorer": scorer, "values": list(range(9)), "stages": stages}
-    engine.result = types.SimpleNamespace(to_json=lambda: found)
+    engine.result = types.SimpleNamespace(findings=(), to_json=lambda: found)
     result = cli("score")
     assert engine.calls[0][0][1] == Path("scores-rate-toy")
     assert result.stdout.splitlines() == [
@@ -155,7 +155,7 @@ def test_score_writes_to_a_folder_named_after_scorer_and_data(cli, engine):
 
 
 def test_select_writes_npz_or_json_only(cli, engine):
-    engine.result = types.SimpleNamespace(to_json=lambda: {"indices": [1, 2]})
+    engine.result = types.SimpleNamespace(findings=(), to_json=lambda: {"indices": [1, 2]})
     assert summary(cli("select", "--json")) == {"indices": [1, 2]}
     assert engine.calls[0][0][1] is None
     assert cli("select", "--out", "a.npz").exit_code == 0

@@ -97,12 +97,12 @@ def test_results_are_the_document_of_run_without_clock_and_machine(made):
 def test_files_of_scores_and_selections_are_what_is_printed_without_the_clock(made):
     result, documents = made
     folder = result.artefact.parent
-    printed, clock = documents["score.json"], {"out", "quantiles", "stages"}
+    printed, clock = documents["score.json"], {"out", "quantiles", "stages", "findings"}
     manifest = json.loads((folder / "scores" / "manifest.json").read_text())
     assert manifest == {k: v for k, v in printed.items() if k not in clock}
     printed = documents["select.json"]
     chosen = json.loads((folder / "chosen.json").read_text())
-    assert chosen.keys() == printed.keys() - {"stages"}
+    assert chosen.keys() == printed.keys() - {"stages", "findings"}
     assert chosen["indices"] == printed["indices"]
     assert sum(chosen["per_class"].values()) == len(chosen["indices"]) == 50
 

@@ -17,6 +17,7 @@ from condense.engine.ingest.copies import Copies, copies_in
 from condense.engine.pipeline import Pipeline
 from condense.engine.rebind import Rebound, rebind
 from condense.engine.runtime.guard import contents, guarded
+from condense.engine.stages.stage import StoredStage
 from condense.errors import CondenseError
 from condense.figures.formats import setting
 from condense.options import idle_options
@@ -28,9 +29,32 @@ from condense.traits import AugmentationTraits, EvaluatorTraits, MatcherTraits, 
 ACCURACY = EvaluatorTraits.measure
 
 
-@dataclass(frozen=True, eq=False)
-class RunFacts:
-    """What is known of a run; None or nothing where it is not.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SourceFacts:
+    """What is known of data and their scores; None or nothing where it is not.
+
+    Attributes:
+        scorer: its name.
+        split_half: raw ρ between two halves of the scorer's replicates.
+        learned: accuracy of the networks of a stage on their own training data, by the stage.
+        class_sizes: of the training split.
+        copies: samples that are equal to others.
+        near_copies: samples that are nearly so.
+        advice: of the components, by code of a finding.
+    """
+
+    scorer: str = ""
+    split_half: float | None = None
+    learned: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    class_sizes: tuple[int, ...] = ()
+    copies: Copies | None = None
+    near_copies: NearCopies | None = None
+    advice: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RunFacts(SourceFacts):
+    """What is known of a run, besides.
 
     Attributes:
         condensed: the set with its roles, labels and trace.
@@ -40,15 +64,8 @@ class RunFacts:
         step_size: before matching.
         matched_under: the augmentation that distilled samples had in matching.
         evaluated_under: the augmentation that distilled samples had in the evaluation.
-        scorer: its name.
-        split_half: raw ρ between two halves of the scorer's replicates.
-        learned: accuracy of the networks of a stage on their own training data, by the stage.
-        class_sizes: of the training split.
-        copies: samples that are equal to others.
-        near_copies: samples that are nearly so.
         ranges: value, lowest and highest that the data allow, by option key.
         hard_coverage: of the hard half of the test split in 0–1, by iteration.
-        advice: of the components, by code of a finding.
         idle: keys of options that have no effect beside others that are set.
     """
 
@@ -59,16 +76,31 @@ class RunFacts:
     step_size: float | None = None
     matched_under: str | None = None
     evaluated_under: str | None = None
-    scorer: str = ""
-    split_half: float | None = None
-    learned: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    class_sizes: tuple[int, ...] = ()
-    copies: Copies | None = None
-    near_copies: NearCopies | None = None
     ranges: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     hard_coverage: tuple[float, ...] = ()
-    advice: Mapping[str, str] = field(default_factory=dict)
     idle: frozenset[str] = frozenset()
+
+
+def collect_source(
+    pipeline: Pipeline, fingerprint: str, data: LabeledData | None, near: bool = True
+) -> SourceFacts:
+    """What is known of the data of a recipe and of their scores; nothing is trained for it.
+
+    Args:
+        pipeline: of the recipe.
+        fingerprint: of the data.
+        data: None where they are not at hand.
+        near: whether near copies are looked for.
+    """
+    return SourceFacts(
+        scorer=pipeline.recipe["scorer"].name,
+        split_half=_split_half(pipeline, fingerprint),
+        learned={} if data is None else _learned(pipeline.scoring),
+        class_sizes=() if data is None else tuple(data.labels.bincount().tolist()),
+        copies=None if data is None else copies_in(data),
+        near_copies=None if data is None or not near else near_copies_in(data),
+        advice=_advice(pipeline),
+    )
 
 
 def collect(
@@ -91,22 +123,18 @@ def collect(
     matcher = recipe["matcher"].create()
     trained = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure == ACCURACY
     own = evaluations.get(OWN) if trained else None
+    source = collect_source(pipeline, condensed.data_fingerprint, data, near)
+    matched = {} if data is None else _learned(pipeline.matching)
     return RunFacts(
-        condensed,
-        evaluations,
+        **vars(source) | {"learned": {**source.learned, **matched}},
+        condensed=condensed,
+        evaluations=evaluations,
         measure=measure_of(recipe["evaluator"]),
         relative_loss=traits_of(matcher, MatcherTraits).relative_loss,
         step_size=matcher.plan.step_size,
         matched_under=matcher.matched_under if isinstance(matcher, MatchesUnder) else None,
         evaluated_under=None if own is None else _on_distilled(pipeline.host, own),
-        scorer=recipe["scorer"].name,
-        split_half=_split_half(pipeline, condensed.data_fingerprint),
-        learned={} if data is None else _learned(pipeline),
-        class_sizes=() if data is None else tuple(data.labels.bincount().tolist()),
-        copies=None if data is None else copies_in(data),
-        near_copies=None if data is None or not near else near_copies_in(data),
         ranges={} if data is None else _ranges(pipeline, data),
-        advice=_advice(pipeline),
         idle=frozenset(
             f"{stage}.{key}"
             for stage, resolved in recipe.stages.items()
@@ -140,7 +168,7 @@ def collect_from(
         except CondenseError:
             continue
         return collect(bound.pipeline, condensed, evaluations, _data_at_hand(bound))
-    return RunFacts(condensed, evaluations)
+    return RunFacts(condensed=condensed, evaluations=evaluations)
 
 
 def _data_at_hand(bound: Rebound) -> LabeledData | None:
@@ -165,26 +193,23 @@ def _on_distilled(host: Host, evaluation: Evaluation) -> str | None:
 
 
 def _split_half(pipeline: Pipeline, fingerprint: str) -> float | None:
-    """Of the scores that the run reads, as it was stored with them."""
-    if not pipeline.scoring.needed:
-        return None
+    """Of the scores that were read or would be, as it was stored with them."""
     said = pipeline.scoring.said
     if said is None:
+        if not pipeline.scoring.needed:
+            return None
         payload = pipeline.store.get("scores", pipeline.scoring.key_of(fingerprint))
         said = {} if payload is None else payload.values
     return said.get("split_half")
 
 
-def _learned(pipeline: Pipeline) -> dict[str, tuple[float, ...]]:
-    """What the networks of scorer and matcher know of their training data, as it was stored."""
-    found: dict[str, tuple[float, ...]] = {}
-    for stage in (pipeline.scoring, pipeline.matching):
-        said = stage.said
-        if said is None and stage.needed and stage.stored:
-            payload = pipeline.store.get(stage.kind, stage.key())
-            said = None if payload is None else payload.values
-        found[stage.name] = () if said is None else tuple(said.get("learned", ()))
-    return found
+def _learned(stage: StoredStage[Any]) -> dict[str, tuple[float, ...]]:
+    """What the networks of scorer or matcher know of their training data, as it was stored."""
+    said = stage.said
+    if said is None and stage.needed and stage.stored:
+        payload = stage.bound.store.get(stage.kind, stage.key())
+        said = None if payload is None else payload.values
+    return {stage.name: () if said is None else tuple(said.get("learned", ()))}
 
 
 def _ranges(pipeline: Pipeline, data: LabeledData) -> dict[str, tuple[float, float, float]]:

@@ -10,7 +10,7 @@ from condense.engine.documents import OWN
 from condense.engine.matching.soft_labels import label_shares
 from condense.engine.pipeline import Pipeline
 from condense.report.diagnosis import checks
-from condense.report.diagnosis.facts import RunFacts, collect
+from condense.report.diagnosis.facts import RunFacts, SourceFacts, collect, collect_source
 from condense.results import Evaluation, Finding, Severity
 
 SEVERITIES: tuple[Severity, ...] = ("problem", "look", "ok")  # worst first
@@ -39,13 +39,7 @@ def findings_of(facts: RunFacts) -> tuple[Finding, ...]:
         checks.check_skipped(small.trace.loss),
         None if soft is None else checks.check_labels(*label_shares(soft, small.labels)),
         checks.check_step_size(small.trace.step_size, facts.step_size),
-        checks.check_reliability(facts.split_half, facts.scorer, sum(facts.class_sizes)),
-        *(
-            checks.check_learned(code, who, facts.learned.get(stage, ()), facts.class_sizes)
-            for stage, (code, who) in NETWORKS.items()
-        ),
-        None if facts.copies is None else checks.check_copies(facts.copies),
-        None if facts.near_copies is None else checks.check_near_copies(facts.near_copies),
+        *_of_source(facts),
         *(checks.check_range(key, *values) for key, values in facts.ranges.items()),
     ]
     if distilled:
@@ -54,7 +48,20 @@ def findings_of(facts: RunFacts) -> tuple[Finding, ...]:
             checks.check_baseline(facts.evaluated_under, _tried(random)),
             checks.check_coverage(facts.hard_coverage),
         ]
-    return tuple(_advised(finding, facts.advice) for finding in sorted_findings(found))
+    return _advised(found, facts)
+
+
+def _of_source(facts: SourceFacts) -> list[Finding | None]:
+    """Of the data and their scores."""
+    return [
+        checks.check_reliability(facts.split_half, facts.scorer, sum(facts.class_sizes)),
+        *(
+            checks.check_learned(code, who, facts.learned.get(stage, ()), facts.class_sizes)
+            for stage, (code, who) in NETWORKS.items()
+        ),
+        None if facts.copies is None else checks.check_copies(facts.copies),
+        None if facts.near_copies is None else checks.check_near_copies(facts.near_copies),
+    ]
 
 
 def _tried(evaluation: Evaluation | None) -> list[str]:
@@ -77,6 +84,14 @@ def problems(
     # near copies within a split are no problem, so that without tests none need be looked for
     found = findings_of(collect(pipeline, condensed, evaluations, data, data.test is not None))
     return tuple(finding for finding in found if finding.severity == "problem")
+
+
+def signs_in_source(pipeline: Pipeline) -> tuple[Finding, ...]:
+    """What is wrong with the data of ``pipeline`` and the scores that it has read, or worth a look,
+    as no report will show it: nothing is matched or evaluated."""
+    data = pipeline.data
+    facts = collect_source(pipeline, data.fingerprint, data)
+    return tuple(f for f in _advised(_of_source(facts), facts) if f.severity != "ok")
 
 
 def shared_findings(runs: Mapping[str, RunFacts]) -> tuple[Finding, ...]:
@@ -102,7 +117,11 @@ def sorted_findings(findings: Sequence[Finding | None]) -> tuple[Finding, ...]:
     return tuple(sorted(there, key=lambda f: SEVERITIES.index(f.severity)))
 
 
-def _advised(finding: Finding, advice: Mapping[str, str]) -> Finding:
-    """``finding`` with what the components advise before what holds for all of them."""
-    texts = [text for text in (advice.get(finding.code), finding.advice) if text]
-    return replace(finding, advice="; ".join(texts))
+def _advised(found: Sequence[Finding | None], facts: SourceFacts) -> tuple[Finding, ...]:
+    """Those that are there, worst first, with what the components advise before what holds for all
+    of them."""
+    there = []
+    for finding in sorted_findings(found):
+        texts = [text for text in (facts.advice.get(finding.code), finding.advice) if text]
+        there.append(replace(finding, advice="; ".join(texts)))
+    return tuple(there)

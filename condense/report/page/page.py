@@ -95,7 +95,7 @@ class Page:
 
 def of_files(source: RunSource) -> RunFacts:
     """What a run's own files say, and nothing besides."""
-    return RunFacts(source.condensed, source.evaluations)
+    return RunFacts(condensed=source.condensed, evaluations=source.evaluations)
 
 
 def report_of(

@@ -139,7 +139,7 @@ def test_networks_that_are_finite_but_of_no_use_are_told_of(
 def test_without_its_components_the_files_alone_are_known(recipe, pipeline, back):
     small = replace(pipeline.condensed, recipe=recipe)
     known = back(small)
-    assert vars(known) == vars(RunFacts(small, known.evaluations))
+    assert vars(known) == vars(RunFacts(condensed=small, evaluations=known.evaluations))
 
 
 @pytest.mark.parametrize("policy", ["partial", "full", "frozen", "learned-labels"])

@@ -17,7 +17,7 @@ from condense.traits import Traits, traits_of
 def facts(plain):
     """What the files of a run say."""
     source = read_sources([plain]).runs[0]
-    return RunFacts(source.condensed, source.evaluations)
+    return RunFacts(condensed=source.condensed, evaluations=source.evaluations)
 
 
 def changed(facts, **values):
@@ -104,7 +104,7 @@ def test_worst_first_and_the_unknown_left_out():
 
 def test_protocols_are_compared_on_the_same_data_alone(facts, full):
     source = read_sources([full]).runs[0]
-    other = RunFacts(source.condensed, source.evaluations)
+    other = RunFacts(condensed=source.condensed, evaluations=source.evaluations)
     assert [f.severity for f in shared_findings({"A": facts, "B": other})] == ["ok"]
     own = other.evaluations[OWN]
     under_dsa = replace(own, protocol={**own.protocol, "augmentation": "dsa"})

@@ -1,0 +1,74 @@
+"""What somebody meets who brings data of their own, counted by hand."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CHEAP = ("--device", "cpu", "-o", "selector=random", "-o", "scorer=random")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """CLASS folders alone: 12 images of noise in each of two, no two alike."""
+    rng = np.random.default_rng(0)
+    for name in ("ant", "bee"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for k in range(12):
+            pixels = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{k}.png")
+    return tmp_path / "photos"
+
+
+def document(result):
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_class_folders_alone_say_how_they_are_evaluated_and_are(run_cli, photos):
+    given = ("run", "--data", photos, "--ipc", 2, "--method", "random", "--no-baselines", *CHEAP)
+    quick = ("-o", "evaluator.steps=2", "-o", "evaluator.repeats=1", "--json")
+    told = run_cli(*given, *quick, "--out", "untested")
+    assert document(told)["accuracy"] is None
+    assert "has no test split" in told.stderr
+    assert "-o data.test=0.2" in told.stderr
+    held = document(run_cli(*given, *quick, "-o", "data.test=0.25", "--out", "tested"))
+    # ⌊0.25 · 12⌋ of each class: a share of 6 images
+    assert (held["accuracy"]["mean"] * 6).is_integer()
+
+
+COMMANDS = [("select", "--ipc", 2), ("score", "--out", "scores")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_wrong_with_the_data_is_said_without_an_evaluation(run_cli, photos, command):
+    sound = run_cli(*command, "--data", photos, *CHEAP, "--json")
+    assert (document(sound)["findings"], sound.stderr) == ([], "")
+    shutil.copy(photos / "ant" / "3.png", photos / "ant" / "copy.png")
+    shutil.copy(photos / "ant" / "5.png", photos / "bee" / "other.png")
+    result = run_cli(*command, "--data", photos, *CHEAP, "--json")
+    (finding,) = document(result)["findings"]
+    assert finding["code"] == "copies"
+    seen = "2 of 26 training samples are exact copies of another, 1 under another label"
+    assert finding["message"].startswith(f"{seen} (ant/3.png and ant/copy.png are the first)")
+    warning = f"warning: {finding['message']}; try: {finding['advice']}\n"
+    assert result.stderr == warning
+    plain = run_cli(*command, "--data", photos, *CHEAP)
+    assert plain.stderr == warning
+    assert "findings" not in plain.stdout
+
+
+def test_scores_of_networks_that_have_learned_nothing_are_told_of(run_cli, photos):
+    useless = ("scorer=el2n", "scorer.networks=2", "scorer.epochs=1", "scorer.lr=1e-9")
+    options = [part for one in (*useless, "scorer.network.width=8") for part in ("-o", one)]
+    found = document(run_cli("score", "--data", photos, "--device", "cpu", *options, "--json"))
+    assert "scorer-at-chance" in [finding["code"] for finding in found["findings"]]
+
+
+def test_compared_scorers_say_what_is_wrong_with_their_data_once(run_cli, photos):
+    shutil.copy(photos / "ant" / "3.png", photos / "ant" / "copy.png")
+    result = run_cli("score", "--data", photos, "--compare", "random,knn", "--out", "c", "--json")
+    assert [finding["code"] for finding in document(result)["findings"]].count("copies") == 1
+    assert result.stderr.count("exact copies") == 1
