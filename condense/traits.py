@@ -30,7 +30,9 @@ CODES = (
     # those of the diagnosis, which docs/report.md explains
     "worse-than-random",
     "not-told-from-random",
+    "test-split-small",
     "network-diverged",
+    "class-never-right",
     "single-repeat",
     "loss-no-progress",
     "loss-rises",

@@ -110,6 +110,7 @@ class ArmResult(Accuracy):
     per_class: tuple[Share, ...] | None = Field(
         (), description="mean over the networks for each class, where it was measured"
     )
+    class_sizes: tuple[int, ...] = Field((), description="test samples of each, where known")
     protocol: PlainTable = Field({}, description="how it was measured")
 
     @field_validator("protocol")
@@ -130,6 +131,7 @@ class ArmResult(Accuracy):
             balanced=found.balanced,
             worst_class=found.worst_class,
             per_class=found.per_class,
+            class_sizes=found.class_sizes,
             protocol=found.protocol,
         )
 

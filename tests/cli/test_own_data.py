@@ -72,3 +72,34 @@ def test_compared_scorers_say_what_is_wrong_with_their_data_once(run_cli, photos
     result = run_cli("score", "--data", photos, "--compare", "random,knn", "--out", "c", "--json")
     assert [finding["code"] for finding in document(result)["findings"]].count("copies") == 1
     assert result.stderr.count("exact copies") == 1
+
+
+def test_a_class_that_no_network_can_know_is_told_of(run_cli, tmp_path):
+    """Test samples of c lie where those of a do."""
+    rng = np.random.default_rng(0)
+    middles = np.array([[0, 0], [9, 0], [0, 9]])
+
+    def around(places):
+        return np.float32(middles[places] + rng.normal(0, 0.5, (len(places), 2)))
+
+    labels, tested = np.arange(3).repeat(20), np.arange(3).repeat(12)
+    np.savez(
+        tmp_path / "x.npz",
+        train_inputs=around(labels),
+        train_labels=labels,
+        test_inputs=around(tested % 2),
+        test_labels=tested,
+        classes=["a", "b", "c"],
+    )
+    given = ("run", "--data", tmp_path / "x.npz", "--ipc", 5, "--method", "random", "--out", "out")
+    quick = ("-o", "evaluator.steps=60", "-o", "evaluator.repeats=2", "-o", "evaluator.lr=0.01")
+    result = run_cli(*given, *quick, "--device", "cpu", "--json")
+    found = {f["code"]: f["message"] for f in document(result)["findings"]}
+    told = "none of 2 networks is right about any test sample of 1 of the 3 classes: 'c' (12 test"
+    assert found["class-never-right"].startswith(told)
+    assert "nor is any trained on random and whole" in found["class-never-right"]
+    assert f"warning: {told}" in result.stderr
+    # its own files say so too, wherever the data are by now
+    (tmp_path / "x.npz").unlink()
+    (run,) = document(run_cli("report", "out", "--json"))["runs"]
+    assert "class-never-right" in [f["code"] for f in run["findings"]]

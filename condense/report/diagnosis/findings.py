@@ -10,7 +10,13 @@ from condense.engine.documents import OWN
 from condense.engine.matching.soft_labels import label_shares
 from condense.engine.pipeline import Pipeline
 from condense.report.diagnosis import checks
-from condense.report.diagnosis.facts import RunFacts, SourceFacts, collect, collect_source
+from condense.report.diagnosis.facts import (
+    ACCURACY,
+    RunFacts,
+    SourceFacts,
+    collect,
+    collect_source,
+)
 from condense.results import Evaluation, Finding, Severity
 
 SEVERITIES: tuple[Severity, ...] = ("problem", "look", "ok")  # worst first
@@ -26,7 +32,8 @@ NETWORKS = {  # by stage: code of the finding and what they are called
 def findings_of(facts: RunFacts) -> tuple[Finding, ...]:
     """All that can be said of one run, worst first, with the advice of its components."""
     small, evaluations = facts.condensed, facts.evaluations
-    own = evaluations[OWN].values if OWN in evaluations else ()
+    evaluated = evaluations.get(OWN)
+    own = () if evaluated is None else evaluated.values
     random = evaluations.get(RANDOM)
     # a set that is itself made as a baseline is has nothing to gain over it
     gains = random is not None and small.method not in evaluations
@@ -34,6 +41,7 @@ def findings_of(facts: RunFacts) -> tuple[Finding, ...]:
     found = [
         checks.check_random(own, random.values) if random is not None and gains else None,
         *(checks.check_diverged(name, found) for name, found in evaluations.items()),
+        *_of_test_split(facts, evaluated, random if gains else None),
         checks.check_repeats(len(own)),
         checks.check_loss(small.trace.loss, facts.relative_loss),
         checks.check_skipped(small.trace.loss),
@@ -49,6 +57,26 @@ def findings_of(facts: RunFacts) -> tuple[Finding, ...]:
             checks.check_coverage(facts.hard_coverage),
         ]
     return _advised(found, facts)
+
+
+def _of_test_split(
+    facts: RunFacts, own: Evaluation | None, random: Evaluation | None
+) -> list[Finding | None]:
+    """What counts test samples, where figures are shares of these.
+
+    Args:
+        facts: of the run.
+        own: of the set.
+        random: that it is held against; None where it is not.
+    """
+    if own is None or not facts.measure.startswith(ACCURACY):
+        return []
+    others = {name: found for name, found in facts.evaluations.items() if name != OWN}
+    tested = sum(own.class_sizes)
+    return [
+        None if random is None else checks.check_resolution(own.values, random.values, tested),
+        checks.check_classes(own, others, facts.condensed.classes),
+    ]
 
 
 def _of_source(facts: SourceFacts) -> list[Finding | None]:

@@ -115,7 +115,12 @@ def _read_run(path: Path) -> RunSource:
     results = read_results(path / RESULTS, condensed)
     arms = {} if results is None else results.arms
     evaluations = {
-        name: Evaluation(arm.values, dict(arm.protocol), per_class=arm.per_class or ())
+        name: Evaluation(
+            arm.values,
+            dict(arm.protocol),
+            per_class=arm.per_class or (),
+            class_sizes=arm.class_sizes,
+        )
         for name, arm in arms.items()
     }
     log = read_document(path / LOG, RunLog) if (path / LOG).is_file() else RunLog()

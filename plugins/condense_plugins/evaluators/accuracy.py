@@ -62,6 +62,7 @@ class AccuracyEvaluator(BuiltIn):
     traits: ClassVar[EvaluatorTraits] = EvaluatorTraits(
         advice={
             "network-diverged": "lower evaluator.lr",
+            "class-never-right": "raise evaluator.epochs or evaluator.steps",
             "single-repeat": "set evaluator.repeats=5",
             "not-told-from-random": "raise evaluator.repeats",
             "baseline-augmentation": "add it to evaluator.baseline_augmentations",

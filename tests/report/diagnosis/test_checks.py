@@ -2,12 +2,14 @@
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from condense.engine.matching.updates import MIN_STEP_SIZE
 from condense.report.diagnosis import checks as diagnosis
+from condense.results import Evaluation
 from condense.studies.statistics import unpaired
 from condense.traits import CODES
 
@@ -261,6 +263,76 @@ def test_whether_networks_have_learned_anything(accuracy, sizes, expected):
     assert code(found) == {"ok": "learned", None: None}.get(expected, "teachers-at-chance")
 
 
+@pytest.mark.parametrize(
+    ("values", "tested", "expected"),
+    [
+        # 20 points over random; of 20 test samples 0.8 is known to 1.96 · √(0.8 · 0.2 / 20) = 0.175
+        ([0.8, 0.8, 0.8], 20, None),
+        ([0.8, 0.8, 0.8], 15, "problem"),  # to 0.202
+        ([0.6, 0.6, 0.6], 0, None),  # nobody knows how many
+        ([0.61, 0.6, 0.59], 20, None),  # no difference is told
+        ([0.4, 0.4, 0.4], 20, "problem"),  # worse, but by less than 0.215
+        ([1.0, 1.0, 1.0], 4, None),  # 40 points are more than one sample of four
+        ([1.0, 1.0, 1.0], 2, "problem"),  # and less than one of two
+        ([0.8], 15, None),  # a single network has no interval
+    ],
+)
+def test_the_test_split_is_large_enough_for_what_repeats_tell(values, tested, expected):
+    found = diagnosis.check_resolution(values, [0.6, 0.6, 0.6], tested)
+    assert severity(found) == expected
+    if expected:
+        assert found.code == "test-split-small"
+        assert f"a test split of {tested} samples" in found.seen
+        assert f"to random is {100 * (values[0] - 0.6):+.2f}" in found.seen
+
+
+def test_half_of_the_binomial_interval_by_another_library():
+    from scipy.stats import binom
+
+    # of 150 samples, each told with 0.8, the share told is within 0.064 of that in 95 % of cases
+    within = sum(binom.pmf(k, 150, 0.8) for k in range(151) if abs(k / 150 - 0.8) <= 0.064)
+    assert within == pytest.approx(0.95, abs=0.01)
+    assert "± 6.40 points" in diagnosis.check_resolution([0.8] * 2, [0.75] * 2, 150).seen
+
+
+CLASSES = ("ant", "bee", "cat")
+
+
+@pytest.mark.parametrize(
+    ("rates", "sizes", "expected"),
+    [
+        ((0.5, 0.0, 0.9), (20, 10, 20), "problem"),
+        ((0.5, 0.0, 0.9), (20, 9, 20), "look"),  # too few to say much
+        ((0.5, 0.0, 0.9), (20, 0, 20), None),  # nothing to be right about
+        ((0.5, 0.01, 0.9), (20, 10, 20), None),
+        ((0.5, 0.0, 0.9), (), None),  # nobody knows
+        ((), (20, 10, 20), None),
+    ],
+)
+def test_classes_that_no_network_is_right_about(rates, sizes, expected):
+    own = Evaluation((0.5, 0.6), per_class=rates, class_sizes=sizes)
+    found = diagnosis.check_classes(own, {}, CLASSES)
+    assert severity(found) == expected
+    if expected:
+        told = "none of 2 networks is right about any test sample of 1 of the 3 classes: 'bee' ("
+        assert found.seen.startswith(f"{told}{sizes[1]} test samples)")
+        assert "the set does not teach" in found.means
+
+
+def test_what_other_arms_do_not_know_either_is_not_for_the_set():
+    def arm(*rates):
+        return Evaluation((0.5,), per_class=rates, class_sizes=(20, 20, 20))
+
+    others = {"random": arm(0.9, 0.0, 0.9), "whole": arm(0.9, 0.1, 0.9)}
+    found = diagnosis.check_classes(arm(0.9, 0.0, 0.9), others, CLASSES)
+    assert found.means == "nor is any trained on random, so that it is not for this set alone"
+    both = diagnosis.check_classes(arm(0.0, 0.0, 0.9), others, CLASSES)
+    assert "2 of the 3 classes" in both.seen
+    assert "does not teach" in both.means  # random knows one of the two
+    diverged = replace(arm(0.9, 0.0, 0.9), diverged=1)
+    assert diagnosis.check_classes(diverged, others, CLASSES) is None
+
+
 def test_texts_are_parts_of_a_sentence():
     findings = [
         diagnosis.check_loss(fall(1.0, 0.97), True),
@@ -268,6 +340,8 @@ def test_texts_are_parts_of_a_sentence():
         diagnosis.check_step_size([0.05, 1e-4]),
         diagnosis.check_random([0.5, 0.5], [0.9, 0.9]),
         diagnosis.check_repeats(1),
+        diagnosis.check_resolution([0.8, 0.8], [0.6, 0.6], 15),
+        diagnosis.check_classes(Evaluation((0.5,), per_class=(0.0, 1.0), class_sizes=(9, 9)), {}, "ab"),
         diagnosis.check_reliability(0.1, "el2n"),
         diagnosis.check_learned("teachers-at-chance", "teachers", [0.5], [5, 5]),
         diagnosis.check_range("selector.beta", 0.0, 0.0, 1.0),
