@@ -7,8 +7,10 @@ anything that is not a :class:`CondenseError` is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 
 from condense import DISTRIBUTION
 
@@ -46,19 +48,48 @@ class BrokenPlugin(CondenseError):
     """A plugin that could not be loaded, named together with the reason."""
 
 
-def not_installed(needs: str, extra: str, otherwise: str = "") -> OptionError:
-    """That a package is missing.
+@contextlib.contextmanager
+def importing(extra: str, needs: str, *modules: str, otherwise: str = "") -> Iterator[None]:
+    """Inside, and nothing else, what comes with an extra is imported.
 
     Args:
+        extra: its name.
         needs: what needs which, "to_pandas needs pandas".
-        extra: that it comes with.
+        modules: what is not there where nothing of the extra is.
         otherwise: what else can be done.
+
+    Raises:
+        OptionError: if that is not installed, or cannot be imported: its own packages may be
+            missing, or not fit each other, whatever they raise then.
     """
-    verb = "are" if " and " in needs else "is"
-    return OptionError(
-        f"{needs}, which {verb} not installed; install the extra `{extra}` "
-        f"(pip install '{DISTRIBUTION}[{extra}]'){otherwise}"
-    )
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and any(f"{name}.".startswith(f"{missing}.") for name in modules):
+            why = f"which {'are' if ' and ' in needs else 'is'} not installed"
+        else:
+            why = f"which cannot be imported ({describe(error)})"
+        how = f"install the extra `{extra}` ({pip_install(extra)})"
+        raise OptionError(f"{needs}, {why}; {how}{otherwise}") from None
+
+
+def pip_install(extra: str) -> str:
+    """What installs an extra: of the folder or repository that condense was installed from (PEP
+    610), else of the package index."""
+    from importlib import metadata  # neither is quick to import, and nearly never needed
+    from urllib.parse import urlparse
+    from urllib.request import url2pathname
+
+    source = {}
+    with contextlib.suppress(metadata.PackageNotFoundError, ValueError):
+        found = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
+        source = json.loads(found or "{}")
+    if "dir_info" in source:
+        flag = "-e " if source["dir_info"].get("editable") else ""
+        return f"pip install {flag}'{url2pathname(urlparse(source['url']).path)}[{extra}]'"
+    origin = f" @ {source['vcs_info']['vcs']}+{source['url']}" if "vcs_info" in source else ""
+    return f"pip install '{DISTRIBUTION}[{extra}]{origin}'"
 
 
 class DataError(CondenseError, ValueError):

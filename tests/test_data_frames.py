@@ -18,7 +18,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, missing, None)
             with pytest.raises(
-                OptionError, match=r"`table` \(pip install 'condense-data\[table\]'"
+                OptionError, match=r"`table` \(pip install .*\[table\]'"
             ):
                 condense(path, ipc=2, label="kind")
 

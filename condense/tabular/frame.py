@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from condense.errors import not_installed
+from condense.errors import importing
 from condense.tabular.column import DATE, TEXT, Cells, Column
 from condense.tabular.table import Table
 
@@ -20,10 +20,8 @@ def pandas_for(what: str) -> Any:
     Raises:
         OptionError: if it is not installed, naming the extra.
     """
-    try:
+    with importing("pandas", f"{what} needs pandas", "pandas"):
         import pandas
-    except ImportError:
-        raise not_installed(f"{what} needs pandas", "pandas") from None
     return pandas
 
 
@@ -33,11 +31,9 @@ def pyarrow_for(what: str) -> Any:
     Raises:
         OptionError: if one of them is not installed, naming the extra.
     """
-    try:
+    with importing("table", f"{what} needs pandas and pyarrow", "pandas", "pyarrow"):
         import pandas  # noqa: F401 – both make each other's tables
         import pyarrow.parquet
-    except ImportError:
-        raise not_installed(f"{what} needs pandas and pyarrow", "table") from None
     return pyarrow
 
 

@@ -12,14 +12,14 @@ import pytest
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted((DOCS / "tutorials").glob("*.md"))
 NOTEBOOK = DOCS / "tutorials" / "digits.ipynb"
-# `condense` is this one; what is to be installed from the index is there, a plugin goes to a folder
+# `condense` is this one, and what is to be installed of a clone is there; a plugin goes to a folder
 PRELUDE = """
 set -euo pipefail
 condense() { "$PYTHON" -m condense "$@"; }
 python() { "$PYTHON" "$@"; }
 pip() {
   case "$*" in
-    *condense-data*) ;;
+    "install -e ."*) ;;
     *) "$PYTHON" -m pip install --quiet --no-deps --no-build-isolation --target "$SITE" . ;;
   esac
 }

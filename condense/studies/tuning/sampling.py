@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from condense.errors import not_installed
+from condense.errors import importing
 
 
 def import_optuna() -> Any:
@@ -14,10 +14,9 @@ def import_optuna() -> Any:
     Raises:
         OptionError: if it is not installed.
     """
-    try:
+    otherwise = " or leave `also` out"
+    with importing("tune", "`also` needs Optuna", "optuna", otherwise=otherwise):
         import optuna
-    except ImportError:
-        raise not_installed("`also` needs Optuna", "tune", " or leave `also` out") from None
     return optuna
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from condense.errors import DataError, not_installed
+from condense.errors import DataError, importing
 
 LAYOUT = "a folder that save_to_disk wrote, a folder of parquet files, or one such file"
 _KEYWORDS = {
@@ -24,10 +24,8 @@ def opened(text: str) -> Mapping[str, Any]:
         OptionError: if ``datasets`` is not installed.
         DataError: if there is none at the path ``text``, or it cannot be read.
     """
-    try:
+    with importing("hf", "data 'hf' needs Hugging Face's datasets", "datasets"):
         import datasets
-    except ImportError:
-        raise not_installed("data 'hf' needs Hugging Face's datasets", "hf") from None
     path = Path(text).expanduser()
     if not path.exists():
         raise DataError(f"{path} does not exist; give {LAYOUT}")

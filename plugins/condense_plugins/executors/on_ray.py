@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from condense.errors import CondenseError, not_installed
+from condense.errors import CondenseError, importing
 from condense.jobs import Done, ExecutorOptions, Job, Resources, Work
 
 LOOK = 5.0  # seconds without a job that ends, then one looks whether there is room for them
@@ -104,10 +104,8 @@ class RayExecutor:
             self._ours = False
 
     def _connect(self) -> None:
-        try:
+        with importing("ray", "executor 'ray' needs Ray", "ray"):
             import ray
-        except ImportError:
-            raise not_installed("executor 'ray' needs Ray", "ray") from None
         if ray.is_initialized():
             self._call = self._call or ray.remote(_call)
             return

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from condense.engine.runtime.files import private_folder
-from condense.errors import CondenseError, OptionError, not_installed
+from condense.errors import CondenseError, OptionError, importing
 from condense.jobs import Done, ExecutorOptions, Job
 
 POLL = 0.2  # seconds between two looks at what runs
@@ -51,10 +51,8 @@ class SubmititExecutor:
         Raises:
             OptionError: without submitit, or for a job that needs bytes sent along.
         """
-        try:
+        with importing("slurm", "executor 'submitit' needs submitit", "submitit"):
             import submitit  # noqa: F401
-        except ImportError:
-            raise not_installed("executor 'submitit' needs submitit", "slurm") from None
         if job.blobs:
             raise OptionError(
                 "executor 'submitit' sends no data along, and a node does not see the store or "

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from condense.errors import not_installed
+from condense.errors import importing
 from condense.interfaces import TrackedRun
 from condense.options import Options as BaseOptions
 from condense_plugins._built_in import BuiltIn
@@ -47,11 +47,9 @@ class MlflowTracker(BuiltIn):
         Raises:
             OptionError: without MLflow.
         """
-        try:
+        with importing("track", "tracker 'mlflow' needs MLflow", "mlflow"):
             from mlflow import MlflowClient
             from mlflow.entities import Param
-        except ImportError:
-            raise not_installed("tracker 'mlflow' needs MLflow", "track") from None
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of its tables
         self._client: Any = MlflowClient(self.options.uri)
         self._waiting: list[Any] = []

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from condense.errors import OptionError, not_installed
+from condense.errors import OptionError, importing
 from condense.interfaces import TrackedRun
 from condense.options import Options as BaseOptions, PathOption
 from condense_plugins._built_in import BuiltIn
@@ -40,10 +40,9 @@ class TensorboardTracker(BuiltIn):
         Raises:
             OptionError: without TensorBoard, or for a folder that cannot be made.
         """
-        try:
+        needs, module = "tracker 'tensorboard' needs TensorBoard", "torch.utils.tensorboard"
+        with importing("track", needs, "tensorboard", module):
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise not_installed("tracker 'tensorboard' needs TensorBoard", "track") from None
         self._writer: Any = SummaryWriter(self._folder(run.name))
         rows = [f"| {key} | {value} |" for key, value in run.parameters.items()]
         self._writer.add_text("recipe", "\n".join(["| option | value |", "|---|---|", *rows]))

@@ -602,7 +602,7 @@ def test_images_as_arrays(tiny_images):
 
 def test_without_pandas_the_extra_is_named(features, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(OptionError, match=r"condense-data\[pandas\]"):
+    with pytest.raises(OptionError, match=r"pip install .*\[pandas\]'"):
         make(features).to_pandas()
 
 

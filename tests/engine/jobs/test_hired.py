@@ -50,7 +50,7 @@ def test_without_its_package_one_line_says_what_to_install(host, monkeypatch, na
     monkeypatch.setitem(sys.modules, name, None)
     executor = hired(host, Request(executor=name))
     with pytest.raises(
-        OptionError, match=rf"needs .*, which is not installed; .*'condense-data\[{extra}\]'"
+        OptionError, match=rf"needs .*, which is not installed; .*pip install .*\[{extra}\]'"
     ):
         executor.submit(Job("x", echo, ""))
     executor.close()

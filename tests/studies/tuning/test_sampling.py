@@ -30,5 +30,5 @@ def test_equal_arguments_give_equal_places_inside_the_ranges():
 
 def test_without_optuna_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(OptionError, match=r"pip install 'condense-data\[tune\]'"):
+    with pytest.raises(OptionError, match=r"pip install .*\[tune\]'"):
         sample(lambda values: 0.0, [(0, 1)], (0.5,), 1, 0)

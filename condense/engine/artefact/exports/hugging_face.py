@@ -12,7 +12,7 @@ from condense import DISTRIBUTION
 from condense.engine.artefact.exports.encoded import encoded
 from condense.engine.artefact.exports.rows import rows
 from condense.engine.runtime.folders import Layout, check_folder, replace_folder
-from condense.errors import not_installed
+from condense.errors import importing
 from condense.recipe import recipe_toml
 
 if TYPE_CHECKING:
@@ -46,11 +46,9 @@ def write(condensed: CondensedDataset, folder: Path) -> Path:
         OptionError: if ``datasets`` is not installed.
         OutputError: if it cannot be written, or a card that is there has been edited.
     """
-    try:
+    needs, otherwise = "`to=hf` needs Hugging Face's datasets", " or give another format"
+    with importing("hf", needs, "datasets", otherwise=otherwise):
         import datasets
-    except ImportError:
-        needs = "`to=hf` needs Hugging Face's datasets"
-        raise not_installed(needs, "hf", " or give another format") from None
     from pyarrow import parquet
 
     columns, features = _columns(condensed)
