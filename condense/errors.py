@@ -11,6 +11,8 @@ import contextlib
 import difflib
 import json
 from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
 
 from condense import DISTRIBUTION
 
@@ -124,6 +126,7 @@ def describe(error: BaseException) -> str:
         return f"{type.__getattribute__(type(error), '__name__')}: (its message cannot be read)"
 
 
+LOOKED_AT = 1000  # files beside one that does not exist
 OURS = ("condense", "condense_plugins")  # whose bugs keep their traceback
 
 
@@ -150,3 +153,11 @@ def closest(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the known word nearest to ``word``, else an empty string."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def nearby(path: Path) -> str:
+    """``"; did you mean 'x'?"`` for what lies beside ``path``, which does not exist, by the name
+    nearest to its own; else an empty string."""
+    with contextlib.suppress(OSError):
+        return closest(path.name, (one.name for one in islice(path.parent.iterdir(), LOOKED_AT)))
+    return ""

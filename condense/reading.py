@@ -96,6 +96,8 @@ EncodableText = Annotated[str, AfterValidator(check_text)]
 
 
 def _check_separator(text: str) -> str:
+    if text == r"\t":  # as a shell hands it on
+        return "\t"
     if len(text) != 1 or text in '"\r\n':
         raise ValueError("must be one character, and no quote or line end")
     return text

@@ -27,7 +27,7 @@ from condense.components import (
     resolve_component,
 )
 from condense.data import Modality
-from condense.errors import OptionError
+from condense.errors import OptionError, nearby
 from condense.kinds import NONE, OPTIONAL, STAGES
 from condense.layers import (
     Layer,
@@ -298,7 +298,7 @@ def _opening_paths(host: Host, layer: Layer) -> Layer:
     if not is_there and ":" not in text and ("/" in text or path.suffix):
         raise OptionError(
             f"there is no file or folder {text}; give the path of one, or a data set's name "
-            f"(known: {', '.join(registry.names())})"
+            f"(known: {', '.join(registry.names())}){nearby(path)}"
         )
     if not is_there:
         return layer

@@ -69,6 +69,33 @@ def test_mixed_types_name_both_values(bad):
     bad(table((6, "p4,24,Ulm,7")), "'kind' mixes text ('a' in line 2) and number ('7' in line 6)")
 
 
+@pytest.mark.parametrize("every", [1, 3])
+def test_decimal_commas_are_no_categories(bad, run_cli, tmp_path, every):
+    """Not even where most cells are whole numbers; what pandas makes of them is read."""
+    cells = [f"{n},5" if n % every == 0 else str(n) for n in range(12)]
+    text = "x;kind\n" + "".join(f"{cell};{'ab'[n % 2]}\n" for n, cell in enumerate(cells))
+    told = bad(text, "'x' holds '0,5' in line 2", args=("-o", "data.separator=;"), ignore=None)
+    assert "decimal=','" in told
+    assert "data.categories=x" in told
+    pandas = pytest.importorskip("pandas")
+    read = pandas.read_csv(tmp_path / "table.csv", sep=";", decimal=",")
+    assert read["x"].tolist() == [float(cell.replace(",", ".")) for cell in cells]
+    read.to_csv(tmp_path / "mended.csv", index=False)
+    for name, more in (
+        ("mended.csv", ()),
+        ("table.csv", ("-o", "data.separator=;", "-o", "data.categories=x")),
+    ):
+        given = ("--data", tmp_path / name, "-o", "data.label=kind", "--method", "random")
+        assert run_cli("select", *given, "--ipc", 2, *more).exit_code == 0
+
+
+def test_a_tab_can_be_typed(run_cli, tmp_path):
+    (tmp_path / "table.csv").write_text(table().replace(",", "\t"))
+    options = ("-o", r"data.separator=\t", "-o", "data.label=kind", "-o", "data.ignore=id")
+    result = run_cli("select", "--data", tmp_path / "table.csv", *options, "--ipc", 2, "--method", "random")
+    assert result.exit_code == 0, result.stderr
+
+
 @pytest.mark.parametrize("day", ["2024-05-01", "01.05.2024", "5/1/24", "2024-05-01T10:00:00"])
 def test_dates_are_refused(bad, day):
     rows = "\n".join(f"{day},{n},{'ab'[n % 2]}" for n in range(12))
@@ -107,6 +134,7 @@ def test_too_many_categories_name_the_limit(bad):
         (table((5, "p3,23,Bonn")), ["line 5 has 3 cells, the header 4"]),
         (table((5, "p3,23,Bonn, Beuel,b")), ["line 5 has 5 cells, the header 4", "quotes"]),
         (table().replace(",", ";"), ["one column, 'id;age;town;kind'", "data.separator=;"]),
+        (table().replace(",", "\t"), ["one column, 'id\\tage", r"-o data.separator=\t if"]),
         (table((3, "p1,21,K\xf6ln,b")).encode("latin-1"), ["line 3", "0xf6", "data.encoding="]),
         (table().encode("utf-16"), ["UTF-16", "data.encoding=utf-16"]),
         (table((3, 'p1,21,"Bonn,b')), ["begins in line 3", "close its quotes"]),

@@ -103,3 +103,14 @@ def test_a_class_that_no_network_can_know_is_told_of(run_cli, tmp_path):
     (tmp_path / "x.npz").unlink()
     (run,) = document(run_cli("report", "out", "--json"))["runs"]
     assert "class-never-right" in [f["code"] for f in run["findings"]]
+
+
+@pytest.mark.parametrize("door", ["", "npz:", "csv:", "folder:", "hf:"])
+def test_a_path_that_does_not_exist_suggests_what_lies_beside_it(refused, tmp_path, door):
+    if door == "hf:":
+        pytest.importorskip("datasets")
+    (tmp_path / "embeddings.npz").touch()
+    (tmp_path / "elsewhere.csv").touch()
+    refused("--data", f"{door}{tmp_path}/embedings.npzz", parts=["did you mean 'embeddings.npz'?"])
+    told = refused("--data", f"{door}{tmp_path}/zzz.qq")
+    assert "did you mean" not in told

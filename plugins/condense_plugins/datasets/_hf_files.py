@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from condense.errors import DataError, importing
+from condense.errors import DataError, importing, nearby
 
 LAYOUT = "a folder that save_to_disk wrote, a folder of parquet files, or one such file"
+_SAVED = ("dataset_dict.json", "state.json")  # by save_to_disk
 _KEYWORDS = {
     "train": "train|training",
     "test": "test|testing|eval|evaluation",
@@ -28,9 +29,9 @@ def opened(text: str) -> Mapping[str, Any]:
         import datasets
     path = Path(text).expanduser()
     if not path.exists():
-        raise DataError(f"{path} does not exist; give {LAYOUT}")
+        raise DataError(f"{path} does not exist; give {LAYOUT}{nearby(path)}")
     try:
-        if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+        if any((path / name).is_file() for name in _SAVED):
             found = datasets.load_from_disk(str(path))
             return found if isinstance(found, datasets.DatasetDict) else {"train": found}
         return {split: _of_parquet(files) for split, files in _by_split(path).items()}
@@ -39,6 +40,13 @@ def opened(text: str) -> Mapping[str, Any]:
     except Exception as error:  # noqa: BLE001 – of pyarrow or datasets, whatever is wrong with it
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path} cannot be read ({reason[:200]}); write it again") from None
+
+
+def looks_like_one(path: Path) -> bool:
+    """Whether the folder ``path`` may be what :func:`opened` reads, by names of files."""
+    saved = any((path / name).is_file() for name in _SAVED)
+    found = (file for depth in ("*", "*/*") for file in path.glob(f"{depth}.parquet"))
+    return saved or next(found, None) is not None
 
 
 def _by_split(path: Path) -> dict[str, list[Path]]:

@@ -11,7 +11,7 @@ from pydantic import Field
 from condense.data import LabeledData
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.ingest.images import Decoding, Picture, Unreadable, decode_images
-from condense.errors import DataError
+from condense.errors import DataError, nearby
 from condense.options import Options as BaseOptions
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def existing_folder(path: str, what: str) -> Path:
     """
     root = Path(path).expanduser()
     if not root.exists():
-        raise DataError(f"{root} does not exist; give a folder with {what}")
+        raise DataError(f"{root} does not exist; give a folder with {what}{nearby(root)}")
     if not root.is_dir():
         raise DataError(f"{root} is a file; give a folder with {what}")
     return root

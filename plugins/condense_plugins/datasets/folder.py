@@ -13,8 +13,10 @@ from condense.errors import DataError
 from condense.options import PathOption, TestPart
 from condense.traits import DatasetTraits
 from condense_plugins._built_in import BuiltIn
+from condense_plugins.datasets._hf_files import looks_like_one
 from condense_plugins.datasets._images import (
     ImageOptions,
+    Labelled,
     class_folders,
     existing_folder,
     listed,
@@ -58,14 +60,17 @@ class Folder(BuiltIn):
         check_one_test_split(test_root is not None, asked, str(root))
         if isinstance(asked, str):
             test_root = existing_folder(asked, _CLASSES)
-        folders = class_folders(train_root)
-        classes = [folder.name for folder in folders]
-        if len(classes) < 2:
-            found = f"only the class folder '{classes[0]}'" if classes else "no class folder"
-            raise DataError(f"{train_root} has {found}, at least two are needed: {_LAYOUT}")
-        held = listed(_test_folders(test_root, classes)) if test_root else None
+        try:
+            classes, train, held = _files(train_root, test_root)
+        except DataError:
+            if not looks_like_one(root):
+                raise
+            raise DataError(
+                f"{root} has no CLASS folders of images, but a data set of Hugging Face's; give "
+                f"`data=hf:{root}`"
+            ) from None
         data = read_splits(
-            listed(folders),
+            train,
             held,
             self.options.decoding(),
             context,
@@ -75,6 +80,19 @@ class Folder(BuiltIn):
             name=root.resolve().name or self.name,
         )
         return with_test_part(data, asked, root.name)
+
+
+def _files(
+    train_root: Path, test_root: Path | None
+) -> tuple[list[str], list[Labelled], list[Labelled] | None]:
+    """Names of classes, and the images of training and test split."""
+    folders = class_folders(train_root)
+    classes = [folder.name for folder in folders]
+    if len(classes) < 2:
+        found = f"only the class folder '{classes[0]}'" if classes else "no class folder"
+        raise DataError(f"{train_root} has {found}, at least two are needed: {_LAYOUT}")
+    held = listed(_test_folders(test_root, classes)) if test_root else None
+    return classes, listed(folders), held
 
 
 def _splits(root: Path) -> tuple[Path, Path | None]:

@@ -16,7 +16,7 @@ from condense.engine.ingest.arrays import names_of
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.ingest.holdout import check_one_test_split, with_test_part
 from condense.engine.ingest.items import FORM, Items, read_items
-from condense.errors import DataError
+from condense.errors import DataError, nearby
 from condense.options import PathOption, TestPart
 from condense.reading import shown
 from condense.traits import DatasetTraits
@@ -140,7 +140,9 @@ def _input_key(names: Collection[str], split: str, path: Path, ending: str = "")
 def _existing(text: str) -> Path:
     path = Path(text).expanduser()
     if not path.exists():
-        raise DataError(f"{path} does not exist; give an .npz file with {_NEEDED}")
+        raise DataError(
+            f"{path} does not exist; give an .npz file with {_NEEDED}{nearby(path)}"
+        )
     if path.is_dir():
         raise DataError(f"{path} is a folder; give an .npz file, or use `data=folder:{path}`")
     if not path.is_file() or not zipfile.is_zipfile(path):

@@ -270,3 +270,20 @@ def test_class_folders_in_another_place_are_the_test_split(root):
 def test_data_have_one_test_split(root, asked):
     told = refusal(root, test=asked)
     assert f"{root} has a test split of its own; leave out `data.test={asked}`" in told
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["dataset_dict.json", "train/state.json", "train/data-00000-of-00001.arrow"],
+        ["state.json", "dataset_info.json", "data-00000-of-00001.arrow"],
+        ["README.md", "data/train-00000-of-00001.parquet"],
+        ["en/train.parquet", "de/train.parquet"],
+        ["train.parquet"],
+    ],
+)
+def test_a_data_set_of_hugging_faces_is_told_to_be_one(tmp_path, files):
+    for name in files:
+        (tmp_path / "d" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "d" / name).touch()
+    assert refusal(tmp_path / "d").endswith(f"give `data=hf:{tmp_path / 'd'}`")

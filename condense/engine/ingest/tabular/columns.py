@@ -17,6 +17,7 @@ from condense.tabular.column import TEXT, Cell, Column
 MOST_VALUES = 1000  # of a category: one feature each
 FEW_ROWS = 20  # in which categories may all be different
 _WHOLE = re.compile(r"\s*[+-]?\d{1,18}\s*", re.ASCII)
+_WITH_COMMA = re.compile(r"\s*[+-]?[\d.]*\d,\d+(e[+-]?\d+)?\s*", re.ASCII | re.I)
 
 
 def feature_columns(rows: Rows, names: Sequence[str], categories: Iterable[str]) -> list[Column]:
@@ -91,6 +92,7 @@ def _feature(rows: Rows, name: str, sorts: list[Sort], as_category: bool) -> Col
     if as_category or dtype == "category":
         return _category(rows, name, cells.tolist())
     said, away = rows.wording.as_category(name), rows.wording.ignored(name)
+    _refuse_commas(rows, name, sorts, said)
     sort = only_sort(rows, name, sorts, f", set {said}, or carry it along by {away}")
     if sort == "date":
         _refuse_dates(rows, name)
@@ -117,6 +119,20 @@ def _category(rows: Rows, name: str, cells: list[Cell]) -> Column:
             f"{away}"
         )
     return Column(name, "category", rows.dtypes[name], tuple(values))
+
+
+def _refuse_commas(rows: Rows, name: str, sorts: list[Sort], said: str) -> None:
+    """Numbers such as ``3,14`` would be categories, silently, or text among numbers."""
+    pairs = zip(sorts, rows.cells[name].tolist(), strict=True)
+    commas = [sort == "text" and bool(_WITH_COMMA.fullmatch(cell)) for sort, cell in pairs]
+    if not any(commas) or not all(c or s == "number" for c, s in zip(commas, sorts, strict=True)):
+        return
+    row = commas.index(True)
+    raise DataError(
+        f"column '{name}' holds {shown(rows.cells[name][row])} in {rows.at(row)}, a number with a "
+        "comma; write it with a decimal point, as pandas.read_csv(FILE, sep=';', decimal=',') "
+        f"reads it and to_csv(…) writes it, or set {said}"
+    )
 
 
 def _refuse_dates(rows: Rows, name: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from condense.engine.ingest.tabular.rows import Rows
-from condense.errors import DataError
+from condense.errors import DataError, nearby
 from condense.reading import read_regular, shown
 from condense.tabular.column import TEXT
 
@@ -72,7 +72,9 @@ def _text(path: Path, encoding: str) -> tuple[str, str]:
     try:
         contents = read_regular(path)
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist; give a CSV file with a header") from None
+        raise DataError(
+            f"{path} does not exist; give a CSV file with a header{nearby(path)}"
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path} cannot be read ({reason.lower()}); give a CSV file") from None
@@ -106,8 +108,9 @@ def _check_header(path: Path, header: list[str], separator: str) -> None:
             raise DataError(f"{path} has two columns '{name}'; rename one or leave it out")
     other = next((sign for sign in (";", "\t", "|") if sign in header[0]), None)
     if len(header) == 1 and other is not None and other != separator:
+        sign = r"\t" if other == "\t" else other
         raise DataError(
-            f"{path} has one column, {shown(header[0])}; set `data.separator={other}` if that "
+            f"{path} has one column, {shown(header[0])}; set `data.separator={sign}` if that "
             "stands between cells"
         )
     if all(_is_number(name) for name in header):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from condense.engine.ingest.tabular.rows import OF_FRAME, OF_ROWS, Rows, Wording
-from condense.errors import DataError
+from condense.errors import DataError, nearby
 from condense.reading import check_text, shown
 from condense.tabular.column import DATE, Cell
 from condense.tabular.frame import WITH_NOTHING, pyarrow_for
@@ -77,7 +77,9 @@ def read_parquet(path: Path) -> Rows:
     """
     pyarrow = pyarrow_for("Parquet")
     if not path.is_file():
-        raise DataError(f"{path} is no file; give a Parquet file")
+        if path.is_dir():
+            raise DataError(f"{path} is a folder; give a Parquet file, or `data=hf:{path}`")
+        raise DataError(f"{path} is no file; give a Parquet file{nearby(path)}")
     try:
         read = pyarrow.parquet.read_table(path)
         # an index is a column as the others; whole numbers with gaps would become floats
