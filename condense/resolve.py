@@ -201,8 +201,7 @@ def resolve(host: Host, request: Request) -> Recipe:
         with _asking_for_paths(left_out, "data"):
             resolved["data"] = resolve_stage(host, "data", [base, *strict])
         special = preset.for_data.get(resolved["data"].name, {})
-        source = resolved["data"].create()
-        modality = source.modality() if isinstance(source, KnowsModality) else "image"
+        modality = modality_of(resolved["data"])
     suited = preset.for_modality.get(modality, {})
     layers = [base, Layer(suited, preset), Layer(special, preset), *strict]
     for stage in (stage for stage in STAGES if stage != "data"):
@@ -216,6 +215,12 @@ def resolve(host: Host, request: Request) -> Recipe:
             del resolved[stage]
     recipe = Recipe(method.name, _seed(request), _budget(request, preset), resolved)
     return replace(recipe, paths=_portable_paths(recipe, file_layer))
+
+
+def modality_of(data: Resolved) -> Modality:
+    """Of the data set, as far as it knows without being loaded."""
+    source = data.create()
+    return source.modality() if isinstance(source, KnowsModality) else "image"
 
 
 def _check_no_source(request: Request) -> None:

@@ -251,8 +251,10 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         # a method that is itself called `random` keeps its row beside the baseline
         arms |= {n if n not in arms else f"{n} (baseline)": e for n, e in result.baselines.items()}
         random = result.baselines.get("random")
+        images = result.condensed.geometry.is_image
         rows = [
-            (name, percent(arm), *by_class(arm), _note(arm, random)) for name, arm in arms.items()
+            (name, percent(arm), *by_class(arm), _note(arm, random, images))
+            for name, arm in arms.items()
         ]
         word = measure_of(recipe["evaluator"])
         echo_table(("arm", f"{word}, % ± std (n)", *BY_CLASS, "note"), rows)
@@ -269,12 +271,12 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         say("its labels are soft: train towards small.targets, not small.labels")
 
 
-def _note(arm: Any, random: Any) -> str:
-    """The augmentation an arm was trained with, its distance to random, and if that is chance."""
+def _note(arm: Any, random: Any, images: bool) -> str:
+    """The augmentation an arm of ``images`` was trained with, its distance to random, and if that is chance."""
     from condense.figures.formats import points
     from condense.studies.statistics import unpaired
 
-    augmentation = arm.protocol.get("augmentation", "")
+    augmentation = arm.protocol.get("augmentation", "") if images else ""
     if isinstance(augmentation, dict):
         augmentation = augmentation.get("component", "")
     parts = [f"augmentation {augmentation}"] if augmentation else []

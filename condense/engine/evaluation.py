@@ -129,13 +129,17 @@ def own_augmentations(bound: Bound, matched: bool) -> list[Resolved]:
 
 
 def baseline_augmentations(bound: Bound) -> list[Resolved]:
-    """What the evaluator tries on arms of real samples; the recipe's own if it names none."""
+    """What the evaluator tries on arms of real samples; the recipe's own if it names none.
+
+    Of features one is enough, as each leaves them as they are.
+    """
     evaluator = bound.recipe["evaluator"].create()
     listed = isinstance(evaluator, HasBaselineAugmentations)
     names = evaluator.baseline_augmentations if listed else ()
     key = "evaluator.baseline_augmentations"
     specs = [resolve_component(bound.host, "augmentation", name, {}, key) for name in names]
-    return specs or [bound.recipe["augmentation"]]
+    found = specs or [bound.recipe["augmentation"]]
+    return found if bound.data.geometry.is_image else found[:1]
 
 
 def measure_of(evaluator: Resolved) -> str:

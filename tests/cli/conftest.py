@@ -147,7 +147,11 @@ class FakePipeline:
 class FakeRunResult:
     recipe: Any = None
     artefact: Path = Path("runs/x")
-    condensed: Any = field(default_factory=lambda: types.SimpleNamespace(soft_labels=None))
+    condensed: Any = field(
+        default_factory=lambda: types.SimpleNamespace(
+            soft_labels=None, geometry=types.SimpleNamespace(is_image=True)
+        )
+    )
     accuracy: Evaluation | None = field(default_factory=lambda: Evaluation((0.97, 0.99)))
     baselines: dict[str, Evaluation] = field(
         default_factory=lambda: {

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,8 +75,9 @@ def test_compared_scorers_say_what_is_wrong_with_their_data_once(run_cli, photos
     assert result.stderr.count("exact copies") == 1
 
 
-def test_a_class_that_no_network_can_know_is_told_of(run_cli, tmp_path):
-    """Test samples of c lie where those of a do."""
+@pytest.fixture
+def features(tmp_path):
+    """Three classes in the plane; the test samples of c lie where those of a do."""
     rng = np.random.default_rng(0)
     middles = np.array([[0, 0], [9, 0], [0, 9]])
 
@@ -91,26 +93,48 @@ def test_a_class_that_no_network_can_know_is_told_of(run_cli, tmp_path):
         test_labels=tested,
         classes=["a", "b", "c"],
     )
-    given = ("run", "--data", tmp_path / "x.npz", "--ipc", 5, "--method", "random", "--out", "out")
-    quick = ("-o", "evaluator.steps=60", "-o", "evaluator.repeats=2", "-o", "evaluator.lr=0.01")
-    result = run_cli(*given, *quick, "--device", "cpu", "--json")
+    return tmp_path / "x.npz"
+
+
+QUICK = ("-o", "evaluator.steps=60", "-o", "evaluator.repeats=2", "-o", "evaluator.lr=0.01")
+
+
+def test_a_class_that_no_network_can_know_is_told_of(run_cli, features):
+    given = ("run", "--data", features, "--ipc", 5, "--method", "random", "--out", "out", *QUICK)
+    result = run_cli(*given, "--device", "cpu", "--json")
     found = {f["code"]: f["message"] for f in document(result)["findings"]}
     told = "none of 2 networks is right about any test sample of 1 of the 3 classes: 'c' (12 test"
     assert found["class-never-right"].startswith(told)
     assert "nor is any trained on random and whole" in found["class-never-right"]
     assert f"warning: {told}" in result.stderr
     # its own files say so too, wherever the data are by now
-    (tmp_path / "x.npz").unlink()
+    features.unlink()
     (run,) = document(run_cli("report", "out", "--json"))["runs"]
     assert "class-never-right" in [f["code"] for f in run["findings"]]
 
 
-@pytest.mark.parametrize("door", ["", "npz:", "csv:", "folder:", "hf:"])
+@pytest.mark.parametrize("door", ["", "npz:", "csv:", "folder:"])
 def test_a_path_that_does_not_exist_suggests_what_lies_beside_it(refused, tmp_path, door):
-    if door == "hf:":
-        pytest.importorskip("datasets")
     (tmp_path / "embeddings.npz").touch()
     (tmp_path / "elsewhere.csv").touch()
     refused("--data", f"{door}{tmp_path}/embedings.npzz", parts=["did you mean 'embeddings.npz'?"])
     told = refused("--data", f"{door}{tmp_path}/zzz.qq")
     assert "did you mean" not in told
+
+
+def test_output_does_not_name_augmentations_that_do_nothing(run_cli, features, photos):
+    given = ("run", "--ipc", 5, "--method", "easiest", *CHEAP, *QUICK, "--data")
+    result = run_cli(*given, features, "--out", "out")
+    assert result.exit_code == 0, result.stderr
+    assert "augmentation" not in result.stdout
+    arms = json.loads(Path("out/results.json").read_text())["arms"]
+    assert [len(arm["protocol"]["tried"]) for arm in arms.values()] == [1, 1, 1]
+    page = json.loads(run_cli("report", "out", "--out", "page.html", "--json").stdout)
+    assert {arm["augmentation"] for arm in page["runs"][0]["arms"]} == {""}
+    # the other augmentation would have given the same
+    other = (features, "-o", 'evaluator.baseline_augmentations=["dsa"]')
+    again = document(run_cli(*given, *other, "--out", "again", "--json"))
+    assert again["baselines"]["random"]["values"] == arms["random"]["values"]
+    assert again["accuracy"]["values"] == arms["condensed"]["values"]
+    images = run_cli(*given, photos, "-o", "data.test=0.25", "--out", "images")
+    assert "augmentation" in images.stdout

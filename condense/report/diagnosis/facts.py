@@ -62,8 +62,8 @@ class RunFacts(SourceFacts):
         measure: what the evaluator's figures are.
         relative_loss: whether a loss of 1 means that the student came no nearer to its target.
         step_size: before matching.
-        matched_under: the augmentation that distilled samples had in matching.
-        evaluated_under: the augmentation that distilled samples had in the evaluation.
+        matched_under: the augmentation that distilled samples had in matching; None of features.
+        evaluated_under: the augmentation that distilled samples had in the evaluation; likewise.
         ranges: value, lowest and highest that the data allow, by option key.
         hard_coverage: of the hard half of the test split in 0–1, by iteration.
         idle: keys of options that have no effect beside others that are set.
@@ -122,7 +122,9 @@ def collect(
     recipe = pipeline.recipe
     matcher = recipe["matcher"].create()
     trained = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure == ACCURACY
-    own = evaluations.get(OWN) if trained else None
+    images = condensed.geometry.is_image  # features come back from augmentations as they are
+    own = evaluations.get(OWN) if trained and images else None
+    augments = images and isinstance(matcher, MatchesUnder)
     source = collect_source(pipeline, condensed.data_fingerprint, data, near)
     matched = {} if data is None else _learned(pipeline.matching)
     return RunFacts(
@@ -132,7 +134,7 @@ def collect(
         measure=measure_of(recipe["evaluator"]),
         relative_loss=traits_of(matcher, MatcherTraits).relative_loss,
         step_size=matcher.plan.step_size,
-        matched_under=matcher.matched_under if isinstance(matcher, MatchesUnder) else None,
+        matched_under=matcher.matched_under if augments else None,
         evaluated_under=None if own is None else _on_distilled(pipeline.host, own),
         ranges={} if data is None else _ranges(pipeline, data),
         idle=frozenset(

@@ -47,7 +47,7 @@ class ArmView:
         mean: as it stands in ``results.json``.
         half: half the 95 % interval of the mean; None for a single value.
         values: one a repeat.
-        augmentation: it was trained under.
+        augmentation: it was trained under; empty for features, which none changes.
         gain: over ``random``, with its interval; None for ``random`` itself or without it.
     """
 
@@ -172,7 +172,7 @@ def run_view(
         distilled=int(small.distilled.sum()),
         labels=_labels(small),
         stages=stage_views(recipe, _used(recipe, small, log), facts.idle),
-        arms=arm_views(source.evaluations, small.method),
+        arms=arm_views(source.evaluations, small.method, small.geometry.is_image),
         classes=class_views(source.evaluations, small.classes),
         times=tuple(TimeView(n, t.seconds, t.cached) for n, t in log.stages.items()),
         peak_memory_mb=log.peak_memory_mb,
@@ -250,7 +250,9 @@ def stage_views(
     return tuple(found)
 
 
-def arm_views(evaluations: Mapping[str, Evaluation], method: str) -> tuple[ArmView, ...]:
+def arm_views(
+    evaluations: Mapping[str, Evaluation], method: str, images: bool
+) -> tuple[ArmView, ...]:
     """The arms of ``results.json``, in its order."""
     random = evaluations["random"].values if "random" in evaluations else ()
     return tuple(
@@ -260,7 +262,7 @@ def arm_views(evaluations: Mapping[str, Evaluation], method: str) -> tuple[ArmVi
             mean=arm.mean,
             half=_half(arm.values),
             values=arm.values,
-            augmentation=setting(arm.protocol.get("augmentation", "")),
+            augmentation=setting(arm.protocol.get("augmentation", "")) if images else "",
             gain=None if name == "random" else unpaired(arm.values, random),
         )
         for name, arm in evaluations.items()

@@ -127,7 +127,7 @@ def accuracy_table(runs: Sequence[RunView]) -> TableView | None:
     rows = [
         (
             TableCell(name, marked=arm.is_own),
-            TableCell(arm.augmentation),
+            TableCell(arm.augmentation or "–"),
             *(
                 mean(Estimate(mean=arm.mean, half=arm.half, n=arm.n))
                 if run.measure == one

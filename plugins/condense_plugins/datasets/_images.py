@@ -121,6 +121,7 @@ def read_splits(
         DataError: as that and :func:`~condense.engine.ingest.images.decode_images` do.
     """
     images, found = _decoded(train, decoding, context)
+    _check_every_class(train, found)
     test, tested = None, None
     if held is not None:
         decoded, tested = _decoded(held, decoding, context, like=images)
@@ -136,6 +137,15 @@ def _decoded(
     pictures = [Picture(str(file), file) for file, _ in files]
     images, kept = decode_images(pictures, decoding, context.progress, like)
     return images, [files[place] for place in kept]
+
+
+def _check_every_class(train: Sequence[Labelled], found: Sequence[Labelled]) -> None:
+    left = {name for _, name in found}
+    gone = next((name for _, name in train if name not in left), None)
+    if gone is not None:
+        raise DataError(
+            f"none of the images of class '{gone}' can be read; repair some, or remove its folder"
+        )
 
 
 def _below(root: Path, files: Sequence[Labelled]) -> list[str]:

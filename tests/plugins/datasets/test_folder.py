@@ -198,6 +198,12 @@ def test_a_grey_image_can_be_read_and_is_refused_as_such(root):
         assert f"image {bad} is grey (mode L)" in refusal(root, unreadable=unreadable)
 
 
+def test_a_class_of_which_nothing_is_left_is_named(root):
+    for path in (root / "train" / "cat").iterdir():
+        path.write_bytes(b"hello")
+    assert "none of the images of class 'cat' can be read" in refusal(root, unreadable="skip")
+
+
 def test_nothing_is_left_where_no_image_can_be_read(root):
     for path in (root / "train").rglob("*.png"):
         path.write_bytes(b"hello")
