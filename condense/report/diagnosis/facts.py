@@ -124,7 +124,7 @@ def collect(
     trained = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure == ACCURACY
     images = condensed.geometry.is_image  # features come back from augmentations as they are
     own = evaluations.get(OWN) if trained and images else None
-    augments = images and isinstance(matcher, MatchesUnder)
+    under = matcher.matched_under if isinstance(matcher, MatchesUnder) else None
     source = collect_source(pipeline, condensed.data_fingerprint, data, near)
     matched = {} if data is None else _learned(pipeline.matching)
     return RunFacts(
@@ -134,7 +134,7 @@ def collect(
         measure=measure_of(recipe["evaluator"]),
         relative_loss=traits_of(matcher, MatcherTraits).relative_loss,
         step_size=matcher.plan.step_size,
-        matched_under=matcher.matched_under if augments else None,
+        matched_under=under if images else None,
         evaluated_under=None if own is None else _on_distilled(pipeline.host, own),
         ranges={} if data is None else _ranges(pipeline, data),
         idle=frozenset(
