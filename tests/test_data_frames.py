@@ -17,9 +17,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
     for missing in ("pandas", "pyarrow"):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, missing, None)
-            with pytest.raises(
-                OptionError, match=r"`table` \(pip install .*\[table\]'"
-            ):
+            with pytest.raises(OptionError, match=r"`table` \(pip install .*\[table\]'"):
                 condense(path, ipc=2, label="kind")
 
 

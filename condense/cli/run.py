@@ -272,7 +272,8 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
 
 
 def _note(arm: Any, random: Any, images: bool) -> str:
-    """The augmentation an arm of ``images`` was trained with, its distance to random, and if that is chance."""
+    """The augmentation that an arm was trained with, where samples are ``images``; its distance to
+    random, and if that is chance."""
     from condense.figures.formats import points
     from condense.studies.statistics import unpaired
 

@@ -154,9 +154,7 @@ def _compare(
     return result, place, [*dict.fromkeys(f for p in pipelines for f in signs_in_source(p))]
 
 
-def _show(
-    result: Comparison, folder: Path, findings: Sequence[Finding], as_json: bool
-) -> None:
+def _show(result: Comparison, folder: Path, findings: Sequence[Finding], as_json: bool) -> None:
     from condense.cli.output import echo_json, echo_place, echo_table, say, seconds
     from condense.studies.comparison.files import sheet_names
 

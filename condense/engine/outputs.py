@@ -94,9 +94,7 @@ class SelectDocument(SelectionDocument):
     findings: tuple[FindingNote, ...] = Field(description="of the data and their scores")
 
 
-def write_scores(
-    pipeline: Pipeline, out: Path, diagnose: Diagnose = no_findings
-) -> ScoreDocument:
+def write_scores(pipeline: Pipeline, out: Path, diagnose: Diagnose = no_findings) -> ScoreDocument:
     """``scores.safetensors`` (key ``scores``, higher = harder) and ``manifest.json`` in ``out``.
 
     Raises:

@@ -92,7 +92,9 @@ def test_decimal_commas_are_no_categories(bad, run_cli, tmp_path, every):
 def test_a_tab_can_be_typed(run_cli, tmp_path):
     (tmp_path / "table.csv").write_text(table().replace(",", "\t"))
     options = ("-o", r"data.separator=\t", "-o", "data.label=kind", "-o", "data.ignore=id")
-    result = run_cli("select", "--data", tmp_path / "table.csv", *options, "--ipc", 2, "--method", "random")
+    result = run_cli(
+        "select", "--data", tmp_path / "table.csv", *options, "--ipc", 2, "--method", "random"
+    )
     assert result.exit_code == 0, result.stderr
 
 

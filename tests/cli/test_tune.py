@@ -175,7 +175,9 @@ def test_a_flag_that_is_gone_names_what_replaces_it(call, flag, part):
 def test_without_optuna_the_extra_is_named(call, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     result = call("--also", "policy.alpha", code=2)
-    assert re.search(r"install the extra `tune` \(pip install .*\[tune\]'\) or leave", result.stderr)
+    assert re.search(
+        r"install the extra `tune` \(pip install .*\[tune\]'\) or leave", result.stderr
+    )
 
 
 def test_a_folder_that_holds_something_else_is_refused_before_any_work(call, place):

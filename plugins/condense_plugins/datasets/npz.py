@@ -140,9 +140,7 @@ def _input_key(names: Collection[str], split: str, path: Path, ending: str = "")
 def _existing(text: str) -> Path:
     path = Path(text).expanduser()
     if not path.exists():
-        raise DataError(
-            f"{path} does not exist; give an .npz file with {_NEEDED}{nearby(path)}"
-        )
+        raise DataError(f"{path} does not exist; give an .npz file with {_NEEDED}{nearby(path)}")
     if path.is_dir():
         raise DataError(f"{path} is a folder; give an .npz file, or use `data=folder:{path}`")
     if not path.is_file() or not zipfile.is_zipfile(path):

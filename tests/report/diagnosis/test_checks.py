@@ -341,7 +341,9 @@ def test_texts_are_parts_of_a_sentence():
         diagnosis.check_random([0.5, 0.5], [0.9, 0.9]),
         diagnosis.check_repeats(1),
         diagnosis.check_resolution([0.8, 0.8], [0.6, 0.6], 15),
-        diagnosis.check_classes(Evaluation((0.5,), per_class=(0.0, 1.0), class_sizes=(9, 9)), {}, "ab"),
+        diagnosis.check_classes(
+            Evaluation((0.5,), per_class=(0.0, 1.0), class_sizes=(9, 9)), {}, "ab"
+        ),
         diagnosis.check_reliability(0.1, "el2n"),
         diagnosis.check_learned("teachers-at-chance", "teachers", [0.5], [5, 5]),
         diagnosis.check_range("selector.beta", 0.0, 0.0, 1.0),

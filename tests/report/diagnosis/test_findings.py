@@ -9,15 +9,30 @@ from condense.kinds import STAGES
 from condense.report.diagnosis.facts import RunFacts
 from condense.report.diagnosis.findings import findings_of, shared_findings, sorted_findings
 from condense.report.page.sources import read_sources
-from condense.results import Finding, Trace
+from condense.results import Evaluation, Finding, Trace
 from condense.traits import Traits, traits_of
 
 
 @pytest.fixture(scope="module")
 def facts(plain):
-    """What the files of a run say."""
+    """What the files of a run say, but for the size of its test split."""
     source = read_sources([plain]).runs[0]
-    return RunFacts(condensed=source.condensed, evaluations=source.evaluations)
+    arms = source.evaluations.items()
+    evaluations = {name: replace(found, class_sizes=()) for name, found in arms}
+    return RunFacts(condensed=source.condensed, evaluations=evaluations)
+
+
+def test_the_test_split_is_counted_where_figures_are_shares_of_it(facts):
+    sizes, rates = (12,) * 10, (0.0, *[0.9] * 9)
+    own = Evaluation((0.8, 0.8), per_class=rates, class_sizes=sizes)
+    arms = {OWN: own, "random": Evaluation((0.75, 0.75))}
+    found = by_check(replace(facts, evaluations=arms))
+    assert "'0' (12 test samples)" in found["classes"].seen
+    assert found["test split"].seen.startswith("a test split of 120 samples gives")
+    covered = by_check(replace(facts, evaluations=arms, measure="coverage"))
+    assert not {"classes", "test split"} & set(covered)
+    itself = changed(replace(facts, evaluations=arms), method="random")
+    assert "test split" not in by_check(itself)  # a random set has nothing to gain over random ones
 
 
 def changed(facts, **values):
