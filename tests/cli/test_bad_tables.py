@@ -71,16 +71,13 @@ def test_mixed_types_name_both_values(bad):
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_decimal_commas_are_no_categories(bad, run_cli, tmp_path, every):
-    """Not even where most cells are whole numbers; what pandas makes of them is read."""
+    """Not even where most cells are whole numbers; with points they are read."""
     cells = [f"{n},5" if n % every == 0 else str(n) for n in range(12)]
     text = "x;kind\n" + "".join(f"{cell};{'ab'[n % 2]}\n" for n, cell in enumerate(cells))
     told = bad(text, "'x' holds '0,5' in line 2", args=("-o", "data.separator=;"), ignore=None)
     assert "decimal=','" in told
     assert "data.categories=x" in told
-    pandas = pytest.importorskip("pandas")
-    read = pandas.read_csv(tmp_path / "table.csv", sep=";", decimal=",")
-    assert read["x"].tolist() == [float(cell.replace(",", ".")) for cell in cells]
-    read.to_csv(tmp_path / "mended.csv", index=False)
+    (tmp_path / "mended.csv").write_text(text.replace(",", ".").replace(";", ","))
     for name, more in (
         ("mended.csv", ()),
         ("table.csv", ("-o", "data.separator=;", "-o", "data.categories=x")),

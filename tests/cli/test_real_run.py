@@ -33,7 +33,8 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def options(tiny_flags):
-    return tiny_flags
+    """With steps enough for every class to be told by some network."""
+    return (*tiny_flags, "-o", "evaluator.steps=40")
 
 
 @pytest.fixture(scope="module")
