@@ -71,7 +71,7 @@ def test_json_is_one_document_and_equals_the_file(score, tmp_path):
     kept = json.loads((tmp_path / "o" / "comparison.json").read_text())
     assert {k: document[k] for k in kept} == kept
     names = [one["name"] for one in kept["scorers"]]
-    assert set(document) - set(kept) == {"seconds", "cached", "out", "sheets"}
+    assert set(document) - set(kept) == {"seconds", "cached", "out", "sheets", "findings"}
     assert list(document["seconds"]) == list(document["cached"]) == names
     assert "seconds" not in kept["scorers"][0]
     assert [one["estimator"] for one in document["scorers"]] == [

@@ -35,9 +35,6 @@ ALMOST = 1 - 1e-12  # of a correlation, whose transform is infinite at 1
 FOREIGN = 0.15  # of labels; sound runs on a part of CIFAR-10 had 0.03 to 0.06
 COVERAGE_FALL = 0.01  # of the hard half; a test half of 5 000 samples has a standard error of 0.007
 LEAKED = 0.01  # of the test split; more copies of training samples move accuracy visibly
-# of a class; where none of ten is right, up to 26 % of all may be (binomial, one-sided 95 %)
-FEW_TESTED = 10
-LISTED = 5  # classes in a message
 EDGE = 1e-9
 
 
@@ -149,75 +146,6 @@ def check_random(values: Sequence[float], random: Sequence[float]) -> Finding | 
         return Finding("not-told-from-random", "random", "look", points, means, advice)
     means = "the set is better than a random one of its size"
     return Finding("random", "random", "ok", points, means)
-
-
-def check_resolution(
-    values: Sequence[float], random: Sequence[float], tested: int
-) -> Finding | None:
-    """Whether the test split has samples enough for the difference to random that repeats tell.
-
-    Args:
-        values, random: accuracy in 0–1 of every repeat.
-        tested: test samples; 0 where that is not known.
-    """
-    gain = unpaired(values, random)
-    if not tested or gain is None or gain.low is None or gain.high is None:
-        return None
-    mean = sum(values) / len(values)
-    known = max(1.96 * math.sqrt(mean * (1 - mean) / tested), 1 / tested)
-    if gain.low <= 0 <= gain.high or abs(gain.mean) >= known:
-        return None
-    return Finding(
-        "test-split-small",
-        "test split",
-        "problem",
-        f"a test split of {tested} samples gives an accuracy to ± {100 * known:.2f} points (95 %, "
-        f"binomial; a sample is {100 / tested:.2f}), the difference to random is "
-        f"{100 * gain.mean:+.2f}",
-        "repeats tell it on these test samples; on others it may be none",
-        "test on more samples",
-    )
-
-
-def check_classes(
-    own: Evaluation, others: Mapping[str, Evaluation], classes: Sequence[str]
-) -> Finding | None:
-    """Whether networks that were trained on the set are ever right about each class.
-
-    Args:
-        own: of the set.
-        others: of other arms, by name.
-        classes: their names.
-    """
-    never, sizes = _never_right(own), own.class_sizes
-    if not never or own.diverged:  # such a network answers one class throughout, which is said
-        return None
-    listed = ", ".join(f"'{classes[k]}' ({sizes[k]} test samples)" for k in never[:LISTED])
-    more = f" and {len(never) - LISTED} more" if never[LISTED:] else ""
-    alike = [name for name, arm in others.items() if {*never} <= {*_never_right(arm)}]
-    means = (
-        f"nor is any trained on {' and '.join(alike)}, so that it is not for this set alone"
-        if alike
-        else "the set does not teach what sets them apart"
-    )
-    severity: Severity = "problem" if max(sizes[k] for k in never) >= FEW_TESTED else "look"
-    return Finding(
-        "class-never-right",
-        "classes",
-        severity,
-        f"none of {own.n} networks is right about any test sample of {len(never)} of the "
-        f"{len(classes)} classes: {listed}{more}",
-        means,
-        "look at the samples of these classes, or keep more of them",
-    )
-
-
-def _never_right(found: Evaluation) -> list[int]:
-    """Numbers of the classes of which no test sample was told, by no network; none if unknown."""
-    if len(found.class_sizes) != len(found.per_class):
-        return []
-    pairs = zip(found.class_sizes, found.per_class, strict=True)
-    return [k for k, (size, rate) in enumerate(pairs) if size and not rate]
 
 
 def check_diverged(name: str, evaluation: Evaluation) -> Finding | None:

@@ -9,7 +9,7 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import OWN
 from condense.engine.matching.soft_labels import label_shares
 from condense.engine.pipeline import Pipeline
-from condense.report.diagnosis import checks
+from condense.report.diagnosis import checks, tested
 from condense.report.diagnosis.facts import (
     ACCURACY,
     RunFacts,
@@ -72,10 +72,10 @@ def _of_test_split(
     if own is None or not facts.measure.startswith(ACCURACY):
         return []
     others = {name: found for name, found in facts.evaluations.items() if name != OWN}
-    tested = sum(own.class_sizes)
+    count = sum(own.class_sizes)
     return [
-        None if random is None else checks.check_resolution(own.values, random.values, tested),
-        checks.check_classes(own, others, facts.condensed.classes),
+        None if random is None else tested.check_resolution(own.values, random.values, count),
+        tested.check_classes(own, others, facts.condensed.classes),
     ]
 
 

@@ -220,12 +220,10 @@ class AccuracyEvaluator(BuiltIn):
         schedule = self._schedule(arm.size, context, batch_size)
         tests = Batcher(test, context.device)
         order: list[int] = []
-        under = f" ({augmentation.name})" if test.geometry.is_image else ""
+        title = f"evaluate {arm.name}" + f" ({augmentation.name})" * test.geometry.is_image
         with (
             self._asking_teacher(arm, context) as teacher,
-            context.progress.task(
-                f"evaluate {arm.name}{under}", len(repeats) * schedule.steps, "step"
-            ) as task,
+            context.progress.task(title, len(repeats) * schedule.steps, "step") as task,
         ):
             protocol = self._protocol(schedule, context, augmentation)
             protocol |= self._label_protocol(teacher, tests) | tried

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from condense.engine.matching.updates import MIN_STEP_SIZE
-from condense.report.diagnosis import checks as diagnosis
+from condense.report.diagnosis import checks as diagnosis, tested
 from condense.results import Evaluation
 from condense.studies.statistics import unpaired
 from condense.traits import CODES
@@ -264,7 +264,7 @@ def test_whether_networks_have_learned_anything(accuracy, sizes, expected):
 
 
 @pytest.mark.parametrize(
-    ("values", "tested", "expected"),
+    ("values", "samples", "expected"),
     [
         # 20 points over random; of 20 test samples 0.8 is known to 1.96 · √(0.8 · 0.2 / 20) = 0.175
         ([0.8, 0.8, 0.8], 20, None),
@@ -277,12 +277,12 @@ def test_whether_networks_have_learned_anything(accuracy, sizes, expected):
         ([0.8], 15, None),  # a single network has no interval
     ],
 )
-def test_the_test_split_is_large_enough_for_what_repeats_tell(values, tested, expected):
-    found = diagnosis.check_resolution(values, [0.6, 0.6, 0.6], tested)
+def test_the_test_split_is_large_enough_for_what_repeats_tell(values, samples, expected):
+    found = tested.check_resolution(values, [0.6, 0.6, 0.6], samples)
     assert severity(found) == expected
     if expected:
         assert found.code == "test-split-small"
-        assert f"a test split of {tested} samples" in found.seen
+        assert f"a test split of {samples} samples" in found.seen
         assert f"to random is {100 * (values[0] - 0.6):+.2f}" in found.seen
 
 
@@ -292,7 +292,7 @@ def test_half_of_the_binomial_interval_by_another_library():
     # of 150 samples, each told with 0.8, the share told is within 0.064 of that in 95 % of cases
     within = sum(binom.pmf(k, 150, 0.8) for k in range(151) if abs(k / 150 - 0.8) <= 0.064)
     assert within == pytest.approx(0.95, abs=0.01)
-    assert "± 6.40 points" in diagnosis.check_resolution([0.8] * 2, [0.75] * 2, 150).seen
+    assert "± 6.40 points" in tested.check_resolution([0.8] * 2, [0.75] * 2, 150).seen
 
 
 CLASSES = ("ant", "bee", "cat")
@@ -311,7 +311,7 @@ CLASSES = ("ant", "bee", "cat")
 )
 def test_classes_that_no_network_is_right_about(rates, sizes, expected):
     own = Evaluation((0.5, 0.6), per_class=rates, class_sizes=sizes)
-    found = diagnosis.check_classes(own, {}, CLASSES)
+    found = tested.check_classes(own, {}, CLASSES)
     assert severity(found) == expected
     if expected:
         told = "none of 2 networks is right about any test sample of 1 of the 3 classes: 'bee' ("
@@ -324,13 +324,13 @@ def test_what_other_arms_do_not_know_either_is_not_for_the_set():
         return Evaluation((0.5,), per_class=rates, class_sizes=(20, 20, 20))
 
     others = {"random": arm(0.9, 0.0, 0.9), "whole": arm(0.9, 0.1, 0.9)}
-    found = diagnosis.check_classes(arm(0.9, 0.0, 0.9), others, CLASSES)
+    found = tested.check_classes(arm(0.9, 0.0, 0.9), others, CLASSES)
     assert found.means == "nor is any trained on random, so that it is not for this set alone"
-    both = diagnosis.check_classes(arm(0.0, 0.0, 0.9), others, CLASSES)
+    both = tested.check_classes(arm(0.0, 0.0, 0.9), others, CLASSES)
     assert "2 of the 3 classes" in both.seen
     assert "does not teach" in both.means  # random knows one of the two
     diverged = replace(arm(0.9, 0.0, 0.9), diverged=1)
-    assert diagnosis.check_classes(diverged, others, CLASSES) is None
+    assert tested.check_classes(diverged, others, CLASSES) is None
 
 
 def test_texts_are_parts_of_a_sentence():
@@ -340,8 +340,8 @@ def test_texts_are_parts_of_a_sentence():
         diagnosis.check_step_size([0.05, 1e-4]),
         diagnosis.check_random([0.5, 0.5], [0.9, 0.9]),
         diagnosis.check_repeats(1),
-        diagnosis.check_resolution([0.8, 0.8], [0.6, 0.6], 15),
-        diagnosis.check_classes(
+        tested.check_resolution([0.8, 0.8], [0.6, 0.6], 15),
+        tested.check_classes(
             Evaluation((0.5,), per_class=(0.0, 1.0), class_sizes=(9, 9)), {}, "ab"
         ),
         diagnosis.check_reliability(0.1, "el2n"),
@@ -368,6 +368,7 @@ def test_the_codes_that_components_may_advise_on_are_those_that_are_given():
     engine = "".join(p.read_text("utf-8") for p in (root / "condense/engine").rglob("*.py"))
     of_notes = set(re.findall(r"advice_of\(.*?, ['\"]([\w-]+)['\"]\)", engine))
     assert set(CODES) - of_diagnosis == of_notes
-    checks = (root / "condense/report/diagnosis/checks.py").read_text("utf-8")
+    files = (root / "condense/report/diagnosis").glob("*.py")
+    checks = "".join(file.read_text("utf-8") for file in files)
     worth_a_look = r'"([\w-]+)",\s+(?:"[^"]+"|\w+),\s+"(?:problem|look)"'
     assert set(re.findall(worth_a_look, checks)) <= set(CODES)
