@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from condense.engine.artefact.dataset import CondensedDataset
     from condense.engine.stages.stage import StageTime
-    from condense.results import Evaluation
+    from condense.results import Evaluation, Finding
 
 OWN = "condensed"  # the arm that is the set itself
 D = TypeVar("D", bound="Document")
@@ -155,6 +155,11 @@ class FindingNote(Document):
     code: str
     message: str
     advice: str
+
+
+def notes_of(findings: Sequence[Finding]) -> tuple[FindingNote, ...]:
+    """``findings`` as documents have them."""
+    return tuple(FindingNote.model_validate(finding.summary()) for finding in findings)
 
 
 class StageSeconds(Document):

@@ -20,11 +20,11 @@ from condense.engine.documents import (
     KeptSample,
     StageSeconds,
     kept_table,
+    notes_of,
     stage_seconds,
 )
 from condense.engine.graph import in_turn
 from condense.engine.pipeline import Pipeline
-from condense.engine.run import notes_of
 from condense.engine.runtime.files import Ours, check_file, npz_with, write_file
 from condense.engine.runtime.folders import (
     MAX_MARKER,

@@ -19,11 +19,11 @@ from condense.engine.documents import (
     OWN,
     ArmResult,
     EvaluateDocument,
-    FindingNote,
     JobNote,
     Results,
     RunDocument,
     RunLog,
+    notes_of,
     stage_seconds,
 )
 from condense.engine.evaluation import condensed_plan, measure_of
@@ -136,11 +136,6 @@ def results_of(
     """The document of ``results.json``; ``evaluations`` are by arm, the set's own ``condensed``."""
     arms = {name: ArmResult.of(found) for name, found in evaluations.items()}
     return Results.of(condensed, arms, notes_of(findings))
-
-
-def notes_of(findings: Sequence[Finding]) -> tuple[FindingNote, ...]:
-    """``findings`` as documents have them."""
-    return tuple(FindingNote.model_validate(finding.summary()) for finding in findings)
 
 
 # what is wrong with a run, by its pipeline, its set and its evaluations by arm

@@ -10,9 +10,8 @@ from typing import Any
 from pydantic import Field
 
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.documents import Document, FindingNote, Share
+from condense.engine.documents import Document, FindingNote, Share, notes_of
 from condense.engine.evaluation import RANDOM, WHOLE
-from condense.engine.run import notes_of
 from condense.interfaces import Evaluation, LabeledData
 from condense.results import Finding
 from condense.studies.ablation.result import ACCURACY, HeldOut

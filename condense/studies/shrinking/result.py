@@ -12,9 +12,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from condense.data import LabeledData
-from condense.engine.documents import OWN, Document, FindingNote, Share
+from condense.engine.documents import OWN, Document, FindingNote, Share, notes_of
 from condense.engine.evaluation import RANDOM, WHOLE
-from condense.engine.run import notes_of
 from condense.interfaces import Evaluation
 from condense.results import Budget, Finding
 from condense.studies.ablation.result import HeldOut
