@@ -34,7 +34,7 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def options(tiny_flags):
     """With steps enough for every class to be told by some network."""
-    return (*tiny_flags, "-o", "evaluator.steps=40")
+    return tuple(flag.replace("evaluator.steps=5", "evaluator.steps=40") for flag in tiny_flags)
 
 
 @pytest.fixture(scope="module")

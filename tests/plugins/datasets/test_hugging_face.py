@@ -19,7 +19,7 @@ NAMES = ["bee", "ant"]  # not in the order of the alphabet
 
 def test_without_the_extra_it_is_named(context, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(OptionError, match=r"install the extra `hf` \(pip install '.*\[hf\]'\)"):
+    with pytest.raises(OptionError, match=r"install the extra `hf` \(pip install .*\[hf\]'\)"):
         HuggingFace(HuggingFace.Options(path=str(tmp_path))).load(context)
 
 

@@ -21,7 +21,7 @@ def vectors():
 
 def test_without_the_extra_it_is_named(condensed, tiny_images, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(OptionError, match=r"install the extra `hf` \(pip install '.*\[hf\]'\)"):
+    with pytest.raises(OptionError, match=r"install the extra `hf` \(pip install .*\[hf\]'\)"):
         condensed(tiny_images).export("hf", tmp_path / "h")
     assert list(tmp_path.iterdir()) == []
 
