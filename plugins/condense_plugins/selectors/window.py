@@ -9,7 +9,7 @@ from torch import Generator
 
 from condense.errors import DataError
 from condense.interfaces import Budget, Context, Cost, LabeledData, Scores, Selection
-from condense.options import Options as BaseOptions
+from condense.options import NetworkSpec, Options as BaseOptions
 from condense.selection import ranked_classes
 from condense.traits import SelectorTraits
 from condense_plugins._built_in import BuiltIn
@@ -17,7 +17,9 @@ from condense_plugins._features import FeatureOptions, HasFeatures
 from condense_plugins.selectors._features import about_their_mean
 from condense_plugins.selectors.facility_location import representatives
 
-SPACE = HasFeatures(FeatureOptions())  # in which a wider window is thinned
+# In which a wider window is thinned. Named as recipes name `auto` for images, so that it is the
+# network in the store that selectors by features have.
+SPACE = HasFeatures(FeatureOptions(network=NetworkSpec.of("convnet", width=32)))
 
 
 class WindowSelector(BuiltIn):

@@ -1,5 +1,6 @@
 """Selectors by features against enumeration of all subsets and against plain loops."""
 
+import importlib.util
 import itertools
 import math
 
@@ -10,9 +11,11 @@ import torch
 from condense.capabilities import EstimatesCost, HasCacheToken
 from condense.data import LabeledData, Normalization
 from condense.engine.checked import run_selector
+from condense.engine.training.sgd import SgdOptions, part_of
 from condense.errors import DataError
+from condense.resolve import Request, resolve
 from condense.results import Budget
-from condense_plugins.selectors import facility_location
+from condense_plugins.selectors import facility_location, window
 
 NAMES = ("ant", "bee", "cat")
 BY_FEATURES = ("kcenter", "herding", "facility-location", "moderate")
@@ -297,3 +300,13 @@ def test_features_of_images_are_those_of_a_network_trained_as_the_options_say(
     rng = torch.Generator().manual_seed(7)
     features = context.features(tiny_images.without_test(), rng, cls.Options(**small))
     assert found == pick("herding", points(features, tiny_images.labels), ipc=4)
+
+
+def test_a_wide_window_is_thinned_among_the_features_that_other_selectors_have(host, context):
+    shipped = importlib.util.spec_from_file_location("shipped", window.__file__)
+    module = importlib.util.module_from_spec(shipped)  # tests have a smaller network
+    shipped.loader.exec_module(module)
+    recipe = resolve(host, Request(assignments=((("selector",), "facility-location"),)))
+    asked = (recipe["selector"].options, module.SPACE.options)
+    one, other = (part_of(SgdOptions, options).key(context) for options in asked)
+    assert one == other
