@@ -22,8 +22,10 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def call(calling, place, tiny_flags, falling_plugin):
-    """Runs ``condense ablate`` on one store with tiny settings."""
-    more = (*tiny_flags, "--device", "cpu")
+    """Runs ``condense ablate`` on one store with tiny settings, but steps enough for every class to
+    be told by some network."""
+    flags = [flag.replace("evaluator.steps=5", "evaluator.steps=40") for flag in tiny_flags]
+    more = (*flags, "--device", "cpu")
     return calling(place, "ablate", plugins=[falling_plugin], more=more)
 
 

@@ -58,11 +58,14 @@ def check_classes(
     listed = ", ".join(f"'{classes[k]}' ({sizes[k]} test samples)" for k in never[:LISTED])
     more = f" and {len(never) - LISTED} more" if never[LISTED:] else ""
     alike = [name for name, arm in others.items() if {*never} <= {*_never_right(arm)}]
-    means = (
-        f"nor is any trained on {' and '.join(alike)}, so that it is not for this set alone"
-        if alike
-        else "the set does not teach what sets them apart"
-    )
+    if alike:
+        means = f"nor is any trained on {' and '.join(alike)}, so that it is not for this set alone"
+    elif others:
+        means = "others are: the set does not teach what sets them apart"
+    else:
+        means = (
+            "whether that is for the set would be told by random subsets and the whole beside it"
+        )
     severity: Severity = "problem" if max(sizes[k] for k in never) >= FEW_TESTED else "look"
     return Finding(
         "class-never-right",
