@@ -63,9 +63,7 @@ def check_classes(
     elif others:
         means = "others are: the set does not teach what sets them apart"
     else:
-        means = (
-            "whether that is for the set would be told by random subsets and the whole beside it"
-        )
+        means = "whether that is for the set, random subsets and the whole beside it would tell"
     severity: Severity = "problem" if max(sizes[k] for k in never) >= FEW_TESTED else "look"
     return Finding(
         "class-never-right",
