@@ -27,7 +27,7 @@ from condense.components import (
     resolve_component,
 )
 from condense.data import Modality
-from condense.errors import OptionError, nearby
+from condense.errors import OptionError, closest, nearby
 from condense.kinds import NONE, OPTIONAL, STAGES
 from condense.layers import (
     Layer,
@@ -300,11 +300,14 @@ def _opening_paths(host: Host, layer: Layer) -> Layer:
         is_folder, is_there = path.is_dir(), path.exists()
     except (OSError, RuntimeError, ValueError):  # no path, or of no user
         return layer
-    if not is_there and ":" not in text and ("/" in text or path.suffix):
-        raise OptionError(
-            f"there is no file or folder {text}; give the path of one, or a data set's name "
-            f"(known: {', '.join(registry.names())}){nearby(path)}"
-        )
+    if not is_there and ":" not in text:
+        near = nearby(path)
+        meant = near and not closest(text, registry.names())  # a path, though it could be a name
+        if "/" in text or path.suffix or meant:
+            raise OptionError(
+                f"there is no file or folder {text}; give the path of one, or a data set's name "
+                f"(known: {', '.join(registry.names())}){near}"
+            )
     if not is_there:
         return layer
     opens = {

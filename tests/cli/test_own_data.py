@@ -122,6 +122,15 @@ def test_a_path_that_does_not_exist_suggests_what_lies_beside_it(refused, tmp_pa
     assert "did you mean" not in told
 
 
+def test_a_name_without_an_ending_may_be_a_folder(run_cli, photos, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    told = run_cli("select", "--data", "photoz", "--ipc", 2)
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert "there is no file or folder photoz" in told.stderr
+    assert told.stderr.endswith("did you mean 'photos'?\n")
+    assert "did you mean 'digits'" in run_cli("select", "--data", "digit", "--ipc", 2).stderr
+
+
 def test_output_does_not_name_augmentations_that_do_nothing(run_cli, features, photos):
     given = ("run", "--ipc", 5, "--method", "window", *CHEAP, *QUICK, "--data")
     result = run_cli(*given, features, "--out", "out")
