@@ -115,13 +115,13 @@ class MatchingStage(StoredStage[CondensedDataset]):
         return run_label_plan(self.bound.recipe["policy"].create())
 
     def _plan_for(self, distilled: Tensor) -> LabelPlan | None:
-        plan = self._labels_asked
-        if plan is None or self._matcher.plan.iterations == 0:
+        plan, matches = self._labels_asked, self._matcher.plan.iterations > 0
+        if plan is None or (plan.start == "teachers" and not matches):
             return None
         if not bool(has_soft_label(plan, distilled).any()):
             return None
         matcher = self.bound.recipe["matcher"]
-        if not traits_of(matcher.cls, MatcherTraits).learns_labels:
+        if matches and not traits_of(matcher.cls, MatcherTraits).learns_labels:
             raise OptionError(
                 f"matcher '{matcher.name}' cannot learn labels, as policy "
                 f"'{self.bound.recipe['policy'].name}' asks; take another policy, for example "
@@ -140,7 +140,8 @@ class MatchingStage(StoredStage[CondensedDataset]):
     def label_plan(self) -> LabelPlan | None:
         """How labels are learned; None where they stay what they are.
 
-        As they do under most policies, without matching, and where no sample is to have one.
+        As they do under most policies, and where no sample is to have one. Without matching they are
+        what they start at, unless that is what a matcher's teachers say.
         """
         return self._plan_for(self.initial.role)
 
@@ -202,8 +203,11 @@ class MatchingStage(StoredStage[CondensedDataset]):
     def _notes(self) -> Iterator[str]:
         """That labels, or samples, stay what they are although the recipe asks for more."""
         if self._matcher.plan.iterations == 0:
-            if self._labels_asked is not None:
-                yield "note: labels stay what they are, as matching alone learns them"
+            if self._labels_asked is not None and self._labels_asked.start == "teachers":
+                yield (
+                    "note: labels stay what they are, as there are no experts without matching; "
+                    "have them start at the scores (policy.start=scores), or set `matcher=trajectory`"
+                )
         elif not bool(self.initial.role.any()):
             policy = self.bound.recipe["policy"]
             alone = self._labels_asked is not None and self._labels_asked.all_samples
