@@ -363,10 +363,20 @@ def test_with_no_sample_to_have_one_there_are_no_soft_labels(pipeline, said):
     assert any("leaves 0 of 50 samples to distil" in text for text in said)
 
 
-def test_without_matching_labels_are_what_they_are_and_a_note_says_so(pipeline, said):
+def test_without_matching_there_are_no_experts_to_start_at_and_a_note_says_so(pipeline, said):
     small = pipeline(**{"matcher.iterations": 0}).condensed
     assert small.soft_labels is None
-    assert any("matching alone learns them" in text for text in said)
+    assert any("there are no experts without matching" in text for text in said)
+
+
+@pytest.mark.parametrize("matcher", [{"matcher": "none"}, {"matcher.iterations": 0}])
+def test_labels_that_start_at_the_scores_need_no_matching(pipeline, said, matcher):
+    p = pipeline(**{"policy.start": "scores", "policy.temperature": 2.0, **matcher})
+    small, scores = p.condensed, p.scoring.result
+    expected = (scores.logits[small.source_index] / 2).softmax(1)
+    torch.testing.assert_close(small.soft_labels, expected)
+    assert not bool(small.distilled.any()) and small.source_unchanged()
+    assert not said
 
 
 def test_labels_that_were_thrown_far_away_are_noted(pipeline, said):
