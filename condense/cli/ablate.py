@@ -150,7 +150,8 @@ def _live(progress: Notes) -> Callable[[Ablation], None]:
             accuracy = so_far.rows[number].accuracies[place]
             return run_in_words(cells[number].name, seeds[place], accuracy)
 
-        progress.so_far(table, last)
+        if so_far.runs:
+            progress.so_far(table, last)
 
     return show
 

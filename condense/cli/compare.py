@@ -209,7 +209,8 @@ def _live(progress: Notes, comparison: Comparison) -> Callable[[Compared], None]
             row = so_far.rows[number]
             return run_in_words(row.name, seeds[place], row.accuracies[place])
 
-        progress.so_far(table, last)
+        if so_far.runs:
+            progress.so_far(table, last)
 
     return show
 

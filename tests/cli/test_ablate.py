@@ -181,7 +181,7 @@ def test_on_a_terminal_the_table_stands_above_the_bars():
             cls=SimpleNamespace(traits=EvaluatorTraits(measure="coverage")), create=lambda: None
         )
     }
-    so_far = Ablation(Study(base, (), cells, (0, 1), True), "digits", rows)
+    so_far = replace(Ablation(Study(base, (), cells, (0, 1), True), "digits", rows), runs=3)
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     progress = TerminalProgress(console=console, delay=0.0)
     _live(progress)(so_far)
@@ -208,16 +208,17 @@ def test_without_a_terminal_lines_tell_what_the_last_run_gave(capfd, monkeypatch
     progress = lines.LineProgress()
     tell = command._live(progress)
     with progress.task("matching", 40) as task:
-        for runs in (1, 2, 3):
+        for runs in (0, 1, 2, 3):
             tell(replace(so_far, runs=runs))
-            for _ in range(2):
+            for _ in range(2 if runs else 1):
                 now[0] += 30
                 task.advance()
     assert capfd.readouterr().err.splitlines() == [
-        "matching: 1 of 40 it; last base, seed 7: 25.00 %",
-        "matching: 2 of 40 it, 19:00 left",
-        "matching: 3 of 40 it, 18:30 left; last selector=random, seed 7: 50.00 %",
-        "matching: 4 of 40 it, 18:00 left",
-        "matching: 5 of 40 it, 17:30 left; last base, seed 8: failed",
-        "matching: 6 of 40 it, 17:00 left",
+        "matching: 1 of 40 it",
+        "matching: 2 of 40 it, 19:00 left; last base, seed 7: 25.00 %",
+        "matching: 3 of 40 it, 18:30 left",
+        "matching: 4 of 40 it, 18:00 left; last selector=random, seed 7: 50.00 %",
+        "matching: 5 of 40 it, 17:30 left",
+        "matching: 6 of 40 it, 17:00 left; last base, seed 8: failed",
+        "matching: 7 of 40 it, 16:30 left",
     ]
