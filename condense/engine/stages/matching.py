@@ -140,8 +140,8 @@ class MatchingStage(StoredStage[CondensedDataset]):
     def label_plan(self) -> LabelPlan | None:
         """How labels are learned; None where they stay what they are.
 
-        As they do under most policies, and where no sample is to have one. Without matching they are
-        what they start at, unless that is what a matcher's teachers say.
+        As they do under most policies, and where no sample is to have one. Without matching they
+        are what they start at, unless that is what a matcher's teachers say.
         """
         return self._plan_for(self.initial.role)
 
@@ -206,7 +206,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
             if self._labels_asked is not None and self._labels_asked.start == "teachers":
                 yield (
                     "note: labels stay what they are, as there are no experts without matching; "
-                    "have them start at the scores (policy.start=scores), or set `matcher=trajectory`"
+                    "have them start at the scores (policy.start=scores), or match"
                 )
         elif not bool(self.initial.role.any()):
             policy = self.bound.recipe["policy"]
