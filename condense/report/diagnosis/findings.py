@@ -116,9 +116,12 @@ def problems(
 
 def signs_in_source(pipeline: Pipeline) -> tuple[Finding, ...]:
     """What is wrong with the data of ``pipeline`` and the scores that it has read, or worth a look,
-    as no report will show it: nothing is matched or evaluated."""
+    as no report will show it: nothing is matched or evaluated.
+
+    Near copies are left to `run` and `report`: to look for them takes as much memory as the data.
+    """
     data = pipeline.data
-    facts = collect_source(pipeline, data.fingerprint, data)
+    facts = collect_source(pipeline, data.fingerprint, data, near=False)
     return tuple(f for f in _advised(_of_source(facts), facts) if f.severity != "ok")
 
 
