@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Generator
 
-from condense.interfaces import Context, LabeledData, MatchPlan, MatchStep, SyntheticSet
+from condense.interfaces import Context, Cost, LabeledData, MatchPlan, MatchStep, SyntheticSet
 from condense_plugins._built_in import BuiltIn
 
 
@@ -24,6 +24,14 @@ class NoMatcher(BuiltIn):
 
     def prepare(self, data: LabeledData, context: Context, rng: Generator) -> None:
         """Nothing to prepare."""
+
+    def prepare_cost(self, data: LabeledData, context: Context, rng: Generator) -> Cost:
+        """Nothing."""
+        return Cost()
+
+    def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
+        """Nothing: at most labels are written down."""
+        return Cost()
 
     def step(self, synthetic: SyntheticSet, rng: Generator) -> MatchStep:
         """Zero loss and gradient."""

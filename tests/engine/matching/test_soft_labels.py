@@ -374,6 +374,7 @@ def test_without_matching_there_are_no_experts_to_start_at_and_a_note_says_so(pi
 @pytest.mark.parametrize("matcher", [{"matcher": "none"}, {"matcher.iterations": 0}])
 def test_labels_that_start_at_the_scores_need_no_matching(pipeline, said, matcher):
     p = pipeline(**{"policy.start": "scores", "policy.temperature": 2.0, **matcher})
+    assert p.matching.cost() is not None
     small, scores = p.condensed, p.scoring.result
     expected = (scores.logits[small.source_index] / 2).softmax(1)
     torch.testing.assert_close(small.soft_labels, expected)
