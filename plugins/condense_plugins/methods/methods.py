@@ -57,8 +57,8 @@ METHODS = (
         "window of difficulty, partial update, trajectory matching (arXiv 2406.18561)",
         tried={"policy": ("partial", "learned-labels"), "selector.beta": "window"},
     ),
-    # What each part adds, and what was tried besides: benchmarks/results/README.md. The seconds that
-    # matching would take go into the networks that the labels are from, which gained more.
+    # What each part adds, and what was tried besides: benchmarks/results/README.md. The seconds
+    # that matching would take go into the networks that labels are from, which gained more.
     _method(
         "selmatch-plus",
         "window",
