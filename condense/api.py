@@ -168,7 +168,7 @@ def choose(
     """
     if method != CHOOSE:
         raise OptionError(f"choose() chooses the method, got method='{method}'; leave it out")
-    if more.get("tracker") is not None:
+    if more.get("tracker") not in (None, "none"):
         raise OptionError(
             f"choose() makes no set that tracker '{more['tracker']}' could watch; leave it out, or "
             'call condense(…, method="auto") with it'

@@ -78,12 +78,13 @@ def check_said_once(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> None:
         for key, value in flatten({".".join(path): given}).items():
             key = key.removesuffix(f".{COMPONENT}")
             other = said.setdefault(key, value)
-            if format_value(other) == format_value(value):
+            if as_json(format_value(other)) == as_json(format_value(value)):
                 continue
             both = f"`{key}={format_value(other)}` and `{key}={format_value(value)}`"
             several = ""
-            if "." in key:  # no component is a list
-                items = [as_json(format_value(one)) for one in (other, value)]
+            items = [as_json(format_value(one)) for one in (other, value)]
+            # numbers are given singly; a component, which is text, is the key without a dot
+            if "." in key and not all(isinstance(one, int | float) for one in items):
                 joined = [i for one in items for i in (one if isinstance(one, list) else [one])]
                 several = f"; where it is a list, `{key}={format_value(joined)}`"
             raise OptionError(f"{both} give one key two values; give one of them{several}")

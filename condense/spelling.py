@@ -19,7 +19,7 @@ FLAGS = (
     *("keep", "metric", "methods", "max-fraction"),
 )
 _KEY = re.compile(rf"`(?:([a-z][\w.-]*)=([^`]*)|({'|'.join(FLAGS)}))`")
-_SPLIT = re.compile(r"""[\s"'[{*]""")  # what a shell would not leave as it is
+_SPLIT = re.compile(r"""[\s"'[{*?;|&$()<>\\~#!`]""")  # what a shell would not leave as it is
 
 
 def on_command_line(message: str) -> str:

@@ -116,7 +116,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
 
     def _plan_for(self, distilled: Tensor) -> LabelPlan | None:
         plan, matches = self._labels_asked, self._matcher.plan.iterations > 0
-        if plan is None or (plan.start == "teachers" and not matches):
+        if plan is None or not (matches or plan.start == "scores"):
             return None
         if not bool(has_soft_label(plan, distilled).any()):
             return None
@@ -141,7 +141,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
         """How labels are learned; None where they stay what they are.
 
         As they do under most policies, and where no sample is to have one. Without matching they
-        are what they start at, unless that is what a matcher's teachers say.
+        are what the networks of the scores say, where they start at that.
         """
         return self._plan_for(self.initial.role)
 
@@ -203,10 +203,10 @@ class MatchingStage(StoredStage[CondensedDataset]):
     def _notes(self) -> Iterator[str]:
         """That labels, or samples, stay what they are although the recipe asks for more."""
         if self._matcher.plan.iterations == 0:
-            if self._labels_asked is not None and self._labels_asked.start == "teachers":
+            if self._labels_asked is not None and self._labels_asked.start != "scores":
                 yield (
-                    "note: labels stay what they are, as there are no experts without matching; "
-                    "have them start at the scores (policy.start=scores), or match"
+                    "note: labels stay what they are, as matching alone learns them; have them "
+                    "start at the scores (policy.start=scores), or match"
                 )
         elif not bool(self.initial.role.any()):
             policy = self.bound.recipe["policy"]

@@ -266,7 +266,9 @@ def check_near_copies(near: NearCopies) -> Finding | None:
             f"{found} of {near.samples} training samples are nearly equal to another{other}"
         )
     if tests:
-        seen.append(f"{tests} of {near.test_samples} test samples are so to training samples")
+        seen.append(
+            f"{tests} of {near.test_samples} test samples are nearly equal to training samples"
+        )
     pairs = "; ".join(f"{one} and {two}" for one, two, _ in near.nearest)
     return Finding(
         "near-copies",

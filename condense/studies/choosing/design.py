@@ -286,7 +286,7 @@ def make_plan(
     about, enough = in_minutes(seconds), in_minutes(MARGIN * seconds)
     raise OptionError(
         f"`minutes={minutes:g}` is too short to try anything beside random subsets: {least} "
-        f"alone takes about {about:g}; give `minutes={enough:g}` or more"
+        f"alone takes about {about:g} minutes here and now; give `minutes={enough:g}` or more"
     )
 
 

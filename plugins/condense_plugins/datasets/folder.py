@@ -15,6 +15,7 @@ from condense.traits import DatasetTraits
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._hf_files import looks_like_one
 from condense_plugins.datasets._images import (
+    SUFFIXES,
     ImageOptions,
     Labelled,
     class_folders,
@@ -60,15 +61,13 @@ class Folder(BuiltIn):
         check_one_test_split(test_root is not None, asked, str(root))
         if isinstance(asked, str):
             test_root = existing_folder(asked, _CLASSES)
-        try:
-            classes, train, held = _files(train_root, test_root)
-        except DataError:
-            if not looks_like_one(root):
-                raise
+        pictures = (p for p in train_root.glob("*/*") if p.suffix.lower() in SUFFIXES)
+        if next(pictures, None) is None and looks_like_one(root):
             raise DataError(
                 f"{root} has no CLASS folders of images, but a data set of Hugging Face's; give "
                 f"`data=hf:{root}`"
-            ) from None
+            )
+        classes, train, held = _files(train_root, test_root)
         data = read_splits(
             train,
             held,
@@ -108,7 +107,7 @@ def _splits(root: Path) -> tuple[Path, Path | None]:
 def _test_folders(test_root: Path, classes: list[str]) -> list[Path]:
     folders = class_folders(test_root)
     if not folders:
-        raise DataError(f"{test_root} has no class folder; remove it or add {_LAYOUT}")
+        raise DataError(f"{test_root} has no class folder; as a test split it needs {_CLASSES}")
     for folder in folders:
         if folder.name not in classes:
             more = ", …" if len(classes) > 10 else ""

@@ -365,10 +365,11 @@ def test_with_no_sample_to_have_one_there_are_no_soft_labels(pipeline, said):
     assert any("leaves 0 of 50 samples to distil" in text for text in said)
 
 
-def test_without_matching_there_are_no_experts_to_start_at_and_a_note_says_so(pipeline, said):
-    small = pipeline(**{"matcher.iterations": 0}).condensed
+@pytest.mark.parametrize("start", ["experts", "class"])
+def test_without_matching_labels_are_what_they_are_and_a_note_says_so(pipeline, said, start):
+    small = pipeline(**{"matcher.iterations": 0, "policy.start": start}).condensed
     assert small.soft_labels is None
-    assert any("there are no experts without matching" in text for text in said)
+    assert any("matching alone learns them" in text for text in said)
 
 
 @pytest.mark.parametrize("matcher", [{"matcher": "none"}, {"matcher.iterations": 0}])

@@ -83,7 +83,9 @@ def test_every_seed_may_hold_out_its_own_part():
 
 def test_too_few_minutes_say_how_many_would_do():
     # 6 · (15 + 15) = 180 s; half as many again, as the next call times anew
-    with pytest.raises(OptionError, match=r"minutes=1.*slow alone.*about 3; give `minutes=4.5`"):
+    with pytest.raises(
+        OptionError, match=r"minutes=1.*slow alone.*about 3 minutes.*; give `minutes=4.5`"
+    ):
         make_plan(1, {"slow": Costs({}, 15)}, 15)
 
 

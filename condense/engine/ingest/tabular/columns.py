@@ -130,8 +130,8 @@ def _refuse_commas(rows: Rows, name: str, sorts: list[Sort], said: str) -> None:
     row = commas.index(True)
     raise DataError(
         f"column '{name}' holds {shown(rows.cells[name][row])} in {rows.at(row)}, a number with a "
-        "comma; write it with a decimal point, as pandas.read_csv(FILE, sep=';', decimal=',') "
-        f"reads it and to_csv(…) writes it, or set {said}"
+        "comma; write it without: pandas.read_csv reads it with decimal=',' (or thousands=',') and "
+        f"to_csv writes it so, or set {said}"
     )
 
 
