@@ -293,3 +293,9 @@ def test_a_data_set_of_hugging_faces_is_told_to_be_one(tmp_path, files):
         (tmp_path / "d" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "d" / name).touch()
     assert refusal(tmp_path / "d").endswith(f"give `data=hf:{tmp_path / 'd'}`")
+
+
+def test_a_table_beside_class_folders_does_not_hide_what_is_wrong_with_them(root):
+    draw(root / "test" / "ring" / "0.png")
+    (root / "meta.parquet").touch()
+    assert "ring has no training images" in refusal(root)
