@@ -101,8 +101,8 @@ def test_what_is_said_of_them():
     assert (found.code, found.severity) == ("near-copies", "look")
     assert found.seen == (
         "3 of 1000 training samples are nearly equal to another, 1 under another label, 1 of 100 "
-        "test samples are nearly equal to training samples (nearest: a.png and b.png; c.png and 3 of "
-        "the test split)"
+        "test samples are nearly equal to training samples (nearest: a.png and b.png; c.png and "
+        "3 of the test split)"
     )
     assert check_near_copies(NearCopies(1000, 0, 0, 2, 100, pairs)).severity == "problem"
 
