@@ -300,15 +300,14 @@ def _opening_paths(host: Host, layer: Layer) -> Layer:
         is_folder, is_there = path.is_dir(), path.exists()
     except (OSError, RuntimeError, ValueError):  # no path, or of no user
         return layer
-    if not is_there and ":" not in text:
+    if not is_there:
         near = nearby(path)
         meant = near and not closest(text, registry.names())  # a path, though it could be a name
-        if "/" in text or path.suffix or meant:
+        if ":" not in text and ("/" in text or path.suffix or meant):
             raise OptionError(
                 f"there is no file or folder {text}; give the path of one, or a data set's name "
                 f"(known: {', '.join(registry.names())}){near}"
             )
-    if not is_there:
         return layer
     opens = {
         e: n for n, one in registry.items() for e in traits_of(one.component, DatasetTraits).opens

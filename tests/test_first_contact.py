@@ -113,7 +113,10 @@ def test_on_the_command_line_likewise(cli, folder, tiny):
         r"no data set opens x\.tsv .*\.npz.*save it as an \.npz",
         cli(*asked, "--data", "x.tsv", code=2).stderr,
     )
-    assert "unknown data 'phtos'" in cli(*asked, "--data", "phtos", code=2).stderr
+    told = cli(*asked, "--data", "phtos", code=2).stderr
+    assert "no file or folder phtos" in told
+    assert "did you mean 'photos'?" in told
+    assert "unknown data 'zzz'" in cli(*asked, "--data", "zzz", code=2).stderr
 
 
 @pytest.mark.parametrize("text", ["", "~nosuchuser/x", "a\0b", "x" * 5000, "gone/photos", ":"])

@@ -204,10 +204,8 @@ class MatchingStage(StoredStage[CondensedDataset]):
         """That labels, or samples, stay what they are although the recipe asks for more."""
         if self._matcher.plan.iterations == 0:
             if self._labels_asked is not None and self._labels_asked.start != "scores":
-                yield (
-                    "note: labels stay what they are, as matching alone learns them; have them "
-                    "start at the scores (policy.start=scores), or match"
-                )
+                other = "policy.start=scores needs none"
+                yield f"note: labels stay what they are, as matching alone learns them; {other}"
         elif not bool(self.initial.role.any()):
             policy = self.bound.recipe["policy"]
             alone = self._labels_asked is not None and self._labels_asked.all_samples

@@ -259,7 +259,7 @@ def test_a_run_killed_amid_its_retries_continues_to_the_bit(stops, tmp_path, mon
         rng = torch.Generator().manual_seed(0)
         with contextlib.suppress(KeyboardInterrupt):
             state = match(Stepper(CLIFF, cliff, stop_at=stop), synthetic, rng, lines, **kept)
-    assert lines.lines == all_lines
+    assert [line for line in lines.lines if "going on from" not in line] == all_lines
     assert torch.equal(synthetic.inputs, whole_set.inputs)
     for name in ("loss", "step_size", "image_momentum"):
         assert torch.equal(getattr(state, name).nan_to_num(7), getattr(whole, name).nan_to_num(7))
