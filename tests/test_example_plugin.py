@@ -35,6 +35,7 @@ def run(*command, cwd, environment=None, code=0):
     return done
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass():
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     words = ("-q", "-W", "error", "-p", "no:cacheprovider")

@@ -37,6 +37,7 @@ def outside(*arguments, cwd, **changes):
     return processes.run(MODULE, *arguments, cwd=cwd, env={**environment, **changes}, timeout=300)
 
 
+@pytest.mark.slow
 def test_packages_of_all_kinds_pass_untouched(packages):
     """As one session, which is much quicker; the next test runs one by itself."""
     sources = os.pathsep.join(str(p / "src") for p in packages)
@@ -53,6 +54,7 @@ def test_packages_of_all_kinds_pass_untouched(packages):
     assert "failed" not in done.stdout
 
 
+@pytest.mark.slow
 def test_pytest_inside_a_package_passes(packages):
     place = next(p for p in packages if p.name == "condense-my-selector")
     done = outside("pytest", "-q", "-W", "error", "-p", "no:cacheprovider", cwd=place)
