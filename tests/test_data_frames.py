@@ -224,7 +224,10 @@ def test_whole_numbers_and_truths_with_gaps_come_back_in_their_types(pandas, tmp
 def test_parquet_files_that_cannot_be_read(pandas, frame, tmp_path):
     pytest.importorskip("pyarrow", reason="pyarrow comes with an extra of its own")
     path = tmp_path / "x.parquet"
-    for contents, words in ((b"PAR1 and nothing", "cannot be read as Parquet"), (None, "no file")):
+    for contents, words in (
+        (b"PAR1 and nothing", "cannot be read as Parquet"),
+        (None, "is a folder"),
+    ):
         if contents is None:
             path.unlink()
             path.mkdir()
