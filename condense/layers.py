@@ -77,17 +77,18 @@ def check_said_once(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> None:
     for path, given in assignments:
         for key, value in flatten({".".join(path): given}).items():
             key = key.removesuffix(f".{COMPONENT}")
-            other = said.setdefault(key, value)
-            if as_json(format_value(other)) == as_json(format_value(value)):
+            first, second = format_value(said.setdefault(key, value)), format_value(value)
+            if first == second:
                 continue
-            both = f"`{key}={format_value(other)}` and `{key}={format_value(value)}`"
-            several = ""
-            items = [as_json(format_value(one)) for one in (other, value)]
+            items, several = [as_json(first), as_json(second)], ""
             # numbers are given singly; a component, which is text, is the key without a dot
             if "." in key and not all(isinstance(one, int | float) for one in items):
                 joined = [i for one in items for i in (one if isinstance(one, list) else [one])]
                 several = f"; where it is a list, `{key}={format_value(joined)}`"
-            raise OptionError(f"{both} give one key two values; give one of them{several}")
+            raise OptionError(
+                f"`{key}={first}` and `{key}={second}` give one key two values; give one of them"
+                f"{several}"
+            )
 
 
 def assignments_layer(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> Layer:

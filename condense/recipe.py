@@ -182,6 +182,7 @@ class Recipe:
         stages: component and options by stage, every path absolute.
         paths: those paths, by dotted key, that a written recipe names, relative to itself: what
             lies below the working folder or the recipe file's, or stood relative in that file.
+        modality: of the data, as far as it is known without loading them.
     """
 
     method: str
@@ -189,6 +190,7 @@ class Recipe:
     budget: Budget
     stages: Mapping[str, Resolved]
     paths: Mapping[str, str] = field(default_factory=dict, compare=False)
+    modality: Modality = field(default="image", compare=False)
 
     def __getitem__(self, stage: str) -> Resolved:
         return self.stages[stage]

@@ -201,7 +201,8 @@ def resolve(host: Host, request: Request) -> Recipe:
         with _asking_for_paths(left_out, "data"):
             resolved["data"] = resolve_stage(host, "data", [base, *strict])
         special = preset.for_data.get(resolved["data"].name, {})
-        modality = modality_of(resolved["data"])
+        source = resolved["data"].create()
+        modality = source.modality() if isinstance(source, KnowsModality) else "image"
     suited = preset.for_modality.get(modality, {})
     layers = [base, Layer(suited, preset), Layer(special, preset), *strict]
     for stage in (stage for stage in STAGES if stage != "data"):
@@ -214,13 +215,7 @@ def resolve(host: Host, request: Request) -> Recipe:
         if stage in OPTIONAL and resolved[stage].name == NONE and not _asked_for(stage, usual):
             del resolved[stage]
     recipe = Recipe(method.name, _seed(request), _budget(request, preset), resolved)
-    return replace(recipe, paths=_portable_paths(recipe, file_layer))
-
-
-def modality_of(data: Resolved) -> Modality:
-    """Of the data set, as far as it knows without being loaded."""
-    source = data.create()
-    return source.modality() if isinstance(source, KnowsModality) else "image"
+    return replace(recipe, paths=_portable_paths(recipe, file_layer), modality=modality)
 
 
 def _check_no_source(request: Request) -> None:

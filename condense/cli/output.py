@@ -296,11 +296,10 @@ def warn(findings: Iterable[Finding | FindingNote], where: str = "") -> None:
 def headline(recipe: Recipe) -> str:
     """The recipe in one line."""
     from condense.engine.stages.scores import stages_in_use
-    from condense.resolve import modality_of
 
     stages = [s for s in stages_in_use(recipe) if s not in ("data", "augmentation")]
     path = " → ".join(recipe[stage].name for stage in stages)
-    images = modality_of(recipe["data"]) == "image"  # which alone are augmented
+    images = recipe.modality == "image"  # which alone are augmented
     augmentation = f"{recipe['augmentation'].name}; " if images else ""
     return (
         f"{recipe.method} on {recipe['data'].spelled}, {recipe.budget.words}, "
