@@ -214,11 +214,11 @@ def test_without_a_terminal_lines_tell_what_the_last_run_gave(capfd, monkeypatch
                 now[0] += 30
                 task.advance()
     assert capfd.readouterr().err.splitlines() == [
-        "matching: 1 of 40 it",
-        "matching: 2 of 40 it, 19:00 left; last base, seed 7: 25.00 %",
-        "matching: 3 of 40 it, 18:30 left",
-        "matching: 4 of 40 it, 18:00 left; last selector=random, seed 7: 50.00 %",
-        "matching: 5 of 40 it, 17:30 left",
-        "matching: 6 of 40 it, 17:00 left; last base, seed 8: failed",
-        "matching: 7 of 40 it, 16:30 left",
+        "matching: it 1 of 40",
+        "matching: it 2 of 40, 19:00 left; last base, seed 7: 25.00 %",
+        "matching: it 3 of 40, 18:30 left",
+        "matching: it 4 of 40, 18:00 left; last selector=random, seed 7: 50.00 %",
+        "matching: it 5 of 40, 17:30 left",
+        "matching: it 6 of 40, 17:00 left; last base, seed 8: failed",
+        "matching: it 7 of 40, 16:30 left",
     ]

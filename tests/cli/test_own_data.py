@@ -53,7 +53,7 @@ def test_what_is_wrong_with_the_data_is_said_without_an_evaluation(run_cli, phot
     (finding,) = document(result)["findings"]
     assert finding["code"] == "copies"
     seen = "2 of 26 training samples are exact copies of another, 1 under another label"
-    assert finding["message"].startswith(f"{seen} (ant/3.png and ant/copy.png are the first)")
+    assert finding["message"].startswith(f"{seen} (first ant/5.png and bee/other.png)")
     warning = f"warning: {finding['message']}; try: {finding['advice']}\n"
     assert result.stderr == warning
     plain = run_cli(*command, "--data", photos, *CHEAP)

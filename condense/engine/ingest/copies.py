@@ -19,7 +19,8 @@ class Copies:
         copies: training samples that are equal to an earlier one.
         mislabeled: of those, how many have another label than that one.
         tested: test samples that are equal to a training sample.
-        example: two equal training samples, by name or position; empty where there are none.
+        example: two equal training samples, by name or position, under two labels if any are;
+            empty where there are none.
     """
 
     samples: int
@@ -33,18 +34,21 @@ class Copies:
 def copies_in(data: LabeledData) -> Copies:
     """The copies in ``data``: samples whose inputs are equal to the byte."""
     first: dict[bytes, int] = {}
-    copies = mislabeled = 0
-    example: tuple[str, str] | tuple[()] = ()
+    pairs = [
+        (before, place)
+        for place, digest in enumerate(_digests(data.inputs))
+        if (before := first.setdefault(digest, place)) != place
+    ]
     labels = data.labels.tolist()
-    for place, digest in enumerate(_digests(data.inputs)):
-        before = first.setdefault(digest, place)
-        if before != place:
-            copies += 1
-            mislabeled += labels[before] != labels[place]
-            example = example or (name_of(data, before), name_of(data, place))
+    mislabeled = [pair for pair in pairs if labels[pair[0]] != labels[pair[1]]]
+    example: tuple[str, str] | tuple[()] = ()
+    if pairs:
+        before, place = (mislabeled or pairs)[0]
+        example = name_of(data, before), name_of(data, place)
     test = data.test
     tested = 0 if test is None else sum(digest in first for digest in _digests(test.inputs))
-    return Copies(len(data), copies, mislabeled, example, 0 if test is None else len(test), tested)
+    tests = 0 if test is None else len(test)
+    return Copies(len(data), len(pairs), len(mislabeled), example, tests, tested)
 
 
 def distinct(*parts: Tensor) -> list[int]:

@@ -92,7 +92,7 @@ class LineProgress(Notes):
             own = pace.left(now)
             left = "" if own is None else f", {Left(own)}"
         found, self._last = "" if self._last is None else f"; {self._last()}", None
-        self.say(f"{line.title}: {pace.done} of {pace.total} {line.unit}{left}{figures}{found}")
+        self.say(f"{line.title}: {line.unit} {pace.done} of {pace.total}{left}{figures}{found}")
 
     @contextmanager
     def _over_all(self, title: str, total: int, unit: str, whole: Whole) -> Iterator[Task]:

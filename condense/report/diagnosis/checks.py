@@ -241,7 +241,7 @@ def check_copies(copies: Copies) -> Finding | None:
     seen, means = [], []
     if found:
         other = f", {copies.mislabeled} under another label" if copies.mislabeled else ""
-        pair = f" ({' and '.join(copies.example)} are the first)"
+        pair = f" (first {' and '.join(copies.example)})"
         seen.append(
             f"{found} of {copies.samples} training samples are exact copies of another{other}{pair}"
         )

@@ -69,7 +69,8 @@ def check_classes(
         "class-never-right",
         "classes",
         severity,
-        f"none of {own.n} networks is right about any test sample of {len(never)} of the "
+        f"{'the network is not' if own.n == 1 else f'none of {own.n} networks is'} right about any "
+        f"test sample of {len(never)} of the "
         f"{len(classes)} classes: {listed}{more}",
         means,
         "look at the samples of these classes, or keep more of them",

@@ -14,7 +14,7 @@ LABELS = [0, 1, 0, 1, 1, 1]
 def test_copies_are_counted_with_those_under_another_label():
     data = labeled_data(VALUES, LABELS, test=([[3, 4], [9, 9], [1, 2]], [1, 0, 0]))
     # samples 2 and 4 are the first again, 4 under another label; sample 5 is the second again
-    assert copies_in(data) == Copies(6, 3, 1, ("0", "2"), 3, 2)
+    assert copies_in(data) == Copies(6, 3, 1, ("0", "4"), 3, 2)
 
 
 def test_images_and_names():

@@ -59,8 +59,8 @@ def test_a_task_that_lasts_writes_a_line_now_and_then_where_there_is_no_terminal
         for _ in range(5):
             task.advance(loss=0.25)
     assert capfd.readouterr().err.splitlines() == [
-        "2/3 matcher · matching: 2 of 5 it, 1:00 left, loss 0.25",
-        "2/3 matcher · matching: 4 of 5 it, 0:20 left, loss 0.25",
+        "2/3 matcher · matching: it 2 of 5, 1:00 left, loss 0.25",
+        "2/3 matcher · matching: it 4 of 5, 0:20 left, loss 0.25",
     ]
 
 
@@ -150,9 +150,9 @@ def walked(progress, monkeypatch, every=10.0):
 def test_lines_say_what_is_left_of_the_whole(capfd, monkeypatch):
     walked(LineProgress(), monkeypatch)
     said = capfd.readouterr().err.splitlines()
-    assert said[0] == ("1/3 scorer · train: 3 of 10 step, at least 2:50 left in all, loss 0.5")
+    assert said[0] == ("1/3 scorer · train: step 3 of 10, at least 2:50 left in all, loss 0.5")
     assert [line.split(" ")[0] for line in said] == ["1/3"] * 3 + ["2/3"] * 6 + ["3/3"] * 3
-    assert said[-1] == "3/3 evaluator · train: 7 of 10 step, 0:30 left in all, loss 0.5"
+    assert said[-1] == "3/3 evaluator · train: step 7 of 10, 0:30 left in all, loss 0.5"
 
 
 def test_a_line_is_due_every_half_minute_whatever_the_length_of_tasks(capfd, monkeypatch):
@@ -176,8 +176,8 @@ def test_lines_within_a_study_name_the_run(capfd, monkeypatch):
                 inner.advance()
             done.advance()
     assert capfd.readouterr().err.splitlines() == [
-        "ablate 1/4 · train: 1 of 2 step, 3:30 left in all",
-        "ablate 2/4 · train: 1 of 2 step, 2:30 left in all",
+        "ablate 1/4 · train: step 1 of 2, 3:30 left in all",
+        "ablate 2/4 · train: step 1 of 2, 2:30 left in all",
     ]
 
 
