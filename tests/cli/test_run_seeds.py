@@ -82,7 +82,7 @@ def test_the_table_has_the_figures_of_the_document(document, call, place):
     assert rows[6][:2] == ["95 % interval", ends]
     assert "over the means of 3 seeds" in out
     assert "are advised" not in out
-    assert "each seed made its own scores and experts" in out
+    assert "the seeds share nothing but the data" in out
 
 
 def test_shared_scores_and_experts_are_made_once_and_the_table_says_so(call, place):

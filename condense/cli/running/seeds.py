@@ -35,7 +35,7 @@ def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
         say_few_seeds(len(result.runs))
     shared = result.shared_seed
     say(
-        "\neach seed made its own scores and experts"
+        "\nthe seeds share nothing but the data"
         if shared is None
         else f"\nscores and experts are shared, those of seed {shared}: the interval is too narrow "
         "for what others would give"
