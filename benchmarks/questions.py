@@ -3,7 +3,7 @@
     python benchmarks/questions.py --wheels WHEELS --cifar10 cifar10.npz --cifar100 cifar100.npz \\
         --work DIR --minutes 25
 
-    python benchmarks/questions.py --page docs/questions.md      # its tables, out of those files
+    python benchmarks/questions.py --page docs/questions.md    # tables and figures, out of those
 
 Repeat the first until it says that nothing is left. Data sets that packages ship come from their
 wheels (``benchmarks/_own_sets.py``); of CIFAR-10 the first 10 000 training images are taken.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 from _common import HERE, save, saved
-from _questions import matched, page, scale, scores, window
+from _questions import answers, figures, matched, scale, scores, window
 from _questions.commands import Piece
 from _questions.settings import Sources
 from results_table import rendered
@@ -38,7 +38,9 @@ QUESTIONS: dict[str, Pieces] = {
 def flags(argv: Sequence[str]) -> argparse.Namespace:
     """What was asked for."""
     found = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    found.add_argument("--page", type=Path, help="nothing is run; its tables are rewritten")
+    found.add_argument(
+        "--page", type=Path, help="nothing is run; tables and figures are made anew"
+    )
     for name in ("wheels", "cifar10", "cifar100", "work"):
         found.add_argument(f"--{name}", type=Path, default=Path(name))
     found.add_argument("--only", default=",".join(QUESTIONS), help="questions, such as 1-window")
@@ -54,7 +56,8 @@ def main(argv: Sequence[str]) -> int:
     given = flags(argv)
     if given.page is not None:
         rows = {question: saved(file_of(given.results, question)) for question in QUESTIONS}
-        given.page.write_text(rendered(given.page.read_text(), page.blocks(rows)))
+        given.page.write_text(rendered(given.page.read_text(), answers.blocks(rows)))
+        figures.draw(rows, given.page.parent / "images")
         return 0
     torch.set_num_threads(given.threads)
     ends = time.monotonic() + 60 * given.minutes

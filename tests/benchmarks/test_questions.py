@@ -82,8 +82,8 @@ def test_pieces_are_done_once_and_a_question_is_a_file(questions, tmp_path, monk
 
 
 @pytest.fixture
-def page(questions):
-    return sys.modules["_questions.page"]
+def answers(questions):
+    return sys.modules["_questions.answers"]
 
 
 def curve(data, fraction, *accuracies):
@@ -95,47 +95,47 @@ def curve(data, fraction, *accuracies):
     ]
 
 
-def test_verdicts(page):
+def test_verdicts(answers):
     from condense.studies.statistics import estimate
 
-    assert page.verdict(estimate([0.1, 0.11, 0.12])) == "supported"
-    assert page.verdict(estimate([-0.1, -0.11, -0.12])) == "not supported"
-    assert page.verdict(estimate([-0.1, 0.11, 0.0])) == "not resolved"
-    assert page.verdict(estimate([0.1])) == "not resolved"
-    assert page.verdict(None) == "not resolved"
+    assert answers.common.verdict(estimate([0.1, 0.11, 0.12])) == "supported"
+    assert answers.common.verdict(estimate([-0.1, -0.11, -0.12])) == "not supported"
+    assert answers.common.verdict(estimate([-0.1, 0.11, 0.0])) == "not resolved"
+    assert answers.common.verdict(estimate([0.1])) == "not resolved"
+    assert answers.common.verdict(None) == "not resolved"
 
 
-def test_points_lost_by_a_search_are_those_of_the_nearest_place(page):
+def test_points_lost_by_a_search_are_those_of_the_nearest_place(answers):
     found = curve("a", 0.05, 0.5, 0.9, 0.7)
-    assert page.lost(found, 0.1) == 0
-    assert page.lost(found, 0.16) == pytest.approx(0.2)
-    assert page.lost(found, 0.04) == pytest.approx(0.4)
+    assert answers.window.lost(found, 0.1) == 0
+    assert answers.window.lost(found, 0.16) == pytest.approx(0.2)
+    assert answers.window.lost(found, 0.04) == pytest.approx(0.4)
 
 
-def test_a_place_is_carried_from_the_other_sets_alone(page):
+def test_a_place_is_carried_from_the_other_sets_alone(answers):
     curves = {
         ("a", 0.05): curve("a", 0.05, 0.9, 0.5, 0.5),  # its own best is 0
         ("b", 0.05): curve("b", 0.05, 0.5, 0.5, 0.9),
         ("c", 0.05): curve("c", 0.05, 0.5, 0.6, 0.9),
         ("d", 0.2): curve("d", 0.2, 0.9, 0.5, 0.5),  # another size
     }
-    assert page.carried(curves, ("a", 0.05)) == pytest.approx(0.2)
+    assert answers.window.carried(curves, ("a", 0.05)) == pytest.approx(0.2)
     rows = [row for own in curves.values() for row in own]
     search = {"set": "a", "fraction": 0.05, "search": "tune", "seed": 0, "beta": 0.1, "steps": 300}
-    text = page.window_search([*rows, search])
+    text = answers.window.window_search([*rows, search])
     assert "| tune | +40.0 ± – (n = 1) | 40.0 | 300 |" in text
 
 
-def test_does_the_best_place_fall(page):
+def test_does_the_best_place_fall(answers):
     rows = [
         *curve("a", 0.05, 0.5, 0.5, 0.9), *curve("a", 0.2, 0.5, 0.9, 0.5),
         *curve("b", 0.05, 0.5, 0.5, 0.9), *curve("b", 0.2, 0.9, 0.5, 0.5),
     ]  # fmt: skip
-    assert "falls by 0.15 ±" in page.window_falls(rows)
-    assert "(n = 2 sets)" in page.window_falls(rows)
+    assert "falls by 0.15 ±" in answers.window.window_falls(rows)
+    assert "(n = 2 sets)" in answers.window.window_falls(rows)
 
 
-def test_what_a_start_adds(page):
+def test_what_a_start_adds(answers):
     rows = [
         {"set": data, "fraction": 0.05, "matcher": matcher, "start": start, "accuracies": values}
         for data, more in (("a", 0.0), ("b", 0.01))
@@ -146,13 +146,15 @@ def test_what_a_start_adds(page):
             ("none", "random", [0.74, 0.70]),
         )
     ]
-    found = page.over_settings(page.start_pairs(rows, "trajectory", "window", "random"))
+    found = answers.common.over_settings(
+        answers.starts.start_pairs(rows, "trajectory", "window", "random")
+    )
     assert found.mean == pytest.approx((0.02 + 0.03) / 2)
     assert found.n == 2
-    assert "Without matching: -2.0" in page.start_answer(rows)
+    assert "Without matching: -2.0" in answers.starts.start_answer(rows)
 
 
-def test_coverage_kept_and_augmentation(page):
+def test_coverage_kept_and_augmentation(answers):
     def row(alpha, seed, hard, combined, dsa):
         at = [
             {"iteration": 0, "easy": 0.9, "hard": 0.5},
@@ -167,18 +169,151 @@ def test_coverage_kept_and_augmentation(page):
     rows = [
         row(a, s, 0.5 - 0.2 * a + 0.01 * s, 0.8, 0.7 + 0.02 * s) for a in (0.4, 1.0) for s in (0, 1)
     ]
-    pairs = page.by_alpha(rows, lambda r: page.kept(r, "hard"), 0.4, 1.0)
+    pairs = answers.updates.by_alpha(rows, lambda r: answers.updates.kept(r, "hard"), 0.4, 1.0)
     ((mine, base),) = pairs.values()
     assert [a - b for a, b in zip(mine, base, strict=True)] == pytest.approx([0.12, 0.12])
-    found = page.over_settings(page.augmentation_pairs(rows, "dsa", "all"))
+    found = answers.common.over_settings(
+        answers.augmentations.augmentation_pairs(rows, "dsa", "all")
+    )
     assert found.mean == pytest.approx(0.09)
-    assert "+9.0" in page.augmentation_answer(rows)
+    assert "+9.0" in answers.augmentations.augmentation_answer(rows)
 
 
-def test_a_page_without_rows_says_so(page, questions, tmp_path):
-    text = "\n".join(f"<!-- begin {name} -->\n<!-- end {name} -->" for name in page.BLOCKS)
+def test_a_page_without_rows_says_so(answers, questions, tmp_path):
+    text = "\n".join(f"<!-- begin {name} -->\n<!-- end {name} -->" for name in answers.BLOCKS)
     (tmp_path / "page.md").write_text(text)
     questions.main(["--page", str(tmp_path / "page.md"), "--results", str(tmp_path)])
     found = (tmp_path / "page.md").read_text()
     assert found.count("Not run yet.") >= 5
     assert "supported" not in found.lower().replace("not supported", "")
+
+
+def chosen(scorer, *accuracies, noise=0.0):
+    """A score's rows: a setting a value, two seeds that differ by 0.02."""
+    return [
+        {"set": name, "fraction": 0.05, "noise": noise, "scorer": scorer}
+        | {"accuracies": [value - 0.01, value + 0.01]}
+        for name, value in zip("abcd", accuracies, strict=False)
+    ]
+
+
+def test_the_best_score_and_those_that_are_not_told_from_it(answers):
+    rows = [
+        *chosen("cscore", 0.70, 0.80, 0.60, 0.50),
+        *chosen("el2n", 0.71, 0.79, 0.62, 0.51),  # ahead by 0, -1, 2 and 1: not told apart
+        *chosen("knn", 0.50, 0.61, 0.40, 0.31),  # behind by 20 points everywhere
+        *chosen("cscore", 0.9, noise=0.2),
+        *chosen("el2n", 0.8, 0.99, noise=0.2),  # the second setting is not the first score's
+    ]
+    text = answers.scores.score_choice(rows)
+    assert "| 0 % | el2n, 65.8 | cscore | 4 |" in text
+    assert "| 20 % | cscore, 90.0 | el2n | 1 |" in text
+
+
+def test_agreement_of_scores(answers):
+    def compared(noise, names, matrix, halves):
+        scorers = [{"name": n, "split_half": h} for n, h in zip(names, halves, strict=True)]
+        return {"noise": noise, "comparison": {"scorers": scorers, "rank_correlation": matrix}}
+
+    rows = [
+        compared(0.0, ["cscore", "knn"], [[1, 0.4], [0.4, 1]], [0.8, None]),
+        compared(0.0, ["knn", "cscore"], [[1, 0.6], [0.6, 1]], [None, 0.9]),
+        compared(0.2, ["cscore"], [[1]], [0.7]),
+    ]
+    text = answers.scores.score_agreement(rows)
+    assert "| cscore | 1.00 | 1.00 | 0.80 |" in text
+    assert "| knn | 0.50 | – | – |" in text
+
+
+def test_sizes_that_were_not_run_are_forecast_from_two_that_were(answers):
+    def run(samples, scorer, evaluator):
+        stages = {"scorer": {"seconds": scorer}, "evaluator": {"seconds": evaluator}}
+        told = {"accuracy": {"mean": 0.5}, "baselines": {"random": {"mean": 0.4}}}
+        return told | {
+            "samples": samples, "classes": 9, "stages": stages, "peak_memory_mb": 700,
+        }  # fmt: skip
+
+    rows = [run(1000, 10.0, 5.0), run(3000, 30.0, 5.0), run(500, 99.0, 99.0)]
+    assert answers.scale.forecast(rows, 5000, 9) == {"scorer": 50.0, "evaluator": 5.0}
+    assert answers.scale.forecast(rows, 5000, 10) is None
+    text = answers.scale.scale_table(rows, [(3000, 9), (5000, 9), (5000, 10)])
+    assert "| 3,000 | 9 | 35 | scorer 30, evaluator 5 | 700 | 50.0 | 40.0 |" in text
+    assert "| 5,000 | 9 | 55 | scorer 50, evaluator 5 | forecast |  |  |" in text
+    assert "| 10 |" not in text
+
+
+def update(alpha, seed, hard, accuracy, data="a", name="combined"):
+    """A run of question 6 whose hard half is covered by ``hard`` more after matching."""
+    at = [{"iteration": 0, "hard": 0.5}, {"iteration": 9, "hard": 0.5 + hard}]
+    own = {"set": data, "fraction": 0.05, "alpha": alpha, "seed": seed, "coverage": at}
+    return own | {"accuracy": {name: {"all": accuracy, "easy": 0.9, "hard": 0.1}}}
+
+
+def test_what_of_an_effect_goes_through_coverage(answers):
+    """Accuracy made as 0.02·α + 0.5·coverage + a seed's own, coverage as −0.1·α + what is drawn."""
+    drawn = [0.01, -0.02, 0.005, 0.03, -0.01, 0.0]
+    rows = []
+    for k, more in enumerate(drawn):
+        alpha, seed = 0.2 + 0.4 * (k % 3), k // 3
+        hard = more - 0.1 * alpha
+        rows.append(update(alpha, seed, hard, 0.6 + 0.02 * alpha + 0.5 * hard + 0.1 * seed))
+    found = answers.updates.mediated(rows)
+    assert found.direct == pytest.approx(0.02 * 0.8)
+    # slopes of what was drawn on α, each seed about its mean: (0.005 − 0.01) and (0.0 − 0.03)
+    by_alpha = ((0.005 - 0.01) + (0.0 - 0.03)) / 2
+    assert found.total == pytest.approx(0.8 * 0.02 + 0.5 * (by_alpha - 0.1 * 0.8))
+    assert found.through == pytest.approx(found.total - found.direct)
+    same = [update(a, 0, -0.1 * a, 0.5) for a in (0.2, 0.6, 1.0)]
+    assert answers.updates.mediated(same) is None  # coverage says no more than α does
+
+
+def test_an_alpha_is_carried_from_other_data_alone(answers):
+    rows = [
+        update(alpha, 0, 0.0, value, data, "none" if data == "b" else "combined")
+        for data, values in (("a", (0.9, 0.5, 0.8)), ("b", (0.5, 0.9, 0.6)), ("c", (0.5, 0.7, 0.7)))
+        for alpha, value in zip((0.2, 0.6, 1.0), values, strict=True)
+    ]
+    curves = {k: answers.updates.alpha_curve([r for r in rows if r["set"] == k[0]]) for k in
+              (("a", 0.05), ("b", 0.05), ("c", 0.05))}  # fmt: skip
+    assert answers.updates.lost_by_carrying(curves, ("a", 0.05)) == pytest.approx(0.4)
+    # of a and c, 1.0 loses 0.1 and nothing, 0.6 0.4 and nothing, 0.2 nothing and 0.2
+    assert answers.updates.lost_by_carrying(curves, ("b", 0.05)) == pytest.approx(0.3)
+    assert "| a, 5 % | 90.0 | 50.0 | 80.0 | 40.0 |" in answers.updates.alpha_table(rows)
+    assert answers.updates.lost_by_carrying({("a", 0.05): {0.2: 0.5}}, ("a", 0.05)) is None
+
+
+def test_sets_that_differ_in_alpha_alone_are_one_value_a_seed(answers):
+    rows = [
+        {"set": "a", "fraction": 0.05, "alpha": alpha, "seed": seed}
+        | {"accuracy": {k: {"all": v} for k, v in (("combined", both), ("dsa", 0.5))}}
+        for alpha, seed, both in ((0.2, 0, 0.5), (1.0, 0, 0.6), (0.2, 1, 0.7), (1.0, 1, 0.7))
+    ]
+    ((mine, base),) = answers.augmentations.augmentation_pairs(rows, "dsa", "all").values()
+    assert mine == pytest.approx([0.55, 0.7])
+    assert base == [0.5, 0.5]
+
+
+def test_figures_of_what_was_run(answers, questions, tmp_path):
+    figures = sys.modules["_questions.figures"]
+    assert figures.draw({}, tmp_path) == []
+    starts = [
+        {"set": "a", "fraction": 0.05, "matcher": matcher, "start": start, "accuracies": [0.5, 0.6]}
+        for matcher in ("trajectory", "none")
+        for start in ("window", "random")
+    ]
+    updates = [
+        update(alpha, seed, 0.1 * seed, 0.5) for alpha in (0.2, 1.0) for seed in (0, 1)
+    ]  # fmt: skip
+    for row in updates:
+        row["accuracy"]["dsa"] = dict.fromkeys(("all", "easy", "hard"), 0.4)
+        for at in row["coverage"]:
+            at["easy"] = 0.8
+    rows = {
+        "1-window": curve("a", 0.05, 0.5, 0.9, 0.7),
+        "2-scores": [*chosen("cscore", 0.9, 0.8), *chosen("cscore", 0.7, 0.6, noise=0.2)],
+        "5-start": starts,
+        "6-update": updates,
+    }
+    drawn = figures.draw(rows, tmp_path)
+    assert [path.name for path in drawn] == [f"question-{name}" for name in figures.FIGURES]
+    assert all(path.with_suffix(".png").stat().st_size > 5000 for path in drawn)

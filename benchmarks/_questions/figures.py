@@ -1,0 +1,142 @@
+"""The figures of docs/questions.md, out of the rows of every question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from statistics import fmean
+
+from matplotlib.axes import Axes
+
+from _questions.answers.augmentations import HALVES, augmentation_pairs
+from _questions.answers.common import Rows, grouped, name, over_settings
+from _questions.answers.scores import worth
+from _questions.answers.starts import start_pairs
+from condense.figures.files import save_figure
+from condense.figures.palette import LIGHT
+from condense.studies.statistics import difference
+
+SIZE = (3.4, 3.2)  # of a panel, inches
+STYLES = ("-", "--", ":")  # in turn, where there are more curves than colours
+Painters = Iterable[Callable[[Axes], None]]
+
+
+def draw(rows: Mapping[str, Rows], folder: Path) -> list[Path]:
+    """``question-NAME.png`` and ``.svg`` of what was run; their paths without an ending."""
+    found = []
+    for title, (question, painters) in FIGURES.items():
+        own = list(painters(rows.get(question, ())))
+        if own:
+            found.append(folder / f"question-{title}")
+            save_figure(found[-1], own, size=SIZE)
+    return found
+
+
+def windows(rows: Rows) -> Iterator[Callable[[Axes], None]]:
+    """Accuracy over β, a panel a data set and a curve a size."""
+    places = [row for row in rows if "accuracies" in row]
+    for (data,), own in grouped(places, "set").items():
+        yield partial(_window, data, own)
+
+
+def _window(data: str, rows: Rows, axes: Axes) -> None:
+    for (fraction,), curve in grouped(rows, "fraction").items():
+        means = [100 * fmean(row["accuracies"]) for row in curve]
+        axes.plot([row["beta"] for row in curve], means, marker=".", label=f"{100 * fraction:g} %")
+    axes.set(title=data, xlabel="β", ylabel="test accuracy, %")
+    axes.legend(title="kept")
+
+
+def scores(rows: Rows) -> Iterator[Callable[[Axes], None]]:
+    """Accuracy over the share of flipped labels, a curve a score."""
+    noises = sorted({row["noise"] for row in rows if "scorer" in row})
+    if len(noises) > 1:
+        yield partial(_scores, {noise: worth(rows, noise) for noise in noises})
+
+
+def _scores(values: Mapping[float, Mapping[str, Mapping[object, float]]], axes: Axes) -> None:
+    styles = cycle(style for style in STYLES for _ in LIGHT)
+    for scorer in dict.fromkeys(scorer for own in values.values() for scorer in own):
+        known = {n: own[scorer] for n, own in values.items() if own.get(scorer)}
+        means = [100 * fmean(each.values()) for each in known.values()]
+        axes.plot([100 * n for n in known], means, next(styles), marker=".", label=scorer)
+    axes.set(xlabel="flipped labels, %", ylabel="test accuracy, %, mean over settings")
+    axes.legend(ncols=2)
+
+
+def starts(rows: Rows) -> Iterator[Callable[[Axes], None]]:
+    """Points over a random start by setting, a panel with and one without matching."""
+    for matcher, title in (("trajectory", "matched"), ("none", "as it is")):
+        if any(row["matcher"] == matcher for row in rows):
+            yield partial(_starts, rows, matcher, title)
+
+
+def _starts(rows: Rows, matcher: str, title: str, axes: Axes) -> None:
+    names = [start for start in dict.fromkeys(row["start"] for row in rows) if start != "random"]
+    settings: list[str] = []
+    for shift, start in enumerate(names):
+        pairs = start_pairs(rows, matcher, start, "random")
+        settings = [name(key) for key in pairs]
+        found = [difference(own, base) for own, base in pairs.values()]
+        known = [(k, one) for k, one in enumerate(found) if one is not None]
+        axes.errorbar(
+            [100 * one.mean for _, one in known],
+            [k + 0.2 * shift for k, _ in known],
+            xerr=[100 * (one.half or 0.0) for _, one in known],
+            fmt="o", label=start,
+        )  # fmt: skip
+    axes.axvline(0, color="grey", linewidth=0.8)
+    axes.set(title=title, xlabel="points over a random start, ± 95 %")
+    axes.set_yticks(range(len(settings)), settings)
+    axes.legend()
+
+
+def updates(rows: Rows) -> Iterator[Callable[[Axes], None]]:
+    """Change of coverage over the iterations by α, mean over runs; a panel a half."""
+    if rows:
+        yield from (partial(_updates, rows, half) for half in ("easy", "hard"))
+
+
+def _updates(rows: Rows, half: str, axes: Axes) -> None:
+    for (alpha,), own in sorted(grouped(rows, "alpha").items()):
+        iterations = [at["iteration"] for at in own[0]["coverage"]]
+        gained = [
+            [100 * (at[half] - row["coverage"][0][half]) for at in row["coverage"]] for row in own
+        ]
+        means = [fmean(column) for column in zip(*gained, strict=True)]
+        axes.plot(iterations, means, marker=".", label=f"α = {alpha:g}")
+    axes.set(title=f"{half} half", xlabel="iteration", ylabel="change of coverage, points")
+    axes.legend()
+
+
+def augmentations(rows: Rows) -> Iterator[Callable[[Axes], None]]:
+    """Points that combined is ahead of each of its halves, ± 95 %."""
+    if any(augmentation_pairs(rows, other, "all") for other in ("dsa", "simple")):
+        yield partial(_augmentations, rows)
+
+
+def _augmentations(rows: Rows, axes: Axes) -> None:
+    for shift, other in enumerate(("dsa", "simple")):
+        found = [over_settings(augmentation_pairs(rows, other, half)) for half in HALVES]
+        known = [(k, one) for k, one in enumerate(found) if one is not None]
+        axes.errorbar(
+            [k + 0.1 * shift for k, _ in known],
+            [100 * one.mean for _, one in known],
+            yerr=[100 * (one.half or 0.0) for _, one in known],
+            fmt="o", label=f"combined − {other}",
+        )  # fmt: skip
+    axes.axhline(0, color="grey", linewidth=0.8)
+    axes.set_xticks(range(len(HALVES)), HALVES)
+    axes.set(ylabel="points, ± 95 % over settings")
+    axes.legend()
+
+
+FIGURES: dict[str, tuple[str, Callable[[Rows], Painters]]] = {
+    "window": ("1-window", windows),
+    "scores": ("2-scores", scores),
+    "starts": ("5-start", starts),
+    "coverage": ("6-update", updates),
+    "augmentation": ("6-update", augmentations),
+}
