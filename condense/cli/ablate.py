@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from condense.engine.jobs.driver import Crew
     from condense.engine.runtime.notes import Notes
     from condense.resolve import Request
-    from condense.results import Finding
     from condense.studies.ablation.design import Study
     from condense.studies.ablation.result import Ablation, Row
     from condense.studies.planning import StudyPlan
@@ -183,18 +182,14 @@ def _show(result: Ablation, folder: Path, as_json: bool) -> None:
 
 
 def _warn(result: Ablation) -> None:
-    """Print what is wrong with the sets, each finding once."""
-    from condense.cli.output import warn
+    from condense.cli.output import warn_of_runs
 
-    found: dict[str, list[tuple[str, Finding]]] = {}
-    for row in result.rows:
-        for seed, findings in row.findings.items():
-            for finding in findings:
-                where = f"{row.cell.name}, seed {seed}"
-                found.setdefault(finding.code, []).append((where, finding))
-    for places in found.values():
-        where, finding = places[0]
-        warn([finding], f"{len(places)} of {result.runs} runs, first {where}: ")
+    runs = (
+        (f"{row.cell.name}, seed {seed}", findings)
+        for row in result.rows
+        for seed, findings in row.findings.items()
+    )
+    warn_of_runs(runs, result.runs)
 
 
 def _note_missing(result: Ablation) -> None:

@@ -121,6 +121,7 @@ def compare(
         )
         return
     _show(result, folder, latex, as_json)
+    _warn(result)
     ctx.exit(1 if result.failed else 0)
 
 
@@ -177,7 +178,7 @@ def _run(
 ) -> tuple[Compared, Path]:
     """The comparison run and written."""
     from condense.engine.runtime.folders import check_folder
-    from condense.report.diagnosis.findings import problems
+    from condense.report.diagnosis.findings import problems, problems_of_arm
     from condense.studies.binding import SharedData
     from condense.studies.methods.files import OWNED, compare_folder, write_comparison
     from condense.studies.methods.run import compare as run_comparison
@@ -187,7 +188,7 @@ def _run(
     check_folder(folder, OWNED)
     progress = session.tools["progress"]
     live = _live(progress, comparison)
-    result = run_comparison(comparison, bind, progress, live, problems, crew)
+    result = run_comparison(comparison, bind, progress, live, problems, crew, problems_of_arm)
     return result, write_comparison(result.document, folder)
 
 
@@ -267,6 +268,17 @@ def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
     echo_place("tables and figure", folder)
 
 
+def _warn(result: Compared) -> None:
+    from condense.cli.output import warn_of_runs
+
+    runs = (
+        (f"{row.name}, seed {seed}", findings)
+        for row in result.rows
+        for seed, findings in row.findings.items()
+    )
+    warn_of_runs(runs, result.runs)
+
+
 def _ranked(row: RankedRow) -> tuple[str, ...]:
     """``row`` as text, in the order of :data:`RANKED`."""
     size = f"ipc {row.ipc}" if row.ipc is not None else f"{row.fraction:g}"
@@ -279,7 +291,7 @@ def _cells(row: ComparedRow) -> tuple[str, ...]:
     from condense.cli.ablate import percent, points
     from condense.cli.output import seconds
 
-    mark = "*" if row.is_best else "=" if row.differs is False else ""
+    mark = "*" if row.is_best else "=" if row.is_level else ""
     made = row.method not in ("random", "whole")
     return (
         mark,

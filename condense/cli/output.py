@@ -293,6 +293,22 @@ def warn(findings: Iterable[Finding | FindingNote], where: str = "") -> None:
         say_error(f"warning: {where}{in_words(finding)}")
 
 
+def warn_of_runs(runs: Iterable[tuple[str, Iterable[Finding]]], count: int) -> None:
+    """Print what is wrong with the runs of a study, each finding once.
+
+    Args:
+        runs: what to call each, and its findings.
+        count: of all runs.
+    """
+    found: dict[str, list[tuple[str, Finding]]] = {}
+    for where, findings in runs:
+        for finding in findings:
+            found.setdefault(finding.code, []).append((where, finding))
+    for places in found.values():
+        where, finding = places[0]
+        warn([finding], f"{len(places)} of {count} runs, first {where}: ")
+
+
 def headline(recipe: Recipe) -> str:
     """The recipe in one line."""
     from condense.engine.stages.scores import stages_in_use

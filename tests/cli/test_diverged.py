@@ -1,6 +1,7 @@
 """Trainings that end in NaN: scores and experts are refused, accuracies come with a warning."""
 
 import json
+from pathlib import Path
 
 import click.testing
 import pytest
@@ -37,6 +38,25 @@ def test_an_accuracy_of_networks_that_are_not_finite_is_not_believed(call):
         assert ("network-diverged", "2 of 2 networks") in codes
         assert "warning: 2 of 2 networks trained on condensed" in done.stderr
         assert "try: lower evaluator.lr" in done.stderr
+
+
+def test_a_comparison_tells_of_every_arm_whose_networks_are_not_finite(call):
+    options = (*ENOUGH, "-o", "evaluator.lr=1e30", *DYNAMICS)
+    done = call("compare", "window", "--ipc", "2", "--seeds", "1", "--json", *options)
+    assert done.exit_code == 0, done.stderr
+    document = json.loads(done.stdout)
+    found = {
+        row["method"]: [(f["code"], f["message"].split(" have")[0]) for f in row["findings"]["0"]]
+        for row in document["rows"]
+    }
+    assert found == {
+        arm: [("network-diverged", f"2 of 2 networks trained on {name}")]
+        for arm, name in (("random", "random"), ("window", "condensed"), ("whole", "whole"))
+    }
+    assert "warning: 3 of 3 runs, first random, ipc 2, seed 0: 2 of 2" in done.stderr
+    shown = call("report", document["out"], "--out", "report.html")
+    assert shown.exit_code == 0, shown.stderr
+    assert Path("report.html").read_text().count(", network-diverged") >= 1
 
 
 @pytest.mark.parametrize("scorer", ["cscore", "forgetting", "el2n", "cscore:holdout"])

@@ -99,7 +99,7 @@ def collect_source(
         class_sizes=() if data is None else tuple(data.labels.bincount().tolist()),
         copies=None if data is None else copies_in(data),
         near_copies=None if data is None or not near else near_copies_in(data),
-        advice=_advice(pipeline),
+        advice=advice_of(pipeline),
     )
 
 
@@ -229,7 +229,7 @@ def _ranges(pipeline: Pipeline, data: LabeledData) -> dict[str, tuple[float, flo
     return {f"selector.{key}": (values[key], low, high) for key, (low, high) in found.items()}
 
 
-def _advice(pipeline: Pipeline) -> dict[str, str]:
+def advice_of(pipeline: Pipeline) -> dict[str, str]:
     """What the components advise, in the order of their stages."""
     found: dict[str, list[str]] = {}
     for resolved in pipeline.recipe.stages.values():

@@ -14,6 +14,7 @@ from condense.report.diagnosis.facts import (
     ACCURACY,
     RunFacts,
     SourceFacts,
+    advice_of,
     collect,
     collect_source,
 )
@@ -56,7 +57,7 @@ def findings_of(facts: RunFacts) -> tuple[Finding, ...]:
             checks.check_baseline(facts.evaluated_under, _tried(random)),
             checks.check_coverage(facts.hard_coverage),
         ]
-    return _advised(found, facts)
+    return _advised(found, facts.advice)
 
 
 def _of_test_split(
@@ -114,6 +115,11 @@ def problems(
     return tuple(finding for finding in found if finding.severity == "problem")
 
 
+def problems_of_arm(pipeline: Pipeline, name: str, evaluation: Evaluation) -> tuple[Finding, ...]:
+    """What is wrong with the networks of an arm that nothing was made for."""
+    return _advised([checks.check_diverged(name, evaluation)], advice_of(pipeline))
+
+
 def signs_in_source(pipeline: Pipeline) -> tuple[Finding, ...]:
     """What is wrong with the data of ``pipeline`` and the scores that it has read, or worth a look,
     as no report will show it: nothing is matched or evaluated.
@@ -122,7 +128,7 @@ def signs_in_source(pipeline: Pipeline) -> tuple[Finding, ...]:
     """
     data = pipeline.data
     facts = collect_source(pipeline, data.fingerprint, data, near=False)
-    return tuple(f for f in _advised(_of_source(facts), facts) if f.severity != "ok")
+    return tuple(f for f in _advised(_of_source(facts), facts.advice) if f.severity != "ok")
 
 
 def shared_findings(runs: Mapping[str, RunFacts]) -> tuple[Finding, ...]:
@@ -148,11 +154,11 @@ def sorted_findings(findings: Sequence[Finding | None]) -> tuple[Finding, ...]:
     return tuple(sorted(there, key=lambda f: SEVERITIES.index(f.severity)))
 
 
-def _advised(found: Sequence[Finding | None], facts: SourceFacts) -> tuple[Finding, ...]:
+def _advised(found: Sequence[Finding | None], advice: Mapping[str, str]) -> tuple[Finding, ...]:
     """Those that are there, worst first, with what the components advise before what holds for all
     of them."""
     there = []
     for finding in sorted_findings(found):
-        texts = [text for text in (facts.advice.get(finding.code), finding.advice) if text]
+        texts = [text for text in (advice.get(finding.code), finding.advice) if text]
         there.append(replace(finding, advice="; ".join(texts)))
     return tuple(there)

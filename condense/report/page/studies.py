@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from condense.engine.documents import FindingNote
 from condense.figures.plots import PERCENT, FigureView, dots_figure, lines_figure, present
 from condense.report.diagnosis.checks import check_best, check_reliability
 from condense.report.diagnosis.findings import sorted_findings
@@ -173,9 +174,8 @@ def ablation_view(name: str, path: str, document: AblationDocument) -> StudyView
 
 
 def _note(one: AblationCell) -> str:
-    if one.base:
-        return "base"
-    return f"failed: {on_command_line(one.error)}" if one.error else ""
+    failed = f"failed: {on_command_line(one.error)}" if one.error else ""
+    return _with_codes("base" if one.base else failed, one.findings)
 
 
 def _told(document: AblationDocument) -> Iterable[str]:
@@ -281,7 +281,14 @@ def methods_view(name: str, path: str, document: CompareDocument) -> StudyView:
 def _standing(row: ComparedRow) -> str:
     if row.error is not None:
         return f"failed: {on_command_line(row.error)}"
-    return "highest" if row.is_best else "not told from it" if row.differs is False else ""
+    standing = "highest" if row.is_best else "not told from it" if row.is_level else ""
+    return _with_codes(standing, row.findings)
+
+
+def _with_codes(note: str, findings: Mapping[str, Iterable[FindingNote]]) -> str:
+    """``note``, then the codes of what is wrong under some seed, each once."""
+    codes = dict.fromkeys(one.code for found in findings.values() for one in found)
+    return ", ".join(filter(None, (note, *codes)))
 
 
 def split_half_of(

@@ -103,7 +103,7 @@ def _figure(row: ComparedRow) -> str:
     mean, half = f"{100 * row.accuracy.mean:.1f}", row.accuracy.half
     if row.is_best:
         mean = rf"\textbf{{{mean}}}"
-    elif row.differs is False:
+    elif row.is_level:
         mean = rf"\underline{{{mean}}}"
     return mean if half is None else rf"{mean} $\pm$ {100 * half:.1f}"
 

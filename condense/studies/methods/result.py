@@ -161,6 +161,12 @@ class ComparedRow(Document):
             and (None not in self.accuracies)
         )
 
+    @property
+    def is_level(self) -> bool:
+        """Whether it was held against the best and is not told from it; where no test was possible,
+        of one seed for example, nothing is."""
+        return self.to_best is not None and self.differs is not True
+
 
 class TeacherFigures(Document):
     """The network that others were trained towards."""

@@ -18,13 +18,20 @@ from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
 from condense.errors import CondenseError
 from condense.interfaces import Progress
-from condense.results import Finding
+from condense.results import Evaluation, Finding
 from condense.studies.binding import Bind, Unresolved, divided, held_out_of, message_of
 from condense.studies.methods.design import Comparison, Entry
 from condense.studies.methods.result import Compared, Measured, Row, samples_bytes, set_bytes
 from condense.studies.planning import Planner, StudyPlan
 
+# of the name of an arm that nothing was made for, and its networks
+DiagnoseArm = Callable[[Pipeline, str, Evaluation], tuple[Finding, ...]]
 PLANS = {RANDOM: random_plan, WHOLE: whole_plan}  # of the arms that always stand beside
+
+
+def no_arm_findings(pipeline: Pipeline, name: str, evaluation: Evaluation) -> tuple[Finding, ...]:
+    """Nothing is looked for."""
+    return ()
 
 
 def compare(
@@ -34,6 +41,7 @@ def compare(
     observe: Callable[[Compared], None] = lambda so_far: None,
     diagnose: Diagnose = no_findings,
     crew: Crew | None = None,
+    diagnose_arm: DiagnoseArm = no_arm_findings,
 ) -> Compared:
     """Measure every entry of ``comparison`` under every seed.
 
@@ -47,13 +55,14 @@ def compare(
         observe: called with the result so far after every run.
         diagnose: finds what is wrong with a set.
         crew: works the stages off elsewhere; None works them off here.
+        diagnose_arm: finds what is wrong with the networks of ``random`` and ``whole``.
 
     Raises:
         CondenseError: before any work, for data without a test split (unless a part is held out)
             or with too small a class. What goes wrong in a method is kept in its row, and the
             others go on.
     """
-    runner = _Runner(comparison, bind, diagnose)
+    runner = _Runner(comparison, bind, diagnose, diagnose_arm)
     if crew is not None:
         runner.hand_out(crew)
     count = len(comparison.seeds) * len(comparison.entries)
@@ -72,14 +81,21 @@ def plan_comparison(comparison: Comparison, bind: Bind) -> StudyPlan:
     Raises:
         CondenseError: as :func:`compare` does. A method that cannot be planned is named.
     """
-    return _Runner(comparison, bind, no_findings).plan()
+    return _Runner(comparison, bind).plan()
 
 
 class _Runner:
     """Measures entries one by one and keeps the result so far."""
 
-    def __init__(self, comparison: Comparison, bind: Bind, diagnose: Diagnose) -> None:
-        self.comparison, self.bind, self.diagnose = comparison, bind, diagnose
+    def __init__(
+        self,
+        comparison: Comparison,
+        bind: Bind,
+        diagnose: Diagnose = no_findings,
+        diagnose_arm: DiagnoseArm = no_arm_findings,
+    ) -> None:
+        self.comparison, self.bind = comparison, bind
+        self.diagnose, self.diagnose_arm = diagnose, diagnose_arm
         base = bind(comparison.base)
         self.progress = base.progress
         self.data = divided(base.data, comparison.validation, comparison.base.seed)
@@ -142,7 +158,8 @@ class _Runner:
             whole = entry.method == WHOLE
             kept = [len(self.data)] if whole else pipeline.recipe.budget.counts(self.data)
             size = samples_bytes(self.data, sum(kept))
-            return Measured.of(found, 0.0, size, teaching.seconds), ()
+            measured = Measured.of(found, 0.0, size, teaching.seconds)
+            return measured, self.diagnose_arm(pipeline, entry.method, found)
         with pipeline.store.ledger.work() as making:
             condensed = pipeline.condensed
         found, size = pipeline.evaluation, set_bytes(condensed, self.data)

@@ -5,7 +5,7 @@ from scipy.stats import ttest_rel
 
 from condense.studies.methods.files import to_csv
 from condense.studies.methods.result import CompareDocument, ComparedRow, ranked
-from condense.studies.statistics import ShareEstimate, holm, paired_p
+from condense.studies.statistics import Estimate, ShareEstimate, holm, paired_p
 
 
 def test_p_of_pairs_is_scipys():
@@ -40,6 +40,21 @@ def row(method, labels, *accuracies, ipc=5):
     others = dict.fromkeys(set(ComparedRow.model_fields) - {"errors", "findings"})
     others |= {"method": method, "labels": labels, "ipc": ipc}
     return ComparedRow(**{**others, "accuracies": accuracies, "accuracy": mean})
+
+
+@pytest.mark.parametrize(
+    ("difference", "differs", "level"),
+    [
+        (-0.1, True, False),
+        (-0.1, False, True),
+        (-0.1, None, True),  # one seed: no test could tell it from the best
+        (None, None, False),  # the best itself, `whole`, or a seed is missing
+    ],
+)
+def test_what_is_not_told_from_the_best(difference, differs, level):
+    to_best = None if difference is None else Estimate(mean=difference, half=None, n=1)
+    found = row("mtt", "own", 0.5).model_copy(update={"to_best": to_best, "differs": differs})
+    assert found.is_level is level
 
 
 @pytest.mark.parametrize("measure", ["accuracy", "coverage"])
