@@ -17,6 +17,7 @@ from condense.results import Budget
 from condense.studies.binding import Bind, Unresolved
 from condense.studies.methods.design import Comparison, make_comparison
 from condense.studies.shrinking.sizes import METRICS
+from condense.traits import AugmentationTraits, traits_of
 
 FOLDS = 5  # parts of the training split; a seed holds one of them out
 LEFT = 1 - 1 / FOLDS  # share of the training split that a seed has to make sets of
@@ -36,7 +37,7 @@ class Shrinking:
         asked: the methods as they were asked for, at ``max_fraction``.
         measured: the same as they are measured on the held-out part: with one network a seed; where
             no method distils, real samples and the whole are trained under one augmentation, the
-            evaluator's first.
+            recipe's or, where that goes by role, the evaluator's first.
     """
 
     keep: float
@@ -134,9 +135,22 @@ def _one_network(recipe: Recipe) -> dict[str, Any]:
 
 
 def _one_augmentation(recipe: Recipe) -> dict[str, Any]:
-    names = _option(recipe, "baseline_augmentations")
-    several = isinstance(names, (list, tuple)) and len(names) > 1
-    return {"baseline_augmentations": [names[0]]} if several else {}
+    """That of sets and the whole alike: the recipe's, unless it goes by role.
+
+    Raises:
+        OptionError: where the whole's could not be the same.
+    """
+    names, own = _option(recipe, "baseline_augmentations"), recipe["augmentation"]
+    if not isinstance(names, (list, tuple)):
+        return {}
+    if traits_of(own.cls, AugmentationTraits).by_role:
+        return {"baseline_augmentations": [names[0]]}
+    if own.options != own.cls.Options():
+        raise OptionError(
+            f"`augmentation={own.name}` with options of its own: the whole would be trained "
+            "without them; leave them out"
+        )
+    return {"baseline_augmentations": [own.name]}
 
 
 def _option(recipe: Recipe, key: str) -> Any:

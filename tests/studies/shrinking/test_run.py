@@ -12,11 +12,13 @@ import torch
 
 import condense_plugins
 from condense import Method, Options, Preset, shrink as in_python
+from condense.engine.evaluation import own_augmentations, whole_plan
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.errors import DataError, FindingWarning, OptionError
+from condense.options import parse_assignment
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.resolve import Request
@@ -417,3 +419,40 @@ def _counts(data, fraction):
     from condense.results import Budget
 
     return Budget(fraction=fraction).counts(data)
+
+
+@pytest.fixture
+def built_in(tmp_path):
+    """The built-in components and what binds a recipe to them."""
+    host = build_host(external=False)
+    tools = {"store": Store(tmp_path / "own"), "progress": SilentProgress()}
+    return host, lambda recipe: Pipeline(recipe, host, device=torch.device("cpu"), **tools)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ((), "simple"),
+        (("augmentation=dsa",), "dsa"),
+        (("augmentation=dsa", 'evaluator.baseline_augmentations=["simple"]'), "dsa"),
+        (('evaluator.baseline_augmentations=["dsa","simple"]',), "dsa"),
+    ],
+)
+def test_sets_and_the_whole_are_trained_under_one_augmentation(built_in, given, name):
+    host, bind = built_in
+    request = Request("random", assignments=tuple(map(parse_assignment, given)))
+    shrinking = make_shrinking(host, request, bind, **ASKED)
+    for method in (*shrinking.methods, "random"):
+        for final in (False, True):
+            bound = bind(shrinking.recipe(method, 0.1, 0, final))
+            own = own_augmentations(bound, matched=False)
+            whole = whole_plan(bound).augmentations
+            assert [one.name for one in (*own, *whole)] == [name, name]
+
+
+def test_an_augmentation_that_the_whole_cannot_have_is_refused(built_in):
+    host, bind = built_in
+    given = ("augmentation=dsa", "augmentation.strategy=color")
+    request = Request("random", assignments=tuple(map(parse_assignment, given)))
+    with pytest.raises(OptionError, match=r"`augmentation=dsa` with options of its own"):
+        make_shrinking(host, request, bind, **ASKED)
