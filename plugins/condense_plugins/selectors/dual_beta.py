@@ -29,18 +29,19 @@ class DualBetaSelector(Instant):
     Uncertainty" (Cho et al., ICML 2025, arXiv 2502.06905, section 3.3): without replacement, with
     weights in proportion to s_i · Beta(p̄_i; α_r, β_r), where r is the share that is pruned,
 
-        β_r = C (1 − μ_D)(1 − r^(2 + c)),   α_r = C + 1 − β_r,   C = 15,
+        β_r = C (1 − μ_D)(1 − r^c),   α_r = C + 1 − β_r,   C = 15,
 
     μ_D the mean of p̄ of the ten samples of the highest score, and c the option ``complexity``
-    (constants as in the code that the authors released, with 4 for CIFAR-100). The fewer samples
-    are kept, the more the density prefers those that are easy.
+    (form and constants of ``beta_sampling`` in the code that the authors released, which they run
+    on CIFAR-100 with ``--c_d 4``). The fewer samples are kept, the more the density prefers those
+    that are easy.
 
     Departures: samples are drawn class by class, with the r of each class; p̄ (the companion
     ``probability`` of the scores) is the mean over all networks and epochs of the pass.
     """
 
     name: ClassVar[str] = "dual-beta"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs_scores: ClassVar[bool] = True
 
     class Options(BaseOptions):
@@ -91,7 +92,7 @@ class DualBetaSelector(Instant):
 
 def beta_shape(pruned: float, anchor: float, complexity: float) -> tuple[float, float]:
     """α_r and β_r at r = ``pruned``, with μ_D = ``anchor``."""
-    beta = CONSTANT * (1 - anchor) * (1 - pruned ** (2 + complexity))
+    beta = CONSTANT * (1 - anchor) * (1 - pruned**complexity)
     beta = max(beta, EDGE)  # a density needs β > 0, which μ_D = 1 is without
     return CONSTANT + 1 - beta, beta
 

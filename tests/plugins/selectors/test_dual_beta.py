@@ -34,9 +34,16 @@ def select(data, scores, seed=0, *, complexity=4.0, **budget):
 
 
 def test_shape_by_hand():
-    # 15 · 0.6 · (1 - 0.5^6) = 9 · 63/64
+    # 15 · 0.6 · (1 - 0.5^4) = 9 · 15/16
     alpha, beta = beta_shape(0.5, 0.4, 4)
-    assert (alpha, beta) == (pytest.approx(16 - 8.859375), pytest.approx(8.859375))
+    assert (alpha, beta) == (pytest.approx(16 - 8.4375), pytest.approx(8.4375))
+    # 15 · 0.7 · (1 - 0.6561) and 15 · 0.7 · (1 - 0.81450625): c is the whole exponent, as of the
+    # `--c_d 4` of the released code
+    assert beta_shape(0.9, 0.3, 4) == (pytest.approx(12.38905), pytest.approx(3.61095))
+    assert beta_shape(0.95, 0.3, 4) == (
+        pytest.approx(14.052316, rel=1e-6),
+        pytest.approx(1.947684, rel=1e-6),
+    )
     assert beta_shape(0.0, 0.2, 4) == (pytest.approx(4), pytest.approx(12))
     # the more is pruned the easier is the mode, and α + β stay
     modes = [(a - 1) / (a + b - 2) for a, b in (beta_shape(r / 10, 0.3, 4) for r in range(10))]
@@ -84,7 +91,7 @@ def test_the_anchor_is_the_mean_probability_of_the_ten_highest_scores():
     found = []
     for seed in range(200):
         found += select(data_of([0] * 40), scores_of(values, probability), seed, ipc=4).indices
-    # r = 0.9: μ_D = 0.2 gives β = 5.6, α = 10.4; with another anchor the shares would be others
+    # r = 0.9: μ_D = 0.2 gives β = 4.1, α = 11.9; with another anchor the shares would be others
     alpha, beta = beta_shape(0.9, 0.2, 4)
     easy, hard = (stats.beta.pdf(p, alpha, beta) for p in (0.8, 0.2))
     weights = values * torch.where(torch.arange(40) >= 30, hard, easy)
