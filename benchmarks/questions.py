@@ -38,9 +38,7 @@ QUESTIONS: dict[str, Pieces] = {
 def flags(argv: Sequence[str]) -> argparse.Namespace:
     """What was asked for."""
     found = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    found.add_argument(
-        "--page", type=Path, help="nothing is run; tables and figures are made anew"
-    )
+    found.add_argument("--page", type=Path, help="nothing is run; tables and figures are made anew")
     for name in ("wheels", "cifar10", "cifar100", "work"):
         found.add_argument(f"--{name}", type=Path, default=Path(name))
     found.add_argument("--only", default=",".join(QUESTIONS), help="questions, such as 1-window")
