@@ -190,15 +190,36 @@ def encode(raw: Array, keys: Array, split: str, named: bool) -> Tensor:
     known = np.isin(raw, keys) if raw.dtype.kind == keys.dtype.kind else np.zeros(len(raw), bool)
     if not known.all():
         where = int(np.argmin(known))
-        listed = ", ".join(map(str, keys[:10].tolist())) + (", …" if len(keys) > 10 else "")
         source = f"classes has {len(keys)} names" if named else "unknown to the train split"
         raise DataError(
             f"{split} labels hold {raw[where]} at position {where}, {source}; "
-            f"allowed: {listed or 'none'}"
+            f"allowed: {_listed(keys.tolist())}"
         )
     order = np.argsort(keys)
     codes = order[np.searchsorted(keys, raw, sorter=order)]
     return torch.from_numpy(codes.astype(np.int64))
+
+
+def renumbered(raw: Array, own: Sequence[str], theirs: Sequence[str], split: str) -> Array:
+    """``raw`` labels of ``split``, numbers in its ``own`` class names, as the numbers of the same
+    names in those of the train split, ``theirs``; labels that are names as they are."""
+    named, known = names_of(own, "classes"), names_of(theirs, "classes")
+    if raw.dtype.kind == "U" or named == known:
+        return raw
+    numbers = encode(raw, np.arange(len(named)), split, named=True).numpy()
+    places = {name: number for number, name in enumerate(known)}
+    found: Array = np.array([places.get(name, -1) for name in named])[numbers]
+    if (found < 0).any():
+        where = int(np.argmin(found))
+        raise DataError(
+            f"{split} labels hold class {shown(named[numbers[where]])} at position {where}, which "
+            f"the train split has not; its classes are {_listed(known)}; leave such samples out"
+        )
+    return found
+
+
+def _listed(names: Sequence[Any]) -> str:
+    return (", ".join(map(str, names[:10])) or "none") + (", …" if len(names) > 10 else "")
 
 
 def as_sample(image: Any, where: str) -> Array:

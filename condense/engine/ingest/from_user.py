@@ -22,6 +22,7 @@ from condense.engine.ingest.arrays import (
     as_sample,
     encode,
     raw_labels,
+    renumbered,
     vocabulary,
 )
 from condense.errors import DataError
@@ -76,6 +77,7 @@ def labeled_data(
     normalization: Normalization | None = None,
     items: tuple[Sequence[str] | None, Sequence[str] | None] = (None, None),
     texts: Sequence[str] | None = None,
+    numbered: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> LabeledData:
     """Arrays as checked :class:`LabeledData`; memory is shared where no conversion is needed.
 
@@ -90,6 +92,8 @@ def labeled_data(
         normalization: None = measured on ``inputs``; the test split gets the same.
         items: names of the samples, and of those of the test split, as of :class:`LabeledData`.
         texts: that go with the samples, likewise.
+        numbered: class names by the numbers of the train split, and by those of the test split,
+            which may be others: its labels are matched by name.
 
     Raises:
         DataError: naming the offending value, shape, type or length.
@@ -108,6 +112,8 @@ def labeled_data(
     held = as_inputs(test[0], "test")
     _check_shapes(held, images)
     raw = raw_labels(test[1], "test", len(held))
+    if numbered is not None:
+        raw = renumbered(raw, numbered[1], numbered[0], "test")
     found = encode(raw, keys, "test", named=classes is not None)
     return replace(train, test=replace(train, inputs=held, labels=found, items=tested, texts=None))
 
@@ -144,19 +150,31 @@ def from_torch_dataset(
     Args:
         dataset: items hold a PIL image, a uint8 HWC array, a float 0–1 CHW tensor (as ToTensor
             gives) or a feature vector [D]; ``dataset.classes`` is used if it is there.
-        test: the test split, likewise.
+        test: the test split, likewise; where both have ``classes``, labels are matched by name.
         name: what to call the data.
         flip: as for :func:`labeled_data`.
 
     Raises:
         DataError: naming the item, or as :func:`labeled_data` does.
     """
+    names, tested = _class_names(dataset), _class_names(test)
+    return labeled_data(
+        *_items(dataset, "train"),
+        test=None if test is None else _items(test, "test"),
+        classes=None if isinstance(dataset, torch.utils.data.Subset) else names,
+        flip=flip,
+        name=name,
+        items=(_files(dataset), None if test is None else _files(test)),
+        numbered=None if names is None or tested is None else (names, tested),
+    )
+
+
+def _class_names(dataset: Any) -> tuple[str, ...] | None:
+    """What the numbers of the labels mean, as torchvision's data sets and subsets of them say."""
+    if isinstance(dataset, torch.utils.data.Subset):
+        return _class_names(dataset.dataset)
     names = getattr(dataset, "classes", None)
-    classes = tuple(names) if isinstance(names, list | tuple) else None
-    train = _items(dataset, "train")
-    pair = None if test is None else _items(test, "test")
-    files = (_files(dataset), None if test is None else _files(test))
-    return labeled_data(*train, test=pair, classes=classes, flip=flip, name=name, items=files)
+    return tuple(names) if isinstance(names, list | tuple) else None
 
 
 def _files(dataset: Any) -> list[str] | None:

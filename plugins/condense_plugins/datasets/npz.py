@@ -41,7 +41,7 @@ class Npz(BuiltIn):
     """
 
     name: ClassVar[str] = "npz"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     arg: ClassVar[str] = "path"
     traits: ClassVar[DatasetTraits] = DatasetTraits(opens=(".npz",))
 
@@ -55,8 +55,8 @@ class Npz(BuiltIn):
         test: TestPart | None = Field(
             None,
             description="the test split: another such file, whose train_inputs and train_labels it "
-            "is, or a share > 0, < 1 of every class, always the same samples; unset = test_inputs "
-            "and test_labels",
+            "is, matched by classes where both have them, or a share > 0, < 1 of every class, "
+            "always the same samples; unset = test_inputs and test_labels",
         )
         items: PathOption | None = Field(
             None,
@@ -73,31 +73,34 @@ class Npz(BuiltIn):
         try:
             items = self._items(len(arrays["train_inputs"]))
             constants = _constants(self.options.norm, arrays["train_inputs"])
+            classes, (test, tested) = _classes(arrays), self._test(arrays)
             data = labeled_data(
                 arrays["train_inputs"],
                 arrays["train_labels"],
-                test=self._test(arrays),
+                test=test,
                 items=(None if items is None else items.names, None),
                 texts=None if items is None else items.texts,
-                classes=_classes(arrays.get("classes")),
+                classes=classes,
                 flip=self.options.flip,
                 name=path.stem,
                 normalization=constants,
+                numbered=None if classes is None or tested is None else (classes, tested),
             )
             return with_test_part(data, self.options.test, path.name, constants)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
 
-    def _test(self, arrays: dict[str, Any]) -> tuple[Any, Any] | None:
-        """Inputs and labels of the test split where they are arrays of their own."""
+    def _test(self, arrays: dict[str, Any]) -> tuple[tuple[Any, Any] | None, list[str] | None]:
+        """Inputs and labels of the test split where they are arrays of their own, and the names
+        of its classes where another file has them."""
         asked, own = self.options.test, "test_inputs" in arrays
         check_one_test_split(own, asked)
         if own:
-            return arrays["test_inputs"], arrays["test_labels"]
+            return (arrays["test_inputs"], arrays["test_labels"]), None
         if not isinstance(asked, str):
-            return None
+            return None, None
         other = _read(_existing(asked))
-        return other["train_inputs"], other["train_labels"]
+        return (other["train_inputs"], other["train_labels"]), _classes(other)
 
     def _items(self, count: int) -> Items | None:
         """The items of the training split; None where none are given."""
@@ -207,7 +210,8 @@ def _constants(norm: Norm, images: np.ndarray[Any, Any]) -> Normalization | None
     return found
 
 
-def _classes(array: np.ndarray[Any, Any] | None) -> list[str] | None:
+def _classes(arrays: dict[str, Any]) -> list[str] | None:
+    array = arrays.get("classes")
     if array is None:
         return None
     if array.ndim != 1:

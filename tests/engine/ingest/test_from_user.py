@@ -257,6 +257,34 @@ def test_torch_items_of_every_form_give_the_same_images(form):
     assert np.array_equal(data.test.inputs.numpy(), pixels[:2])
 
 
+def drawn_classes(names, numbered):
+    """Two grey images of each of ``names``, as bright as its first letter; ``numbered`` says which
+    number each class has."""
+    pixels = [np.full((2, 2), ord(name[0]), np.uint8) for name in names for _ in range(2)]
+    labels = [numbered.index(name) for name in names for _ in range(2)]
+    return Items(list(zip(pixels, labels, strict=True)), numbered)
+
+
+@pytest.mark.parametrize("cut", [lambda d: d, lambda d: torch.utils.data.Subset(d, range(len(d)))])
+@pytest.mark.parametrize("numbered", [["ant", "cat"], ["cat", "bee", "ant"], ["dog", "cat", "ant"]])
+def test_classes_of_a_torch_test_set_are_matched_by_name(numbered, cut):
+    names = ["ant", "bee", "cat"]
+    data = from_torch_dataset(
+        cut(drawn_classes(names, names)), test=cut(drawn_classes(["cat", "ant"], numbered))
+    )
+    for split in (data, data.test):
+        for image, label in zip(split.inputs, split.labels.tolist(), strict=True):
+            assert image.unique().tolist() == [ord(names[label][0])]
+
+
+def test_a_class_that_the_train_set_has_not_is_refused():
+    train = drawn_classes(["ant", "cat"], ["ant", "cat"])
+    with pytest.raises(DataError, match=r"test labels hold class 'bee' at position 2.* ant, cat;"):
+        from_torch_dataset(train, test=drawn_classes(["ant", "bee"], ["ant", "bee", "cat"]))
+    with pytest.raises(DataError, match="test labels hold 2 at position 2, classes has 2 names"):
+        from_torch_dataset(train, test=Items([*train.items[:2], (train[0][0], 2)], ["cat", "ant"]))
+
+
 def test_grey_torch_items_and_features():
     pixels = images(channels=1)
     for form in (lambda a: Image.fromarray(a[..., 0]), as_float, lambda a: as_float(a)[0]):

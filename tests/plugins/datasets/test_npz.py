@@ -206,6 +206,18 @@ def test_another_file_is_the_test_split(write):
     assert torch.equal(data.test.inputs, data.inputs)
 
 
+def test_classes_of_another_file_are_matched_by_name(write):
+    names = np.array(["ant", "bee", "cat"])
+    path = write(classes=names[::-1], train_labels=2 - LABELS)
+    other = path.rename(path.with_name("other.npz"))
+    data = load(write(classes=names), test=str(other))  # the same images of the same classes
+    assert torch.equal(data.test.inputs, data.inputs)
+    assert data.test.labels.tolist() == data.labels.tolist() == LABELS.tolist()
+    assert load(write(), test=str(other)).test.labels.tolist() == (2 - LABELS).tolist()
+    with pytest.raises(DataError, match=r"test labels hold class 'cat' at position 2, which the"):
+        load(write(classes=names[:2], train_labels=LABELS % 2), test=str(other))
+
+
 def test_two_test_splits_are_refused(write):
     path = write(test_inputs=images(2), test_labels=np.array([2, 0]))
     with pytest.raises(DataError, match=r"a test split of its own; leave out `data\.test=0\.5`"):
