@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from condense.errors import DataError, importing, nearby
+from condense.reading import shown
 
 LAYOUT = "a folder that save_to_disk wrote, a folder of parquet files, or one such file"
 _SAVED = ("dataset_dict.json", "state.json")  # by save_to_disk
@@ -50,33 +51,63 @@ def looks_like_one(path: Path) -> bool:
 
 
 def _by_split(path: Path) -> dict[str, list[Path]]:
-    """The parquet files of each split, by a word in their names or their folders'."""
+    """The parquet files of each split, by the split's word in their names or their folders'.
+
+    Where none says its split, all are ``train``; else what says none is a split of its own name.
+    """
     files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
     if not files or files[0].suffix != ".parquet":
         raise DataError(f"{path} is no data set of Hugging Face's: give {LAYOUT}")
+    told = {file: _split_of(file.relative_to(path).as_posix()) for file in files}
     splits: dict[str, list[Path]] = {}
-    for file in files:
-        splits.setdefault(_split_of(file.relative_to(path).as_posix()), []).append(file)
+    for file, split in told.items():
+        own = _without_number(file) if any(told.values()) else "train"
+        splits.setdefault(split or own, []).append(file)
     return splits
 
 
-def _split_of(name: str) -> str:
+def _split_of(name: str) -> str | None:
+    """The split that a path says, as it stands before the number of a shard or by a keyword."""
+    shard = re.search(r"(\w+(?:\.\w+)*)-\d{5}-of-\d{5}[^/]*$", name)
     for split, words in _KEYWORDS.items():
-        if re.search(rf"(?<![^\W_])({words})(?![^\W_\d])", name.lower()):
+        if (
+            re.fullmatch(words, shard[1].lower())
+            if shard
+            else re.search(rf"(?<![^\W_])({words})(?![^\W_\d])", name.lower())
+        ):
             return split
-    return "train"
+    return shard[1] if shard else None
+
+
+def _without_number(file: Path) -> str:
+    return re.sub(r"[\W\d_]+$", "", file.stem) or file.parent.name
 
 
 def _of_parquet(files: list[Path]) -> Any:
-    from datasets import Dataset
+    from datasets import Dataset, Features
     from datasets.table import InMemoryTable, concat_tables
     from pyarrow import parquet
 
     tables = [InMemoryTable(parquet.read_table(file, partitioning=None)) for file in files]
     first = tables[0].schema
+    names = _class_names(Features.from_arrow_schema(first))
     for file, table in zip(files, tables, strict=True):
         if not table.schema.equals(first):
             raise DataError(
                 f"{file} has other columns than {files[0]}; give the folder of one configuration"
             )
+        own = _class_names(Features.from_arrow_schema(table.schema))
+        other = next((key for key in own | names if own.get(key) != names.get(key)), None)
+        if other is not None:
+            raise DataError(
+                f"{file} numbers the classes of '{other}' as {shown(own.get(other))}, {files[0]} "
+                f"as {shown(names.get(other))}; write both with one list of names"
+            )
     return Dataset(concat_tables(tables))
+
+
+def _class_names(features: Any) -> dict[str, list[str]]:
+    """The names of classes by column, in the order of their numbers."""
+    from datasets import ClassLabel
+
+    return {key: one.names for key, one in features.items() if isinstance(one, ClassLabel)}

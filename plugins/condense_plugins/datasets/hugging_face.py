@@ -30,7 +30,7 @@ class HuggingFace(BuiltIn):
     """
 
     name: ClassVar[str] = "hf"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     arg: ClassVar[str] = "path"
     traits: ClassVar[DatasetTraits] = DatasetTraits()
 
@@ -107,4 +107,4 @@ class HuggingFace(BuiltIn):
         if isinstance(options.test, float):
             return train, None
         other = opened(options.test)
-        return train, other["test" if "test" in other else next(iter(other))]
+        return train, other[next(name for name in ("test", "train", *other) if name in other)]

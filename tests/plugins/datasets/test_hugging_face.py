@@ -336,6 +336,70 @@ def test_splits(datasets, images, load, refusal, tmp_path):
     check(load(tmp_path / "d", test=str(tmp_path / "other")).test, 4, seed=5)
 
 
+@pytest.fixture
+def written(datasets, tmp_path):
+    """Writes feature vectors, all of them the number that a file's name is given, as parquet."""
+
+    def write(folder, names=("x", "y"), **files):
+        for name, value in files.items():
+            features = datasets.Features(
+                v=datasets.List(datasets.Value("float32")), label=datasets.ClassLabel(names=names)
+            )
+            table = {"v": [[float(value)]] * 4, "label": [names.index(k) for k in "xxyy"]}
+            path = tmp_path / folder / f"{name.replace('__', '/')}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            datasets.Dataset.from_dict(table, features=features).to_parquet(path)
+        return tmp_path / folder
+
+    return write
+
+
+def values(data):
+    return sorted({*data.inputs.flatten().tolist()})
+
+
+SHARD = "-00000-of-00001"
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize(
+    ("files", "train", "test"),
+    [
+        ({f"data__{s}{SHARD}": i for i, s in enumerate(("train", "test", "extra"))}, [0], [1]),
+        ({f"train{SHARD}": 0, f"train_unlabelled{SHARD}": 1, f"valid{SHARD}-3f": 2}, [0], [2]),
+        ({"train-00000-of-00002": 0, "train-00001-of-00002": 1, f"test{SHARD}": 2}, [0, 1], [2]),
+        ({"train": 0, "test": 1, "extra": 2}, [0], [1]),
+        ({"train__0000": 0, "test__0000": 1, "extra__0000": 2, "extra__0001": 3}, [0], [1]),
+        ({"part-0": 0, "part-1": 1}, [0, 1], None),
+    ],
+)
+def test_a_file_of_another_split_is_not_trained_on(written, load, files, train, test):
+    data = load(written("d", **files))
+    assert values(data) == train
+    assert (None if data.test is None else values(data.test)) == test
+    extra = [value for name, value in files.items() if "extra" in name]
+    if extra:
+        assert values(load(written("d"), split="extra")) == extra
+
+
+@pytest.mark.extras
+def test_no_file_is_guessed_to_be_the_training_split(written, load, refusal):
+    path = written("d", all=0, test=1)
+    assert "there is no split 'train' (splits: all, test)" in refusal(path)
+    assert values(load(path, split="all")) == [0]
+
+
+@pytest.mark.extras
+def test_shards_that_number_their_classes_differently_are_refused(written, load, refusal):
+    written("d", names=["x", "y"], **{"train-00000-of-00002": 0})
+    told = refusal(written("d", names=["y", "x"], **{"train-00001-of-00002": 1}))
+    assert "train-00001-of-00002.parquet numbers the classes of 'label' as ['y', 'x']" in told
+    assert "train-00000-of-00002.parquet as ['x', 'y']" in told
+    written("e", names=["x", "y"], train=0)
+    data = load(written("e", names=["y", "x"], test=1))  # splits go by name
+    assert data.test.labels.tolist() == data.labels.tolist() == [0, 0, 1, 1]
+
+
 @pytest.mark.extras
 def test_in_memory(datasets, images):
     data = images(8)
