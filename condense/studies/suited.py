@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from condense.errors import CondenseError
+from condense.errors import CondenseError, OptionError
 from condense.kinds import STAGES
+from condense.options import format_value
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
@@ -35,6 +36,25 @@ def suited(host: Host, request: Request, method: str, among: Sequence[str]) -> R
     asked = replace(request, method=method, assignments=tuple(kept))
     resolve(host, asked)
     return asked
+
+
+def check_evaluated_alike(method: str, recipe: Recipe, random: Recipe) -> None:
+    """That the figures of ``method`` can stand beside those of random subsets.
+
+    Raises:
+        OptionError: if its ``recipe`` is evaluated otherwise than ``random``.
+    """
+    own, common = recipe["evaluator"], random["evaluator"]
+    if own.identity != common.identity:
+        differing = [
+            f"evaluator.{key}={format_value(value)}"
+            for key, value in own.table.items()
+            if common.table.get(key) != value
+        ]
+        raise OptionError(
+            f"method '{method}' is evaluated by options of its own ({', '.join(differing)}), so "
+            "that its figures cannot stand beside the others'; give those options to all methods"
+        )
 
 
 def _somebody_has(

@@ -309,14 +309,14 @@ def _check_values(factors: Sequence[Factor], cells: Sequence[Cell]) -> None:
 def _with_base(cells: Sequence[Cell], base: Recipe, one_at_a_time: bool) -> list[Cell]:
     """``cells`` with the base once, first if it had to be added.
 
-    Where it was not asked for it is left out if cells differ in data or size from it: others than
-    it stand beside those.
+    Where it was not asked for, a grid is without it if cells differ in data or size from it: others
+    than it stand beside those.
     """
     own = [cell for cell in cells if cell.is_base]
     if own and not one_at_a_time:
         return [replace(cell, is_base=cell is own[0]) for cell in cells]
     added = Cell(BASE, {}, base, is_base=True, in_grid=False)
-    if not own and any(cell.task not in (added.task, None) for cell in cells):
+    if not own and not one_at_a_time and any(cell.task not in (added.task, None) for cell in cells):
         return list(cells)
     return [added, *(cell for cell in cells if not cell.is_base)]
 

@@ -21,7 +21,7 @@ from condense.options import format_value
 from condense.plugin.host import Host
 from condense.recipe import Method, Recipe
 from condense.resolve import CHOOSE, Request, resolve
-from condense.studies.suited import suited
+from condense.studies.suited import check_evaluated_alike, suited
 from condense.studies.tuning.search import rounded
 
 MINUTES = 2.0  # unless others are given
@@ -152,6 +152,9 @@ def _is_fine(host: Host, request: Request, name: str, data: LabeledData) -> bool
 def _variants(host: Host, asked: Request, method: Method, data: LabeledData) -> Iterator[Candidate]:
     """``method``, as ``asked`` for, with every combination of the values that it is tried with."""
     recipe = resolve(host, asked)
+    own = tuple(given for given in asked.assignments if given[0][0] == "evaluator")
+    random = resolve(host, replace(asked, method=RANDOM, assignments=own))
+    check_evaluated_alike(method.name, recipe, random)
     free = {
         key: each
         for key, each in (method.tried or {}).items()

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
-from condense.engine.runtime.files import in_one_line
-from condense.errors import CondenseError
 from condense.places import without_home
+from condense.studies.binding import message_of
 from condense.studies.choosing.design import Rung
 from condense.studies.statistics import LEVEL, Estimate, difference, t_quantile
 
@@ -60,8 +59,8 @@ def halve(
             try:
                 for seed in range(len(found.accuracies[name]), rung.seeds):
                     found.accuracies[name].append(measure(name, seed))
-            except CondenseError as error:
-                found.errors[name] = without_home(in_one_line(error))
+            except Exception as error:  # noqa: BLE001 – whatever it is, the others go on
+                found.errors[name] = without_home(message_of(error))
         alive = [name for name in alive if name not in found.errors]
         alive.sort(key=lambda name: -fmean(found.accuracies[name]))
     found.best = alive[0] if alive else None

@@ -147,7 +147,12 @@ def plan_choice(
         draws = bound(random)
         cost = EvaluationStage(draws, random_plan(draws)).cost()
         known: dict[str, float | None] = {}
-        costs = {one.name: costs_of(bound(one), known) for one in found}
+        costs = {}
+        for one in found:
+            try:
+                costs[one.name] = costs_of(bound(one), known)
+            except Exception:  # noqa: BLE001 – said when it is tried
+                costs[one.name] = Costs({}, 0.0, unknown=True)
         samples = len(whole.data) if folded else None
         return make_plan(minutes, costs, cost.seconds if cost else 0.0, samples)
 

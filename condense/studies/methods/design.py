@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from condense.engine.evaluation import RANDOM, WHOLE
 from condense.engine.runtime.files import in_one_line
 from condense.errors import CondenseError, OptionError, closest
-from condense.options import format_value
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import CHOOSE, Request, resolve
 from condense.results import Budget
 from condense.studies.binding import check_seeds
-from condense.studies.suited import suited
+from condense.studies.suited import check_evaluated_alike, suited
 
 EVERY = "all"  # in place of names: all methods that are registered
 LABELS = ("evaluator", "labels")
@@ -185,15 +184,5 @@ def _recipe(
         CondenseError: if it cannot be resolved, or is evaluated otherwise than ``random``.
     """
     recipe = resolve(host, suited(host, asked, method, among))
-    own, common = recipe["evaluator"], random["evaluator"]
-    if own.identity != common.identity:
-        differing = [
-            f"evaluator.{key}={format_value(value)}"
-            for key, value in own.table.items()
-            if common.table.get(key) != value
-        ]
-        raise OptionError(
-            f"method '{method}' is evaluated by options of its own ({', '.join(differing)}), so "
-            "that its figures cannot stand beside the others'; give those options to all methods"
-        )
+    check_evaluated_alike(method, recipe, random)
     return recipe

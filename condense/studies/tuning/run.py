@@ -11,13 +11,12 @@ from condense.engine.jobs.driver import Crew
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.progress import over_all
-from condense.errors import CondenseError
 from condense.interfaces import Progress
 from condense.places import without_home
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.studies.ablation.result import HeldOut
-from condense.studies.binding import Bind, held_out_of
+from condense.studies.binding import Bind, held_out_of, message_of
 from condense.studies.tuning import objective as objectives
 from condense.studies.tuning.planning import Count, TuningPlan, TuningPlanner
 from condense.studies.tuning.result import Spent, TunedRecipe, Tuning, TuningDocument, Values
@@ -92,10 +91,10 @@ def _all_tuned(
             try:
                 own = bench.data_of(recipe, base, part)
                 yield bench.tuned(values, recipe, own, count)
-            except CondenseError as error:
+            except Exception as error:
                 if len(recipes) == 1:
                     raise
-                message = without_home(in_one_line(error))
+                message = without_home(message_of(error))
                 failed = TunedRecipe(values=values, error=message)
                 progress.note(f"{failed.name} failed: {failed.error}")
                 yield failed

@@ -437,6 +437,13 @@ def test_one_at_a_time_leaves_the_rest_as_in_the_base(host):
     assert alphas == [0.8, 0.8, 0.2, 1.0]
 
 
+def test_one_at_a_time_has_the_base_beside_other_sizes_too(host):
+    study = study_of(host, "ipc=10,20", "policy=full,frozen", one_at_a_time=True)
+    names = [cell.name for cell in study.cells]
+    assert names == ["base", "ipc=10", "ipc=20", "policy=full", "policy=frozen"]
+    assert [cell.is_base for cell in study.cells] == [True, False, False, False, False]
+
+
 def test_options_go_over_to_a_swapped_component_that_has_them(host):
     study = study_of(
         host,

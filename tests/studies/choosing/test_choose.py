@@ -16,6 +16,7 @@ from condense.cli.schema import FOLDER
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
+from condense.engine.stages.selection import SelectionStage
 from condense.errors import DataError, OptionError
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
@@ -38,9 +39,12 @@ class Known:
     """Says what :attr:`table` knows of an arm, by the number of the call, and notes what it is
     tested on; the first so many samples are right."""
 
-    name, version, Options = "known", "1", Options
+    name, version = "known", "1"
     table: ClassVar = {}
     seen: ClassVar = []
+
+    class Options(Options):
+        room: int = 0
 
     def __init__(self, options):
         self.options = options
@@ -163,6 +167,38 @@ def test_what_fails_is_a_row_and_random_is_kept_where_all_fail(known):
     document = known(Request("auto", seed=5), random=wave(0.5, 0.0), soft=None, tough=None).document
     assert (document.best, document.better, document.chosen) == (None, False, "random")
     assert document.verdict == "random is kept: no candidate could be measured"
+
+
+class Apart:
+    """A method that is evaluated in its own way, and one whose cost is known to nobody."""
+
+    @hookimpl
+    def condense_register_methods(self, register):
+        own = {"selector": {"component": "easiest"}, "evaluator": {"component": "known", "room": 9}}
+        register(Method("apart", "its own", STAGES | own, tried={}))
+
+
+def test_a_method_that_is_evaluated_in_its_own_way_stands_beside_nothing(known):
+    accuracies = {"random": wave(0.5, 0.0), "soft": wave(0.6, 0.01), "tough": wave(0.4, 0.0)}
+    document = known(plugins=[Apart()], **accuracies).document
+    assert [arm.name for arm in document.tried] == ["soft", "tough"]
+    assert document.failed["apart"].startswith(
+        "method 'apart' is evaluated by options of its own (evaluator.room=9)"
+    )
+
+
+def test_a_candidate_that_cannot_be_timed_is_tried_all_the_same(known, monkeypatch):
+    def cost(self):
+        if self.bound.recipe.method == "tough":
+            raise MemoryError("no room")
+        return plain(self)
+
+    plain = SelectionStage.cost
+    monkeypatch.setattr(SelectionStage, "cost", cost)
+    accuracies = {"random": wave(0.5, 0.0), "soft": wave(0.6, 0.01), "tough": wave(0.7, 0.01)}
+    document = known(**accuracies).document
+    assert document.chosen == "tough"
+    assert [one.name for one in document.plan.candidates if one.at_least].count("tough") == 1
 
 
 class Following:

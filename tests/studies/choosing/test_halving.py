@@ -26,7 +26,8 @@ def halved(table, rungs=RUNGS):
     def measure(name, seed):
         asked.append((name, seed))
         if table[name][seed] is None:
-            raise DataError(f"{name} has\nno seed {seed}")
+            kind = MemoryError if name == "m" else DataError  # which no component turns into ours
+            raise kind(f"{name} has\nno seed {seed}")
         return table[name][seed]
 
     return halve(measure, list(table), rungs), asked
@@ -59,6 +60,8 @@ def test_what_fails_goes_no_further_and_says_why():
     assert found.best == "b"
     assert found.errors == {"a": "a has no seed 0", "c": "c has no seed 1"}
     assert found.accuracies["c"] == [0.9]
+    full, _ = halved({"m": (None,), "b": (0.6,) * 4, "c": (0.5,) * 2, "d": (0.1,)})
+    assert (full.best, full.errors) == ("b", {"m": "MemoryError: m has no seed 0"})
     nothing, _ = halved({"a": (None,)}, (Rung(candidates=1, seeds=4),))
     assert (nothing.best, nothing.accuracies) == (None, {"a": []})
 
