@@ -340,7 +340,7 @@ def _explain(model: type[Options], item: Any, where: str) -> str:
 
 def _allowed(model: type[Options], item: Any, key: str) -> str:
     """What a value must be, out of one error of pydantic's; its own words for a rare one."""
-    field = model.model_fields.get(key)  # None for a value inside a list or table
+    field = model.model_fields.get(key) or _items_of(model, item)  # None inside a table
     limits = bounds(field) if field is not None else ""
     if field is not None and any(isinstance(rule, OrAuto) for rule in field.metadata):
         limits += ", or auto"
@@ -357,6 +357,16 @@ def _allowed(model: type[Options], item: Any, key: str) -> str:
     message = str(item["msg"]).replace("Value error, ", "")
     message = f"{message[:1].lower()}{message[1:]}"
     return f"{message} (allowed:{limits})" if limits else message
+
+
+def _items_of(model: type[Options], item: Any) -> FieldInfo | None:
+    """What an item of a list must be, where an error is about one."""
+    match item["loc"]:
+        case (str(name), int()) if name in model.model_fields:
+            kind = model.model_fields[name].annotation
+            if get_origin(kind) in (tuple, list) and (inner := get_args(kind)):
+                return FieldInfo.from_annotation(inner[0])
+    return None
 
 
 _TYPES = {

@@ -502,7 +502,8 @@ def test_types_are_told_in_words_of_ours(host):
         "data.flip=maybe": "data.flip=maybe: must be true or false",
         "selector.unit=ipcs": "selector.unit=ipcs: must be 'class' or 'ipc'",
         "matcher.snapshots=5": "matcher.snapshots=5: must be a list such as [1, 2]",
-        'matcher.snapshots=["x"]': "matcher.snapshots.0=x: must be a whole number",
+        'matcher.snapshots=["x"]': "matcher.snapshots.0=x: must be a whole number ≥ 1",
+        "matcher.snapshots=[0,500]": "matcher.snapshots.0=0: must be a whole number ≥ 1",
     }
     for text, told in assignments.items():
         with pytest.raises(OptionError) as caught:

@@ -72,13 +72,16 @@ def pieces(pipeline: Pipeline, baselines: bool) -> list[Piece]:
     return [piece for stage in found for piece in stage.pieces()]
 
 
-def run_piece(pipeline: Pipeline, piece: Piece, aside: Sequence[Stage[Any]] = ()) -> None:
+def run_piece(pipeline: Pipeline, piece: Piece, aside: Sequence[Stage[Any]] = ()) -> Piece:
     """Leave ``piece`` of another process's pipeline of the same recipe in this one's store.
 
     Args:
         pipeline: of the recipe.
         piece: of one of its stages, or of
         aside: stages that are asked for beside those of a run, or in their place.
+
+    Returns:
+        the piece that is stored: ``piece``, or one that serves for it.
 
     Raises:
         CondenseError: if this recipe has no such piece, as after a change of versions or data.
@@ -91,10 +94,11 @@ def run_piece(pipeline: Pipeline, piece: Piece, aside: Sequence[Stage[Any]] = ()
         yield from stages(pipeline, baselines=True)  # not where the budget does not fit the data
 
     for stage in asked_for():
-        if stage.name == piece.stage and piece in stage.pieces():
+        if stage.name == piece.stage and any(own.serves(piece) for own in stage.pieces()):
             with threads_for(pipeline.data.geometry.shape):
                 stage.run_piece(piece.number)
-            return
+            # asked again: another process may have left one that serves just now
+            return next(own for own in stage.pieces() if own.serves(piece))
     raise CondenseError(
         f"piece {piece.number} of stage {piece.stage} is none of this recipe here; are versions "
         "and data the same in both places?"

@@ -331,15 +331,15 @@ class MatchState:
             raise ValueError(f"iteration {head.iteration} of {self.iterations} in it")
         if head.good is not None and not 0 <= head.good <= head.iteration:
             raise ValueError(f"good iteration {head.good} of {head.iteration} in it")
-        done = [self.result().cpu()] * sum(i <= head.iteration for i in set(snapshots))
-        kept = dict(zip(sorted(set(snapshots)), done, strict=False))
         expected = {
             name: Expected(t.dtype, tuple(t.shape), finite=_must_be_finite(name, t))
             for name, t in self.tensors(rng).items()
         }
         good = {} if head.good is None else {GOOD + name: e for name, e in expected.items()}
+        rows = self.result()  # which are kept after an iteration: never before the first
+        taken = {at: rows for at in snapshots if 0 < at <= head.iteration}
         moved = {
-            name: Expected(t.dtype, tuple(t.shape)) for name, t in named_snapshots(kept).items()
+            name: Expected(t.dtype, tuple(t.shape)) for name, t in named_snapshots(taken).items()
         }
         check_tensors(saved, expected | good | moved)
         for done_in, name in ((head.iteration, "step_size"), (head.good, GOOD + "step_size")):

@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -78,6 +78,17 @@ class Piece:
         """The pieces of ``stage``, whose results lie under ``entries`` (folder, key)."""
         texts = [(kind, json.dumps(key, sort_keys=True)) for kind, key in entries]
         return [Piece(stage, number, *entry) for number, entry in enumerate(texts)]
+
+    def serves(self, asked: Piece) -> bool:
+        """Whether its entry is that of ``asked``, or one that has more recorded.
+
+        Which of them a stage names goes by what is stored at the moment; what is recorded on top
+        is marked in the key.
+        """
+        if replace(self, key=asked.key) != asked:
+            return False
+        own, theirs = json.loads(self.key), json.loads(asked.key)
+        return bool(own == theirs | dict.fromkeys(own.keys() - theirs.keys(), True))
 
 
 class Bound:

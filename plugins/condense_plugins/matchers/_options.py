@@ -40,4 +40,6 @@ class MatcherOptions(Options):
         description="share that their running average keeps in an iteration (as in FTD); the "
         "result is the average. 0: no average",
     )
-    snapshots: tuple[int, ...] = Field((), description="iterations after which the set is saved")
+    snapshots: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (), description="iterations after which the set is saved"
+    )

@@ -25,6 +25,7 @@ from condense.engine.run import evaluate_artefact
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.engine.stages.scores import ScoresStage
+from condense.engine.stages.stage import Piece
 from condense.errors import CondenseError, OptionError
 from condense.interfaces import Cost
 from condense.jobs import Done, ExecutorOptions
@@ -36,6 +37,7 @@ from condense.studies.choosing import run as choosing
 from condense.studies.choosing.design import Costs, Rung
 from condense.studies.tuning.run import tune
 from condense.studies.tuning.settings import Settings
+from condense_plugins.executors.local import LocalExecutor
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +187,43 @@ def test_every_piece_is_worked_off_once_for_all_cells(bind):
     assert by_stage.count("scorer") == pipelines[0].recipe["scorer"].options.networks
     assert by_stage.count("matcher") == 1
     assert by_stage.count("selector") == 1
+
+
+@pytest.mark.parametrize("order", [("epoch", "presentation"), ("presentation", "epoch")])
+@pytest.mark.parametrize("kind", [LocalExecutor, Elsewhere])
+def test_a_pass_that_has_more_recorded_serves_a_job_that_asked_for_less(bind, kind, order):
+    """Both are sent while nothing is stored; whichever is done first, the scores are the same."""
+
+    def cells(store):
+        named = (("scorer",), "forgetting")
+        return [bind(store, extra=[named, (("scorer", "count"), count)]) for count in order]
+
+    alone = [p.scores for p in (cells("first")[0], cells("second")[1])]
+    executor = kind(ExecutorOptions()) if kind is LocalExecutor else kind()
+    sent = {k: Target(p, [p.scoring]) for k, p in enumerate(cells("sent"))}
+    assert Crew(executor, SilentProgress()).work_off(sent) == {}
+    again = cells("sent")
+    misses = again[0].store.misses
+    for found, wanted in zip((p.scores for p in again), alone, strict=True):
+        assert found.estimator == wanted.estimator
+        assert torch.equal(found.values, wanted.values)
+    assert again[0].store.misses == misses
+
+
+def test_a_piece_is_served_by_more_of_the_same_alone():
+    asked = Piece("scorer", 1, "dynamics", '{"seed": 3, "networks": [1]}')
+    more = json.dumps({"epoch_eval": True, "networks": [1], "seed": 3})
+    assert asked.serves(asked)
+    assert replace(asked, key=more).serves(asked)
+    assert not asked.serves(replace(asked, key=more))
+    for other in (
+        replace(asked, key=more.replace("3", "4")),
+        replace(asked, key=more.replace("true", '"40"')),  # an option, nothing recorded on top
+        replace(asked, key=more, number=0),
+        replace(asked, key=more, stage="selector"),
+        replace(asked, key=more, kind="scores"),
+    ):
+        assert not other.serves(asked)
 
 
 def test_a_job_gets_as_much_of_a_gpu_as_its_memory_asks_for(bind, monkeypatch):

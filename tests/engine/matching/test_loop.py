@@ -571,13 +571,16 @@ def test_snapshots_are_taken_after_the_iterations_named():
 
 @pytest.mark.parametrize("ema", [0.0, 0.8])
 def test_a_continued_run_has_all_its_snapshots(ema, tmp_path, monkeypatch):
-    plan = replace(LONG, snapshots=(2, 12, 25), image_ema=ema)
+    # a plan may name 0 and others of which there is nothing to keep
+    plan = replace(LONG, snapshots=(0, 25, 2, 12, 99), image_ema=ema)
     whole = run(Noisy(plan), fresh()).snapshots
     monkeypatch.setattr(match_module, "CHECKPOINT_SECONDS", 0.0)
     keywords = {"checkpoint": tmp_path / "matching.partial", "key": KEY}
     with pytest.raises(KeyboardInterrupt):
         run(Noisy(plan, 15), fresh(), **keywords)
-    parts = run(Noisy(plan), fresh(), **keywords).snapshots
+    rest = Noisy(plan)
+    parts = run(rest, fresh(), **keywords).snapshots
+    assert rest.calls == 57 - 15
     assert list(parts) == list(whole) == [2, 12, 25]
     for at, inputs in whole.items():
         assert torch.equal(parts[at], inputs)
