@@ -152,8 +152,8 @@ def _is_fine(host: Host, request: Request, name: str, data: LabeledData) -> bool
 def _variants(host: Host, asked: Request, method: Method, data: LabeledData) -> Iterator[Candidate]:
     """``method``, as ``asked`` for, with every combination of the values that it is tried with."""
     recipe = resolve(host, asked)
-    own = tuple(given for given in asked.assignments if given[0][0] == "evaluator")
-    random = resolve(host, replace(asked, method=RANDOM, assignments=own))
+    evaluated = tuple(given for given in asked.assignments if given[0][0] == "evaluator")
+    random = resolve(host, replace(asked, method=RANDOM, assignments=evaluated))
     check_evaluated_alike(method.name, recipe, random)
     free = {
         key: each
