@@ -165,7 +165,8 @@ def is_shared(option: str, own: type[Options], meant: type[Options]) -> bool:
     return option in own.model_fields and declared_in(own) is declared_in(meant)
 
 
-# ``json_schema_extra`` of an option that changes how long a result takes, and no result
+# ``json_schema_extra`` of an option that changes how long a result takes, or from where the same
+# data are read, and no result
 SPEED_ONLY: dict[str, Any] = {"speed_only": True}
 
 

@@ -29,6 +29,7 @@ Table = Mapping[str, Any]
 NULL = "null"  # how a recipe file spells None
 SCALARS = ("method", "preset", "seed", "ipc", "fraction")
 LEFT_OUT = "left_out"  # table of a written recipe: paths that it does not hold, and of what
+BESIDE_DATA = ("data.test", "data.items")  # files that are not what the data are called after
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,8 @@ def take_paths(recipe: Table, keys: Iterable[str]) -> tuple[dict[str, Any], dict
 
 def _leaving_out(table: Table, paths: Mapping[str, str], data: str) -> dict[str, Any]:
     """``table``, which does not hold ``paths``, with what lay there in :data:`LEFT_OUT`."""
-    known = {k: data if k.startswith("data.") else os.path.basename(v) for k, v in paths.items()}
+    named = {k for k in paths if k.startswith("data.") and k not in BESIDE_DATA}
+    known = {k: data if k in named else os.path.basename(v) for k, v in paths.items()}
     left = {**table.get(LEFT_OUT, {}), **known}
     return {**table, LEFT_OUT: left} if left else dict(table)
 

@@ -44,6 +44,7 @@ from condense.options import (
     idle_options,
     is_shared,
     path_fields,
+    result_options,
 )
 from condense.plugin.host import Host
 from condense.recipe import (
@@ -200,6 +201,8 @@ def resolve(host: Host, request: Request) -> Recipe:
     else:
         with _asking_for_paths(left_out, "data"):
             resolved["data"] = resolve_stage(host, "data", [base, *strict])
+        if (file_layer.component("data") or ("",))[0] == resolved["data"].name:
+            _ask_for_files(left_out, "data", resolved["data"], strict)
         special = preset.for_data.get(resolved["data"].name, {})
         source = resolved["data"].create()
         modality = source.modality() if isinstance(source, KnowsModality) else "image"
@@ -210,7 +213,7 @@ def resolve(host: Host, request: Request) -> Recipe:
             continue
         with _asking_for_paths(left_out, stage):
             resolved[stage] = resolve_stage(host, stage, layers, modality)
-        _ask_for_files(left_out, stage, resolved[stage])
+        _ask_for_files(left_out, stage, resolved[stage], strict)
         usual = [*layers[:3], Layer(method.stages)]
         if stage in OPTIONAL and resolved[stage].name == NONE and not _asked_for(stage, usual):
             del resolved[stage]
@@ -332,18 +335,23 @@ def _asking_for_paths(left_out: Mapping[str, str], stage: str) -> Iterator[None]
         raise
 
 
-def _ask_for_files(left_out: Mapping[str, str], stage: str, resolved: Resolved) -> None:
+def _ask_for_files(
+    left_out: Mapping[str, str], stage: str, resolved: Resolved, layers: Sequence[Layer]
+) -> None:
     """The same of a path that the component can do without: its result would be another.
 
     Raises:
-        OptionError: naming it.
+        OptionError: naming it, unless it is said that there is to be none.
     """
+    said = {option for layer in layers if layer.typed for option in layer.options(stage)}
+    depended_on = result_options(resolved.options)
     for option in path_fields(resolved.cls.Options):
         key = f"{stage}.{option}"
-        if key in left_out and getattr(resolved.options, option) is None:
+        if key in left_out and option not in said and depended_on.get(option, "") is None:
             raise OptionError(
                 f"the recipe does not hold {key}, which lay outside of its folder "
-                f"({left_out[key]}); say where it is with `{key}=PATH`"
+                f"({left_out[key]}); say where it is with `{key}=PATH`, or go without it with "
+                f"`{key}=null`"
             )
 
 

@@ -104,7 +104,9 @@ def rebind(
     told = table.get(LEFT_OUT, {})
     left_out = {key.partition(".")[0] for key in told} - {"data"}
     own = {k: v for k, v in table.items() if (stages is None or k in stages) and k not in left_out}
-    own[LEFT_OUT] = {key: what for key, what in told.items() if key.startswith("data.")}
+    # nothing that is measured on a set depends on what its samples are called
+    asked_for = [key for key in told if key.startswith("data.") and key != "data.items"]
+    own[LEFT_OUT] = {key: told[key] for key in asked_for}
     data = assignments_layer(request.assignments).stages.get("data", {})
     renamed = request.data is not None or COMPONENT in data
     unbound = request.in_memory or (not renamed and _own_data(condensed) == MEMORY)

@@ -217,6 +217,44 @@ def test_files_of_embeddings_follow_the_rule(call, tmp_path, monkeypatch):
     assert bytes_of(work / "new") != bytes_of(work / "near")
 
 
+def test_test_splits_and_items_elsewhere_follow_the_rule(call, builtin, tmp_path, monkeypatch):
+    """Also where the data can do without: they would be others."""
+    from condense.recipe import read_recipe
+    from condense.resolve import Request, resolve
+
+    work, far = tmp_path / "work", tmp_path / "far"
+    for path in (work / "squares.npz", far / "held.npz"):
+        path.parent.mkdir()
+        shutil.move(write_data(tmp_path / "all.npz", seed=len(path.name)), path)
+        arrays = dict(np.load(path))
+        np.savez(path, **{k: v for k, v in arrays.items() if k.startswith("train")})
+    (far / "names.txt").write_text("\n".join(f"square {i}" for i in range(24)))
+    monkeypatch.chdir(work)
+    there = [f"data.test={far}/held.npz", f"data.items={far}/names.txt"]
+    there = [part for text in there for part in ("-o", text)]
+    call("run", "--data", "npz:squares.npz", *there, "--out", "a", "--no-baselines", *OPTIONS)
+    recipe = tomllib.loads((work / "a/recipe.toml").read_text())
+    assert recipe["left_out"] == {"data.test": "held.npz", "data.items": "names.txt"}
+    again = ("run", "--recipe", "a/recipe.toml", "--no-baselines", "--out", "b")
+    error = call(*again, code=2).stderr
+    assert "does not hold data.test, which lay outside of its folder (held.npz)" in error
+    assert "-o data.test=PATH" in error
+    error = call(*again, *there[:2], "--data", "npz:squares.npz", code=2).stderr
+    assert "data.items, which lay outside of its folder (names.txt)" in error
+    call(*again, *there)
+    assert bytes_of(work / "b") == bytes_of(work / "a")
+    assert "-o data.test=PATH" in call("evaluate", "a", code=2).stderr
+    call("evaluate", "a", *there[:2])  # names are of no use there
+
+    read = read_recipe(work / "a/recipe.toml")
+    without = ((("data", "test"), None), (("data", "items"), None))
+    assert resolve(builtin, Request(recipe=read, assignments=without))["data"].options.test is None
+    for other in ("digits", "folder:photos"):  # nothing of npz holds for them
+        assert resolve(builtin, Request(recipe=read, data=other))["data"].spelled.startswith(
+            other[:6]
+        )
+
+
 def test_a_set_that_is_saved_again_still_finds_its_data(call, tmp_path, monkeypatch):
     from condense import CondensedDataset
 
@@ -252,7 +290,10 @@ def test_an_option_for_a_folder_is_a_path_too(builtin, tmp_path, monkeypatch):
     assert "root" not in recipe.portable()["data"]
     elsewhere = Request(data="cifar10", assignments=(parse_assignment("data.root=/files"),))
     assert resolve(builtin, elsewhere).paths == {}
-    assert resolve(builtin, elsewhere).portable("x")["left_out"] == {"data.root": "x"}
+    left = resolve(builtin, elsewhere).portable("x")
+    assert left["left_out"] == {"data.root": "x"}
+    # the same files lie in the usual place, too
+    assert resolve(builtin, Request(recipe=left))["data"].options.root is None
 
 
 # ---- the user's home ---------------------------------------------------------------------------

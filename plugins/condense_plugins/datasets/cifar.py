@@ -13,7 +13,7 @@ from pydantic import Field
 from condense.data import LabeledData
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
-from condense.options import PathOption
+from condense.options import SPEED_ONLY, PathOption
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._norms import NormOptions, normalization
 
@@ -37,6 +37,7 @@ class _Cifar(BuiltIn):
         root: PathOption | None = Field(
             None,
             description="folder of the files; unset = $CONDENSE_DATA or ~/.cache/condense-data",
+            json_schema_extra=SPEED_ONLY,
         )
         download: bool = Field(True, description="download the files if they are not there")
 
