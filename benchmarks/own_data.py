@@ -168,6 +168,11 @@ def measured(
     return row
 
 
+def cell_of(row: Row) -> tuple[Any, ...]:
+    """What tells ``row`` apart; of ``auto`` the minutes too, which it plans by."""
+    return tuple(row.get(key) for key in ("set", "seed", "method", "fraction", "minutes"))
+
+
 def gains(rows: list[Row], method: str, against: str) -> dict[str, dict[str, list[float]]]:
     """Points of ``method`` over ``against`` by classifier and set, a value a seed."""
     known = {(r["set"], r["method"], r["seed"]): r["accuracy"] for r in rows if "accuracy" in r}
@@ -256,7 +261,8 @@ def regrets(rows: list[Row]) -> Iterator[str]:
             if row["set"] == name and row["seed"] in of_auto and "accuracy" in row:
                 means.setdefault(row["method"], []).append(100 * row["accuracy"]["own"])
         whole = {m: statistics.fmean(v) for m, v in means.items() if len(v) == len(of_auto)}
-        lost[name] = max(whole.values()) - whole["auto"]
+        if "auto" in whole:  # else it failed under some seed
+            lost[name] = max(whole.values()) - whole["auto"]
     if lost:
         each = ", ".join(f"{name} {points:.1f}" for name, points in lost.items())
         yield f"regret of auto: {statistics.fmean(lost.values()):.2f} points ({each})"
@@ -281,18 +287,23 @@ def main(argv: list[str]) -> int:
         blocks = {n: domains([r for r in rows if r["fraction"] == f]) for n, f in SIZES.items()}
         given.page.write_text(rendered(given.page.read_text(), blocks))
         return 0
-    done = {(r["set"], r["seed"], r["method"], r["fraction"]) for r in rows}
+    done = {cell_of(row) for row in rows}
     for name in given.sets.split(","):
         for seed in range(given.seeds):
-            cells = [(name, seed, method, given.fraction) for method in given.methods.split(",")]
-            missing = [cell[2] for cell in cells if cell not in done]
+            made = [
+                {"set": name, "seed": seed, "method": method, "fraction": given.fraction}
+                | ({"minutes": given.minutes} if method == "auto" else {})
+                for method in given.methods.split(",")
+            ]
+            missing = [row for row in made if cell_of(row) not in done]
             split = _own_sets.load(name, given.wheels, seed) if missing else None
-            for method in missing:
+            for row in missing:
                 assert split is not None
                 with tempfile.TemporaryDirectory() as folder:
-                    row = measured(split, method, seed, Path(folder), given.fraction, given.minutes)
-                cell = {"set": name, "seed": seed, "method": method, "fraction": given.fraction}
-                rows.append(cell | row)
+                    told = measured(
+                        split, row["method"], seed, Path(folder), given.fraction, given.minutes
+                    )
+                rows.append(row | told)
                 print(json.dumps(rows[-1]), flush=True)
                 save(given.out, "own_data", argv, rows, torch.device("cpu"))
     for line in summary([row for row in rows if row["fraction"] == given.fraction]):

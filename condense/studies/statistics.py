@@ -139,18 +139,17 @@ def unpaired(values: Sequence[float], base: Sequence[float]) -> Estimate | None:
 
     Returns:
         the difference with its interval, ``n`` of the smaller group; no interval where a group
-        has fewer than two values, None where one is empty.
+        has fewer than two values or all of both are equal (:func:`estimate`), None where one is
+        empty.
     """
     one, other = estimate(values), estimate(base)
     if one is None or other is None:
         return None
     n, mean = min(one.n, other.n), one.mean - other.mean
-    if n < 2:
+    if n < 2 or (one.half is None and other.half is None):
         return Estimate(mean=mean, half=None, n=n)
     squares = [variance(group) / len(group) for group in (values, base)]  # of standard errors
     total = sum(squares)
-    if total == 0:
-        return Estimate(mean=mean, half=0.0, n=n)
     parts = zip(squares, (one.n, other.n), strict=True)
     freedom = total**2 / sum(square**2 / (size - 1) for square, size in parts)
     return Estimate(mean=mean, half=t_quantile(freedom) * math.sqrt(total), n=n)

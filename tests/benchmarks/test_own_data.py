@@ -78,3 +78,17 @@ def test_the_page_of_other_domains_is_not_stale(own_data, tmp_path):
     copy.write_text(page.read_text())
     assert own_data.main(["--page", str(copy)]) == 0
     assert copy.read_text() == page.read_text()
+
+
+def test_a_choice_that_failed_has_no_regret_and_minutes_tell_rows_apart(own_data):
+    def row(method, seed, value, name="a"):
+        told = {"error": "no room"} if value is None else {"accuracy": {"own": value}}
+        return {"set": name, "method": method, "seed": seed, "fraction": 0.1} | told
+
+    rows = [
+        *(row("random", seed, 0.5) for seed in (0, 1)), row("auto", 0, 0.48), row("auto", 1, None),
+        row("random", 0, 0.6, "b"), row("auto", 0, 0.57, "b"),
+    ]  # fmt: skip
+    assert list(own_data.regrets(rows)) == ["regret of auto: 3.00 points (b 3.0)"]
+    few, many = (own_data.cell_of(rows[2] | {"minutes": minutes}) for minutes in ("1", "10"))
+    assert few != many

@@ -24,11 +24,13 @@ def check_resolution(
         tested: test samples; 0 where that is not known.
     """
     gain = unpaired(values, random)
-    if not tested or gain is None or gain.low is None or gain.high is None:
+    if not tested or gain is None or gain.n < 2:
         return None
+    # equal repeats have no interval, and few samples are why they are equal
+    noise = gain.low is not None and gain.high is not None and gain.low <= 0 <= gain.high
     mean = sum(values) / len(values)
     known = max(1.96 * math.sqrt(mean * (1 - mean) / tested), 1 / tested)
-    if gain.low <= 0 <= gain.high or abs(gain.mean) >= known:
+    if noise or abs(gain.mean) >= known:
         return None
     return Finding(
         "test-split-small",

@@ -277,15 +277,16 @@ def _half(values: Sequence[float]) -> float | None:
 def class_views(
     evaluations: Mapping[str, Evaluation], classes: Sequence[str]
 ) -> tuple[ClassView, ...]:
-    """Per-class accuracy of the set; empty where it was not measured."""
+    """Accuracy of the set by class, of those that were tested; empty where it was not measured."""
     own, random = (
         evaluations[name].per_class if name in evaluations else () for name in (OWN, "random")
     )
     if len(own) != len(classes):
         return ()
     others = random if len(random) == len(classes) else [None] * len(classes)
-    rows = zip(classes, own, others, strict=True)
-    return tuple(ClassView(name, a, b) for name, a, b in rows)
+    sizes = evaluations[OWN].class_sizes or [1] * len(classes)  # of a file that does not say
+    rows = zip(classes, own, others, sizes, strict=True)
+    return tuple(ClassView(name, a, b) for name, a, b, tested in rows if tested)
 
 
 def differences(runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:

@@ -86,6 +86,8 @@ class Study:
         references: name of what a cell is compared with, by its own name, where that is not the
             base: the base as it is on the cell's own data and at its size, which may be the cell
             itself. None where that is no cell.
+        instead: of each factor the value that its effects are counted from: the base's where that
+            is among its values, else the first.
     """
 
     base: Recipe
@@ -95,6 +97,7 @@ class Study:
     one_at_a_time: bool
     validation: float | None = None
     references: Mapping[str, str | None] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def first(self) -> Recipe:
@@ -204,10 +207,24 @@ def make_study(
     _check_values(factors, cells)
     first = range(base.seed, base.seed + seeds)
     kept = _with_base(cells, base, one_at_a_time)
-    references = _references(host, request, base, kept)
     return Study(
-        *(base, tuple(factors), tuple(kept), tuple(first), one_at_a_time, validation, references)
+        base,
+        tuple(factors),
+        tuple(kept),
+        tuple(first),
+        one_at_a_time,
+        validation,
+        _references(host, request, base, kept),
+        {one.key: _instead(host, request, base, one) for one in factors},
     )
+
+
+def _instead(host: Host, request: Request, base: Recipe, factor: Factor) -> str:
+    """As in :class:`Study`; of ``factor`` alone, as the base need not be a cell of the grid."""
+    for value in factor.values:
+        if make_cell(host, request, base, {factor.key: value}).is_base:
+            return value
+    return factor.values[0]
 
 
 def _check_sizes(keys: Sequence[str], request: Request) -> None:

@@ -223,10 +223,9 @@ class Ablation:
         """
         if self.study.one_at_a_time or len(self.study.factors) < 2:
             return []
-        base = next((row.cell.values for row in self.rows if row.cell.is_base), {})
         found = []
         for factor in self.study.factors:
-            instead = base.get(factor.key, factor.values[0])
+            instead = self.study.instead[factor.key]
             for value in factor.values:
                 pairs = self._pairs(factor.key, value, instead) if value != instead else {}
                 if pairs:

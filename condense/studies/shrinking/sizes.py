@@ -31,7 +31,7 @@ def score(rates: Floats, counts: npt.NDArray[np.int64], metric: str) -> Floats:
     found: Floats
     if metric == "accuracy":
         found = np.tensordot(counts[there] / counts.sum(), rates[there], 1)
-        return found
+        return found.clip(0, 1)  # shares that add up to 1 but for rounding
     found = rates[there].mean(0) if metric == "balanced-accuracy" else rates[there].min(0)
     return found
 

@@ -154,9 +154,9 @@ def table(accuracies, base, one_at_a_time=False, outside=(), evaluator=object):
         to_dict=lambda: {"method": "selmatch"},
     )
     factors = tuple(Factor(k, tuple(v)) for k, v in taken.items())
-    return Ablation(
-        Study(recipe, factors, tuple(cells), tuple(range(count)), one_at_a_time), "digits", rows
-    )
+    instead = {one.key: values[base].get(one.key, one.values[0]) for one in factors}
+    given = (recipe, factors, tuple(cells), tuple(range(count)), one_at_a_time)
+    return Ablation(Study(*given, instead=instead), "digits", rows)
 
 
 def test_the_document_holds_means_differences_and_effects():
@@ -435,6 +435,12 @@ def test_one_at_a_time_leaves_the_rest_as_in_the_base(host):
     assert names == ["base", "selector=random", "policy.alpha=0.2", "policy.alpha=1"]
     alphas = [cell.recipe["policy"].options.alpha for cell in study.cells]
     assert alphas == [0.8, 0.8, 0.2, 1.0]
+
+
+def test_effects_are_counted_from_the_base_s_value_though_it_is_no_cell_of_the_grid(host):
+    study = study_of(host, "selector=random,hardest", "policy=full,partial")
+    assert [cell.name for cell in study.cells if cell.is_base] == ["base"]  # window, partial
+    assert study.instead == {"selector": "random", "policy": "partial"}
 
 
 def test_one_at_a_time_has_the_base_beside_other_sizes_too(host):
