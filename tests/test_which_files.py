@@ -116,6 +116,9 @@ def test_a_run_an_export_and_a_selection_name_the_files(call, small_options, pho
     call(*asked, "--out", tmp_path / "kept.json")
     kept = json.loads((tmp_path / "kept.json").read_text())["kept"]
     assert [k["source"] for k in kept] == [row["source"] for row in chosen]
+    call(*asked, "--out", tmp_path / "kept.npz")
+    with np.load(tmp_path / "kept.npz") as arrays:
+        assert arrays["source"].tolist() == [row["source"] for row in chosen]
     assert json.loads(call(*asked, "--json").stdout)["kept"] == kept
     assert "photo 0" not in call(*asked).stdout  # a summary for people
     (tmp_path / "mine.csv").write_text("file,class\n")
@@ -129,6 +132,20 @@ def test_a_run_an_export_and_a_selection_name_the_files(call, small_options, pho
             text = path.read_text().replace(str(tmp_path / "kept.json"), "")
             assert str(photos) not in text, path
             assert str(tmp_path) not in text, path
+
+
+def test_a_selection_beside_a_share_says_where_samples_lay_in_the_file(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    features = np.arange(40, dtype=np.float32).reshape(20, 2)
+    np.savez("mine.npz", train_inputs=features, train_labels=np.arange(20) % 2)
+    asked = ("select", "--data", "npz:mine.npz", "-o", "data.test=0.4", "--method", "random")
+    call(*asked, "--ipc", 3, "--out", "kept.npz")
+    with np.load("kept.npz") as arrays:
+        places = [int(source.removeprefix("mine.npz#")) for source in arrays["source"]]
+        assert (np.array(places) % 2 == arrays["labels"]).all()  # the labels of those rows
+        assert places != arrays["indices"].tolist()
+        assert 12 > arrays["indices"].max()  # counted in what the share leaves
+    call(*asked, "--ipc", 2, "--out", "kept.npz")  # of its own
 
 
 def test_without_names_or_scores_the_rest_is_said(call, small_options, tmp_path):

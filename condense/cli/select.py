@@ -37,7 +37,7 @@ Examples:
     type=FOLDER,
     metavar="FILE",
     help="Where the selection goes: FILE.csv or FILE.json with file, class and score of every "
-    "sample, or FILE.npz with their positions.  [default: nowhere; --json prints it]",
+    "sample, or FILE.npz with their positions and files.  [default: nowhere; --json prints it]",
 )
 @dry_run_flag
 @json_flag
@@ -52,7 +52,7 @@ def select(
 ) -> None:
     """Choose real samples, without distilling any.
 
-    Gives positions in the training data, grouped by class, hardest first where scores were used.
+    Gives positions in the training split, grouped by class, hardest first where scores were used.
     """
     if out is not None and out.suffix not in (".npz", ".csv", ".json"):
         raise OptionError(f"--out {out} must end in .npz, .csv or .json; try --out {out}.csv")

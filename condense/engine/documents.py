@@ -180,7 +180,10 @@ def stage_seconds(stages: Mapping[str, StageTime]) -> dict[str, StageSeconds]:
 class KeptSample(Document):
     """A sample of a set: which of the data's it is, or started from."""
 
-    source_index: int = Field(description="position of that sample in the training data")
+    source_index: int = Field(
+        description="position of that sample in the training split, which lacks what went to the "
+        "test split as a share"
+    )
     source: EncodableText | None = Field(
         description="its name or file, below the folder of the data; null where it has none"
     )

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import safetensors.torch
@@ -81,7 +81,7 @@ class SelectionDocument(Document):
     seed: int
     samples: int = Field(description="that were chosen")
     per_class: dict[str, int]
-    indices: tuple[int, ...] = Field(description="positions in the training data, by class")
+    indices: tuple[int, ...] = Field(description="positions in the training split, by class")
     labels: tuple[int, ...] = Field(description="their classes")
     kept: tuple[KeptSample, ...] = Field(description="the same, one by one")
     out: str | None = Field(description="the file written, if one is")
@@ -174,7 +174,9 @@ def write_selection(
 
 def _npz(written: SelectionDocument) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, indices=np.array(written.indices), labels=np.array(written.labels))
+    sources = [sample.source for sample in written.kept]
+    arrays: dict[str, Any] = {"indices": written.indices, "labels": written.labels}
+    np.savez(buffer, **arrays if None in sources else arrays | {"source": sources})
     return buffer.getvalue()
 
 

@@ -55,7 +55,9 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         inputs: float32 [M, C, H, W] or [M, D], normalised by ``normalization``.
         labels: int64 [M], grouped by class.
         role: uint8 [M], 0 real and frozen, 1 distilled (:class:`condense.data.Role`).
-        source_index: int64 [M], the training sample each one is or started from.
+        source_index: int64 [M], the training sample each one is or started from, counted in the
+            training split: of data of which a share is the test split, in what is left of them;
+            ``items`` say where a sample lay in their file.
         source_inputs: uint8 [M, H, W, C] or float32 [M, D], those samples themselves.
         classes: class names.
         normalization: per-channel mean and std in 0–1 pixel units.
