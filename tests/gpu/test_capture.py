@@ -111,7 +111,9 @@ def test_trainings_side_by_side_are_those_one_by_one(gpu, digits, at_once):
     def training(number):
         network = gpu.network(NETWORK, digits.geometry, Seed(number).generator())
         rng = Seed(number).fork("batches").generator("cuda")
-        return Training(network, batcher, Schedule(300, 64, 0.05), simple, rng)
+        # seven epochs: the rate falls with every step
+        schedule = Schedule(150, 64, 0.05, cosine_to=0.01, in_steps=True)
+        return Training(network, batcher, schedule, simple, rng)
 
     together = dict(train_concurrently((training(k) for k in range(6)), at_once))
     for k in range(6):

@@ -7,6 +7,7 @@ Nothing inside waits for the device.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -77,25 +78,27 @@ class Training:
     def steps(self) -> Iterator[None]:
         """Do the training, one step each time the next item is asked for."""
         self.network.train()
-        step = _step(self)
-        epochs = -(-self.schedule.steps // self.batches_per_epoch)
-        left = self.schedule.steps
-        order = _epochs(self.data, self.schedule.batch_size, self.augmentation, self.rng)
+        step, schedule, per_epoch = _step(self), self.schedule, self.batches_per_epoch
+        done, lr = 0, math.nan
+        order = _epochs(self.data, schedule.batch_size, self.augmentation, self.rng)
         for epoch, batches in enumerate(order):
-            step.set_lr(self.schedule.lr_at(epoch, epochs))
             for indices, draws in batches:
-                if left == 0:  # in the middle of an epoch
+                if done == schedule.steps:  # in the middle of an epoch
                     return
+                wanted = schedule.lr_of(done, per_epoch)
+                if wanted != lr:  # on a GPU it is written to the device
+                    lr = wanted
+                    step.set_lr(lr)
                 logits = step(indices, draws)
                 if self.callback is not None:
                     self.callback.on_batch(indices, logits)
                 if self.task is not None:
                     self.task.advance()
-                left -= 1
+                done += 1
                 yield
             if self.callback is not None:
                 self.callback.on_epoch(epoch + 1)
-            if left == 0:
+            if done == schedule.steps:
                 return
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from condense.engine.runtime.precision import Precision
 
+FEW_EPOCHS = 10  # fewer than that are too few for the rate to fall once an epoch
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -22,6 +24,8 @@ class Schedule:
         cosine_to: final share of ``lr`` of a cosine schedule updated once an epoch, or None for
             a constant rate.
         precision: of the forward and backward pass.
+        in_steps: whether the budget is one of steps, whatever epochs they come to. Where those are
+            fewer than :data:`FEW_EPOCHS`, as of a large set, the cosine is updated every step.
     """
 
     steps: int
@@ -31,6 +35,14 @@ class Schedule:
     weight_decay: float = 0.0
     cosine_to: float | None = None
     precision: Precision = "fp32"
+    in_steps: bool = False
+
+    def lr_of(self, step: int, per_epoch: int) -> float:
+        """Learning rate of ``step`` (0-based), where an epoch has ``per_epoch`` of them."""
+        epochs = -(-self.steps // per_epoch)
+        if self.in_steps and epochs < FEW_EPOCHS:
+            return self.lr_at(step, self.steps)
+        return self.lr_at(step // per_epoch, epochs)
 
     def lr_at(self, epoch: int, epochs: int) -> float:
         """Learning rate of ``epoch`` (0-based) out of ``epochs``; the last is the lowest."""

@@ -52,13 +52,14 @@ class AccuracyEvaluator(BuiltIn):
     """Trains ``repeats`` networks by SGD with a cosine schedule and tests each of them once.
 
     Every arm gets the same number of optimiser steps: ``steps``, or what ``epochs`` + 1 epochs of
-    the condensed set come to (SelMatch's protocol, arXiv 2406.18561). Under teacher labels one
+    the condensed set come to (SelMatch's protocol, arXiv 2406.18561). The rate falls once an epoch,
+    and of an arm to which they are fewer than ten epochs with every step. Under teacher labels one
     network of the same kind is trained on the whole training split, once for all arms, as arm
     ``whole`` is but for its epochs; its outputs on every augmented batch are then the targets.
     """
 
     name: ClassVar[str] = "accuracy"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     traits: ClassVar[EvaluatorTraits] = EvaluatorTraits(
         advice={
             "network-diverged": "lower evaluator.lr",
@@ -287,7 +288,7 @@ class AccuracyEvaluator(BuiltIn):
 
     def _schedule(self, size: int, context: Context, batch_size: int) -> Schedule:
         schedule = self._sgd(batch_size).schedule(size, context.device)
-        return replace(schedule, steps=self._steps(size, batch_size))
+        return replace(schedule, steps=self._steps(size, batch_size), in_steps=True)
 
     def _sgd(self, batch_size: int) -> SgdOptions:
         return part_of(SgdOptions, self._with(batch_size=batch_size).options)
@@ -345,7 +346,8 @@ class AccuracyEvaluator(BuiltIn):
         context: Context,
         augmentation: Augmentation,
     ) -> dict[str, object]:
-        budget = {name: value for name, value in asdict(schedule).items() if name != "cosine_to"}
+        known = {"cosine_to", "in_steps"}  # the same of every evaluation
+        budget = {name: value for name, value in asdict(schedule).items() if name not in known}
         return {
             "network": context.identity(self.options.network),
             **budget,

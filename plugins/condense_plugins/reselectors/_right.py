@@ -30,7 +30,11 @@ class ShortOptions(SgdOptions):
 
     def schedule(self, samples: int, device: torch.device) -> Schedule:
         """So many steps, whatever the number of samples."""
-        return replace(super().schedule(samples, device), steps=self.steps)
+        return replace(super().schedule(samples, device), steps=self.steps, in_steps=True)
+
+    def key(self, context: Context) -> dict[str, Any]:
+        """Another one than before few epochs had their rate by step."""
+        return super().key(context) | {"rate": "by step in few epochs"}
 
 
 def right_samples(

@@ -46,7 +46,7 @@ class CurriculumReselector(BuiltIn):
     """
 
     name: ClassVar[str] = "curriculum"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs_scores: ClassVar[bool] = True
 
     class Options(SgdOptions):

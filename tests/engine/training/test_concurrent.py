@@ -26,7 +26,8 @@ def make(context, tiny_images):
         rng = torch.Generator().manual_seed(number)
         spec = NetworkSpec.of("convnet", width=4, depth=2)
         network = context.network(spec, tiny_images.geometry, rng)
-        schedule = Schedule(steps, 20, 0.05, momentum=0.9, cosine_to=0.01)
+        # two epochs, so that every step has a rate of its own
+        schedule = Schedule(steps, 20, 0.05, momentum=0.9, cosine_to=0.01, in_steps=True)
         return Training(network, batcher, schedule, augmentation, rng)
 
     return make

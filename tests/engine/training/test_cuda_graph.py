@@ -70,6 +70,33 @@ def test_steps_of_two_sizes_are_plain_sgd(momentum, tiny_images, context, runs):
     assert len(runs) == 2 * (WARMUP + 1) + 5  # one of each size for the comparison
 
 
+@pytest.mark.parametrize("steps", [7, 5, 60])
+def test_a_recorded_training_has_the_rates_of_a_plain_one(
+    steps, tiny_images, context, runs, monkeypatch
+):
+    """In two epochs and one it falls with every step, in twelve once an epoch."""
+    spec = NetworkSpec.of("convnet", width=4, depth=2)
+    batcher = Batcher(TrainingSet.of(tiny_images), torch.device("cpu"))
+    none = context.augmentation(AugmentationSpec.of("none"))
+    schedule = Schedule(steps, 20, 0.1, 0.9, 5e-3, cosine_to=0.01, in_steps=True)
+
+    def trained():
+        rng = torch.Generator().manual_seed(0)
+        network = context.network(spec, tiny_images.geometry, rng)
+        loop.Training(network, batcher, schedule, none, rng).run()
+        return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+    def captured(training):
+        t = training
+        step = EagerStep(t.network, t.data, t.schedule, t.augmentation, lr_on_device=True)
+        return CapturedStep(step, "fp32")
+
+    plain = trained()
+    monkeypatch.setattr(loop, "_step", captured)
+    torch.testing.assert_close(trained(), plain, rtol=1e-3, atol=1e-4)
+    assert len(runs) > steps
+
+
 class _Dropout(torch.nn.Module):
     """A network with buffers that draws from the global generator."""
 

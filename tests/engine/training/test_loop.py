@@ -230,8 +230,42 @@ def test_without_cosine_the_rate_is_constant():
     assert {Schedule(100, 10, lr=0.2).lr_at(e, 7) for e in range(7)} == {0.2}
 
 
-@pytest.mark.parametrize("steps", [12, 10])
-def test_the_last_epoch_runs_at_one_percent(steps, tiny_images, make_network, none):
+# of 0.2 down to 0.002 by a cosine, by hand: after a quarter, half and three quarters of the way
+QUARTERS = [0.2, 0.171003571, 0.101, 0.030996429, 0.002]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps", "per_epoch", "at", "rates"),
+    [
+        (1, 5, 5, range(5), QUARTERS),
+        (1, 1, 5, [0], [0.2]),
+        (2, 5, 3, range(5), QUARTERS),
+        (9, 17, 2, range(0, 17, 4), QUARTERS),
+        # once an epoch: cos(3π/9) = ½, cos(6π/9) = −½
+        (10, 19, 2, [0, 1, 6, 7, 12, 13, 18], [0.2, 0.2, 0.1505, 0.1505, 0.0515, 0.0515, 0.002]),
+    ],
+)
+def test_rates_of_so_many_steps_by_hand(epochs, steps, per_epoch, at, rates):
+    schedule = Schedule(steps, 10, lr=0.2, cosine_to=0.01, in_steps=True)
+    assert math.ceil(steps / per_epoch) == epochs
+    assert [schedule.lr_of(k, per_epoch) for k in at] == pytest.approx(rates)
+    every = [schedule.lr_of(k, per_epoch) for k in range(steps)]
+    assert every == sorted(every, reverse=True)
+    assert len(set(every)) == (steps if epochs < 10 else epochs)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 9, 10, 40])
+def test_so_many_epochs_have_one_rate_each_however_they_are_given(epochs):
+    given = {"batch_size": 10, "lr": 0.2, "cosine_to": 0.01}
+    plain = Schedule(3 * epochs, **given)
+    rates = [plain.lr_of(k, 3) for k in range(3 * epochs)]
+    assert rates == [plain.lr_at(e, epochs) for e in range(epochs) for _ in range(3)]
+    counted = Schedule(3 * epochs, **given, in_steps=True)
+    assert ([counted.lr_of(k, 3) for k in range(3 * epochs)] == rates) == (epochs >= 10)
+
+
+@pytest.mark.parametrize(("steps", "in_steps"), [(12, False), (10, False), (12, True), (4, True)])
+def test_the_last_epoch_runs_at_one_percent(steps, in_steps, tiny_images, make_network, none):
     """Seen from outside, in how far the weights of a linear model without momentum move."""
 
     class Weights(Recorder):
@@ -245,9 +279,8 @@ def test_the_last_epoch_runs_at_one_percent(steps, tiny_images, make_network, no
 
     network = make_network("mlp", depth=0)
     seen, data = Weights(network), some(tiny_images, 20)
-    Training(
-        network, data, Schedule(steps, 5, 0.1, cosine_to=0.01), none, generator(), callback=seen
-    ).run()
+    schedule = Schedule(steps, 5, 0.1, cosine_to=0.01, in_steps=in_steps)
+    Training(network, data, schedule, none, generator(), callback=seen).run()
     images, rates = images_of(tiny_images, data), []
     for index, before, after in zip(seen.batches, seen.kept, seen.kept[1:], strict=False):
         weight, bias = before[:-3].view(3, -1).clone().requires_grad_(), before[-3:]
@@ -255,6 +288,9 @@ def test_the_last_epoch_runs_at_one_percent(steps, tiny_images, make_network, no
         (gradient,) = torch.autograd.grad(loss, weight)
         rates.append(float((before - after)[:-3].norm() / gradient.norm()))
     expected = [0.1] * 4 + [0.0505] * 4 + [0.001] * (steps - 8)
+    if in_steps:  # in one epoch or three, the last step
+        turns = [math.cos(math.pi * k / (steps - 1)) for k in range(steps)]
+        expected = [0.001 + 0.099 * (1 + turn) / 2 for turn in turns]
     assert rates == pytest.approx(expected, rel=1e-2)
 
 
