@@ -6,9 +6,11 @@ import shutil
 import pytest
 
 from condense.report.page.page import render, report_of
+from condense.report.page.runs import class_views
 from condense.report.page.sources import read_sources
 from condense.report.page.studies import split_half_of
 from condense.resolve import Request
+from condense.results import Evaluation
 from condense.studies.comparison.run import compared_recipes
 from condense.studies.coverage.result import Coverage
 from condense.studies.statistics import estimate
@@ -308,3 +310,57 @@ def test_studies_alone_make_a_page(folder):
     assert report.title == "Ablation and Tuning"
     assert report.runs == ()
     assert "no &lt;x&gt;" in render(report)
+
+
+def point(method, samples, mean):
+    span = {"mean": mean, "low": mean - 0.01, "high": min(1, mean + 0.01)}
+    return {"method": method, "samples": samples, "seconds": None, "bytes": 80 * samples} | span
+
+
+SHRINK = {
+    **{"data": "digits", "keep": 0.95, "metric": "accuracy", "method": None, "size": None},
+    **{"to_random": None, "target": 0.855, "max_fraction": 0.5, "samples": 100, "seeds": [0, 1]},
+    "whole": point("whole", 80, 0.9),
+    "curve": [point("random", 10, 0.6), point("random", 40, 0.8)],
+    "errors": {"ccs": "no `selector.beta`"},
+    "evaluator": {"component": "accuracy"},
+    "validation": {"share": 0.2, "fit": 80, "held_out": 20},
+}
+
+
+def test_a_shrinking_that_found_no_size(folder):
+    (view,) = shown(folder("shrink.json", SHRINK)).studies
+    assert view.words[0].startswith("digits: nothing up to 50 % of the training split is sure to")
+    assert "ccs is left out: no `selector.beta`" in view.words
+    (table,) = view.tables
+    assert texts(table) == [
+        ["random", "10", "60.0 (59.0 to 61.0)", "66.7"],
+        ["random", "40", "80.0 (79.0 to 81.0)", "88.9"],
+        ["whole", "80", "90.0 (89.0 to 91.0)", "100.0"],
+    ]
+    assert "random 60 at 10, 80 at 40" in view.figures[0].alt
+
+
+def test_a_shrinking_that_found_one(folder):
+    size = {"samples": 60, "fraction": 0.6, "estimate": 52.3, "low": 47.0, "high": 58.0}
+    test = {"condensed": 0.88, "random": 0.8, "whole": 0.92, "kept": 0.9565}
+    document = SHRINK | {"method": "window", "size": size, "test": test}
+    document["to_random"] = {"times": 1.5, "low": 1.2, "smaller": True}
+    (view,) = shown(folder("shrink.json", document)).studies
+    assert "60 samples (60 % of 100), chosen by window, keep 95 %" in view.words[0]
+    assert view.words[1].startswith("a random subset of equal accuracy takes 1.5 times")
+    assert texts(view.tables[1]) == [
+        ["condensed", "88.00"], ["random", "80.00"], ["whole", "92.00"],
+    ]  # fmt: skip
+    assert view.tables[1].rows[0][1].value == pytest.approx(88.0)
+
+
+def test_a_class_without_test_samples_is_left_out():
+    evaluations = {
+        "condensed": Evaluation((0.9,), per_class=(0.8, 0.0, 1.0), class_sizes=(5, 0, 5)),
+        "random": Evaluation((0.8,), per_class=(0.6, 0.0, 1.0), class_sizes=(5, 0, 5)),
+    }
+    found = class_views(evaluations, "abc")
+    assert [(one.name, one.own, one.random) for one in found] == [("a", 0.8, 0.6), ("c", 1.0, 1.0)]
+    older = {"condensed": Evaluation((0.9,), per_class=(0.8, 0.0, 1.0))}  # sizes are not known
+    assert [one.name for one in class_views(older, "abc")] == ["a", "b", "c"]

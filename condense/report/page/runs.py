@@ -284,7 +284,9 @@ def class_views(
     if len(own) != len(classes):
         return ()
     others = random if len(random) == len(classes) else [None] * len(classes)
-    sizes = evaluations[OWN].class_sizes or [1] * len(classes)  # of a file that does not say
+    sizes = evaluations[OWN].class_sizes
+    if len(sizes) != len(classes):  # a file of before
+        sizes = (1,) * len(classes)
     rows = zip(classes, own, others, sizes, strict=True)
     return tuple(ClassView(name, a, b) for name, a, b, tested in rows if tested)
 

@@ -17,6 +17,7 @@ from condense.studies.ablation.result import AblationDocument
 from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.result import Coverage
 from condense.studies.methods.result import CompareDocument
+from condense.studies.shrinking.result import ShrinkDocument
 from condense.studies.tuning.result import TuningDocument
 
 # the file that marks a study's folder → what the study is called, and what the file holds
@@ -26,6 +27,7 @@ STUDIES: dict[str, tuple[str, type[Document]]] = {
     "coverage.json": ("coverage", Coverage),
     "comparison.json": ("comparison", ComparisonDocument),
     "compare.json": ("methods", CompareDocument),
+    "shrink.json": ("shrinking", ShrinkDocument),
 }
 
 
@@ -52,7 +54,7 @@ class StudySource:
     """The document of a study.
 
     Attributes:
-        kind: ablation, tuning, coverage, comparison (of scorers) or methods.
+        kind: ablation, tuning, coverage, comparison (of scorers), methods or shrinking.
         path: its folder, as it was given; empty for what was worked out for the report.
         document: contents of its JSON file.
     """

@@ -21,6 +21,8 @@ from condense.studies.coverage.files import lines_over_iterations, lines_over_ra
 from condense.studies.coverage.result import PARTS, Coverage
 from condense.studies.methods.files import dots_of, lines_of, size_of, unit_of
 from condense.studies.methods.result import CompareDocument, ComparedRow
+from condense.studies.shrinking.files import lines_of as lines_of_sizes
+from condense.studies.shrinking.result import ShrinkDocument
 from condense.studies.statistics import estimate_shares
 from condense.studies.tuning.files import curves
 from condense.studies.tuning.result import TuningDocument
@@ -69,6 +71,7 @@ def study_view(study: StudySource, number: int, letters: Mapping[str, str]) -> S
         "tuning": tuning_view,
         "comparison": comparison_view,
         "methods": methods_view,
+        "shrinking": shrinking_view,
     }
     return views[study.kind](name, study.path, study.document)
 
@@ -352,3 +355,40 @@ def tuning_view(name: str, path: str, document: TuningDocument) -> StudyView:
     return StudyView(
         name, "Tuning", path, tuple(words), present(*drawn), (table,), sorted_findings(findings)
     )
+
+
+def shrinking_view(name: str, path: str, document: ShrinkDocument) -> StudyView:
+    """The answer, and the metric over the size that it was read from."""
+    label = f"{document.metric}, %"
+    drawn = lines_figure(
+        f"{name}-curve",
+        f"{document.metric} over size, held-out part",
+        ("samples", label),
+        lines_of_sizes(document),
+        marker="o",
+        log=True,
+        limits=PERCENT,
+    )
+    rows = [
+        (
+            TableCell(point.method),
+            cell(point.samples),
+            TableCell(f"{100 * point.mean:.1f} ({100 * point.low:.1f} to {100 * point.high:.1f})"),
+            cell(100 * point.mean / (document.whole.mean or 1), "{:.1f}"),
+        )
+        for point in (*document.curve, document.whole)
+    ]
+    headers = ("method", "samples", f"{label}, interval", "of the whole's, %")
+    tables = [TableView(f"{name}-table", "On the held-out part", headers, tuple(rows))]
+    if document.test is not None:
+        arms = [(arm, getattr(document.test, arm)) for arm in ("condensed", "random", "whole")]
+        tested = [(TableCell(arm), cell(100 * value, "{:.2f}")) for arm, value in arms]
+        caption = "On the test split, read once"
+        tables.append(TableView(f"{name}-test", caption, ("arm", f"test {label}"), tuple(tested)))
+    words = [
+        f"{document.data}: {document.verdict}.",
+        *([f"{document.beside_random}."] if document.beside_random else []),
+        *(f"{one} is left out: {on_command_line(why)}" for one, why in document.errors.items()),
+        *(on_command_line(note.message) for note in document.findings),
+    ]
+    return StudyView(name, "Shrinking", path, tuple(words), present(drawn), tuple(tables))
