@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from condense.engine.ingest.images import converted, is_grey
 from condense.errors import DataError
 from condense.reading import LARGEST, check_text, shown
 
@@ -132,9 +133,7 @@ def raw_labels(labels: ArrayLike, split: str, n: int) -> Array:
         raise DataError(
             f"{split} split has {n} inputs but {len(raw)} labels; give one label for each"
         )
-    if raw.dtype.kind in "SU" or (
-        raw.dtype.kind == "O" and all(isinstance(item, str) for item in raw.tolist())
-    ):
+    if raw.dtype.kind in "OSU" and _are_names(labels, raw, split):
         return np.array(names_of(raw, f"{split} labels"), dtype=str)
     if raw.dtype.kind not in "biuf":
         raise DataError(f"{split} labels have dtype {raw.dtype}, expected whole numbers or names")
@@ -149,6 +148,26 @@ def raw_labels(labels: ArrayLike, split: str, n: int) -> Array:
             "from 0; renumber the classes (for -1 and 1 give y > 0) or drop unlabelled samples"
         )
     return raw.astype(np.int64)
+
+
+def _are_names(labels: ArrayLike, raw: Array, split: str) -> bool:
+    """Whether ``labels``, ``raw`` as an array, are text; false for numbers as objects.
+
+    Raises:
+        DataError: for one that is neither, or no text among names, as of a sample without a label.
+    """
+    # of a list, whose array has the text 'nan' where there is none
+    given = list(labels) if isinstance(labels, Sequence) else raw.tolist()
+    names = any(isinstance(label, str | bytes) for label in given)
+    expected = (str, bytes) if names else (numbers.Real, np.bool_)
+    wrong = next((k for k, label in enumerate(given) if not isinstance(label, expected)), None)
+    if wrong is not None:
+        others = "others are names" if names else "expected whole numbers or names"
+        raise DataError(
+            f"{split} labels hold {shown(given[wrong])} at position {wrong}, {others}; drop "
+            "unlabelled samples, and give all labels as one kind"
+        )
+    return names
 
 
 def names_of(values: Array | Sequence[Any], what: str) -> list[str]:
@@ -227,8 +246,10 @@ def as_sample(image: Any, where: str) -> Array:
     from PIL import Image
 
     if isinstance(image, Image.Image):
-        plain = image.convert("L" if image.mode in ("L", "1") else "RGB")
-        image = np.array(plain)
+        try:
+            image = np.array(converted(image, "L" if is_grey(image) else "RGB"))
+        except ValueError as error:
+            raise DataError(f"{where} is an image of mode {image.mode}: {error}") from None
     if not isinstance(image, Tensor | np.ndarray):
         raise DataError(
             f"{where} holds a {type(image).__name__}, expected a PIL image, an array or a tensor"

@@ -166,7 +166,7 @@ def _decode(
         if decoding.resize is not None:
             # a large JPEG is decoded at a fraction of its size, several times faster
             image.draft(None, (2 * decoding.resize, 2 * decoding.resize))
-        plain = _convert(image, "L" if decoding.channels == "grey" else "RGB")
+        plain = converted(image, "L" if decoding.channels == "grey" else "RGB")
         if decoding.resize is not None and size is not None:
             # PIL's bilinear filter is antialiased when it shrinks
             plain = plain.resize(size, Resampling.BILINEAR)
@@ -205,7 +205,7 @@ def _refusal(
     picture: Picture, image: Image, decoding: Decoding, size: tuple[int, int] | None
 ) -> DataError | None:
     """Why the opened but not yet decoded ``image`` does not fit."""
-    if decoding.channels == "auto" and _is_grey(image):
+    if decoding.channels == "auto" and is_grey(image):
         return DataError(f"image {picture.name} is grey (mode {image.mode}); {decoding.grey_hint}")
     if decoding.resize is None and size is not None and image.size != size:
         return DataError(
@@ -219,11 +219,12 @@ def first_is_grey(pictures: Sequence[Picture]) -> bool:
     """Whether the first of ``pictures`` that can be read is grey."""
     for picture in pictures:
         with contextlib.suppress(_Unreadable), _opened(picture) as image:
-            return _is_grey(image)
+            return is_grey(image)
     return False
 
 
-def _is_grey(image: Image) -> bool:
+def is_grey(image: Image) -> bool:
+    """Whether it has no colours."""
     return image.mode in _GREY or image.mode.startswith("I;16")
 
 
@@ -231,7 +232,12 @@ def _times(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
 
 
-def _convert(image: Image, mode: str) -> Image:
+def converted(image: Image, mode: str) -> Image:
+    """``image`` as ``L`` or ``RGB``, 16 bit scaled to 8.
+
+    Raises:
+        ValueError: for pixels that are floating-point numbers.
+    """
     from PIL import Image as module
 
     if image.mode.startswith("I"):  # 16 bit; PIL would clip it at 255 instead of scaling

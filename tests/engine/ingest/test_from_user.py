@@ -197,7 +197,13 @@ def test_wrong_labels_are_refused():
     refused("-1", "position 2", labels=[0, 1, -1, 0, 1, 2])
     refused("0.5", "position 1", labels=[0, 0.5, 1, 1, 1, 1])
     refused("nan", "position 0", labels=[float("nan"), 1, 1, 1, 1, 1])
-    refused("object", labels=np.array([0, 1, None, 1, 0, "x"], dtype=object))
+    refused("object", labels=np.array(LABELS, dtype=object))
+    for make in (list, tuple, lambda x: np.array(x, dtype=object)):
+        refused("None at position 2", "numbers or names", labels=make([0, 1, None, 1, 0, 1]))
+        for hole in (float("nan"), None, 3):
+            names = make(["ant", "bee", hole, "ant", "bee", "bee"])
+            refused(f"train labels hold {hole} at position 2", "names; drop", labels=names)
+            refused(f"test labels hold {hole} at position 2", labels=LABELS, test=(images(), names))
     refused("'2'", "at least two", labels=[2] * 6)
     refused("'bee'", "at least two", labels=[1] * 6, classes=["ant", "bee"])
 
@@ -293,6 +299,20 @@ def test_grey_torch_items_and_features():
     features = torch.randn(6, 5)
     data = from_torch_dataset(torch.utils.data.TensorDataset(features, torch.tensor(LABELS)))
     assert torch.equal(data.inputs, features)
+
+
+def test_grey_images_of_16_bits_are_scaled_and_those_with_alpha_are_grey():
+    levels = np.array([[0, 300], [32896, 65535]], np.uint16)
+    deep = [(Image.fromarray(levels), 0), (Image.fromarray(levels.astype(np.int32)), 1)]
+    for given in from_torch_dataset(Items(deep)).inputs:
+        assert given[..., 0].tolist() == [[0, 1], [128, 255]]  # 257 levels are one
+    veiled = Image.fromarray(np.dstack([levels // 257, levels]).astype(np.uint8))
+    assert veiled.mode == "LA"
+    data = from_torch_dataset(Items([(veiled, 0), (veiled, 1)]))
+    assert data.inputs[0, ..., 0].tolist() == [[0, 1], [128, 255]]
+    real = Image.fromarray(np.ones((2, 2), np.float32))
+    with pytest.raises(DataError, match="item 0 of the train set is an image of mode F: floating"):
+        from_torch_dataset(Items([(real, 0), (real, 1)]))
 
 
 def test_ambiguous_float_tensors_are_read_channels_first():
