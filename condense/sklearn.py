@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
 from condense.api import condense
 from condense.data import Role
@@ -63,8 +64,9 @@ class CondenseSampler(BaseEstimator):  # type: ignore[misc]
         """The small set.
 
         Where all of it are samples of X, these very rows: of an array, a list or a DataFrame, in
-        its own type. Else an array in the units of X, in which the samples that were kept are
-        rounded as float32 is, or a DataFrame with X's columns, in which they are X's own rows.
+        its own type. Else an array in the units of X, of images in its layout and type, too, in
+        which the samples that were kept are X's own (of features rounded as float32 is), or a
+        DataFrame with X's columns, in which they are X's own rows.
 
         Args:
             X: features [N, D], or images uint8 or float 0–1 [N, H, W, C] or [N, C, H, W].
@@ -92,6 +94,8 @@ class CondenseSampler(BaseEstimator):  # type: ignore[misc]
         labels = _rows(y, self.sample_indices_)
         if not self.distilled_.any():
             return _rows(X, self.sample_indices_), labels
+        if small.geometry.is_image:
+            return _images(X, small), labels
         if small.table is None:
             return small.to_numpy()[0], labels
         return frame_of(small.rows).iloc[:, :-1].set_axis(X.columns, axis=1), labels
@@ -100,6 +104,20 @@ class CondenseSampler(BaseEstimator):  # type: ignore[misc]
         """As :meth:`fit_resample`, of which only the attributes are kept."""
         self.fit_resample(X, y)
         return self
+
+
+def _images(given: Any, small: CondensedDataset) -> Any:
+    """The images that were kept, as ``given``, and those that were made, brought to its form."""
+    whole = given.detach().cpu().numpy() if isinstance(given, Tensor) else given
+    own = np.array(_rows(whole, small.source_index.numpy()))
+    made = small.images.numpy() / (1 if own.dtype == np.uint8 else 255)
+    if own.ndim == 3:  # [N, H, W]
+        made = made[..., 0]
+    elif own.shape != made.shape:  # [N, C, H, W]
+        made = made.transpose(0, 3, 1, 2)
+    distilled = small.distilled.numpy()
+    own[distilled] = made[distilled]
+    return own
 
 
 def _rows(values: Any, indices: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
 from sklearn.utils import estimator_checks
@@ -73,6 +74,34 @@ def test_images_are_taken_as_they_are():
     X_small, y_small = sampler(ipc=2, fraction=None).fit_resample(images, labels)
     assert X_small.shape == (20, 8, 8, 1)
     assert np.bincount(y_small).tolist() == [2] * 10
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda pixels: pixels,
+        lambda pixels: pixels[..., 0],
+        lambda pixels: (pixels / 255).transpose(0, 3, 1, 2).astype(np.float32),
+        lambda pixels: torch.from_numpy(pixels[..., 0] / 255),
+    ],
+    ids=["uint8-nhwc", "uint8-nhw", "float32-nchw", "float64-tensor"],
+)
+def test_distilled_images_have_the_form_of_those_given(form):
+    images, labels = load_digits(return_X_y=True)
+    images, labels = (images[:200] * 15).astype(np.uint8).reshape(-1, 8, 8, 1), labels[:200]
+    given = form(images)
+    few = sampler("selmatch", ipc=2, fraction=None)
+    X_small, _ = few.fit_resample(given, labels)
+    whole = np.asarray(given)
+    assert X_small.dtype == whole.dtype
+    assert X_small.shape == (20, *whole.shape[1:])
+    kept = ~few.distilled_
+    assert 0 < kept.sum() < 20
+    assert np.array_equal(X_small[kept], whole[few.sample_indices_[kept]])
+    # the same pictures at every place, whatever the form
+    pictures = few.condensed_.images.numpy()[..., 0]
+    level = 1 if whole.dtype == np.uint8 else 255
+    assert np.allclose(level * X_small.reshape(20, 8, 8), pictures, atol=1e-4)
 
 
 def test_equal_seeds_give_equal_samples():
