@@ -215,12 +215,13 @@ def _refusal(
     return None
 
 
-def first_is_grey(pictures: Sequence[Picture]) -> bool:
-    """Whether the first of ``pictures`` that can be read is grey."""
+def all_are_grey(pictures: Sequence[Picture]) -> bool:
+    """Whether all of ``pictures`` that can be read are grey; of each its head alone is read."""
     for picture in pictures:
         with contextlib.suppress(_Unreadable), _opened(picture) as image:
-            return is_grey(image)
-    return False
+            if not is_grey(image):
+                return False
+    return True
 
 
 def is_grey(image: Image) -> bool:

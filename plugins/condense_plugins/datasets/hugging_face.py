@@ -79,6 +79,7 @@ class HuggingFace(BuiltIn):
                 path.resolve().stem,
                 options.flip,
                 options.items,
+                path.name,
             )
             return with_test_part(reading.read(train, test), options.test, path.name)
         except DataError as error:

@@ -133,6 +133,36 @@ def test_images_of_an_unknown_mode_or_that_are_none(datasets, images, load, refu
     assert "nor can 1 others" in told
 
 
+@pytest.mark.extras
+def test_a_grey_image_among_others_takes_no_colours_away(datasets, images):
+    rows = encoded(images)
+    grey = Image.fromarray(pixels(1, 9, "L")[0])
+    rows[0], rows[1] = encoded(images, grey), {"bytes": b"hello", "path": None}
+    data = to_labeled_data(holed(datasets, [rows[0], *rows[2:]]), holed(datasets, [rows[0]] * 4))
+    assert (data.inputs[1:].numpy() == pixels(8)[2:]).all()
+    for split in (data, data.test):
+        assert (split.inputs[0].numpy() == np.asarray(grey)[..., None]).all()
+        assert split.inputs.shape[3] == 3
+    with pytest.raises(DataError, match="in row 1 of the train split cannot be read"):
+        to_labeled_data(holed(datasets, rows))
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize("share", [None, 0.25])
+def test_rows_keep_their_places_beside_those_that_are_left_out(
+    datasets, images, load, tmp_path, share
+):
+    rows = encoded(images)
+    rows[1] = {"bytes": b"hello", "path": None}
+    holed(datasets, rows).to_parquet(tmp_path / "d.parquet")
+    data = load(tmp_path / "d.parquet", unreadable="skip", test=share)
+    splits = [data] if share is None else [data, data.test]
+    for split in splits:
+        for image, item in zip(split.inputs.numpy(), split.items, strict=True):
+            assert (image == pixels(8)[int(item.removeprefix("d.parquet#"))]).all()
+    assert sum(map(len, splits)) == 7
+
+
 def encoded(images, one=None):
     import io
 

@@ -16,7 +16,7 @@ from condense.data import LabeledData, taken
 from condense.engine.ingest.arrays import CHANNELS, as_inputs
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.ingest.hugging_face.columns import TAKEN, Columns, Kind
-from condense.engine.ingest.images import Decoding, Picture, decode_images, first_is_grey
+from condense.engine.ingest.images import Decoding, Picture, all_are_grey, decode_images
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import DataError
 from condense.reading import shown
@@ -56,11 +56,13 @@ class Reading:
 
     Attributes:
         columns: which are read.
-        decoding: of images; None = as the first of them, grey or RGB.
+        decoding: of images; None = grey where all of them are, else RGB.
         progress: where that is shown.
         name: what to call the data.
         flip: whether mirroring keeps the label; None = for colour images.
         texts: column of text that is carried along.
+        source: what rows without a name are called by place after, where some are left out:
+            ``photos.parquet#17``.
     """
 
     columns: Columns = field(default_factory=Columns)
@@ -69,6 +71,7 @@ class Reading:
     name: str = "data"
     flip: bool | None = None
     texts: str | None = None
+    source: str = "data"
 
     def read(self, train: Any, test: Any = None) -> LabeledData:
         """Both splits, read once.
@@ -110,10 +113,12 @@ class Reading:
             self._check_arrays(column, kind)
             return _Split(_arrays(data, column, kind, split), labels, None, texts, classes)
         pictures, names = _pictures(data, column, split)
-        decoding = self.decoding or Decoding(channels="grey" if first_is_grey(pictures) else "rgb")
-        images, kept = decode_images(
-            pictures, decoding, self.progress, like if like is not None and like.ndim == 4 else None
-        )
+        like = like if like is not None and like.ndim == 4 else None
+        grey = (like is None or like.shape[3] == 1) and all_are_grey(pictures)
+        decoding = self.decoding or Decoding(channels="grey" if grey else "rgb")
+        images, kept = decode_images(pictures, decoding, self.progress, like)
+        if names is None and split == "train" and len(kept) < len(pictures):
+            names = [f"{self.source}#{row}" for row in range(len(pictures))]
         own = [labels[place] for place in kept]
         return _Split(images, own, taken(names, kept), taken(texts, kept), classes)
 
