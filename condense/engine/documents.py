@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 from typing_extensions import Self
 
-from condense.engine.runtime.files import in_one_line
+from condense.engine.runtime.files import csv_lines, in_one_line
 from condense.errors import DataError
 from condense.places import without_home
 from condense.reading import EncodableText, PlainTable, read_regular
@@ -242,14 +240,10 @@ COLUMNS = ("class", "role", "source_index", "source", "score")
 
 def kept_table(kept: Sequence[KeptSample], files: Sequence[str] | None = None) -> str:
     """``kept`` as CSV, with the column ``file`` first where samples lie in ``files`` now."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS if files is None else ("file", *COLUMNS))
-    rows = [sample.row for sample in kept]
-    writer.writerows(
-        rows if files is None else [[f, *row] for f, row in zip(files, rows, strict=True)]
-    )
-    return out.getvalue()
+    rows = [list(COLUMNS), *(sample.row for sample in kept)]
+    if files is not None:
+        rows = [[file, *row] for file, row in zip(("file", *files), rows, strict=True)]
+    return csv_lines(rows)
 
 
 class Measured(Document):

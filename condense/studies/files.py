@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,6 +10,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from condense.engine.runtime.files import csv_lines
 from condense.engine.runtime.folders import Layout, check_folder, replace_folder
 from condense.figures.files import PANEL, save_figure
 
@@ -60,9 +59,5 @@ def fill_study(
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """``rows`` under all their keys, in the order in which they come up."""
-    out = io.StringIO()
     keys = dict.fromkeys(key for row in rows for key in row)
-    writer = csv.DictWriter(out, keys, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    return csv_lines([keys, *([row.get(key, "") for key in keys] for row in rows)])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +15,7 @@ from condense.engine.artefact.preview import draw_preview
 from condense.engine.artefact.table import TABLE, TableDocument
 from condense.engine.documents import kept_table
 from condense.engine.runtime.expected import check_tensors
-from condense.engine.runtime.files import in_one_line
+from condense.engine.runtime.files import csv_lines, in_one_line
 from condense.engine.runtime.folders import Layout, check_folder, json_with, replace_folder
 from condense.engine.runtime.turns import silent
 from condense.errors import DataError
@@ -145,9 +143,6 @@ def trace_csv(condensed: CondensedDataset) -> str:
     columns = {"loss": trace.loss, "step_size": trace.step_size}
     if trace.image_lr:
         columns["image_lr"] = trace.image_lr
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["iteration", *columns])
-    rows = zip(*columns.values(), strict=True)
-    writer.writerows([i, *(f"{figure:.9g}" for figure in row)] for i, row in enumerate(rows, 1))
-    return out.getvalue()
+    rows = enumerate(zip(*columns.values(), strict=True), 1)
+    told = ([i, *(f"{figure:.9g}" for figure in row)] for i, row in rows)
+    return csv_lines([["iteration", *columns], *told])

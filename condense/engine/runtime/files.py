@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -13,7 +15,7 @@ import stat
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -229,6 +231,19 @@ def check_file(target: Path, ours: Ours) -> Path:
 def _is_ours(place: Path, ours: Ours) -> bool:
     with place.open("rb") as file:
         return ours(file)
+
+
+def csv_lines(rows: Iterable[Iterable[Any]], separator: str = ",") -> str:
+    """``rows`` as CSV, each ending in a line feed; cells with any break of a line are quoted."""
+    out, lines = io.StringIO(), []
+    # Python 3.11's quotes no other breaks than those that its own terminator has
+    writer = csv.writer(out, delimiter=separator, lineterminator="\r\n")
+    for row in rows:
+        writer.writerow(row)
+        lines.append(out.getvalue().removesuffix("\r\n") + "\n")
+        out.seek(0)
+        out.truncate()
+    return "".join(lines)
 
 
 def npz_with(*keys: str) -> Ours:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pydantic import Field, FiniteFloat
 
 from condense.engine.documents import Document
-from condense.engine.runtime.files import check_ending, write_file
+from condense.engine.runtime.files import check_ending, csv_lines, write_file
 from condense.engine.runtime.folders import MAX_MARKER, json_with
 
 if TYPE_CHECKING:
@@ -69,15 +67,13 @@ class Indices(Document):
         """A line that says how many of how many, then a header and a row a sample."""
         of = "" if self.of is None else f" of {self.of}"
         made = f", {self.distilled} distilled from those named" if self.distilled else ""
-        out = io.StringIO()
-        out.write(f"{_MARK}{self.kept}{of} samples of {self.data} kept{made}\n")
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["index", "source", "class", "role", "score", "kept"])
+        rows: list[list[Any]] = [["index", "source", "class", "role", "score", "kept"]]
         for row in self.rows:
             score = "" if row.score is None else f"{row.score:.9g}"
             kept = "true" if row.kept else "false"
-            writer.writerow([row.index, row.source or "", row.class_name, row.role, score, kept])
-        return out.getvalue()
+            rows.append([row.index, row.source or "", row.class_name, row.role, score, kept])
+        head = f"{_MARK}{self.kept}{of} samples of {self.data} kept{made}\n"
+        return head + csv_lines(rows)
 
 
 def write(condensed: CondensedDataset, path: Path) -> Path:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from condense.engine.runtime.files import check_ending, check_writable, write_file
+from condense.engine.runtime.files import check_ending, check_writable, csv_lines, write_file
 from condense.errors import OutputError
 from condense.tabular.frame import frame_of, pyarrow_for
 from condense.tabular.table import free_name
@@ -29,11 +28,9 @@ def write_csv(condensed: CondensedDataset, path: Path) -> Path:
     _check(path, ".csv")
     name, roles = _roles(condensed)
     table = condensed.rows
-    out = io.StringIO()
-    writer = csv.writer(out, delimiter=table.separator, lineterminator="\n")
-    writer.writerow([*table.names, *name])
-    writer.writerows([*row, *role] for row, role in zip(table.rows, roles, strict=True))
-    return write_file(path, out.getvalue().encode(table.encoding), lambda file: False)
+    made = ([*row, *role] for row, role in zip(table.rows, roles, strict=True))
+    text = csv_lines([[*table.names, *name], *made], table.separator)
+    return write_file(path, text.encode(table.encoding), lambda file: False)
 
 
 def write_parquet(condensed: CondensedDataset, path: Path) -> Path:

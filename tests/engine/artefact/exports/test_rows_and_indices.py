@@ -102,6 +102,22 @@ def test_a_file_comes_back_between_its_separators_and_in_its_encoding(cli, tmp_p
     assert sorted(found.decode(encoding).split("\n")) == sorted(given.decode(encoding).split("\n"))
 
 
+def test_cells_of_several_lines_come_back_whatever_ends_these(cli, tmp_path):
+    texts, kinds = ["u\rv", "p\r\nq", "x\ny", "\r", 'a, "b"'], ["a\rb", "b\n"]
+    table = [[str(n), texts[n % 5], kinds[n // 10]] for n in range(20)]
+    with (tmp_path / "in.csv").open("w", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["size", "text", "kind"], *table])
+    given = ("--data", tmp_path / "in.csv", "-o", "data.label=kind", "-o", "data.ignore=text")
+    cli("run", *given, "--method", "random", "--ipc", 10, "--no-baselines", "--out", tmp_path / "a")
+    cli("export", tmp_path / "a", "--to", "csv", "--out", tmp_path / "out.csv")
+    cli("export", tmp_path / "a", "--to", "indices", "--out", tmp_path / "indices.csv")
+    assert sorted(read(tmp_path / "out.csv")) == sorted([["size", "text", "kind"], *table])
+    for name, column in (("a/index.csv", 0), ("indices.csv", 2)):
+        head = 1 + (name == "indices.csv")
+        classes = [row[column] for row in read(tmp_path / name)[head:]]
+        assert sorted(classes) == sorted(row[2] for row in table)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
