@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
     from condense.interfaces import Context
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
+SUFFIXES = (".png", *_JPEG, ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+_TOLD = 5  # files in a note
 
 Labelled = tuple[Path, str]  # an image file with the name of its class
 
@@ -82,14 +85,37 @@ def class_files(folder: Path) -> list[Path]:
     Raises:
         DataError: if there is none.
     """
-    files = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
-    found = sorted((p for p in files if not p.name.startswith(".")), key=lambda p: p.name)
+    found = sorted((p for p in folder.iterdir() if _is_taken(p.name)), key=lambda p: p.name)
     if not found:
         kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
         raise DataError(
             f"class folder {folder} has no image file ({kinds}); add images or remove the folder"
         )
     return found
+
+
+def _is_taken(name: str) -> bool:
+    return not name.startswith(".") and name.lower().endswith(SUFFIXES)
+
+
+def tell_of_others(folders: Sequence[Path], context: Context) -> None:
+    """A note on the files in ``folders`` that :func:`class_files` passes over; hidden ones are
+    meant to be."""
+    others: list[Path] = []
+    for folder in folders:
+        for place, inner, names in os.walk(folder):
+            inner[:] = sorted(name for name in inner if not name.startswith("."))
+            own = (name for name in sorted(names) if not name.startswith("."))
+            others += [
+                Path(place, name) for name in own if Path(place) != folder or not _is_taken(name)
+            ]
+    if others:
+        told = ", ".join(map(str, others[:_TOLD])) + (", …" if others[_TOLD:] else "")
+        kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
+        context.progress.note(
+            f"note: left out {len(others)} files in the folders of classes, of which images "
+            f"directly in them are taken ({kinds}): {told}"
+        )
 
 
 def listed(folders: Sequence[Path]) -> list[Labelled]:

@@ -22,6 +22,7 @@ from condense_plugins.datasets._images import (
     existing_folder,
     listed,
     read_splits,
+    tell_of_others,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Folder(BuiltIn):
     """PATH/train/CLASS/* with PATH/test/CLASS/* (or val) as the test split, or PATH/CLASS/*."""
 
     name: ClassVar[str] = "folder"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     arg: ClassVar[str] = "path"
     traits: ClassVar[DatasetTraits] = DatasetTraits(opens=("/",))
 
@@ -67,7 +68,7 @@ class Folder(BuiltIn):
                 f"{root} has no CLASS folders of images, but a data set of Hugging Face's; give "
                 f"`data=hf:{root}`"
             )
-        classes, train, held = _files(train_root, test_root)
+        classes, train, held = _files(train_root, test_root, context)
         data = read_splits(
             train,
             held,
@@ -82,7 +83,7 @@ class Folder(BuiltIn):
 
 
 def _files(
-    train_root: Path, test_root: Path | None
+    train_root: Path, test_root: Path | None, context: Context
 ) -> tuple[list[str], list[Labelled], list[Labelled] | None]:
     """Names of classes, and the images of training and test split."""
     folders = class_folders(train_root)
@@ -90,8 +91,10 @@ def _files(
     if len(classes) < 2:
         found = f"only the class folder '{classes[0]}'" if classes else "no class folder"
         raise DataError(f"{train_root} has {found}, at least two are needed: {_LAYOUT}")
-    held = listed(_test_folders(test_root, classes)) if test_root else None
-    return classes, listed(folders), held
+    tested = _test_folders(test_root, classes) if test_root else []
+    train, held = listed(folders), listed(tested) if test_root else None
+    tell_of_others([*folders, *tested], context)
+    return classes, train, held
 
 
 def _splits(root: Path) -> tuple[Path, Path | None]:

@@ -86,6 +86,35 @@ def test_hidden_and_foreign_files_are_passed_over(root):
     assert len(load(root)) == 6
 
 
+def test_files_that_are_left_out_are_counted(root):
+    noted.clear()
+    (root / "train" / "cat" / ".hidden").mkdir()
+    draw(root / "train" / "cat" / ".hidden" / "0.png")
+    load(root)
+    assert noted == []
+    others = ["train/ant/notes.txt", "train/cat/more/1.png", "train/cat/more/deep/2.png"]
+    others.append("test/cat/0.heic")
+    for name in others:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert len(load(root)) == 6
+    (told,) = noted
+    assert "left out 4 files" in told
+    assert all(str(root / name) in told for name in others)
+
+
+@pytest.mark.parametrize("ending", ["jpe", "jfif", "JPG"])
+def test_images_of_every_ending_are_taken(root, ending):
+    image = draw(root / "train" / "cat" / "9.jpeg", 7)
+    image.rename(image.with_suffix(f".{ending}"))
+    noted.clear()
+    data = load(root)
+    assert data.items[-1] == f"train/cat/9.{ending}"
+    assert data.inputs[-1, 0, 0, 0] == pytest.approx(7, abs=3)
+    assert noted == []
+
+
 def test_mixed_sizes_are_refused_and_resize_mends_them(root):
     odd = draw(root / "train" / "cat" / "1.png", size=(9, 7))
     message = refusal(root)
