@@ -312,9 +312,12 @@ class Spy:
                     "companions": lambda: Scores(
                         values,
                         "x",
+                        standard_error=values.double() / 4,
                         companions={"aum": values - 1, "half": values / 2},
                     ),
                     "short-companion": lambda: Scores(values, "x", companions={"aum": values[1:]}),
+                    "nan-error": lambda: Scores(values, "x", standard_error=values * float("nan")),
+                    "square-error": lambda: Scores(values, "x", standard_error=values[:, None]),
                     "narrow-logits": lambda: Scores(values, "x", logits=values[:, None]),
                 }[self.options.give]()
 
@@ -402,6 +405,7 @@ def test_companions_and_the_context_reach_the_selector_from_the_store_too(bare, 
         scores, context = spy.given
         assert torch.equal(scores.companions["aum"], scores.values - 1)
         assert torch.equal(scores.companions["half"], scores.values / 2)
+        assert torch.equal(scores.standard_error, scores.values / 4)
         assert context is made.context
     assert [who for who, _ in spy.seen].count("scorer") == 2  # of two options, not of three runs
 
@@ -425,6 +429,8 @@ def test_a_context_gives_features(bare, digits):
         ("scores-nan", ["nan"]),
         ("nothing", ["None"]),
         ("short-companion", ["companion aum float32 (1436,)"]),
+        ("nan-error", ["a standard error float32 (1437,), expected finite floats (1437,)"]),
+        ("square-error", ["a standard error float32 (1437, 1)"]),
         ("narrow-logits", ["logits float32 (1437, 1)", "(1437, 10)"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Scores: a finite number per sample."""
+"""Scores: a finite number per sample, and what is given beside it."""
 
 from __future__ import annotations
 
@@ -39,14 +39,22 @@ def run_scorer(scorer: Scorer, data: LabeledData, context: Context, rng: Generat
             f"scorer '{scorer.name}' rated sample {int(bad[0])} {float(values[bad[0]])}, "
             "scores must be finite"
         )
-    who, logits = f"scorer '{scorer.name}' returned", result.logits
+    return _with_others(result, values, f"scorer '{scorer.name}' returned", data)
+
+
+def _with_others(found: Scores, values: Tensor, who: str, data: LabeledData) -> Scores:
+    """``values`` with what ``found`` has beside them, checked."""
+    one = (len(data),)
+    error, logits = found.standard_error, found.logits
+    if error is not None:
+        error = _finite(f"{who} a standard error", error, one)
     companions = {
-        name: _finite(f"{who} a companion {name}", tensor, (len(data),))
-        for name, tensor in result.companions.items()
+        name: _finite(f"{who} a companion {name}", tensor, one)
+        for name, tensor in found.companions.items()
     }
     if logits is not None:
-        logits = _finite(f"{who} logits", logits, (len(data), len(data.classes)))
-    return Scores(values, result.estimator, result.standard_error, companions, logits)
+        logits = _finite(f"{who} logits", logits, (*one, len(data.classes)))
+    return Scores(values, found.estimator, error, companions, logits)
 
 
 def _finite(what: str, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:

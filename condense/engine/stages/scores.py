@@ -51,7 +51,7 @@ def tensors_of(scores: Scores) -> dict[str, Tensor]:
     """The figures of every sample, float32 [N] each, by the names that they are stored under."""
     tensors = {"scores": scores.values}
     if scores.standard_error is not None:
-        tensors["standard_error"] = scores.standard_error.float()
+        tensors["standard_error"] = scores.standard_error
     return tensors | {COMPANION + name: t for name, t in scores.companions.items()}
 
 
