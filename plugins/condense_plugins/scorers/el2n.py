@@ -21,7 +21,7 @@ class El2nScorer(ReadsDynamics):
     """
 
     name: ClassVar[str] = "el2n"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     arg: ClassVar[str] = "mode"  # el2n:online
 
     class Options(DynamicsOptions):
@@ -35,7 +35,7 @@ class El2nScorer(ReadsDynamics):
 
     def estimator(self, dynamics: Dynamics) -> str:
         """With the form, and the epoch it looks at."""
-        return f"el2n ({self.options.mode}, epoch {dynamics.eval_epoch})"
+        return f"el2n ({self.options.mode}, epoch {self._epoch(dynamics)})"
 
     def of_networks(self, dynamics: Dynamics) -> Tensor:
         """float32 [K, N]: the norm, or the sum of norms, of each network.
@@ -45,4 +45,10 @@ class El2nScorer(ReadsDynamics):
         """
         if self.options.mode == "paper":
             return looked_at(dynamics, dynamics.eval_error_norm, self.options.eval_epoch)
-        return dynamics.error_norm[:, : dynamics.eval_epoch].sum(dim=1)  # [K, E, N] → [K, N]
+        return dynamics.error_norm[:, : self._epoch(dynamics)].sum(dim=1)  # [K, E, N] → [K, N]
+
+    def _epoch(self, dynamics: Dynamics) -> int:
+        """The last epoch that counts: where nobody looked in evaluation mode, seen in training."""
+        if self.options.mode == "paper":
+            return dynamics.eval_epoch
+        return min(self.options.eval_epoch, dynamics.epochs)

@@ -133,10 +133,16 @@ def test_el2n_is_the_mean_over_networks(tiny_images):
 def test_el2n_online_sums_the_first_epochs(tiny_images):
     data = tiny_images.subset(torch.arange(2))
     norms = torch.tensor([[[1.0, 0.5], [0.5, 0.25], [9.0, 9.0]]])  # one network, three epochs
-    context = recorded(error_norm=norms, eval_epoch=2)
-    scores = scorer_of("el2n", mode="online").score(data, context, generator())
+    context = recorded(error_norm=norms, margin=norms, eval_epoch=2)
+    scores = scorer_of("el2n", mode="online", eval_epoch=2).score(data, context, generator())
     assert scores.values.tolist() == [1.5, 0.75]
     assert scores.standard_error is None
+    # of a recording whose last look in evaluation mode was earlier, or whose training was shorter
+    for asked, sums in ((1, [1.0, 0.5]), (3, [10.5, 9.75]), (7, [10.5, 9.75])):
+        scorer = scorer_of("el2n", mode="online", eval_epoch=asked)
+        scores = scorer.score(data, context, generator())
+        assert scores.values.tolist() == sums
+        assert scores.estimator == f"el2n (online, epoch {min(asked, 3)})"
 
 
 # on data
