@@ -48,8 +48,12 @@ class FeatureStage(Stage[FeatureNetworks]):
     @cached_property
     def result(self) -> FeatureNetworks:
         """Trained."""
-        for piece in self.pieces():
-            self.run_piece(piece.number)
+        store = self.bound.store
+        with self.bound.timed(self.name) as lap:
+            misses = store.misses
+            for piece in self.pieces():
+                self.run_piece(piece.number)
+            lap.cached = store.misses == misses
         return self.networks
 
     def pieces(self) -> list[Piece]:

@@ -74,9 +74,9 @@ class GradientMatcher(SiameseMatcher):
         self._age = 0  # iterations that the network has been used in
 
     def prepare(self, data: LabeledData, context: Context, rng: Generator) -> None:
-        """Put the training split on the device."""
+        """Put the training split on the device, and a network that :meth:`carry` may fill."""
         super().prepare(data, context, rng)
-        self._network = context.network(self.options.network, data.geometry, rng)
+        self._network = self.fresh_network(torch.empty(0), rng)
         self._age = 0
 
     def carried(self) -> Mapping[str, Tensor]:

@@ -10,13 +10,17 @@ import time
 import pytest
 import torch
 
+from condense.engine.feature_space.network import FeatureOptions
 from condense.engine.graph import all_within, stages
 from condense.engine.jobs import beside
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import run
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
+from condense.engine.stages.features import FeatureStage
+from condense.engine.training.step import EagerStep
 from condense.engine.training.threads import threads_for
+from condense.options import NetworkSpec
 from condense.resolve import Request, resolve
 
 pytestmark = pytest.mark.skipif(
@@ -200,6 +204,24 @@ def test_only_the_main_thread_has_a_copy_and_max_is_no_quota(bind, two_cores):
     other.join()
     assert found == [False]
     assert beside.pays(pipeline, 2)
+
+
+def test_feature_networks_of_small_samples_are_trained_by_one_thread(bind, two_cores, monkeypatch):
+    """As where an executor trains them: their key is the same."""
+    threads, call = set(), EagerStep.__call__
+
+    def watched(self, *batch):
+        threads.add(torch.get_num_threads())
+        return call(self, *batch)
+
+    monkeypatch.setattr(EagerStep, "__call__", watched)
+    options = FeatureOptions(networks=2, feature_epochs=1, feature_network=NetworkSpec.of("mlp"))
+    for cached in (False, True):
+        pipeline = bind("store")
+        _ = FeatureStage(pipeline, options).result
+        assert pipeline.timings["features"].cached == cached
+    assert threads == {1}
+    assert torch.get_num_threads() == 2
 
 
 def test_small_samples_are_worked_on_by_one_thread(two_cores):

@@ -191,6 +191,29 @@ def test_a_fresh_network_takes_its_place_in_time(tiny_images, context, small_set
     assert 0 < max(trained) < min(fresh)
 
 
+def test_a_network_that_is_carried_on_has_no_dropout_either(
+    tiny_images, context, small_set, monkeypatch
+):
+    plain = context.network
+
+    def network(*given):
+        return torch.nn.Sequential(plain(*given), torch.nn.Dropout(0.5))
+
+    monkeypatch.setattr(context, "network", network)
+    synthetic, rng = small_set(dtype=torch.float32), generator(5)
+    matcher = prepared(tiny_images, context)
+    matcher.step(synthetic, rng)
+    carried, state = dict(matcher.carried()), rng.get_state()
+    other, others = prepared(tiny_images, context), torch.Generator()
+    other.carry(carried)
+    others.set_state(state)
+    for _ in range(2):  # further along the way of the first network
+        whole, resumed = matcher.step(synthetic, rng), other.step(synthetic, others)
+        assert torch.equal(whole.loss, resumed.loss)
+        assert torch.equal(whole.grad_inputs, resumed.grad_inputs)
+    assert torch.equal(matcher.carried()["network"], other.carried()["network"])
+
+
 def test_the_distance_of_gradients_by_hand():
     one = [torch.tensor([[3.0, 4.0], [1.0, 0.0]])]
     other = [torch.tensor([[4.0, 3.0], [0.0, 2.0]])]
