@@ -28,6 +28,7 @@ from condense.engine.training.sgd import (
     Epochs,
     LearningRate,
     Momentum,
+    PrecisionBf16,
     SgdOptions,
     WeightDecay,
 )
@@ -63,13 +64,14 @@ class FeatureOptions(Options):
     feature_augmentation: AugmentationSpec = Field(
         AugmentationSpec.of("simple"), description="augmentation while they are trained"
     )
+    feature_precision: PrecisionBf16 = "auto"
     feature_seed: int = Field(0, ge=0, description="seed of the networks, whatever the run's is")
 
     @property
     def sgd(self) -> SgdOptions:
         """The same without the prefix."""
-        names = SgdOptions.model_fields.keys() - {"precision"}
-        return SgdOptions(**{name: getattr(self, f"feature_{name}") for name in names})
+        own = {name: getattr(self, f"feature_{name}") for name in SgdOptions.model_fields}
+        return SgdOptions(**own)
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,6 +81,7 @@ SOURCES = {
     "selector.unit": "ours: beta as a share of the class; the released code takes beta times ipc, "
     "which does not come near the published accuracy",
     "selector.width": "paper: the window holds as many samples as are taken",
+    "selector.precision": "ours: without effect, as a window without a width trains nothing",
     "policy.component": PROTOCOL,
     "policy.alpha": TABLE,
     "matcher.component": PROTOCOL,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from torch import Generator
 
+from condense.engine.training.sgd import PrecisionBf16
 from condense.errors import DataError
 from condense.interfaces import Budget, Context, Cost, LabeledData, Scores, Selection
 from condense.options import NetworkSpec, Options as BaseOptions
@@ -52,6 +53,13 @@ class WindowSelector(BuiltIn):
             description="share of each class that the window spans, of which those are taken that "
             "stand for the others best; unset = just as many as are taken (the paper)",
         )
+        precision: Annotated[
+            PrecisionBf16,
+            Field(
+                description="of the network that a window with a width trains on images: auto "
+                "(bf16 on GPUs) | fp32 | tf32 | bf16"
+            ),
+        ] = "auto"
 
     options: Options
 
@@ -61,12 +69,18 @@ class WindowSelector(BuiltIn):
         for label, count in enumerate(budget.counts(data)):
             size = len(data.class_indices(label))
             unit = size if self.options.unit == "class" else count
-            highest = min(highest, (size - count) / unit)
+            if unit:  # of a class without samples any window ends within it
+                highest = min(highest, (size - count) / unit)
         return {"beta": (0.0, highest)}
 
     def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
         """Of a wider window on images, the network that gives their features; else nothing."""
-        return Cost() if self.options.width is None else SPACE.cost(data, samples, context)
+        return Cost() if self.options.width is None else self._space.cost(data, samples, context)
+
+    @property
+    def _space(self) -> HasFeatures:
+        own = {"precision": self.options.precision}
+        return HasFeatures(SPACE.options.model_copy(update=own))
 
     def select(
         self,
@@ -82,7 +96,7 @@ class WindowSelector(BuiltIn):
             DataError: if the window runs past the end of a class.
         """
         o, chosen = self.options, []
-        features = None if o.width is None else SPACE.features(data, context, rng)
+        features = None if o.width is None else self._space.features(data, context, rng)
         classes = ranked_classes(data, scores, budget, self.name)
         for label, (ranked, count) in zip(data.classes, classes, strict=True):
             start = window_start(o.beta, len(ranked), count, o.unit)

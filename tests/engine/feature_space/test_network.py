@@ -93,6 +93,7 @@ def test_the_key_follows_data_and_options_but_not_the_number_of_networks(context
         key(index=1),
         key(feature_epochs=4),
         key(feature_seed=1),
+        key(feature_precision="bf16"),
         key(feature_network={"component": "convnet", "width": 9}),
         key(feature_augmentation="none"),
     ]

@@ -48,9 +48,13 @@ def keys(host, tiny, tiny_images, tmp_path):
         p = Pipeline(recipe, host, device=device, data=tiny_images, **tools)
         context = EngineContext(host, store, device, p.progress)
         whole = TrainingSet.of(tiny_images)
+        measuring = resolve(host, Request(assignments=((("evaluator",), "coverage"),)))
+        q = Pipeline(measuring, host, device=device, data=tiny_images, **tools)
         subset = Subset(0.5, 0, 0, torch.arange(3))
         return {
             "scores": p.scoring.key(),
+            "selector": p.component_key("selector"),  # a wide window trains a network
+            "coverage": EvaluationStage(q, random_plan(q)).keys()[0],
             "matcher": p.component_key("matcher"),
             "evaluation": EvaluationStage(p, random_plan(p)).keys()[0],
             "dynamics": DynamicsPass(tiny_images, context, Seed(0), DynamicsOptions()).keys()[0],
@@ -67,15 +71,17 @@ def test_a_result_of_a_gpu_is_not_that_of_a_cpu(keys, capability):
     assert "auto" not in [
         value
         for key in (*on_cpu.values(), *on_gpu.values())
-        for value in [key.get("precision"), key.get("options", {}).get("precision")]
+        for name, value in [*key.items(), *key.get("options", {}).items()]
+        if name.endswith("precision")
     ]
     capability(7)  # one that computes in fp32 as a CPU does
     assert keys(GPU) == on_cpu
 
 
 def test_a_precision_that_was_asked_for_is_the_same_result_everywhere(keys, capability):
-    asked = {f"{stage}.precision": "fp32" for stage in ("scorer", "matcher", "evaluator")}
-    stages = ("scores", "matcher", "evaluation")
+    named = ("scorer", "selector", "matcher", "evaluator")
+    asked = {f"{stage}.precision": "fp32" for stage in named}
+    stages = ("scores", "selector", "matcher", "evaluation")
     on_cpu, on_gpu, automatic = keys(CPU, **asked), keys(GPU, **asked), keys(CPU)
     assert [on_cpu[s] for s in stages] == [on_gpu[s] for s in stages]
     assert [on_cpu[s] for s in stages] == [automatic[s] for s in stages]

@@ -226,7 +226,27 @@ class Features:
         self.known = features
 
     def features(self, data, rng, options=None):
+        self.asked = options
         return self.known
+
+
+@pytest.mark.parametrize(("unit", "highest"), [("class", 0.5), ("ipc", 1.0)])
+def test_a_class_without_samples_bounds_no_window(unit, highest):
+    labels = torch.tensor([0] * 6 + [2] * 8)
+    data = LabeledData(torch.zeros(14, 1), labels, ("ant", "bee", "cat"), UNIT)
+    selector, budget = window(unit=unit), Budget(fraction=0.5)
+    assert budget.counts(data) == (3, 0, 4)
+    # of 6 samples 3 may be skipped, of 8 four: half of a class, or as many as are taken
+    assert selector.option_ranges(data, budget) == {"beta": (0.0, highest)}
+
+
+def test_a_wider_window_asks_for_features_of_the_precision_that_is_set(tiny_images):
+    context, scores = Features(torch.randn(90, 2)), scores_of(range(90))
+    rng = torch.Generator().manual_seed(0)
+    for precision in ("auto", "bf16"):
+        selector = window(beta=0, width=0.5, precision=precision)
+        run_selector(selector, tiny_images, scores, Budget(ipc=2), context, rng)
+        assert context.asked.precision == precision
 
 
 def test_a_wider_window_is_thinned_to_those_that_stand_for_the_others():
