@@ -245,6 +245,9 @@ def test_test_splits_and_items_elsewhere_follow_the_rule(call, builtin, tmp_path
     assert bytes_of(work / "b") == bytes_of(work / "a")
     assert "-o data.test=PATH" in call("evaluate", "a", code=2).stderr
     call("evaluate", "a", *there[:2])  # names are of no use there
+    call("report", "a", "--out", "r.html")
+    told = "run --recipe a/recipe.toml -o data.test=PATH -o data.items=PATH<"
+    assert told in (work / "r.html").read_text()
 
     read = read_recipe(work / "a/recipe.toml")
     without = ((("data", "test"), None), (("data", "items"), None))

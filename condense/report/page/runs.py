@@ -208,8 +208,10 @@ def _command(source: RunSource, recipe: Mapping[str, Any]) -> str:
     """What repeats the run from the folder the report was made in."""
     if not recipe or recipe.get("data", {}).get("component") == "memory":
         return ""
-    data = any(key.startswith("data.") for key in recipe.get(LEFT_OUT, {}))
-    more = f" --data {recipe['data']['component']}:PATH" if data else ""
+    more = "".join(
+        f" --data {recipe['data']['component']}:PATH" if key == "data.path" else f" -o {key}=PATH"
+        for key in recipe.get(LEFT_OUT, {})
+    )
     place = without_home((source.path / "recipe.toml").as_posix())
     home = "~/" if place.startswith("~/") else ""  # which a shell expands where it is not quoted
     return f"condense run --recipe {home}{shlex.quote(place.removeprefix(home))}{more}"
