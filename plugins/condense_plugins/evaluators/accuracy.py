@@ -346,8 +346,8 @@ class AccuracyEvaluator(BuiltIn):
         context: Context,
         augmentation: Augmentation,
     ) -> dict[str, object]:
-        known = {"cosine_to", "in_steps"}  # the same of every evaluation
-        budget = {name: value for name, value in asdict(schedule).items() if name not in known}
+        # all but what every evaluation has alike
+        budget = {k: v for k, v in asdict(schedule).items() if k not in ("cosine_to", "in_steps")}
         return {
             "network": context.identity(self.options.network),
             **budget,
