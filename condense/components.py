@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 from condense.capabilities import StandsFor, argument_name
 from condense.data import Modality
 from condense.errors import OptionError
-from condense.layers import FromFile, merge, name_and_argument
+from condense.layers import FromFile, Layer, merge, name_and_argument
 from condense.options import (
     COMPONENT,
     ComponentSpec,
@@ -23,6 +24,7 @@ from condense.options import (
     names_file,
     path_fields,
     plain_models,
+    result_options,
     spec_fields,
 )
 from condense.plugin.host import Host
@@ -190,3 +192,39 @@ def resolve_beside(
     if argument:
         values |= argument_of(kind, host.registry(kind).get(name, kind), argument, kind)
     return resolve_component(host, kind, name, values, kind)
+
+
+@contextlib.contextmanager
+def asking_for_paths(left_out: Mapping[str, str], stage: str) -> Iterator[None]:
+    """Where a component of ``stage`` lacks a path that its recipe leaves out, say that."""
+    try:
+        yield
+    except MissingArgument as error:
+        for key, what in left_out.items():
+            if key.startswith(f"{stage}."):
+                raise OptionError(
+                    f"the recipe does not hold {key}, which lay outside of its folder ({what}); "
+                    f"say where it is with `{stage}={error.form}`"
+                ) from None
+        raise
+
+
+def ask_for_files(
+    left_out: Mapping[str, str], stage: str, resolved: Resolved, layers: Sequence[Layer]
+) -> None:
+    """As :func:`asking_for_paths`, of a path that the component can do without: its result would be
+    another.
+
+    Raises:
+        OptionError: naming it, unless it is said that there is to be none.
+    """
+    said = {option for layer in layers if layer.typed for option in layer.options(stage)}
+    depended_on = result_options(resolved.options)
+    for option in path_fields(resolved.cls.Options):
+        key = f"{stage}.{option}"
+        if key in left_out and option not in said and depended_on.get(option, "") is None:
+            raise OptionError(
+                f"the recipe does not hold {key}, which lay outside of its folder "
+                f"({left_out[key]}); say where it is with `{key}=PATH`, or go without it with "
+                f"`{key}=null`"
+            )

@@ -11,18 +11,18 @@ method's defaults (``Method.defaults``) yield to the preset's.
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from condense.capabilities import KnowsModality, argument_name
 from condense.components import (
-    MissingArgument,
     absolute,
     argument_of,
+    ask_for_files,
+    asking_for_paths,
     for_modality,
     resolve_component,
 )
@@ -44,7 +44,6 @@ from condense.options import (
     idle_options,
     is_shared,
     path_fields,
-    result_options,
 )
 from condense.plugin.host import Host
 from condense.recipe import (
@@ -199,10 +198,10 @@ def resolve(host: Host, request: Request) -> Recipe:
     if request.in_memory:
         _check_no_source(request)
     else:
-        with _asking_for_paths(left_out, "data"):
+        with asking_for_paths(left_out, "data"):
             resolved["data"] = resolve_stage(host, "data", [base, *strict])
         if (file_layer.component("data") or ("",))[0] == resolved["data"].name:
-            _ask_for_files(left_out, "data", resolved["data"], strict)
+            ask_for_files(left_out, "data", resolved["data"], strict)
         special = preset.for_data.get(resolved["data"].name, {})
         source = resolved["data"].create()
         modality = source.modality() if isinstance(source, KnowsModality) else "image"
@@ -211,9 +210,9 @@ def resolve(host: Host, request: Request) -> Recipe:
     for stage in (stage for stage in STAGES if stage != "data"):
         if stage in OPTIONAL and not _asked_for(stage, layers):
             continue
-        with _asking_for_paths(left_out, stage):
+        with asking_for_paths(left_out, stage):
             resolved[stage] = resolve_stage(host, stage, layers, modality)
-        _ask_for_files(left_out, stage, resolved[stage], strict)
+        ask_for_files(left_out, stage, resolved[stage], strict)
         usual = [*layers[:3], Layer(method.stages)]
         if stage in OPTIONAL and resolved[stage].name == NONE and not _asked_for(stage, usual):
             del resolved[stage]
@@ -318,41 +317,6 @@ def _opening_paths(host: Host, layer: Layer) -> Layer:
         )
     opened = {**layer.stages, "data": {**table, COMPONENT: f"{name}:{text}"}}
     return replace(layer, stages=opened)
-
-
-@contextlib.contextmanager
-def _asking_for_paths(left_out: Mapping[str, str], stage: str) -> Iterator[None]:
-    """Where a component of ``stage`` lacks a path that its recipe leaves out, say that."""
-    try:
-        yield
-    except MissingArgument as error:
-        for key, what in left_out.items():
-            if key.startswith(f"{stage}."):
-                raise OptionError(
-                    f"the recipe does not hold {key}, which lay outside of its folder ({what}); "
-                    f"say where it is with `{stage}={error.form}`"
-                ) from None
-        raise
-
-
-def _ask_for_files(
-    left_out: Mapping[str, str], stage: str, resolved: Resolved, layers: Sequence[Layer]
-) -> None:
-    """The same of a path that the component can do without: its result would be another.
-
-    Raises:
-        OptionError: naming it, unless it is said that there is to be none.
-    """
-    said = {option for layer in layers if layer.typed for option in layer.options(stage)}
-    depended_on = result_options(resolved.options)
-    for option in path_fields(resolved.cls.Options):
-        key = f"{stage}.{option}"
-        if key in left_out and option not in said and depended_on.get(option, "") is None:
-            raise OptionError(
-                f"the recipe does not hold {key}, which lay outside of its folder "
-                f"({left_out[key]}); say where it is with `{key}=PATH`, or go without it with "
-                f"`{key}=null`"
-            )
 
 
 def _portable_paths(recipe: Recipe, layer: Layer) -> dict[str, str]:
