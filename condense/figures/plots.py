@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -145,10 +145,15 @@ def lines_figure(
     if not there:
         return None
 
-    alt = "; ".join(f"{line.name}: {_ends(line)}" for line in there)
-
     paint = partial(paint_over_sizes if log else paint_lines, labels, there, marker, limits=limits)
+    return painted(name, title, there, paint)
 
+
+def painted(
+    name: str, title: str, lines: Sequence[Line], paint: Callable[[Axes], None]
+) -> FigureView:
+    """``lines`` as ``paint`` draws them, and in words."""
+    alt = "; ".join(f"{line.name}: {_ends(line)}" for line in lines)
     return FigureView(name, draw(name, paint), title, alt)
 
 
@@ -227,6 +232,8 @@ def _ends_within(
 
 
 def _ends(line: Line) -> str:
+    if line.level:
+        return f"{line.y[0]:.4g} throughout"
     top = max(range(len(line.y)), key=line.y.__getitem__)
     return (
         f"{line.y[0]:.4g} at {line.x[0]:g}, {line.y[-1]:.4g} at {line.x[-1]:g}, highest "

@@ -338,7 +338,8 @@ def test_a_shrinking_that_found_no_size(folder):
         ["random", "40", "80.0 (79.0 to 81.0)", "88.9"],
         ["whole", "80", "90.0 (89.0 to 91.0)", "100.0"],
     ]
-    assert "random 60 at 10, 80 at 40" in view.figures[0].alt
+    curves = "random: 60 at 10, 80 at 40, highest 80 at 40"
+    assert view.figures[0].alt == f"{curves}; whole: 90 throughout; target: 85.5 throughout"
 
 
 def test_a_shrinking_that_found_one(folder):

@@ -21,7 +21,8 @@ from condense.report.diagnosis.findings import findings_of, shared_findings, sor
 from condense.report.page import figures, studies, tables
 from condense.report.page.runs import RunView, differences, run_view
 from condense.report.page.sources import STUDIES, RunSource, Sources, StudySource
-from condense.report.page.studies import StudyView, study_view
+from condense.report.page.studies import study_view
+from condense.report.page.study import StudyView
 from condense.report.page.tables import TableView
 from condense.results import Finding
 from condense.studies.comparison.run import ComparisonDocument

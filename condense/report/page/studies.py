@@ -3,56 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from condense.engine.documents import FindingNote
-from condense.figures.plots import PERCENT, FigureView, dots_figure, lines_figure, present
+from condense.figures.plots import PERCENT, dots_figure, lines_figure, present
 from condense.report.diagnosis.checks import check_best, check_reliability
 from condense.report.diagnosis.findings import sorted_findings
+from condense.report.page.sizes import methods_view, shrinking_view
 from condense.report.page.sources import StudySource
+from condense.report.page.study import StudyView, with_codes
 from condense.report.page.tables import TableCell, TableView, cell, differing, mean
-from condense.results import Finding
 from condense.spelling import on_command_line
 from condense.studies.ablation.files import cell_dots, effect_name, figure_label, size_lines, varied
 from condense.studies.ablation.result import AblationCell, AblationDocument
 from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.files import lines_over_iterations, lines_over_radii
 from condense.studies.coverage.result import PARTS, Coverage
-from condense.studies.methods.files import dots_of, lines_of, size_of, unit_of
-from condense.studies.methods.result import CompareDocument, ComparedRow
-from condense.studies.shrinking.files import lines_of as lines_of_sizes
-from condense.studies.shrinking.result import ShrinkDocument
 from condense.studies.statistics import estimate_shares
 from condense.studies.tuning.files import curves
 from condense.studies.tuning.result import TuningDocument
-
-
-@dataclass(frozen=True)
-class StudyView:
-    """A study.
-
-    Attributes:
-        name: unique on the page.
-        title: of its section.
-        path: its folder, as it was given; empty for what was worked out for the report.
-        words: what it says, a paragraph each.
-        figures, tables: in order.
-        findings: of the diagnosis, worst first.
-    """
-
-    name: str
-    title: str
-    path: str
-    words: tuple[str, ...] = ()
-    figures: tuple[FigureView, ...] = ()
-    tables: tuple[TableView, ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def pairs(self) -> list[tuple[Finding, tuple[str, ...]]]:
-        """The findings, each with the letters of its runs: none."""
-        return [(finding, ()) for finding in self.findings]
 
 
 def study_view(study: StudySource, number: int, letters: Mapping[str, str]) -> StudyView:
@@ -178,7 +147,7 @@ def ablation_view(name: str, path: str, document: AblationDocument) -> StudyView
 
 def _note(one: AblationCell) -> str:
     failed = f"failed: {on_command_line(one.error)}" if one.error else ""
-    return _with_codes("base" if one.base else failed, one.findings)
+    return with_codes("base" if one.base else failed, one.findings)
 
 
 def _told(document: AblationDocument) -> Iterable[str]:
@@ -219,79 +188,6 @@ def comparison_view(name: str, path: str, document: ComparisonDocument) -> Study
         check_reliability(one.split_half, one.name, document.samples or 0) for one in scorers
     ]
     return StudyView(name, "Scores", path, tables=(table,), findings=sorted_findings(findings))
-
-
-def methods_view(name: str, path: str, document: CompareDocument) -> StudyView:
-    """A table a label regime and size, accuracy over the size, and what each method costs."""
-    tables, drawn = [], []
-    headers = (
-        "method",
-        f"{document.measure}, %",
-        "over random, points",
-        "worst class, %",
-        "seconds",
-        "kB",
-        "note",
-    )
-    for number, column in enumerate(document.columns, 1):
-        title = f"{size_of(column[0])}, labels {column[0].labels}"
-        rows = [
-            (
-                TableCell(row.method, marked=row.is_best),
-                mean(row.accuracy),
-                differing(row.to_random),
-                cell(None if row.worst_class is None else 100 * row.worst_class, "{:.1f}"),
-                cell(row.seconds, "{:.1f}"),
-                cell(None if row.bytes is None else row.bytes / 1000, "{:.1f}"),
-                TableCell(_standing(row)),
-            )
-            for row in column
-        ]
-        caption = f"{title}: {document.split} {document.measure}, mean ± half of its 95 % interval"
-        tables.append(
-            TableView(f"{name}-{number}", caption, headers, tuple(rows), wide=2, remarks=True)
-        )
-    regimes: dict[str, list[list[ComparedRow]]] = {}
-    for column in document.columns:
-        regimes.setdefault(column[0].labels, []).append(column)
-    label = f"{document.split} {document.measure}, %"
-    for labels, columns in regimes.items():
-        if len(columns) > 1:
-            axes = (unit_of(columns[0][0]), label)
-            title = f"Accuracy over size, labels {labels}"
-            drawing = f"{name}-{labels}", title, axes, lines_of(columns)
-            figure = lines_figure(*drawing, marker="o", log=True, limits=PERCENT)
-        else:
-            dots = [dot for dot in dots_of(columns[0]) if dot.mean is not None]
-            figure = dots_figure(
-                f"{name}-{labels}", f"Methods, labels {labels}", label, dots, PERCENT
-            )
-        drawn.append(figure)
-    count = len(document.seeds)
-    words = [
-        f"{len(document.methods)} methods on {document.data}, {count} seed{'s' * (count != 1)}, "
-        "each arm for the same number of optimiser steps. What is not told from the highest mean "
-        "is so by a paired t test over the seeds with Holm's correction."
-    ]
-    if document.validation is not None:
-        words.append(
-            f"Validated on {document.validation.held_out} training samples held out; the test "
-            "split was not read."
-        )
-    return StudyView(name, "Methods", path, tuple(words), present(*drawn), tuple(tables))
-
-
-def _standing(row: ComparedRow) -> str:
-    if row.error is not None:
-        return f"failed: {on_command_line(row.error)}"
-    standing = "highest" if row.is_best else "not told from it" if row.is_level else ""
-    return _with_codes(standing, row.findings)
-
-
-def _with_codes(note: str, findings: Mapping[str, Iterable[FindingNote]]) -> str:
-    """``note``, then the codes of what is wrong under some seed, each once."""
-    codes = dict.fromkeys(one.code for found in findings.values() for one in found)
-    return ", ".join(filter(None, (note, *codes)))
 
 
 def split_half_of(
@@ -355,40 +251,3 @@ def tuning_view(name: str, path: str, document: TuningDocument) -> StudyView:
     return StudyView(
         name, "Tuning", path, tuple(words), present(*drawn), (table,), sorted_findings(findings)
     )
-
-
-def shrinking_view(name: str, path: str, document: ShrinkDocument) -> StudyView:
-    """The answer, and the metric over the size that it was read from."""
-    label = f"{document.metric}, %"
-    drawn = lines_figure(
-        f"{name}-curve",
-        f"{document.metric} over size, held-out part",
-        ("samples", label),
-        lines_of_sizes(document),
-        marker="o",
-        log=True,
-        limits=PERCENT,
-    )
-    rows = [
-        (
-            TableCell(point.method),
-            cell(point.samples),
-            TableCell(f"{100 * point.mean:.1f} ({100 * point.low:.1f} to {100 * point.high:.1f})"),
-            cell(100 * point.mean / (document.whole.mean or 1), "{:.1f}"),
-        )
-        for point in (*document.curve, document.whole)
-    ]
-    headers = ("method", "samples", f"{label}, interval", "of the whole's, %")
-    tables = [TableView(f"{name}-table", "On the held-out part", headers, tuple(rows))]
-    if document.test is not None:
-        arms = [(arm, getattr(document.test, arm)) for arm in ("condensed", "random", "whole")]
-        tested = [(TableCell(arm), cell(100 * value, "{:.2f}")) for arm, value in arms]
-        caption = "On the test split, read once"
-        tables.append(TableView(f"{name}-test", caption, ("arm", f"test {label}"), tuple(tested)))
-    words = [
-        f"{document.data}: {document.verdict}.",
-        *([f"{document.beside_random}."] if document.beside_random else []),
-        *(f"{one} is left out: {on_command_line(why)}" for one, why in document.errors.items()),
-        *(on_command_line(note.message) for note in document.findings),
-    ]
-    return StudyView(name, "Shrinking", path, tuple(words), present(drawn), tuple(tables))
