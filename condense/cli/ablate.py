@@ -99,9 +99,9 @@ def ablate(
         if plan is None:
             result, folder = _run(session, study, out, crew)
     if plan is not None:
-        from condense.cli.planned import show_runs, workers_of
+        from condense.cli.planned import show_runs
 
-        show_runs(plan, "cells", len(study.cells), study.seeds, as_json, workers_of(request))
+        show_runs(plan, "cells", len(study.cells), study.seeds, as_json, session.workers(request))
         return
     _show(result, folder, as_json)
     _warn(result)

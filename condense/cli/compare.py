@@ -114,11 +114,10 @@ def compare(
         if plan is None:
             result, folder = _run(session, comparison, out, crew)
     if plan is not None:
-        from condense.cli.planned import show_runs, workers_of
+        from condense.cli.planned import show_runs
 
-        show_runs(
-            plan, "rows", len(comparison.entries), comparison.seeds, as_json, workers_of(request)
-        )
+        rows, workers = len(comparison.entries), session.workers(request)
+        show_runs(plan, "rows", rows, comparison.seeds, as_json, workers)
         return
     _show(result, folder, latex, as_json)
     _warn(result)

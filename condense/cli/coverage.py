@@ -87,7 +87,7 @@ def coverage(
     (-o matcher.snapshots=[50,100] when the set is made). All sets must be of the same data.
     Options of the network are set with -o evaluator.KEY=VALUE, as for evaluator=coverage.
     """
-    from condense.cli.planned import echo_plan, workers_of
+    from condense.cli.planned import echo_plan
     from condense.cli.session import open_session
     from condense.engine.runtime.folders import check_folder
     from condense.studies.coverage.files import OWNED, coverage_folder, write_coverage
@@ -101,8 +101,9 @@ def coverage(
     request = make_request(stages=STAGES, assignments=given, **flags)
     if dry_run:
         with open_session(ctx, device) as session:
+            workers = session.workers(request)
             plan = plan_coverage(runs, request, session.host, **session.tools)
-        echo_plan(plan, as_json, workers_of(request))
+        echo_plan(plan, as_json, workers)
         return
     if out is not None:
         check_folder(out, OWNED)

@@ -80,7 +80,7 @@ def evaluate(
         seconds,
         warn,
     )
-    from condense.cli.planned import echo_plan, workers_of
+    from condense.cli.planned import echo_plan
     from condense.cli.session import open_session
     from condense.engine.run import evaluate_artefact, plan_evaluation
     from condense.report.diagnosis.findings import problems
@@ -88,8 +88,9 @@ def evaluate(
     request = make_request(stages=STAGES, **flags)
     if dry_run:
         with open_session(ctx, device) as session:
+            workers = session.workers(request)
             plan = plan_evaluation(artefact, request, session.host, **session.tools, halved=halved)
-        echo_plan(plan, as_json, workers_of(request))
+        echo_plan(plan, as_json, workers)
         return
     with open_session(ctx, device) as session:
         more: dict[str, Any] = {"diagnose": problems, "crew": session.crew(request)}

@@ -40,12 +40,11 @@ def show_planned_run(
     found: Plan | StudyPlan
     show: Callable[[], None]
     more: dict[str, Any]
-    workers = workers_of(request)
     with open_session(ctx, device, together=True) as session:
+        workers = session.workers(request)
         recipe = session.recipe(request)
         differences = preset_differences(session.host, request)
         published = chosen(session.host, request, "preset").published
-        session.crew(request)  # refuses an executor that is not there
         if seeds is None:
             found = plan(session.pipeline(recipe), baselines)
             show, more = partial(show_plan, found, workers), {}
@@ -111,11 +110,6 @@ def jobs(count: int, all_of_them: float | None, more: str = "") -> str:
     if not count:
         return "–"
     return f"{more or count} × {about(None if all_of_them is None else all_of_them / count)}"
-
-
-def workers_of(request: Request) -> int | None:
-    """How many jobs are to be under way at once; None where that is the executor's to say."""
-    return request.executor_options.get("at_once")
 
 
 def _show_at_once(stages: Sequence[Work], workers: int | None) -> None:

@@ -105,14 +105,14 @@ def _show_planned(
 ) -> None:
     """``--dry-run``, of the scorers ``names`` or of the one of the recipe."""
     from condense.cli.output import echo_json
-    from condense.cli.planned import echo_plan, show_study_plan, workers_of
+    from condense.cli.planned import echo_plan, show_study_plan
     from condense.cli.session import open_session
     from condense.engine.graph import plan_of
     from condense.studies.planning import Planner
 
     planner = Planner()
     with open_session(ctx, device) as session:
-        session.crew(request)  # refuses an executor that is not there
+        workers = session.workers(request)
         if names:
             for pipeline in _compared(session, request, names):
                 planner.add([pipeline.scoring])
@@ -120,11 +120,11 @@ def _show_planned(
             recipe = session.recipe(request)
             plan = plan_of(recipe, [session.pipeline(recipe).scoring])
     if not names:
-        echo_plan(plan, as_json, workers_of(request))
+        echo_plan(plan, as_json, workers)
     elif as_json:
         echo_json(planner.plan().to_json() | {"scorers": list(names)})
     else:
-        show_study_plan(planner.plan(), f"{len(names)} scorers", workers_of(request))
+        show_study_plan(planner.plan(), f"{len(names)} scorers", workers)
 
 
 def _compared(session: Session, request: Request, names: Sequence[str]) -> list[Pipeline]:

@@ -57,7 +57,7 @@ def select(
     if out is not None and out.suffix not in (".npz", ".csv", ".json"):
         raise OptionError(f"--out {out} must end in .npz, .csv or .json; try --out {out}.csv")
     from condense.cli.output import echo_json, echo_summary, warn
-    from condense.cli.planned import echo_plan, workers_of
+    from condense.cli.planned import echo_plan
     from condense.cli.session import open_session
     from condense.engine.outputs import write_selection
     from condense.report.diagnosis.findings import signs_in_source
@@ -69,14 +69,14 @@ def select(
         if dry_run:
             from condense.engine.graph import plan_of
 
-            session.crew(request)  # refuses an executor that is not there
+            workers = session.workers(request)
             pipeline.check_budget()
             plan = plan_of(recipe, stages)
         else:
             session.hand_out(request, [(pipeline, stages)])
             document = write_selection(pipeline, out, signs_in_source)
     if dry_run:
-        echo_plan(plan, as_json, workers_of(request))
+        echo_plan(plan, as_json, workers)
         return
     warn(document.findings)
     if as_json:

@@ -62,14 +62,29 @@ class Session:
 
     def crew(self, request: Request) -> Crew | None:
         """What is to work the stages off instead of this process; None for itself."""
-        from condense.engine.jobs.hired import hired
+        from condense.engine.jobs.hired import hired, without_effect
 
         executor = hired(self.host, request)
         if executor is None:
+            for line in without_effect(self.host, request):
+                self.tools["progress"].note(line)
             return None
         from condense.engine.jobs.driver import Crew
 
         return self.ending.enter_context(contextlib.closing(Crew(executor, self.tools["progress"])))
+
+    def workers(self, request: Request) -> int | None:
+        """How many jobs are to be under way at once, for a dry run; None where nobody says.
+
+        Raises:
+            CondenseError: for an executor or a tracker that is not there, or an option of theirs.
+        """
+        from condense.components import resolve_beside
+        from condense.engine.jobs.hired import jobs_at_once
+        from condense.layers import TRACKER
+
+        resolve_beside(self.host, TRACKER, request.tracker, request.tracker_options)
+        return jobs_at_once(self.host, request)
 
     def watched(self, request: Request) -> Session:
         """This session with the tracker of ``request``, where it has one."""

@@ -121,10 +121,10 @@ def shrink(
 
             plan = plan_shrinking(shrinking, bind, session.tools["progress"])
     if dry_run:
-        from condense.cli.planned import show_runs, workers_of
+        from condense.cli.planned import show_runs
 
         rows = SIZES * len(shrinking.methods)
-        show_runs(plan, "rows", rows, shrinking.measured.seeds, as_json, workers_of(request))
+        show_runs(plan, "rows", rows, shrinking.measured.seeds, as_json, session.workers(request))
         return
     _show(document, findings, folder, as_json)
 

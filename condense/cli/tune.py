@@ -74,9 +74,9 @@ def tune(
     with open_session(ctx, device) as session:
         base = session.recipe(request)
         settings, recipes = _recipes(session, request, base, settings, over)
+        crew = session.crew(request)
         plan = _planned(session, base, settings, recipes) if dry_run else None
         if plan is None:
-            crew = session.crew(request)
             result, folder = _run(session, base, settings, recipes, out, crew)
     if plan is not None:
         _show_planned(plan, as_json)

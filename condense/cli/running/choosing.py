@@ -77,6 +77,7 @@ def show_plan_of_choice(
     from condense.cli.session import open_session
 
     with open_session(ctx, device) as session:
+        session.workers(request)  # refuses an executor that is not there
         choosing = _planned(session, request, minutes, keep=False)
     plan = choosing.plan
     if as_json:

@@ -29,7 +29,7 @@ from condense.engine.runtime.housekeeping import digest
 from condense.engine.stages.matching import MatchingStage
 from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.stage import Piece, Stage
-from condense.engine.training.threads import is_small
+from condense.engine.training.threads import SMALL, is_small
 from condense.errors import CondenseError
 from condense.interfaces import Executor, LabeledData, Progress
 from condense.jobs import Done, ExecutorOptions, Job, Resources
@@ -144,6 +144,7 @@ class _Work:
     def done(self) -> dict[int, str]:
         """Work until nothing is left."""
         self._check_ranks()
+        self._note_threads()
         total = sum(stage.most_pieces for stages in self.stages for stage in stages)
         with self.crew.progress.task("jobs", total, "job") as self.task:
             for place in range(len(self.targets)):
@@ -153,6 +154,15 @@ class _Work:
                 for place in self._take(ended):
                     self._advance(place)
         return self.errors
+
+    def _note_threads(self) -> None:
+        """That threads were asked for in vain, of jobs whose samples are too small for several."""
+        asked, shapes = self.options.threads, {t.pipeline.data.geometry.shape for t in self.targets}
+        if asked not in (None, 1) and any(is_small(shape) for shape in shapes):
+            self.crew.progress.note(
+                f"note: `executor.threads={asked}` has no effect on samples of up to {SMALL} "
+                "values, which have one thread"
+            )
 
     def _check_ranks(self) -> None:
         """That no matching has fewer trajectories than ranks; what is wrong is said at once."""

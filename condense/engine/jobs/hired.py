@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from condense.components import resolve_beside
 from condense.interfaces import Executor
+from condense.jobs import ExecutorOptions
 from condense.layers import EXECUTOR
 from condense.plugin.host import Host
+from condense.recipe import Resolved
 from condense.resolve import Request
 from condense.traits import ExecutorTraits, traits_of
 
@@ -16,8 +18,42 @@ def hired(host: Host, request: Request) -> Executor | None:
     Raises:
         UnknownComponent, OptionError: for a name or option that does not exist.
     """
-    resolved = resolve_beside(host, EXECUTOR, request.executor, request.executor_options)
-    if resolved is None or traits_of(resolved.cls, ExecutorTraits).in_process:
+    resolved = _asked(host, request)
+    if resolved is None or _in_process(resolved):
         return None
     executor: Executor = resolved.create()
     return executor
+
+
+def jobs_at_once(host: Host, request: Request) -> int | None:
+    """The most jobs that are to be under way; None where there are none, or nobody said.
+
+    Raises:
+        UnknownComponent, OptionError: as :func:`hired`.
+    """
+    resolved = _asked(host, request)
+    if resolved is None or _in_process(resolved):
+        return None
+    assert isinstance(resolved.options, ExecutorOptions)
+    return resolved.options.at_once
+
+
+def without_effect(host: Host, request: Request) -> list[str]:
+    """A line about each option of an executor that makes no jobs.
+
+    Raises:
+        UnknownComponent, OptionError: as :func:`hired`.
+    """
+    resolved = _asked(host, request)
+    if resolved is None or not _in_process(resolved):
+        return []
+    why = f"has no effect with `{EXECUTOR}={resolved.name}`, which makes no jobs"
+    return [f"note: `{EXECUTOR}.{key}` {why}" for key in request.executor_options]
+
+
+def _asked(host: Host, request: Request) -> Resolved | None:
+    return resolve_beside(host, EXECUTOR, request.executor, request.executor_options)
+
+
+def _in_process(resolved: Resolved) -> bool:
+    return traits_of(resolved.cls, ExecutorTraits).in_process
