@@ -6,6 +6,7 @@ from condense.components import resolve_beside
 from condense.interfaces import Executor
 from condense.jobs import ExecutorOptions
 from condense.layers import EXECUTOR
+from condense.options import format_value
 from condense.plugin.host import Host
 from condense.recipe import Resolved
 from condense.resolve import Request
@@ -48,7 +49,9 @@ def without_effect(host: Host, request: Request) -> list[str]:
     if resolved is None or not _in_process(resolved):
         return []
     why = f"has no effect with `{EXECUTOR}={resolved.name}`, which makes no jobs"
-    return [f"note: `{EXECUTOR}.{key}` {why}" for key in request.executor_options]
+    values = resolved.options.model_dump()
+    given = (f"{EXECUTOR}.{key}={format_value(values[key])}" for key in request.executor_options)
+    return [f"note: `{one}` {why}" for one in given]
 
 
 def _asked(host: Host, request: Request) -> Resolved | None:

@@ -38,6 +38,39 @@ def test_mistakes(invoke_real, given, said):
     assert said in result.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "--executor", "rayy"),
+        ("run", "--tracker", "nosuch"),
+        ("run", "--method", "auto", "--executor", "rayy"),
+        ("tune", "selmatch", "--executor", "rayy"),
+        ("score", "--executor", "rayy"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_would(invoke_real, command):
+    result = invoke_real(*command, "--dry-run")
+    assert result.exit_code == 2, result.output
+    assert f"'{command[-1]}'" in result.stderr
+
+
+def test_a_dry_run_says_how_long_so_many_jobs_at_once_take(invoke_real):
+    asked = ("run", "--method", "window", "--ipc", "1", "--dry-run")
+    result = invoke_real(*asked, "--executor", "submitit:local", "-o", "executor.at_once=3")
+    assert result.exit_code == 0, result.output
+    assert "\n3 jobs at once: at most " in result.stdout
+
+
+def test_options_that_no_job_has_are_said_to_be_without_effect(invoke_real):
+    asked = ("run", "--method", "random", "--ipc", "1", "-o", "evaluator.steps=2")
+    result = invoke_real(
+        *asked, "--executor", "local", "-o", "executor.threads=3", "--no-baselines"
+    )
+    assert result.exit_code == 0, result.output
+    told = "note: -o executor.threads=3 has no effect with --executor local, which makes no jobs"
+    assert told in result.stderr
+
+
 def test_local_is_this_process(host):
     assert hired(host, Request(executor="local")) is None
     assert hired(host, Request()) is None
