@@ -19,7 +19,7 @@ from condense.kinds import KINDS, STAGES
 from condense.options import ComponentSpec, spec_fields
 from condense.plugin.host import build_host
 from condense.randomness import GlobalRandomness
-from condense.recipe import Method
+from condense.recipe import Method, Preset
 from condense.resolve import Request, resolve
 from condense.traits import MatcherTraits, ScorerTraits
 
@@ -315,6 +315,37 @@ BROKEN = {
         plugin(Method("odd", "no preset", {}), hook="condense_register_presets"),
         "odd",
     ),
+    **{
+        f"method-with-{what}": (
+            plugin(Method("odd", "an odd one", stages), hook="condense_register_methods"),
+            f"method 'odd' must be a condense.recipe.Method with a `stages` that is a table of "
+            f"tables, {{'scorer': {{'component': 'el2n'}}}} for example; has {stages!r}",
+        )
+        for what, stages in {
+            "text-for-a-stage": {"scorer": "el2n"},
+            "text-for-stages": "el2n",
+            "stages-in-a-list": ["scorer"],
+            "a-stage-by-number": {3: {"component": "el2n"}},
+            "an-option-by-number": {"scorer": {3: "el2n"}},
+        }.items()
+    },
+    "method-without-text": (
+        plugin(Method("odd", None, {}), hook="condense_register_methods"),
+        "with a `summary` that is a text; has None",
+    ),
+    **{
+        f"preset-with-{attribute}": (
+            plugin(Preset("odd", "s", {}, **{attribute: value}), hook="condense_register_presets"),
+            f"preset 'odd' must be a condense.recipe.Preset with a `{attribute}` that is",
+        )
+        for attribute, value in {
+            "for_data": {3: {}},
+            "for_modality": {"image": {3: {}}},
+            "sources": "a paper",
+            "written_for": "el2n",
+            "method": None,
+        }.items()
+    },
 }
 
 

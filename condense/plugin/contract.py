@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -23,9 +23,25 @@ from condense.options import Options
 
 _KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _NEAR = 0.85  # of difflib's ratio: one letter more, less or elsewhere in a word of five
-_RECORDS = {
-    "method": ("summary", "stages", "tried"),
-    "preset": ("summary", "stages", "for_data", "for_modality", "ipc"),
+_FORMS = (
+    "a text",
+    "a table",
+    "a table of tables, {'scorer': {'component': 'el2n'}} for example",
+    "a table of tables of tables, {'digits': {'scorer': {'epochs': 3}}} for example",
+)
+_RECORDS: dict[str, dict[str, int | None]] = {  # by attribute: which of the forms, None for any
+    "method": {"summary": 0, "stages": 2, "tried": None},
+    "preset": {
+        "summary": 0,
+        "stages": 2,
+        "for_data": 3,
+        "for_modality": 3,
+        "written_for": 1,
+        "sources": 1,
+        "ipc": None,
+        "published": None,
+        "method": 0,
+    },
 }
 
 
@@ -46,16 +62,31 @@ def check_component(component: Any, kind: str) -> None:
         raise BrokenPlugin(f"{kind} {label} needs a kebab-case `name`, has {name!r}")
     who = f"{kind} '{name}'"
     if kind in _RECORDS:
-        for attribute in _RECORDS[kind]:
+        must_be = f"{who} must be a condense.recipe.{kind.capitalize()}"
+        for attribute, depth in _RECORDS[kind].items():
             if not hasattr(component, attribute):
+                raise BrokenPlugin(f"{must_be}, lacks `{attribute}`")
+            value = getattr(component, attribute)
+            if depth is not None and not _has_form(value, depth):
                 raise BrokenPlugin(
-                    f"{who} must be a condense.recipe.{kind.capitalize()}, lacks `{attribute}`"
+                    f"{must_be} with a `{attribute}` that is {_FORMS[depth]}; "
+                    f"has {value!r}"
                 )
         return
     if not inspect.isclass(component):
         raise BrokenPlugin(f"{who} must be registered as a class, got {label}")
     for problem in _problems(component, KINDS[kind]):
         raise BrokenPlugin(f"{who} {problem}")
+
+
+def _has_form(value: object, depth: int) -> bool:
+    """Whether ``value`` is a text, or tables (by text) nested ``depth`` deep."""
+    if depth == 0:
+        return isinstance(value, str)
+    return isinstance(value, Mapping) and all(
+        isinstance(key, str) and (depth == 1 or _has_form(inner, depth - 1))
+        for key, inner in value.items()
+    )
 
 
 def _problems(cls: type[Any], kind: Kind) -> Iterator[str]:
