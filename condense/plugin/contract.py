@@ -69,8 +69,7 @@ def check_component(component: Any, kind: str) -> None:
             value = getattr(component, attribute)
             if depth is not None and not _has_form(value, depth):
                 raise BrokenPlugin(
-                    f"{must_be} with a `{attribute}` that is {_FORMS[depth]}; "
-                    f"has {value!r}"
+                    f"{must_be} with a `{attribute}` that is {_FORMS[depth]}; has {value!r}"
                 )
         return
     if not inspect.isclass(component):
