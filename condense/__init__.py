@@ -13,9 +13,11 @@ DISTRIBUTION = "condense-data"  # its name on the package index, where `condense
 __all__ = [
     "DISTRIBUTION",
     "Batcher",
+    "CondenseSampler",
     "CondensedDataset",
     "DynamicsOptions",
     "FindingWarning",
+    "LabeledData",
     "Method",
     "Options",
     "Pipeline",
@@ -23,7 +25,9 @@ __all__ = [
     "Recorder",
     "Store",
     "__version__",
+    "bind",
     "build_host",
+    "choose",
     "class_means",
     "condense",
     "hookimpl",
@@ -33,7 +37,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from condense.api import condense, shrink
+    from condense.api import bind, choose, condense, shrink
+    from condense.data import LabeledData
     from condense.engine.artefact.dataset import CondensedDataset
     from condense.engine.ingest.from_user import labeled_data
     from condense.engine.pipeline import Pipeline
@@ -46,19 +51,24 @@ if TYPE_CHECKING:
     from condense.plugin import hookimpl
     from condense.plugin.host import build_host
     from condense.recipe import Method, Preset
+    from condense.sklearn import CondenseSampler
 
 _HOMES = {
     "Batcher": "condense.engine.training.batches",
+    "CondenseSampler": "condense.sklearn",
     "CondensedDataset": "condense.engine.artefact.dataset",
     "DynamicsOptions": "condense.engine.training.dynamics",
     "FindingWarning": "condense.errors",
+    "LabeledData": "condense.data",
     "Method": "condense.recipe",
     "Options": "condense.options",
     "Pipeline": "condense.engine.pipeline",
     "Preset": "condense.recipe",
     "Recorder": "condense.engine.training.own_loop",
     "Store": "condense.engine.runtime.store",
+    "bind": "condense.api",
     "build_host": "condense.plugin.host",
+    "choose": "condense.api",
     "class_means": "condense.engine.training.batches",
     "condense": "condense.api",
     "hookimpl": "condense.plugin",

@@ -63,9 +63,9 @@ def report(
 ) -> None:
     """Show RUN... on one self-contained page: results, figures, samples and a diagnosis.
 
-    RUN is a folder written by `condense run`; one of `condense ablate`, `tune`, `coverage` or
-    `score --compare` adds its figures. Several runs stand side by side. The page needs no network.
-    Nothing is trained for it (but see --coverage).
+    RUN is a folder written by `condense run`; one of `condense ablate`, `compare`, `shrink`,
+    `tune`, `coverage` or `score --compare` adds its figures. Several runs stand side by side. The
+    page needs no network. Nothing is trained for it (but see --coverage).
     """
     from condense.cli.output import echo_json, say_error
     from condense.cli.session import open_session
