@@ -154,9 +154,10 @@ class Watch:
             call(tracker)
         except told:
             raise
-        except Exception as error:  # noqa: BLE001 – of a tracker, which no result depends on
+        except (Exception, SystemExit) as error:  # noqa: BLE001 – of a tracker, which no result
+            # depends on; a client of a server that is gone may call sys.exit
             self._tracker, self._within = None, False
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception, SystemExit):
                 tracker.close(False)
             if self._note is not None:
                 self._note(

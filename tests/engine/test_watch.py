@@ -173,14 +173,15 @@ def test_every_seed_is_a_run(run, told):
     assert of(told, "close") == [(True, None)] * 2
 
 
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
 @pytest.mark.parametrize("method", ["begin", "figures", "picture", "artefact", "close"])
-def test_one_that_fails_never_ends_a_run(method, run, told, tmp_path):
-    host = with_trackers(failing(method, RuntimeError("server\nis gone")))
+def test_one_that_fails_never_ends_a_run(method, error, run, told, tmp_path):
+    host = with_trackers(failing(method, error("server\nis gone")))
     done = run("--tracker", "failing", host=host)
     (line,) = re.findall(r"^warning: tracker.*$", done.stderr, re.MULTILINE)
     assert line == (
-        "warning: tracker 'failing' failed with RuntimeError: server is gone; the run goes on "
-        "without it"
+        f"warning: tracker 'failing' failed with {error.__name__}: server is gone; the run goes "
+        "on without it"
     )
     assert (tmp_path / "out" / "manifest.json").is_file()
     assert of(told, "failed")[0] == (method, None)

@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -58,8 +59,9 @@ def claimed(path: Path) -> Iterator[None]:
 def held_elsewhere(path: Path) -> bool:
     """Whether another machine holds ``path`` and has been heard of lately."""
     heard = _beat_of(path)
-    alive = heard is not None and time.time() - heard / 1e9 < SILENT
-    return alive and _holder(path).get("node") != NODE
+    if heard is None or _holder(path).get("node") == NODE:
+        return False
+    return _now_in(path.parent) - heard < SILENT * 1e9
 
 
 def sweep(folder: Path, pattern: str) -> None:
@@ -117,10 +119,20 @@ def _take_away(path: Path, heard: int) -> None:
 
 
 def _beat_of(path: Path) -> int | None:
-    """When it was last touched, by its own machine's clock; None if it is not there."""
+    """When it was last touched, by the clock of :func:`_now_in`; None if it is not there."""
     with contextlib.suppress(OSError):
         return path.stat().st_mtime_ns
     return None
+
+
+def _now_in(folder: Path) -> int:
+    """Nanoseconds by the clock that stamps the files of ``folder``: on NFS that of the server.
+
+    By this machine's where nothing can be written there, nor removed.
+    """
+    with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder, prefix=".") as touched:
+        return os.fstat(touched.fileno()).st_mtime_ns
+    return time.time_ns()
 
 
 def _holder(path: Path) -> dict[str, object]:
@@ -134,7 +146,8 @@ def _holder(path: Path) -> dict[str, object]:
 def _beat(path: Path, token: str, stop: threading.Event) -> None:
     """Touch ``path`` until told to stop, or until it is another's."""
     while not stop.wait(BEAT):
-        if _holder(path).get("token") != token:
+        found = _holder(path)
+        if found and found.get("token") != token:  # nothing is found where it cannot be read
             return
         with contextlib.suppress(OSError):
             os.utime(path)

@@ -9,6 +9,7 @@ is ever unpickled. What else lies in the store: :mod:`condense.engine.runtime.ho
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -29,6 +30,7 @@ from torch import Tensor
 
 from condense.engine.runtime import housekeeping
 from condense.engine.runtime.claims import CLAIM, claimed, sweep
+from condense.engine.runtime.exhaustion import is_out_of_memory
 from condense.engine.runtime.expected import Expected, check_tensors
 from condense.engine.runtime.files import (
     TRIES,
@@ -54,6 +56,8 @@ from condense.reading import read_regular
 ENVIRONMENT = "CONDENSE_STORE"
 # what reading an entry can come to that is not as it was written; RuntimeError: by torch
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, SafetensorError, RuntimeError)
+# a file that is missing or is none; of other errors of the system the entry may be sound
+_NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,12 +127,17 @@ class Store:
         return str(place), shutil.disk_usage(place).free
 
     def get(self, kind: str, key: Mapping[str, Any], check: Check = _accept) -> Payload | None:
-        """The entry's payload, or None if it is absent or damaged (then it is removed).
+        """The entry's payload; None if it is absent, cannot be read, or is damaged.
+
+        One that was read and proved wrong is removed, and no other.
 
         Args:
             kind: folder in the store.
             key: of the entry.
             check: raises ValueError for a payload that is not what it must be.
+
+        Raises:
+            MemoryError, RuntimeError: if memory runs out.
         """
         path = self.path(kind, key)
         if not os.path.lexists(path):
@@ -139,16 +148,23 @@ class Store:
             # of one that was killed in the moment between storing it and letting go
             sweep(path.parent, f"{path.name}{CLAIM}")
             return payload
-        except PermissionError:  # another user's, who shares nothing
-            self.progress.note(f"warning: cache entry {path} may not be read; computing it anew")
         except _DAMAGE as error:
+            if is_out_of_memory(error):
+                raise
             if os.path.lexists(path):  # else another process cleaned it meanwhile
-                why = f"{error} is missing" if isinstance(error, KeyError) else in_one_line(error)
-                self.progress.note(
-                    f"warning: cache entry {path} is damaged ({why}); recomputing it"
-                )
-                discard(path)
+                self._refuse(path, error)
         return None
+
+    def _refuse(self, path: Path, error: Exception) -> None:
+        why = f"{error} is missing" if isinstance(error, KeyError) else in_one_line(error)
+        # as of another user, who shares nothing, or of a disk or server that fails
+        if isinstance(error, OSError) and error.errno not in _NO_FILE:
+            self.progress.note(
+                f"warning: cache entry {path} cannot be read ({why}); computing it anew"
+            )
+            return
+        self.progress.note(f"warning: cache entry {path} is damaged ({why}); recomputing it")
+        discard(path)
 
     def put(self, kind: str, key: Mapping[str, Any], payload: Payload) -> None:
         """Keep ``payload``; the first of two writers wins.

@@ -1,11 +1,13 @@
 """An entry is worked out on one machine at a time; one that is silent is taken over."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import processes
 import pytest
@@ -46,6 +48,43 @@ def test_it_is_kept_alive(path):
         first = path.stat().st_mtime_ns
         time.sleep(0.35)
         assert path.stat().st_mtime_ns > first
+
+
+def test_a_claim_that_cannot_be_read_for_a_moment_is_kept_alive(path, monkeypatch):
+    failed, touched = threading.Event(), threading.Event()
+    read, touch = Path.read_text, os.utime
+
+    def read_text(self, *given, **named):
+        if self == path and not failed.is_set():
+            failed.set()
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return read(self, *given, **named)
+
+    def utime(file, *given, **named):
+        touch(file, *given, **named)
+        if failed.is_set():
+            touched.set()
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(os, "utime", utime)
+    with claimed(path):
+        assert failed.wait(20)
+        assert touched.wait(20)
+
+
+@pytest.mark.parametrize("ahead", [-3600, 3600])
+def test_the_clock_of_this_machine_says_nothing_of_a_servers_files(path, monkeypatch, ahead):
+    """An hour apart from the one that stamps them."""
+    monkeypatch.setattr(claims, "SILENT", 60.0)
+    now, now_ns = time.time, time.time_ns
+    monkeypatch.setattr(time, "time", lambda: now() + ahead)
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + ahead * 10**9)
+    path.write_text(json.dumps(ELSEWHERE))
+    assert held_elsewhere(path)
+    long_ago = now() - 1800
+    os.utime(path, (long_ago, long_ago))
+    assert not held_elsewhere(path)
+    assert left(path) == [path.name]
 
 
 def test_what_a_dead_process_of_this_machine_left_is_taken_at_once(path):

@@ -1,5 +1,6 @@
 """The stage store: what goes in comes out, and nothing damaged or half-written ever does."""
 
+import errno
 import json
 import os
 import shutil
@@ -193,6 +194,45 @@ def test_a_damaged_entry_is_recomputed_with_one_warning(store, notes, name):
     assert cached
     assert again.values == {"fresh": True}
     assert len(notes.lines) == 1
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ESTALE, errno.EACCES])
+def test_an_entry_that_cannot_be_read_now_is_kept(store, notes, monkeypatch, number):
+    """Its bytes may be what they should be: only what was read can have proved wrong."""
+    store.put("scores", KEY, payload())
+
+    def fail(path):
+        raise OSError(number, os.strerror(number), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", fail)
+        fresh = Payload(values={"fresh": True})
+        assert store.fetch("scores", KEY, lambda: fresh) == (fresh, False)
+    assert "cannot be read" in notes.lines[0]
+    assert os.strerror(number).lower() in notes.lines[0]
+    again, cached = store.fetch("scores", KEY, refuse)
+    assert cached
+    assert again.values == payload().values
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        torch.OutOfMemoryError("CUDA out of memory"),
+    ],
+)
+def test_memory_that_runs_out_while_an_entry_is_read_is_no_damage(store, notes, error):
+    store.put("scores", KEY, payload())
+
+    def check(_):
+        raise error
+
+    with pytest.raises(type(error)):
+        store.fetch("scores", KEY, refuse, check)
+    assert notes.lines == []
+    assert store.fetch("scores", KEY, refuse)[1]
 
 
 def test_nothing_in_the_store_is_a_pickle(store):
@@ -495,6 +535,6 @@ def test_users_with_different_umasks_share_a_store():
         "2001 2001 False",
     ], done.stderr
     assert told[5] == "2001 2001 False"
-    assert "may not be read" in told[6]
+    assert "cannot be read (permission denied)" in told[6]
     assert told[-1] == "2002 2002 False"
     assert done.returncode == 0
