@@ -27,12 +27,12 @@ from condense.engine.runtime.store import Store
 from condense.engine.watch import Watch
 from condense.errors import CapacityError, CondenseError, FindingWarning, OptionError
 from condense.interfaces import Progress
+from condense.kinds import CHOOSE
 from condense.layers import EXECUTOR, TRACKER, take_beside
 from condense.plugin.host import Host, build_host
 from condense.recipe import Recipe
 from condense.report.diagnosis.findings import problems
 from condense.resolve import (
-    CHOOSE,
     Request,
     is_choice,
     resolve,

@@ -112,5 +112,6 @@ _TABLE = (
 FORMER = {"update-policy": "policy"}  # kinds by a name that they had
 KINDS = {kind.name: kind for kind in _TABLE}
 STAGES = {kind.stage: kind.name for kind in _TABLE if kind.stage is not None}  # stage → kind
+CHOOSE = "auto"  # in a method's place: the best for the data, chosen before anything is resolved
 NONE = "none"  # as the component of an optional stage: the recipe is without the stage
 OPTIONAL = tuple(kind.stage for kind in _TABLE if kind.stage is not None and kind.optional)

@@ -28,7 +28,7 @@ from condense.components import (
 )
 from condense.data import Modality
 from condense.errors import OptionError, closest, nearby
-from condense.kinds import NONE, OPTIONAL, STAGES
+from condense.kinds import CHOOSE, NONE, OPTIONAL, STAGES
 from condense.layers import (
     Layer,
     anchored,
@@ -172,7 +172,6 @@ class Request:
 
 
 DEFAULTS = {"method": "selmatch", "preset": "quick"}
-CHOOSE = "auto"  # in a method's place: the best for the data, which is chosen before it is resolved
 
 
 def is_choice(request: Request) -> bool:

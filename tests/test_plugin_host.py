@@ -329,6 +329,10 @@ BROKEN = {
             "an-option-by-number": {"scorer": {3: "el2n"}},
         }.items()
     },
+    "method-called-auto": (
+        plugin(Method("auto", "s", {}), hook="condense_register_methods"),
+        "method 'auto' could never be run: `method=auto` chooses among the others",
+    ),
     "method-without-text": (
         plugin(Method("odd", None, {}), hook="condense_register_methods"),
         "with a `summary` that is a text; has None",

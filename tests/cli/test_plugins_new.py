@@ -1,10 +1,14 @@
 """``condense plugins new``: a package of every kind that passes as it is, or nothing at all."""
 
 import ast
+import concurrent.futures
+import importlib
 import json
+import multiprocessing
 import os
 import shlex
 import sys
+import time
 import types
 
 import click.testing
@@ -12,6 +16,7 @@ import processes
 import pytest
 
 from condense.cli.main import main
+from condense.jobs import Job, echo
 from condense.plugin.host import build_host
 from condense.plugin.scaffold import WRITTEN, Names, package_files, write_package
 
@@ -131,7 +136,7 @@ def test_the_command_that_is_told_runs(kind, tiny, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", WRITTEN)
-@pytest.mark.parametrize("name", ["update", "test", "class", "int", "x2"])
+@pytest.mark.parametrize("name", ["update", "test", "class", "int", "x2", "process-pool", "broken"])
 def test_an_odd_name_clashes_with_nothing(kind, name):
     names = Names(kind, name)
     files = package_files(names)
@@ -142,6 +147,71 @@ def test_an_odd_name_clashes_with_nothing(kind, name):
     assert names.thing not in taken
     # pytest would take an imported TestScorer for tests
     assert f"import {names.thing}" not in files[f"tests/test_{names.module}.py"]
+
+
+JOBS = """
+import os, pathlib, time
+
+def die(argument, blobs):
+    os._exit(3)
+
+def stay(folder, blobs):
+    pathlib.Path(folder, f"begun-{os.getpid()}").touch()
+    for _ in range(100):  # as long as the test may take
+        time.sleep(0.1)
+    pathlib.Path(folder, "ended").touch()
+    return b""
+"""
+
+
+@pytest.fixture
+def pool(tmp_path, monkeypatch):
+    """An executor as it is written, of one process, and jobs that die or stay in it."""
+    (tmp_path / "jobs_for_a_pool.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(tmp_path)
+    jobs = importlib.import_module("jobs_for_a_pool")
+    names = Names("executor", "my-own")
+    module = types.ModuleType(names.module)
+    exec(package_files(names)[f"src/{names.module}/__init__.py"], module.__dict__)
+    cls = vars(module)[names.thing]
+    executor = cls(cls.Options(processes=1))
+    before = set(multiprocessing.active_children())
+    yield executor, jobs, lambda: set(multiprocessing.active_children()) - before
+    executor.close()
+    del sys.modules["jobs_for_a_pool"]
+
+
+def test_a_pool_whose_process_died_is_replaced_once(pool, tmp_path):
+    executor, jobs, children = pool
+    for number in range(2):
+        executor.submit(Job(f"dies {number}", jobs.die, ""))
+    first = children()
+    for number in range(2):
+        assert executor.next_done().result is None
+        executor.submit(Job(f"stays {number}", jobs.stay, str(tmp_path)))
+    for process in first:
+        process.join()
+    assert len(children() - first) == 1  # as many as there are to be, and no more
+
+
+def test_a_job_is_taken_though_a_process_has_died_meanwhile(pool):
+    executor, jobs, _ = pool
+    executor.submit(Job("dies", jobs.die, ""))
+    concurrent.futures.wait(executor._running)
+    executor.submit(Job("good", echo, "a"))
+    done = {done.job.name: done for done in (executor.next_done(), executor.next_done())}
+    assert done["dies"].result is None
+    assert done["good"].result == echo("a", {})
+
+
+def test_closing_a_pool_stops_what_runs(pool, tmp_path):
+    executor, jobs, children = pool
+    executor.submit(Job("stays", jobs.stay, str(tmp_path)))
+    while not list(tmp_path.glob("begun-*")):
+        time.sleep(0.01)
+    executor.close()
+    assert not children()
+    assert not (tmp_path / "ended").exists()
 
 
 def test_what_counts_as_a_line_of_a_component():
@@ -192,6 +262,7 @@ def call(*arguments, host=None):
         ("scorer", "-x", 2, "no such option"),
         ("scorer", "../up", 2, "must be kebab-case"),
         ("scorer", "el2n", 2, "scorer 'el2n' is taken by condense-data"),
+        ("method", "auto", 2, "method 'auto' could never be run"),
         ("scorer", "plugins", 2, "a package condense_plugins is installed"),
         ("scorrer", "mine", 2, "did you mean 'scorer'"),
         ("preset", "mine", 2, "unknown kind 'preset'"),

@@ -17,10 +17,11 @@ from condense.engine.evaluation import RANDOM
 from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import CondenseError, OptionError
+from condense.kinds import CHOOSE
 from condense.options import format_value
 from condense.plugin.host import Host
 from condense.recipe import Method, Recipe
-from condense.resolve import CHOOSE, Request, resolve
+from condense.resolve import Request, resolve
 from condense.studies.suited import check_evaluated_alike, suited
 from condense.studies.tuning.search import rounded
 

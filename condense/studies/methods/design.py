@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from condense.engine.evaluation import RANDOM, WHOLE
 from condense.engine.runtime.files import in_one_line
 from condense.errors import CondenseError, OptionError, closest
+from condense.kinds import CHOOSE
 from condense.plugin.host import Host
 from condense.recipe import Recipe
-from condense.resolve import CHOOSE, Request, resolve
+from condense.resolve import Request, resolve
 from condense.results import Budget
 from condense.studies.binding import check_seeds
 from condense.studies.suited import check_evaluated_alike, suited
