@@ -20,6 +20,7 @@ from condense.engine.jobs.launch import (
     team,
 )
 from condense.engine.jobs.ranked import MODULE, read_task, write_result
+from condense.engine.jobs.task import unpacked
 from condense.engine.jobs.worker import host_of_worker, pipeline_of, run_task_here
 from condense.engine.matching.ranks import HELLO, Order
 from condense.engine.pipeline import Pipeline
@@ -33,7 +34,11 @@ def start(place: Path, ranks: int) -> None:
 
 
 def work(place: Path) -> None:
-    """Rank 0 works the task in ``place`` off, the others follow it."""
+    """Rank 0 works the task in ``place`` off, the others follow it.
+
+    Raises:
+        Lost: on rank 0, if another has ended.
+    """
     warnings.simplefilter("ignore")  # the job's process has nobody to tell
     set_threads()
     task, blobs = read_task(place)
@@ -48,8 +53,10 @@ def work(place: Path) -> None:
         follow(others, which.local, bound)
         return
     others.tell(HELLO, environment(host).to_json())
-    write_result(place, run_task_here(task, blobs, others))
-    dismissed()
+    result = run_task_here(task, blobs, others)
+    write_result(place, result)
+    if unpacked(result)[0].error is None:  # else they may wait in the middle of an iteration,
+        dismissed()  # and notice that this process ends
 
 
 if __name__ == "__main__":

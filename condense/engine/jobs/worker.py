@@ -18,7 +18,7 @@ from condense.engine.jobs.aside import stages_aside
 from condense.engine.jobs.environment import environment
 from condense.engine.jobs.ranked import run_ranked
 from condense.engine.jobs.task import Outcome, Task, data_from, packed
-from condense.engine.matching.ranks import ALONE, Ranks
+from condense.engine.matching.ranks import ALONE, Lost, Ranks
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.files import private_folder
@@ -54,12 +54,18 @@ def run_task(argument: str, blobs: Blobs) -> bytes:
 
 
 def run_task_here(task: Task, blobs: Blobs, ranks: Ranks = ALONE) -> bytes:
-    """As :func:`run_task`, in this process, with the ranks that share its matching."""
+    """As :func:`run_task`, in this process, with the ranks that share its matching.
+
+    Raises:
+        Lost: if one of them has ended, which is no failure of the task itself.
+    """
     start = time.perf_counter()
     torch.set_num_threads(task.threads)  # before any tensor: results depend on it
     error, apart, entry = None, False, b""
     try:
         entry = _worked_off(task, blobs, ranks)
+    except Lost:
+        raise
     except _Apart:
         apart = True
     except Exception as failure:  # noqa: BLE001 – the driver says it

@@ -279,4 +279,4 @@ def _noticing() -> Iterator[None]:
             "another rank has ended in the middle of the work, or cannot be reached "
             f"({in_one_line(error)}); what it said itself, if anything, stands above; the same "
             "command continues from the last checkpoint"
-        ) from error
+        ) from None

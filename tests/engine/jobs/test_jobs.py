@@ -3,9 +3,11 @@
 import json
 import os
 import platform
+import re
 from collections import Counter
 from dataclasses import asdict, replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,11 +17,12 @@ from condense.engine import run as runs
 from condense.engine.feature_space.network import FeatureOptions
 from condense.engine.graph import plan, stages
 from condense.engine.ingest.holdout import HeldOutOf, fold, validation_part
-from condense.engine.jobs import driver, environment as environments, share, worker
+from condense.engine.jobs import driver, environment as environments, ranked, share, worker
 from condense.engine.jobs.aside import Aside, stages_aside
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.jobs.environment import environment
 from condense.engine.jobs.task import Task, data_bytes, data_from, unpacked
+from condense.engine.matching.ranks import Lost
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import evaluate_artefact
 from condense.engine.runtime.progress import SilentProgress
@@ -108,6 +111,16 @@ class Dying(Queue):
         if self.seen[job.name] <= self.deaths:
             return Done(job, None, "its process died")
         return super().run(job)
+
+
+class Reporting(Queue):
+    """As real executors, which tell of a call that raised."""
+
+    def run(self, job):
+        try:
+            return super().run(job)
+        except Exception as error:
+            return Done(job, None, f"{type(error).__name__}: {error}")
 
 
 @pytest.fixture(autouse=True)
@@ -280,6 +293,93 @@ def test_a_matching_is_one_job_of_several_processes(bind, monkeypatch):
     again = bind("sent", data=part, extra=extra)
     assert again.condensed.to_bytes() == wanted.to_bytes()
     assert again.store.misses == 0
+
+
+ENDED = "another rank has ended (Connection closed by peer)"
+LEFT = f"[rank0]: condense.engine.matching.ranks.Lost: {ENDED}\n"
+TORCHRUN = """
+Traceback (most recent call last):
+  File "run.py", line 1, in <module>
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:\x20
+======================================================
+  traceback : To enable traceback see: https://pytorch.org/docs/stable/elastic/errors.html
+======================================================
+"""
+
+
+@pytest.mark.parametrize(
+    ("stderr", "why"),
+    [
+        (f"[rank1]: torch.OutOfMemoryError: CUDA is full\n{LEFT}", r"torch\.\w+: CUDA is full"),
+        (LEFT, r"Lost: another rank has ended \(Connection closed by peer\)"),
+        ("", "no word of why"),
+    ],
+)
+def test_what_a_rank_died_of_is_said_and_not_that_torchrun_noticed(bind, monkeypatch, stderr, why):
+    pipeline, executor = bind(), Queue()
+    target = Target(pipeline, [pipeline.scoring])
+    Crew(executor, SilentProgress()).work_all_off(target)
+    task = Task.model_validate_json(executor.jobs[0].argument)
+    ended = SimpleNamespace(returncode=1, stderr=stderr + TORCHRUN)
+    monkeypatch.setattr(ranked.subprocess, "run", lambda *_, **__: ended)
+    with pytest.raises(RuntimeError, match=rf"^2 ranks ended with code 1 \({why}\)$"):
+        ranked.run_ranked(task.model_copy(update={"ranks": 2}), {})
+
+
+def test_that_another_rank_has_ended_is_no_outcome_of_a_task(bind, monkeypatch):
+    """Which would be a failure of the task itself, and not be tried again."""
+
+    def fail(*_):
+        raise Lost(ENDED)
+
+    pipeline = bind()
+    executor = Reporting(retries=2)
+    monkeypatch.setattr(worker, "_worked_off", fail)
+    target = Target(pipeline, [pipeline.scoring])
+    errors = Crew(executor, SilentProgress()).work_off({0: target})
+    assert errors == {0: f"Lost: {ENDED}, 3 times"}
+
+
+FAULT = """
+import os
+if "RANK" in os.environ:
+    from condense.engine.matching import ranks
+    real = ranks.own_steps
+    def own_steps(*given):
+        if os.environ["RANK"] == "{rank}":
+            {fault}
+        return real(*given)
+    ranks.own_steps = own_steps
+"""
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("rank", "fault", "tries", "said"),
+    [
+        (
+            1,
+            "os.kill(os.getpid(), 9)",
+            2,
+            r"code 1 \(Signal 9 \(SIGKILL\) received by PID \d+\), 2 times$",
+        ),
+        (1, "raise ValueError('no room')", 2, r"code 1 \(ValueError: no room\), 2 times$"),
+        (0, "raise ValueError('no room')", 1, r"ValueError: no room$"),
+    ],
+)
+def test_a_rank_that_dies_is_tried_again_and_what_the_job_does_wrong_is_said(
+    bind, monkeypatch, tmp_path, rank, fault, tries, said
+):
+    """In the middle of an iteration, in which the other waits for its trajectory."""
+    (tmp_path / "faulty").mkdir()
+    (tmp_path / "faulty/sitecustomize.py").write_text(FAULT.format(rank=rank, fault=fault))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'faulty'}{os.pathsep}{os.environ['PYTHONPATH']}")
+    pipeline = bind(method="mtt", extra=[(("matcher", "trajectories"), 2)])
+    executor = Reporting(ranks=2, retries=1)
+    some = [pipeline.matching.preparing, pipeline.matching]
+    errors = Crew(executor, SilentProgress()).work_off({0: Target(pipeline, some)})
+    assert re.search(said, errors[0]), errors
+    assert [job.name.split()[0] for job in executor.jobs] == ["prepare"] + ["matcher"] * tries
 
 
 def test_more_ranks_than_trajectories_are_refused_before_any_job(bind):
