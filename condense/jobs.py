@@ -31,7 +31,7 @@ class ExecutorOptions(Options):
         1,
         ge=1,
         description="processes that share a matching's trajectories, in one job; each has the "
-        "threads and GPUs of a job",
+        "threads of a job, and its GPUs, one at least",
     )
     at_once: int | None = Field(None, ge=1, description="most jobs under way at once")
     retries: int = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import secrets
 import time
 from collections import deque
@@ -278,6 +279,8 @@ class _Work:
             ranks=ranks,
         )
         gpus = (o.gpus or self._share(target, piece)) if device == "cuda" else 0.0
+        if ranks > 1:  # rank r works on GPU r
+            gpus = math.ceil(gpus)
         memory = None if o.memory is None else int(o.memory * GIB)
         resources = Resources(ranks * threads, ranks * gpus, memory)
         return Job(name, run_task, task.model_dump_json(), resources, blobs)

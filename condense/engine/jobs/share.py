@@ -59,10 +59,14 @@ class Shares:
         self._known: dict[str, float] = {}
 
     def of(self, stage: Stage[Any]) -> float:
-        """Of a job of ``stage``; a whole GPU where the component makes no estimate."""
+        """Of a job of ``stage``; a whole GPU where the component makes no estimate.
+
+        By the kind of stage, not its name: the arms of a run have one estimate in common, so that
+        only the first of them has anything measured.
+        """
         bound = stage.bound
-        likeness = [stage.name, bound.component_key(stage.component), bound.data.fingerprint]
-        key = json.dumps([*likeness, stage.samples], sort_keys=True)
+        likeness = [bound.component_key(stage.component), bound.data.fingerprint, stage.samples]
+        key = json.dumps([type(stage).__name__, *likeness], sort_keys=True)
         if key not in self._known:
             cost, taken = self._peak(stage)
             inputs = bound.data.inputs  # which a few steps do not take to the GPU as a whole

@@ -44,7 +44,8 @@ class RayExecutor:
         self._waiting: deque[Job] = deque()
         self._running: dict[Any, Job] = {}  # by the reference of its result
         self._blobs: dict[str, Any] = {}  # references, by digest
-        self._call: Any = None  # what Ray calls
+        self._call: Any = None  # what Ray calls on CPUs
+        self._gpu_call: Any = None  # and on GPUs
         self._ours = False  # whether the connection is of our making
         self._homeless = 0.0  # seconds for which some job has had no node that can hold it,
         # since a job ended
@@ -107,7 +108,8 @@ class RayExecutor:
         with importing("ray", "executor 'ray' needs Ray", "ray"):
             import ray
         if ray.is_initialized():
-            self._call = self._call or ray.remote(_call)
+            if self._call is None:
+                self._send_calls(ray)
             return
         try:
             ray.init(
@@ -123,7 +125,15 @@ class RayExecutor:
                 "`ray start --head`, or leave the address out for one on this machine"
             ) from None
         self._ours = True
-        self._call = ray.remote(_call)  # sent to the cluster once
+        self._send_calls(ray)
+
+    def _send_calls(self, ray: Any) -> None:
+        """To the cluster, once.
+
+        A process stays on the first GPU that it was given, whichever Ray means next, so that it
+        ends with its job; without GPUs it goes on to the next one.
+        """
+        self._call, self._gpu_call = ray.remote(_call), ray.remote(max_calls=1)(_call)
 
     def _start(self) -> None:
         import ray
@@ -134,7 +144,7 @@ class RayExecutor:
                 if digest not in self._blobs:
                     self._blobs[digest] = ray.put(make())
             need = _need(job.resources)
-            task = self._call.options(
+            task = (self._gpu_call if "GPU" in need else self._call).options(
                 name=job.name,
                 num_cpus=need["CPU"],
                 num_gpus=need.get("GPU", 0),

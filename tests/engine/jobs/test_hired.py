@@ -99,7 +99,9 @@ class Ray(types.ModuleType):
     def is_initialized(self):
         return True
 
-    def remote(self, call):
+    def remote(self, *call, **given):
+        if not call:
+            return self.remote
         return types.SimpleNamespace(options=lambda **given: types.SimpleNamespace(remote=self.put))
 
     def put(self, *given):

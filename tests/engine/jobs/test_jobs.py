@@ -27,6 +27,7 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.run import evaluate_artefact
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
+from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.stage import Piece
 from condense.errors import CondenseError, OptionError
@@ -264,6 +265,49 @@ def test_a_job_gets_as_much_of_a_gpu_as_its_memory_asks_for(bind, monkeypatch):
     assert seen == ["scorer", "selector"]  # each kind once
     assert given(gpus=0.5) == {"scorer": 0.5, "selector": 0.5}
     assert seen == ["scorer", "selector"]
+
+
+def test_every_rank_of_a_matching_has_a_gpu_of_its_own(bind, monkeypatch):
+    """Rank r works on GPU r, also where eight jobs of its size would share one."""
+    pipeline = bind(extra=[(("matcher", "trajectories"), 2), (("selector", "width"), None)])
+    monkeypatch.setattr(driver._Work, "_share", lambda *_: 0.125)
+    pipeline.device = torch.device("cuda")
+    target = Target(pipeline, [pipeline.scoring, pipeline.matching])
+
+    def given(stage, **options):
+        work = driver._Work(Crew(Queue(**options), SilentProgress()), [target])
+        return work._job(target, driver._Sent(Piece(stage, 0, "k", "{}"), [0], 0.0), "job")
+
+    for options, matching, scores in (
+        ({}, 0.125, 0.125),
+        ({"ranks": 2}, 2, 0.125),
+        ({"ranks": 2, "gpus": 0.5}, 2, 0.5),
+        ({"ranks": 2, "gpus": 2}, 4, 2),
+    ):
+        assert given("matcher", **options).resources.gpus == matching
+        assert given("scorer", **options).resources.gpus == scores
+
+
+def test_the_arms_of_a_run_have_the_share_of_the_one_that_was_measured(bind):
+    """An estimate is made once for all of a size; only then something is taken of the GPU."""
+    pipeline, measured = bind(), []
+
+    def peak(stage):
+        before = len(pipeline._costs)
+        assert stage.cost() is not None
+        measured.append(stage.name)
+        return Cost(memory=2**20), 2 * 2**30 if len(pipeline._costs) > before else 0
+
+    shares = share.Shares(10 * 2**30, peak)
+    arms = [s for s in stages(pipeline, True) if isinstance(s, EvaluationStage)]
+    same = [stage for stage in arms if stage.samples == 20]
+    assert {"random", "evaluator"} <= {stage.name for stage in same}
+    assert {shares.of(stage) for stage in same} == {0.3333}
+    assert len(measured) == 1
+    shares = share.Shares(10 * 2**30, lambda stage: (Cost(), measured.append(stage.name) or 0))
+    for stage in (pipeline.matching.preparing, pipeline.matching):
+        shares.of(stage)
+    assert measured[1:] == ["prepare", "matcher"]  # whose component is one
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,21 @@ from condense_plugins.executors.on_ray import LOOK, PATIENCE, RayExecutor
 
 
 class Task:
-    def options(self, **_):
+    """What ``ray.remote`` makes of a function, or of a function by ``ray.remote(max_calls=…)``."""
+
+    def __init__(self, *function, started, max_calls=0):
+        self.started, self.max_calls = started, max_calls
+
+    def __call__(self, function):
+        return self
+
+    def options(self, **given):
+        assert "max_calls" not in given  # which Ray refuses there
+        self.given = given
         return self
 
     def remote(self, *_):
+        self.started.append((self.given["num_gpus"], self.max_calls))
         return "ref"
 
 
@@ -29,7 +40,8 @@ def ray(monkeypatch):
         init=lambda **_: None,
         shutdown=lambda: None,
         cancel=lambda *_, **__: None,
-        remote=lambda _: Task(),
+        started=[],  # GPUs of each job, and after how many its process ends
+        remote=lambda *function, **given: Task(*function, started=made.started, **given),
         get=lambda _: b"done",
         wait=lambda *_, **__: (made.ended, []),
         exceptions=SimpleNamespace(RayTaskError=KeyError, RayError=KeyError),
@@ -66,3 +78,14 @@ def test_a_job_that_ends_shows_that_there_is_room(ray):
     executor.submit(Job("big", print, "", Resources(threads=4)))
     executor._check_room()
     executor.close()
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_a_process_that_had_a_gpu_ends_with_its_job(ray, connected):
+    """It stays on that GPU, while Ray may mean another for the next job."""
+    ray.connected = connected
+    executor = RayExecutor(RayExecutor.Options())
+    for gpus in (0.0, 0.125, 1.0):
+        executor.submit(Job("one", print, "", Resources(gpus=gpus)))
+        ray.connected = True
+    assert ray.started == [(0, 0), (0.125, 1), (1.0, 1)]
