@@ -83,7 +83,8 @@ class Network(Component, Protocol):
     def build(self, geometry: Geometry) -> nn.Module:
         """An untrained module from [B, *geometry.shape] float to [B, classes] logits.
 
-        Called under a seeded global generator, so plain ``torch.nn.init`` is reproducible.
+        Called under a seeded global generator, so plain ``torch.nn.init`` is reproducible. In
+        training, dropout draws from global ones that are seeded from the run's seed as well.
 
         Raises:
             OptionError: for a shape it does not take, or options that do not suit it.

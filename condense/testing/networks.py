@@ -34,13 +34,20 @@ def build(subject: Subject, geometry: Geometry, seed: int = 0) -> nn.Module:
     return module
 
 
+def logits_of(module: nn.Module, inputs: Tensor) -> Tensor:
+    """Its output as in a training: torch's global generator is seeded, for dropout to draw from."""
+    with global_seed(0):
+        logits: Tensor = module(inputs)
+    return logits
+
+
 def batch(geometry: Geometry) -> Tensor:
     """Normalised inputs float32 [B, …]."""
     return torch.randn(BATCH, *geometry.shape, generator=generator(9))
 
 
 def work(subject: Subject, seed: int) -> Work:
-    """Building one and taking its logits of the first geometry that it accepts."""
+    """Building one, and its logits of the first geometry that it accepts, in either mode."""
     inputs = batch(GEOMETRIES[0])
 
     def call() -> dict[str, Tensor]:
@@ -49,7 +56,8 @@ def work(subject: Subject, seed: int) -> Work:
                 module = build(subject, geometry, seed)
             except CondenseError:
                 continue
-            return {"logits": module(inputs if geometry is GEOMETRIES[0] else batch(geometry))}
+            given = inputs if geometry is GEOMETRIES[0] else batch(geometry)
+            return {"training": logits_of(module, given), "logits": module.eval()(given)}
         return {}
 
     return Work({"inputs": inputs}, call)
@@ -76,7 +84,7 @@ def _accepted(subject: Subject) -> Iterator[tuple[Geometry, nn.Module]]:
 def check_logits_have_one_column_per_class(subject: Subject) -> None:
     """[B, classes] float, finite, for grey, colour, non-square images and features."""
     for geometry, module in _accepted(subject):
-        logits = module(batch(geometry))
+        logits = logits_of(module, batch(geometry))
         subject.require(
             tuple(logits.shape) == (BATCH, geometry.classes),
             f"gives logits {tuple(logits.shape)} for {BATCH} samples {geometry.shape} of "
@@ -110,7 +118,7 @@ def check_every_parameter_learns(subject: Subject) -> None:
     for geometry, module in _accepted(subject):
         module.train()
         labels = torch.arange(BATCH) % geometry.classes
-        loss = nn.functional.cross_entropy(module(batch(geometry)), labels)
+        loss = nn.functional.cross_entropy(logits_of(module, batch(geometry)), labels)
         named = dict(module.named_parameters())
         subject.require(loss.requires_grad, "has parameters that no loss reaches (none at all)")
         reached = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
@@ -139,7 +147,7 @@ def check_forward_keeps_the_mode(subject: Subject) -> None:
     for geometry, module in _accepted(subject):
         for training in (True, False):
             module.train(training)
-            module(batch(geometry))
+            logits_of(module, batch(geometry))
             moved = [n or "itself" for n, mode in modes(module).items() if mode != training]
             subject.require(
                 not moved,

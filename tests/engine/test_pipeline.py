@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +71,50 @@ def pipeline(tmp_path, host, tiny):
         )
 
     return make
+
+
+class _Dropping(torch.nn.Module):
+    """Drops three quarters of its inputs in training, by a function and no module."""
+
+    def __init__(self, geometry):
+        super().__init__()
+        self.last = torch.nn.Linear(math.prod(geometry.shape), geometry.classes)
+
+    def forward(self, inputs):
+        return self.last(torch.nn.functional.dropout(inputs.flatten(1), 0.75, self.training))
+
+
+class _DroppingNetwork:
+    """A network with dropout."""
+
+    name, version = "dropping", "1"
+
+    class Options(Options):
+        width: int = Field(1, description="of no effect")
+
+    def __init__(self, options):
+        self.options = options
+
+    def build(self, geometry):
+        return _Dropping(geometry)
+
+
+def test_a_network_with_dropout_is_trained_alike_whatever_was_drawn_before(pipeline, tmp_path):
+    class Module:
+        @staticmethod
+        @hookimpl
+        def condense_register_networks(register):
+            register(_DroppingNetwork)
+
+    plugins, accuracies = build_host(external=False, extra=[Module]), []
+    options = {"evaluator.network": "dropping", "evaluator.steps": 20}
+    for name, seed in (("one", 5), ("two", 6)):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        line = pipeline("random", plugins=plugins, store=name, options=options)
+        accuracies.append(run(line, tmp_path / f"out-{name}", False).accuracy.values)
+        assert torch.equal(torch.get_rng_state(), before)
+    assert accuracies[0] == accuracies[1]
 
 
 def contents(folder):

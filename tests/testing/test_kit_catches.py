@@ -250,6 +250,33 @@ def test_each_global_generator_is_watched(draw, library):
     assert "depends on the global seed" in told
 
 
+class Drops(nn.Module):
+    """Drops half of its inputs, and draws a number by ``draw``."""
+
+    def __init__(self, always=False, draw=lambda: None):
+        super().__init__()
+        self.always, self.draw = always, draw
+
+    def forward(self, inputs):
+        self.draw()
+        return nn.functional.dropout(inputs, 0.5, self.always or self.training)
+
+
+def dropping(**how):
+    return wrong("network", lambda self, right, g: nn.Sequential(Drops(**how), right(g)))
+
+
+def test_a_network_may_draw_from_torch_in_training():
+    before = torch.get_rng_state()
+    run_checks("network", dropping()).raise_failures()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("how", [{"always": True}, {"draw": np.random.rand}])
+def test_a_network_draws_from_nothing_else_and_not_in_evaluation(how):
+    assert "check_global_randomness_untouched" in caught("network", dropping(**how))
+
+
 def caught(kind, component):
     """Message by name of every check that ``component`` fails."""
     return {o.check: o.message for o in run_checks(kind, component).failures}

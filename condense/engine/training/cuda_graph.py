@@ -89,7 +89,8 @@ class CapturedStep:
 
     Args:
         step: whose rate is on the device; where its recording differs from it beyond rounding, it
-            runs as it is. Network, momentum and randomness are left as they were by recording.
+            runs as it is, as does a step that draws from torch's global generator (dropout).
+            Network, momentum and randomness are left as they were by recording.
         precision: that it runs at.
     """
 
@@ -120,9 +121,15 @@ class CapturedStep:
             out[:] = [self.step(static_indices, static_draws).float()]
 
         before = StepState(self.step)
+
+        def record(body: Callable[[], object]) -> Callable[[], object]:
+            # all graphs read the state of a device's generator from one place, also those that
+            # are replayed side by side
+            return body if before.drew else capture(body)
+
         run = record_checked(
             body,
-            capture,
+            record,
             lambda: [out[0], *before.changes()],
             self.precision,
             f"a training step recorded for {len(indices)} samples",

@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 
 from condense.engine.runtime.malloc import retain_freed_memory
 from condense.engine.runtime.precision import Precision, numeric_precision
+from condense.engine.runtime.rng import GlobalFork, Seed
 from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.cuda_graph import CapturedStep
 from condense.engine.training.recorded import plain_only
@@ -48,7 +49,8 @@ class Training:
         data: what to train on.
         schedule: SGD and its budget.
         augmentation: drawn from ``rng``.
-        rng: generator on ``data.device``; the only source of randomness.
+        rng: generator on ``data.device``; the only source of randomness: torch's global ones, which
+            a network with dropout draws from, are seeded by its seed, and put back.
         callback: told of every batch and epoch.
         task: advanced by one per step.
         teacher: whose outputs on the augmented batches are trained towards; None takes the data's
@@ -79,6 +81,7 @@ class Training:
         """Do the training, one step each time the next item is asked for."""
         self.network.train()
         step, schedule, per_epoch = _step(self), self.schedule, self.batches_per_epoch
+        fork = GlobalFork(Seed.of(self.rng).fork("dropout"), self.data.device)
         done, lr = 0, math.nan
         order = _epochs(self.data, schedule.batch_size, self.augmentation, self.rng)
         for epoch, batches in enumerate(order):
@@ -89,7 +92,8 @@ class Training:
                 if wanted != lr:  # on a GPU it is written to the device
                     lr = wanted
                     step.set_lr(lr)
-                logits = step(indices, draws)
+                with fork.entered():
+                    logits = step(indices, draws)
                 if self.callback is not None:
                     self.callback.on_batch(indices, logits)
                 if self.task is not None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from condense.engine.runtime.rng import global_states, same_states, set_global_states
 from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.schedule import Schedule
 from condense.interfaces import Augmentation
@@ -139,17 +140,19 @@ class EagerStep:
 
 
 class StepState:
-    """What a step changes, as it was when this was made: weights, buffers, momentum, randomness."""
+    """What a step changes, as it was when this was made: weights, buffers, momentum, randomness.
+
+    Attributes:
+        drew: whether a run of the step was found to draw from torch's global generators.
+    """
 
     def __init__(self, step: EagerStep) -> None:
         self._step = step
         self._parameters = [p.detach().clone() for p in step.network.parameters()]
         self._buffers = [b.clone() for b in step.network.buffers()]
         self._momentum = {p: b.clone() for p, b in step.optimizer.momentum.items()}
-        self._on_gpu = step.data.device.type == "cuda"
-        # of a network with dropout, which draws from the global generators
-        self._random = torch.get_rng_state()
-        self._random_gpu = torch.cuda.get_rng_state(step.data.device) if self._on_gpu else None
+        self._random = global_states(step.data.device)
+        self.drew = False
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -162,9 +165,9 @@ class StepState:
         for parameter, momentum in self._step.optimizer.momentum.items():
             # zero momentum makes the first step a plain one, as a missing buffer does
             momentum.copy_(self._momentum.get(parameter, torch.zeros_like(momentum)))
-        torch.set_rng_state(self._random)
-        if self._random_gpu is not None:
-            torch.cuda.set_rng_state(self._random_gpu, self._step.data.device)
+        device = self._step.data.device
+        self.drew = self.drew or not same_states(global_states(device), self._random)
+        set_global_states(self._random, device)
 
     @torch.no_grad()
     def changes(self) -> list[Tensor]:

@@ -22,10 +22,11 @@ def make(context, tiny_images):
     batcher = Batcher(TrainingSet.of(tiny_images), CPU)
     augmentation = context.augmentation(AugmentationSpec.of("simple"))
 
-    def make(number, steps=7):
+    def make(number, steps=7, dropout=0.0):
         rng = torch.Generator().manual_seed(number)
         spec = NetworkSpec.of("convnet", width=4, depth=2)
         network = context.network(spec, tiny_images.geometry, rng)
+        network = torch.nn.Sequential(network, torch.nn.Dropout(dropout))
         # two epochs, so that every step has a rate of its own
         schedule = Schedule(steps, 20, 0.05, momentum=0.9, cosine_to=0.01, in_steps=True)
         return Training(network, batcher, schedule, augmentation, rng)
@@ -46,6 +47,20 @@ def test_each_is_trained_as_it_would_be_alone(make, max_concurrent):
     assert sorted(done) == [0, 1, 2, 3]
     for k, training in done.items():
         assert torch.equal(weights(training), weights(alone[k]))
+
+
+def test_dropout_of_one_does_not_depend_on_the_others(make):
+    """Every second one draws as it steps, between the steps of the others."""
+    found = []
+    for max_concurrent in (1, 4):
+        torch.rand(max_concurrent)
+        trainings = (make(k, dropout=k % 2 / 2) for k in range(4))
+        done = dict(train_concurrently(trainings, max_concurrent))
+        found.append([weights(done[k]) for k in range(4)])
+    assert all(map(torch.equal, *found))
+    plain = dict(train_concurrently(make(k) for k in range(4)))
+    same = [torch.equal(weights(plain[k]), found[0][k]) for k in range(4)]
+    assert same == [True, False, True, False]
 
 
 def test_the_shortest_is_done_first_and_the_next_takes_its_place(make):

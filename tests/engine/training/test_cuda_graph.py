@@ -98,13 +98,12 @@ def test_a_recorded_training_has_the_rates_of_a_plain_one(
 
 
 class _Dropout(torch.nn.Module):
-    """A network with buffers that draws from the global generator."""
+    """A network with buffers that draws from the global generator where ``share`` is above 0."""
 
-    def __init__(self):
+    def __init__(self, share):
         super().__init__()
-        self.layers = torch.nn.Sequential(
-            torch.nn.Flatten(), torch.nn.LazyLinear(8), torch.nn.BatchNorm1d(8), torch.nn.Dropout()
-        )
+        first = (torch.nn.Flatten(), torch.nn.LazyLinear(8), torch.nn.BatchNorm1d(8))
+        self.layers = torch.nn.Sequential(*first, torch.nn.Dropout(share))
         self.last = torch.nn.Linear(8, 3)
         self.register_buffer("seen", torch.zeros(()), persistent=False)
 
@@ -115,17 +114,17 @@ class _Dropout(torch.nn.Module):
 
 @pytest.fixture
 def batches(tiny_images, context):
-    """A function that makes a network with dropout, its plain step, and batches of 20 and 7."""
+    """A function that makes a network's plain step, and batches of 20 and 7."""
     data = Batcher(TrainingSet.of(tiny_images), torch.device("cpu"))
     none = context.augmentation(AugmentationSpec.of("none"))
     sizes = [20, 20, 7, 20, 7]
     rng = torch.Generator().manual_seed(1)
     indices = [torch.randperm(len(tiny_images), generator=rng)[:size] for size in sizes]
 
-    def make():
+    def make(dropout=0.0):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            network = _Dropout()
+            network = _Dropout(dropout)
             network(data.batch(indices[0])[0])
         schedule = Schedule(9, 20, 0.1, 0.9, 5e-3)
         return EagerStep(network, data, schedule, none, lr_on_device=True)
@@ -229,6 +228,21 @@ def test_a_right_recording_is_kept_and_leaves_no_trace(batches, monkeypatch, rec
         assert equal(found, [plain(*one) for one in given])
         assert equal(ours, everything(plain))
     assert len(replays) == 2 + len(given)
+    assert not recwarn.list
+
+
+def test_a_step_that_draws_is_not_recorded(batches, monkeypatch, recwarn):
+    make, given = batches
+    step, plain = make(0.5), make(0.5)
+    monkeypatch.setattr(module, "capture", lambda body: pytest.fail("recorded"))
+    captured = CapturedStep(step, "fp32")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        found = [captured(*one).clone() for one in given]
+        ours = everything(step)
+        torch.manual_seed(5)
+        assert equal(found, [plain(*one) for one in given])
+        assert equal(ours, everything(plain))
     assert not recwarn.list
 
 

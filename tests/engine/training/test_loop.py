@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from condense.data import Geometry, Role, TrainingSet
+from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.loop import BATCHES_DRAWN_AHEAD, Training, predict
 from condense.engine.training.schedule import Schedule, batch_sizes, batches_per_epoch
@@ -325,6 +326,47 @@ def test_training_learns(tiny_images, make_network, none):
     data = Batcher(TrainingSet.of(tiny_images), CPU)
     Training(network, data, Schedule(60, 30, 0.1, 0.9), none, generator()).run()
     assert float((predict(network, test).argmax(1) == test.labels).float().mean()) > 0.9
+
+
+def test_dropout_draws_from_a_stream_of_the_training(tiny_images, none):
+    """As a plain loop whose global generator nobody else draws from."""
+    geometry, data = tiny_images.geometry, some(tiny_images, 45)
+
+    class Dropping(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.last = nn.Linear(math.prod(geometry.shape), geometry.classes)
+            nn.init.zeros_(self.last.weight)
+
+        def forward(self, inputs):
+            return self.last(F.dropout(inputs.flatten(1), 0.5, self.training))
+
+    class Meddling(Recorder):
+        def on_batch(self, indices, logits):
+            super().on_batch(indices, logits)
+            torch.rand(7)
+
+    torch.manual_seed(3)
+    recorder, network = Meddling(), Dropping()
+    network.last.bias.data.zero_()
+    Training(network, data, Schedule(9, 10, 0.1), none, generator(1), callback=recorder).run()
+    outside = torch.get_rng_state()
+    torch.manual_seed(3)
+    plain = Dropping().train()
+    torch.rand(9, 7)
+    assert torch.equal(outside, torch.get_rng_state())
+
+    plain.last.bias.data.zero_()
+    images = images_of(tiny_images, data)
+    torch.manual_seed(Seed(1).fork("dropout").value)
+    for indices, logits in zip(recorder.batches, recorder.logits, strict=True):
+        wanted = plain(images[indices])
+        torch.testing.assert_close(logits, wanted, rtol=1e-3, atol=1e-4)
+        loss = F.cross_entropy(wanted, data.labels[indices])
+        moved = [*plain.parameters()]
+        for p, g in zip(moved, torch.autograd.grad(loss, moved), strict=True):
+            p.data -= 0.1 * g
+    torch.testing.assert_close(weights(network), weights(plain), rtol=1e-3, atol=1e-4)
 
 
 # prediction
