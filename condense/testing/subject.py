@@ -124,6 +124,14 @@ class Subject:
         values = {**self.options.model_dump(), **changes}
         return self.cls(type(self.options).model_validate(values))
 
+    def takes(self, **changes: Any) -> bool:
+        """Whether its Options allow ``changes`` beside the other values, as a validator may not."""
+        try:
+            type(self.options).model_validate({**self.options.model_dump(), **changes})
+        except ValidationError:
+            return False
+        return True
+
     def context(self) -> WatchedContext:
         """A fresh context with an empty cache."""
         return toy_context(self.host, self._given)

@@ -1,14 +1,16 @@
 """The kit itself: components that are wrong in one way each, caught by the check meant for it."""
 
+import contextlib
 import random
 import re
 import time
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from condense.data import Normalization
@@ -248,6 +250,32 @@ def test_each_global_generator_is_watched(draw, library):
     assert f"random state of {library};" in failures["check_global_randomness_untouched"]
     told = failures["check_does_not_depend_on_global_seed"]
     assert "depends on the global seed" in told
+
+
+def relabelled(data):
+    return replace(data, labels=data.labels.clone())
+
+
+def test_a_copy_with_other_labels_reads_no_test_split():
+    def scores(self, right, data, context, rng):
+        return right(relabelled(data), context, rng)
+
+    run_checks("scorer", wrong("scorer", scores)).raise_failures()
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, AssertionError])
+def test_the_test_split_of_a_copy_is_read(error):
+    """Also by one that goes on without it."""
+
+    def scores(self, right, data, context, rng):
+        with contextlib.suppress(error):
+            len(relabelled(data).test)
+        return right(data, context, rng)
+
+    assert (
+        "read data.test"
+        in caught("scorer", wrong("scorer", scores))["check_test_split_is_not_read"]
+    )
 
 
 class Drops(nn.Module):
@@ -545,6 +573,50 @@ class Backwards(Selector):
 
 def test_a_beta_that_leads_to_the_hard_end():
     expect("selector", Backwards, "check_larger_beta_is_never_harder", "selects harder samples")
+
+
+class Banded(Selector):
+    """The hardest; options that depend on each other."""
+
+    class Options(Options):
+        low: float = Field(0.2, ge=0, le=1, description="start")
+        high: float = Field(0.8, ge=0, le=1, description="end")
+        beta: float = Field(0.0, ge=0, le=0.3, description="share that is skipped")
+
+        @model_validator(mode="after")
+        def _ascending(self):
+            if not self.low < self.high:
+                raise ValueError("low must be below high")
+            return self
+
+
+class AtLeastHalf(Policy):
+    """The first of each class, half of them or more."""
+
+    class Options(Options):
+        alpha: float = Field(0.5, ge=0.5, le=1, description="share")
+
+    def split(self, selection):
+        counts = [(n, int(self.options.alpha * n + 1e-9)) for n in selection.counts]
+        return torch.cat([torch.arange(n) < distilled for n, distilled in counts])
+
+
+@pytest.mark.parametrize(("kind", "component"), [("selector", Banded), ("policy", AtLeastHalf)])
+def test_values_that_the_options_refuse_are_no_fault(kind, component):
+    run_checks(kind, component).raise_failures()
+
+
+class Strict(Banded):
+    """Fails at one edge that its options allow."""
+
+    def select(self, data, scores, budget, context, rng):
+        if self.options.high == 1:
+            raise OptionError("high=1 is too much")
+        return super().select(data, scores, budget, context, rng)
+
+
+def test_edges_that_the_options_allow_are_looked_at():
+    expect("selector", Strict, "check_edge_options_keep_the_budget", "refuses high=1.0 with")
 
 
 class Rounds(Policy):
