@@ -17,7 +17,7 @@ from condense.engine.documents import FindingNote
 from condense.engine.graph import stages
 from condense.engine.ingest.in_memory import in_memory, to_labeled_data
 from condense.engine.jobs.driver import Crew, Target
-from condense.engine.jobs.hired import hired
+from condense.engine.jobs.hired import hired, remarks
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import results_of, run_name, worked_off
 from condense.engine.runtime.device import pick_device
@@ -294,6 +294,8 @@ class _Asked:
     @contextlib.contextmanager
     def crew(self) -> Iterator[Crew | None]:
         """What works stages off while it is open; None for this process itself."""
+        for line in remarks(self.host, self.request, self.tools["device"]):
+            self.tools["progress"].note(line)
         executor = hired(self.host, self.request)
         if executor is None:
             yield None

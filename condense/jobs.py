@@ -38,6 +38,11 @@ class ExecutorOptions(Options):
         3, ge=0, description="how often a job is started again whose process or machine died"
     )
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether jobs may run on other machines, which may have GPUs where this one has none."""
+        return False
+
 
 @dataclass(frozen=True)
 class Resources:

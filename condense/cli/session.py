@@ -62,12 +62,11 @@ class Session:
 
     def crew(self, request: Request) -> Crew | None:
         """What is to work the stages off instead of this process; None for itself."""
-        from condense.engine.jobs.hired import hired, without_effect
+        from condense.engine.jobs.hired import hired
 
+        self._remark(request)
         executor = hired(self.host, request)
         if executor is None:
-            for line in without_effect(self.host, request):
-                self.tools["progress"].note(line)
             return None
         from condense.engine.jobs.driver import Crew
 
@@ -84,7 +83,14 @@ class Session:
         from condense.layers import TRACKER
 
         resolve_beside(self.host, TRACKER, request.tracker, request.tracker_options)
+        self._remark(request)
         return jobs_at_once(self.host, request)
+
+    def _remark(self, request: Request) -> None:
+        from condense.engine.jobs.hired import remarks
+
+        for line in remarks(self.host, request, self.tools["device"]):
+            self.tools["progress"].note(line)
 
     def watched(self, request: Request) -> Session:
         """This session with the tracker of ``request``, where it has one."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import torch
+
 from condense.components import resolve_beside
+from condense.errors import OptionError
 from condense.interfaces import Executor
 from condense.jobs import ExecutorOptions
 from condense.layers import EXECUTOR
@@ -39,19 +42,37 @@ def jobs_at_once(host: Host, request: Request) -> int | None:
     return resolved.options.at_once
 
 
-def without_effect(host: Host, request: Request) -> list[str]:
-    """A line about each option of an executor that makes no jobs.
+def remarks(host: Host, request: Request, device: torch.device) -> list[str]:
+    """A line about each option of an executor that makes no jobs, or that its jobs have no GPU.
+
+    Args:
+        device: of this process; that of every job is of its kind.
 
     Raises:
-        UnknownComponent, OptionError: as :func:`hired`.
+        UnknownComponent, OptionError: as :func:`hired`; also for GPUs that no job would use.
     """
     resolved = _asked(host, request)
-    if resolved is None or not _in_process(resolved):
+    if resolved is None:
         return []
-    why = f"has no effect with `{EXECUTOR}={resolved.name}`, which makes no jobs"
-    values = resolved.options.model_dump()
-    given = (f"{EXECUTOR}.{key}={format_value(values[key])}" for key in request.executor_options)
-    return [f"note: `{one}` {why}" for one in given]
+    if _in_process(resolved):
+        why = f"has no effect with `{EXECUTOR}={resolved.name}`, which makes no jobs"
+        values = resolved.options.model_dump()
+        keys = request.executor_options
+        given = (f"{EXECUTOR}.{key}={format_value(values[key])}" for key in keys)
+        return [f"note: `{one}` {why}" for one in given]
+    options = resolved.options
+    assert isinstance(options, ExecutorOptions)
+    if device.type == "cuda":
+        return []
+    if options.gpus is not None:
+        raise OptionError(
+            f"`{EXECUTOR}.gpus={options.gpus:g}` has no effect, as jobs train on {device.type}, "
+            "the device of this command; start it where there is a GPU, or leave the option out"
+        )
+    if not options.elsewhere or torch.cuda.is_available():
+        return []
+    why = "jobs train on CPUs; start the command where there is one"
+    return [f"note: this machine has no GPU, so {why}"]
 
 
 def _asked(host: Host, request: Request) -> Resolved | None:

@@ -39,6 +39,11 @@ class RayExecutor:
             "ray://HOST:PORT; unset = one of its own on this machine",
         )
 
+        @property
+        def elsewhere(self) -> bool:
+            """On a cluster that somebody else has started."""
+            return self.address is not None
+
     def __init__(self, options: Options) -> None:
         self.options = options
         self._waiting: deque[Job] = deque()

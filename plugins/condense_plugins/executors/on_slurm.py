@@ -39,6 +39,11 @@ class SubmititExecutor:
         partition: str | None = Field(None, description="of Slurm; unset = Slurm's default")
         account: str | None = Field(None, description="that Slurm charges; unset = the user's")
 
+        @property
+        def elsewhere(self) -> bool:
+            """On Slurm's nodes."""
+            return self.cluster == "slurm"
+
     def __init__(self, options: Options) -> None:
         self.options = options
         self._waiting: deque[Job] = deque()

@@ -6,9 +6,11 @@ import types
 
 import click.testing
 import pytest
+import torch
 
+import condense
 from condense.cli.main import main
-from condense.engine.jobs.hired import hired
+from condense.engine.jobs.hired import hired, remarks
 from condense.errors import CondenseError, OptionError
 from condense.resolve import Request
 
@@ -69,6 +71,50 @@ def test_options_that_no_job_has_are_said_to_be_without_effect(invoke_real):
     assert result.exit_code == 0, result.output
     told = "note: -o executor.threads=3 has no effect with --executor local, which makes no jobs"
     assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("executor", "said"),
+    [
+        ("local", False),
+        ("ray", False),
+        ("ray:auto", True),
+        ("submitit", True),
+        ("submitit:local", False),
+    ],
+)
+def test_that_jobs_elsewhere_have_no_gpu_because_this_machine_has_none_is_said(
+    invoke_real, host, monkeypatch, executor, said
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    asked = ("run", "--method", "random", "--ipc", "1", "--no-baselines", "--dry-run")
+    result = invoke_real(*asked, "--executor", executor)
+    assert result.exit_code == 0, result.output
+    told = "note: this machine has no GPU, so jobs train on CPUs; start the command where there is"
+    assert result.stderr.count(told) == said
+    request = Request(executor=executor)
+    assert remarks(host, request, torch.device("cuda")) == []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # CPUs are a user's wish
+    assert remarks(host, request, torch.device("cpu")) == []
+
+
+@pytest.mark.parametrize("more", [("--dry-run",), ()])
+def test_gpus_that_no_job_would_use_are_refused(invoke_real, host, tmp_path, more):
+    given = ("--executor", "submitit:local", "-o", "executor.gpus=0.5", "--device", "cpu", *more)
+    result = invoke_real("run", "--ipc", "1", "--out", str(tmp_path / "out"), *given)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == (
+        "error: -o executor.gpus=0.5 has no effect, as jobs train on cpu, the device of this "
+        "command; start it where there is a GPU, or leave the option out"
+    )
+    assert not (tmp_path / "out").exists()
+    asked = Request(executor="submitit:local", executor_options={"gpus": 0.5})
+    assert remarks(host, asked, torch.device("cuda")) == []
+
+
+def test_in_python_gpus_that_no_job_would_use_are_refused_too():
+    with pytest.raises(OptionError, match=r"jobs train on cpu, the device of this command"):
+        condense.condense("digits", executor="ray", options={"executor.gpus": 1}, device="cpu")
 
 
 def test_local_is_this_process(host):
