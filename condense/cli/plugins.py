@@ -71,7 +71,7 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
     """Show one component's options with type, default and meaning.
 
     Kinds: data network scorer selector matcher policy reselector augmentation evaluator
-    method preset. Exits with 2 for a kind or name that does not exist.
+    executor tracker method preset. Exits with 2 for a kind or name that does not exist.
     """
     from condense.cli.output import echo_json, echo_table, say
     from condense.cli.session import get_host
@@ -123,8 +123,8 @@ def new(ctx: click.Context, kind: str, name: str, into: Path, as_json: bool) -> 
     """Write a package with one component of KIND called NAME, and its test.
 
     Kinds: data network scorer selector matcher policy reselector augmentation evaluator
-    method. NAME is kebab-case. Exits with 2 for a kind or name that cannot be used, with 1 if the
-    folder is there already; then nothing is written.
+    executor tracker method. NAME is kebab-case. Exits with 2 for a kind or name that cannot be
+    used, with 1 if the folder is there already; then nothing is written.
     """
     from condense.cli.output import echo_json, say
     from condense.cli.session import get_host

@@ -24,9 +24,11 @@ HEAD = """\
 
 Written by `python -m condense.cli.reference` out of the code; do not edit it.
 
-Commands and their flags first, then the options of every built-in component, which are set with
-`-o STAGE.OPTION=VALUE` or in a recipe file. `condense plugins show KIND NAME` shows the same for
-whatever is installed.
+Commands and their flags first, then the options of every built-in component. They are set with
+`-o STAGE.OPTION=VALUE` or in a recipe file, those of a network where it is named
+(`evaluator.network.width`). Executors and trackers are no part of a recipe: theirs are set with
+`-o executor.OPTION=VALUE` and `-o tracker.OPTION=VALUE` alone. `condense plugins show KIND NAME`
+shows the same for whatever is installed.
 """
 
 
@@ -49,7 +51,9 @@ def _command(path: str, command: click.Command) -> Iterator[str]:
     words = [path, *(str(a.metavar or a.name).upper() for a in arguments)]
     yield f"### `{' '.join(words)}`\n"
     yield _paragraphs(command.help or "") + "\n"
-    rows = [_flag(p) for p in command.params if isinstance(p, click.Option) and not p.hidden]
+    context = click.Context(command)
+    options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
+    rows = [_flag(option, context) for option in options]
     if rows:
         yield _table(("flag", "meaning"), rows) + "\n"
     if command.epilog:
@@ -58,13 +62,15 @@ def _command(path: str, command: click.Command) -> Iterator[str]:
         yield "```text\n" + "\n".join(lines) + "\n```\n"
 
 
-def _flag(option: click.Option) -> tuple[str, str]:
+def _flag(option: click.Option, context: click.Context) -> tuple[str, str]:
+    """What ``--help`` shows, its default, range and "required" included."""
     names = ", ".join(option.opts)
     metavar = option.metavar or ""
     if isinstance(option.type, click.Choice):
         metavar = "|".join(str(choice) for choice in option.type.choices)
     flag = f"`{names}`" if option.is_flag else f"`{names} {metavar}`"
-    return flag.replace("|", "\\|"), (option.help or "").replace("|", "\\|")
+    _, meaning = option.get_help_record(context) or ("", "")
+    return flag.replace("|", "\\|"), meaning.replace("|", "\\|")
 
 
 def _components(host: Host) -> Iterator[str]:
