@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import sys
 from collections import Counter
 from dataclasses import asdict, replace
 from functools import partial
@@ -417,7 +418,8 @@ def test_a_rank_that_dies_is_tried_again_and_what_the_job_does_wrong_is_said(
     """In the middle of an iteration, in which the other waits for its trajectory."""
     (tmp_path / "faulty").mkdir()
     (tmp_path / "faulty/sitecustomize.py").write_text(FAULT.format(rank=rank, fault=fault))
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'faulty'}{os.pathsep}{os.environ['PYTHONPATH']}")
+    places = [str(tmp_path / "faulty"), *filter(None, sys.path)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))
     pipeline = bind(method="mtt", extra=[(("matcher", "trajectories"), 2)])
     executor = Reporting(ranks=2, retries=1)
     some = [pipeline.matching.preparing, pipeline.matching]
