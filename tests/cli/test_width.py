@@ -12,6 +12,7 @@ import pytest
 from condense.cli.main import main
 from condense.plugin.host import build_host
 
+pytestmark = pytest.mark.slow
 pty = pytest.importorskip("pty")
 
 WIDTH = 80

@@ -72,6 +72,7 @@ def peak(tmp_path_factory):
     return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run --dry-run --no-baselines", "select -o selector=random"])
 def test_what_only_reads_takes_little_more_than_the_data(peak, command):
     args = (*command.split(), "--fraction", "0.1")
