@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 from pydantic import Field, FiniteFloat
 
+from condense.data import taken
 from condense.engine.documents import (
     COLUMNS,
     Document,
@@ -158,7 +159,7 @@ def write_selection(
             selection.indices,
             selection.labels,
             data.classes,
-            items=data.subset(selection.indices).items,
+            items=taken(data.items, selection.indices.tolist()),
             scores=None if scores is None else scores.values[selection.indices],
         ),
         out=None if out is None else str(out),

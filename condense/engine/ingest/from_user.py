@@ -15,7 +15,6 @@ from torch import Tensor
 
 from condense.data import LabeledData, Normalization
 from condense.engine.ingest.arrays import (
-    CHUNK,
     Array,
     ArrayLike,
     as_inputs,
@@ -27,6 +26,7 @@ from condense.engine.ingest.arrays import (
 )
 from condense.errors import DataError
 
+COUNTED = 2**20  # values of a channel at once, which are copied
 _STD_FLOOR = 1e-3  # of the 0–1 range, so that a blank channel does not divide by zero
 
 
@@ -46,7 +46,7 @@ def channel_statistics(inputs: Tensor) -> Normalization:
     means, stds = [], []
     for channel in inputs.unbind(-1):
         counts = torch.zeros(256, dtype=torch.int64)
-        for part in torch.split(channel, CHUNK):
+        for part in torch.split(channel, max(1, COUNTED // max(1, channel[:1].numel()))):
             counts += torch.bincount(part.flatten(), minlength=256)
         share = counts.double() / channel.numel()
         mean = float(share @ level)
