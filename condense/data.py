@@ -79,7 +79,7 @@ class Geometry:
 
     @property
     def modality(self) -> Modality:
-        """The same as a word."""
+        """``image`` or ``features``."""
         return "image" if self.is_image else "features"
 
 

@@ -88,6 +88,7 @@ def ablate(
     factors, with 95 % intervals (Student's t over the seeds). A second or interrupted call does
     only the stages that are missing. A cell that fails is a row; exit code 1 only if all do.
     """
+    from condense.cli.output import warn_of_runs
     from condense.cli.session import open_session
     from condense.studies.ablation.design import make_study, parse_factor
 
@@ -104,7 +105,7 @@ def ablate(
         show_runs(plan, "cells", len(study.cells), study.seeds, as_json, session.workers(request))
         return
     _show(result, folder, as_json)
-    _warn(result)
+    warn_of_runs({row.cell.name: row.findings for row in result.rows}, result.runs)
     ctx.exit(1 if result.failed else 0)
 
 
@@ -179,17 +180,6 @@ def _show(result: Ablation, folder: Path, as_json: bool) -> None:
             "out of the training split; the test split was not read"
         )
     echo_place("table, figure and every seed's accuracy", folder)
-
-
-def _warn(result: Ablation) -> None:
-    from condense.cli.output import warn_of_runs
-
-    runs = (
-        (f"{row.cell.name}, seed {seed}", findings)
-        for row in result.rows
-        for seed, findings in row.findings.items()
-    )
-    warn_of_runs(runs, result.runs)
 
 
 def _note_missing(result: Ablation) -> None:

@@ -95,6 +95,7 @@ def compare(
     interrupted call does only the stages that are missing. A method that fails is a row; exit code
     1 only if all do.
     """
+    from condense.cli.output import warn_of_runs
     from condense.cli.session import open_session
     from condense.studies.methods.design import make_comparison
 
@@ -120,7 +121,7 @@ def compare(
         show_runs(plan, "rows", rows, comparison.seeds, as_json, workers)
         return
     _show(result, folder, latex, as_json)
-    _warn(result)
+    warn_of_runs({row.name: row.findings for row in result.rows}, result.runs)
     ctx.exit(1 if result.failed else 0)
 
 
@@ -265,17 +266,6 @@ def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
             "not read"
         )
     echo_place("tables and figure", folder)
-
-
-def _warn(result: Compared) -> None:
-    from condense.cli.output import warn_of_runs
-
-    runs = (
-        (f"{row.name}, seed {seed}", findings)
-        for row in result.rows
-        for seed, findings in row.findings.items()
-    )
-    warn_of_runs(runs, result.runs)
 
 
 def _ranked(row: RankedRow) -> tuple[str, ...]:

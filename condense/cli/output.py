@@ -293,17 +293,18 @@ def warn(findings: Iterable[Finding | FindingNote], where: str = "") -> None:
         say_error(f"warning: {where}{in_words(finding)}")
 
 
-def warn_of_runs(runs: Iterable[tuple[str, Iterable[Finding]]], count: int) -> None:
+def warn_of_runs(rows: Mapping[str, Mapping[int, Iterable[Finding]]], count: int) -> None:
     """Print what is wrong with the runs of a study, each finding once.
 
     Args:
-        runs: what to call each, and its findings.
+        rows: findings by seed, by what a row is called.
         count: of all runs.
     """
     found: dict[str, list[tuple[str, Finding]]] = {}
-    for where, findings in runs:
-        for finding in findings:
-            found.setdefault(finding.code, []).append((where, finding))
+    for name, seeds in rows.items():
+        for seed, findings in seeds.items():
+            for finding in findings:
+                found.setdefault(finding.code, []).append((f"{name}, seed {seed}", finding))
     for places in found.values():
         where, finding = places[0]
         warn([finding], f"{len(places)} of {count} runs, first {where}: ")

@@ -41,7 +41,7 @@ def halves(difficulty: Tensor, labels: Tensor) -> Halves:
 
     Within each class, because otherwise the halves would differ in their classes and a set could
     cover one of them better for that alone. The odd sample of a class goes to the hard and to the
-    easy half by turns, so that sizes differ by one at most.
+    easy half alternately, so that sizes differ by one at most.
 
     Args:
         difficulty: float [N]; equal values are told apart by position.

@@ -9,7 +9,7 @@ from condense.engine.training.batches import network_inputs
 from condense.interfaces import LabeledData
 
 SAMPLES_AT_ONCE = 1024
-SPARE = 16  # dimensions iterated beyond those asked for, so that the last of these settle too
+SPARE = 16  # dimensions iterated beyond those asked for, so that the last of these converge too
 ITERATIONS = 4
 
 

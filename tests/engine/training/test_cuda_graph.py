@@ -208,6 +208,17 @@ def test_a_wrong_recording_is_dropped_in_either_size(batches, monkeypatch, wrong
         assert equal(ours, everything(plain))
 
 
+def check_alike(captured, step, plain, given):
+    """``captured``, of ``step``, gives and leaves behind what ``plain`` does, from equal draws."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        found = [captured(*one).clone() for one in given]
+        ours = everything(step)
+        torch.manual_seed(5)
+        assert equal(found, [plain(*one) for one in given])
+        assert equal(ours, everything(plain))
+
+
 def test_a_right_recording_is_kept_and_leaves_no_trace(batches, monkeypatch, recwarn):
     make, given = batches
     step, plain = make(), make()
@@ -220,13 +231,7 @@ def test_a_right_recording_is_kept_and_leaves_no_trace(batches, monkeypatch, rec
 
     monkeypatch.setattr(module, "capture", record)
     captured = CapturedStep(step, "fp32")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
-        found = [captured(*one).clone() for one in given]
-        ours = everything(step)
-        torch.manual_seed(5)
-        assert equal(found, [plain(*one) for one in given])
-        assert equal(ours, everything(plain))
+    check_alike(captured, step, plain, given)
     assert len(replays) == 2 + len(given)
     assert not recwarn.list
 
@@ -236,13 +241,7 @@ def test_a_step_that_draws_is_not_recorded(batches, monkeypatch, recwarn):
     step, plain = make(0.5), make(0.5)
     monkeypatch.setattr(module, "capture", lambda body: pytest.fail("recorded"))
     captured = CapturedStep(step, "fp32")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
-        found = [captured(*one).clone() for one in given]
-        ours = everything(step)
-        torch.manual_seed(5)
-        assert equal(found, [plain(*one) for one in given])
-        assert equal(ours, everything(plain))
+    check_alike(captured, step, plain, given)
     assert not recwarn.list
 
 
