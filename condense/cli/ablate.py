@@ -95,14 +95,14 @@ def ablate(
     factors = [parse_factor(text) for text in vary]
     with open_session(ctx, device) as session:
         study = make_study(session.host, request, factors, seeds, one_at_a_time, validation)
-        crew = session.crew(request)
-        plan = _planned(session, study) if dry_run else None
-        if plan is None:
-            result, folder = _run(session, study, out, crew)
-    if plan is not None:
+        if dry_run:
+            workers, plan = session.workers(request), _planned(session, study)
+        else:
+            result, folder = _run(session, study, out, session.crew(request))
+    if dry_run:
         from condense.cli.planned import show_runs
 
-        show_runs(plan, "cells", len(study.cells), study.seeds, as_json, session.workers(request))
+        show_runs(plan, "cells", len(study.cells), study.seeds, as_json, workers)
         return
     _show(result, folder, as_json)
     warn_of_runs({row.cell.name: row.findings for row in result.rows}, result.runs)

@@ -110,14 +110,14 @@ def compare(
             seeds=seeds,
             validation=validation,
         )
-        crew = session.crew(request)
-        plan = _planned(session, comparison) if dry_run else None
-        if plan is None:
-            result, folder = _run(session, comparison, out, crew)
-    if plan is not None:
+        if dry_run:
+            workers, plan = session.workers(request), _planned(session, comparison)
+        else:
+            result, folder = _run(session, comparison, out, session.crew(request))
+    if dry_run:
         from condense.cli.planned import show_runs
 
-        rows, workers = len(comparison.entries), session.workers(request)
+        rows = len(comparison.entries)
         show_runs(plan, "rows", rows, comparison.seeds, as_json, workers)
         return
     _show(result, folder, latex, as_json)

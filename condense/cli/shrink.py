@@ -113,18 +113,19 @@ def shrink(
             max_fraction=max_fraction,
             seeds=seeds,
         )
-        crew = session.crew(request)
         if not dry_run:
+            crew = session.crew(request)
             document, findings, folder = _run(session, shrinking, bind, out, crew)
         else:
             from condense.studies.shrinking.run import SIZES, plan_shrinking
 
+            workers = session.workers(request)
             plan = plan_shrinking(shrinking, bind, session.tools["progress"])
     if dry_run:
         from condense.cli.planned import show_runs
 
         rows = SIZES * len(shrinking.methods)
-        show_runs(plan, "rows", rows, shrinking.measured.seeds, as_json, session.workers(request))
+        show_runs(plan, "rows", rows, shrinking.measured.seeds, as_json, workers)
         return
     _show(document, findings, folder, as_json)
 

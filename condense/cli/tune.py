@@ -74,11 +74,13 @@ def tune(
     with open_session(ctx, device) as session:
         base = session.recipe(request)
         settings, recipes = _recipes(session, request, base, settings, over)
-        crew = session.crew(request)
-        plan = _planned(session, base, settings, recipes) if dry_run else None
-        if plan is None:
+        if dry_run:
+            session.workers(request)  # refuses an executor that is not there
+            plan = _planned(session, base, settings, recipes)
+        else:
+            crew = session.crew(request)
             result, folder = _run(session, base, settings, recipes, out, crew)
-    if plan is not None:
+    if dry_run:
         _show_planned(plan, as_json)
         return
     _show(result, folder, as_json)

@@ -117,6 +117,17 @@ def test_in_python_gpus_that_no_job_would_use_are_refused_too():
         condense.condense("digits", executor="ray", options={"executor.gpus": 1}, device="cpu")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("ablate", "--vary", "policy=full"), ("compare", "window"), ("shrink",), ("tune", "window")],
+)
+def test_a_dry_run_of_a_study_says_once_what_has_no_effect(invoke_real, command):
+    given = ("--executor", "local", "-o", "executor.threads=3", "--dry-run")
+    result = invoke_real(*command, *given)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("-o executor.threads=3 has no effect") == 1
+
+
 def test_local_is_this_process(host):
     assert hired(host, Request(executor="local")) is None
     assert hired(host, Request()) is None
