@@ -180,7 +180,7 @@ def test_coverage_kept_and_augmentation(answers):
 
 
 def test_a_page_without_rows_says_so(answers, questions, tmp_path):
-    text = "\n".join(f"<!-- begin {name} -->\n<!-- end {name} -->" for name in answers.BLOCKS)
+    text = "\n".join(f"<!-- begin {name} -->\n<!-- end {name} -->" for name in answers.blocks({}))
     (tmp_path / "page.md").write_text(text)
     questions.main(["--page", str(tmp_path / "page.md"), "--results", str(tmp_path)])
     found = (tmp_path / "page.md").read_text()
@@ -317,3 +317,19 @@ def test_figures_of_what_was_run(answers, questions, tmp_path):
     drawn = figures.draw(rows, tmp_path)
     assert [path.name for path in drawn] == [f"question-{name}" for name in figures.FIGURES]
     assert all(path.with_suffix(".png").stat().st_size > 5000 for path in drawn)
+
+
+def test_what_the_pieces_took(answers):
+    rows = [{"piece": f"digits {n}", "seconds": 60.0} for n in (0, 1)]
+    both = [*rows, *rows, {"piece": "cifar10 0", "seconds": 90.0}]
+    assert "| 1-window | digits, cifar10 | 3 | 4 |" in answers.cost_table({"1-window": both})
+
+
+def test_the_page_is_not_stale(questions, tmp_path, monkeypatch):
+    """Its tables are those of the rows that are committed."""
+    monkeypatch.setattr(questions.figures, "draw", lambda *_: None)
+    page = FOLDER.parent / "docs" / "questions.md"
+    copy = tmp_path / "questions.md"
+    copy.write_text(page.read_text())
+    assert questions.main(["--page", str(copy)]) == 0
+    assert copy.read_text() == page.read_text()

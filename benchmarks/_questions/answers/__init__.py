@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from results_table import table
+
 from _questions.answers import augmentations, scale, scores, starts, updates, window
 from _questions.answers.common import Rows
 
@@ -28,4 +30,16 @@ BLOCKS: dict[str, tuple[str, Callable[[Rows], str]]] = {
 
 def blocks(rows: Mapping[str, Rows]) -> dict[str, str]:
     """Every block of the page, by name."""
-    return {key: make(rows.get(question, ())) for key, (question, make) in BLOCKS.items()}
+    found = {key: make(rows.get(question, ())) for key, (question, make) in BLOCKS.items()}
+    return found | {"cost-table": cost_table(rows)}
+
+
+def cost_table(rows: Mapping[str, Rows]) -> str:
+    """Pieces that were run, of which data, and the minutes that they took, by question."""
+    lines = []
+    for question, own in rows.items():
+        seconds = {row["piece"]: row["seconds"] for row in own}
+        data = dict.fromkeys(piece.split()[0] for piece in seconds)
+        minutes = sum(seconds.values()) / 60
+        lines.append((question, ", ".join(data), str(len(seconds)), f"{minutes:,.0f}"))
+    return table(("question", "of", "pieces", "minutes of one core"), lines)

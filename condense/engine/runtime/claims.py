@@ -57,11 +57,16 @@ def claimed(path: Path) -> Iterator[None]:
 
 
 def held_elsewhere(path: Path) -> bool:
-    """Whether another machine holds ``path`` and has been heard of lately."""
-    heard = _beat_of(path)
-    if heard is None or _holder(path).get("node") == NODE:
+    """Whether another machine holds ``path`` and was heard of lately, as far as can be read."""
+    try:
+        heard = path.stat().st_mtime_ns
+    except FileNotFoundError:
         return False
-    return _now_in(path.parent) - heard < SILENT * 1e9
+    except OSError:  # what holds for all others, who would remove what somebody works on
+        return True
+    if _holder(path).get("node") == NODE:
+        return False
+    return now_in(path.parent) - heard < SILENT * 1e9
 
 
 def sweep(folder: Path, pattern: str) -> None:
@@ -119,13 +124,13 @@ def _take_away(path: Path, heard: int) -> None:
 
 
 def _beat_of(path: Path) -> int | None:
-    """When it was last touched, by the clock of :func:`_now_in`; None if it is not there."""
+    """When it was last touched, by the clock of :func:`now_in`; None if it is not there."""
     with contextlib.suppress(OSError):
         return path.stat().st_mtime_ns
     return None
 
 
-def _now_in(folder: Path) -> int:
+def now_in(folder: Path) -> int:
     """Nanoseconds by the clock that stamps the files of ``folder``: on NFS that of the server.
 
     By this machine's where nothing can be written there, nor removed.

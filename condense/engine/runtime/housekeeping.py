@@ -12,7 +12,6 @@ import hashlib
 import json
 import re
 import stat
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 import filelock
 from pydantic import BaseModel, ConfigDict
 
-from condense.engine.runtime.claims import CLAIM, held_elsewhere
+from condense.engine.runtime.claims import CLAIM, held_elsewhere, now_in
 from condense.engine.runtime.files import (
     YOUNG,
     discard,
@@ -197,7 +196,8 @@ def clean(root: Path, kinds: Sequence[str]) -> Cleaned:
 def _remove(folder: Path, name: str, paths: Sequence[Path]) -> bool:
     """Remove what goes by ``name``, unless a living process holds its lock; whether it was done."""
     if not name:  # an older condense's draft, whose lock is not known
-        paths = [p for p in paths if time.time() - p.lstat().st_mtime > YOUNG]
+        now = now_in(folder)
+        paths = [p for p in paths if now - p.lstat().st_mtime_ns > YOUNG * 1e9]
         for path in paths:
             discard(path)
         return bool(paths)

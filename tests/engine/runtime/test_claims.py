@@ -87,6 +87,20 @@ def test_the_clock_of_this_machine_says_nothing_of_a_servers_files(path, monkeyp
     assert left(path) == [path.name]
 
 
+def test_a_claim_that_cannot_be_looked_at_counts_as_held(path, monkeypatch):
+    assert not held_elsewhere(path)  # there is none
+    path.write_text(json.dumps(ELSEWHERE))
+    look = Path.stat
+
+    def failing(self, **flags):
+        if self == path:
+            raise OSError(errno.EIO, "Input/output error")
+        return look(self, **flags)
+
+    monkeypatch.setattr(Path, "stat", failing)
+    assert held_elsewhere(path)
+
+
 def test_what_a_dead_process_of_this_machine_left_is_taken_at_once(path):
     path.write_text(json.dumps(ELSEWHERE | {"node": claims.NODE}))
     start = time.monotonic()
