@@ -25,8 +25,7 @@ def curve(*rows):
 def test_second_differences_by_hand(concavity):
     # x² at 0, 1, 3 has the second divided difference 1 whatever a seed adds to all three
     places = curve((0, (0, 5)), (1, (1, 6)), (3, (9, 14)))
-    found = concavity.second_difference(*places)
-    assert (found.mean, found.half, found.n) == (1.0, None, 2)  # equal figures have no interval
+    assert concavity.second_differences(*places) == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -42,6 +41,16 @@ def test_whether_a_curve_is_concave(concavity, middle, verdict):
     found = concavity.shape(curve((1.0, low), (0.5, middle), (0.0, low)))
     assert (found.verdict, found.triples) == (verdict, 1)
     assert found.dents == ((0.5,) if verdict == "not concave" else ())
+
+
+def test_a_dent_among_many_triples_must_survive_the_correction_for_their_number(concavity):
+    # second differences 0.05, 0.06, 0.08 at 1: t = 7.18 of 2 degrees of freedom, p = 0.019
+    flat = (0.5, 0.5, 0.5)
+    places = curve(
+        (0, (0.6, 0.62, 0.66)), (1, flat), (2, flat), (3, (0.51, 0.49, 0.502)), (4, flat)
+    )
+    assert concavity.shape(places[:3]) == concavity.Shape("not concave", (1,), 1)
+    assert concavity.shape(places) == concavity.Shape("concave within noise", (), 3)
 
 
 def test_one_seed_or_two_places_say_nothing_of_the_shape(concavity):

@@ -112,6 +112,15 @@ def test_points_lost_by_a_search_are_those_of_the_nearest_place(answers):
     assert answers.window.lost(found, 0.04) == pytest.approx(0.4)
 
 
+def test_neighbouring_places_as_one(answers):
+    found = [{"beta": b, "accuracies": [a, a + 0.1]} for b, a in ((0.0, 0.1), (0.2, 0.3), (0.4, 1))]
+    first, last = answers.window.coarse(found, 2)
+    assert first.values == pytest.approx((0.1,))
+    assert first.accuracies == pytest.approx((0.2, 0.3))
+    assert (last.values, last.accuracies) == ((0.4,), (1, 1.1))
+    assert len(answers.window.coarse(found, 7)) == 3
+
+
 def test_a_place_is_carried_from_the_other_sets_alone(answers):
     curves = {
         ("a", 0.05): curve("a", 0.05, 0.9, 0.5, 0.5),  # its own best is 0

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from statistics import fmean
 
+import numpy as np
 from _concavity import shape
 from results_table import table
 
@@ -13,6 +14,8 @@ from _questions.answers.common import NOTHING, Key, Rows, grouped, name, points,
 from _questions.commands import Row
 from condense.studies.statistics import estimate, holm, paired_p
 from condense.studies.tuning.result import Place
+
+GROUPS = 7  # of neighbouring places, that concavity is judged on
 
 
 def best_place(rows: Rows) -> Row:
@@ -29,13 +32,23 @@ def window_curve(rows: Rows) -> str:
         level = [
             r["beta"] for r, p in zip(curve, holm(against), strict=True) if p is None or p > 0.05
         ]
-        places = [Place(values=(r["beta"],), accuracies=tuple(r["accuracies"])) for r in curve]
         lines.append(
             (name(key), f"{best['beta']:.2f}", f"{100 * fmean(best['accuracies']):.1f}",
-             f"{min(level):.2f}–{max(level):.2f}", shape(places).verdict)
+             f"{min(level):.2f}–{max(level):.2f}", shape(coarse(curve)).verdict)
         )  # fmt: skip
     head = ("setting", "best β", "accuracy, %", "not told from it", "the curve is")
     return table(head, lines) if lines else NOTHING
+
+
+def coarse(curve: Rows, groups: int = GROUPS) -> list[Place]:
+    """Neighbouring places as one, their mean seed by seed: a dent that is wider than chance."""
+    parts = np.array_split(np.array([row["beta"] for row in curve]), min(groups, len(curve)))
+    ends = np.cumsum([len(part) for part in parts])
+    means = np.array([row["accuracies"] for row in curve])
+    return [
+        Place(values=(float(part.mean()),), accuracies=tuple(means[end - len(part) : end].mean(0)))
+        for part, end in zip(parts, ends, strict=True)
+    ]
 
 
 def nearest(curve: Rows, beta: float) -> Row:

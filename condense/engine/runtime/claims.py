@@ -62,7 +62,7 @@ def held_elsewhere(path: Path) -> bool:
         heard = path.stat().st_mtime_ns
     except FileNotFoundError:
         return False
-    except OSError:  # what holds for all others, who would remove what somebody works on
+    except OSError:  # to remove what somebody works on would be worse
         return True
     if _holder(path).get("node") == NODE:
         return False
