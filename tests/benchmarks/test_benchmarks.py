@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -29,7 +30,7 @@ def load(monkeypatch):
         return importlib.import_module(name)
 
     yield module
-    for name in ("_common", *NAMES):
+    for name in ("_common", "photos", *NAMES):
         sys.modules.pop(name, None)
 
 
@@ -101,3 +102,20 @@ def test_a_way_is_warmed_up_and_runs_in_turns(load):
     seconds = load("_common").in_turns(ways, 2, torch.device("cpu"))
     assert order == ["a", "b", "a", "b", "b", "a"]
     assert {name: len(times) for name, times in seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_a_folder_of_photos_can_be_made_and_read(load, tmp_path, monkeypatch):
+    from PIL import Image
+
+    photos = load("photos")
+    monkeypatch.setattr(photos, "SIZES", {"train": (3, 2), "test": (1, 1)})
+    labels = np.repeat([0, 1], 4)
+    arrays = {f"{part}_images": np.zeros((8, 32, 32, 3), np.uint8) for part in photos.SIZES}
+    arrays |= {f"{part}_labels": labels for part in photos.SIZES}
+    np.savez(tmp_path / "toy.npz", classes=["cat", "dog"], **arrays)
+    assert photos.main([str(tmp_path / "toy.npz"), str(tmp_path / "photos")]) == 0
+    made = sorted(tmp_path.glob("photos/*/*/*.jpg"))
+    assert [str(p.parent.relative_to(tmp_path / "photos")) for p in made] == [
+        "test/cat", "test/dog", *["train/cat"] * 3, *["train/dog"] * 2,
+    ]  # fmt: skip
+    assert all(48 <= side <= 96 for path in made for side in Image.open(path).size)

@@ -18,7 +18,7 @@ WRITTEN_FOR = {
 WIDER = {"network": {"width": 128}}  # of features, whose networks cost little
 
 # A few minutes on two CPU cores. Values for digits were chosen on a validation part of its
-# training split (docs/experiments.md); elsewhere they trade accuracy for time.
+# training split (README); elsewhere they trade accuracy for time.
 QUICK = Preset(
     name="quick",
     summary="a first result in minutes on a CPU (the default)",
