@@ -45,6 +45,7 @@ def flags(argv: Sequence[str]) -> argparse.Namespace:
     found.add_argument("--match", default="", help="only pieces whose name begins so")
     found.add_argument("--minutes", type=float, default=25.0, help="after which none is begun")
     found.add_argument("--threads", type=int, default=1)
+    found.add_argument("--executor", default="local", help="of the commands that are run")
     found.add_argument("--results", type=Path, default=HERE / "results")
     return found.parse_args(argv)
 
@@ -59,8 +60,8 @@ def main(argv: Sequence[str]) -> int:
         return 0
     torch.set_num_threads(given.threads)
     ends = time.monotonic() + 60 * given.minutes
-    sources = Sources(*(p.resolve() for p in (given.wheels, given.cifar10, given.cifar100)),
-                      given.work.resolve())  # fmt: skip
+    paths = (given.wheels, given.cifar10, given.cifar100, given.work)
+    sources = Sources(*(path.resolve() for path in paths), given.executor)
     left = 0
     for question in given.only.split(","):
         rows = saved(file_of(given.results, question))

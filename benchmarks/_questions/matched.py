@@ -33,7 +33,7 @@ def started(setting: Setting) -> list[Row]:
     """Test accuracies by start and matcher, a row each."""
     vary = ("--vary", f"selector={','.join(STARTS)}", "--vary", "matcher=trajectory,none")
     augmented = ("-o", "augmentation=dsa") if setting.data in IMAGES else ()
-    flags = (*setting.flags, *vary, "--seeds", str(START_SEEDS), *OPTIONS, *augmented)
+    flags = (*setting.sized, *vary, "--seeds", str(START_SEEDS), *OPTIONS, *augmented)
     return [
         setting.row
         | {"start": cell["values"]["selector"], "matcher": cell["values"]["matcher"]}
@@ -57,21 +57,21 @@ def updated(sources: Sources, setting: Setting, alpha: float, seed: int) -> list
     made = sources.work / "sets" / f"{setting.path.stem}-{setting.fraction:g}-{alpha:g}-{seed}"
     options = (*OPTIONS, "-o", f"policy.alpha={alpha:g}", "-o", f"matcher.snapshots={SNAPSHOTS}")
     seeded = ("--seed", str(seed), "--no-baselines", "--out", made, "--force")
-    data = setting.flags[:2]
-    condense("run", "--method", "selmatch", *setting.flags, *options, *seeded)
-    covered = condense("coverage", made, *data, "--out", sources.work / "covered")["runs"][0]
+    condense("run", "--method", "selmatch", *setting.sized, *options, *seeded)
+    covered = condense("coverage", made, *setting.flags, "--out", sources.work / "covered")
+    run = covered["runs"][0]
     halves = ("iteration", "all", "easy", "hard")
     names = AUGMENTATIONS if setting.data in IMAGES else ("none",)
     return [
         setting.row
         | {"alpha": alpha, "seed": seed}
-        | {"coverage": [{key: at[key] for key in halves} for at in covered["iterations"]]}
-        | {"accuracy": {name: by_difficulty(made, data, name) for name in names}}
+        | {"coverage": [{key: at[key] for key in halves} for at in run["iterations"]]}
+        | {"accuracy": {name: by_difficulty(made, setting, name) for name in names}}
     ]
 
 
-def by_difficulty(made: Path, data: tuple[str, ...], augmentation: str) -> dict[str, float]:
+def by_difficulty(made: Path, setting: Setting, augmentation: str) -> dict[str, float]:
     """Accuracy on all, easy and hard test samples."""
     options = ("--by-difficulty", "-o", f"augmentation={augmentation}")
-    found: dict[str, float] = condense("evaluate", made, *data, *options)["by_difficulty"]
+    found: dict[str, float] = condense("evaluate", made, *setting.flags, *options)["by_difficulty"]
     return found

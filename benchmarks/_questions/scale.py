@@ -27,10 +27,10 @@ def one(sources: Sources, samples: int, classes: int) -> list[Row]:
     path = sources.work / f"{name}.npz"
     if not path.exists():
         sources.save(path, part(as_named(sources.cifar100), samples, classes))
-    setting = Setting(name, FRACTION, path)
+    setting = Setting(name, FRACTION, path, executor=sources.executor)
     options = ("-o", f"matcher.iterations={ITERATIONS}", "-o", "evaluator.repeats=1")
     out = ("--out", sources.work / "sets" / name, "--force")
-    told = condense("run", "--method", "selmatch", *setting.flags, *options, *out)
+    told = condense("run", "--method", "selmatch", *setting.sized, *options, *out)
     kept = ("accuracy", "baselines", "stages", "peak_memory_mb")
     return [{"samples": samples, "classes": classes} | {key: told[key] for key in kept}]
 

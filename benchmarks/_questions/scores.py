@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from _questions.commands import Piece, Row, condense
-from _questions.settings import Setting, Sources
+from _questions.settings import TABLES, Setting, Sources
 from _questions.window import KEY, places, plain
 
 SCORERS = (
@@ -21,7 +21,7 @@ WINDOWS = 8
 SEEDS = 3
 # sets, sizes, shares of flipped labels, scores: what two cores do in some hours
 PLAN = (
-    (("digits", "segment", "vowels"), (0.05, 0.2), (0.0, 0.1, 0.2, 0.4), SCORERS),
+    ((*TABLES, "digits"), (0.05, 0.2), (0.0, 0.1, 0.2, 0.4), SCORERS),
     (("mnist", "cifar10"), (0.05,), (0.0, 0.2), FEW),
 )
 
@@ -39,7 +39,7 @@ def pieces(sources: Sources) -> Iterator[Piece]:
 def chosen(setting: Setting, scorer: str) -> list[Row]:
     """Validation accuracies of every window, and test accuracies of the best of them."""
     values = ",".join(f"{beta:g}" for beta in places(setting.fraction, WINDOWS))
-    common = (*setting.flags, "-o", f"scorer={scorer}", *plain(), "--seeds", str(SEEDS))
+    common = (*setting.sized, "-o", f"scorer={scorer}", *plain(), "--seeds", str(SEEDS))
     scan = condense("ablate", "window", *common, "--vary", f"{KEY}={values}", "--validation", "0.2")
     curve = {
         float(cell["values"][KEY]): cell["accuracies"] for cell in scan["cells"] if cell["in_grid"]

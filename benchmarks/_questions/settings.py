@@ -10,8 +10,9 @@ import _own_sets
 import numpy as np
 
 IMAGES = ("digits", "mnist", "cifar10")
-TABLES = ("segment", "vowels")  # rows of numbers; features of spoken vowels
-MATCHED = ("digits", "segment", "cifar10")  # those whose sets are matched
+# rows of numbers, features of spoken vowels, rows of yes and no, TF-IDF of docstrings
+TABLES = ("segment", "vowels", "phishing", "docstrings")
+MATCHED = ("digits", "segment", "phishing", "docstrings", "cifar10")  # those whose sets are matched
 FEWEST = 2  # samples that a size must leave of every class
 MOST = 5000  # samples of a set, before the test part is taken off
 
@@ -25,20 +26,27 @@ class Setting:
         fraction: share of every class that is kept.
         noise: share of the training labels that are another class's.
         path: npz file.
+        executor: what works the commands off, as ``--executor`` takes it.
     """
 
     data: str
     fraction: float
     path: Path
     noise: float = 0.0
+    executor: str = "local"
 
     def __str__(self) -> str:
         return f"{self.data} {self.fraction:g}" + (f" noise {self.noise:g}" if self.noise else "")
 
     @property
     def flags(self) -> tuple[str, ...]:
+        """Of a condense command that knows of no size."""
+        return ("--data", f"npz:{self.path}", "--executor", self.executor)
+
+    @property
+    def sized(self) -> tuple[str, ...]:
         """Of a condense command."""
-        return ("--data", f"npz:{self.path}", "--fraction", f"{self.fraction:g}")
+        return (*self.flags, "--fraction", f"{self.fraction:g}")
 
     @property
     def row(self) -> dict[str, object]:
@@ -54,12 +62,14 @@ class Sources:
         wheels: folder of the wheels that ``_own_sets.py`` reads.
         cifar10, cifar100: npz files; of CIFAR-10 the first 10 000 training images.
         work: folder to write to.
+        executor: as of :class:`Setting`.
     """
 
     wheels: Path
     cifar10: Path
     cifar100: Path
     work: Path
+    executor: str = "local"
 
     def settings(
         self, sets: Sequence[str], fractions: Sequence[float], noises: Sequence[float] = (0.0,)
@@ -71,7 +81,7 @@ class Sources:
                 fewest = np.bincount(np.load(path)["train_labels"]).min()
                 for fraction in fractions:
                     if int(fraction * fewest + 1e-9) >= FEWEST:
-                        yield Setting(name, fraction, path, noise)
+                        yield Setting(name, fraction, path, noise, self.executor)
 
     def npz(self, name: str, noise: float = 0.0) -> Path:
         """The set as a file, made where it is missing."""

@@ -53,7 +53,7 @@ def curve(setting: Setting) -> list[Row]:
     count, seeds, _ = DEAR.get(setting.data, (PLACES, SEEDS, SEARCHES))
     values = ",".join(f"{beta:g}" for beta in places(setting.fraction, count))
     vary = ("--vary", f"{KEY}={values}", "--seeds", str(seeds))
-    cells = condense("ablate", "window", *setting.flags, *vary, *plain())["cells"]
+    cells = condense("ablate", "window", *setting.sized, *vary, *plain())["cells"]
     return [
         setting.row | {"beta": float(cell["values"][KEY]), "accuracies": cell["accuracies"]}
         for cell in cells
