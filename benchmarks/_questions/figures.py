@@ -37,14 +37,16 @@ def draw(rows: Mapping[str, Rows], folder: Path) -> list[Path]:
 def windows(rows: Rows) -> Iterator[Callable[[Axes], None]]:
     """Accuracy over β, a panel a data set and a curve a size."""
     places = [row for row in rows if "accuracies" in row]
+    sizes = sorted({row["fraction"] for row in places})
     for (data,), own in grouped(places, "set").items():
-        yield partial(_window, data, own)
+        yield partial(_window, data, own, dict(zip(sizes, LIGHT, strict=False)))
 
 
-def _window(data: str, rows: Rows, axes: Axes) -> None:
+def _window(data: str, rows: Rows, colours: Mapping[float, str], axes: Axes) -> None:
     for (fraction,), curve in grouped(rows, "fraction").items():
         means = [100 * fmean(row["accuracies"]) for row in curve]
-        axes.plot([row["beta"] for row in curve], means, marker=".", label=f"{100 * fraction:g} %")
+        style = {"color": colours[fraction], "marker": ".", "label": f"{100 * fraction:g} %"}
+        axes.plot([row["beta"] for row in curve], means, **style)
     axes.set(title=data, xlabel="β", ylabel="test accuracy, %")
     axes.legend(title="kept")
 
