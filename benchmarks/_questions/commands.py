@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,3 +45,32 @@ def condense(*words: str | Path) -> dict[str, Any]:
         raise RuntimeError(f"condense {' '.join(map(str, words))}: {result.stderr.strip()}")
     found: dict[str, Any] = json.loads(result.stdout)
     return found
+
+
+def condense_apart(*words: str | Path) -> dict[str, Any]:
+    """As :func:`condense`, in a process of its own.
+
+    Raises:
+        subprocess.CalledProcessError: where it fails.
+    """
+    command = [sys.executable, "-m", "condense.cli.main", *map(str, words), "--json"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def accuracies(found: dict[str, Any]) -> list[float]:
+    """One a run of ``condense run --seeds``."""
+    return [run["accuracy"]["mean"] for run in found["runs"]]
+
+
+def scanned(found: dict[str, Any], key: str) -> dict[float, list[float]]:
+    """Of ``condense ablate``: accuracies by the value of the number ``key``.
+
+    Raises:
+        RuntimeError: if one of them failed.
+    """
+    cells = {float(c["values"][key]): c["accuracies"] for c in found["cells"] if c["in_grid"]}
+    if any(value is None for values in cells.values() for value in values):
+        raise RuntimeError(f"a cell of {key} failed: {found['cells']}")
+    return cells

@@ -11,8 +11,8 @@ from statistics import fmean
 from matplotlib.axes import Axes
 
 from _questions.answers.augmentations import HALVES, augmentation_pairs
-from _questions.answers.common import Rows, grouped, name, over_settings
-from _questions.answers.scores import worth
+from _questions.answers.common import Rows, grouped, name, over_sets
+from _questions.answers.scores import Worth, worth
 from _questions.answers.starts import start_pairs
 from condense.figures.files import save_figure
 from condense.figures.palette import LIGHT
@@ -58,11 +58,11 @@ def scores(rows: Rows) -> Iterator[Callable[[Axes], None]]:
         yield partial(_scores, {noise: worth(rows, noise) for noise in noises})
 
 
-def _scores(values: Mapping[float, Mapping[str, Mapping[object, float]]], axes: Axes) -> None:
+def _scores(values: Mapping[float, Worth], axes: Axes) -> None:
     styles = cycle(style for style in STYLES for _ in LIGHT)
     for scorer in dict.fromkeys(scorer for own in values.values() for scorer in own):
         known = {n: own[scorer] for n, own in values.items() if own.get(scorer)}
-        means = [100 * fmean(each.values()) for each in known.values()]
+        means = [100 * fmean(map(fmean, each.values())) for each in known.values()]
         axes.plot([100 * n for n in known], means, next(styles), marker=".", label=scorer)
     axes.set(xlabel="flipped labels, %", ylabel="test accuracy, %, mean over settings")
     axes.legend(ncols=2)
@@ -79,7 +79,7 @@ def _starts(rows: Rows, matcher: str, title: str, axes: Axes) -> None:
     names = [start for start in dict.fromkeys(row["start"] for row in rows) if start != "random"]
     settings: list[str] = []
     for shift, start in enumerate(names):
-        pairs = start_pairs(rows, matcher, start, "random")
+        pairs = start_pairs(rows, matcher, start)
         settings = [name(key) for key in pairs]
         found = [difference(own, base) for own, base in pairs.values()]
         known = [(k, one) for k, one in enumerate(found) if one is not None]
@@ -121,7 +121,7 @@ def augmentations(rows: Rows) -> Iterator[Callable[[Axes], None]]:
 
 def _augmentations(rows: Rows, axes: Axes) -> None:
     for shift, other in enumerate(("dsa", "simple")):
-        found = [over_settings(augmentation_pairs(rows, other, half)) for half in HALVES]
+        found = [over_sets(augmentation_pairs(rows, other, half)) for half in HALVES]
         known = [(k, one) for k, one in enumerate(found) if one is not None]
         axes.errorbar(
             [k + 0.1 * shift for k, _ in known],

@@ -5,13 +5,17 @@ The window is chosen on a validation part of the (noisy) training split; the tes
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from safetensors.torch import load_file
+
 from _questions.commands import Piece, Row, condense
-from _questions.settings import TABLES, Setting, Sources
-from _questions.window import KEY, places, plain
+from _questions.settings import HELD_OUT, TABLES, Setting, Sources
+from _questions.window import places, scan, tested
+from condense.engine.training.ranking import rank_correlation
 
 SCORERS = (
     "cscore", "forgetting", "el2n", "aum", "grand", "entropy", "loss", "dual", "tdds", "knn",
@@ -37,26 +41,30 @@ def pieces(sources: Sources) -> Iterator[Piece]:
 
 
 def chosen(setting: Setting, scorer: str) -> list[Row]:
-    """Validation accuracies of every window, and test accuracies of the best of them."""
+    """Validation accuracies of every window, and test accuracies of the best of them; every seed
+    has scores of its own."""
     values = ",".join(f"{beta:g}" for beta in places(setting.fraction, WINDOWS))
-    common = (*setting.sized, "-o", f"scorer={scorer}", *plain(), "--seeds", str(SEEDS))
-    scan = condense("ablate", "window", *common, "--vary", f"{KEY}={values}", "--validation", "0.2")
-    curve = {
-        float(cell["values"][KEY]): cell["accuracies"] for cell in scan["cells"] if cell["in_grid"]
-    }
+    by = ("-o", f"scorer={scorer}")
+    part = ("--validation", f"{HELD_OUT:g}", *by)
+    each = [scan(setting, seed, values, *part) for seed in range(SEEDS)]
+    curve = {beta: [one[beta] for one in each] for beta in each[0]}
     best = max(curve, key=lambda beta: statistics.fmean(curve[beta]))
-    out = setting.path.parent / "sets" / f"{setting}-{scorer}".replace(" ", "-")
-    last = ("-o", f"{KEY}={best:g}", "--no-baselines", "--out", out, "--force")
-    runs = condense("run", "--method", "window", *common, *last)["runs"]
-    return [
-        setting.row
-        | {"scorer": scorer, "beta": best, "curve": curve}
-        | {"accuracies": [run["accuracy"]["mean"] for run in runs]}
-    ]
+    found = {"scorer": scorer, "beta": best, "curve": curve}
+    return [setting.row | found | {"accuracies": tested(setting, best, SEEDS, *by)}]
 
 
 def agreement(setting: Setting, scorers: Sequence[str]) -> list[Row]:
-    """What ``condense score --compare`` says of all scores."""
+    """What ``condense score --compare`` says of all scores, and how far the scores of one seed
+    rank the samples as those of another do."""
     out = setting.path.with_name(f"scores-{setting.path.stem}")
-    found = condense("score", *setting.flags, "--compare", ",".join(scorers), "--out", out)
-    return [setting.row | {"comparison": found}]
+    flags = (*setting.flags, "--out", out, "--force")
+    found = condense("score", *flags, "--compare", ",".join(scorers))
+    stable = {}
+    for scorer in scorers:
+        each = []
+        for seed in range(SEEDS):
+            condense("score", *flags, "-o", f"scorer={scorer}", "--seed", str(seed))
+            each.append(load_file(out / "scores.safetensors")["scores"])
+        pairs = itertools.combinations(each, 2)
+        stable[scorer] = statistics.fmean(rank_correlation(a, b) for a, b in pairs)
+    return [setting.row | {"comparison": found, "stable": stable}]

@@ -1,8 +1,8 @@
 """Question 1, how to find β: the curve on the test split, and what each search finds.
 
-Every search sees a validation part of the training split only, and random search and TPE (Optuna's
-samplers) may take as many optimiser steps as ``condense tune`` took. A place that is found counts
-as the nearest one of the curve, so that all are judged by the same networks.
+Every seed has scores, selections and a network of its own. Every search sees a validation part of
+the training split only, and random search and TPE (Optuna's samplers) may take as many optimiser
+steps as ``condense tune`` took. What is found is then tested under the seeds of the curve.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import optuna
 import torch
 from tuning import GUESSES, Bench, spaced
 
-from _questions.commands import Piece, Row, condense
+from _questions.commands import Piece, Row, accuracies, condense, scanned
 from _questions.settings import IMAGES, TABLES, Setting, Sources
 from condense.options import parse_assignment
 from condense.plugin.host import build_host
@@ -49,20 +49,35 @@ def plain() -> list[str]:
 
 
 def curve(setting: Setting) -> list[Row]:
-    """Test accuracies of a window at every place, a row each."""
+    """Test accuracies of a window at every place, a row each, a value a seed."""
     count, seeds, _ = DEAR.get(setting.data, (PLACES, SEEDS, SEARCHES))
     values = ",".join(f"{beta:g}" for beta in places(setting.fraction, count))
-    vary = ("--vary", f"{KEY}={values}", "--seeds", str(seeds))
-    cells = condense("ablate", "window", *setting.sized, *vary, *plain())["cells"]
+    each = [scan(setting, seed, values) for seed in range(seeds)]
     return [
-        setting.row | {"beta": float(cell["values"][KEY]), "accuracies": cell["accuracies"]}
-        for cell in cells
-        if cell["in_grid"]
+        setting.row | {"beta": beta, "accuracies": [one[beta] for one in each]} for beta in each[0]
     ]
 
 
+def scan(setting: Setting, seed: int, values: str, *more: str) -> dict[float, float]:
+    """Accuracy by β of windows by one seed's scores, a network each."""
+    one = ("--seed", str(seed), "--seeds", "1", *more)
+    flags = (*setting.sized, "--vary", f"{KEY}={values}", *one, *plain())
+    return {
+        beta: value for beta, (value,) in scanned(condense("ablate", "window", *flags), KEY).items()
+    }
+
+
+def tested(setting: Setting, beta: float, seeds: int, *more: str) -> list[float]:
+    """Test accuracies of the window at ``beta``, a value a seed, as :func:`curve` has them."""
+    out = setting.path.parent / "sets" / f"{setting} {beta:g}".replace(" ", "-")
+    flags = (*setting.sized, *plain(), *more, "-o", f"{KEY}={beta:g}", "--seeds", str(seeds))
+    return accuracies(
+        condense("run", "--method", "window", *flags, "--no-baselines", "--out", out, "--force")
+    )
+
+
 def searches(setting: Setting, seed: int) -> list[Row]:
-    """What each search finds under ``seed``, and its optimiser steps."""
+    """What each search finds under ``seed``, its optimiser steps, and what it is worth."""
     bench = bench_of(setting, seed)
     tuned = bench.search(bench.settings)
     size = sum(bench.recipe.budget.counts(bench.part))
@@ -71,14 +86,24 @@ def searches(setting: Setting, seed: int) -> list[Row]:
     trials = max(2, round(tuned.cost.steps / full))
     candidates = spaced(bench.range, GUESSES)
     guesses = bench.guessed(candidates)
+    # the two samplers begin with the same draws under the same seed
+    samplers = (
+        optuna.samplers.RandomSampler(seed=2 * seed),
+        optuna.samplers.TPESampler(seed=2 * seed + 1),
+    )
+    random, tpe = (drawn(bench, sampler, trials) for sampler in samplers)
     found = {
         "tune": (tuned.stages[0].best[0], tuned.cost.steps),
-        "random": (drawn(bench, optuna.samplers.RandomSampler(seed=seed), trials), trials * full),
-        "tpe": (drawn(bench, optuna.samplers.TPESampler(seed=seed), trials), trials * full),
+        "random": (random, trials * full),
+        "tpe": (tpe, trials * full),
         "kernel ridge": (candidates[guesses.index(max(guesses))], 0),
     }
+    count, seeds, _ = DEAR.get(setting.data, (PLACES, SEEDS, SEARCHES))
+    last = places(setting.fraction, count)[-1]  # fits the whole split, which is a little larger
     return [
-        setting.row | {"search": name, "seed": seed, "beta": beta, "steps": steps}
+        setting.row
+        | {"search": name, "seed": seed, "found": min(beta, last), "steps": steps}
+        | {"tested": tested(setting, min(beta, last), seeds)}
         for name, (beta, steps) in found.items()
     ]
 
@@ -97,12 +122,12 @@ def bench_of(setting: Setting, seed: int) -> Bench:
 
 
 def drawn(bench: Bench, sampler: optuna.samplers.BaseSampler, trials: int) -> float:
-    """The best of ``trials`` places of ``sampler``, each trained once at full length."""
+    """The best of ``trials`` places of ``sampler``, each trained once at full length, all alike."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     low, high = bench.range
     study.optimize(
-        lambda trial: bench.full((trial.suggest_float("beta", low, high),), trial.number),
+        lambda trial: bench.full((trial.suggest_float("beta", low, high),), 0),
         n_trials=trials,
     )
     return float(study.best_params["beta"])

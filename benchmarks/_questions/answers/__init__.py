@@ -13,18 +13,19 @@ BLOCKS: dict[str, tuple[str, Callable[[Rows], str]]] = {
     "window-curve": ("1-window", window.window_curve),
     "window-search": ("1-window", window.window_search),
     "window-falls": ("1-window", window.window_falls),
+    "window-rule": ("1-window", window.window_rule),
     "score-table": ("2-scores", scores.score_table),
     "score-choice": ("2-scores", scores.score_choice),
     "score-agreement": ("2-scores", scores.score_agreement),
     "scale-table": ("3-scale", scale.scale_table),
-    "start-table": ("5-start", starts.start_table),
     "start-answer": ("5-start", starts.start_answer),
-    "update-table": ("6-update", updates.update_table),
+    "start-table": ("5-start", starts.start_table),
     "update-answer": ("6-update", updates.update_answer),
+    "update-table": ("6-update", updates.update_table),
     "mediation-table": ("6-update", updates.mediation_table),
     "alpha-table": ("6-update", updates.alpha_table),
-    "augmentation-table": ("6-update", augmentations.augmentation_table),
     "augmentation-answer": ("6-update", augmentations.augmentation_answer),
+    "augmentation-table": ("6-update", augmentations.augmentation_table),
 }
 
 
@@ -42,4 +43,6 @@ def cost_table(rows: Mapping[str, Rows]) -> str:
         data = dict.fromkeys(piece.split()[0] for piece in seconds)
         minutes = sum(seconds.values()) / 60
         lines.append((question, ", ".join(data), str(len(seconds)), f"{minutes:,.0f}"))
+    everything = sum(float(minutes.replace(",", "")) for *_, minutes in lines)
+    lines.append(("all", "", str(sum(int(line[2]) for line in lines)), f"{everything:,.0f}"))
     return table(("question", "of", "pieces", "minutes of one core"), lines)

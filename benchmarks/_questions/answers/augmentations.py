@@ -7,11 +7,22 @@ from statistics import fmean
 
 from results_table import table
 
-from _questions.answers.common import NOTHING, Key, Rows, answer, grouped, over_settings, points
+from _questions.answers.common import (
+    NOTHING,
+    SMALL,
+    Key,
+    Pair,
+    Rows,
+    all_supported,
+    by_set,
+    grouped,
+    over_sets,
+    points,
+    stated,
+)
 
 HALVES = ("all", "easy", "hard")
-BOTH = "combined"
-Pair = tuple[list[float], list[float]]
+BOTH, OTHERS = "combined", ("dsa", "simple")
 
 
 def augmentation_pairs(rows: Rows, other: str, half: str) -> Mapping[Key, Pair]:
@@ -31,21 +42,39 @@ def augmentation_pairs(rows: Rows, other: str, half: str) -> Mapping[Key, Pair]:
 
 
 def augmentation_table(rows: Rows) -> str:
-    """Combined minus each of its halves, on all, easy and hard test samples; then by α."""
-    alphas = sorted({row["alpha"] for row in rows})
-    parts = [("", rows), *((f", α = {a:g}", [r for r in rows if r["alpha"] == a]) for a in alphas)]
-    lines = [
-        (f"{BOTH} − {other}{said}",
-         *(points(over_settings(augmentation_pairs(part, other, half))) for half in HALVES))
-        for other in ("dsa", "simple")
-        for said, part in parts
-    ]  # fmt: skip
+    """Combined minus each of its halves, on all, easy and hard test samples; by data set, over
+    all of them, and by α."""
+    lines = []
+    for other in OTHERS:
+        pairs = {half: augmentation_pairs(rows, other, half) for half in HALVES}
+        sets = {half: by_set(own) for half, own in pairs.items()}
+        lines += [
+            (f"{BOTH} − {other}, {data}", *(points(sets[half].get(data)) for half in HALVES))
+            for data in sets["all"]
+        ]
+        lines.append(
+            (f"{BOTH} − {other}, over data", *(points(over_sets(pairs[half])) for half in HALVES))
+        )
+        for alpha in sorted({row["alpha"] for row in rows}):
+            part = [row for row in rows if row["alpha"] == alpha]
+            own = (over_sets(augmentation_pairs(part, other, half)) for half in HALVES)
+            lines.append((f"… of them α = {alpha:g}", *map(points, own)))
     return table(("", *HALVES), lines) if rows else NOTHING
 
 
 def augmentation_answer(rows: Rows) -> str:
-    """Is it better than the better of the two?"""
-    each = [over_settings(augmentation_pairs(rows, other, "all")) for other in ("dsa", "simple")]
-    known = [one for one in each if one is not None]
-    worst = min(known, key=lambda one: one.mean, default=None)
-    return answer(worst, "combined minus the better of its halves")
+    """Is it better than both? Within each data set, and over all."""
+    pairs = {other: augmentation_pairs(rows, other, "all") for other in OTHERS}
+    if not all(pairs.values()):
+        return NOTHING
+    each = {other: by_set(own) for other, own in pairs.items()}
+    said = []
+    for data in each[OTHERS[0]]:
+        own = [each[other].get(data) for other in OTHERS]
+        equal = all(
+            e is not None and e.half is not None and abs(e.mean) + e.half < SMALL for e in own
+        )
+        said.append(f"{data}: {all_supported(own)}" + ", but no difference of a point" * equal)
+    over = [over_sets(own) for own in pairs.values()]
+    each_of = ", ".join(f"to {o} {points(e)}" for o, e in zip(OTHERS, over, strict=True))
+    return stated(all_supported(over), f"{BOTH} {each_of}. Within each: {'; '.join(said)}.")

@@ -1,42 +1,52 @@
 """What the answers have in common: verdicts, figures with their intervals, rows by setting.
 
-A setting – a data set at a size – is the unit: a difference is taken seed by seed within it, its
-mean counts once, and the interval is over the settings. Accuracies are 0–1 in rows, % in tables.
+A setting is a data set at a size. A difference is taken seed by seed within a setting; a data set's
+is the mean over its sizes, and the interval over data sets has one value of each. Accuracies are
+0–1 in rows, % in tables.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from _questions.commands import Row
-from condense.studies.statistics import Estimate, difference, estimate
+from condense.studies.statistics import Estimate, estimate
 
 SUPPORTED, REFUTED, OPEN = "supported", "not supported", "not resolved"
 NOTHING = "Not run yet."
+SMALL = 0.01  # a difference within which two are as good as equal
 Rows = Sequence[Row]
 Key = tuple[Any, ...]
+Pair = tuple[Sequence[float], Sequence[float]]
 
 
-def verdict(found: Estimate | None, least: float = 0.0) -> str:
-    """Of "it is above ``least``": supported where the interval is, refuted where it lies below."""
+def verdict(found: Estimate | None) -> str:
+    """Of "it is above zero": supported where the interval is, refuted where it lies below."""
     if found is None or found.low is None or found.high is None:
         return OPEN
-    return SUPPORTED if found.low > least else REFUTED if found.high < least else OPEN
+    return SUPPORTED if found.low > 0 else REFUTED if found.high < 0 else OPEN
+
+
+def all_supported(found: Iterable[Estimate | None]) -> str:
+    """Of a claim that has several parts: supported where each is, refuted where one is refuted."""
+    each = {verdict(one) for one in found}
+    return next((one for one in (REFUTED, OPEN) if one in each), SUPPORTED)
 
 
 def points(found: Estimate | None, digits: int = 1) -> str:
-    """ "+1.2 ± 0.4 (n = 8)": points."""
+    """ "+1.2 ± 0.4 (8)": points, and how many values they are of."""
     if found is None:
         return "–"
     half = "–" if found.half is None else f"{100 * found.half:.{digits}f}"
-    return f"{100 * found.mean:+.{digits}f} ± {half} (n = {found.n})"
+    return f"{100 * found.mean:+.{digits}f} ± {half} ({found.n})"
 
 
-def answer(found: Estimate | None, what: str, least: float = 0.0) -> str:
-    """A line: verdict, effect and its interval, number of settings."""
-    return f"**{verdict(found, least).capitalize()}**: {what} {points(found)} points."
+def stated(what: str, said: str) -> str:
+    """ "**Supported**: …"."""
+    return f"**{what.capitalize()}**: {said}"
 
 
 def grouped(rows: Iterable[Row], *keys: str) -> dict[Key, list[Row]]:
@@ -47,10 +57,27 @@ def grouped(rows: Iterable[Row], *keys: str) -> dict[Key, list[Row]]:
     return dict(found)
 
 
-def over_settings(pairs: Mapping[Key, tuple[Sequence[float], Sequence[float]]]) -> Estimate | None:
-    """The paired difference of each setting, then its mean over the settings."""
-    each = [difference(own, base) for own, base in pairs.values()]
-    return estimate([one.mean for one in each if one is not None])
+def by_set(pairs: Mapping[Key, Pair]) -> dict[str, Estimate]:
+    """The paired difference of every data set, a value a seed: the mean over its sizes."""
+    sizes: dict[str, list[list[float]]] = defaultdict(list)
+    for (data, *_), (own, base) in pairs.items():
+        sizes[data].append([a - b for a, b in zip(own, base, strict=True)])
+    found = {}
+    for data, each in sizes.items():
+        means = [fmean(seed) for seed in zip(*each, strict=False)]  # those that all sizes have
+        if (one := estimate(means)) is not None:
+            found[data] = one
+    return found
+
+
+def over_sets(pairs: Mapping[Key, Pair]) -> Estimate | None:
+    """The mean of the data sets' differences, and its interval over data sets."""
+    return estimate([one.mean for one in by_set(pairs).values()])
+
+
+def mean_over_sets(values: Mapping[Key, float]) -> Estimate | None:
+    """As :func:`over_sets`, of one value a setting."""
+    return over_sets({key: ([value], [0.0]) for key, value in values.items()})
 
 
 def name(key: Key) -> str:

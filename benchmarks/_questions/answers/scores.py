@@ -2,108 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from statistics import fmean
 
 from results_table import table
 
-from _questions.answers.common import NOTHING, Key, Rows, grouped, over_settings, points
+from _questions.answers.common import NOTHING, Key, Pair, Rows, over_sets, points
 from _questions.commands import Row
-from condense.studies.statistics import estimate, holm, paired_p
+from _questions.scores import FEW
+from condense.studies.statistics import holm, paired_p
 
 BASE = "cscore"
+Worth = dict[str, dict[Key, list[float]]]
+
+
+def worth(rows: Rows, noise: float, only: Collection[str] | None = None) -> Worth:
+    """Accuracies of every score by setting, of the settings that all of them were run in at every
+    share of flipped labels that any was."""
+    here = [r for r in rows if "scorer" in r and (only is None or r["scorer"] in only)]
+    noises, scorers = {row["noise"] for row in here}, {row["scorer"] for row in here}
+    cells = {(r["set"], r["fraction"], r["noise"], r["scorer"]): r["accuracies"] for r in here}
+    shared = [
+        key
+        for key in dict.fromkeys((row["set"], row["fraction"]) for row in here)
+        if all((*key, n, scorer) in cells for n in noises for scorer in scorers)
+    ]
+    names = dict.fromkeys(row["scorer"] for row in here)
+    return {scorer: {key: cells[(*key, noise, scorer)] for key in shared} for scorer in names}
 
 
 def score_table(rows: Rows) -> str:
     """Accuracy by score and noise, each with the window that was chosen on a validation part, and
-    which are told from the C-score."""
-    chosen = [row for row in rows if "scorer" in row]
-    noises = sorted({row["noise"] for row in chosen})
+    points to the C-score."""
+    noises = sorted({row["noise"] for row in rows if "scorer" in row})
+    values = {noise: worth(rows, noise) for noise in noises}
+    if not any(own for each in values.values() for own in each.values()):
+        return NOTHING
     lines = []
-    for scorer in dict.fromkeys(row["scorer"] for row in chosen):
+    for scorer in values[noises[0]]:
         cells = [scorer]
         for noise in noises:
-            here = [r for r in chosen if r["noise"] == noise]
-            own = grouped((r for r in here if r["scorer"] == scorer), "set", "fraction")
-            base = grouped((r for r in here if r["scorer"] == "cscore"), "set", "fraction")
-            pairs = {
-                key: (own[key][0]["accuracies"], base[key][0]["accuracies"])
-                for key in own.keys() & base.keys()
-            }
-            mean = estimate([fmean(a) for a, _ in pairs.values()])
-            shown = "–" if mean is None else f"{100 * mean.mean:.1f}"
-            cells.append(
-                shown if scorer == "cscore" else f"{shown}: {points(over_settings(pairs))}"
-            )
+            own, base = values[noise][scorer], values[noise][BASE]
+            pairs: dict[Key, Pair] = {key: (own[key], base[key]) for key in own}
+            shown = f"{100 * fmean(fmean(each) for each in own.values()):.1f}"
+            cells.append(shown if scorer == BASE else f"{shown}: {points(over_sets(pairs))}")
         lines.append(cells)
-    head = ("score", *(f"{100 * noise:g} % flipped: accuracy, to cscore" for noise in noises))
-    return table(head, lines) if lines else NOTHING
+    head = ("score", *(f"{100 * noise:g} % flipped" for noise in noises))
+    return table(head, lines)
 
 
-def worth(rows: Rows, noise: float) -> dict[str, dict[Key, float]]:
-    """Mean accuracy of every score by setting, of the settings that all of them were run in."""
-    here = [row for row in rows if "scorer" in row and row["noise"] == noise]
-    found: dict[str, dict[Key, float]] = {}
-    for row in here:
-        own = found.setdefault(row["scorer"], {})
-        own[row["set"], row["fraction"]] = fmean(row["accuracies"])
-    shared = set.intersection(*(set(own) for own in found.values())) if found else set()
-    return {scorer: {key: own[key] for key in sorted(shared)} for scorer, own in found.items()}
-
-
-def level_with_best(values: dict[str, dict[Key, float]]) -> tuple[str, list[str]]:
+def level_with_best(values: Worth) -> tuple[str, list[str]]:
     """The score of the highest mean, and those that are not told from it: a paired t test over
-    the settings for each, Holm's correction, 5 %."""
-    means = {scorer: fmean(own.values()) for scorer, own in values.items()}
-    best = max(means, key=means.__getitem__)
+    the data sets for each, Holm's correction, 5 %."""
+    means = {
+        scorer: [fmean(fmean(a) for a in each) for each in _by_data(own)]
+        for scorer, own in values.items()
+    }
+    best = max(means, key=lambda scorer: fmean(means[scorer]))
     others = [scorer for scorer in values if scorer != best]
-    mine = list(values[best].values())
-    found = holm([paired_p(list(values[scorer].values()), mine) for scorer in others])
+    found = holm([paired_p(means[scorer], means[best]) for scorer in others])
     return best, [s for s, p in zip(others, found, strict=True) if p is None or p > 0.05]
 
 
+def _by_data(own: dict[Key, list[float]]) -> list[list[list[float]]]:
+    """The accuracies of every size, data set by data set."""
+    names = dict.fromkeys(data for data, _ in own)
+    return [[values for (data, _), values in own.items() if data == name] for name in names]
+
+
 def score_choice(rows: Rows) -> str:
-    """Which to take at each share of flipped labels."""
+    """Which to take at each share of flipped labels, of all scores and of the few that more data
+    were run for."""
     lines = []
-    for noise in sorted({row["noise"] for row in rows if "scorer" in row}):
-        values = worth(rows, noise)
-        settings = len(next(iter(values.values())))
-        if settings:
-            best, level = level_with_best(values)
-            mean = f"{best}, {100 * fmean(values[best].values()):.1f}"
-            lines.append((f"{100 * noise:g} %", mean, ", ".join(level) or "none", str(settings)))
-    head = ("flipped labels", "highest mean, %", "not told from it", "settings")
+    few = [row for row in rows if row.get("scorer") in FEW and row["noise"] in (0.0, 0.2)]
+    for said, part in (("all", rows), ("few", few)):
+        for noise in sorted({row["noise"] for row in part if "scorer" in row}):
+            values = worth(part, noise)
+            settings = next(iter(values.values()))
+            if settings:
+                best, level = level_with_best(values)
+                mean = fmean(fmean(each) for each in values[best].values())
+                data = ", ".join(dict.fromkeys(name for name, _ in settings))
+                lines.append((f"{100 * noise:g} %", said, f"{best}, {100 * mean:.1f}",
+                              ", ".join(level) or "none", data))  # fmt: skip
+    head = ("flipped", "scores", "highest mean, %", "not told from it", "data")
     return table(head, lines) if lines else NOTHING
 
 
 def score_agreement(rows: Rows) -> str:
-    """Rank correlation of each score with the C-score by share of flipped labels, and of the
-    halves of its own networks."""
+    """Rank correlation of each score with the C-score by share of flipped labels, and of its own
+    values under three seeds."""
     compared = [row for row in rows if "comparison" in row]
     noises = sorted({row["noise"] for row in compared})
-    names = [one["name"] for row in compared for one in row["comparison"]["scorers"]]
     lines = []
-    for scorer in dict.fromkeys(names):
-        cells = [scorer]
-        for noise in noises:
-            here = [row["comparison"] for row in compared if row["noise"] == noise]
-            cells.append(_mean([_with_base(one, scorer) for one in here]))
-        halves = [
-            one["split_half"]
-            for row in compared
-            for one in row["comparison"]["scorers"]
-            if one["name"] == scorer
-        ]
-        lines.append((*cells, _mean(halves)))
-    to_base = (f"with {BASE}, {100 * noise:g} % flipped" for noise in noises)
-    return table(("score", *to_base, "halves of its networks"), lines) if lines else NOTHING
+    for scorer in dict.fromkeys(name for row in compared for name in row["stable"]):
+        cells = []
+        for what in (_with_base, _stable):
+            for noise in noises:
+                here = [row for row in compared if row["noise"] == noise]
+                cells.append(_mean([what(row, scorer) for row in here]))
+        lines.append((scorer, *cells))
+    head = [f"{what}, {100 * n:g} %" for what in (f"with {BASE}", "over seeds") for n in noises]
+    return table(("score", *head), lines) if lines else NOTHING
 
 
-def _with_base(comparison: Row, scorer: str) -> float | None:
+def _with_base(row: Row, scorer: str) -> float | None:
+    comparison = row["comparison"]
     names = [one["name"] for one in comparison["scorers"]]
     if scorer not in names or BASE not in names:
         return None
     return float(comparison["rank_correlation"][names.index(scorer)][names.index(BASE)])
+
+
+def _stable(row: Row, scorer: str) -> float | None:
+    found = row["stable"].get(scorer)
+    return None if found is None else float(found)
 
 
 def _mean(values: Sequence[float | None]) -> str:

@@ -4,49 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from statistics import fmean
-from typing import Any
 
 from results_table import table
 
 from _questions.answers.common import (
     NOTHING,
     Key,
+    Pair,
     Rows,
-    answer,
+    by_set,
     grouped,
     name,
-    over_settings,
+    over_sets,
     points,
+    stated,
+    verdict,
 )
+from condense.studies.statistics import holm, paired_p
+
+BASE = "random"
+MATCHERS = {"trajectory": "matched", "none": "as it is"}
 
 
-def start_pairs(rows: Rows, matcher: str, start: str, base: str) -> Mapping[Key, Any]:
-    """Accuracies from ``start`` and from ``base``, by setting."""
+def start_pairs(rows: Rows, matcher: str, start: str) -> Mapping[Key, Pair]:
+    """Accuracies from ``start`` and from a random one, by setting."""
     here = grouped((r for r in rows if r["matcher"] == matcher), "set", "fraction", "start")
-    settings = {key[:2] for key in here}
     return {
-        key: (here[(*key, start)][0]["accuracies"], here[(*key, base)][0]["accuracies"])
-        for key in sorted(settings)
-        if (*key, start) in here and (*key, base) in here
+        key: (here[(*key, start)][0]["accuracies"], here[(*key, BASE)][0]["accuracies"])
+        for key in dict.fromkeys(key[:2] for key in here)
+        if (*key, start) in here and (*key, BASE) in here
     }
 
 
 def start_table(rows: Rows) -> str:
     """Accuracy from every start, matched and as it is."""
+    starts = list(dict.fromkeys(row["start"] for row in rows))
     lines = []
     for (data, fraction, matcher), own in grouped(rows, "set", "fraction", "matcher").items():
-        cells = [f"{100 * fmean(row['accuracies']):.1f}" for row in own]
-        matched = "yes" if matcher != "none" else "no"
-        lines.append((name((data, fraction)), matched, *cells))
-    starts = list(dict.fromkeys(row["start"] for row in rows))
-    return table(("setting", "matched", *starts), lines) if lines else NOTHING
+        means = {row["start"]: f"{100 * fmean(row['accuracies']):.1f}" for row in own}
+        cells = [means.get(start, "–") for start in starts]
+        lines.append((name((data, fraction)), MATCHERS[matcher], *cells))
+    return table(("setting", "", *starts), lines) if lines else NOTHING
 
 
 def start_answer(rows: Rows) -> str:
-    """Is the window a better start than a random one, under the same update?"""
-    matched, alone = (
-        over_settings(start_pairs(rows, matcher, "window", "random"))
-        for matcher in ("trajectory", "none")
+    """Is the window a better start than a random one, under the same update? By set, then over
+    all; other starts beside it, with Holm's correction."""
+    starts = [start for start in dict.fromkeys(row["start"] for row in rows) if start != BASE]
+    if not starts:
+        return NOTHING
+    lines = []
+    for matcher, said in MATCHERS.items():
+        pairs = {start: start_pairs(rows, matcher, start) for start in starts}
+        each = {start: by_set(own) for start, own in pairs.items()}
+        chance = holm(
+            [paired_p([e.mean for e in own.values()], [0.0] * len(own)) for own in each.values()]
+        )
+        for start, p in zip(starts, chance, strict=True):
+            sets = "; ".join(f"{data} {points(one)}" for data, one in each[start].items())
+            found = points(over_sets(pairs[start]))
+            lines.append(
+                (f"{start} − {BASE}, {said}", found, "–" if p is None else f"{p:.2f}", sets)
+            )
+    effect = over_sets(start_pairs(rows, "trajectory", "window"))
+    answer = stated(
+        verdict(effect), f"window minus random start, all samples matched: {points(effect)}."
     )
-    said = answer(matched, "window minus random start, matched alike,")
-    return f"{said} Without matching: {points(alone)}."
+    head = ("", "over data sets", "p (Holm)", "within each, over seeds")
+    return f"{answer}\n\n{table(head, lines)}"

@@ -4,28 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from results_table import table
 
 from _questions.answers.common import (
     NOTHING,
     Key,
+    Pair,
     Rows,
-    answer,
+    all_supported,
+    by_set,
     grouped,
+    mean_over_sets,
     name,
-    over_settings,
+    over_sets,
     points,
+    stated,
+    verdict,
 )
 from _questions.commands import Row
 from condense.studies.statistics import estimate
+
+PARTIAL, FULL = 0.4, 1.0  # the α that are held against each other
+DRAWS = 2000  # of the seeds, with replacement
 
 
 def kept(row: Row, half: str) -> float:
     """Coverage after matching minus before."""
     return float(row["coverage"][-1][half] - row["coverage"][0][half])
+
+
+def hard(row: Row) -> float:
+    """What the hard half keeps."""
+    return kept(row, "hard")
+
+
+def uneven(row: Row) -> float:
+    """What the hard half keeps more than the easy one."""
+    return kept(row, "hard") - kept(row, "easy")
+
+
+def complete(rows: Rows) -> dict[Key, Rows]:
+    """The rows of every setting, of the seeds that have all α that any setting has."""
+    alphas = {row["alpha"] for row in rows}
+    found = {}
+    for key, own in grouped(rows, "set", "fraction").items():
+        seeds = grouped(own, "seed").values()
+        full = [row for each in seeds if {r["alpha"] for r in each} == alphas for row in each]
+        if full:
+            found[key] = full
+    return found
 
 
 def update_table(rows: Rows) -> str:
@@ -38,51 +69,84 @@ def update_table(rows: Rows) -> str:
     return table(head, lines) if lines else NOTHING
 
 
-def by_alpha(rows: Rows, value: Callable[[Row], float], alpha: float, base: float) -> Any:
-    """``value`` at ``alpha`` and at ``base``, seed by seed, by setting."""
-    found = {}
-    for key, own in grouped(rows, "set", "fraction").items():
+def by_seed(
+    rows: Rows, value: Callable[[Row], float], alpha: float, base: float | None = None
+) -> dict[Key, Pair]:
+    """``value`` at ``alpha`` and at ``base``, seed by seed, by setting; 0 for no base."""
+    found: dict[Key, Pair] = {}
+    for key, own in complete(rows).items():
         each = {(row["alpha"], row["seed"]): value(row) for row in own}
-        seeds = [s for a, s in each if a == alpha and (base, s) in each]
+        seeds = [s for a, s in each if a == alpha]
         if seeds:
-            found[key] = tuple([each[a, s] for s in seeds] for a in (alpha, base))
+            at_base = [0.0 if base is None else each[base, s] for s in seeds]
+            found[key] = ([each[alpha, s] for s in seeds], at_base)
     return found
 
 
-def update_answer(rows: Rows, partial: float = 0.4) -> str:
+def update_answer(rows: Rows) -> str:
     """Does full update leave hard samples behind, and does a partial one keep them?"""
-    effect = over_settings(by_alpha(rows, lambda row: kept(row, "hard"), partial, 1.0))
-    what = f"of the hard half α = {partial:g} keeps, against full update,"
-    return answer(effect, what)
+    parts = {
+        "full update: the hard half loses": by_seed(rows, lambda r: -hard(r), FULL),
+        "full update: the hard half loses more than the easy one": by_seed(
+            rows, lambda r: -uneven(r), FULL
+        ),
+        f"α = {PARTIAL:g} keeps of the hard half, against full update": by_seed(
+            rows, hard, PARTIAL, FULL
+        ),
+    }
+    if not any(parts.values()):
+        return NOTHING
+    effects = {said: over_sets(pairs) for said, pairs in parts.items()}
+    lines = []
+    for said, pairs in parts.items():
+        sets = "; ".join(f"{data} {points(one)}" for data, one in by_set(pairs).items())
+        lines.append((said, verdict(effects[said]), points(effects[said]), sets))
+    head = ("claim", "verdict", "points, over data sets", "within each, over seeds")
+    answer = stated(all_supported(effects.values()), "the claim has three parts, all must hold.")
+    return f"{answer}\n\n{table(head, lines)}"
 
 
 class Paths(NamedTuple):
-    """What α does to accuracy in a setting, from the smallest α to the largest (0–1).
+    """What a partial update is ahead of a full one in accuracy in a setting (0–1).
 
     Attributes:
-        total: slope of accuracy on α, over the runs, each seed about its own mean.
-        direct: the same with the coverage of the hard half held equal.
-        through: total − direct, what goes with that coverage.
+        total: mean accuracy at :data:`PARTIAL` minus that at :data:`FULL`.
+        through: what of it goes with the coverage of the hard half: the slope of accuracy on
+            coverage among sets of equal α, times what coverage gains.
+        low, high: 95 % of ``through`` over the seeds, by bootstrap.
     """
 
     total: float
-    direct: float
     through: float
+    low: float
+    high: float
 
 
 def mediated(rows: Rows) -> Paths | None:
-    """The regressions of one setting's runs; None where α or coverage does not vary."""
-    each = np.array([[r["alpha"], kept(r, "hard"), accuracy(r)] for r in rows])
-    seeds = np.array([row["seed"] for row in rows])
-    for seed in set(seeds.tolist()):
-        each[seeds == seed] -= each[seeds == seed].mean(0)
-    alpha, own = each[:, 0], each[:, 2]
-    if np.linalg.matrix_rank(each[:, :2], tol=1e-9) < 2:
+    """Of one setting, every seed with every α; None where coverage does not vary."""
+    alphas = sorted({row["alpha"] for row in rows})
+    seeds = sorted({row["seed"] for row in rows})
+    cell = {(row["seed"], row["alpha"]): (hard(row), accuracy(row)) for row in rows}
+    each = np.array([[cell[s, a] for a in alphas] for s in seeds])  # [seeds, α, 2]
+    ends = alphas.index(PARTIAL), alphas.index(FULL)
+    found = _through(each, ends)
+    if found is None or len(seeds) < 2:
         return None
-    width = float(max(r["alpha"] for r in rows) - min(r["alpha"] for r in rows))
-    total = float(alpha @ own / (alpha @ alpha)) * width
-    direct = float(np.linalg.lstsq(each[:, :2], own, rcond=None)[0][0]) * width
-    return Paths(total, direct, total - direct)
+    rng = np.random.default_rng(0)
+    drawn = (_through(each[rng.integers(0, len(seeds), len(seeds))], ends) for _ in range(DRAWS))
+    low, high = np.quantile([one for one in drawn if one is not None], [0.025, 0.975])
+    total = float((each[:, ends[0], 1] - each[:, ends[1], 1]).mean())
+    return Paths(total, found, float(low), float(high))
+
+
+def _through(each: NDArray[np.float64], ends: tuple[int, int]) -> float | None:
+    """Slope within α and seed, times the difference of coverage; None where nothing varies."""
+    inner = each - each.mean(0) - each.mean(1, keepdims=True) + each.mean((0, 1))
+    spread = float((inner[..., 0] ** 2).sum())
+    if spread < 1e-12:
+        return None
+    slope = float((inner[..., 0] * inner[..., 1]).sum()) / spread
+    return slope * float((each[:, ends[0], 0] - each[:, ends[1], 0]).mean())
 
 
 def accuracy(row: Row) -> float:
@@ -92,30 +156,38 @@ def accuracy(row: Row) -> float:
 
 
 def mediation_table(rows: Rows) -> str:
-    """Effect of α on accuracy, and what of it goes with the coverage of hard samples."""
-    found = {key: mediated(own) for key, own in grouped(rows, "set", "fraction").items()}
+    """What a partial update is ahead in accuracy, and what of it goes with hard coverage."""
+    found = {key: mediated(own) for key, own in complete(rows).items()}
     known = {key: paths for key, paths in found.items() if paths is not None}
-    lines = [(name(key), *(f"{100 * p:+.1f}" for p in paths)) for key, paths in known.items()]
-    pooled = [points(estimate(column)) for column in zip(*known.values(), strict=True)]
-    lines.append(("mean over settings", *pooled))
-    head = ("setting", "effect of α, smallest to largest", "coverage held equal", "through it")
-    return table(head, lines) if known else NOTHING
+    if not known:
+        return NOTHING
+    lines = [
+        (name(key), f"{100 * p.total:+.1f}",
+         f"{100 * p.through:+.1f} ({100 * p.low:+.1f} to {100 * p.high:+.1f})")
+        for key, p in known.items()
+    ]  # fmt: skip
+    total, through = (
+        mean_over_sets({key: paths[place] for key, paths in known.items()}) for place in (0, 1)
+    )
+    lines.append(("over data sets", points(total), points(through)))
+    head = ("setting", f"α = {PARTIAL:g} minus full update, accuracy", "through coverage (95 %)")
+    said = f"what goes through the coverage of hard samples is {points(through)} points."
+    return f"{stated(verdict(through), said)}\n\n{table(head, lines)}"
 
 
 def alpha_table(rows: Rows) -> str:
-    """Accuracy by α, and what is lost by the α that is best on the other settings."""
-    settings = grouped(rows, "set", "fraction")
-    curves = {key: alpha_curve(own) for key, own in settings.items()}
+    """Accuracy by α, and what is lost by the α that is best on the other data sets."""
+    curves = {key: alpha_curve(own) for key, own in complete(rows).items()}
     alphas = sorted({row["alpha"] for row in rows})
-    lines = []
+    lines, gaps = [], {}
     for key, curve in curves.items():
-        cells = [f"{100 * curve[a]:.1f}" if a in curve else "–" for a in alphas]
-        gap = lost_by_carrying(curves, key)
+        cells = [f"{100 * curve[a]:.1f}" for a in alphas]
+        if (gap := lost_by_carrying(curves, key)) is not None:
+            gaps[key] = gap
         lines.append((name(key), *cells, "–" if gap is None else f"{100 * gap:.1f}"))
-    gaps = [gap for key in curves if (gap := lost_by_carrying(curves, key)) is not None]
-    lines.append(("mean over settings", *[""] * len(alphas), points(estimate(gaps))))
+    lines.append(("over data sets", *[""] * len(alphas), points(mean_over_sets(gaps))))
     head = ("setting", *(f"α = {a:g}" for a in alphas), "lost by the others' best")
-    return table(head, lines) if rows else NOTHING
+    return table(head, lines) if curves else NOTHING
 
 
 def alpha_curve(rows: Rows) -> dict[float, float]:
@@ -125,10 +197,9 @@ def alpha_curve(rows: Rows) -> dict[float, float]:
 
 def lost_by_carrying(curves: Mapping[Key, Mapping[float, float]], key: Key) -> float | None:
     """Points (0–1) below its best α that ``key`` has at the α of the least mean loss on the other
-    data sets; None where there are none."""
-    others = [curve for other, curve in curves.items() if other[0] != key[0]]
+    data sets at that size; None where there are none."""
+    others = [c for other, c in curves.items() if other[0] != key[0] and other[1] == key[1]]
     if not others:
         return None
-    shared = set(curves[key]).intersection(*others)
-    carried = min(shared, key=lambda a: fmean(max(c.values()) - c[a] for c in others))
+    carried = min(curves[key], key=lambda a: fmean(max(c.values()) - c[a] for c in others))
     return max(curves[key].values()) - curves[key][carried]

@@ -3,44 +3,75 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 import numpy as np
 from _concavity import shape
 from results_table import table
 
-from _questions.answers.common import NOTHING, Key, Rows, grouped, name, points, verdict
+from _questions.answers.common import (
+    NOTHING,
+    Key,
+    Rows,
+    grouped,
+    mean_over_sets,
+    name,
+    points,
+    stated,
+    verdict,
+)
 from _questions.commands import Row
 from condense.studies.statistics import estimate, holm, paired_p
 from condense.studies.tuning.result import Place
 
 GROUPS = 7  # of neighbouring places, that concavity is judged on
+SMOOTH = 3  # neighbouring places whose mean says where a curve is highest
+SIZES = (0.05, 0.2)  # between which the best place is said to fall
+
+Curve = Sequence[Row]
 
 
-def best_place(rows: Rows) -> Row:
-    """The place of a curve with the highest mean."""
-    return max(rows, key=lambda row: fmean(row["accuracies"]))
+def curves_of(rows: Rows) -> dict[Key, Curve]:
+    """The places of every setting, in the order of β."""
+    return dict(grouped((row for row in rows if "accuracies" in row), "set", "fraction"))
+
+
+def best_place(curve: Curve, without: int | None = None) -> int:
+    """Which place has the highest mean over the seeds, of all but ``without``."""
+    seeds = [s for s in range(len(curve[0]["accuracies"])) if s != without]
+    return max(range(len(curve)), key=lambda at: fmean(curve[at]["accuracies"][s] for s in seeds))
+
+
+def reference(curve: Curve) -> list[float]:
+    """For each seed its accuracy at the place that is best under the others: of all places one is
+    always ahead by chance, and not under a seed that had no say."""
+    seeds = range(len(curve[0]["accuracies"]))
+    return [float(curve[best_place(curve, s)]["accuracies"][s]) for s in seeds]
+
+
+def lost(curve: Curve, accuracies: Sequence[float]) -> float:
+    """Mean of :func:`reference` minus ``accuracies``, 0–1."""
+    return fmean(a - b for a, b in zip(reference(curve), accuracies, strict=True))
 
 
 def window_curve(rows: Rows) -> str:
-    """Best β, and where other places are within noise of it, of every setting."""
+    """Best β of every setting, how many places are level with it, and the curve's shape."""
     lines = []
-    for key, curve in grouped((r for r in rows if "accuracies" in r), "set", "fraction").items():
-        best = best_place(curve)
-        against = [paired_p(row["accuracies"], best["accuracies"]) for row in curve]
-        level = [
-            r["beta"] for r, p in zip(curve, holm(against), strict=True) if p is None or p > 0.05
-        ]
+    for key, curve in curves_of(rows).items():
+        best = curve[best_place(curve)]
+        against = holm([paired_p(row["accuracies"], best["accuracies"]) for row in curve])
+        level = sum(p is None or p > 0.05 for p in against)
+        top = f"{100 * fmean(best['accuracies']):.1f}"
         lines.append(
-            (name(key), f"{best['beta']:.2f}", f"{100 * fmean(best['accuracies']):.1f}",
-             f"{min(level):.2f}–{max(level):.2f}", shape(coarse(curve)).verdict)
+            (name(key), f"{best['beta']:.2f}", top, f"{level} of {len(curve)}",
+             shape(coarse(curve)).verdict)
         )  # fmt: skip
-    head = ("setting", "best β", "accuracy, %", "not told from it", "the curve is")
+    head = ("setting", "best β", "accuracy, %", "places level with it", "the curve is")
     return table(head, lines) if lines else NOTHING
 
 
-def coarse(curve: Rows, groups: int = GROUPS) -> list[Place]:
+def coarse(curve: Curve, groups: int = GROUPS) -> list[Place]:
     """Neighbouring places as one, their mean seed by seed: a dent that is wider than chance."""
     parts = np.array_split(np.array([row["beta"] for row in curve]), min(groups, len(curve)))
     ends = np.cumsum([len(part) for part in parts])
@@ -51,60 +82,95 @@ def coarse(curve: Rows, groups: int = GROUPS) -> list[Place]:
     ]
 
 
-def nearest(curve: Rows, beta: float) -> Row:
-    """The place of ``curve`` that is nearest to ``beta``."""
-    return min(curve, key=lambda row: abs(row["beta"] - beta))
+def peak(curve: Curve) -> float:
+    """Where the running mean of :data:`SMOOTH` places is highest, 0 the hardest window, 1 the
+    easiest that fits: β itself has less room the more is kept."""
+    means = [fmean(row["accuracies"]) for row in curve]
+    smooth = np.convolve(means, np.ones(SMOOTH), "valid")
+    return float(int(smooth.argmax()) + SMOOTH // 2) / (len(curve) - 1)
 
 
-def lost(curve: Rows, beta: float) -> float:
-    """What ``beta`` lies below the best place of the curve (0–1)."""
-    return fmean(best_place(curve)["accuracies"]) - fmean(nearest(curve, beta)["accuracies"])
+def window_falls(rows: Rows) -> str:
+    """Does the best window move to harder samples as more is kept?"""
+    curves = curves_of(rows)
+    sets = {data for data, _ in curves if all((data, size) in curves for size in SIZES)}
+    falls = estimate([peak(curves[s, SIZES[0]]) - peak(curves[s, SIZES[1]]) for s in sorted(sets)])
+    if falls is None:
+        return NOTHING
+    half = "–" if falls.half is None else f"{falls.half:.2f}"
+    said = f"from 5 % to 20 % the peak falls by {falls.mean:.2f} ± {half} of the range that fits"
+    return stated(verdict(falls), f"{said} ({falls.n} data sets).")
 
 
 def window_search(rows: Rows) -> str:
-    """Regret over cost of every search, and of the rules that need none."""
-    curves = grouped((r for r in rows if "accuracies" in r), "set", "fraction")
-    found: dict[str, dict[Key, list[float]]] = defaultdict(lambda: defaultdict(list))
+    """Points lost over cost, of every search and of what needs none."""
+    found, steps = searched(rows)
+    if not found:
+        return NOTHING
+    lines = []
+    for search, own in found.items():
+        less = {key: own[key] - value for key, value in found["tune"].items() if key in own}
+        cost = f"{fmean(steps[search]):,.0f}" if search in steps else "0"
+        against = "" if search == "tune" else points(mean_over_sets(less))
+        at_most = f"{100 * max(own.values()):.1f}"
+        lines.append((search, points(mean_over_sets(own)), at_most, against, cost))
+    head = ("search", "points lost to the best place", "at most", "more than tune", "steps")
+    return table(head, lines)
+
+
+def searched(rows: Rows) -> tuple[dict[str, dict[Key, float]], dict[str, list[float]]]:
+    """Points (0–1) lost by search and setting, and the optimiser steps of each search."""
+    curves = curves_of(rows)
+    each: dict[str, dict[Key, list[float]]] = defaultdict(lambda: defaultdict(list))
     steps: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         key = (row["set"], row["fraction"])
         if "search" in row and key in curves:
-            found[row["search"]][key].append(lost(curves[key], row["beta"]))
+            each[row["search"]][key].append(lost(curves[key], row["tested"]))
             steps[row["search"]].append(row["steps"])
-    for key, curve in curves.items():
-        found["best fixed β of the other sets"][key].append(lost(curve, carried(curves, key)))
-        each = [fmean(row["accuracies"]) for row in curve]
-        found["any β, at random"][key].append(max(each) - fmean(each))
-    lines = [
-        (search, points(estimate([fmean(values) for values in own.values()])),
-         f"{100 * max(fmean(v) for v in own.values()):.1f}",
-         f"{fmean(steps[search]):,.0f}" if search in steps else "0")
-        for search, own in found.items()
-    ]  # fmt: skip
-    head = ("search", "points lost to the best place", "at most", "optimiser steps")
+    found = {s: {key: fmean(v) for key, v in own.items()} for s, own in each.items()}
+    if found:
+        rule = {key: carried(curves, key) for key in curves}
+        found["the other sets' best place"] = {
+            key: lost_at(curves[key], share) for key, share in rule.items() if share is not None
+        }
+        found["any place, at random"] = {
+            key: fmean(lost(curve, row["accuracies"]) for row in curve)
+            for key, curve in curves.items()
+        }
+    return found, steps
+
+
+def lost_at(curve: Curve, share: float) -> float:
+    """What the place at ``share`` of the range loses."""
+    return lost(curve, curve[round(share * (len(curve) - 1))]["accuracies"])
+
+
+def fitted(curves: Sequence[Curve]) -> float:
+    """The share of the range that loses least on the mean of ``curves``."""
+    shares = [i / 20 for i in range(21)]
+    return min(shares, key=lambda share: fmean(lost_at(curve, share) for curve in curves))
+
+
+def carried(curves: Mapping[Key, Curve], key: Key) -> float | None:
+    """The share that suits the other data sets best at that size; None of fewer than two."""
+    others = [c for other, c in curves.items() if other[1] == key[1] and other[0] != key[0]]
+    return fitted(others) if len(others) > 1 else None
+
+
+def window_rule(rows: Rows) -> str:
+    """The place that needs no search, by size, and what one set's best place loses on another."""
+    curves = curves_of(rows)
+    lines = []
+    for size in sorted({fraction for _, fraction in curves}):
+        own = {data: curve for (data, fraction), curve in curves.items() if fraction == size}
+        if len(own) < 2:
+            continue
+        share = fitted(list(own.values()))
+        pairs = [(fitted([own[a]]), b) for a in own for b in own if a != b]
+        carry = estimate([lost_at(own[b], place) for place, b in pairs])
+        beta = share * fmean(curve[-1]["beta"] for curve in own.values())
+        mean = "–" if carry is None else f"{100 * carry.mean:.1f}"
+        lines.append((f"{100 * size:g} %", f"{beta:.2f}", str(len(own)), mean))
+    head = ("kept", "β that suits all best", "sets", "points lost by another set's best β, mean")
     return table(head, lines) if lines else NOTHING
-
-
-def carried(curves: Mapping[Key, Rows], key: Key) -> float:
-    """The β, as a share of all that fits, with the least mean loss on the other sets at that size;
-    in the terms of ``key``'s own curve."""
-    others = [curve for other, curve in curves.items() if other[1] == key[1] and other[0] != key[0]]
-    shares = [row["beta"] / curves[key][-1]["beta"] for row in curves[key]]
-    if not others:
-        return 0.5 * float(curves[key][-1]["beta"])
-    best = min(shares, key=lambda s: fmean(lost(curve, s * curve[-1]["beta"]) for curve in others))
-    return best * float(curves[key][-1]["beta"])
-
-
-def window_falls(rows: Rows) -> str:
-    """Does the best β fall as more is kept?"""
-    curves = grouped((r for r in rows if "accuracies" in r), "set", "fraction")
-    sizes: dict[str, dict[float, float]] = defaultdict(dict)
-    for (data, fraction), curve in curves.items():
-        sizes[data][fraction] = best_place(curve)["beta"]
-    falls = estimate([own[min(own)] - own[max(own)] for own in sizes.values() if len(own) > 1])
-    if falls is None:
-        return NOTHING
-    half = "–" if falls.half is None else f"{falls.half:.2f}"
-    said = f"from the smallest to the largest size β falls by {falls.mean:.2f} ± {half}"
-    return f"**{verdict(falls).capitalize()}**: {said} (n = {falls.n} sets)."
