@@ -30,9 +30,10 @@ def sources(questions, tmp_path):
 
 
 def test_a_size_that_leaves_a_class_one_sample_is_left_out(sources):
-    found = sources.settings(["toy"], (0.01, 0.05, 0.07, 0.2), (0.0, 0.2))
+    # a search sees 24 of the 30, of which 0.07 are one; the flipped labels are not counted
+    found = sources.settings(["toy"], (0.01, 0.07, 0.09, 0.2), (0.0, 0.2))
     assert [str(s) for s in found] == [
-        "toy 0.07", "toy 0.2", "toy 0.07 noise 0.2", "toy 0.2 noise 0.2",
+        "toy 0.09", "toy 0.2", "toy 0.09 noise 0.2", "toy 0.2 noise 0.2",
     ]  # fmt: skip
 
 
@@ -105,11 +106,15 @@ def test_verdicts(answers):
     assert answers.common.verdict(None) == "not resolved"
 
 
-def test_points_lost_by_a_search_are_those_of_the_nearest_place(answers):
-    found = curve("a", 0.05, 0.5, 0.9, 0.7)
-    assert answers.window.lost(found, 0.1) == 0
-    assert answers.window.lost(found, 0.16) == pytest.approx(0.2)
-    assert answers.window.lost(found, 0.04) == pytest.approx(0.4)
+def test_the_best_place_of_a_seed_is_chosen_by_the_others(answers):
+    """Under seed 0 the first place is ahead by chance: the others' choice is the second."""
+    found = [
+        {"beta": 0.0, "accuracies": [0.9, 0.5, 0.5]},
+        {"beta": 0.1, "accuracies": [0.7, 0.7, 0.8]},
+    ]
+    assert answers.window.reference(found) == [0.7, 0.7, 0.5]  # without seed 2: 0.70 and 0.70
+    assert answers.window.lost(found, [0.6, 0.7, 0.5]) == pytest.approx(0.1 / 3)
+    assert answers.window.best_place(found) == 1
 
 
 def test_neighbouring_places_as_one(answers):
@@ -128,20 +133,52 @@ def test_a_place_is_carried_from_the_other_sets_alone(answers):
         ("c", 0.05): curve("c", 0.05, 0.5, 0.6, 0.9),
         ("d", 0.2): curve("d", 0.2, 0.9, 0.5, 0.5),  # another size
     }
-    assert answers.window.carried(curves, ("a", 0.05)) == pytest.approx(0.2)
+    share = answers.window.carried(curves, ("a", 0.05))
+    assert round(2 * share) == 2
+    assert answers.window.carried(curves, ("d", 0.2)) is None
     rows = [row for own in curves.values() for row in own]
-    search = {"set": "a", "fraction": 0.05, "search": "tune", "seed": 0, "beta": 0.1, "steps": 300}
-    text = answers.window.window_search([*rows, search])
-    assert "| tune | +40.0 ± – (n = 1) | 40.0 | 300 |" in text
+    search = {"set": "a", "fraction": 0.05, "search": "tune", "seed": 0, "steps": 300}
+    text = answers.window.window_search([*rows, search | {"tested": [0.49, 0.51]}])
+    assert "| tune | +40.0 ± – (1) | 40.0 |  | 300 |" in text
+    # of a, b and c it loses 40, 40 and 30 to find the place among the other two
+    assert "| the other sets' best place | +" in text
+    rule = answers.window.window_rule(rows)
+    assert "| 5 % | 0.20 | 3 |" in rule
+    assert "| 20 % |" not in rule  # one set tells nothing
+
+
+def test_what_more_a_search_loses_than_tune_is_taken_within_a_setting(answers):
+    rows = curve("a", 0.05, 0.5, 0.9)
+    for search, value in (("tune", 0.8), ("tpe", 0.85)):
+        row = {"set": "a", "fraction": 0.05, "search": search, "seed": 0, "steps": 1}
+        rows.append(row | {"tested": [value - 0.01, value + 0.01]})
+    assert "| tpe | +5.0 ± – (1) | 5.0 | -5.0 ± – (1) | 1 |" in answers.window.window_search(rows)
 
 
 def test_does_the_best_place_fall(answers):
+    up, down = (0.5, 0.5, 0.5, 0.7, 0.9), (0.9, 0.7, 0.5, 0.5, 0.5)
+    flat = (0.5, 0.7, 0.9, 0.7, 0.5)
     rows = [
-        *curve("a", 0.05, 0.5, 0.5, 0.9), *curve("a", 0.2, 0.5, 0.9, 0.5),
-        *curve("b", 0.05, 0.5, 0.5, 0.9), *curve("b", 0.2, 0.9, 0.5, 0.5),
+        *curve("a", 0.05, *up), *curve("a", 0.2, *flat),
+        *curve("b", 0.05, *up), *curve("b", 0.2, *down),
+        *curve("c", 0.05, *up),  # one size alone
     ]  # fmt: skip
-    assert "falls by 0.15 ±" in answers.window.window_falls(rows)
-    assert "(n = 2 sets)" in answers.window.window_falls(rows)
+    assert answers.window.peak(curve("a", 0.05, *up)) == 0.75  # the middle of the last three
+    assert "falls by 0.38 ±" in answers.window.window_falls(rows)
+    assert "(2 data sets)" in answers.window.window_falls(rows)
+
+
+def test_a_data_set_counts_once_whatever_its_sizes(answers):
+    pairs = {
+        ("a", 0.05): ([0.6, 0.7], [0.5, 0.5]),
+        ("a", 0.2): ([0.5, 0.5], [0.5, 0.5]),
+        ("b", 0.05): ([0.9, 0.9], [0.5, 0.4]),
+    }
+    each = answers.common.by_set(pairs)
+    assert each["a"].mean == pytest.approx(0.075)  # seeds 0.05 and 0.10
+    assert each["a"].n == 2
+    over = answers.common.over_sets(pairs)
+    assert (over.mean, over.n) == (pytest.approx((0.075 + 0.45) / 2), 2)
 
 
 def test_what_a_start_adds(answers):
@@ -155,12 +192,12 @@ def test_what_a_start_adds(answers):
             ("none", "random", [0.74, 0.70]),
         )
     ]
-    found = answers.common.over_settings(
-        answers.starts.start_pairs(rows, "trajectory", "window", "random")
-    )
+    found = answers.common.over_sets(answers.starts.start_pairs(rows, "trajectory", "window"))
     assert found.mean == pytest.approx((0.02 + 0.03) / 2)
     assert found.n == 2
-    assert "Without matching: -2.0" in answers.starts.start_answer(rows)
+    text = answers.starts.start_answer(rows)
+    assert "window minus random start, all samples matched: +2.5 ±" in text
+    assert "| window − random, as it is | -2.0 ± – (2) |" in text
 
 
 def test_coverage_kept_and_augmentation(answers):
@@ -178,14 +215,15 @@ def test_coverage_kept_and_augmentation(answers):
     rows = [
         row(a, s, 0.5 - 0.2 * a + 0.01 * s, 0.8, 0.7 + 0.02 * s) for a in (0.4, 1.0) for s in (0, 1)
     ]
-    pairs = answers.updates.by_alpha(rows, lambda r: answers.updates.kept(r, "hard"), 0.4, 1.0)
+    pairs = answers.updates.by_seed(rows, answers.updates.hard, 0.4, 1.0)
     ((mine, base),) = pairs.values()
     assert [a - b for a, b in zip(mine, base, strict=True)] == pytest.approx([0.12, 0.12])
-    found = answers.common.over_settings(
-        answers.augmentations.augmentation_pairs(rows, "dsa", "all")
-    )
+    found = answers.common.over_sets(answers.augmentations.augmentation_pairs(rows, "dsa", "all"))
     assert found.mean == pytest.approx(0.09)
-    assert "+9.0" in answers.augmentations.augmentation_answer(rows)
+    assert "to dsa +9.0" in answers.augmentations.augmentation_answer(rows)
+    text = answers.updates.update_answer(rows)
+    assert "**Not resolved**" in text  # one data set
+    assert "| full update: the hard half loses | not resolved | +19.5 ± – (1) |" in text
 
 
 def test_a_page_without_rows_says_so(answers, questions, tmp_path):
@@ -209,29 +247,41 @@ def chosen(scorer, *accuracies, noise=0.0):
 def test_the_best_score_and_those_that_are_not_told_from_it(answers):
     rows = [
         *chosen("cscore", 0.70, 0.80, 0.60, 0.50),
-        *chosen("el2n", 0.71, 0.79, 0.62, 0.51),  # ahead by 0, -1, 2 and 1: not told apart
-        *chosen("knn", 0.50, 0.61, 0.40, 0.31),  # behind by 20 points everywhere
-        *chosen("cscore", 0.9, noise=0.2),
-        *chosen("el2n", 0.8, 0.99, noise=0.2),  # the second setting is not the first score's
+        *chosen("el2n", 0.71, 0.79, 0.62, 0.51),  # ahead by 1, -1, 2 and 1: not told apart
+        *chosen("dual", 0.50, 0.61, 0.40, 0.31),  # behind by 20 points everywhere
     ]
     text = answers.scores.score_choice(rows)
-    assert "| 0 % | el2n, 65.8 | cscore | 4 |" in text
-    assert "| 20 % | cscore, 90.0 | el2n | 1 |" in text
+    assert "| 0 % | all | el2n, 65.8 | cscore | a, b, c, d |" in text
+    assert "| 0 % | few | el2n, 65.8 | cscore | a, b, c, d |" in text
+    assert "| dual | 45.5: -19.5 ±" in answers.scores.score_table(rows)
+
+
+def test_scores_are_held_against_each_other_where_all_were_run(answers):
+    rows = [
+        *chosen("cscore", 0.7, 0.8), *chosen("el2n", 0.6, 0.9),
+        *chosen("cscore", 0.5, noise=0.2), *chosen("el2n", 0.4, noise=0.2),  # one set alone
+    ]  # fmt: skip
+    assert {scorer: list(own) for scorer, own in answers.scores.worth(rows, 0.0).items()} == {
+        "cscore": [("a", 0.05)], "el2n": [("a", 0.05)],
+    }  # fmt: skip
+    assert "| el2n | 60.0: -10.0 ± – (1) | 40.0: -10.0 ± – (1) |" in answers.scores.score_table(
+        rows
+    )
 
 
 def test_agreement_of_scores(answers):
-    def compared(noise, names, matrix, halves):
-        scorers = [{"name": n, "split_half": h} for n, h in zip(names, halves, strict=True)]
-        return {"noise": noise, "comparison": {"scorers": scorers, "rank_correlation": matrix}}
+    def compared(noise, names, matrix, stable):
+        comparison = {"scorers": [{"name": n} for n in names], "rank_correlation": matrix}
+        return {"noise": noise, "comparison": comparison, "stable": stable}
 
     rows = [
-        compared(0.0, ["cscore", "knn"], [[1, 0.4], [0.4, 1]], [0.8, None]),
-        compared(0.0, ["knn", "cscore"], [[1, 0.6], [0.6, 1]], [None, 0.9]),
-        compared(0.2, ["cscore"], [[1]], [0.7]),
+        compared(0.0, ["cscore", "knn"], [[1, 0.4], [0.4, 1]], {"cscore": 0.8, "knn": 1.0}),
+        compared(0.0, ["knn", "cscore"], [[1, 0.6], [0.6, 1]], {"cscore": 0.9}),
+        compared(0.2, ["cscore"], [[1]], {"cscore": 0.7}),
     ]
     text = answers.scores.score_agreement(rows)
-    assert "| cscore | 1.00 | 1.00 | 0.80 |" in text
-    assert "| knn | 0.50 | – | – |" in text
+    assert "| cscore | 1.00 | 1.00 | 0.85 | 0.70 |" in text
+    assert "| knn | 0.50 | – | 1.00 | – |" in text
 
 
 def test_sizes_that_were_not_run_are_forecast_from_two_that_were(answers):
@@ -253,27 +303,39 @@ def test_sizes_that_were_not_run_are_forecast_from_two_that_were(answers):
 
 def update(alpha, seed, hard, accuracy, data="a", name="combined"):
     """A run of question 6 whose hard half is covered by ``hard`` more after matching."""
-    at = [{"iteration": 0, "hard": 0.5}, {"iteration": 9, "hard": 0.5 + hard}]
+    at = [
+        {"iteration": 0, "easy": 0.8, "hard": 0.5},
+        {"iteration": 9, "easy": 0.8, "hard": 0.5 + hard},
+    ]
     own = {"set": data, "fraction": 0.05, "alpha": alpha, "seed": seed, "coverage": at}
     return own | {"accuracy": {name: {"all": accuracy, "easy": 0.9, "hard": 0.1}}}
 
 
 def test_what_of_an_effect_goes_through_coverage(answers):
-    """Accuracy made as 0.02·α + 0.5·coverage + a seed's own, coverage as −0.1·α + what is drawn."""
-    drawn = [0.01, -0.02, 0.005, 0.03, -0.01, 0.0]
+    """Accuracy made as 0.5 · coverage + what α and seed add: through is 0.5 · its difference."""
+    drawn = {(0, 0.4): 0.01, (0, 0.7): -0.02, (0, 1.0): 0.005, (1, 0.4): 0.03, (1, 0.7): -0.01,
+             (1, 1.0): 0.0}  # fmt: skip
+    by_alpha = {0.4: 0.03, 0.7: -0.05, 1.0: 0.01}  # no line
     rows = []
-    for k, more in enumerate(drawn):
-        alpha, seed = 0.2 + 0.4 * (k % 3), k // 3
+    for (seed, alpha), more in drawn.items():
         hard = more - 0.1 * alpha
-        rows.append(update(alpha, seed, hard, 0.6 + 0.02 * alpha + 0.5 * hard + 0.1 * seed))
+        value = 0.6 + by_alpha[alpha] + 0.5 * hard + 0.1 * seed
+        rows.append(update(alpha, seed, hard, value))
     found = answers.updates.mediated(rows)
-    assert found.direct == pytest.approx(0.02 * 0.8)
-    # slopes of what was drawn on α, each seed about its mean: (0.005 − 0.01) and (0.0 − 0.03)
-    by_alpha = ((0.005 - 0.01) + (0.0 - 0.03)) / 2
-    assert found.total == pytest.approx(0.8 * 0.02 + 0.5 * (by_alpha - 0.1 * 0.8))
-    assert found.through == pytest.approx(found.total - found.direct)
-    same = [update(a, 0, -0.1 * a, 0.5) for a in (0.2, 0.6, 1.0)]
+    gained = (0.01 + 0.03 - 0.005) / 2 + 0.06  # of coverage, at 0.4 against 1
+    assert found.through == pytest.approx(0.5 * gained)
+    assert found.total == pytest.approx(0.03 - 0.01 + 0.5 * gained)
+    assert found.low <= found.through <= found.high
+    same = [update(a, seed, -0.1 * a, 0.5) for a in (0.4, 1.0) for seed in (0, 1)]
     assert answers.updates.mediated(same) is None  # coverage says no more than α does
+
+
+def test_a_seed_without_all_alphas_is_left_out(answers):
+    rows = [update(a, seed, 0.0, 0.5) for seed in (0, 1) for a in (0.4, 1.0)][:3]
+    rows += [update(a, 0, 0.0, 0.5, "b") for a in (0.4,)]
+    assert {key: len(own) for key, own in answers.updates.complete(rows).items()} == {
+        ("a", 0.05): 2
+    }
 
 
 def test_an_alpha_is_carried_from_other_data_alone(answers):

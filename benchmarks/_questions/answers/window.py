@@ -138,12 +138,17 @@ def searched(rows: Rows) -> tuple[dict[str, dict[Key, float]], dict[str, list[fl
             key: fmean(lost(curve, row["accuracies"]) for row in curve)
             for key, curve in curves.items()
         }
-    return found, steps
+    return {search: own for search, own in found.items() if own}, steps
 
 
 def lost_at(curve: Curve, share: float) -> float:
     """What the place at ``share`` of the range loses."""
-    return lost(curve, curve[round(share * (len(curve) - 1))]["accuracies"])
+    return lost(curve, at_share(curve, share)["accuracies"])
+
+
+def at_share(curve: Curve, share: float) -> Row:
+    """The place at ``share`` of the range."""
+    return curve[round(share * (len(curve) - 1))]
 
 
 def fitted(curves: Sequence[Curve]) -> float:
@@ -169,7 +174,7 @@ def window_rule(rows: Rows) -> str:
         share = fitted(list(own.values()))
         pairs = [(fitted([own[a]]), b) for a in own for b in own if a != b]
         carry = estimate([lost_at(own[b], place) for place, b in pairs])
-        beta = share * fmean(curve[-1]["beta"] for curve in own.values())
+        beta = fmean(at_share(curve, share)["beta"] for curve in own.values())
         mean = "–" if carry is None else f"{100 * carry.mean:.1f}"
         lines.append((f"{100 * size:g} %", f"{beta:.2f}", str(len(own)), mean))
     head = ("kept", "β that suits all best", "sets", "points lost by another set's best β, mean")
