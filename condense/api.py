@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 def condense(
     data: Any = "digits",
     *labels: Any,
-    method: str = "selmatch",
+    method: str | None = None,
     ipc: int | None = None,
     fraction: float | None = None,
     preset: str | None = None,
@@ -78,7 +78,7 @@ def condense(
             :class:`condense.data.LabeledData`.
         labels: none: they go with ``data``, ``condense((X, y))``.
         method: a recipe: ``selmatch``, ``mtt``, ``random``, ``window`` …; ``auto`` takes the best
-            for the data, as :func:`choose` does.
+            for the data, as :func:`choose` does. The preset's own by default, else ``selmatch``.
         ipc: samples kept of each class; or
         fraction: share kept of each class, 0–1. Neither: the preset's ipc.
         preset: option values, ``quick`` by default.

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from condense.api import condense
 from condense.data import Role
+from condense.plugin.host import build_host
+from condense.resolve import Request, chosen
 from condense.tabular.frame import frame_of
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ class CondenseSampler(BaseEstimator):  # type: ignore[misc]
 
     Args:
         method: as for :func:`condense.condense`: ``window``, ``herding``, ``facility-location`` …
-            keep samples, ``selmatch`` and ``mtt`` make some too.
+            keep samples, ``selmatch`` and ``mtt`` make some too. The preset's own by default, else
+            ``window``.
         fraction: share of every class that is kept, 0–1; or
         ipc: samples of each class.
         preset, options, device: as for :func:`condense.condense`.
@@ -43,7 +46,7 @@ class CondenseSampler(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        method: str = "window",
+        method: str | None = None,
         *,
         fraction: float | None = None,
         ipc: int | None = None,
@@ -78,15 +81,19 @@ class CondenseSampler(BaseEstimator):  # type: ignore[misc]
         Raises:
             CondenseError: naming what is wrong with data or options, and the next step.
         """
+        host, method = build_host(), self.method
+        if method is None:
+            method = chosen(host, Request(preset=self.preset), "preset").method or "window"
         small = condense(
             (X, y),
-            method=self.method,
+            method=method,
             fraction=self.fraction,
             ipc=self.ipc,
             preset=self.preset,
             options=self.options,
             device=self.device,
             seed=self.random_state,
+            host=host,
         )
         self.condensed_: CondensedDataset = small
         self.sample_indices_ = small.source_index.numpy()

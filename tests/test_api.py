@@ -15,6 +15,9 @@ from condense.engine.run import evaluate_artefact
 from condense.engine.runtime import lines
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import CondenseError, DataError, OptionError
+from condense.plugin import hookimpl
+from condense.plugin.host import build_host
+from condense.recipe import Preset
 from condense.resolve import Request
 
 
@@ -145,6 +148,25 @@ def test_options_by_dotted_key_swap_components_and_set_values(call):
 def test_a_preset(call):
     small = call("digits", method="random", preset="paper-cifar10-ipc250", ipc=2)
     assert small.recipe["evaluator"]["epochs"] == 1000
+
+
+class Guessing:
+    """A preset that has a method of its own."""
+
+    @hookimpl
+    def condense_register_presets(self, register):
+        register(Preset("guessing", "for tests", {}, ipc=2, method="random"))
+
+
+def test_a_method_is_the_one_asked_for_else_the_presets():
+    host = build_host(external=False, extra=[Guessing()])
+    data = (np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 3)
+
+    def method(**asked):
+        return condense(data, preset="guessing", host=host, device="cpu", **asked).method
+
+    assert method() == "random"
+    assert method(method="window", options={"scorer": "random"}) == "window"
 
 
 def test_the_seed_counts(call):

@@ -8,6 +8,9 @@ from sklearn.datasets import load_digits, load_wine
 from sklearn.utils import estimator_checks
 
 from condense.errors import CondenseError
+from condense.plugin import hookimpl
+from condense.plugin.host import build_host
+from condense.recipe import Preset
 from condense.sklearn import CondenseSampler
 
 TINY = {
@@ -136,6 +139,18 @@ def test_checks_of_scikit_learn(name):
     if not hasattr(estimator_checks, name):
         pytest.skip("this scikit-learn has no such check")
     getattr(estimator_checks, name)("CondenseSampler", CondenseSampler())
+
+
+def test_a_method_that_is_not_asked_for_is_the_presets_else_window(monkeypatch):
+    class Guessing:
+        @hookimpl
+        def condense_register_presets(self, register):
+            register(Preset("guessing", "for tests", {}, ipc=2, method="random"))
+
+    host = build_host(external=False, extra=[Guessing()])
+    monkeypatch.setattr("condense.sklearn.build_host", lambda: host)
+    assert sampler(None, preset="guessing", options=None).fit(X, y).condensed_.method == "random"
+    assert sampler(None).fit(X, y).condensed_.method == "window"
 
 
 def test_mistakes_are_those_of_condense():
