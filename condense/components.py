@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from condense.capabilities import StandsFor, argument_name
 from condense.data import Modality
 from condense.errors import OptionError
-from condense.layers import FromFile, Layer, merge, name_and_argument
+from condense.layers import BESIDE, FromFile, Layer, merge, name_and_argument
 from condense.options import (
     COMPONENT,
     ComponentSpec,
@@ -191,7 +191,12 @@ def resolve_beside(
     values = dict(options)
     if argument:
         values |= argument_of(kind, host.registry(kind).get(name, kind), argument, kind)
-    return resolve_component(host, kind, name, values, kind)
+    try:
+        return resolve_component(host, kind, name, values, kind)
+    except OptionError as error:
+        if name == BESIDE[kind][0]:  # which nobody need have named
+            error.args = (f"{error}; the {kind} is '{name}', another is `{kind}=NAME`",)
+        raise
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from condense.errors import OptionError, closest
-from condense.kinds import STAGES
+from condense.kinds import LOCAL, NONE, STAGES
 from condense.options import COMPONENT, as_json, format_value
 from condense.recipe import Preset, Table, flatten
 
@@ -164,7 +164,8 @@ def source_of(stage: str, keys: Sequence[str], layers: Sequence[Layer]) -> Path 
 
 
 EXECUTOR, TRACKER = "executor", "tracker"
-BESIDE = {EXECUTOR: "threads=1", TRACKER: "folder=watched"}  # kinds that no recipe names; an option
+# kinds that no recipe names: the component where none is asked for, and an option
+BESIDE = {EXECUTOR: (LOCAL, "threads=1"), TRACKER: (NONE, "folder=watched")}
 
 
 def take_beside(
@@ -177,18 +178,16 @@ def take_beside(
         asked: name by kind, as ``executor="ray"``; None where none is.
 
     Raises:
-        OptionError: for an option of a kind that is not asked for, or deeper than a key.
+        OptionError: for an option deeper than a key.
     """
     fields: dict[str, Any] = {}
     for kind, name in asked.items():
+        usual, example = BESIDE[kind]
         own = {path[1:]: value for path, value in assignments if path[0] == kind}
         for path, value in own.items():
             text = f"`{'.'.join((kind, *path))}={format_value(value)}`"
             if len(path) != 1:
-                raise OptionError(
-                    f"{text}: expected `{kind}.KEY=VALUE`, as `{kind}.{BESIDE[kind]}`"
-                )
-            if name is None:
-                raise OptionError(f"{text} is of no {kind}; give one with `{kind}=NAME`")
+                raise OptionError(f"{text}: expected `{kind}.KEY=VALUE`, as `{kind}.{example}`")
+        name = usual if name is None and own else name
         fields |= {kind: name, f"{kind}_options": {path[0]: v for path, v in own.items()}}
     return tuple(given for given in assignments if given[0][0] not in asked), fields

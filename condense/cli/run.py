@@ -171,6 +171,7 @@ def _check_ranks(request: Request, choosing: bool) -> None:
     """
     from condense.engine.jobs.launch import launch
     from condense.errors import OptionError
+    from condense.kinds import LOCAL
 
     which = launch()
     if which is None or which.size == 1:
@@ -180,7 +181,7 @@ def _check_ranks(request: Request, choosing: bool) -> None:
             f"`method=auto` tries methods one after another, and {which.size} ranks share one "
             "matching; choose first, then run what was chosen with torchrun"
         )
-    if request.executor is not None:
+    if request.executor not in (None, LOCAL):
         raise OptionError(
             f"torchrun has started {which.size} ranks, so that executor '{request.executor}' has "
             "nothing to do here; leave one of them out, or have it start torchrun as one job"

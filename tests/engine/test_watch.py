@@ -207,7 +207,10 @@ def test_a_run_that_fails_says_so_to_its_tracker(run, told):
     ("given", "said"),
     [
         (["--tracker", "tensorbord"], "unknown tracker 'tensorbord'; did you mean 'tensorboard'?"),
-        (["-o", "tracker.folder=x"], "is of no tracker; give one with --tracker NAME"),
+        (
+            ["-o", "tracker.folder=x"],
+            "tracker takes none; the tracker is 'none', another is --tracker NAME",
+        ),
         (["--tracker", "none:x"], "tracker 'none' takes no argument"),
         (["--tracker", "mlflow", "-o", "tracker.experiment="], "tracker.experiment="),
         (["--tracker", "mlflow", "-o", "tracker.a.b=1"], "expected -o tracker.KEY=VALUE"),
@@ -244,7 +247,9 @@ def test_in_python_likewise(tiny, told, digits):
     assert kinds[-1] == "close"
     assert "artefact" not in kinds
     assert told[0][2] == "py"
-    with pytest.raises(OptionError, match=r"tracker.word.* is of no tracker"):
+    with pytest.raises(
+        OptionError, match=r"tracker.word.*the tracker is .none., another is tracker=.NAME"
+    ):
         package.condense(digits, ipc=1, options=options, host=host)
 
 

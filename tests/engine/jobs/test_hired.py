@@ -26,7 +26,11 @@ def invoke_real(host, tmp_path, monkeypatch):
     ("given", "said"),
     [
         (["--executor", "rayy"], "unknown executor 'rayy'; did you mean 'ray'?"),
-        (["-o", "executor.threads=2"], "is of no executor; give one with --executor NAME"),
+        (
+            ["-o", "executor.partition=gpu"],
+            "unknown option executor.partition (options of executor: threads, gpus, memory, ranks, "
+            "at_once, retries); the executor is 'local', another is --executor NAME",
+        ),
         (["--executor", "submitit:nope"], "executor.cluster=nope: must be 'slurm', 'local'"),
         (["--executor", "local:x"], "executor 'local' takes no argument"),
         (["--executor", "ray", "-o", "executor.threads=0"], "executor.threads=0"),
@@ -63,11 +67,10 @@ def test_a_dry_run_says_how_long_so_many_jobs_at_once_take(invoke_real):
     assert "\n3 jobs at once: at most " in result.stdout
 
 
-def test_options_that_no_job_has_are_said_to_be_without_effect(invoke_real):
+@pytest.mark.parametrize("named", [("--executor", "local"), ()])
+def test_options_that_no_job_has_are_said_to_be_without_effect(invoke_real, named):
     asked = ("run", "--method", "random", "--ipc", "1", "-o", "evaluator.steps=2")
-    result = invoke_real(
-        *asked, "--executor", "local", "-o", "executor.threads=3", "--no-baselines"
-    )
+    result = invoke_real(*asked, *named, "-o", "executor.threads=3", "--no-baselines")
     assert result.exit_code == 0, result.output
     told = "note: -o executor.threads=3 has no effect with --executor local, which makes no jobs"
     assert told in result.stderr
@@ -131,6 +134,17 @@ def test_a_dry_run_of_a_study_says_once_what_has_no_effect(invoke_real, command)
 def test_local_is_this_process(host):
     assert hired(host, Request(executor="local")) is None
     assert hired(host, Request()) is None
+
+
+@pytest.mark.parametrize(("executor", "code"), [("local", 0), ("submitit:local", 2)])
+def test_ranks_of_torchrun_have_no_other_executor(invoke_real, monkeypatch, executor, code):
+    for name, value in (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 2)):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "any")
+    asked = ("run", "--method", "random", "--ipc", "1", "--no-baselines", "--dry-run")
+    result = invoke_real(*asked, "--executor", executor)
+    assert result.exit_code == code, result.output
+    assert result.stderr.count("has nothing to do here") == bool(code)
 
 
 @pytest.mark.parametrize(("name", "extra"), [("ray", "ray"), ("submitit", "slurm")])
