@@ -79,6 +79,18 @@ class Budget:
         said = f"`fraction={self.fraction:g}` keeps {kept} of {len(data)} samples, not {share}"
         return "" if kept == share else f"{said}: of every class its share, {why}"
 
+    def empty(self, data: LabeledData) -> str:
+        """Of which classes ``fraction`` keeps nothing, as nothing is there; "" for none.
+
+        No error, as ``ipc`` gives: of data that were filtered, labels keep the names of all.
+        """
+        names = [n for n, kept in zip(data.classes, self.counts(data), strict=True) if not kept]
+        if not names:
+            return ""
+        which = f"class {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+        what = f"`fraction={self.fraction:g}` keeps 0 samples of {which}, as {data.name} has none"
+        return f"{what}; add some, or leave them out of the classes"
+
 
 @dataclass(frozen=True, eq=False)
 class Scores:

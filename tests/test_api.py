@@ -1,6 +1,7 @@
 """The Python API: ``condense(data, method=…, ipc=…)``."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,6 +134,19 @@ def test_a_fraction_instead_of_ipc(call, images):
     assert torch.bincount(small.labels).tolist() == [7, 5, 1]
     assert small.recipe["fraction"] == 0.25
     assert "ipc" not in small.recipe
+
+
+def test_a_class_of_which_a_fraction_finds_no_sample_is_said(host, tiny_images):
+    said = []
+
+    class Notes(SilentProgress):
+        def note(self, text):
+            said.append(text)
+
+    unused = replace(tiny_images, classes=(*tiny_images.classes, "unused"))
+    bind(unused, method="random", fraction=1.0, host=host, progress=Notes()).check_budget()
+    name = tiny_images.name
+    assert any(f"keeps 0 samples of class unused, as {name} has none" in text for text in said)
 
 
 def test_options_by_dotted_key_swap_components_and_set_values(call):

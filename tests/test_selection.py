@@ -59,6 +59,20 @@ def test_a_fraction_that_comes_to_other_than_its_share_is_said(sizes, budget, to
     assert bool(told) == bool(said)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        ((10, 0, 20), "`fraction=0.1` keeps 0 samples of class 1, as data has none; add some, or"),
+        ((10, 0, 20, 0, 0), "keeps 0 samples of class 1 and 2 more, as data has none; add some"),
+        ((10, 1, 20), ""),
+    ],
+)
+def test_a_fraction_of_a_class_without_samples_is_said(sizes, told):
+    said = Budget(fraction=0.1).empty(sized(*sizes))
+    assert told in said
+    assert bool(told) == bool(said)
+
+
 def test_class_means_by_hand_and_zero_for_an_empty_class():
     inputs = torch.tensor([[[1.0, 3.0]], [[5.0, 7.0]], [[2.0, 2.0]]], dtype=torch.float64)
     inputs.requires_grad_()

@@ -57,15 +57,16 @@ class Pipeline(Bound):
         return EvaluationStage(self, coming_plan(self.reselecting), [self.reselecting])
 
     def check_budget(self) -> None:
-        """Say where a fraction keeps another number of samples than one would think.
+        """Say where a fraction keeps another number of samples than one would think, or none.
 
         Raises:
             DataError: where the data have fewer than are asked for.
         """
         budget = self.recipe.budget
         budget.counts(self.data)
-        if rounding := budget.rounding(self.data):
-            self.progress.note(f"note: {rounding}")
+        for said in (budget.rounding(self.data), budget.empty(self.data)):
+            if said:
+                self.progress.note(f"note: {said}")
 
     @property
     def scores(self) -> Scores:
