@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from matplotlib.axes import Axes
 
 from condense.figures.axes import span_at_least
 from condense.figures.svg import DASHES, MUTED, colour, dashes, draw, log_scale
 
+T = TypeVar("T")
 Limits = tuple[float, float]
 ANY: Limits = (-math.inf, math.inf)
 PERCENT: Limits = (0.0, 100.0)
@@ -259,6 +260,6 @@ def _legend_beside(axes: Axes, heights: Mapping[str, float]) -> None:
     axes.legend([handle for handle, _ in ordered], [name for _, name in ordered], **look)
 
 
-def present(*figures: FigureView | None) -> tuple[FigureView, ...]:
-    """Those that there was something to draw for."""
-    return tuple(f for f in figures if f is not None)
+def present(*views: T | None) -> tuple[T, ...]:
+    """Those that there was something to show for."""
+    return tuple(view for view in views if view is not None)

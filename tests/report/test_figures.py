@@ -32,7 +32,7 @@ from condense.report.page.figures import (
 )
 from condense.report.page.page import report_of
 from condense.report.page.sources import read_sources
-from condense.report.page.tables import accuracy_table
+from condense.report.page.tables import accuracy_table, class_table
 
 
 @pytest.fixture(scope="module")
@@ -153,19 +153,20 @@ def test_what_is_not_finite_leaves_a_gap_not_an_error(run):
 
 def test_without_figures_nothing_is_drawn(run):
     bare = replace(run, arms=(), classes=())
-    assert accuracy_figure([bare]) is None
-    assert class_figure([bare]) is None
+    assert accuracy_figure([bare], "accuracy") is None
+    assert class_figure([bare], "accuracy") is None
     assert lines_figure("x", "x", ("x", "y"), []) is None
 
 
 def test_baselines_in_common_are_drawn_once(run):
     other = replace(run, letter="B")
-    alt = accuracy_figure([run, other]).alt
+    alt = accuracy_figure([run, other], "accuracy").alt
     assert alt.count("random") == alt.count("whole") == 1
     assert "A selmatch" in alt
     assert "B selmatch" in alt
     changed = replace(other.arms[1], values=(0.5, 0.6))
-    apart = accuracy_figure([run, replace(other, arms=(other.arms[0], changed))]).alt
+    changed = replace(other, arms=(other.arms[0], changed))
+    apart = accuracy_figure([run, changed], "accuracy").alt
     assert "A random" in apart
     assert "B random" in apart
 
@@ -173,21 +174,29 @@ def test_baselines_in_common_are_drawn_once(run):
 def test_arms_are_told_apart_by_what_they_are(run):
     own = replace(run.arms[0], name="random")
     alone = replace(run, method="random", arms=(own, *run.arms[1:]))
-    names = [part.rpartition(" ")[0] for part in accuracy_figure([alone]).alt.split("; ")]
+    alt = accuracy_figure([alone], "accuracy").alt
+    names = [part.rpartition(" ")[0] for part in alt.split("; ")]
     assert names == ["random", "random (baseline)", "whole"]
-    other = replace(run, letter="B", measure="overlap")
-    names = [part.rpartition(" ")[0] for part in accuracy_figure([run, other]).alt.split("; ")]
-    assert names[:2] == ["A selmatch, accuracy", "B selmatch, overlap"]
 
 
-def test_what_is_not_one_figure_has_a_column_of_its_own(run):
-    other = replace(run, letter="B", measure="accuracy under teacher labels")
-    table = accuracy_table([run, other])
-    assert table.headers[2:4] == ("accuracy, %", "accuracy under teacher labels, %")
-    for row in table.rows:
-        empty = row[3 if row[0].text.startswith("A") else 2]
-        assert (empty.text, empty.value) == ("–", None)
-    assert sum(row[k].value is not None for row in table.rows for k in (2, 3)) == len(table.rows)
+@pytest.mark.parametrize("classes", [10, 30])  # listed one by one, and the worst and best of many
+def test_what_is_not_one_figure_has_a_table_and_a_panel_of_its_own(run, classes):
+    one = replace(run, classes=tuple(run.classes[k % 10] for k in range(classes)))
+    runs = [one, replace(one, letter="B", measure="accuracy under teacher labels")]
+    names = set()
+    for own in runs:
+        tables = [make(runs, own.measure) for make in (accuracy_table, class_table)]
+        figures = [make(runs, own.measure) for make in (accuracy_figure, class_figure)]
+        names |= {view.name for view in (*tables, *figures)}
+        assert [t.text.partition(" ")[0] for t, *_ in tables[0].rows] == [own.letter] * 3
+        assert f"test {own.measure}, %" in figures[0].svg
+        assert f"test {own.measure} of a class, %" in figures[1].svg
+        other = runs[own is runs[0]]
+        for view in (*tables, *figures):
+            text = repr(view)
+            assert f"{other.letter} {other.label}" not in text
+            assert f"{other.measure}, %" not in text
+    assert len(names) == 8
 
 
 def test_log_axes_have_plain_numbers(run):

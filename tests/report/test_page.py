@@ -24,6 +24,7 @@ from condense.report.page.page import (
     check_page,
     default_file,
     letter,
+    of_files,
     render,
     report_of,
     write_page,
@@ -153,6 +154,18 @@ def test_an_option_that_has_no_effect_is_not_shown(page, plain):
     (row,) = [row for row in page.tables["setup"] if row[0]["text"] == "evaluator"]
     assert "steps" in row[1]["text"]
     assert "epochs" not in row[1]["text"]
+
+
+def test_each_measure_is_told_apart_on_the_page(plain, full):
+    measures = iter(("accuracy", "overlap"))
+    sources = read_sources([plain, full])
+    report = report_of(sources, lambda source: replace(of_files(source), measure=next(measures)))
+    parts = render(report).split('<div class="beside">')[1:]
+    beside = "".join(part.partition("</figure>")[0] for part in parts)
+    assert re.findall(r'<(?:table|figure) id="([^"]*)"', beside) == [
+        *("accuracies", "figure-accuracy", "accuracies-2", "figure-accuracy-2"),
+        *("by-class", "figure-classes", "by-class-2", "figure-classes-2"),
+    ]
 
 
 def test_accuracy_by_class_equals_the_json(page, plain, full):

@@ -13,14 +13,14 @@ from condense.figures.formats import percent
 from condense.figures.plots import PERCENT, Dot, FigureView, Line, dots_figure, legend_above
 from condense.figures.svg import MUTED, colour, dashes, draw, log_scale
 from condense.report.page.runs import RunView
-from condense.report.page.tables import measure, named_arms
+from condense.report.page.tables import named, named_arms
 
 DRAWN = 400  # points of a line; more would make the page heavy and show nothing more
 COMPACT = 20  # classes; with more, they are drawn as a histogram
 
 
-def accuracy_figure(runs: Sequence[RunView]) -> FigureView | None:
-    """The set of every run and its baselines with their intervals, in the order of the table."""
+def accuracy_figure(runs: Sequence[RunView], measure: str) -> FigureView | None:
+    """The sets of ``measure`` and their baselines with intervals, in the order of the table."""
     dots = [
         Dot(
             name,
@@ -28,11 +28,11 @@ def accuracy_figure(runs: Sequence[RunView]) -> FigureView | None:
             None if arm.half is None else 100 * arm.half,
             runs.index(of) if arm.is_own else None,
         )
-        for name, arm, of in named_arms(runs)
+        for name, arm, of in named_arms(runs, measure)
     ]
-    words = f"test {measure(runs)}, %"
-    title = f"Test {measure(runs)} with 95 % intervals"
-    return dots_figure("accuracy", title, words, dots, PERCENT)
+    words = f"test {measure}, %"
+    title = f"Test {measure} with 95 % intervals"
+    return dots_figure(named("accuracy", runs, measure), title, words, dots, PERCENT)
 
 
 def loss_figure(runs: Sequence[RunView]) -> FigureView | None:
@@ -99,9 +99,9 @@ def running_median(values: Sequence[float], width: int) -> list[float]:
     return found
 
 
-def class_figure(runs: Sequence[RunView]) -> FigureView | None:
-    """Accuracy of every class, or how the classes are spread where they are many."""
-    there = [run for run in runs if run.classes]
+def class_figure(runs: Sequence[RunView], measure: str) -> FigureView | None:
+    """``measure`` of every class, or how the classes are spread where they are many."""
+    there = [run for run in runs if run.classes and run.measure == measure]
     if not there:
         return None
     few = max(len(run.classes) for run in there) <= COMPACT
@@ -123,14 +123,15 @@ def class_figure(runs: Sequence[RunView]) -> FigureView | None:
             axes.set_yticks(range(len(there[0].classes)), [c.name[:18] for c in there[0].classes])
         else:
             axes.set_ylabel("classes")
-        axes.set_xlabel(f"test {measure(runs)} of a class, %")
+        axes.set_xlabel(f"test {measure} of a class, %")
         if len(there) > 1 or (by_class and any(c.random is not None for c in there[0].classes)):
             legend_above(axes)
 
     height = 0.9 + 0.24 * len(there[0].classes) if by_class else 2.7
-    svg = draw("classes", paint, height=height)
+    name = named("classes", runs, measure)
+    svg = draw(name, paint, height=height)
     alt = "; ".join(f"{_alone(run, runs)}{_range(run)}" for run in there)
-    return FigureView("classes", svg, f"{measure(runs).capitalize()} by class", alt)
+    return FigureView(name, svg, f"{measure.capitalize()} by class", alt)
 
 
 def _class_dots(axes: Axes, run: RunView, number: int, count: int, place: int) -> None:

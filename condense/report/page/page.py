@@ -47,7 +47,7 @@ class Page:
         findings: that concern the runs together.
         differing: options that are not alike in all runs, with their value in each.
         figures: by the section they stand in.
-        tables: by name.
+        tables: likewise; those of accuracies, one a measure, in the order of the figures.
         documents: of the studies.
     """
 
@@ -57,13 +57,13 @@ class Page:
     findings: tuple[Finding, ...]
     differing: tuple[tuple[str, tuple[str, ...]], ...]
     figures: Mapping[str, tuple[FigureView, ...]]
-    tables: Mapping[str, TableView]
+    tables: Mapping[str, tuple[TableView, ...]]
     documents: tuple[Document, ...]
 
     @property
     def measure(self) -> str:
         """What the figures of the runs are."""
-        return tables.measure(self.runs)
+        return " or ".join(tables.measures(self.runs))
 
     @property
     def grouped_findings(self) -> list[tuple[Finding, tuple[str, ...]]]:
@@ -122,6 +122,7 @@ def report_of(
         run_view(source, name, label, facts, findings_of(facts))
         for source, name, label, facts in zip(sources.runs, letters, labels, known, strict=True)
     ]
+    measures = tables.measures(runs)
     differing = differences([source.condensed.recipe for source in sources.runs])
     return Page(
         _title(runs, shown),
@@ -130,9 +131,9 @@ def report_of(
         shared_findings(dict(zip(letters, known, strict=True))),
         tuple(differing),
         {
-            "accuracy": present(figures.accuracy_figure(runs)),
+            "accuracy": present(*(figures.accuracy_figure(runs, one) for one in measures)),
             "matching": present(figures.loss_figure(runs), figures.step_figure(runs)),
-            "classes": present(figures.class_figure(runs)),
+            "classes": present(*(figures.class_figure(runs, one) for one in measures)),
         },
         _tables(runs, differing),
         documents,
@@ -165,18 +166,18 @@ def letter(place: int) -> str:
 
 def _tables(
     runs: Sequence[RunView], differing: Sequence[tuple[str, tuple[str, ...]]]
-) -> dict[str, TableView]:
+) -> dict[str, tuple[TableView, ...]]:
     if not runs:
         return {}
-    every = {
-        "accuracy": tables.accuracy_table(runs),
-        "gaps": tables.gaps_table(runs),
-        "setup": tables.setup_table(runs),
-        "differences": tables.differences_table(runs, differing),
-        "classes": tables.class_table(runs),
-        "times": tables.time_table(runs),
+    measures = tables.measures(runs)
+    return {
+        "accuracy": present(*(tables.accuracy_table(runs, one) for one in measures)),
+        "gaps": present(*(tables.gaps_table(runs, one) for one in measures)),
+        "setup": (tables.setup_table(runs),),
+        "differences": present(tables.differences_table(runs, differing)),
+        "classes": present(*(tables.class_table(runs, one) for one in measures)),
+        "times": present(tables.time_table(runs)),
     }
-    return {name: table for name, table in every.items() if table is not None}
 
 
 def _with_studies(facts: RunFacts, documents: Sequence[Document]) -> RunFacts:

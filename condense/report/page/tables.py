@@ -84,76 +84,70 @@ def _with_interval(value: Estimate | None, form: Callable[[float], str]) -> Tabl
     return TableCell(form(value.mean) + half, value.mean)
 
 
-def heads(runs: Sequence[RunView]) -> list[str]:
-    """What the columns of several runs are called."""
-    return [run.label if len(runs) == 1 else f"{run.letter} {run.label}" for run in runs]
+def heads(there: Sequence[RunView], runs: Sequence[RunView]) -> list[str]:
+    """What the columns of those ``there`` are called, among ``runs``."""
+    return [run.label if len(runs) == 1 else f"{run.letter} {run.label}" for run in there]
 
 
-def measure(runs: Sequence[RunView]) -> str:
-    """What the figures of all ``runs`` are."""
-    return " or ".join(dict.fromkeys(run.measure for run in runs))
+def measures(runs: Sequence[RunView]) -> tuple[str, ...]:
+    """What the figures of ``runs`` are; those of two never stand in one table, or on one axis."""
+    return tuple(dict.fromkeys(run.measure for run in runs))
 
 
-def named_arms(runs: Sequence[RunView]) -> list[tuple[str, ArmView, RunView]]:
-    """What was evaluated, the sets before what they stand beside, each with its run.
+def named(name: str, runs: Sequence[RunView], measure: str) -> str:
+    """What is called ``name`` of the first measure, of any other with its number."""
+    number = measures(runs).index(measure) + 1
+    return name if number == 1 else f"{name}-{number}"
+
+
+def named_arms(runs: Sequence[RunView], measure: str) -> list[tuple[str, ArmView, RunView]]:
+    """What was evaluated by ``measure``, the sets before what they stand beside, with their runs.
 
     Baselines that several runs have in common, to the digit, are there once. Names have the letters
     of their runs unless they are of all of them.
     """
-    own = [(run.own, [run]) for run in runs if run.own is not None]
-    shared: dict[tuple[str, str, tuple[float, ...]], tuple[ArmView, list[RunView]]] = {}
-    for run in runs:
+    there = [run for run in runs if run.measure == measure]
+    own = [(run.own, [run]) for run in there if run.own is not None]
+    shared: dict[tuple[str, tuple[float, ...]], tuple[ArmView, list[RunView]]] = {}
+    for run in there:
         for arm in run.arms:
             if not arm.is_own:
-                key = (arm.name, run.measure, arm.values)
-                shared.setdefault(key, (arm, []))[1].append(run)
+                shared.setdefault((arm.name, arm.values), (arm, []))[1].append(run)
     found = []
     for arm, of in (*own, *shared.values()):
         letters = "" if len(of) == len(runs) else " ".join(run.letter for run in of) + " "
-        found.append((letters + _arm_name(arm, of[0], runs), arm, of[0]))
+        # a method may itself be called random
+        also = "" if arm.is_own or arm.name != of[0].method else " (baseline)"
+        found.append((f"{letters}{arm.name}{also}", arm, of[0]))
     return found
 
 
-def _arm_name(arm: ArmView, run: RunView, runs: Sequence[RunView]) -> str:
-    """The name of ``arm``, with what was measured where that is not alike in all ``runs``."""
-    own = arm.is_own or arm.name != run.method
-    name = arm.name if own else f"{arm.name} (baseline)"  # of a method that is itself called random
-    return name if measure(runs) == run.measure else f"{name}, {run.measure}"
-
-
-def accuracy_table(runs: Sequence[RunView]) -> TableView | None:
-    """Every arm of every run; what is not the same figure has a column of its own."""
-    measures = dict.fromkeys(run.measure for run in runs)
+def accuracy_table(runs: Sequence[RunView], measure: str) -> TableView | None:
+    """Every arm of every run of ``measure``."""
     rows = [
         (
             TableCell(name, marked=arm.is_own),
             TableCell(arm.augmentation or "–"),
-            *(
-                mean(Estimate(mean=arm.mean, half=arm.half, n=arm.n))
-                if run.measure == one
-                else TableCell("–")
-                for one in measures
-            ),
+            mean(Estimate(mean=arm.mean, half=arm.half, n=arm.n)),
             differing(arm.gain),
             cell(arm.n),
         )
-        for name, arm, run in named_arms(runs)
+        for name, arm, _ in named_arms(runs, measure)
     ]
-    figures = [f"{one}, %" for one in measures]
-    headers = ("set", "augmentation", *figures, "over random, points", "networks")
-    caption = f"Test {measure(runs)}, mean ± half of its 95 % interval (Student’s t over networks)"
-    return TableView("accuracies", caption, headers, tuple(rows), wide=2) if rows else None
+    headers = ("set", "augmentation", f"{measure}, %", "over random, points", "networks")
+    caption = f"Test {measure}, mean ± half of its 95 % interval (Student’s t over networks)"
+    name = named("accuracies", runs, measure)
+    return TableView(name, caption, headers, tuple(rows), wide=2) if rows else None
 
 
-def gaps_table(runs: Sequence[RunView]) -> TableView | None:
+def gaps_table(runs: Sequence[RunView], measure: str) -> TableView | None:
     """Each set minus each later one, of those on the same data; with many, minus the first."""
-    there = [run for run in runs if run.own is not None]
+    there = [run for run in runs if run.own is not None and run.measure == measure]
     pairs = [
         (one, other)
         for place, one in enumerate(there)
         for other in there[:place]
-        if (one.data, one.measure) == (other.data, other.measure)
-        and (len(there) <= CROSSED or other is there[0])
+        if one.data == other.data and (len(there) <= CROSSED or other is there[0])
     ]
     rows = [
         (
@@ -165,8 +159,9 @@ def gaps_table(runs: Sequence[RunView]) -> TableView | None:
         if one.own is not None and other.own is not None
     ]
     headers = ("sets", "", "points")
-    caption = "Differences between the sets, mean ± half of the 95 % interval (Welch’s t)"
-    return TableView("gaps", caption, headers, tuple(rows), wide=2) if rows else None
+    caption = f"Differences in {measure}, mean ± half of the 95 % interval (Welch’s t)"
+    name = named("gaps", runs, measure)
+    return TableView(name, caption, headers, tuple(rows), wide=2) if rows else None
 
 
 def setup_table(runs: Sequence[RunView]) -> TableView:
@@ -182,7 +177,7 @@ def setup_table(runs: Sequence[RunView]) -> TableView:
     for stage in dict.fromkeys(view.stage for run in runs for view in run.stages):
         rows.append((stage, [_stage_text(run, stage) for run in runs]))
     body = tuple((TableCell(name), *_merged(texts)) for name, texts in rows)
-    headers = ("setting", *heads(runs))
+    headers = ("setting", *heads(runs, runs))
     return TableView("setup", "What was run", headers, body, wide=len(headers))
 
 
@@ -213,36 +208,37 @@ def differences_table(
     return TableView("differences", "Options that differ", headers, body, wide=len(headers))
 
 
-def class_table(runs: Sequence[RunView]) -> TableView | None:
-    """Accuracy by class; the worst and best ten of each run where classes are many."""
-    there = [run for run in runs if run.classes]
+def class_table(runs: Sequence[RunView], measure: str) -> TableView | None:
+    """``measure`` by class; the worst and best ten of each run where classes are many."""
+    there = [run for run in runs if run.classes and run.measure == measure]
     if not there:
         return None
     names = [c.name for c in there[0].classes]
     same = all([c.name for c in run.classes] == names for run in there)
     if len(names) > LISTED or not same:
-        return _extremes(there)
+        return _extremes(there, runs, measure)
     with_random = len(there) == 1 and there[0].classes[0].random is not None
-    headers = ["class", *heads(there), *(["random"] if with_random else [])]
+    headers = ["class", *heads(there, runs), *(["random"] if with_random else [])]
     rows = []
     for k, name in enumerate(names):
         values = [run.classes[k].own for run in there]
         if with_random:
             values.append(there[0].classes[k].random or 0.0)
         rows.append((TableCell(name), *(TableCell(percent(v), v) for v in values)))
-    return TableView("by-class", f"Test {measure(runs)} by class, %", tuple(headers), tuple(rows))
+    name, caption = named("by-class", runs, measure), f"Test {measure} by class, %"
+    return TableView(name, caption, tuple(headers), tuple(rows))
 
 
-def _extremes(runs: Sequence[RunView]) -> TableView:
+def _extremes(there: Sequence[RunView], runs: Sequence[RunView], measure: str) -> TableView:
     rows = []
-    for run in runs:
+    for run in there:
         ordered = sorted(run.classes, key=lambda c: c.own)
         each = min(EACH, len(ordered) // 2)
         for end, classes in (("worst", ordered[:each]), ("best", ordered[::-1][:each])):
             rows += [_class_row(run, end, k, c, runs) for k, c in enumerate(classes, 1)]
-    headers = ("class", "place", f"{measure(runs)}, %", "random, %")
-    caption = f"The {EACH} worst and the {EACH} best classes by test {measure(runs)}"
-    return TableView("by-class", caption, headers, tuple(rows), wide=2)
+    headers = ("class", "place", f"{measure}, %", "random, %")
+    caption = f"The {EACH} worst and the {EACH} best classes by test {measure}"
+    return TableView(named("by-class", runs, measure), caption, headers, tuple(rows), wide=2)
 
 
 def _class_row(
@@ -271,7 +267,7 @@ def time_table(runs: Sequence[RunView]) -> TableView | None:
     rows.append((TableCell("peak memory"), *(_memory_cell(run) for run in there)))
     rows.append((TableCell("device"), *(TableCell(run.device or "–") for run in there)))
     rows.append((TableCell("torch"), *(TableCell(run.torch or "–") for run in there)))
-    return TableView("times", "Time and memory", ("stage", *heads(there)), tuple(rows))
+    return TableView("times", "Time and memory", ("stage", *heads(there, runs)), tuple(rows))
 
 
 def _time_cell(run: RunView, stage: str) -> TableCell:
