@@ -131,7 +131,7 @@ def run(
         more = (baselines, seeds, shared, force, beside, session.crew(request))
         result = _result(session, recipe, out, *more)
     if as_json:
-        added = {} if choice is None else {"choice": choice.document.to_json()}
+        added = {} if choice is None else {"choice": choice.document.timed()}
         echo_json(result.to_json() | added)
     else:
         if choice is not None:

@@ -81,7 +81,7 @@ def show_plan_of_choice(
         choosing = _planned(session, request, minutes, keep=False)
     plan = choosing.plan
     if as_json:
-        echo_json({"dry_run": True, "plan": plan.to_json(), "failed": choosing.failed})
+        echo_json({"dry_run": True, "plan": plan.timed(), "failed": choosing.failed})
         return
     rows = [
         (one.name, *_about(one, one.seconds_once, one.seconds_a_seed), note)

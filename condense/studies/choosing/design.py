@@ -73,19 +73,33 @@ class Rung(Document):
 
 
 class Planned(Document):
-    """A candidate with what it is thought to take: once a held-out part, and each seed."""
+    """A candidate.
+
+    Attributes:
+        seconds_once, seconds_a_seed: that it is thought to take, once a held-out part and each
+            seed; not in the file, which is free of them.
+    """
 
     name: str
-    seconds_once: float = Field(ge=0)
-    seconds_a_seed: float = Field(ge=0)
+    seconds_once: float = Field(0.0, ge=0, exclude=True)
+    seconds_a_seed: float = Field(0.0, ge=0, exclude=True)
     at_least: bool = Field(False, description="whether a stage of it does not say what it takes")
+
+    def timed(self) -> dict[str, Any]:
+        """JSON-ready, with the seconds."""
+        seconds = {"seconds_once": self.seconds_once, "seconds_a_seed": self.seconds_a_seed}
+        return self.to_json() | seconds
 
 
 class Plan(Document):
-    """What the minutes were turned into before the start; the clock has no say afterwards."""
+    """What the minutes were turned into before the start; the clock has no say afterwards.
+
+    Attributes:
+        seconds: estimate of the whole; not in the file, as those of the candidates.
+    """
 
     minutes: float = Field(gt=0)
-    seconds: float = Field(ge=0, description="estimate of the whole")
+    seconds: float = Field(0.0, ge=0, exclude=True)
     candidates: tuple[Planned, ...] = Field(min_length=1, description="cheap to dear")
     left_out: tuple[Planned, ...] = Field(description="those that the minutes are too few for")
     rungs: tuple[Rung, ...] = Field(min_length=1)
@@ -95,6 +109,12 @@ class Plan(Document):
         description="parts that the training split is divided into, of which each seed holds out "
         "the next one; 1 where all seeds hold out the same part",
     )
+
+    def timed(self) -> dict[str, Any]:
+        """JSON-ready, with all seconds."""
+        tried = {"candidates": self.candidates, "left_out": self.left_out}
+        listed = {key: [one.timed() for one in some] for key, some in tried.items()}
+        return self.to_json() | {"seconds": self.seconds} | listed
 
 
 def candidates(

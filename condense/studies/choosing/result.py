@@ -79,6 +79,10 @@ class ChoiceDocument(Document):
     better: bool
     chosen: str
 
+    def timed(self) -> dict[str, Any]:
+        """JSON-ready, with the seconds of the plan."""
+        return self.to_json() | {"plan": self.plan.timed()}
+
     @property
     def verdict(self) -> str:
         """What was chosen, how sure that is, and what was not told from random."""

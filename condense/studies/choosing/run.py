@@ -169,9 +169,9 @@ def plan_choice(
         return Plan.model_validate_json(json.dumps(payload.values))
 
     if keep:
-        payload, _ = whole.store.fetch(KIND, key, lambda: Payload({}, make().to_json()), read)
+        payload, _ = whole.store.fetch(KIND, key, lambda: Payload({}, make().timed()), read)
     else:
-        payload = whole.store.get(KIND, key, read) or Payload({}, make().to_json())
+        payload = whole.store.get(KIND, key, read) or Payload({}, make().timed())
     plan = read(payload)
     made = Choosing(host, bind, whole.data, random, tuple(found), failed, plan)
     for number in range(plan.folds):
