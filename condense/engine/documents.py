@@ -15,6 +15,7 @@ from typing_extensions import Self
 
 from condense.engine.runtime.files import csv_lines, in_one_line
 from condense.errors import DataError
+from condense.kinds import LOCAL
 from condense.places import without_home
 from condense.reading import EncodableText, PlainTable, read_regular
 
@@ -344,6 +345,7 @@ class RunLog(Document):
     torch: str = ""
     pid: int = Field(0, description="of the process that drove the run")
     jobs: tuple[JobNote, ...] = Field((), description="worked off by an executor, as they ended")
+    executor: str = Field(LOCAL, description="that worked the stages off; local is this process")
     tracker: str = Field("", description="that watched the run; empty for none")
     paths: dict[str, str] = Field({}, description="options that are paths, absolute, by key")
 

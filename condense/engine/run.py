@@ -55,6 +55,7 @@ from condense.engine.target import check_target
 from condense.engine.training.threads import threads_for
 from condense.errors import OptionError
 from condense.interfaces import Evaluation, Progress
+from condense.kinds import LOCAL
 from condense.plugin.host import Host
 from condense.recipe import LEFT_OUT, Recipe
 from condense.resolve import Request
@@ -76,6 +77,7 @@ class RunResult:
         device: what it ran on.
         findings: the signs of failure that were found.
         jobs: that an executor worked off.
+        executor: its name.
         tracker: that watched it; empty for none.
     """
 
@@ -89,6 +91,7 @@ class RunResult:
     device: str
     findings: tuple[Finding, ...] = ()
     jobs: tuple[JobNote, ...] = ()
+    executor: str = LOCAL
     tracker: str = ""
 
     @property
@@ -113,6 +116,7 @@ class RunResult:
             torch=torch.__version__,
             pid=os.getpid(),
             jobs=self.jobs,
+            executor=self.executor,
             tracker=self.tracker,
             paths=self.recipe.all_paths(),
         )
@@ -230,6 +234,7 @@ def write_run(
         peak_memory_mb(),
         device_name(pipeline.device),
         jobs=() if crew is None else tuple(crew.notes),
+        executor=LOCAL if crew is None else crew.executor.name,
         tracker=tracker,
     )
     result = replace(result, findings=diagnose(pipeline, condensed, result.evaluations))

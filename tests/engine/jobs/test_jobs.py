@@ -692,6 +692,13 @@ def test_jobs_run_with_the_threads_that_were_asked_for_or_one(bind, monkeypatch,
         torch.set_num_threads(before)
 
 
+def test_the_log_of_a_run_names_its_executor(bind, tmp_path):
+    for name, crew in (("local", None), ("queue", Crew(Queue(), SilentProgress()))):
+        runs.run(bind(method="window"), tmp_path / name, baselines=False, crew=crew)
+        log = json.loads((tmp_path / name / "run.log.json").read_text())
+        assert log["executor"] == name
+
+
 def test_notes_say_where_each_job_ran(bind):
     crew = Crew(Dying(1), SilentProgress())
     crew.work_off(targets(bind(method="window")))
