@@ -52,6 +52,7 @@ from condense.engine.runtime.store import Payload
 from condense.engine.training.batches import affine, normalise
 from condense.interfaces import MatchStep
 from condense.options import parse_assignment
+from condense.studies.statistics import estimate
 
 RULES = ("random", "window", "running-rms", "adam", "sgd", "line-search")
 KINDS: dict[str, Callable[[], Any]] = {
@@ -196,17 +197,21 @@ def cell(data: LabeledData, seed: int, rule: str, options: dict[str, Any]) -> di
 
 
 def pooled(rows: list[dict[str, Any]], rule: str, base: str) -> dict[str, Any]:
-    """Points of ``rule`` over ``base``: mean over sets and seeds, half of a 95 % interval."""
+    """Points of ``rule`` over ``base``: mean over sets, half of its 95 % interval.
+
+    A set counts once, with the mean of its seeds: these share most of their samples.
+    """
     cells = {(r["set"], r["seed"], r["rule"]): r for r in rows if "set" in r}
     found: dict[str, Any] = {"rule": rule, "minus": base}
     for kind in KINDS:
-        gains = [
-            100 * (row[kind] - cells[name, seed, base][kind])
-            for (name, seed, which), row in cells.items()
-            if which == rule and (name, seed, base) in cells
-        ]
-        half = 1.96 * statistics.stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else None
-        found |= {kind: statistics.mean(gains), f"{kind}_half": half, "n": len(gains)}
+        gains: dict[str, list[float]] = {}
+        for (name, seed, which), row in cells.items():
+            if which == rule and (name, seed, base) in cells:
+                gain = 100 * (row[kind] - cells[name, seed, base][kind])
+                gains.setdefault(name, []).append(gain)
+        over = estimate([statistics.mean(each) for each in gains.values()])
+        assert over is not None
+        found |= {kind: over.mean, f"{kind}_half": over.half, "n": over.n}
     return found
 
 

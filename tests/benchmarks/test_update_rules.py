@@ -55,5 +55,18 @@ def test_every_rule_has_a_cell_and_none_is_run_twice(bench, tmp_path, monkeypatc
     (pair,) = [r for r in rows if r["rule"] == "adam" and r.get("minus") == "random"]
     gain = {row["rule"]: row["logistic"] for row in cells}
     assert pair["logistic"] == pytest.approx(mean([100 * (gain["adam"] - gain["random"]), 0]))
-    assert pair["n"] == 2
+    assert pair["n"] == 1
     capsys.readouterr()
+
+
+def test_a_set_counts_once_whatever_its_seeds(bench):
+    gains = {("a", 0): 0.01, ("a", 1): 0.03, ("b", 0): 0.04}
+    rows = [
+        {"set": name, "seed": seed, "rule": rule, **dict.fromkeys(bench.KINDS, value)}
+        for (name, seed), gain in gains.items()
+        for rule, value in (("random", 0.5), ("adam", 0.5 + gain))
+    ]
+    pair = bench.pooled(rows, "adam", "random")
+    assert pair["n"] == 2
+    assert pair["forest"] == pytest.approx(3)  # of 2 and 4 points
+    assert pair["forest_half"] == pytest.approx(12.706, abs=1e-3)  # t(0.975, 1) · √2 / √2
