@@ -84,10 +84,13 @@ assignment_flag = click.option(
     help="STAGE=COMPONENT swaps a component, STAGE.OPTION=VALUE sets an option; may be repeated, "
     "a key once. Stages: data scorer selector policy matcher reselector augmentation evaluator.",
 )
-_METHOD_FLAG = click.option(
-    "--method",
-    metavar="NAME",
-    help="Recipe to follow: selmatch, mtt, random, window …  [default: selmatch]",
+_METHOD_FLAG, _SAME_AS_ARGUMENT = (
+    click.option(
+        *("--method", name),
+        metavar="NAME",
+        help="Recipe to follow: selmatch, mtt, random, window …  [default: selmatch]",
+    )
+    for name in ("method", "method_flag")
 )
 _METHOD_ARGUMENT = click.argument("method", required=False)
 preset_flag = click.option(
@@ -128,8 +131,9 @@ def recipe_flags(command: Command) -> Command:
 
 
 def method_and_recipe_flags(command: Command) -> Command:
-    """As :func:`recipe_flags`, with the method as the command's argument."""
-    return _with_flags(command, (_METHOD_ARGUMENT, *_RECIPE_FLAGS))
+    """As :func:`recipe_flags`, with the method as the command's argument, too."""
+    data, *rest = _RECIPE_FLAGS
+    return _with_flags(command, (_METHOD_ARGUMENT, data, _SAME_AS_ARGUMENT, *rest))
 
 
 def study_flags(command: Command) -> Command:
@@ -164,6 +168,12 @@ def _with_flags(
     @functools.wraps(command)
     def with_request(*args: Any, **given: Any) -> Any:
         values = {name: given.pop(name) for name in names}
+        flag = given.pop("method_flag", None)
+        if flag is not None and values["method"] not in (None, flag):
+            raise OptionError(
+                f"METHOD {values['method']} and --method {flag} are two methods; give one of them"
+            )
+        values |= {} if flag is None else {"method": flag}
         values |= {kind: given.pop(kind) for kind in ("executor", "tracker") if kind in given}
         request = make_request(**values, assignments=given.pop("assignments"))
         return command(*args, request=request, **given)

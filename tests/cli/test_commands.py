@@ -2,8 +2,11 @@ import json
 import types
 from pathlib import Path
 
+import click
+import click.testing
 import pytest
 
+from condense.cli.flags import method_and_recipe_flags
 from condense.engine.artefact.exports.forms import FORMS
 from condense.engine.runtime.store import Payload, Store
 from condense.report.diagnosis.findings import problems
@@ -29,6 +32,34 @@ def test_run_shows_arms_side_by_side_and_how_to_load(cli, engine):
     assert "512 MB" in result.stdout
     assert 'small = CondensedDataset.load("runs/x")' in result.stdout
     assert "selmatch on toy" not in result.stderr  # the recipe in one line is for terminals
+
+
+@pytest.mark.parametrize(
+    ("given", "method"),
+    [
+        (["mtt"], "mtt"),
+        (["--method", "mtt"], "mtt"),
+        (["mtt", "--method", "mtt"], "mtt"),
+        ([], None),
+    ],
+)
+def test_a_method_is_the_argument_or_the_flag(given, method):
+    @click.command()
+    @method_and_recipe_flags
+    def command(request):
+        asked.append(request.method)
+
+    asked = []
+    assert click.testing.CliRunner().invoke(command, given).exit_code == 0
+    assert asked == [method]
+
+
+@pytest.mark.parametrize("command", [("ablate", "--vary", "seed=1"), ("tune",)])
+def test_two_methods_for_one_are_refused(cli, command):
+    result = cli(*command, "window", "--method", "mtt")
+    assert result.exit_code == 2
+    said = "error: METHOD window and --method mtt are two methods; give one of them"
+    assert result.stderr.splitlines()[-1] == said
 
 
 def test_run_without_a_test_split_has_no_table_of_arms(cli, engine):
