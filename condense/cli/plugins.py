@@ -13,7 +13,7 @@ from condense.cli.flags import FOLDER, json_flag
 
 if TYPE_CHECKING:
     from condense.plugin.host import Host
-    from condense.plugin.registry import Entry
+    from condense.plugin.registry import Entry, Registry
     from condense.recipe import Preset
 
 
@@ -77,7 +77,8 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
     from condense.cli.session import get_host
 
     host = get_host(ctx)
-    entry = host.registry(kind).entry(name)
+    registry = host.registry(kind)
+    entry = dict(entries(registry)).get(name) or registry.entry(name)
     document = describe_entry(kind, name, entry)
     if kind == "preset":
         document["values"] = preset_values(host, entry.component)
@@ -87,7 +88,7 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
     say(f"{kind} {name} ({entry.package} {entry.version}): {document['summary']}\n")
     if kind == "preset":
         _show_preset(document)
-    elif "stages" in document:
+    elif document.get("stages"):
         echo_table(("stage", "values"), _stage_rows(document))
     elif document["options"]:
         from condense.options import bounds
@@ -181,11 +182,25 @@ def check(ctx: click.Context, target: str, strict: bool, as_json: bool) -> None:
         ctx.exit(1)
 
 
+def entries(registry: Registry[Any]) -> list[tuple[str, Entry[Any]]]:
+    """What ``registry`` has, by name, with what ``condense run`` takes in a method's place."""
+    from condense import DISTRIBUTION, __version__
+    from condense.plugin.registry import Entry
+    from condense.recipe import Method
+
+    found = dict(registry.items())
+    if registry.also:
+        summary = "the one that is best for the data, tried on held-out samples; for `run` alone"
+        method = Method(registry.also, summary, {})
+        found[method.name] = Entry(method, DISTRIBUTION, __version__)
+    return sorted(found.items())
+
+
 def describe(host: Host) -> dict[str, Any]:
-    """Everything that is registered, JSON-ready."""
+    """Everything that can be asked for, JSON-ready."""
     components, presets = [], []
     for kind, registry in host.registries.items():
-        for name, entry in registry.items():
+        for name, entry in entries(registry):
             item = describe_entry(kind, name, entry)
             if kind == "preset":
                 fields = ("name", "summary", "ipc", "package", "version")

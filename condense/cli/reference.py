@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from condense.cli.main import COMMANDS, main
-from condense.cli.plugins import _default_text, describe_option
+from condense.cli.plugins import _default_text, describe_option, entries
 from condense.options import Options, bounds
 from condense.plugin.host import Host, build_host
 
@@ -79,7 +79,9 @@ def _components(host: Host) -> Iterator[str]:
             continue
         yield f"### {kind}\n"
         if kind == "method":
-            rows = [(f"`{name}`", str(entry.component.summary)) for name, entry in registry.items()]
+            rows = [
+                (f"`{name}`", str(entry.component.summary)) for name, entry in entries(registry)
+            ]
             yield _table(("name", "meaning"), rows) + "\n"
             continue
         for name, entry in registry.items():

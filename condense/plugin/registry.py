@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from condense.errors import DuplicateComponent, UnknownComponent, closest
+from condense.kinds import CHOOSE
 
 T = TypeVar("T")
 
@@ -29,6 +30,8 @@ class Registry(Generic[T]):
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
+        # what `condense run` takes in a component's place, where there is such a thing
+        self.also = CHOOSE if kind == "method" else ""
         self.unavailable = 0  # plugins that failed to load; mentioned when a name is unknown
         self._entries: dict[str, Entry[T]] = {}
 
@@ -57,7 +60,9 @@ class Registry(Generic[T]):
             UnknownComponent: with the nearest name, all names and any plugin that failed to load.
         """
         if name not in self._entries:
-            known = ", ".join(self.names())
+            also = f"; `condense run` and condense() take {self.also}, too" if self.also else ""
+            known = ", ".join(self.names()) + also
+            near = closest(name, [*self.names(), *filter(None, [self.also])])
             note = (
                 f"; {self.unavailable} plugin(s) failed to load, see `condense plugins`"
                 if self.unavailable
@@ -65,8 +70,7 @@ class Registry(Generic[T]):
             )
             asked = f" in `{key}={name}`" if key not in ("", self.kind) else ""
             raise UnknownComponent(
-                f"unknown {self.kind} '{name}'{asked}{closest(name, self.names())} "
-                f"(known: {known}){note}"
+                f"unknown {self.kind} '{name}'{asked}{near} (known: {known}){note}"
             )
         return self._entries[name]
 

@@ -9,7 +9,8 @@ def test_lists_every_component_with_its_options(cli):
     document = json.loads(cli("plugins", "--json").stdout)
     assert set(document) == {"components", "presets", "broken"}
     found = {(c["kind"], c["name"]): c for c in document["components"]}
-    assert len(found) == 10
+    assert len(found) == 11
+    assert found["method", "auto"]["package"] == "condense-data"  # no component, but to be had
     match = found["matcher", "match"]
     assert set(match) == {"name", "kind", "package", "version", "summary", "options"}
     assert match["summary"] == "match"
@@ -69,6 +70,9 @@ def test_show_gives_range_default_and_help(cli):
     assert "(required)" in cli("plugins", "show", "data", "filed").stdout
     assert "no options" in cli("plugins", "show", "scorer", "rate").stdout
     assert "steps" in cli("plugins", "show", "preset", "quick").stdout
+    text = cli("plugins", "show", "method", "auto").stdout
+    assert text.startswith("method auto (condense-data ")
+    assert "no options" in text
     document = json.loads(cli("plugins", "show", "method", "selmatch", "--json").stdout)
     assert document["stages"]["scorer"] == {"component": "rate"}
 
@@ -78,6 +82,11 @@ def test_show_of_something_unknown_suggests_the_nearest(cli, args):
     result = cli("plugins", "show", *args)
     assert result.exit_code == 2
     assert "did you mean" in result.stderr
+
+
+def test_an_unknown_method_is_told_that_one_can_be_chosen(cli):
+    said = cli("run", "--method", "autoo").stderr.splitlines()[-1]
+    assert "did you mean 'auto'? (known: selmatch; `condense run` and condense() take auto" in said
 
 
 def test_types_read_as_a_user_would_say_them():
