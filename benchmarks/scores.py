@@ -1,6 +1,6 @@
 """How far the difficulty scores can be trusted: split halves, each other, the held-out estimator.
 
-    python benchmarks/scores.py --data npz:cifar10-part.npz --threads 2
+    python benchmarks/scores.py --data npz:cifar10.npz --threads 2
 
 One training-dynamics pass of `--networks` networks serves the C-score's learning-speed form,
 forgetting and EL2N (both modes); the held-out estimator trains its own subsets. Everything at the
