@@ -223,7 +223,7 @@ def _departures(document: dict[str, Any]) -> str:
 def compare_table(document: dict[str, Any]) -> str:
     """Methods by sizes, best on average first: ``97.3 ± 1.2``, the best of a column bold.
 
-    A dagger stands behind what is told from it beyond noise.
+    A dagger stands behind what is significantly lower.
     """
     columns: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
     for found in document["rows"]:

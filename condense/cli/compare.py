@@ -254,7 +254,7 @@ def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
     count = len(document.seeds)
     say(
         f"mean ± half of its 95 % interval over {count} seed{'s' * (count != 1)}; over random in "
-        "points, seed by seed\n* highest mean  = not told from it (paired t test, Holm's "
+        "points, seed by seed\n* highest mean  = not significantly lower (paired t test, Holm's "
         "correction)\nworst: that of the worst class; time to make the set, scores and experts "
         "included; size of what is kept"
     )

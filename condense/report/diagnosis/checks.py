@@ -142,7 +142,7 @@ def check_random(values: Sequence[float], random: Sequence[float]) -> Finding | 
         means = "the set is worse than a random one"
         return Finding("worse-than-random", "random", "problem", points, means, advice)
     if gain.low <= 0:
-        means = "the interval holds 0: on these repeats the set is not told from a random one"
+        means = "the interval holds 0: the difference to a random one is not significant"
         return Finding("not-told-from-random", "random", "look", points, means, advice)
     means = "the set is better than a random one of its size"
     return Finding("random", "random", "ok", points, means)

@@ -63,8 +63,8 @@ def methods_view(name: str, path: str, document: CompareDocument) -> StudyView:
     count = len(document.seeds)
     words = [
         f"{len(document.methods)} methods on {document.data}, {count} seed{'s' * (count != 1)}, "
-        "each arm for the same number of optimiser steps. What is not told from the highest mean "
-        "is so by a paired t test over the seeds with Holm's correction."
+        "each arm for the same number of optimiser steps. Significance by a paired t test over "
+        "the seeds with Holm's correction."
     ]
     if document.validation is not None:
         words.append(
@@ -77,7 +77,7 @@ def methods_view(name: str, path: str, document: CompareDocument) -> StudyView:
 def _standing(row: ComparedRow) -> str:
     if row.error is not None:
         return f"failed: {on_command_line(row.error)}"
-    standing = "highest" if row.is_best else "not told from it" if row.is_level else ""
+    standing = "highest" if row.is_best else "not significantly lower" if row.is_level else ""
     return with_codes(standing, row.findings)
 
 

@@ -85,7 +85,7 @@ class ChoiceDocument(Document):
 
     @property
     def verdict(self) -> str:
-        """What was chosen, how sure that is, and what was not told from random."""
+        """What was chosen, how sure that is, and what did not differ significantly from random."""
         top = next((one for one in self.tried if one.name == self.best), None)
         if top is None or top.to_random is None:
             return f"{self.chosen} is kept: no candidate could be measured"

@@ -71,7 +71,7 @@ def _line(document: CompareDocument, row: ComparedRow) -> dict[str, Any]:
 def to_latex(document: CompareDocument) -> str:
     r"""A table for a paper (``booktabs``): methods by columns, mean ± half of the interval in %.
 
-    The best of a column is bold; what is not told from it beyond noise is underlined.
+    The best of a column is bold; what is not significantly lower is underlined.
     """
     columns = document.columns
     several = len({column[0].labels for column in columns}) > 1
@@ -82,7 +82,7 @@ def to_latex(document: CompareDocument) -> str:
     lines = [
         r"% \usepackage{booktabs}",
         f"% {document.split} {document.measure}, %, mean and half of the 95 % interval over "
-        f"{len(document.seeds)} seeds; bold: best, underlined: not told from it (Holm)",
+        f"{len(document.seeds)} seeds; bold: best, underlined: not significantly lower (Holm)",
         rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
         r"\toprule",
         " & ".join(["method", *map(_escaped, heads)]) + r" \\",

@@ -163,8 +163,8 @@ class ComparedRow(Document):
 
     @property
     def is_level(self) -> bool:
-        """Whether it was held against the best and is not told from it; where no test was possible,
-        of one seed for example, nothing is."""
+        """Whether it was tested against the best and is not significantly lower; where no test was
+        possible, of one seed for example, nothing is."""
         return self.to_best is not None and self.differs is not True
 
 

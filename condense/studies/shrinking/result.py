@@ -165,8 +165,8 @@ class ShrinkDocument(Document):
                 f"(at least {low:.2f} times)"
             )
         return (
-            f"not told from a random subset: one of equal {self.metric} takes {times:.2f} times as "
-            f"many samples, but that may be as little as {low:.2f}"
+            f"not significantly smaller than a random subset: one of equal {self.metric} takes "
+            f"{times:.2f} times as many samples, but that may be as little as {low:.2f}"
         )
 
 

@@ -83,7 +83,7 @@ def in_words(search: OptionSearch) -> list[str]:
     if search.plateau is not None and search.plateau[0] < search.plateau[1]:
         low, high = search.plateau
         lines.append(
-            f"Plateau: from {low:g} to {high:g} no value tried is told apart from it "
+            f"Plateau: from {low:g} to {high:g} no value tried differs from it "
             "by more than a paired standard error."
         )
     if search.edge is not None and len(search.keys) == 1:

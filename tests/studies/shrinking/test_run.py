@@ -218,7 +218,7 @@ def test_that_no_method_is_better_than_random_is_said(found, known):
     document = found().document
     assert document.method == "good"
     assert not document.to_random.smaller
-    assert document.beside_random.startswith("not told from a random subset")
+    assert document.beside_random.startswith("not significantly smaller than a random subset")
 
 
 def test_random_itself_may_be_the_answer(found, known):
