@@ -16,7 +16,8 @@ from _questions.settings import DEAR, IMAGES, MATCHED, Setting, Sources
 BETAS = {0.05: 0.5, 0.2: 0.2}  # by fraction; arXiv 2406.18561 at 250 and 1 000 of 5 000 a class
 ITERATIONS = 100
 SNAPSHOTS = [25, 50]
-OPTIONS = ("-o", f"matcher.iterations={ITERATIONS}", "-o", "evaluator.repeats=1", "--no-baselines")
+MATCHER = ("-o", f"matcher.iterations={ITERATIONS}")
+OPTIONS = ("-o", "evaluator.repeats=1", "--no-baselines")
 STARTS = ("window", "random", "easiest", "hardest")
 START_SEEDS = 5
 ALPHAS = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -54,9 +55,8 @@ def started(sources: Sources, setting: Setting, start: str) -> list[Row]:
     out = sources.work / "sets" / f"{setting.path.stem}-{setting.fraction:g}-{start}"
     common = (*setting.sized, *OPTIONS, *chosen, *augmented, "--seeds", str(START_SEEDS))
     found = []
-    for matcher in ("trajectory", "none"):
-        swapped = ("-o", f"matcher={matcher}", "--out", f"{out}-{matcher}", "--force")
-        flags = (*common, "-o", "policy=full", *swapped)
+    for matcher, swapped in (("trajectory", MATCHER), ("none", ("-o", "matcher=none"))):
+        flags = (*common, "-o", "policy=full", *swapped, "--out", f"{out}-{matcher}", "--force")
         told = condense("run", "--method", "selmatch", *flags)
         found.append(
             setting.row | {"start": start, "matcher": matcher} | {"accuracies": accuracies(told)}
@@ -80,7 +80,7 @@ def updated(sources: Sources, setting: Setting, alpha: float, seed: int) -> list
     seeded = ("--seed", str(seed), "--out", made, "--force")
     condense(
         *("run", "--method", "selmatch", *setting.sized),
-        *(*OPTIONS, *window(setting), *options, *seeded),
+        *(*OPTIONS, *MATCHER, *window(setting), *options, *seeded),
     )
     covered = condense("coverage", made, *setting.flags, "--out", sources.work / "covered")
     run = covered["runs"][0]
