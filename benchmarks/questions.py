@@ -55,8 +55,9 @@ def main(argv: Sequence[str]) -> int:
     given = flags(argv)
     if given.page is not None:
         rows = {question: saved(file_of(given.results, question)) for question in QUESTIONS}
-        given.page.write_text(rendered(given.page.read_text(), answers.blocks(rows)))
-        figures.draw(rows, given.page.parent / "images")
+        drawn = figures.draw(rows, given.page.parent / "images")
+        blocks = answers.blocks(rows) | figures.blocks(drawn)
+        given.page.write_text(rendered(given.page.read_text(), blocks))
         return 0
     torch.set_num_threads(given.threads)
     ends = time.monotonic() + 60 * given.minutes

@@ -34,6 +34,16 @@ def draw(rows: Mapping[str, Rows], folder: Path) -> list[Path]:
     return found
 
 
+def blocks(drawn: Iterable[Path]) -> dict[str, str]:
+    """Of the page, the figures that there are, each described as its painter is."""
+    there = {path.name for path in drawn}
+    found = {}
+    for title, (_, painters) in FIGURES.items():
+        name, said = f"question-{title}", (painters.__doc__ or title).splitlines()[0].rstrip(".")
+        found[f"figure-{title}"] = f"![{said}](images/{name}.png)" if name in there else ""
+    return found
+
+
 def windows(rows: Rows) -> Iterator[Callable[[Axes], None]]:
     """Accuracy over β, a panel a data set and a curve a size."""
     places = [row for row in rows if "accuracies" in row]
