@@ -156,6 +156,26 @@ class HasTeachers(Protocol):
 
 
 @runtime_checkable
+class LabelsSamples(Protocol):
+    """A matcher with teachers that can be asked for labels of any samples, distilled ones too."""
+
+    name: ClassVar[str]
+
+    def sample_logits(
+        self, samples: TrainingSet, data: LabeledData, context: Context, rng: Generator
+    ) -> Tensor:
+        """Float [M, classes] that the teachers give ``samples``, of which there are M.
+
+        Asked for after the last step; otherwise as :meth:`HasTeachers.label_logits`.
+
+        Args:
+            samples: normalised inputs, on the CPU.
+            data: the training split.
+            context, rng: as for ``prepare``.
+        """
+
+
+@runtime_checkable
 class ChangesOverIterations(Protocol):
     """A matcher whose steps change over the run."""
 

@@ -70,6 +70,7 @@ _TABLE = (
             "EstimatesPreparation",
             "HasCacheToken",
             "HasTeachers",
+            "LabelsSamples",
             "KnowsItsNetworks",
             "ChangesOverIterations",
             "CarriesState",

@@ -268,12 +268,12 @@ class MatchPlan:
     trajectories: int = 1
 
 
-Start = Literal["teachers", "scores", "classes"]  # of learned labels
+Start = Literal["teachers", "scores", "classes", "matched"]  # of soft labels
 
 
 @dataclass(frozen=True)
 class LabelPlan:
-    """What an update policy wants done with labels that are learned (DATM, arXiv 2310.05773).
+    """What an update policy wants done with soft labels, learned (DATM, arXiv 2310.05773) or not.
 
     A sample's label is then the softmax of a row of logits.
 
@@ -282,6 +282,8 @@ class LabelPlan:
         momentum: their momentum.
         start: where logits start: at what the matcher's teachers say of the source samples, at
             what the networks of the scores say (``Scores.logits``), or at the samples' classes.
+            "matched": nothing is learned; matching has the classes for labels, and the set in the
+            end what the teachers say of the samples as they have become (``LabelsSamples``).
         temperature: that the logits of teachers or scores are divided by at the start.
         confidence: probability of the sample's own class at the start where nobody is asked; the
             other classes have equal parts of the rest.

@@ -8,11 +8,21 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
-from condense.capabilities import HasTeachers
+from condense.capabilities import HasTeachers, LabelsSamples
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import BrokenPlugin, OptionError
-from condense.interfaces import Context, LabeledData, LabelPlan, Matcher, Role, Scores, SyntheticSet
+from condense.interfaces import (
+    Context,
+    LabeledData,
+    LabelPlan,
+    Matcher,
+    Role,
+    Scores,
+    SyntheticSet,
+    TrainingSet,
+)
 
+MATCHED = "matched"  # of LabelPlan.start
 CERTAIN = 200.0  # a logit above the others' by which softmax is 1 and 0 exactly, in float32
 
 
@@ -68,6 +78,38 @@ def starting_logits(
     return torch.where(has_soft_label(plan, synthetic.role)[:, None], logits, own * CERTAIN)
 
 
+def final_logits(
+    plan: LabelPlan,
+    matched: SyntheticSet,
+    matcher: Matcher,
+    data: LabeledData,
+    context: Context,
+    rng: Generator,
+    advice: str = "",
+) -> Tensor:
+    """float32 [M, C] on the CPU, what the teachers say of the samples that matching has moved.
+
+    Args:
+        matched: on the CPU; other arguments as for :func:`starting_logits`.
+
+    Raises:
+        OptionError: if the matcher has no teachers that can be asked.
+        BrokenPlugin: if what they say is not one finite row of logits a sample.
+    """
+    if not isinstance(matcher, LabelsSamples):
+        raise OptionError(
+            f"matcher '{matcher.name}' has no teachers (sample_logits) that could label what it "
+            f"has moved, as this update policy asks; take another matcher or policy{advice}"
+        )
+    samples = TrainingSet(matched.inputs, matched.labels, matched.role, None, data.geometry)
+    with guarded("matcher", matcher, *contents(data), matched.inputs):
+        said = matcher.sample_logits(samples, data, context, rng)
+    shape = (len(matched), len(data.classes))
+    logits = _checked(said, shape, matcher.name, "sample_logits") / plan.temperature
+    own = one_hot(matched.labels, len(data.classes)).float() * CERTAIN
+    return torch.where(has_soft_label(plan, matched.role)[:, None], logits, own)
+
+
 def label_shares(soft: Tensor, labels: Tensor) -> tuple[float, int, int]:
     """What soft labels say of the class that a sample was chosen for.
 
@@ -96,7 +138,11 @@ def teacher_logits(
     """
     with guarded("matcher", matcher, *contents(data)):
         logits = matcher.label_logits(data, synthetic.source_index, context, rng)
-    shape = (len(synthetic), len(data.classes))
+    return _checked(logits, (len(synthetic), len(data.classes)), matcher.name, "label_logits")
+
+
+def _checked(logits: object, shape: tuple[int, int], matcher: str, method: str) -> Tensor:
+    """``logits`` as float32 on the CPU, if they are finite floats of ``shape``."""
     if not isinstance(logits, Tensor):
         got = type(logits).__name__
     elif not logits.is_floating_point() or tuple(logits.shape) != shape:
@@ -106,6 +152,5 @@ def teacher_logits(
     else:
         return logits.detach().to("cpu", torch.float32)
     raise BrokenPlugin(
-        f"matcher '{matcher.name}' returned {got} from label_logits, expected finite floats of "
-        f"shape {shape}"
+        f"matcher '{matcher}' returned {got} from {method}, expected finite floats of shape {shape}"
     )

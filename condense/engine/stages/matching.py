@@ -24,7 +24,12 @@ from condense.engine.documents import Document, Share
 from condense.engine.matching.divergence import divergence_notes
 from condense.engine.matching.loop import match
 from condense.engine.matching.ranks import Order
-from condense.engine.matching.soft_labels import has_soft_label, starting_logits
+from condense.engine.matching.soft_labels import (
+    MATCHED,
+    final_logits,
+    has_soft_label,
+    starting_logits,
+)
 from condense.engine.matching.state import SNAPSHOT, named_snapshots, snapshots_among
 from condense.engine.networks import run_training_accuracy
 from condense.engine.runtime.claims import CLAIM
@@ -121,7 +126,8 @@ class MatchingStage(StoredStage[CondensedDataset]):
         if not bool(has_soft_label(plan, distilled).any()):
             return None
         matcher = self.bound.recipe["matcher"]
-        if matches and not traits_of(matcher.cls, MatcherTraits).learns_labels:
+        learns = plan.start != MATCHED
+        if matches and learns and not traits_of(matcher.cls, MatcherTraits).learns_labels:
             raise OptionError(
                 f"matcher '{matcher.name}' cannot learn labels, as policy "
                 f"'{self.bound.recipe['policy'].name}' asks; take another policy, for example "
@@ -233,12 +239,14 @@ class MatchingStage(StoredStage[CondensedDataset]):
                 self.bound.progress,
                 checkpoint=self.checkpoint,
                 key=self.key(),
-                labels=self.label_plan,
+                labels=None if self._relabels else self.label_plan,
                 ranks=self.bound.ranks,
                 watch=partial(bound.watch.matching, bound.data),
             )
         matched = moving.to(torch.device("cpu"))
         check_frozen(matched, self.initial)
+        if self._relabels:
+            matched = replace(matched, label_logits=self._said_of(matched, matcher))
         tensors = {
             "distilled": matched.inputs[rows.cpu()],
             "step_size": matched.step_size,
@@ -273,13 +281,26 @@ class MatchingStage(StoredStage[CondensedDataset]):
             inputs=self.initial.inputs.clone(),
             step_size=torch.tensor(matcher.plan.step_size, dtype=torch.float32),
         )
-        if self.label_plan is not None:
+        if self.label_plan is not None and not self._relabels:
             tools = (matcher, bound.data.without_test(), bound.context, bound.rng("prepare"))
             advice = advice_of(bound.recipe["policy"].cls, "no-teachers")
             scores = self.selecting.scoring.result if self._at_scores else None
             logits = starting_logits(self.label_plan, copy, *tools, scores, advice)
             copy = replace(copy, label_logits=logits)
         return copy.to(bound.device)
+
+    @property
+    def _relabels(self) -> bool:
+        """Whether labels are given once matching is over."""
+        return self.label_plan is not None and self.label_plan.start == MATCHED
+
+    def _said_of(self, matched: SyntheticSet, matcher: Matcher) -> Tensor:
+        """Label logits of what was moved, by the teachers of ``matcher``."""
+        assert self.label_plan is not None
+        bound = self.bound
+        tools = (matcher, bound.data.without_test(), bound.context, bound.rng("prepare"))
+        advice = advice_of(bound.recipe["policy"].cls, "no-teachers")
+        return final_logits(self.label_plan, matched, *tools, advice)
 
     def check(self, payload: Payload) -> None:
         """That samples and labels are finite, as many as are matched, and the trace is whole."""

@@ -10,6 +10,7 @@ from condense_plugins.update_policies.frozen import FrozenPolicy
 from condense_plugins.update_policies.full import FullPolicy
 from condense_plugins.update_policies.learned_labels import LearnedLabelsPolicy
 from condense_plugins.update_policies.partial import PartialPolicy
+from condense_plugins.update_policies.relabel import RelabelPolicy
 
 
 @hookimpl
@@ -18,3 +19,4 @@ def condense_register_update_policies(register: Callable[[type[UpdatePolicy]], N
     register(FullPolicy)
     register(LearnedLabelsPolicy)
     register(PartialPolicy)
+    register(RelabelPolicy)

@@ -21,6 +21,7 @@ from condense.interfaces import (
     MatchPlan,
     MatchStep,
     SyntheticSet,
+    TrainingSet,
 )
 from condense.results import AUTO
 from condense.traits import MatcherTraits
@@ -40,7 +41,11 @@ from condense_plugins.matchers.trajectory.memory import choose_form, step_budget
 from condense_plugins.matchers.trajectory.options import ADVICE, TrajectoryOptions
 from condense_plugins.matchers.trajectory.student import Student, flatten
 from condense_plugins.matchers.trajectory.tangent import TangentSteps, left_bytes
-from condense_plugins.matchers.trajectory.teacher import expert_accuracy, expert_logits
+from condense_plugins.matchers.trajectory.teacher import (
+    expert_accuracy,
+    expert_logits,
+    sample_logits,
+)
 
 
 class TrajectoryMatcher:
@@ -145,6 +150,14 @@ class TrajectoryMatcher:
         assert self._student is not None
         precision = precision_of(self.options, context.device)
         return expert_logits(self._experts, self._student, data, indices, context, rng, precision)
+
+    def sample_logits(
+        self, samples: TrainingSet, data: LabeledData, context: Context, rng: Generator
+    ) -> Tensor:
+        """What the experts say of ``samples``: float32 [M, classes]."""
+        assert self._student is not None
+        precision = precision_of(self.options, context.device)
+        return sample_logits(self._experts, self._student, samples, data, context, rng, precision)
 
     def training_accuracy(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
         """float32 [K], of the first experts at their last epoch."""

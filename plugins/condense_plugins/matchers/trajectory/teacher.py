@@ -1,5 +1,5 @@
-"""What experts say of samples: where learned labels start (DATM, arXiv 2310.05773), and whether
-they have learned anything."""
+"""What experts say of samples: where learned labels start (DATM, arXiv 2310.05773), what labels
+moved samples get in the end, and whether they have learned anything."""
 
 from __future__ import annotations
 
@@ -63,6 +63,44 @@ def expert_logits(
             task.advance()
     of_right = right_total / right_count.clamp(min=1)[:, None]
     return torch.where((right_count > 0)[:, None], of_right, total / len(experts)).cpu()
+
+
+@torch.no_grad()
+def sample_logits(
+    experts: Sequence[Tensor],
+    student: Student,
+    samples: TrainingSet,
+    data: LabeledData,
+    context: Context,
+    rng: Generator,
+    precision: Precision = "fp32",
+) -> Tensor:
+    """float32 [M, C], the mean logits that the experts give ``samples`` at their last epoch.
+
+    They are shown among all of the training split, in random order, as :func:`expert_logits` shows
+    its own: a batch norm takes the statistics of its batch.
+
+    Args:
+        samples: M normalised samples; other arguments as for :func:`expert_logits`.
+    """
+    device, known = context.device, len(data)
+    split, asked = Batcher(TrainingSet.of(data), device), Batcher(samples, device)
+    total = torch.zeros(len(samples), len(data.classes), device=device)
+    with (
+        context.progress.task("ask experts", len(experts), "expert") as task,
+        numeric_precision(precision, device),
+    ):
+        for number, trajectory in enumerate(experts):
+            draw = Seed.of(rng).fork("label", number).generator()
+            order = torch.randperm(known + len(samples), generator=draw).to(device)
+            theta = trajectory[-1].to(device)
+            for chunk in batches(order):
+                mine = chunk[chunk >= known] - known
+                others = split.batch(chunk[chunk < known])[0]
+                inputs = torch.cat([asked.batch(mine)[0], others])
+                total[mine] += student.logits(theta, inputs).float()[: len(mine)]
+            task.advance()
+    return (total / len(experts)).cpu()
 
 
 @torch.no_grad()
