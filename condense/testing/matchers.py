@@ -5,14 +5,15 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from condense.capabilities import CarriesState, HasTeachers
-from condense.engine.matching.soft_labels import teacher_logits
+from condense.capabilities import CarriesState, HasTeachers, LabelsSamples
+from condense.engine.matching.soft_labels import final_logits, teacher_logits
 from condense.engine.matching.state import carried_by, hand_back
-from condense.results import AUTO, MatchPlan, MatchStep
+from condense.results import AUTO, LabelPlan, MatchPlan, MatchStep
 from condense.testing import gradients
 from condense.testing.gradients import prepare, start_set
 from condense.testing.observation import Work
@@ -136,6 +137,29 @@ def check_teachers_give_one_row_of_logits_a_sample(subject: Subject) -> None:
     subject.require(
         torch.equal(*answers), "returned other label_logits for the same samples and rng"
     )
+
+
+def check_teachers_label_any_samples(subject: Subject) -> None:
+    """Where there is a ``sample_logits``: finite floats [M, classes], the same when asked again,
+    others for other samples, and none that depend on or change global randomness.
+    """
+    ready, data = prepare(subject), toy_data().without_test()
+    matcher, own = ready.matcher, ready.synthetic.to(torch.device("cpu"))
+    if not isinstance(matcher, LabelsSamples):
+        return
+    plan = LabelPlan(lr=0.0, start="matched")
+
+    def asked(inputs: Tensor, seed: int) -> Tensor:
+        torch.manual_seed(seed)
+        tools = (matcher, data, subject.context(), generator(1))
+        with subject.held_to_the_engine():
+            return final_logits(plan, replace(own, inputs=inputs), *tools)
+
+    first = asked(own.inputs, 1)
+    same = torch.equal(first, asked(own.inputs, 2))
+    subject.require(same, "returned other sample_logits for the same samples and rng")
+    moved = not torch.equal(first, asked(own.inputs.flip(0), 1))
+    subject.require(moved, "returned the same sample_logits for other samples")
 
 
 def check_step_carries_nothing_over(subject: Subject) -> None:

@@ -254,6 +254,20 @@ class MoodyTeacher(Matcher):
         return torch.full((len(indices), len(data.classes)), float(self.asked))
 
 
+class FirmTeacher(Matcher):
+    """Says the same whatever it is shown."""
+
+    def sample_logits(self, samples, data, context, rng):
+        return torch.zeros(len(samples), len(data.classes))
+
+
+class FickleTeacher(Matcher):
+    """Says something else of the same samples each time."""
+
+    def sample_logits(self, samples, data, context, rng):
+        return torch.rand(len(samples), len(data.classes))
+
+
 class Unsound(Policy):
     """Would learn labels backwards."""
 
@@ -407,6 +421,14 @@ WRONG = {
     "other-answers": (
         *("matcher", MoodyTeacher, "check_teachers_give_one_row_of_logits_a_sample"),
         "returned other label_logits for the same samples and rng",
+    ),
+    "same-labels": (
+        *("matcher", FirmTeacher, "check_teachers_label_any_samples"),
+        "returned the same sample_logits for other samples",
+    ),
+    "fickle-labels": (
+        *("matcher", FickleTeacher, "check_teachers_label_any_samples"),
+        "returned other sample_logits for the same samples and rng",
     ),
     "unsound-labels": ("policy", Unsound, "check_label_plan_is_sound", "lr of at least 0"),
     "step-size": (

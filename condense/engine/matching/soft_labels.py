@@ -81,11 +81,10 @@ def starting_logits(
 def final_logits(
     plan: LabelPlan,
     matched: SyntheticSet,
-    matcher: Matcher,
+    matcher: LabelsSamples,
     data: LabeledData,
     context: Context,
     rng: Generator,
-    advice: str = "",
 ) -> Tensor:
     """float32 [M, C] on the CPU, what the teachers say of the samples that matching has moved.
 
@@ -93,14 +92,8 @@ def final_logits(
         matched: on the CPU; other arguments as for :func:`starting_logits`.
 
     Raises:
-        OptionError: if the matcher has no teachers that can be asked.
         BrokenPlugin: if what they say is not one finite row of logits a sample.
     """
-    if not isinstance(matcher, LabelsSamples):
-        raise OptionError(
-            f"matcher '{matcher.name}' has no teachers (sample_logits) that could label what it "
-            f"has moved, as this update policy asks; take another matcher or policy{advice}"
-        )
     samples = TrainingSet(matched.inputs, matched.labels, matched.role, None, data.geometry)
     with guarded("matcher", matcher, *contents(data), matched.inputs):
         said = matcher.sample_logits(samples, data, context, rng)

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from condense.capabilities import EstimatesPreparation
+from condense.capabilities import EstimatesPreparation, LabelsSamples
 from condense.data import content_digest
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.checked import (
@@ -125,13 +125,18 @@ class MatchingStage(StoredStage[CondensedDataset]):
             return None
         if not bool(has_soft_label(plan, distilled).any()):
             return None
-        matcher = self.bound.recipe["matcher"]
-        learns = plan.start != MATCHED
-        if matches and learns and not traits_of(matcher.cls, MatcherTraits).learns_labels:
+        matcher, policy = self.bound.recipe["matcher"], self.bound.recipe["policy"]
+        if plan.start == MATCHED:
+            if not isinstance(self._matcher, LabelsSamples):
+                raise OptionError(
+                    f"matcher '{matcher.name}' has no teachers (sample_logits) to label what it "
+                    f"has moved, as policy '{policy.name}' asks; take another matcher or policy"
+                    f"{advice_of(policy.cls, 'no-teachers')}"
+                )
+        elif matches and not traits_of(matcher.cls, MatcherTraits).learns_labels:
             raise OptionError(
-                f"matcher '{matcher.name}' cannot learn labels, as policy "
-                f"'{self.bound.recipe['policy'].name}' asks; take another policy, for example "
-                "`policy=partial`, or another matcher"
+                f"matcher '{matcher.name}' cannot learn labels, as policy '{policy.name}' asks; "
+                "take another policy, for example `policy=partial`, or another matcher"
             )
         return plan
 
@@ -209,7 +214,10 @@ class MatchingStage(StoredStage[CondensedDataset]):
     def _notes(self) -> Iterator[str]:
         """That labels, or samples, stay what they are although the recipe asks for more."""
         if self._matcher.plan.iterations == 0:
-            if self._labels_asked is not None and self._labels_asked.start != "scores":
+            asked = None if self._labels_asked is None else self._labels_asked.start
+            if asked == MATCHED:
+                yield "note: labels stay what they are, as nothing is matched that had experts"
+            elif asked not in (None, "scores"):
                 other = "policy.start=scores needs none"
                 yield f"note: labels stay what they are, as matching alone learns them; {other}"
         elif not bool(self.initial.role.any()):
@@ -297,10 +305,10 @@ class MatchingStage(StoredStage[CondensedDataset]):
     def _said_of(self, matched: SyntheticSet, matcher: Matcher) -> Tensor:
         """Label logits of what was moved, by the teachers of ``matcher``."""
         assert self.label_plan is not None
+        assert isinstance(matcher, LabelsSamples)  # as the plan has it
         bound = self.bound
-        tools = (matcher, bound.data.without_test(), bound.context, bound.rng("prepare"))
-        advice = advice_of(bound.recipe["policy"].cls, "no-teachers")
-        return final_logits(self.label_plan, matched, *tools, advice)
+        data, rng = bound.data.without_test(), bound.rng("prepare")
+        return final_logits(self.label_plan, matched, matcher, data, bound.context, rng)
 
     def check(self, payload: Payload) -> None:
         """That samples and labels are finite, as many as are matched, and the trace is whole."""

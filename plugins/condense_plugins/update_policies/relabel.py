@@ -35,7 +35,7 @@ class RelabelPolicy(BuiltIn):
 
     class Options(ShareOptions):
         temperature: float = Field(
-            3.0, gt=0, description="that the experts' logits are divided by: higher is softer"
+            2.0, gt=0, description="that the experts' logits are divided by: higher is softer"
         )
         all_samples: bool = Field(
             True, description="whether samples that are not distilled have such labels too"

@@ -14,7 +14,7 @@ from condense.engine.checked import run_label_plan
 from condense.engine.evaluation import condensed_plan
 from condense.engine.matching import loop as match_module
 from condense.engine.matching.loop import match
-from condense.engine.matching.soft_labels import label_shares, starting_logits
+from condense.engine.matching.soft_labels import final_logits, label_shares, starting_logits
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
@@ -149,6 +149,17 @@ class Teacher:
         return self.logits
 
 
+class Labeller:
+    name = "teacher"
+
+    def __init__(self, logits):
+        self.logits = logits
+
+    def sample_logits(self, samples, data, context, rng):
+        assert samples.normalization is None
+        return self.logits
+
+
 def start(plan, matcher, data, context, *more):
     indices = torch.stack([data.class_indices(c)[0] for c in (2, 5, 5)])
     roles = torch.tensor([0, 1, 0], dtype=torch.uint8)
@@ -193,6 +204,27 @@ def test_start_at_what_the_networks_of_the_scores_say(digits, context):
 def test_a_matcher_without_teachers_is_refused_with_the_way_out(digits, context):
     with pytest.raises(OptionError, match=r"'told' has no teachers.*another.*; start afresh$"):
         start(LabelPlan(1.0), Told([]), digits, context, None, "; start afresh")
+
+
+def end(plan, matcher, data, context):
+    indices = torch.stack([data.class_indices(c)[0] for c in (2, 5, 5)])
+    roles = torch.tensor([0, 1, 0], dtype=torch.uint8)
+    matched = SyntheticSet(
+        torch.zeros(3, 1, 8, 8), data.labels[indices], roles, indices, torch.tensor(0.1)
+    )
+    return final_logits(plan, matched, matcher, data, context, torch.Generator())
+
+
+def test_in_the_end_labels_are_what_the_teachers_say(digits, context):
+    said = torch.randn(3, 10)
+    plan = LabelPlan(0.0, start="matched", temperature=2.0)
+    torch.testing.assert_close(end(plan, Labeller(said), digits, context), said / 2)
+    soft = end(replace(plan, all_samples=False), Labeller(said), digits, context).softmax(1)
+    own = torch.nn.functional.one_hot(torch.tensor([2, 5, 5]), 10).float()
+    assert torch.equal(soft[[0, 2]], own[[0, 2]])
+    torch.testing.assert_close(soft[1], (said[1] / 2).softmax(0))
+    with pytest.raises(BrokenPlugin, match=r"'teacher' returned NoneType from sample_logits"):
+        end(plan, Labeller(None), digits, context)
 
 
 @pytest.mark.parametrize(
@@ -423,3 +455,45 @@ def test_damaged_soft_labels_are_refused(pipeline, tmp_path, change):
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DataError, match="is damaged"):
         CondensedDataset.load(folder)
+
+
+def test_relabelled_sets_have_the_samples_of_a_partial_update_and_the_experts_labels(pipeline):
+    plain = pipeline(policy="partial").condensed
+    p = pipeline(policy="relabel", **{"policy.temperature": 2.0})
+    small = p.condensed
+    assert torch.equal(small.inputs, plain.inputs)
+    assert torch.equal(small.distilled, plain.distilled)
+    assert small.trace == plain.trace
+    matcher, data = p.matching.preparing.result, p.data.without_test()
+    samples = replace(small.training_set(), soft_labels=None)
+    said = matcher.sample_logits(samples, data, p.context, p.rng("prepare"))
+    torch.testing.assert_close(small.soft_labels, (said / 2).softmax(1))
+    # those of distilled samples are not what is said of the samples that they started from
+    before = replace(samples, inputs=p.matching.initial.inputs)
+    other = matcher.sample_logits(before, data, p.context, p.rng("prepare"))
+    moved = small.distilled
+    assert not torch.allclose(said[moved], other[moved], atol=1e-3)
+
+
+def test_real_samples_of_a_relabelled_set_can_keep_their_labels(pipeline):
+    small = pipeline(policy="relabel", **{"policy.all_samples": False}).condensed
+    real = ~small.distilled
+    own = torch.nn.functional.one_hot(small.labels, 10).float()
+    assert torch.equal(small.soft_labels[real], own[real])
+    assert not torch.equal(small.soft_labels[~real], own[~real])
+
+
+def test_without_matching_a_set_is_not_relabelled_and_a_note_says_so(pipeline, said):
+    small = pipeline(policy="relabel", matcher="none").condensed
+    assert small.soft_labels is None
+    assert any("nothing is matched" in text for text in said)
+
+
+@pytest.mark.parametrize("matcher", ["distribution", "gradient"])
+def test_a_matcher_without_experts_cannot_relabel(host, matcher):
+    assignments = ((("matcher",), matcher), (("policy",), "relabel"))
+    recipe = resolve(host, Request(method="selmatch", assignments=assignments))
+    tools = {"device": torch.device("cpu"), "progress": SilentProgress()}
+    bound = Pipeline(recipe, host, store=Store.default(tools["progress"]), **tools)
+    with pytest.raises(OptionError, match=r"has no teachers \(sample_logits\).*policy=partial"):
+        assert bound.matching.needed

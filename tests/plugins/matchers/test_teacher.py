@@ -5,6 +5,7 @@ import torch
 from torch.nn.utils import parameters_to_vector
 
 from condense.engine.training.batches import network_inputs
+from condense.interfaces import TrainingSet
 from condense.options import NetworkSpec, build_options
 from condense_plugins.conformance import CONFORMANCE
 from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
@@ -14,6 +15,7 @@ from condense_plugins.matchers.trajectory.teacher import (
     batches,
     expert_accuracy,
     expert_logits,
+    sample_logits,
 )
 
 
@@ -44,6 +46,38 @@ def test_mean_of_the_experts_that_are_right(tiny_images, context):
     assert len(cases) > 1
     assert 0 in cases, "one sample should be a riddle to all of them"
     torch.testing.assert_close(got, torch.stack(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_samples_of_any_kind_get_the_mean_of_all_experts(tiny_images, context):
+    data = tiny_images.without_test()
+    made = networks(context, data, NetworkSpec.of("mlp", width=16), 3)
+    first = torch.zeros(sum(p.numel() for p in made[0].parameters()))
+    ways = [torch.stack([first, parameters_to_vector(n.parameters()).detach()]) for n in made]
+    inputs = torch.randn(5, *data.geometry.shape, generator=torch.Generator().manual_seed(1))
+    labels, role = torch.zeros(5, dtype=torch.int64), torch.ones(5, dtype=torch.uint8)
+    samples = TrainingSet(inputs, labels, role, None, data.geometry)
+    rng = torch.Generator().manual_seed(0)
+    got = sample_logits(ways, Student(made[0]), samples, data, context, rng)
+    with torch.no_grad():
+        expected = torch.stack([n(inputs) for n in made]).mean(0)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_they_are_shown_among_all_of_the_training_split(tiny_images, context):
+    """93 samples are one batch, whose statistics a batch norm takes, in whatever order."""
+    data = tiny_images.without_test()
+    (network,) = networks(context, data, NetworkSpec.of("convnet", width=4, norm="batch"), 1)
+    way = parameters_to_vector(network.parameters()).detach()[None]
+    inputs = 3 * torch.randn(3, *data.geometry.shape, generator=torch.Generator().manual_seed(1))
+    labels, role = torch.zeros(3, dtype=torch.int64), torch.ones(3, dtype=torch.uint8)
+    samples = TrainingSet(inputs, labels, role, None, data.geometry)
+    rng = torch.Generator().manual_seed(0)
+    got = sample_logits([way], Student(network), samples, data, context, rng)
+    network.train()
+    with torch.no_grad():
+        everything = torch.cat([network_inputs(data, torch.arange(len(data))), inputs])
+        expected = network(everything)[-3:]
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_what_experts_have_learned_is_their_share_of_right_answers(tiny_images, context):
