@@ -304,7 +304,7 @@ def policy_case(title: str) -> None:
         return found
 
 
-for policy_name in ("partial", "full", "frozen", "learned-labels"):
+for policy_name in ("partial", "full", "frozen", "learned-labels", "relabel"):
     policy_case(policy_name)
 
 
