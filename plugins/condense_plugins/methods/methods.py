@@ -57,19 +57,13 @@ METHODS = (
         "window of difficulty, partial update, trajectory matching (arXiv 2406.18561)",
         tried={"policy": ("partial", "learned-labels"), "selector.beta": "window"},
     ),
-    # What each part adds, and what was tried besides: benchmarks/results/README.md. The seconds
-    # that matching would take go into the networks that labels are from, which gained more.
+    # What each part adds, and what was tried besides: benchmarks/results/README.md.
     _method(
         "selmatch-plus",
         "window",
-        "learned-labels",
-        "none",
-        "SelMatch's selection, with soft labels of strong networks in the place of matching",
-        scorer="cscore",
-        more={
-            "scorer": {"networks": 6, "epochs": 30},
-            "policy": {"start": "scores", "temperature": 2.5},
-        },
+        "relabel",
+        "trajectory",
+        "SelMatch's set, its samples labelled anew by the experts once they are matched",
     ),
     _method(
         "mtt",
