@@ -45,6 +45,8 @@ from condense.interfaces import Cost, LabelPlan, Matcher, Selection, SyntheticSe
 from condense.results import AUTO, Trace
 from condense.traits import MatcherTraits, advice_of, traits_of
 
+LABELS = "labels"  # folder in the store, of those given to what was matched
+
 
 class _Said(Document):
     """Values of an entry."""
@@ -156,6 +158,12 @@ class MatchingStage(StoredStage[CondensedDataset]):
         """
         return self._plan_for(self.initial.role)
 
+    @property
+    def _learned(self) -> LabelPlan | None:
+        """:attr:`label_plan` where matching has a part in it; else it is that without one."""
+        plan = self.label_plan
+        return None if plan is None or plan.start == MATCHED else plan
+
     # ---- as a stage ---------------------------------------------------------------------------
 
     def likeness(self) -> Key:
@@ -175,8 +183,8 @@ class MatchingStage(StoredStage[CondensedDataset]):
             "role": content_digest(initial.role),
             "seed": bound.forked_seed("matcher"),
         }
-        if self.label_plan is not None:
-            key["labels"] = asdict(self.label_plan)
+        if self._learned is not None:
+            key["labels"] = asdict(self._learned)
             if self._at_scores:
                 key["scores"] = self.selecting.scoring.key()
         if bound.shared_seed != bound.recipe.seed:  # else it follows from the seed above
@@ -247,14 +255,12 @@ class MatchingStage(StoredStage[CondensedDataset]):
                 self.bound.progress,
                 checkpoint=self.checkpoint,
                 key=self.key(),
-                labels=None if self._relabels else self.label_plan,
+                labels=self._learned,
                 ranks=self.bound.ranks,
                 watch=partial(bound.watch.matching, bound.data),
             )
         matched = moving.to(torch.device("cpu"))
         check_frozen(matched, self.initial)
-        if self._relabels:
-            matched = replace(matched, label_logits=self._said_of(matched, matcher))
         tensors = {
             "distilled": matched.inputs[rows.cpu()],
             "step_size": matched.step_size,
@@ -289,26 +295,13 @@ class MatchingStage(StoredStage[CondensedDataset]):
             inputs=self.initial.inputs.clone(),
             step_size=torch.tensor(matcher.plan.step_size, dtype=torch.float32),
         )
-        if self.label_plan is not None and not self._relabels:
+        if self._learned is not None:
             tools = (matcher, bound.data.without_test(), bound.context, bound.rng("prepare"))
             advice = advice_of(bound.recipe["policy"].cls, "no-teachers")
             scores = self.selecting.scoring.result if self._at_scores else None
-            logits = starting_logits(self.label_plan, copy, *tools, scores, advice)
+            logits = starting_logits(self._learned, copy, *tools, scores, advice)
             copy = replace(copy, label_logits=logits)
         return copy.to(bound.device)
-
-    @property
-    def _relabels(self) -> bool:
-        """Whether labels are given once matching is over."""
-        return self.label_plan is not None and self.label_plan.start == MATCHED
-
-    def _said_of(self, matched: SyntheticSet, matcher: Matcher) -> Tensor:
-        """Label logits of what was moved, by the teachers of ``matcher``."""
-        assert self.label_plan is not None
-        assert isinstance(matcher, LabelsSamples)  # as the plan has it
-        bound = self.bound
-        data, rng = bound.data.without_test(), bound.rng("prepare")
-        return final_logits(self.label_plan, matched, matcher, data, bound.context, rng)
 
     def check(self, payload: Payload) -> None:
         """That samples and labels are finite, as many as are matched, and the trace is whole."""
@@ -322,7 +315,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
         # NaN where the matcher has none; one that is learned may be known after preparation alone
         known = is_finite(initial.step_size) or plan.step_size_lr != 0
         logits = Expected(torch.float32, (len(initial), len(self.bound.data.classes)))
-        learned = {} if self.label_plan is None else {"label_logits": logits}
+        learned = {} if self._learned is None else {"label_logits": logits}
         if plan.image_lr == AUTO:
             learned["image_lrs"] = Expected(torch.float32, trace)
         check_tensors(
@@ -344,7 +337,27 @@ class MatchingStage(StoredStage[CondensedDataset]):
         inputs = self.initial.inputs.index_copy(0, rows, tensors["distilled"])
         step, logits = tensors["step_size"], tensors.get("label_logits")
         final = replace(self.initial, inputs=inputs, step_size=step, label_logits=logits)
+        if self.label_plan is not None and self._learned is None:
+            final = replace(final, label_logits=self._said_of(final, self.label_plan))
         return self._artefact(final, payload)
+
+    def _said_of(self, final: SyntheticSet, plan: LabelPlan) -> Tensor:
+        """float32 [M, C], label logits of what matching has made, by the matcher's teachers."""
+        bound = self.bound
+
+        def compute() -> Payload:
+            matcher, data = self.preparing.result, bound.data.without_test()
+            assert isinstance(matcher, LabelsSamples)  # as the plan has it
+            tools = (matcher, data, bound.context, bound.rng("prepare"))
+            return Payload({"label_logits": final_logits(plan, final, *tools)})
+
+        shape = (len(final), len(bound.data.classes))
+        logits = {"label_logits": Expected(torch.float32, shape)}
+        key = {"set": self.key(), "labels": asdict(plan)}
+        payload, _ = bound.store.fetch(
+            LABELS, key, compute, lambda payload: check_tensors(payload.tensors, logits)
+        )
+        return payload.tensors["label_logits"]
 
     def _artefact(self, synthetic: SyntheticSet, payload: Payload) -> CondensedDataset:
         rows = torch.nonzero(synthetic.role).flatten()

@@ -25,6 +25,7 @@ from condense.errors import BrokenPlugin, CondenseError, DataError, OptionError
 from condense.interfaces import LabelPlan
 from condense.resolve import Request, resolve
 from condense.results import MatchPlan, MatchStep, Scores
+from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
 
 PLAN = MatchPlan(iterations=3, image_lr=1.0, step_size=0.1)
 
@@ -464,6 +465,7 @@ def test_relabelled_sets_have_the_samples_of_a_partial_update_and_the_experts_la
     assert torch.equal(small.inputs, plain.inputs)
     assert torch.equal(small.distilled, plain.distilled)
     assert small.trace == plain.trace
+    assert p.timings["matcher"].cached  # as the one is the other's
     matcher, data = p.matching.preparing.result, p.data.without_test()
     samples = replace(small.training_set(), soft_labels=None)
     said = matcher.sample_logits(samples, data, p.context, p.rng("prepare"))
@@ -473,6 +475,20 @@ def test_relabelled_sets_have_the_samples_of_a_partial_update_and_the_experts_la
     other = matcher.sample_logits(before, data, p.context, p.rng("prepare"))
     moved = small.distilled
     assert not torch.allclose(said[moved], other[moved], atol=1e-3)
+
+
+def test_labels_are_asked_for_once(pipeline, monkeypatch):
+    p = pipeline(policy="relabel")
+    first = p.condensed.soft_labels
+    monkeypatch.setattr(match_module, "match", None)
+    monkeypatch.setattr(TrajectoryMatcher, "sample_logits", None)
+    assert torch.equal(pipeline(policy="relabel").condensed.soft_labels, first)
+
+
+def test_a_set_of_which_nothing_is_distilled_can_be_labelled(pipeline):
+    small = pipeline(policy="relabel", **{"policy.alpha": 0.0}).condensed
+    assert small.source_unchanged()
+    assert small.soft_labels is not None
 
 
 def test_real_samples_of_a_relabelled_set_can_keep_their_labels(pipeline):
