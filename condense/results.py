@@ -287,6 +287,7 @@ class LabelPlan:
         temperature: that the logits of teachers or scores are divided by at the start.
         confidence: probability of the sample's own class at the start where nobody is asked; the
             other classes have equal parts of the rest.
+        share: of a label that is given in the end, what teachers say; the rest is its class.
         all_samples: whether samples that are not distilled, whose inputs stay as they are, have
             such labels too.
     """
@@ -296,6 +297,7 @@ class LabelPlan:
     start: Start = "teachers"
     temperature: float = 1.0
     confidence: float = 0.9
+    share: float = 1.0
     all_samples: bool = True
 
 

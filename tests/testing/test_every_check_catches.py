@@ -266,7 +266,7 @@ class FickleTeacher(Matcher):
 
     def sample_logits(self, samples, data, context, rng):
         self.asked = getattr(self, "asked", 0) + 1
-        return torch.full((len(samples), len(data.classes)), float(self.asked))
+        return self.asked * torch.eye(len(data.classes))[[0] * len(samples)]
 
 
 class Unsound(Policy):

@@ -62,7 +62,8 @@ def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
     require(
         isinstance(plan, LabelPlan), f"{who} has label_plan {kind_of(plan)}, expected a LabelPlan"
     )
-    starts, rates = get_args(Start), (plan.lr, plan.momentum, plan.confidence, plan.temperature)
+    starts = get_args(Start)
+    rates = (plan.lr, plan.momentum, plan.confidence, plan.temperature, plan.share)
     require(
         all(isinstance(rate, int | float) and not isinstance(rate, bool) for rate in rates)
         and isinstance(plan.all_samples, bool)
@@ -70,10 +71,11 @@ def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
         and 0 <= plan.lr <= FLOAT32_MAX
         and 0 <= plan.momentum < 1
         and 0 < plan.confidence < 1
+        and 0 <= plan.share <= 1
         and 0 < plan.temperature <= FLOAT32_MAX,
         f"{who} has {plan}, expected a finite lr of at least 0, momentum in [0, 1), confidence "
-        f"in (0, 1), a positive temperature, start one of {', '.join(starts)}, all_samples true "
-        "or false",
+        f"in (0, 1), a positive temperature, share in [0, 1], start one of {', '.join(starts)}, "
+        "all_samples true or false",
     )
     return plan
 

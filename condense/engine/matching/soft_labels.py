@@ -23,6 +23,7 @@ from condense.interfaces import (
 )
 
 MATCHED = "matched"  # of LabelPlan.start
+TINY = torch.finfo(torch.float32).tiny
 CERTAIN = 200.0  # a logit above the others' by which softmax is 1 and 0 exactly, in float32
 
 
@@ -86,7 +87,9 @@ def final_logits(
     context: Context,
     rng: Generator,
 ) -> Tensor:
-    """float32 [M, C] on the CPU, what the teachers say of the samples that matching has moved.
+    """float32 [M, C] on the CPU, label logits of the samples as matching has left them.
+
+    Of share · softmax(z / temperature) + (1 − share) · own class, z being what the teachers say.
 
     Args:
         matched: on the CPU; other arguments as for :func:`starting_logits`.
@@ -99,8 +102,10 @@ def final_logits(
         said = matcher.sample_logits(samples, data, context, rng)
     shape = (len(matched), len(data.classes))
     logits = _checked(said, shape, matcher.name, "sample_logits") / plan.temperature
-    own = one_hot(matched.labels, len(data.classes)).float() * CERTAIN
-    return torch.where(has_soft_label(plan, matched.role)[:, None], logits, own)
+    own = one_hot(matched.labels, len(data.classes)).float()
+    mixed = plan.share * logits.softmax(1) + (1 - plan.share) * own
+    soft = mixed.clamp_min(TINY).log()
+    return torch.where(has_soft_label(plan, matched.role)[:, None], soft, own * CERTAIN)
 
 
 def label_shares(soft: Tensor, labels: Tensor) -> tuple[float, int, int]:

@@ -17,10 +17,11 @@ class RelabelPolicy(BuiltIn):
     """A partial update whose set gets soft labels once matching is over.
 
     Distils the easier share α of each class, as ``partial`` does and to the same bytes. Then every
-    sample's label is the softmax of what the experts say of it, of distilled samples as they have
-    become, divided by ``temperature``; networks are trained towards that. Ours, of no paper: DATM
-    (arXiv 2310.05773) asks before matching, of the samples that it starts from. Measured gain over
-    ``partial``: benchmarks/results/README.md.
+    sample's label becomes (1 − s) · its class + s · softmax(z / T), z being the mean logits that
+    the experts give it, of distilled samples as they have become, s ``share``, T ``temperature``.
+    Networks are trained towards that, as in distillation (arXiv 1503.02531). Ours, of no paper:
+    DATM (arXiv 2310.05773) asks before matching, of the samples that it starts from. Measured gain
+    over ``partial``: benchmarks/results/README.md.
     """
 
     name: ClassVar[str] = "relabel"
@@ -28,12 +29,15 @@ class RelabelPolicy(BuiltIn):
     traits: ClassVar[UpdatePolicyTraits] = UpdatePolicyTraits(
         ALPHA_ADVICE
         | {
-            "labels-foreign": "lower policy.temperature",
+            "labels-foreign": "lower policy.share",
             "no-teachers": "or keep hard labels (policy=partial)",
         }
     )
 
     class Options(ShareOptions):
+        share: float = Field(
+            0.5, ge=0, le=1, description="of a label that is what the experts say, 0-1"
+        )
         temperature: float = Field(
             2.0, gt=0, description="that the experts' logits are divided by: higher is softer"
         )
@@ -52,5 +56,9 @@ class RelabelPolicy(BuiltIn):
         """That labels are the experts', and nothing is learned."""
         o = self.options
         return LabelPlan(
-            lr=0.0, start="matched", temperature=o.temperature, all_samples=o.all_samples
+            lr=0.0,
+            start="matched",
+            temperature=o.temperature,
+            share=o.share,
+            all_samples=o.all_samples,
         )

@@ -219,9 +219,16 @@ def end(plan, matcher, data, context):
 def test_in_the_end_labels_are_what_the_teachers_say(digits, context):
     said = torch.randn(3, 10)
     plan = LabelPlan(0.0, start="matched", temperature=2.0)
-    torch.testing.assert_close(end(plan, Labeller(said), digits, context), said / 2)
-    soft = end(replace(plan, all_samples=False), Labeller(said), digits, context).softmax(1)
     own = torch.nn.functional.one_hot(torch.tensor([2, 5, 5]), 10).float()
+    soft = end(plan, Labeller(said), digits, context).softmax(1)
+    torch.testing.assert_close(soft, (said / 2).softmax(1))
+    part = end(replace(plan, share=0.25), Labeller(said), digits, context).softmax(1)
+    torch.testing.assert_close(part, 0.75 * own + 0.25 * (said / 2).softmax(1))
+    none = end(replace(plan, share=0.0), Labeller(said), digits, context).softmax(1)
+    torch.testing.assert_close(none, own)
+    far = end(plan, Labeller(1000 * said), digits, context)
+    assert bool(far.isfinite().all())
+    soft = end(replace(plan, all_samples=False), Labeller(said), digits, context).softmax(1)
     assert torch.equal(soft[[0, 2]], own[[0, 2]])
     torch.testing.assert_close(soft[1], (said[1] / 2).softmax(0))
     with pytest.raises(BrokenPlugin, match=r"'teacher' returned NoneType from sample_logits"):
@@ -249,7 +256,7 @@ def test_wrong_answers_of_teachers_are_named(said, seen, digits, context):
         *("soft", LabelPlan(-1.0), LabelPlan(math.inf), LabelPlan(1e39), LabelPlan("1")),
         *(LabelPlan(1.0, start="nowhere"), LabelPlan(1.0, all_samples=1), LabelPlan(True)),
         *(LabelPlan(math.nan), LabelPlan(1.0, momentum=1.0), LabelPlan(1.0, confidence=1.0)),
-        LabelPlan(1.0, temperature=0.0),
+        *(LabelPlan(1.0, temperature=0.0), LabelPlan(1.0, share=1.5), LabelPlan(1.0, share=True)),
     ],
 )
 def test_a_plan_that_is_not_sound_is_named(plan):
@@ -460,7 +467,7 @@ def test_damaged_soft_labels_are_refused(pipeline, tmp_path, change):
 
 def test_relabelled_sets_have_the_samples_of_a_partial_update_and_the_experts_labels(pipeline):
     plain = pipeline(policy="partial").condensed
-    p = pipeline(policy="relabel", **{"policy.temperature": 2.0})
+    p = pipeline(policy="relabel", **{"policy.temperature": 2.0, "policy.share": 0.3})
     small = p.condensed
     assert torch.equal(small.inputs, plain.inputs)
     assert torch.equal(small.distilled, plain.distilled)
@@ -469,7 +476,8 @@ def test_relabelled_sets_have_the_samples_of_a_partial_update_and_the_experts_la
     matcher, data = p.matching.preparing.result, p.data.without_test()
     samples = replace(small.training_set(), soft_labels=None)
     said = matcher.sample_logits(samples, data, p.context, p.rng("prepare"))
-    torch.testing.assert_close(small.soft_labels, (said / 2).softmax(1))
+    own = torch.nn.functional.one_hot(small.labels, 10).float()
+    torch.testing.assert_close(small.soft_labels, 0.7 * own + 0.3 * (said / 2).softmax(1))
     # those of distilled samples are not what is said of the samples that they started from
     before = replace(samples, inputs=p.matching.initial.inputs)
     other = matcher.sample_logits(before, data, p.context, p.rng("prepare"))
