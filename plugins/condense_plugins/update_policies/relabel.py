@@ -36,10 +36,10 @@ class RelabelPolicy(BuiltIn):
 
     class Options(ShareOptions):
         share: float = Field(
-            0.5, ge=0, le=1, description="of a label that is what the experts say, 0-1"
+            0.7, ge=0, le=1, description="of a label that is what the experts say, 0-1"
         )
         temperature: float = Field(
-            2.0, gt=0, description="that the experts' logits are divided by: higher is softer"
+            3.0, gt=0, description="that the experts' logits are divided by: higher is softer"
         )
         all_samples: bool = Field(
             True, description="whether samples that are not distilled have such labels too"
