@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -47,14 +48,19 @@ def condense(*words: str | Path) -> dict[str, Any]:
     return found
 
 
-def condense_apart(*words: str | Path) -> dict[str, Any]:
-    """As :func:`condense`, in a process of its own.
+def condense_apart(store: Path, *words: str | Path) -> dict[str, Any]:
+    """As :func:`condense`, in a process of its own that stores in ``store``.
 
     Raises:
         subprocess.CalledProcessError: where it fails.
+        KeyboardInterrupt: where it was interrupted.
     """
     command = [sys.executable, "-m", "condense.cli.main", *map(str, words), "--json"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    env = os.environ | {"CONDENSE_STORE": str(store)}
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, env=env)
+    if done.returncode in INTERRUPTED:
+        raise KeyboardInterrupt
+    done.check_returncode()
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

@@ -57,14 +57,16 @@ def agreement(setting: Setting, scorers: Sequence[str]) -> list[Row]:
     """What ``condense score --compare`` says of all scores, and how far the scores of one seed
     rank the samples as those of another do."""
     out = setting.path.with_name(f"scores-{setting.path.stem}")
-    flags = (*setting.flags, "--out", out, "--force")
-    found = condense("score", *flags, "--compare", ",".join(scorers))
+    compared = ("--compare", ",".join(scorers), "--out", out / "compared")
+    found = condense("score", *setting.flags, *compared)
     stable = {}
     for scorer in scorers:
         each = []
         for seed in range(SEEDS):
-            condense("score", *flags, "-o", f"scorer={scorer}", "--seed", str(seed))
-            each.append(load_file(out / "scores.safetensors")["scores"])
+            place = out / f"{scorer}-{seed}"
+            by = ("-o", f"scorer={scorer}", "--seed", str(seed), "--out", place)
+            condense("score", *setting.flags, *by)
+            each.append(load_file(place / "scores.safetensors")["scores"])
         pairs = itertools.combinations(each, 2)
         stable[scorer] = statistics.fmean(rank_correlation(a, b) for a, b in pairs)
     return [setting.row | {"comparison": found, "stable": stable}]

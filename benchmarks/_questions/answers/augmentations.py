@@ -44,6 +44,8 @@ def augmentation_pairs(rows: Rows, other: str, half: str) -> Mapping[Key, Pair]:
 def augmentation_table(rows: Rows) -> str:
     """Combined minus each of its halves, on all, easy and hard test samples; by data set, over
     all of them, and by α."""
+    if not augmentation_pairs(rows, OTHERS[0], "all"):
+        return NOTHING
     lines = []
     for other in OTHERS:
         pairs = {half: augmentation_pairs(rows, other, half) for half in HALVES}
@@ -59,7 +61,7 @@ def augmentation_table(rows: Rows) -> str:
             part = [row for row in rows if row["alpha"] == alpha]
             own = (over_sets(augmentation_pairs(part, other, half)) for half in HALVES)
             lines.append((f"… of them α = {alpha:g}", *map(points, own)))
-    return table(("", *HALVES), lines) if rows else NOTHING
+    return table(("", *HALVES), lines)
 
 
 def augmentation_answer(rows: Rows) -> str:

@@ -49,7 +49,7 @@ def uneven(row: Row) -> float:
 
 def complete(rows: Rows) -> dict[Key, Rows]:
     """The rows of every setting, of the seeds that have all α that any setting has."""
-    alphas = {row["alpha"] for row in rows}
+    alphas = {row["alpha"] for row in rows} | {PARTIAL, FULL}
     found = {}
     for key, own in grouped(rows, "set", "fraction").items():
         seeds = grouped(own, "seed").values()
