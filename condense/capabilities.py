@@ -127,7 +127,7 @@ class KnowsItsNetworks(Protocol):
 
 @runtime_checkable
 class LearnsLabels(Protocol):
-    """An update policy under which labels are learned as well."""
+    """An update policy under which labels are soft: learned, or given in the end."""
 
     @property
     def label_plan(self) -> LabelPlan | None:

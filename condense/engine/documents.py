@@ -260,7 +260,7 @@ class Measured(Document):
     baselines: dict[str, Accuracy] = Field(description="random and whole, where they were trained")
     budget: BudgetKept
     findings: tuple[FindingNote, ...]
-    soft_labels: bool = Field(description="whether the set's labels were learned")
+    soft_labels: bool = Field(description="whether the set's labels are soft")
     augmentation: PlainTable = Field(description="that counts, by arm")
 
 

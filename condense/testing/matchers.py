@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from condense.capabilities import CarriesState, HasTeachers, LabelsSamples
-from condense.engine.matching.soft_labels import final_logits, teacher_logits
+from condense.engine.matching.soft_labels import said_of_moved, teacher_logits
 from condense.engine.matching.state import carried_by, hand_back
-from condense.results import AUTO, LabelPlan, MatchPlan, MatchStep
+from condense.results import AUTO, MatchPlan, MatchStep
 from condense.testing import gradients
 from condense.testing.gradients import prepare, start_set
 from condense.testing.observation import Work
@@ -147,13 +147,12 @@ def check_teachers_label_any_samples(subject: Subject) -> None:
     matcher, own = ready.matcher, ready.synthetic.to(torch.device("cpu"))
     if not isinstance(matcher, LabelsSamples):
         return
-    plan = LabelPlan(lr=0.0, start="matched")
 
     def asked(inputs: Tensor, seed: int) -> Tensor:
         torch.manual_seed(seed)
         tools = (matcher, data, subject.context(), generator(1))
         with subject.held_to_the_engine():
-            return final_logits(plan, replace(own, inputs=inputs), *tools)
+            return said_of_moved(replace(own, inputs=inputs), *tools)
 
     first = asked(own.inputs, 1)
     same = torch.equal(first, asked(own.inputs, 2))

@@ -68,7 +68,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
             were; the last None where a set of an earlier version does not say.
         trace: loss and step size of every matching iteration.
         snapshots: inputs of the whole set after some iterations, by iteration.
-        soft_labels: float32 [M, C] where labels were learned: the distribution over the classes
+        soft_labels: float32 [M, C] where labels are soft: the distribution over the classes
             that a network is to be trained towards; ``labels`` are then the classes that samples
             were chosen for. Else None.
         items: names of the samples at ``source_index``, or their files, below the folder of the
@@ -171,7 +171,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int | Tensor]:
         """(normalised input [C, H, W] or [D], target) of one sample; negative from the end.
 
-        The target is the label, or the soft label float32 [classes] where labels were learned: in
+        The target is the label, or the soft label float32 [classes] where labels are soft: in
         a batch, ``torch.nn.functional.cross_entropy`` takes either.
 
         Raises:
@@ -231,7 +231,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
 
     @property
     def targets(self) -> Tensor:
-        """What to train towards: soft labels float32 [M, C] if they were learned, else labels
+        """What to train towards: soft labels float32 [M, C] if it has them, else labels
         int64 [M]. ``torch.nn.functional.cross_entropy`` takes either."""
         return self.labels if self.soft_labels is None else self.soft_labels
 

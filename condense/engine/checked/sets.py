@@ -72,10 +72,11 @@ def run_label_plan(policy: UpdatePolicy) -> LabelPlan | None:
         and 0 <= plan.momentum < 1
         and 0 < plan.confidence < 1
         and 0 <= plan.share <= 1
+        and (plan.lr == 0 if plan.start == "matched" else plan.share == 1)
         and 0 < plan.temperature <= FLOAT32_MAX,
         f"{who} has {plan}, expected a finite lr of at least 0, momentum in [0, 1), confidence "
         f"in (0, 1), a positive temperature, share in [0, 1], start one of {', '.join(starts)}, "
-        "all_samples true or false",
+        'all_samples true or false; lr 0 where it is "matched", share 1 elsewhere',
     )
     return plan
 

@@ -79,31 +79,31 @@ def starting_logits(
     return torch.where(has_soft_label(plan, synthetic.role)[:, None], logits, own * CERTAIN)
 
 
-def final_logits(
-    plan: LabelPlan,
+def said_of_moved(
     matched: SyntheticSet,
     matcher: LabelsSamples,
     data: LabeledData,
     context: Context,
     rng: Generator,
 ) -> Tensor:
-    """float32 [M, C] on the CPU, label logits of the samples as matching has left them.
-
-    Of share · softmax(z / temperature) + (1 − share) · own class, z being what the teachers say.
+    """float32 [M, C] on the CPU, what the teachers say of the samples as matching has left them.
 
     Args:
         matched: on the CPU; other arguments as for :func:`starting_logits`.
 
     Raises:
-        BrokenPlugin: if what they say is not one finite row of logits a sample.
+        BrokenPlugin: if it is not one finite row of logits a sample.
     """
     samples = TrainingSet(matched.inputs, matched.labels, matched.role, None, data.geometry)
     with guarded("matcher", matcher, *contents(data), matched.inputs):
         said = matcher.sample_logits(samples, data, context, rng)
-    shape = (len(matched), len(data.classes))
-    logits = _checked(said, shape, matcher.name, "sample_logits") / plan.temperature
-    own = one_hot(matched.labels, len(data.classes)).float()
-    mixed = plan.share * logits.softmax(1) + (1 - plan.share) * own
+    return _checked(said, (len(matched), len(data.classes)), matcher.name, "sample_logits")
+
+
+def given_logits(plan: LabelPlan, matched: SyntheticSet, said: Tensor) -> Tensor:
+    """float32 [M, C], logits of share · softmax(said / temperature) + (1 − share) · own class."""
+    own = one_hot(matched.labels, said.shape[1]).float()
+    mixed = plan.share * (said / plan.temperature).softmax(1) + (1 - plan.share) * own
     soft = mixed.clamp_min(TINY).log()
     return torch.where(has_soft_label(plan, matched.role)[:, None], soft, own * CERTAIN)
 

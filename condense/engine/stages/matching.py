@@ -26,8 +26,9 @@ from condense.engine.matching.loop import match
 from condense.engine.matching.ranks import Order
 from condense.engine.matching.soft_labels import (
     MATCHED,
-    final_logits,
+    given_logits,
     has_soft_label,
+    said_of_moved,
     starting_logits,
 )
 from condense.engine.matching.state import SNAPSHOT, named_snapshots, snapshots_among
@@ -45,7 +46,7 @@ from condense.interfaces import Cost, LabelPlan, Matcher, Selection, SyntheticSe
 from condense.results import AUTO, Trace
 from condense.traits import MatcherTraits, advice_of, traits_of
 
-LABELS = "labels"  # folder in the store, of those given to what was matched
+LEARNED, SAID = "label_logits", "said"  # logits in an entry: learned ones, and what teachers say
 
 
 class _Said(Document):
@@ -160,9 +161,13 @@ class MatchingStage(StoredStage[CondensedDataset]):
 
     @property
     def _learned(self) -> LabelPlan | None:
-        """:attr:`label_plan` where matching has a part in it; else it is that without one."""
-        plan = self.label_plan
-        return None if plan is None or plan.start == MATCHED else plan
+        """:attr:`label_plan` where matching has a part in it."""
+        return None if self._relabels else self.label_plan
+
+    @property
+    def _relabels(self) -> bool:
+        """Whether labels are given once matching is over."""
+        return self.label_plan is not None and self.label_plan.start == MATCHED
 
     # ---- as a stage ---------------------------------------------------------------------------
 
@@ -183,8 +188,11 @@ class MatchingStage(StoredStage[CondensedDataset]):
             "role": content_digest(initial.role),
             "seed": bound.forked_seed("matcher"),
         }
-        if self._learned is not None:
-            key["labels"] = asdict(self._learned)
+        if self._relabels:
+            key["labels"] = MATCHED  # what teachers say is kept; the plan makes labels of it
+        elif self._learned is not None:
+            # the share is of the others
+            key["labels"] = {k: v for k, v in asdict(self._learned).items() if k != "share"}
             if self._at_scores:
                 key["scores"] = self.selecting.scoring.key()
         if bound.shared_seed != bound.recipe.seed:  # else it follows from the seed above
@@ -238,10 +246,25 @@ class MatchingStage(StoredStage[CondensedDataset]):
             )
 
     def compute(self) -> Payload:
-        """The moved samples and labels, the trace and the snapshots; what teachers learned."""
+        """The moved samples and labels, the trace and the snapshots; what teachers learned, and say
+        of what was moved where the set is labelled anew."""
+        matcher, bound = self.preparing.result, self.bound
+        if not self._relabels:
+            return self._match(matcher)
+        # to the byte that of a partial update, which is taken where it is there
+        plain = {name: value for name, value in self.key().items() if name != "labels"}
+        stored = bound.store.get(self.kind, plain, partial(self._check, labels=()))
+        payload = self._match(matcher) if stored is None else stored
+        assert isinstance(matcher, LabelsSamples)  # as the plan has it
+        tools = (matcher, bound.data.without_test(), bound.context, bound.rng("prepare"))
+        said = said_of_moved(self._moved(payload), *tools)
+        return Payload(payload.tensors | {SAID: said}, payload.values)
+
+    def _match(self, matcher: Matcher) -> Payload:
+        """All but what is said of it in the end."""
         if self.checkpoint.is_file():
             self.bound.store.ledger.unknown()
-        matcher, bound = self.preparing.result, self.bound
+        bound = self.bound
         tools = (bound.data, bound.context, bound.rng("prepare"))
         said = _Said(learned=run_training_accuracy("matcher", matcher, *tools))
         moving = self._moving(matcher)
@@ -270,7 +293,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
         if state.own_rates is not None and matcher.plan.image_lr == AUTO:
             tensors["image_lrs"] = state.own_rates.image_lr
         if matched.label_logits is not None:
-            tensors["label_logits"] = matched.label_logits
+            tensors[LEARNED] = matched.label_logits
         return Payload(tensors | named_snapshots(state.snapshots), said.to_json())
 
     def _order(self) -> Order:
@@ -305,6 +328,10 @@ class MatchingStage(StoredStage[CondensedDataset]):
 
     def check(self, payload: Payload) -> None:
         """That samples and labels are finite, as many as are matched, and the trace is whole."""
+        plan = self.label_plan
+        self._check(payload, () if plan is None else (SAID if self._relabels else LEARNED,))
+
+    def _check(self, payload: Payload, labels: Sequence[str]) -> None:
         initial, tensors = self.initial, payload.tensors
         _Said.model_validate(payload.values)
         snapshots_among(tensors)  # refuses a name that is no number
@@ -315,7 +342,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
         # NaN where the matcher has none; one that is learned may be known after preparation alone
         known = is_finite(initial.step_size) or plan.step_size_lr != 0
         logits = Expected(torch.float32, (len(initial), len(self.bound.data.classes)))
-        learned = {} if self._learned is None else {"label_logits": logits}
+        learned = dict.fromkeys(labels, logits)
         if plan.image_lr == AUTO:
             learned["image_lrs"] = Expected(torch.float32, trace)
         check_tensors(
@@ -332,32 +359,19 @@ class MatchingStage(StoredStage[CondensedDataset]):
 
     def unpack(self, payload: Payload) -> CondensedDataset:
         """The initial set with what was moved in its place."""
+        final, plan = self._moved(payload), self.label_plan
+        if plan is not None and self._relabels:
+            logits = given_logits(plan, final, payload.tensors[SAID])
+            final = replace(final, label_logits=logits)
+        return self._artefact(final, payload)
+
+    def _moved(self, payload: Payload) -> SyntheticSet:
+        """The set as matching has left it."""
         tensors = payload.tensors
         rows = torch.nonzero(self.initial.role).flatten()
         inputs = self.initial.inputs.index_copy(0, rows, tensors["distilled"])
-        step, logits = tensors["step_size"], tensors.get("label_logits")
-        final = replace(self.initial, inputs=inputs, step_size=step, label_logits=logits)
-        if self.label_plan is not None and self._learned is None:
-            final = replace(final, label_logits=self._said_of(final, self.label_plan))
-        return self._artefact(final, payload)
-
-    def _said_of(self, final: SyntheticSet, plan: LabelPlan) -> Tensor:
-        """float32 [M, C], label logits of what matching has made, by the matcher's teachers."""
-        bound = self.bound
-
-        def compute() -> Payload:
-            matcher, data = self.preparing.result, bound.data.without_test()
-            assert isinstance(matcher, LabelsSamples)  # as the plan has it
-            tools = (matcher, data, bound.context, bound.rng("prepare"))
-            return Payload({"label_logits": final_logits(plan, final, *tools)})
-
-        shape = (len(final), len(bound.data.classes))
-        logits = {"label_logits": Expected(torch.float32, shape)}
-        key = {"set": self.key(), "labels": asdict(plan)}
-        payload, _ = bound.store.fetch(
-            LABELS, key, compute, lambda payload: check_tensors(payload.tensors, logits)
-        )
-        return payload.tensors["label_logits"]
+        step, logits = tensors["step_size"], tensors.get(LEARNED)
+        return replace(self.initial, inputs=inputs, step_size=step, label_logits=logits)
 
     def _artefact(self, synthetic: SyntheticSet, payload: Payload) -> CondensedDataset:
         rows = torch.nonzero(synthetic.role).flatten()

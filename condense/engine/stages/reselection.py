@@ -130,7 +130,7 @@ class ReselectionStage(StoredStage[CondensedDataset]):
 
 
 def _soft_labels(before: CondensedDataset, places: Tensor, indices: Tensor) -> Tensor | None:
-    """Where labels were learned: of samples that stay their own, of new ones their class alone."""
+    """Where labels are soft: of samples that stay their own, of new ones their class alone."""
     if before.soft_labels is None:
         return None
     old = before.source_index[places]

@@ -100,7 +100,7 @@ class AccuracyEvaluator(BuiltIn):
 
         labels: Literal["own", "hard", "teacher"] = Field(
             "own",
-            description="own: as the set has them, soft where they were learned | hard: of the "
+            description="own: as the set has them, soft where it has such | hard: of the "
             "classes, even then | teacher: the outputs of a network trained on the whole training "
             "split",
         )

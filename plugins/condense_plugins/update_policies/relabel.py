@@ -21,7 +21,8 @@ class RelabelPolicy(BuiltIn):
     the experts give it, of distilled samples as they have become, s ``share``, T ``temperature``.
     Networks are trained towards that, as in distillation (arXiv 1503.02531). Ours, of no paper:
     DATM (arXiv 2310.05773) asks before matching, of the samples that it starts from. Measured gain
-    over ``partial``: benchmarks/results/README.md.
+    over ``partial``: benchmarks/results/README.md. Samples that a reselector brings in afterwards
+    have their class.
     """
 
     name: ClassVar[str] = "relabel"

@@ -14,7 +14,12 @@ from condense.engine.checked import run_label_plan
 from condense.engine.evaluation import condensed_plan
 from condense.engine.matching import loop as match_module
 from condense.engine.matching.loop import match
-from condense.engine.matching.soft_labels import final_logits, label_shares, starting_logits
+from condense.engine.matching.soft_labels import (
+    given_logits,
+    label_shares,
+    said_of_moved,
+    starting_logits,
+)
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
@@ -213,7 +218,8 @@ def end(plan, matcher, data, context):
     matched = SyntheticSet(
         torch.zeros(3, 1, 8, 8), data.labels[indices], roles, indices, torch.tensor(0.1)
     )
-    return final_logits(plan, matched, matcher, data, context, torch.Generator())
+    said = said_of_moved(matched, matcher, data, context, torch.Generator())
+    return given_logits(plan, matched, said)
 
 
 def test_in_the_end_labels_are_what_the_teachers_say(digits, context):
@@ -256,7 +262,11 @@ def test_wrong_answers_of_teachers_are_named(said, seen, digits, context):
         *("soft", LabelPlan(-1.0), LabelPlan(math.inf), LabelPlan(1e39), LabelPlan("1")),
         *(LabelPlan(1.0, start="nowhere"), LabelPlan(1.0, all_samples=1), LabelPlan(True)),
         *(LabelPlan(math.nan), LabelPlan(1.0, momentum=1.0), LabelPlan(1.0, confidence=1.0)),
-        *(LabelPlan(1.0, temperature=0.0), LabelPlan(1.0, share=1.5), LabelPlan(1.0, share=True)),
+        *(LabelPlan(1.0, temperature=0.0), LabelPlan(1.0, start="matched")),
+        *(
+            LabelPlan(1.0, share=0.5),
+            *(LabelPlan(0.0, start="matched", share=s) for s in (2, True)),
+        ),
     ],
 )
 def test_a_plan_that_is_not_sound_is_named(plan):
@@ -472,7 +482,6 @@ def test_relabelled_sets_have_the_samples_of_a_partial_update_and_the_experts_la
     assert torch.equal(small.inputs, plain.inputs)
     assert torch.equal(small.distilled, plain.distilled)
     assert small.trace == plain.trace
-    assert p.timings["matcher"].cached  # as the one is the other's
     matcher, data = p.matching.preparing.result, p.data.without_test()
     samples = replace(small.training_set(), soft_labels=None)
     said = matcher.sample_logits(samples, data, p.context, p.rng("prepare"))
@@ -485,12 +494,17 @@ def test_relabelled_sets_have_the_samples_of_a_partial_update_and_the_experts_la
     assert not torch.allclose(said[moved], other[moved], atol=1e-3)
 
 
-def test_labels_are_asked_for_once(pipeline, monkeypatch):
-    p = pipeline(policy="relabel")
-    first = p.condensed.soft_labels
-    monkeypatch.setattr(match_module, "match", None)
+def test_teachers_are_asked_once_and_nothing_is_matched_twice(pipeline, monkeypatch):
+    plain = pipeline(policy="partial").condensed
+    assert not pipeline(policy="relabel").matching.stored  # and nobody was asked to find out
+    # the matching that is stored is taken
+    monkeypatch.setattr("condense.engine.stages.matching.match", None)
+    first = pipeline(policy="relabel").condensed
+    assert torch.equal(first.inputs, plain.inputs)
     monkeypatch.setattr(TrajectoryMatcher, "sample_logits", None)
-    assert torch.equal(pipeline(policy="relabel").condensed.soft_labels, first)
+    other = pipeline(policy="relabel", **{"policy.share": 0.2})
+    assert other.matching.stored
+    assert not torch.equal(other.condensed.soft_labels, first.soft_labels)
 
 
 def test_a_set_of_which_nothing_is_distilled_can_be_labelled(pipeline):

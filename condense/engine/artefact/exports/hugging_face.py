@@ -108,7 +108,7 @@ def card(condensed: CondensedDataset) -> str:
         "the training data that each is or started from.\n",
     ]
     if condensed.soft_labels is not None:
-        parts.append("Train towards `soft_label`, the learned distribution over the classes.\n")
+        parts.append("Train towards `soft_label`, a distribution over the classes.\n")
     parts += [*_results(condensed), "## Recipe\n", "```toml"]
     parts += [recipe_toml(condensed.recipe).rstrip("\n"), "```\n"]
     parts.append(

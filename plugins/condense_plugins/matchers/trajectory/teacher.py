@@ -92,11 +92,11 @@ def sample_logits(
     ):
         for number, trajectory in enumerate(experts):
             draw = Seed.of(rng).fork("label", number).generator()
-            order = torch.randperm(known + len(samples), generator=draw).to(device)
+            order = torch.randperm(known + len(samples), generator=draw)
             theta = trajectory[-1].to(device)
             for chunk in batches(order):
-                mine = chunk[chunk >= known] - known
-                others = split.batch(chunk[chunk < known])[0]
+                mine = (chunk[chunk >= known] - known).to(device)
+                others = split.batch(chunk[chunk < known].to(device))[0]
                 inputs = torch.cat([asked.batch(mine)[0], others])
                 total[mine] += student.logits(theta, inputs).float()[: len(mine)]
             task.advance()
