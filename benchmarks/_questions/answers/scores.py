@@ -52,7 +52,7 @@ def score_table(rows: Rows) -> str:
 
 
 def level_with_best(values: Worth) -> tuple[str, list[str]]:
-    """The score of the highest mean, and those that are not told from it: a paired t test over
+    """The score of the highest mean, and those that are not significantly lower: a t test over
     the data sets for each, Holm's correction, 5 %."""
     means = {
         scorer: [fmean(fmean(a) for a in each) for each in _by_data(own)]
@@ -85,7 +85,7 @@ def score_choice(rows: Rows) -> str:
                 data = ", ".join(dict.fromkeys(name for name, _ in settings))
                 lines.append((f"{100 * noise:g} %", said, f"{best}, {100 * mean:.1f}",
                               ", ".join(level) or "none", data))  # fmt: skip
-    head = ("flipped", "scores", "highest mean, %", "not told from it", "data")
+    head = ("flipped", "scores", "highest mean, %", "not significantly lower", "data")
     return table(head, lines) if lines else NOTHING
 
 
