@@ -14,7 +14,8 @@ from condense.engine.runtime.housekeeping import digest
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.progress import over_all
 from condense.engine.stages.evaluation import EvaluationStage, TeachingStage
-from condense.engine.stages.matching import MatchingStage, PreparationStage
+from condense.engine.stages.matching import MatchingStage
+from condense.engine.stages.preparation import PreparationStage
 from condense.engine.stages.reselection import ReselectionStage
 from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.selection import SelectionStage

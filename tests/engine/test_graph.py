@@ -25,7 +25,7 @@ from condense.engine.run import run
 from condense.engine.runtime.lines import LineProgress
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store, digest
-from condense.engine.stages.matching import PreparationStage
+from condense.engine.stages.preparation import PreparationStage
 from condense.engine.stages.stage import Bound, Piece
 from condense.errors import CondenseError
 from condense.plugin.host import build_host

@@ -49,7 +49,7 @@ def uneven(row: Row) -> float:
 
 def complete(rows: Rows) -> dict[Key, Rows]:
     """The rows of every setting, of the seeds that have all α that any setting has."""
-    alphas = {row["alpha"] for row in rows} | {PARTIAL, FULL}
+    alphas = {row["alpha"] for row in rows}
     found = {}
     for key, own in grouped(rows, "set", "fraction").items():
         seeds = grouped(own, "seed").values()
@@ -76,7 +76,7 @@ def by_seed(
     found: dict[Key, Pair] = {}
     for key, own in complete(rows).items():
         each = {(row["alpha"], row["seed"]): value(row) for row in own}
-        seeds = [s for a, s in each if a == alpha]
+        seeds = [s for a, s in each if a == alpha and (base is None or (base, s) in each)]
         if seeds:
             at_base = [0.0 if base is None else each[base, s] for s in seeds]
             found[key] = ([each[alpha, s] for s in seeds], at_base)
@@ -126,11 +126,13 @@ def mediated(rows: Rows) -> Paths | None:
     """Of one setting, every seed with every α; None where coverage does not vary."""
     alphas = sorted({row["alpha"] for row in rows})
     seeds = sorted({row["seed"] for row in rows})
+    if len(seeds) < 2 or not {PARTIAL, FULL} <= set(alphas):
+        return None
     cell = {(row["seed"], row["alpha"]): (hard(row), accuracy(row)) for row in rows}
     each = np.array([[cell[s, a] for a in alphas] for s in seeds])  # [seeds, α, 2]
     ends = alphas.index(PARTIAL), alphas.index(FULL)
     found = _through(each, ends)
-    if found is None or len(seeds) < 2:
+    if found is None:
         return None
     rng = np.random.default_rng(0)
     drawn = (_through(each[rng.integers(0, len(seeds), len(seeds))], ends) for _ in range(DRAWS))

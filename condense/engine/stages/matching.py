@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from condense.capabilities import EstimatesPreparation, LabelsSamples
+from condense.capabilities import LabelsSamples
 from condense.data import content_digest
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.checked import (
@@ -35,14 +35,15 @@ from condense.engine.matching.state import SNAPSHOT, named_snapshots, snapshots_
 from condense.engine.networks import run_training_accuracy
 from condense.engine.runtime.claims import CLAIM
 from condense.engine.runtime.expected import Expected, check_tensors, is_finite
-from condense.engine.runtime.guard import contents, guarded
+from condense.engine.runtime.guard import guarded
 from condense.engine.runtime.store import Payload
+from condense.engine.stages.preparation import PreparationStage
 from condense.engine.stages.scores import starts_at_scores
 from condense.engine.stages.selection import SelectionStage
-from condense.engine.stages.stage import Bound, Key, Stage, StageInPieces, StageTime, StoredStage
+from condense.engine.stages.stage import Bound, Key, Stage, StageTime, StoredStage
 from condense.engine.training.batches import initial_set
 from condense.errors import OptionError
-from condense.interfaces import Cost, LabelPlan, Matcher, Selection, SyntheticSet
+from condense.interfaces import LabelPlan, Matcher, Selection, SyntheticSet
 from condense.results import AUTO, Trace
 from condense.traits import MatcherTraits, advice_of, traits_of
 
@@ -393,49 +394,3 @@ class MatchingStage(StoredStage[CondensedDataset]):
             snapshots=snapshots,
             scores=self.selecting.scores,
         )
-
-
-class PreparationStage(StageInPieces[Matcher]):
-    """The matcher with all that does not depend on the set, such as experts; they outlive it."""
-
-    name = "prepare"
-    component = "matcher"
-
-    def __init__(self, matching: MatchingStage) -> None:
-        super().__init__(matching.bound)
-        self.matching = matching
-
-    @property
-    def needed(self) -> bool:
-        """As the matching is."""
-        return self.matching.needed
-
-    @property
-    def stored(self) -> bool:
-        """Also where the matching that it would be for is stored: then nothing is prepared."""
-        estimate = None if self.matching.stored else self.cost()
-        return self.matching.stored or (estimate is not None and not estimate.seconds)
-
-    def cost(self) -> Cost | None:
-        """The matcher's own estimate of what is not stored yet; None if it makes none."""
-        return self._estimate
-
-    @cached_property
-    def _estimate(self) -> Cost | None:
-        bound = self.bound
-        matcher = bound.recipe["matcher"].create()
-        if not isinstance(matcher, EstimatesPreparation):
-            return None
-        return matcher.prepare_cost(bound.data, bound.context, self.rng)
-
-    @property
-    def result(self) -> Matcher:
-        """A matcher ready for its first step."""
-        bound = self.bound
-        matcher: Matcher = bound.recipe["matcher"].create()
-        hits, misses = bound.store.hits, bound.store.misses
-        with bound.timed(self.name) as lap:
-            with guarded("matcher", matcher, *contents(bound.data)):
-                matcher.prepare(bound.data.without_test(), bound.context, self.rng)
-            lap.cached = bound.store.hits > hits and bound.store.misses == misses
-        return matcher
