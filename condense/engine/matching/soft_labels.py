@@ -20,7 +20,9 @@ from condense.interfaces import (
     Scores,
     SyntheticSet,
     TrainingSet,
+    UpdatePolicy,
 )
+from condense.traits import MatcherTraits, advice_of, traits_of
 
 MATCHED = "matched"  # of LabelPlan.start
 TINY = torch.finfo(torch.float32).tiny
@@ -30,6 +32,37 @@ CERTAIN = 200.0  # a logit above the others' by which softmax is 1 and 0 exactly
 def has_soft_label(plan: LabelPlan, role: Tensor) -> Tensor:
     """bool [M], true for samples whose label is learned: all, or those of role DISTILLED."""
     return (role == Role.DISTILLED) | plan.all_samples
+
+
+def plan_for(
+    plan: LabelPlan | None, distilled: Tensor, matcher: Matcher, policy: type[UpdatePolicy]
+) -> LabelPlan | None:
+    """``plan`` where some sample gets such a label; None where labels stay what they are.
+
+    Args:
+        distilled: bool [M].
+
+    Raises:
+        OptionError: if ``matcher`` can neither learn labels nor give them, as ``policy`` asks.
+    """
+    matches = matcher.plan.iterations > 0
+    if plan is None or not (matches or plan.start == "scores"):
+        return None
+    if not bool(has_soft_label(plan, distilled).any()):
+        return None
+    if plan.start == MATCHED:
+        if not isinstance(matcher, LabelsSamples):
+            raise OptionError(
+                f"matcher '{matcher.name}' has no teachers (sample_logits) to label what it has "
+                f"moved, as policy '{policy.name}' asks; take another matcher or policy"
+                f"{advice_of(policy, 'no-teachers')}"
+            )
+    elif matches and not traits_of(type(matcher), MatcherTraits).learns_labels:
+        raise OptionError(
+            f"matcher '{matcher.name}' cannot learn labels, as policy '{policy.name}' asks; "
+            "take another policy, for example `policy=partial`, or another matcher"
+        )
+    return plan
 
 
 def starting_logits(

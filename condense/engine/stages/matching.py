@@ -27,7 +27,7 @@ from condense.engine.matching.ranks import Order
 from condense.engine.matching.soft_labels import (
     MATCHED,
     given_logits,
-    has_soft_label,
+    plan_for,
     said_of_moved,
     starting_logits,
 )
@@ -45,7 +45,7 @@ from condense.engine.training.batches import initial_set
 from condense.errors import OptionError
 from condense.interfaces import LabelPlan, Matcher, Selection, SyntheticSet
 from condense.results import AUTO, Trace
-from condense.traits import MatcherTraits, advice_of, traits_of
+from condense.traits import advice_of
 
 LEARNED, SAID = "label_logits", "said"  # logits in an entry: learned ones, and what teachers say
 
@@ -124,25 +124,9 @@ class MatchingStage(StoredStage[CondensedDataset]):
         return run_label_plan(self.bound.recipe["policy"].create())
 
     def _plan_for(self, distilled: Tensor) -> LabelPlan | None:
-        plan, matches = self._labels_asked, self._matcher.plan.iterations > 0
-        if plan is None or not (matches or plan.start == "scores"):
-            return None
-        if not bool(has_soft_label(plan, distilled).any()):
-            return None
-        matcher, policy = self.bound.recipe["matcher"], self.bound.recipe["policy"]
-        if plan.start == MATCHED:
-            if not isinstance(self._matcher, LabelsSamples):
-                raise OptionError(
-                    f"matcher '{matcher.name}' has no teachers (sample_logits) to label what it "
-                    f"has moved, as policy '{policy.name}' asks; take another matcher or policy"
-                    f"{advice_of(policy.cls, 'no-teachers')}"
-                )
-        elif matches and not traits_of(matcher.cls, MatcherTraits).learns_labels:
-            raise OptionError(
-                f"matcher '{matcher.name}' cannot learn labels, as policy '{policy.name}' asks; "
-                "take another policy, for example `policy=partial`, or another matcher"
-            )
-        return plan
+        recipe = self.bound.recipe
+        components = (self._matcher, recipe["policy"].cls)
+        return plan_for(self._labels_asked, distilled, *components)
 
     @cached_property
     def initial(self) -> SyntheticSet:
