@@ -84,14 +84,12 @@ assignment_flag = click.option(
     help="STAGE=COMPONENT swaps a component, STAGE.OPTION=VALUE sets an option; may be repeated, "
     "a key once. Stages: data scorer selector policy matcher reselector augmentation evaluator.",
 )
-_METHOD_FLAG, _SAME_AS_ARGUMENT = (
-    click.option(
-        *("--method", name),
-        metavar="NAME",
-        help="Recipe to follow: selmatch, mtt, random, window …  [default: selmatch]",
-    )
-    for name in ("method", "method_flag")
-)
+_METHOD: dict[str, Any] = {
+    "metavar": "NAME",
+    "help": "Recipe to follow: selmatch, mtt, random, window …  [default: selmatch]",
+}
+_METHOD_FLAG = click.option("--method", **_METHOD)
+_SAME_AS_ARGUMENT = click.option("--method", "method_flag", **_METHOD)
 _METHOD_ARGUMENT = click.argument("method", required=False)
 preset_flag = click.option(
     "--preset",

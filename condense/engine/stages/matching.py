@@ -124,9 +124,8 @@ class MatchingStage(StoredStage[CondensedDataset]):
         return run_label_plan(self.bound.recipe["policy"].create())
 
     def _plan_for(self, distilled: Tensor) -> LabelPlan | None:
-        recipe = self.bound.recipe
-        components = (self._matcher, recipe["policy"].cls)
-        return plan_for(self._labels_asked, distilled, *components)
+        policy = self.bound.recipe["policy"].cls
+        return plan_for(self._labels_asked, distilled, self._matcher, policy)
 
     @cached_property
     def initial(self) -> SyntheticSet:
@@ -176,7 +175,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
         if self._relabels:
             key["labels"] = MATCHED  # what teachers say is kept; the plan makes labels of it
         elif self._learned is not None:
-            # the share is of the others
+            # without `share`, which is 1 wherever labels are learned
             key["labels"] = {k: v for k, v in asdict(self._learned).items() if k != "share"}
             if self._at_scores:
                 key["scores"] = self.selecting.scoring.key()

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from condense.interfaces import Selection
 from condense.options import Options
+from condense_plugins._built_in import BuiltIn
 
 
 class ShareOptions(Options):
@@ -35,3 +36,13 @@ def easier_share(selection: Selection, alpha: float) -> Tensor:
         distilled = int(alpha * count + 1e-9)
         parts.append(torch.arange(count) >= count - distilled)
     return torch.cat(parts)
+
+
+class EasierShare(BuiltIn):
+    """What the policies have in common that distil the easier share of each class."""
+
+    options: ShareOptions
+
+    def split(self, selection: Selection) -> Tensor:
+        """bool [M]: the last ⌊α·count⌋ of each class are distilled."""
+        return easier_share(selection, self.options.alpha)

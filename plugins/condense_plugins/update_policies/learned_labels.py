@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pydantic import Field
-from torch import Tensor
 
-from condense.interfaces import LabelPlan, Selection
+from condense.interfaces import LabelPlan
 from condense.results import Start
 from condense.traits import UpdatePolicyTraits
-from condense_plugins._built_in import BuiltIn
-from condense_plugins.update_policies._share import ALPHA_ADVICE, ShareOptions, easier_share
+from condense_plugins.update_policies._share import ALPHA_ADVICE, EasierShare, ShareOptions
 
 STARTS: dict[str, Start] = {"experts": "teachers", "scores": "scores", "class": "classes"}
 
 
-class LearnedLabelsPolicy(BuiltIn):
+class LearnedLabelsPolicy(EasierShare):
     """A partial update with soft labels that are learned too (arXiv 2310.05773).
 
     It distils the easier share α of each class. A label is the softmax of logits that start at
@@ -56,10 +54,6 @@ class LearnedLabelsPolicy(BuiltIn):
         )
 
     options: Options
-
-    def split(self, selection: Selection) -> Tensor:
-        """bool [M]: the last ⌊α·count⌋ of each class are distilled."""
-        return easier_share(selection, self.options.alpha)
 
     @property
     def label_plan(self) -> LabelPlan:

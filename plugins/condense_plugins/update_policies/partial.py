@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor
-
-from condense.interfaces import Selection
 from condense.traits import UpdatePolicyTraits
-from condense_plugins._built_in import BuiltIn
-from condense_plugins.update_policies._share import ALPHA_ADVICE, ShareOptions, easier_share
+from condense_plugins.update_policies._share import ALPHA_ADVICE, EasierShare, ShareOptions
 
 
-class PartialPolicy(BuiltIn):
+class PartialPolicy(EasierShare):
     """Distils the easier share α of each class; the harder rest stays real and frozen."""
 
     name: ClassVar[str] = "partial"
@@ -23,7 +19,3 @@ class PartialPolicy(BuiltIn):
         """The share, and nothing else."""
 
     options: Options
-
-    def split(self, selection: Selection) -> Tensor:
-        """bool [M]: the last ⌊α·count⌋ of each class are distilled."""
-        return easier_share(selection, self.options.alpha)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pydantic import Field
-from torch import Tensor
 
-from condense.interfaces import LabelPlan, Selection
+from condense.interfaces import LabelPlan
 from condense.traits import UpdatePolicyTraits
-from condense_plugins._built_in import BuiltIn
-from condense_plugins.update_policies._share import ALPHA_ADVICE, ShareOptions, easier_share
+from condense_plugins.update_policies._share import ALPHA_ADVICE, EasierShare, ShareOptions
 
 
-class RelabelPolicy(BuiltIn):
+class RelabelPolicy(EasierShare):
     """A partial update whose set gets soft labels once matching is over.
 
     Distils the easier share α of each class, as ``partial`` does and to the same bytes. Then every
@@ -47,10 +45,6 @@ class RelabelPolicy(BuiltIn):
         )
 
     options: Options
-
-    def split(self, selection: Selection) -> Tensor:
-        """bool [M]: the last ⌊α·count⌋ of each class are distilled."""
-        return easier_share(selection, self.options.alpha)
 
     @property
     def label_plan(self) -> LabelPlan:
