@@ -6,7 +6,7 @@
     python benchmarks/questions.py --page docs/questions.md    # tables and figures, out of those
 
 Repeat the first until it says that nothing is left. Data sets that packages ship come from their
-wheels (``benchmarks/_own_sets.py``); of CIFAR-10 the first 10 000 training images are taken.
+wheels (``benchmarks/_own_sets.py``); cifar10.npz has the first 10 000 training images alone.
 Whatever is in the store is not done again, so a piece that was interrupted goes on.
 """
 

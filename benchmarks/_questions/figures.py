@@ -24,13 +24,13 @@ Painters = Iterable[Callable[[Axes], None]]
 
 
 def draw(rows: Mapping[str, Rows], folder: Path) -> list[Path]:
-    """``question-NAME.png`` and ``.svg`` of what was run; their paths without an ending."""
+    """``question-NAME.png`` of what was run; their paths without an ending."""
     found = []
     for title, (question, painters) in FIGURES.items():
         own = list(painters(rows.get(question, ())))
         if own:
             found.append(folder / f"question-{title}")
-            save_figure(found[-1], own, size=SIZE)
+            save_figure(found[-1], own, size=SIZE, endings=("png",))
     return found
 
 

@@ -62,7 +62,7 @@ class Sources:
 
     Attributes:
         wheels: folder of the wheels that ``_own_sets.py`` reads.
-        cifar10, cifar100: npz files; of CIFAR-10 the first 10 000 training images.
+        cifar10, cifar100: npz files; that of CIFAR-10 with its first 10 000 training images alone.
         work: folder to write to.
         executor: as of :class:`Setting`.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -35,13 +35,15 @@ def save_figure(
     painters: Sequence[Callable[[Axes], None]],
     *,
     size: tuple[float, float] = PANEL,
+    endings: Collection[str] = tuple(FORMATS),
 ) -> None:
     """A figure of panels beside each other; equal drawings give equal bytes.
 
     Args:
-        path: without an ending; ``.png`` and ``.svg`` are written.
+        path: without an ending.
         painters: one a panel, draws into its axes.
         size: of a panel, its width and height in inches.
+        endings: of the files that are written, ``png`` and ``svg``.
     """
     with matplotlib.style.context(["default", _STYLE | PLAIN]):
         figure = Figure(figsize=(1.0 + size[0] * len(painters), size[1]), layout="constrained")
@@ -49,5 +51,5 @@ def save_figure(
         panels = figure.subplots(1, len(painters), squeeze=False)[0]
         for axes, paint in zip(panels, painters, strict=True):
             paint(axes)
-        for ending, metadata in FORMATS.items():
-            figure.savefig(path.with_suffix(f".{ending}"), dpi=150, metadata=metadata)
+        for ending in endings:
+            figure.savefig(path.with_suffix(f".{ending}"), dpi=150, metadata=FORMATS[ending])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from results_table import table
 
@@ -37,12 +37,16 @@ def blocks(rows: Mapping[str, Rows]) -> dict[str, str]:
 
 def cost_table(rows: Mapping[str, Rows]) -> str:
     """Pieces that were run, of which data, and the minutes that they took, by question."""
-    lines = []
+    lines, every = [], []
     for question, own in rows.items():
         seconds = {row["piece"]: row["seconds"] for row in own}
         data = dict.fromkeys(piece.split()[0] for piece in seconds)
-        minutes = sum(seconds.values()) / 60
-        lines.append((question, ", ".join(data), str(len(seconds)), f"{minutes:,.0f}"))
-    everything = sum(float(minutes.replace(",", "")) for *_, minutes in lines)
-    lines.append(("all", "", str(sum(int(line[2]) for line in lines)), f"{everything:,.0f}"))
+        lines.append((question, ", ".join(data), *_sum(seconds.values())))
+        every += seconds.values()
+    lines.append(("all", "", *_sum(every)))
     return table(("question", "of", "pieces", "minutes of one core"), lines)
+
+
+def _sum(seconds: Collection[float]) -> tuple[str, str]:
+    """How many there are, and their minutes."""
+    return str(len(seconds)), f"{sum(seconds) / 60:,.0f}"

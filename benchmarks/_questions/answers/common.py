@@ -70,6 +70,11 @@ def by_set(pairs: Mapping[Key, Pair]) -> dict[str, Estimate]:
     return found
 
 
+def within(pairs: Mapping[Key, Pair]) -> str:
+    """ "digits +1.2 ± 0.4 (8); …": :func:`by_set` in words."""
+    return "; ".join(f"{data} {points(one)}" for data, one in by_set(pairs).items())
+
+
 def over_sets(pairs: Mapping[Key, Pair]) -> Estimate | None:
     """The mean of the data sets' differences, and its interval over data sets."""
     return estimate([one.mean for one in by_set(pairs).values()])

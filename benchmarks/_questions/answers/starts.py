@@ -19,6 +19,7 @@ from _questions.answers.common import (
     points,
     stated,
     verdict,
+    within,
 )
 from condense.studies.statistics import holm, paired_p
 
@@ -61,11 +62,9 @@ def start_answer(rows: Rows) -> str:
             [paired_p([e.mean for e in own.values()], [0.0] * len(own)) for own in each.values()]
         )
         for start, p in zip(starts, chance, strict=True):
-            sets = "; ".join(f"{data} {points(one)}" for data, one in each[start].items())
-            found = points(over_sets(pairs[start]))
-            lines.append(
-                (f"{start} − {BASE}, {said}", found, "–" if p is None else f"{p:.2f}", sets)
-            )
+            own, shown = pairs[start], "–" if p is None else f"{p:.2f}"
+            cells = (points(over_sets(own)), shown, within(own))
+            lines.append((f"{start} − {BASE}, {said}", *cells))
     effect = over_sets(start_pairs(rows, "trajectory", "window"))
     answer = stated(
         verdict(effect), f"window minus random start, all samples matched: {points(effect)}."

@@ -16,7 +16,6 @@ from _questions.answers.common import (
     Pair,
     Rows,
     all_supported,
-    by_set,
     grouped,
     mean_over_sets,
     name,
@@ -24,6 +23,7 @@ from _questions.answers.common import (
     points,
     stated,
     verdict,
+    within,
 )
 from _questions.commands import Row
 from condense.studies.statistics import estimate
@@ -99,8 +99,7 @@ def update_answer(rows: Rows) -> str:
     effects = {said: over_sets(pairs) for said, pairs in parts.items()}
     lines = []
     for said, pairs in parts.items():
-        sets = "; ".join(f"{data} {points(one)}" for data, one in by_set(pairs).items())
-        lines.append((said, verdict(effects[said]), points(effects[said]), sets))
+        lines.append((said, verdict(effects[said]), points(effects[said]), within(pairs)))
     head = ("claim", "verdict", "points, over data sets", "within each, over seeds")
     answer = stated(all_supported(effects.values()), "the claim has three parts, all must hold.")
     return f"{answer}\n\n{table(head, lines)}"

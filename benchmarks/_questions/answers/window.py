@@ -51,8 +51,8 @@ def reference(curve: Curve) -> list[float]:
 
 
 def lost(curve: Curve, accuracies: Sequence[float]) -> float:
-    """Mean of :func:`reference` minus ``accuracies``, 0–1."""
-    return fmean(a - b for a, b in zip(reference(curve), accuracies, strict=True))
+    """Mean of :func:`reference` minus that of ``accuracies``, a value a seed each, 0–1."""
+    return fmean(reference(curve)) - fmean(accuracies)
 
 
 def window_curve(rows: Rows) -> str:
@@ -152,9 +152,10 @@ def at_share(curve: Curve, share: float) -> Row:
 
 
 def fitted(curves: Sequence[Curve]) -> float:
-    """The share of the range that loses least on the mean of ``curves``."""
+    """The share of the range that loses least on the mean of ``curves``: what each is held against
+    is the same for all shares."""
     shares = [i / 20 for i in range(21)]
-    return min(shares, key=lambda share: fmean(lost_at(curve, share) for curve in curves))
+    return max(shares, key=lambda s: fmean(fmean(at_share(c, s)["accuracies"]) for c in curves))
 
 
 def carried(curves: Mapping[Key, Curve], key: Key) -> float | None:
