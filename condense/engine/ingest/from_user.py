@@ -26,7 +26,7 @@ from condense.engine.ingest.arrays import (
 )
 from condense.errors import DataError
 
-COUNTED = 2**20  # values of a channel at once, which are copied
+AT_ONCE = 2**18  # values that are copied to be measured
 _STD_FLOOR = 1e-3  # of the 0–1 range, so that a blank channel does not divide by zero
 
 
@@ -46,7 +46,7 @@ def channel_statistics(inputs: Tensor) -> Normalization:
     means, stds = [], []
     for channel in inputs.unbind(-1):
         counts = torch.zeros(256, dtype=torch.int64)
-        for part in torch.split(channel, max(1, COUNTED // max(1, channel[:1].numel()))):
+        for part in torch.split(channel, max(1, AT_ONCE // max(1, channel[:1].numel()))):
             counts += torch.bincount(part.flatten(), minlength=256)
         share = counts.double() / channel.numel()
         mean = float(share @ level)
@@ -56,14 +56,18 @@ def channel_statistics(inputs: Tensor) -> Normalization:
 
 
 def _feature_statistics(features: Tensor) -> Normalization:
-    means, stds = [], []
-    for part in torch.split(features, 64, dim=1):  # a float64 copy of all columns may not fit
-        wide = part.double()
-        mean, std = wide.mean(0), wide.std(0, correction=0)
-        constant = std <= 1e-6 * mean.abs()  # float32 rounding noise, not signal
-        means += mean.tolist()
-        stds += torch.where(constant, 1.0, std).tolist()
-    return Normalization(tuple(means), tuple(stds))
+    """In parts of :data:`AT_ONCE` values, as a float64 copy of all may not fit (the pairwise update
+    of Chan, Golub and LeVeque, 1979)."""
+    count, mean, squares = 0, torch.zeros(()), torch.zeros(())
+    for part in torch.split(features, max(1, AT_ONCE // features.shape[1])):
+        wide, share = part.double(), len(part) / (count + len(part))
+        apart = wide.mean(0) - mean
+        mean = mean + share * apart
+        squares = squares + len(part) * wide.var(0, correction=0) + count * share * apart.square()
+        count += len(part)
+    std = (squares / count).sqrt()
+    constant = std <= 1e-6 * mean.abs()  # float32 rounding noise, not signal
+    return Normalization(tuple(mean.tolist()), tuple(torch.where(constant, 1.0, std).tolist()))
 
 
 def labeled_data(

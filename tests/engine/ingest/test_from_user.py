@@ -8,6 +8,7 @@ from PIL import Image
 from torch.utils.data import Dataset, IterableDataset
 
 from condense.data import Normalization
+from condense.engine.ingest import from_user
 from condense.engine.ingest.from_user import channel_statistics, from_torch_dataset, labeled_data
 from condense.errors import DataError
 
@@ -25,6 +26,18 @@ def test_statistics_of_images_match_numpy():
     scaled = pixels.reshape(-1, 3) / 255
     assert found.mean == pytest.approx(scaled.mean(0), abs=1e-9)
     assert found.std == pytest.approx(scaled.std(0), abs=1e-9)
+
+
+def test_statistics_of_features_do_not_depend_on_the_parts_they_are_worked_off_in(monkeypatch):
+    rng = np.random.default_rng(0)
+    values = rng.normal(rng.normal(0, 1e3, 7), rng.uniform(0.1, 50, 7), (1000, 7)).astype("f4")
+    values[:, 3] = 1e5
+    expected = values.astype(np.float64).mean(0), values.astype(np.float64).std(0)
+    expected[1][3] = 1  # constant
+    for at_once in (1, 7 * 64, 10**6):
+        monkeypatch.setattr(from_user, "AT_ONCE", at_once)
+        found = channel_statistics(torch.from_numpy(values))
+        np.testing.assert_allclose((found.mean, found.std), expected, rtol=1e-12)
 
 
 def test_statistics_of_a_blank_channel_are_floored():
