@@ -254,13 +254,14 @@ def error(values: list[float]) -> float:
 def regrets(rows: list[Row]) -> Iterator[str]:
     """Points that the best method of each set, by its mean on the test part, is ahead of auto."""
     lost: dict[str, float] = {}
-    for name in dict.fromkeys(row["set"] for row in rows if row["method"] == "auto"):
-        of_auto = [r["seed"] for r in rows if (r["set"], r["method"]) == (name, "auto")]
+    of_auto = [row for row in rows if row["method"] == "auto"]
+    for name in dict.fromkeys(row["set"] for row in of_auto):
+        same = [(r["seed"], r["fraction"]) for r in of_auto if r["set"] == name]
         means: dict[str, list[float]] = {}
         for row in rows:
-            if row["set"] == name and row["seed"] in of_auto and "accuracy" in row:
+            if row["set"] == name and (row["seed"], row["fraction"]) in same and "accuracy" in row:
                 means.setdefault(row["method"], []).append(100 * row["accuracy"]["own"])
-        whole = {m: statistics.fmean(v) for m, v in means.items() if len(v) == len(of_auto)}
+        whole = {m: statistics.fmean(v) for m, v in means.items() if len(v) == len(same)}
         if "auto" in whole:  # else it failed under some seed
             lost[name] = max(whole.values()) - whole["auto"]
     if lost:
