@@ -6,7 +6,12 @@ a component may serve several (a matcher prepares and matches), is :mod:`condens
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+CHOOSE = "auto"  # in a method's place: the best for the data, chosen before anything is resolved
+EVERY = "all"  # in the place of the methods to compare
+WHOLE = "whole"  # the arm of the whole training split, beside all methods
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Kind:
             stage or has a flag of its own.
         optional: whether a recipe may do without the stage, which is then no part of a run; naming
             its component :data:`NONE` is the same, where the method has none.
+        reserved: names that no component may have, and what each of them stands for.
     """
 
     name: str
@@ -33,6 +39,7 @@ class Kind:
     capabilities: tuple[str, ...] = ()
     flag: str = ""
     optional: bool = False
+    reserved: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def use(self) -> str:
@@ -107,13 +114,21 @@ _TABLE = (
     ),
     Kind("executor", "executors", None, "Executor", (), "--executor {name}"),
     Kind("tracker", "trackers", None, "Tracker", (), "--tracker {name}"),
-    Kind("method", "methods", flag="--method {name}"),
+    Kind(
+        "method",
+        "methods",
+        flag="--method {name}",
+        reserved={
+            CHOOSE: f"`method={CHOOSE}` chooses among the others",
+            EVERY: f"`condense compare {EVERY}` compares the others",
+            WHOLE: "the whole training split is called so beside the others",
+        },
+    ),
     Kind("preset", "presets"),
 )
 FORMER = {"update-policy": "policy"}  # kinds by a name that they had
 KINDS = {kind.name: kind for kind in _TABLE}
 STAGES = {kind.stage: kind.name for kind in _TABLE if kind.stage is not None}  # stage → kind
 LOCAL = "local"  # the executor where none is asked for: this process
-CHOOSE = "auto"  # in a method's place: the best for the data, chosen before anything is resolved
 NONE = "none"  # as the component of an optional stage: the recipe is without it; the usual tracker
 OPTIONAL = tuple(kind.stage for kind in _TABLE if kind.stage is not None and kind.optional)

@@ -331,8 +331,15 @@ BROKEN = {
     },
     "method-called-auto": (
         plugin(Method("auto", "s", {}), hook="condense_register_methods"),
-        "method 'auto' could never be run: `method=auto` chooses among the others",
+        "method 'auto' needs another name: `method=auto` chooses among the others",
     ),
+    **{
+        f"method-called-{name}": (
+            plugin(Method(name, "s", {}), hook="condense_register_methods"),
+            f"method '{name}' needs another name: ",
+        )
+        for name in ("all", "whole")
+    },
     "method-without-text": (
         plugin(Method("odd", None, {}), hook="condense_register_methods"),
         "with a `summary` that is a text; has None",

@@ -17,11 +17,12 @@ from condense.engine.stages.reselection import ReselectionStage
 from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Bound
 from condense.interfaces import Evaluation, TrainingSet
+from condense.kinds import WHOLE
 from condense.recipe import Resolved
 from condense.results import Arm
 from condense.traits import AugmentationTraits, EvaluatorTraits, traits_of
 
-RANDOM, WHOLE = "random", "whole"
+RANDOM = "random"
 OWN_LABELS = "own"  # the labels that a set has, hard or soft
 
 

@@ -18,7 +18,7 @@ from typing_extensions import get_protocol_members
 
 from condense import capabilities, interfaces, traits
 from condense.errors import BrokenPlugin
-from condense.kinds import CHOOSE, KINDS, Kind
+from condense.kinds import KINDS, Kind
 from condense.options import Options
 
 _KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -61,8 +61,8 @@ def check_component(component: Any, kind: str) -> None:
     if not isinstance(name, str) or not _KEBAB.fullmatch(name):
         raise BrokenPlugin(f"{kind} {label} needs a kebab-case `name`, has {name!r}")
     who = f"{kind} '{name}'"
-    if (kind, name) == ("method", CHOOSE):
-        raise BrokenPlugin(f"{who} could never be run: `method={CHOOSE}` chooses among the others")
+    if kind in KINDS and name in KINDS[kind].reserved:
+        raise BrokenPlugin(f"{who} needs another name: {KINDS[kind].reserved[name]}")
     if kind in _RECORDS:
         must_be = f"{who} must be a condense.recipe.{kind.capitalize()}"
         for attribute, depth in _RECORDS[kind].items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from condense.errors import DuplicateComponent, UnknownComponent, closest
-from condense.kinds import CHOOSE
+from condense.kinds import CHOOSE, KINDS
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         # what `condense run` takes in a component's place, where there is such a thing
-        self.also = CHOOSE if kind == "method" else ""
+        self.also = CHOOSE if CHOOSE in KINDS[kind].reserved else ""
         self.unavailable = 0  # plugins that failed to load; mentioned when a name is unknown
         self._entries: dict[str, Entry[T]] = {}
 

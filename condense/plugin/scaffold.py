@@ -11,7 +11,7 @@ from pathlib import Path
 
 from condense import DISTRIBUTION
 from condense.errors import OptionError, OutputError, closest
-from condense.kinds import CHOOSE, KINDS
+from condense.kinds import KINDS
 from condense.plugin.host import Host
 
 WRITTEN = {name: kind for name, kind in KINDS.items() if kind.use}
@@ -121,11 +121,8 @@ def _checked(host: Host, kind: str, name: str) -> Names:
         raise OptionError(
             f"name '{name}' must be kebab-case and start with a letter, for example 'mean-margin'"
         )
-    if (kind, name) == ("method", CHOOSE):
-        raise OptionError(
-            f"method '{name}' could never be run: `method={CHOOSE}` chooses among the others; "
-            "choose another name"
-        )
+    if name in KINDS[kind].reserved:
+        raise OptionError(f"{kind} '{name}' needs another name: {KINDS[kind].reserved[name]}")
     names = Names(kind, name)
     registry = host.registry(kind)
     if name in registry:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from condense.engine.evaluation import RANDOM, WHOLE
+from condense.engine.evaluation import RANDOM
 from condense.engine.runtime.files import in_one_line
 from condense.errors import CondenseError, OptionError, closest
-from condense.kinds import CHOOSE
+from condense.kinds import CHOOSE, EVERY, WHOLE
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
@@ -16,7 +16,6 @@ from condense.results import Budget
 from condense.studies.binding import check_seeds
 from condense.studies.suited import check_evaluated_alike, suited
 
-EVERY = "all"  # in place of names: all methods that are registered
 LABELS = ("evaluator", "labels")
 
 

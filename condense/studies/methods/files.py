@@ -10,10 +10,11 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from condense.engine.evaluation import RANDOM, WHOLE
+from condense.engine.evaluation import RANDOM
 from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.files import PANEL
 from condense.figures.plots import PERCENT, Dot, Line, paint_dots, paint_over_sizes
+from condense.kinds import WHOLE
 from condense.studies.ablation.files import dot_of
 from condense.studies.binding import Bind, study_folder
 from condense.studies.files import csv_text, write_study

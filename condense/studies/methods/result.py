@@ -11,8 +11,9 @@ from pydantic import Field
 
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import Document, FindingNote, Share, notes_of
-from condense.engine.evaluation import RANDOM, WHOLE
+from condense.engine.evaluation import RANDOM
 from condense.interfaces import Evaluation, LabeledData
+from condense.kinds import WHOLE
 from condense.results import Finding
 from condense.studies.ablation.result import ACCURACY, HeldOut
 from condense.studies.dd_ranking import LabelRobustness
