@@ -54,8 +54,10 @@ def started(sources: Sources, setting: Setting, start: str) -> list[Row]:
     augmented = ("-o", "augmentation=dsa") if setting.data in IMAGES else ()
     out = sources.work / "sets" / f"{setting.path.stem}-{setting.fraction:g}-{start}"
     common = (*setting.sized, *OPTIONS, *chosen, *augmented, "--seeds", str(START_SEEDS))
+    common += setting.networks("scorer", "evaluator")
+    matching = (*MATCHER, *setting.networks("matcher"))
     found = []
-    for matcher, swapped in (("trajectory", MATCHER), ("none", ("-o", "matcher=none"))):
+    for matcher, swapped in (("trajectory", matching), ("none", ("-o", "matcher=none"))):
         flags = (*common, "-o", "policy=full", *swapped, "--out", f"{out}-{matcher}", "--force")
         told = condense("run", "--method", "selmatch", *flags)
         found.append(
@@ -77,6 +79,7 @@ def updated(sources: Sources, setting: Setting, alpha: float, seed: int) -> list
     """One row: coverage by iteration, accuracy by augmentation, each of all, easy and hard."""
     made = sources.work / "sets" / f"{setting.path.stem}-{setting.fraction:g}-{alpha:g}-{seed}"
     options = ("-o", f"policy.alpha={alpha:g}", "-o", f"matcher.snapshots={SNAPSHOTS}")
+    options += setting.networks("scorer", "matcher", "evaluator")
     seeded = ("--seed", str(seed), "--out", made, "--force")
     condense(
         *("run", "--method", "selmatch", *setting.sized),
