@@ -32,6 +32,7 @@ CODES = (
     "not-told-from-random",
     "test-split-small",
     "network-diverged",
+    "whole-at-chance",
     "class-never-right",
     "single-repeat",
     "loss-no-progress",
@@ -44,6 +45,8 @@ CODES = (
     "scores-unreliable",
     "scorer-at-chance",  # networks that scores, or targets, come from are no better than guessing
     "teachers-at-chance",
+    "many-classes",
+    "wide-scale",  # a few values set the scale of a feature
     "copies",  # samples are equal to others
     "near-copies",  # samples are nearly equal to others
     "best-at-end",

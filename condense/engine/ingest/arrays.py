@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -19,6 +20,8 @@ ArrayLike: TypeAlias = Array | Tensor | Sequence[Any]
 
 CHANNELS = (1, 3)
 CHUNK = 1024  # samples converted or measured at a time
+LEVELS = 256  # that float32 must have between the ends of a feature
+NOISE = 1e-12  # of its size, up to which a feature is constant but for rounding in float64
 _SLACK = 1e-6  # resampling in float32 overshoots 1.0 by this much
 _EXPECTED = (
     "images are uint8 or float 0–1 of shape [N, H, W, C] or [N, C, H, W] with C = 1 or 3, or "
@@ -103,7 +106,26 @@ def _features(given: Tensor, split: str) -> Tensor:
                 f"{split} features hold {given[start + row, column].item()} at row {start + row}, "
                 f"column {column}, all must be finite float32; drop or impute that sample"
             )
+    if split == "train" and given.dtype in (torch.float64, torch.int64, torch.int32):
+        ends = [end.double().numpy() for end in (given.amin(0), given.amax(0))]
+        if (merged := too_close(*ends)).any():
+            column = int(np.argmax(merged))
+            low, high = (end[column] for end in ends)
+            raise DataError(
+                f"{split} features lie between {low:.12g} and {high:.12g} in column {column}, too "
+                "close together for float32, which keeps 7 digits; subtract the smallest of them, "
+                f"X[:, {column}] -= X[:, {column}].min(), or leave the column out"
+            )
     return features
+
+
+def too_close(low: Array, high: Array) -> Array:
+    """Whether float32 has fewer than :data:`LEVELS` steps from ``low`` to ``high``, float64 [D],
+    though they differ by more than rounding; bool [D]."""
+    size, apart = np.maximum(np.abs(low), np.abs(high)), high - low
+    steps = np.spacing(size.astype(np.float32)).astype(np.float64)
+    found: Array = (apart > NOISE * size) & (apart < LEVELS * steps)
+    return found
 
 
 def _pixels(images: Tensor, split: str) -> Tensor:
@@ -114,10 +136,13 @@ def _pixels(images: Tensor, split: str) -> Tensor:
         bad = ~((part >= -_SLACK) & (part <= 1 + _SLACK))  # true for NaN as well
         if bad.any():
             first = torch.nonzero(bad)[0].tolist()
+            value, where = part[tuple(first)].item(), f"image {start + first[0]}"
+            if math.isnan(value):
+                raise DataError(f"{split} images hold nan in {where}; drop or repair that image")
             raise DataError(
-                f"{split} images hold {part[tuple(first)].item():g} in image {start + first[0]}, "
-                "float images must be in 0–1; undo their normalisation, divide by 255, or give "
-                "uint8"
+                f"{split} images hold {value:g} in {where}, float images must be in 0–1; undo "
+                "their normalisation, divide by 255, or give uint8; what is no image, a series for "
+                "example, is given as features [N, D], X.reshape(len(X), -1)"
             )
         result[start : start + CHUNK] = (part.clamp(0, 1) * 255).round().to(torch.uint8)
     return result

@@ -224,8 +224,8 @@ def check_learned(
     noise = 2 * math.sqrt(guess * (1 - guess) / samples)  # two standard errors
     low = [value for value in accuracy if value <= guess + noise]
     seen = (
-        f"{who} are right about {min(accuracy):.0%} to {max(accuracy):.0%} of their own training "
-        f"data, where always naming the largest class makes {guess:.0%}"
+        f"{who} are right about {min(accuracy):.1%} to {max(accuracy):.1%} of their own training "
+        f"data, where always naming the largest class makes {guess:.1%}"
     )
     if not low:
         return Finding("learned", who, "ok", seen, "they have learned from them")

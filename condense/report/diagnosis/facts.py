@@ -13,6 +13,7 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import OWN
 from condense.engine.evaluation import measure_of
 from condense.engine.feature_space.near_copies import NearCopies, near_copies_in
+from condense.engine.feature_space.scales import Scale, widest_scale
 from condense.engine.ingest.copies import Copies, copies_in
 from condense.engine.pipeline import Pipeline
 from condense.engine.rebind import Rebound, rebind
@@ -40,6 +41,7 @@ class SourceFacts:
         class_sizes: of the training split.
         copies: samples that are equal to others.
         near_copies: samples that are nearly so.
+        scale: of the feature that a few values set the scale of the most.
         advice: of the components, by code of a finding.
     """
 
@@ -49,6 +51,7 @@ class SourceFacts:
     class_sizes: tuple[int, ...] = ()
     copies: Copies | None = None
     near_copies: NearCopies | None = None
+    scale: Scale | None = None
     advice: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -99,6 +102,7 @@ def collect_source(
         class_sizes=() if data is None else tuple(data.labels.bincount().tolist()),
         copies=None if data is None else copies_in(data),
         near_copies=None if data is None or not near else near_copies_in(data),
+        scale=None if data is None else widest_scale(data),
         advice=advice_of(pipeline),
     )
 

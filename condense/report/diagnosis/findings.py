@@ -9,7 +9,8 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import OWN
 from condense.engine.matching.soft_labels import label_shares
 from condense.engine.pipeline import Pipeline
-from condense.report.diagnosis import checks, tested
+from condense.kinds import WHOLE
+from condense.report.diagnosis import checks, source, tested
 from condense.report.diagnosis.facts import (
     ACCURACY,
     RunFacts,
@@ -76,6 +77,7 @@ def _of_test_split(
     count = sum(own.class_sizes)
     return [
         None if random is None else tested.check_resolution(own.values, random.values, count),
+        tested.check_whole(others[WHOLE]) if WHOLE in others else None,
         tested.check_classes(own, others, facts.condensed.classes),
     ]
 
@@ -88,6 +90,8 @@ def _of_source(facts: SourceFacts) -> list[Finding | None]:
             checks.check_learned(code, who, facts.learned.get(stage, ()), facts.class_sizes)
             for stage, (code, who) in NETWORKS.items()
         ),
+        source.check_class_count(facts.class_sizes),
+        None if facts.scale is None else source.check_scale(facts.scale),
         None if facts.copies is None else checks.check_copies(facts.copies),
         None if facts.near_copies is None else checks.check_near_copies(facts.near_copies),
     ]

@@ -30,7 +30,7 @@ def check_resolution(
     noise = gain.low is not None and gain.high is not None and gain.low <= 0 <= gain.high
     mean = sum(values) / len(values)
     known = max(1.96 * math.sqrt(mean * (1 - mean) / tested), 1 / tested)
-    if noise or abs(gain.mean) >= known:
+    if noise or not 0.5 / tested <= abs(gain.mean) < known:  # less than half a sample is none
         return None
     return Finding(
         "test-split-small",
@@ -41,6 +41,27 @@ def check_resolution(
         f"{100 * gain.mean:+.2f}",
         "repeats tell it on these test samples; on others it may be none",
         "test on more samples",
+    )
+
+
+def check_whole(whole: Evaluation) -> Finding | None:
+    """Whether networks that were trained on the whole split know more than a guess does, without
+    which no set can be told from another."""
+    tested = sum(whole.class_sizes)
+    if not tested or whole.diverged:
+        return None
+    guess = max(whole.class_sizes) / tested
+    if whole.mean > guess + 2 * math.sqrt(guess * (1 - guess) / tested):
+        return None
+    return Finding(
+        "whole-at-chance",
+        "whole",
+        "problem",
+        f"trained on the whole split, networks are right about {whole.mean:.1%} of the test "
+        f"samples, where always naming the largest class makes {guess:.1%}",
+        "nothing is learned that a smaller set could keep: any set is as good as another",
+        "see whether another model learns from these data; where one class is most of them, see "
+        "`balanced` in the results",
     )
 
 

@@ -184,11 +184,42 @@ def test_wrong_inputs_are_refused():
     refused("inhomogeneous", inputs=[[1.0], [1.0, 2.0]])
 
 
-@pytest.mark.parametrize("value", [1.5, -0.25, float("nan"), float("inf")])
-def test_float_images_out_of_range_are_refused(value):
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(1.5, "0–1"), (-0.25, "reshape(len(X), -1)"), (float("inf"), "0–1"), (float("nan"), "drop")],
+)
+def test_float_images_out_of_range_are_refused(value, told):
     pixels = np.full((6, 4, 4, 3), 0.5, np.float32)
     pixels[4, 1, 2, 0] = value
-    refused(f"{value:g}", "image 4", "0–1", inputs=pixels)
+    refused(f"{value:g}", "image 4", told, inputs=pixels)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        1_700_000_000 + np.arange(60),  # seconds: float32 has one number in 128 there
+        1e7 + np.arange(60) / 10,
+        1e-300 * np.arange(60),
+    ],
+)
+def test_numbers_that_float32_does_not_tell_apart_are_refused(column):
+    values = np.stack([np.arange(60.0), column], 1)
+    assert len(np.unique(column.astype(np.float32))) < 60
+    refused("column 1", "too close together", "X[:, 1].min()", inputs=values, labels=[0, 1] * 30)
+    data = labeled_data(values - [0, column.min()], [0, 1] * 30) if column[0] else None
+    assert data is None or len(data.inputs[:, 1].unique()) == 60
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.full(60, 1e9) * (1 + 1e-15 * np.arange(60)),  # constant but for rounding
+        1_700_000_000 + 86_400 * np.arange(60),
+        np.float32(1e7) + np.arange(60, dtype=np.float32),  # as it was handed over
+    ],
+)
+def test_other_large_numbers_are_taken(column):
+    labeled_data(np.stack([column, column], 1), [0, 1] * 30)
 
 
 def test_float_overshoot_of_resampling_is_accepted():

@@ -144,6 +144,26 @@ def test_columns_that_say_nothing_are_noted(write, load):
     assert load.notes == ["note: the same in every row and so without effect: 'one'"]
 
 
+def test_a_column_that_numbers_the_rows_is_noted_whatever_is_held_out(write, load):
+    rows = [[str(n + 7), f"{n % 5}", "ab"[n % 2]] for n in range(30)]
+    load(write(rows[::-1], ["nr", "x", "kind"]), test=0.2)
+    assert len(load.notes) == 1
+    assert "'nr' numbers the rows" in load.notes[0]
+    assert "-o data.ignore=nr" in load.notes[0] or "`data.ignore=nr`" in load.notes[0]
+
+
+def test_a_first_sample_in_the_place_of_names_is_noted(write, load):
+    rows = [[f"{n / 7:.2f}", f"{n % 5}.5", "ab"[n % 2]] for n in range(1, 20)]
+    load(write(rows[1:], ["0.14", "1.5", "b"]), label="b")
+    assert ["columns are called '0.14', '1.5'" in note for note in load.notes] == [True]
+
+
+def test_numbers_that_float32_does_not_tell_apart_are_refused(write, load):
+    rows = [[str(1_700_000_000 + n % 7), "ab"[n % 2]] for n in range(18)]
+    with pytest.raises(DataError, match=r"column 't' lies .* too close together .*ignore=t"):
+        load(write(rows, ["t", "kind"]))
+
+
 @pytest.fixture
 def csv_run(write, tiny):
     def call(method, **options):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from condense.engine.feature_space.scales import Scale
 from condense.engine.matching.updates import MIN_STEP_SIZE
-from condense.report.diagnosis import checks as diagnosis, tested
+from condense.report.diagnosis import checks as diagnosis, source, tested
 from condense.results import Evaluation
 from condense.studies.statistics import unpaired
 from condense.traits import CODES
@@ -279,6 +280,7 @@ def test_whether_networks_have_learned_anything(accuracy, sizes, expected):
         ([1.0, 1.0, 1.0], 4, None),  # 40 points are more than one sample of four
         ([1.0, 1.0, 1.0], 2, "problem"),  # and less than one of two
         ([0.8], 15, None),  # a single network has no interval
+        ([0.6, 0.6, 0.6], 20, None),  # there is no difference to tell
     ],
 )
 def test_the_test_split_is_large_enough_for_what_repeats_tell(values, samples, expected):
@@ -349,6 +351,9 @@ def test_texts_are_parts_of_a_sentence():
         tested.check_classes(
             Evaluation((0.5,), per_class=(0.0, 1.0), class_sizes=(9, 9)), {}, "ab"
         ),
+        tested.check_whole(Evaluation((0.5,), class_sizes=(9, 9))),
+        source.check_class_count([1] * 30),
+        source.check_scale(Scale("3", 1e9, 500)),
         diagnosis.check_reliability(0.1, "el2n"),
         diagnosis.check_learned("teachers-at-chance", "teachers", [0.5], [5, 5]),
         diagnosis.check_range("selector.beta", 0.0, 0.0, 1.0),

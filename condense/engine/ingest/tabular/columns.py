@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from condense.engine.ingest.arrays import too_close
 from condense.engine.ingest.tabular.rows import Rows
 from condense.engine.ingest.tabular.sorts import Sort, check_missing, is_word, only_sort, sorts_of
 from condense.errors import DataError
@@ -99,6 +100,7 @@ def _feature(rows: Rows, name: str, sorts: list[Sort], as_category: bool) -> Col
     if sort != "number":
         return _category(rows, name, cells.tolist())
     _check_range(rows, name)
+    _refuse_merged(rows, name)
     if dtype == TEXT:
         dtype = "int64" if all(map(_WHOLE.fullmatch, cells.tolist())) else "float64"
     return Column(name, "number", dtype)
@@ -151,6 +153,17 @@ def _check_range(rows: Rows, name: str) -> None:
         raise DataError(
             f"column '{name}' holds {rows.cells[name][row]} in {rows.at(row)}, all must lie within "
             f"±{FLOAT32_MAX:g}, the range of float32; drop that row, or carry the column along by "
+            f"{rows.wording.ignored(name)}"
+        )
+
+
+def _refuse_merged(rows: Rows, name: str) -> None:
+    numbers = np.array([float(cell) for cell in rows.cells[name].tolist()])
+    low, high = numbers.min(), numbers.max()
+    if too_close(low, high):
+        raise DataError(
+            f"column '{name}' lies between {low:.12g} and {high:.12g}, too close together for "
+            "float32, which keeps 7 digits; subtract the smallest, or carry the column along by "
             f"{rows.wording.ignored(name)}"
         )
 

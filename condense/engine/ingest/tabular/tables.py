@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,11 +14,18 @@ from torch import Tensor
 from condense.data import LabeledData, Normalization
 from condense.engine.ingest.from_user import channel_statistics, labeled_data
 from condense.engine.ingest.holdout import test_part
-from condense.engine.ingest.tabular.columns import check_like, feature_columns, label_column
+from condense.engine.ingest.tabular.columns import (
+    FEW_ROWS,
+    check_like,
+    feature_columns,
+    label_column,
+)
 from condense.engine.ingest.tabular.rows import Rows
 from condense.errors import DataError
 from condense.tabular.column import Column
 from condense.tabular.table import Table
+
+_NUMBER = re.compile(r"[+-]?\d*\.\d+(e[+-]?\d+)?", re.ASCII | re.I)  # not 0, 1, 2 of a frame
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ def table_data(
     features = [column for column in rows.cells if column not in (label, *ignore)]
     if not features:
         raise DataError(f"no column is left beside the label '{label}' to be a feature")
-    target, classes, codes = label_column(rows, label)
+    whole, (target, classes, codes) = rows, label_column(rows, label)
     held, held_codes = None, list[int]()
     if isinstance(test, Rows):
         held, held_codes = test, _codes_of(test, target, classes)
@@ -76,6 +84,7 @@ def table_data(
         held, held_codes = rows.take(out), [codes[i] for i in out]
         rows, codes = rows.take(kept), [codes[i] for i in kept]
     found = {column.name: column for column in feature_columns(rows, features, roles.categories)}
+    _note_doubtful(whole, [column for column in found.values() if column.kind == "number"], note)
     found |= {label: target} | {n: Column(n, "carried", rows.dtypes[n]) for n in ignore}
     columns = [found[column] for column in rows.cells]
     if held is not None:
@@ -141,6 +150,24 @@ def _normalization(inputs: Tensor, columns: Sequence[Column]) -> Normalization:
         tuple(0.0 if hot else mean for hot, mean in zip(one_hot, own.mean, strict=True)),
         tuple(1.0 if hot else std for hot, std in zip(one_hot, own.std, strict=True)),
     )
+
+
+def _note_doubtful(rows: Rows, numbers: Sequence[Column], note: Callable[[str], object]) -> None:
+    """What may have come into the features by mistake: the number of the row, the first sample."""
+    for column in numbers:
+        found = np.sort(np.array([float(cell) for cell in rows.cells[column.name].tolist()]))
+        if len(rows) > FEW_ROWS and (np.diff(found) == 1).all():
+            note(
+                f"note: column '{column.name}' numbers the rows; unless their order means "
+                f"something, carry it along by {rows.wording.ignored(column.name)}"
+            )
+    named = [name for name in rows.cells if _NUMBER.fullmatch(name)]
+    if 2 * len(named) > len(rows.cells):
+        listed = ", ".join(f"'{name}'" for name in named[:3])
+        note(
+            f"note: columns are called {listed}; where a file has no names in its first line, that "
+            "line is a sample that is lost: add one with names"
+        )
 
 
 def _note_constant(
