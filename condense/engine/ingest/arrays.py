@@ -162,7 +162,7 @@ def raw_labels(labels: ArrayLike, split: str, n: int) -> Array:
         return np.array(names_of(raw, f"{split} labels"), dtype=str)
     if raw.dtype.kind not in "biuf":
         raise DataError(f"{split} labels have dtype {raw.dtype}, expected whole numbers or names")
-    wrong = raw < 0
+    wrong = (raw < 0) & ~np.isin(raw, (-1, 1)).all()  # -1 beside others is no label, for many
     if raw.dtype.kind in "uf":
         # in float64: no half float is as large as that
         wrong |= ~np.isfinite(raw) | (raw != np.floor(raw)) | (raw >= np.float64(LARGEST))
@@ -170,7 +170,7 @@ def raw_labels(labels: ArrayLike, split: str, n: int) -> Array:
         where = int(np.argmax(wrong))
         raise DataError(
             f"{split} labels hold {raw[where]} at position {where}, expected whole numbers "
-            "from 0; renumber the classes (for -1 and 1 give y > 0) or drop unlabelled samples"
+            "from 0, or -1 and 1; renumber the classes or drop unlabelled samples"
         )
     return raw.astype(np.int64)
 

@@ -88,7 +88,7 @@ def labeled_data(
     Args:
         inputs: uint8 or float 0–1 [N, H, W, C], [N, H, W] or [N, C, H, W] images, or
             [N, D] features, any numbers.
-        labels: [N] whole numbers from 0, or class names; gaps in the numbers are closed.
+        labels: [N] whole numbers from 0, or -1 and 1, or class names; gaps are closed.
         test: inputs and labels of the test split.
         classes: class names; number k then means ``classes[k]``.
         flip: whether a mirror image keeps its label; None = for colour images only.

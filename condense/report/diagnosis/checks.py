@@ -140,6 +140,7 @@ def check_random(values: Sequence[float], random: Sequence[float]) -> Finding | 
     advice = "look at the other findings"
     if gain.high < 0:
         means = "the set is worse than a random one"
+        advice += ", or have `method=auto` choose"
         return Finding("worse-than-random", "random", "problem", points, means, advice)
     if gain.low <= 0:
         means = "the interval holds 0: the difference to a random one is not significant"

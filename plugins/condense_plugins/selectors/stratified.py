@@ -91,7 +91,7 @@ class StratifiedSelector(Instant):
             if cut + count > len(members):
                 most = (len(members) - count) / len(members)
                 raise DataError(
-                    f"class {data.classes[label]} has {len(members)} images, of which "
+                    f"class {data.classes[label]} has {len(members)} samples, of which "
                     f"selector.cutoff={self.options.cutoff} leaves {len(members) - cut}, asked for "
                     f"are {count}; lower selector.cutoff to at most {most:.3g}, or `ipc` "
                     "(`fraction`)"

@@ -102,7 +102,7 @@ class WindowSelector(BuiltIn):
             start = window_start(o.beta, len(ranked), count, o.unit)
             if start + count > len(ranked):
                 raise DataError(
-                    f"class {label} has {len(ranked)} images, window start {start} "
+                    f"class {label} has {len(ranked)} samples, window start {start} "
                     f"(selector.beta={o.beta}) + ipc {count} needs {start + count}; "
                     f"lower selector.beta to at most {(len(ranked) - count) / len(ranked):.3g}, "
                     "or `ipc` (`fraction`)"

@@ -234,6 +234,16 @@ def test_features_that_are_not_finite_are_refused(value):
     refused(str(value), "row 2, column 3", inputs=features)
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.float32])
+def test_minus_one_and_one_are_two_classes(dtype):
+    labels = np.array([-1, 1, 1, -1, 1, -1], dtype)
+    data = labeled_data(images(), labels, test=(images(), [1] * 6))
+    assert data.classes == ("-1", "1")
+    assert data.labels.tolist() == [0, 1, 1, 0, 1, 0]
+    assert data.test.labels.tolist() == [1] * 6
+    refused("-1", "position 0", labels=labels, classes=["a", "b"])
+
+
 def test_wrong_labels_are_refused():
     refused("6 inputs", "5 labels", labels=LABELS[:5])
     refused("(6, 3)", "argmax", labels=np.eye(3)[LABELS])

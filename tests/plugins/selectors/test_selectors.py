@@ -157,14 +157,14 @@ def test_a_window_past_the_end_names_class_counts_and_beta():
     with pytest.raises(DataError) as caught:
         select(window(beta=0.55), data, scores, ipc=6)
     message = str(caught.value)
-    for part in ("class bee", "10 images", "start 5", "beta=0.55", "ipc 6", "needs 11", "lower"):
+    for part in ("class bee", "10 samples", "start 5", "beta=0.55", "ipc 6", "needs 11", "lower"):
         assert part in message
     select(window(beta=0.55), data, scores, ipc=5)  # 5 + 5 = 10 just fits
 
 
 def test_a_fraction_past_the_end_is_refused_too():
     data, scores = data_of([0] * 10), scores_of(torch.arange(10))
-    with pytest.raises(DataError, match=r"class ant has 10 images.*0\.6.*needs 11"):
+    with pytest.raises(DataError, match=r"class ant has 10 samples.*0\.6.*needs 11"):
         select(window(beta=0.6), data, scores, fraction=0.5)
 
 

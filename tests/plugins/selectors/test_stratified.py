@@ -120,7 +120,7 @@ def test_a_cutoff_that_leaves_too_few_names_class_counts_and_cutoff():
     with pytest.raises(DataError) as caught:
         select(data, scores, cutoff=0.5, ipc=6)
     message = str(caught.value)
-    for part in ("class bee", "10 images", "cutoff=0.5", "leaves 5", "are 6", "at most 0.4"):
+    for part in ("class bee", "10 samples", "cutoff=0.5", "leaves 5", "are 6", "at most 0.4"):
         assert part in message
     selector = StratifiedSelector(StratifiedSelector.Options())
     ranges = selector.option_ranges(data, Budget(ipc=6))
