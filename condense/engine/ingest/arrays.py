@@ -20,8 +20,12 @@ ArrayLike: TypeAlias = Array | Tensor | Sequence[Any]
 
 CHANNELS = (1, 3)
 CHUNK = 1024  # samples converted or measured at a time
-LEVELS = 256  # that float32 must have between the ends of a feature
+LOOKED = 1024  # samples whose numbers are compared with what float32 makes of them
 NOISE = 1e-12  # of its size, up to which a feature is constant but for rounding in float64
+_AS_PRECISE = (  # as float32, or less
+    *(torch.float32, torch.float16, torch.bfloat16),
+    *(torch.uint8, torch.int8, torch.int16, torch.bool),
+)
 _SLACK = 1e-6  # resampling in float32 overshoots 1.0 by this much
 _EXPECTED = (
     "images are uint8 or float 0–1 of shape [N, H, W, C] or [N, C, H, W] with C = 1 or 3, or "
@@ -106,26 +110,39 @@ def _features(given: Tensor, split: str) -> Tensor:
                 f"{split} features hold {given[start + row, column].item()} at row {start + row}, "
                 f"column {column}, all must be finite float32; drop or impute that sample"
             )
-    if split == "train" and given.dtype in (torch.float64, torch.int64, torch.int32):
-        ends = [end.double().numpy() for end in (given.amin(0), given.amax(0))]
-        if (merged := too_close(*ends)).any():
-            column = int(np.argmax(merged))
-            low, high = (end[column] for end in ends)
+    if split == "train" and given.dtype not in _AS_PRECISE:
+        some = given[:: -(-len(given) // LOOKED)].double().numpy()
+        if (found := merged(some)) is not None:
+            column, one, other = found
             raise DataError(
-                f"{split} features lie between {low:.12g} and {high:.12g} in column {column}, too "
-                "close together for float32, which keeps 7 digits; subtract the smallest of them, "
-                f"X[:, {column}] -= X[:, {column}].min(), or leave the column out"
+                f"{split} features hold {one:.15g} and {other:.15g} in column {column}, which are "
+                "one number in float32, like most of that column; subtract what they have in "
+                f"common, X[:, {column}] -= {one:.15g} for example, or leave the column out"
             )
     return features
 
 
-def too_close(low: Array, high: Array) -> Array:
-    """Whether float32 has fewer than :data:`LEVELS` steps from ``low`` to ``high``, float64 [D],
-    though they differ by more than rounding; bool [D]."""
-    size, apart = np.maximum(np.abs(low), np.abs(high)), high - low
-    steps = np.spacing(size.astype(np.float32)).astype(np.float64)
-    found: Array = (apart > NOISE * size) & (apart < LEVELS * steps)
-    return found
+def merged(values: Array) -> tuple[int, float, float] | None:
+    """Where float32 does not tell numbers apart that differ by more than rounding.
+
+    Args:
+        values: float64 [N, D].
+
+    Returns:
+        The first column of which half of the different numbers or more are one with another, and
+        two that are; None where there is no such column.
+    """
+    # below the least normal number all are as good as 0
+    ranked = np.sort(np.where(np.abs(values) < np.finfo(np.float32).tiny, 0, values), 0)
+    differ = np.diff(ranked, axis=0) != 0
+    told = np.diff(ranked.astype(np.float32), axis=0) != 0
+    noise = ranked[-1] - ranked[0] <= NOISE * np.abs(ranked).max(0)
+    lost = (2 * (told.sum(0) + 1) <= differ.sum(0) + 1) & ~noise
+    if not lost.any():
+        return None
+    column = int(np.argmax(lost))
+    place = int(np.argmax((differ & ~told)[:, column]))
+    return column, float(ranked[place, column]), float(ranked[place + 1, column])
 
 
 def _pixels(images: Tensor, split: str) -> Tensor:

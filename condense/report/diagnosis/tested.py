@@ -45,13 +45,17 @@ def check_resolution(
 
 
 def check_whole(whole: Evaluation) -> Finding | None:
-    """Whether networks that were trained on the whole split know more than a guess does, without
-    which no set can be told from another."""
-    tested = sum(whole.class_sizes)
-    if not tested or whole.diverged:
+    """Whether networks that were trained on the whole split know more than a guess does, of all
+    samples or of each class (two standard errors), without which no set can be told from another.
+    """
+    sizes = [size for size in whole.class_sizes if size]
+    if len(sizes) < 2 or whole.diverged:
         return None
-    guess = max(whole.class_sizes) / tested
-    if whole.mean > guess + 2 * math.sqrt(guess * (1 - guess) / tested):
+    guess, blind = max(sizes) / sum(sizes), 1 / len(sizes)
+    most = guess + 2 * math.sqrt(guess * (1 - guess) / sum(sizes))
+    even = blind + 2 * blind * math.sqrt(sum(blind * (1 - blind) / size for size in sizes))
+    balanced = whole.balanced
+    if balanced is None or even >= 1 or balanced > even or whole.mean > most:
         return None
     return Finding(
         "whole-at-chance",

@@ -158,9 +158,17 @@ def test_a_first_sample_in_the_place_of_names_is_noted(write, load):
     assert ["columns are called '0.14', '1.5'" in note for note in load.notes] == [True]
 
 
+@pytest.mark.parametrize("cell", ["oops", "", "n/a"])
+def test_a_cell_that_is_no_number_is_named_wherever_it_is(write, load, cell):
+    for bad in range(30):
+        rows = [[cell if n == bad else f"{n % 5}", "ab"[n % 2]] for n in range(30)]
+        with pytest.raises(DataError, match=r"column 'x' |missing in 'x'"):
+            load(write(rows, ["x", "kind"]), test=0.2)
+
+
 def test_numbers_that_float32_does_not_tell_apart_are_refused(write, load):
     rows = [[str(1_700_000_000 + n % 7), "ab"[n % 2]] for n in range(18)]
-    with pytest.raises(DataError, match=r"column 't' lies .* too close together .*ignore=t"):
+    with pytest.raises(DataError, match=r"column 't' holds .* one number in float32.*ignore=t"):
         load(write(rows, ["t", "kind"]))
 
 

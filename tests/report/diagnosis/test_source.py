@@ -42,10 +42,16 @@ def test_a_code_for_missing_values_sets_the_scale():
     assert "-999" in told.seen
 
 
-def test_features_that_are_mostly_equal_and_images_have_none():
+@pytest.mark.parametrize("every", [20, 9, 5])
+def test_features_that_are_mostly_equal_have_none(every):
     rare = np.zeros((100, 2))
-    rare[::20] = 1e6
+    rare[::every] = np.linspace(1, 1e6, len(rare[::every]))[:, None]
     assert widest_scale(labeled_data(rare, np.arange(100) % 2)) is None
+
+
+def test_constants_but_for_rounding_and_images_have_none():
+    ones = 1 + 6e-8 * np.random.default_rng(0).normal(size=(100, 2)).astype("f4")
+    assert widest_scale(labeled_data(ones.astype("f4"), np.arange(100) % 2)) is None
     images = np.zeros((4, 3, 3), np.uint8)
     assert widest_scale(labeled_data(images, [0, 1, 0, 1])) is None
 
@@ -57,17 +63,23 @@ def test_how_wide_is_a_problem(times, severity):
 
 
 @pytest.mark.parametrize(
-    ("values", "sizes", "expected"),
+    ("rates", "sizes", "expected"),
     [
         # guesses are right about 0.5 of 100, with a standard error of 0.05
-        ((0.59, 0.61), (50, 50), True),
+        ((0.59, 0.59), (50, 50), True),
         ((0.61, 0.61), (50, 50), False),
-        ((0.995,), (199, 1), True),
-        ((0.5,), (), False),  # nobody knows
+        ((1.0, 0.0), (1990, 10), True),  # always the largest class
+        ((1.0, 1.0), (97, 3), False),
+        ((0.999, 0.2), (9900, 100), False),  # no more right than a guess, but it knows something
+        ((1.0, 1.0), (2, 2), False),  # too few to say
+        ((1.0,), (6,), False),
+        ((0.5, 0.5), (), False),  # nobody knows
     ],
 )
-def test_whether_the_whole_teaches_anything(values, sizes, expected):
-    found = check_whole(Evaluation(values, class_sizes=sizes))
+def test_whether_the_whole_teaches_anything(rates, sizes, expected):
+    counts = sizes or (1,) * len(rates)
+    mean = sum(r * n for r, n in zip(rates, counts, strict=True)) / sum(counts)
+    found = check_whole(Evaluation((mean,), per_class=rates, class_sizes=sizes))
     assert (found is not None) == expected
     if expected:
         assert found.code == "whole-at-chance"

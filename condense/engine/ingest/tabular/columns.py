@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from condense.engine.ingest.arrays import too_close
+from condense.engine.ingest.arrays import merged
 from condense.engine.ingest.tabular.rows import Rows
 from condense.engine.ingest.tabular.sorts import Sort, check_missing, is_word, only_sort, sorts_of
 from condense.errors import DataError
@@ -159,11 +159,11 @@ def _check_range(rows: Rows, name: str) -> None:
 
 def _refuse_merged(rows: Rows, name: str) -> None:
     numbers = np.array([float(cell) for cell in rows.cells[name].tolist()])
-    low, high = numbers.min(), numbers.max()
-    if too_close(low, high):
+    if (found := merged(numbers[:, None])) is not None:
+        _, one, other = found
         raise DataError(
-            f"column '{name}' lies between {low:.12g} and {high:.12g}, too close together for "
-            "float32, which keeps 7 digits; subtract the smallest, or carry the column along by "
+            f"column '{name}' holds {one:.15g} and {other:.15g}, which are one number in float32, "
+            "like most of it; subtract what they have in common, or carry the column along by "
             f"{rows.wording.ignored(name)}"
         )
 

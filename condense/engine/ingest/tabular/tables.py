@@ -20,7 +20,7 @@ from condense.engine.ingest.tabular.columns import (
     feature_columns,
     label_column,
 )
-from condense.engine.ingest.tabular.rows import Rows
+from condense.engine.ingest.tabular.rows import OF_LINES, Rows
 from condense.errors import DataError
 from condense.tabular.column import Column
 from condense.tabular.table import Table
@@ -84,11 +84,11 @@ def table_data(
         held, held_codes = rows.take(out), [codes[i] for i in out]
         rows, codes = rows.take(kept), [codes[i] for i in kept]
     found = {column.name: column for column in feature_columns(rows, features, roles.categories)}
-    _note_doubtful(whole, [column for column in found.values() if column.kind == "number"], note)
     found |= {label: target} | {n: Column(n, "carried", rows.dtypes[n]) for n in ignore}
     columns = [found[column] for column in rows.cells]
     if held is not None:
         check_like(held, [column for column in columns if column.features])
+    _note_doubtful(whole, [column for column in columns if column.kind == "number"], note)
     tables = [_table(part, columns) for part in (rows, held) if part is not None]
     inputs = [torch.from_numpy(_encoded(table)) for table in tables]
     data = labeled_data(
@@ -155,18 +155,20 @@ def _normalization(inputs: Tensor, columns: Sequence[Column]) -> Normalization:
 def _note_doubtful(rows: Rows, numbers: Sequence[Column], note: Callable[[str], object]) -> None:
     """What may have come into the features by mistake: the number of the row, the first sample."""
     for column in numbers:
-        found = np.sort(np.array([float(cell) for cell in rows.cells[column.name].tolist()]))
-        if len(rows) > FEW_ROWS and (np.diff(found) == 1).all():
+        found = np.array([float(cell) for cell in rows.cells[column.name].tolist()])
+        if len(rows) <= FEW_ROWS or np.ptp(found) != len(rows) - 1:
+            continue
+        if (np.diff(np.sort(found)) == 1).all():
             note(
                 f"note: column '{column.name}' numbers the rows; unless their order means "
                 f"something, carry it along by {rows.wording.ignored(column.name)}"
             )
     named = [name for name in rows.cells if _NUMBER.fullmatch(name)]
-    if 2 * len(named) > len(rows.cells):
+    if rows.wording.unit == OF_LINES.unit and 2 * len(named) > len(rows.cells):
         listed = ", ".join(f"'{name}'" for name in named[:3])
         note(
-            f"note: columns are called {listed}; where a file has no names in its first line, that "
-            "line is a sample that is lost: add one with names"
+            f"note: columns are called {listed}; if these are values, the first line is a sample "
+            "that is lost: add a line with names"
         )
 
 
