@@ -207,6 +207,16 @@ def check_reliability(rho: float | None, scorer: str, samples: int = 0) -> Findi
     )
 
 
+def best_guess(sizes: Sequence[int]) -> tuple[float, float]:
+    """Accuracy of always naming the largest class, and two standard errors above it, 0–1.
+
+    Args:
+        sizes: samples of each class, one or more in all.
+    """
+    guess, samples = max(sizes) / sum(sizes), sum(sizes)
+    return guess, guess + 2 * math.sqrt(guess * (1 - guess) / samples)
+
+
 def check_learned(
     code: str, who: str, accuracy: Sequence[float], class_sizes: Sequence[int]
 ) -> Finding | None:
@@ -221,9 +231,8 @@ def check_learned(
     samples = sum(class_sizes)
     if not accuracy or not samples:
         return None
-    guess = max(class_sizes) / samples
-    noise = 2 * math.sqrt(guess * (1 - guess) / samples)  # two standard errors
-    low = [value for value in accuracy if value <= guess + noise]
+    guess, most = best_guess(class_sizes)
+    low = [value for value in accuracy if value <= most]
     seen = (
         f"{who} are right about {min(accuracy):.1%} to {max(accuracy):.1%} of their own training "
         f"data, where always naming the largest class makes {guess:.1%}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from condense.report.diagnosis.checks import best_guess
 from condense.results import Evaluation, Finding, Severity
 from condense.studies.statistics import unpaired
 
@@ -51,8 +52,7 @@ def check_whole(whole: Evaluation) -> Finding | None:
     sizes = [size for size in whole.class_sizes if size]
     if len(sizes) < 2 or whole.diverged:
         return None
-    guess, blind = max(sizes) / sum(sizes), 1 / len(sizes)
-    most = guess + 2 * math.sqrt(guess * (1 - guess) / sum(sizes))
+    (guess, most), blind = best_guess(sizes), 1 / len(sizes)
     even = blind + 2 * blind * math.sqrt(sum(blind * (1 - blind) / size for size in sizes))
     balanced = whole.balanced
     if balanced is None or even >= 1 or balanced > even or whole.mean > most:

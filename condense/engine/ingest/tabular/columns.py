@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from condense.engine.ingest.arrays import merged
+from condense.engine.ingest.arrays import Array, merged
 from condense.engine.ingest.tabular.rows import Rows
 from condense.engine.ingest.tabular.sorts import Sort, check_missing, is_word, only_sort, sorts_of
 from condense.errors import DataError
@@ -85,7 +85,7 @@ def check_like(rows: Rows, columns: Sequence[Column]) -> None:
                     f"column '{column.name}' holds {shown(rows.cells[column.name][wrong])} in "
                     f"{rows.at(wrong)}, and numbers alone in the training split; give numbers"
                 )
-            _check_range(rows, column.name)
+            _in_range(rows, column.name)
 
 
 def _feature(rows: Rows, name: str, sorts: list[Sort], as_category: bool) -> Column:
@@ -99,8 +99,7 @@ def _feature(rows: Rows, name: str, sorts: list[Sort], as_category: bool) -> Col
         _refuse_dates(rows, name)
     if sort != "number":
         return _category(rows, name, cells.tolist())
-    _check_range(rows, name)
-    _refuse_merged(rows, name)
+    _refuse_merged(rows, name, _in_range(rows, name))
     if dtype == TEXT:
         dtype = "int64" if all(map(_WHOLE.fullmatch, cells.tolist())) else "float64"
     return Column(name, "number", dtype)
@@ -145,7 +144,8 @@ def _refuse_dates(rows: Rows, name: str) -> None:
     )
 
 
-def _check_range(rows: Rows, name: str) -> None:
+def _in_range(rows: Rows, name: str) -> Array:
+    """The numbers of a column, float64 [N], all of which float32 must reach."""
     numbers = np.array([float(cell) for cell in rows.cells[name].tolist()])
     wrong = ~(np.abs(numbers) <= FLOAT32_MAX)
     if wrong.any():
@@ -155,10 +155,10 @@ def _check_range(rows: Rows, name: str) -> None:
             f"±{FLOAT32_MAX:g}, the range of float32; drop that row, or carry the column along by "
             f"{rows.wording.ignored(name)}"
         )
+    return numbers
 
 
-def _refuse_merged(rows: Rows, name: str) -> None:
-    numbers = np.array([float(cell) for cell in rows.cells[name].tolist()])
+def _refuse_merged(rows: Rows, name: str, numbers: Array) -> None:
     if (found := merged(numbers[:, None])) is not None:
         _, one, other = found
         raise DataError(
