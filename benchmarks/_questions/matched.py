@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from _questions.commands import Piece, Row, accuracies, condense
-from _questions.settings import DEAR, IMAGES, MATCHED, Setting, Sources
+from _questions.settings import IMAGES, MATCHED, ONE_SIZE, Setting, Sources
 
 BETAS = {0.05: 0.5, 0.2: 0.2}  # by fraction; arXiv 2406.18561 at 250 and 1 000 of 5 000 a class
 ITERATIONS = 100
@@ -28,7 +28,7 @@ AUGMENTATIONS = ("combined", "dsa", "simple")
 def settings(sources: Sources) -> Iterator[Setting]:
     """Data and sizes that sets are matched of."""
     for setting in sources.settings(MATCHED, tuple(BETAS)):
-        if setting.data not in DEAR or setting.fraction == min(BETAS):
+        if setting.data not in ONE_SIZE or setting.fraction == min(BETAS):
             yield setting
 
 

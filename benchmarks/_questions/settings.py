@@ -13,8 +13,8 @@ IMAGES = ("digits", "mnist", "cifar10")
 # rows of numbers, features of spoken vowels, rows of yes and no, TF-IDF of docstrings
 TABLES = ("segment", "vowels", "phishing", "docstrings")
 MATCHED = ("segment", "phishing", "docstrings", "digits", "mnist", "cifar10")
-DEAR = ("cifar10",)  # matched at the first size only, networks of this width
-WIDTH = 16
+ONE_SIZE = ("mnist", "cifar10")  # of the matched: at the first size only
+NARROW, WIDTH = ("cifar10",), 16  # matched with networks of this width
 FEWEST = 2  # samples that a size must leave of every class, of what a search sees too
 HELD_OUT = 0.2  # of the training split, where something is chosen
 MOST = 5000  # samples of a set, before the test part is taken off
@@ -53,7 +53,7 @@ class Setting:
 
     def networks(self, *stages: str) -> tuple[str, ...]:
         """Flags for the networks of ``stages``, where they are not the default ones."""
-        narrow = stages if self.data in DEAR else ()
+        narrow = stages if self.data in NARROW else ()
         return tuple(w for stage in narrow for w in ("-o", f"{stage}.network.width={WIDTH}"))
 
     @property
