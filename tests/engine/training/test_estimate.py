@@ -18,7 +18,8 @@ from condense.options import NetworkSpec
 
 CPU = torch.device("cpu")
 SIDE = 192
-PHOTO, FEW, MANY = 64, 1000, 7000
+# a tenth of either fills the batches of a timed step, which takes as much of both
+PHOTO, FEW, MANY = 64, 3000, 15_000
 STATUS = Path("/proc/self/status")
 # of this program alone: `ru_maxrss` begins at what the process that started it has
 PEAK = """
