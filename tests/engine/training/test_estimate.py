@@ -18,8 +18,8 @@ from condense.options import NetworkSpec
 
 CPU = torch.device("cpu")
 SIDE = 192
-# a tenth of either fills the batches of a timed step, which takes as much of both
-PHOTO, FEW, MANY = 64, 3000, 15_000
+# the arrays that one has more, 140 MiB, are much beside how far peaks differ from run to run, 5 to 10
+PHOTO, FEW, MANY = 128, 1000, 4000
 STATUS = Path("/proc/self/status")
 # of this program alone: `ru_maxrss` begins at what the process that started it has
 PEAK = """
