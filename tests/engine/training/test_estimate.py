@@ -18,7 +18,7 @@ from condense.options import NetworkSpec
 
 CPU = torch.device("cpu")
 SIDE = 192
-# the arrays that one has more, 140 MiB, are much beside how far peaks differ from run to run, 5 to 10
+# arrays of 140 MiB that one has more: peaks differ by 5 to 10 from run to run
 PHOTO, FEW, MANY = 128, 1000, 4000
 STATUS = Path("/proc/self/status")
 # of this program alone: `ru_maxrss` begins at what the process that started it has
