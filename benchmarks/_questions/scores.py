@@ -57,15 +57,16 @@ def agreement(setting: Setting, scorers: Sequence[str]) -> list[Row]:
     """What ``condense score --compare`` says of all scores, and how far the scores of one seed
     rank the samples as those of another do."""
     out = setting.path.with_name(f"scores-{setting.path.stem}")
+    narrow = setting.networks("scorer")
     compared = ("--compare", ",".join(scorers), "--out", out / "compared")
-    found = condense("score", *setting.flags, *compared)
+    found = condense("score", *setting.flags, *compared, *narrow)
     stable = {}
     for scorer in scorers:
         each = []
         for seed in range(SEEDS):
             place = out / f"{scorer}-{seed}"
             by = ("-o", f"scorer={scorer}", "--seed", str(seed), "--out", place)
-            condense("score", *setting.flags, *by)
+            condense("score", *setting.flags, *by, *narrow)
             each.append(load_file(place / "scores.safetensors")["scores"])
         pairs = itertools.combinations(each, 2)
         stable[scorer] = statistics.fmean(rank_correlation(a, b) for a, b in pairs)

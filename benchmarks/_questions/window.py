@@ -43,9 +43,10 @@ def places(fraction: float, count: int) -> list[float]:
     return [round(0.99 * (1 - fraction) * i / (count - 1), 4) for i in range(count)]
 
 
-def plain() -> list[str]:
-    """The flags of :data:`PLAIN`."""
-    return [word for option in PLAIN for word in ("-o", option)]
+def plain(setting: Setting) -> tuple[str, ...]:
+    """The flags of :data:`PLAIN`, and those for the setting's networks."""
+    flags = tuple(word for option in PLAIN for word in ("-o", option))
+    return flags + setting.networks("scorer", "evaluator")
 
 
 def curve(setting: Setting) -> list[Row]:
@@ -61,7 +62,7 @@ def curve(setting: Setting) -> list[Row]:
 def scan(setting: Setting, seed: int, values: str, *more: str) -> dict[float, float]:
     """Accuracy by β of windows by one seed's scores, a network each."""
     one = ("--seed", str(seed), "--seeds", "1", *more)
-    flags = (*setting.sized, "--vary", f"{KEY}={values}", *one, *plain())
+    flags = (*setting.sized, "--vary", f"{KEY}={values}", *one, *plain(setting))
     return {
         beta: value for beta, (value,) in scanned(condense("ablate", "window", *flags), KEY).items()
     }
@@ -70,7 +71,7 @@ def scan(setting: Setting, seed: int, values: str, *more: str) -> dict[float, fl
 def tested(setting: Setting, beta: float, seeds: int, *more: str) -> list[float]:
     """Test accuracies of the window at ``beta``, a value a seed, as :func:`curve` has them."""
     out = setting.path.parent / "sets" / f"{setting} {beta:g}".replace(" ", "-")
-    flags = (*setting.sized, *plain(), *more, "-o", f"{KEY}={beta:g}", "--seeds", str(seeds))
+    flags = (*setting.sized, *plain(setting), *more, "-o", f"{KEY}={beta:g}", "--seeds", str(seeds))
     return accuracies(
         condense("run", "--method", "window", *flags, "--no-baselines", "--out", out, "--force")
     )
@@ -115,7 +116,7 @@ def bench_of(setting: Setting, seed: int) -> Bench:
         data=f"npz:{setting.path}",
         fraction=setting.fraction,
         seed=seed,
-        assignments=tuple(map(parse_assignment, PLAIN)),
+        assignments=tuple(parse_assignment(word) for word in plain(setting) if word != "-o"),
     )
     recipe = resolve(build_host(external=False), request)
     return Bench(recipe, Settings(key=KEY), torch.device("cpu"))

@@ -62,9 +62,10 @@ def complete(rows: Rows) -> dict[Key, Rows]:
 def update_table(rows: Rows) -> str:
     """What matching does to the coverage of both halves, by α."""
     lines = []
-    for (data, fraction, alpha), own in grouped(rows, "set", "fraction", "alpha").items():
-        cells = [points(estimate([kept(row, half) for row in own])) for half in ("easy", "hard")]
-        lines.append((name((data, fraction)), f"{alpha:g}", *cells))
+    for key, every in grouped(rows, "set", "fraction").items():
+        for (alpha,), own in sorted(grouped(every, "alpha").items()):
+            halves = [estimate([kept(row, half) for row in own]) for half in ("easy", "hard")]
+            lines.append((name(key), f"{alpha:g}", *map(points, halves)))
     head = ("setting", "α", "easy half", "hard half")
     return table(head, lines) if lines else NOTHING
 
