@@ -22,7 +22,7 @@ from condense.options import NetworkSpec
 
 TIMED_STEPS = 3
 TIMED_ON_GPU = 100  # of a recorded step, which takes well under a millisecond
-TIMED_VALUES = 2**18  # in a batch timed on a CPU: an estimate is to take no memory to speak of
+TIMED_VALUES = 2**17  # in a batch timed on a CPU: an estimate is to take no memory to speak of
 
 
 def training_cost(
