@@ -51,9 +51,8 @@ def started(sources: Sources, setting: Setting, start: str) -> list[Row]:
     which has no meaning in a random one.
     """
     chosen = window(setting) if start == "window" else ("-o", f"selector={start}")
-    augmented = ("-o", "augmentation=dsa") if setting.data in IMAGES else ()
     out = sources.work / "sets" / f"{setting.path.stem}-{setting.fraction:g}-{start}"
-    common = (*setting.sized, *OPTIONS, *chosen, *augmented, "--seeds", str(START_SEEDS))
+    common = (*setting.sized, *OPTIONS, *chosen, *setting.augmented, "--seeds", str(START_SEEDS))
     common += setting.networks("scorer", "evaluator")
     matching = (*MATCHER, *setting.networks("matcher"))
     found = []

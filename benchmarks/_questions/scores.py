@@ -25,7 +25,8 @@ WINDOWS = 8
 SEEDS = 3
 # sets, sizes, shares of flipped labels, scores: what two cores do in some hours
 PLAN = (
-    ((*TABLES, "digits"), (0.05, 0.2), (0.0, 0.1, 0.2, 0.4), SCORERS),
+    (TABLES, (0.05, 0.2), (0.0, 0.1, 0.2, 0.4), SCORERS),
+    (("digits",), (0.05,), (0.0, 0.1, 0.2, 0.4), SCORERS),
     (("mnist", "cifar10"), (0.05,), (0.0, 0.2), FEW),
 )
 

@@ -51,6 +51,11 @@ class Setting:
         """Of a condense command."""
         return (*self.flags, "--fraction", f"{self.fraction:g}")
 
+    @property
+    def augmented(self) -> tuple[str, ...]:
+        """Flags for one augmentation of whatever is trained on images."""
+        return ("-o", "augmentation=dsa") if self.data in IMAGES else ()
+
     def networks(self, *stages: str) -> tuple[str, ...]:
         """Flags for the networks of ``stages``, where they are not the default ones."""
         narrow = stages if self.data in NARROW else ()
