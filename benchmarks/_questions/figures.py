@@ -10,15 +10,16 @@ from statistics import fmean
 
 from matplotlib.axes import Axes
 
-from _questions.answers.augmentations import HALVES, augmentation_pairs
-from _questions.answers.common import Rows, grouped, name, over_sets
-from _questions.answers.scores import Worth, worth
+from _questions.answers.augmentations import HALVES, OTHERS, augmentation_pairs
+from _questions.answers.common import Rows, by_set, grouped, name
+from _questions.answers.scores import Worth, by_data, worth
 from _questions.answers.starts import start_pairs
 from condense.figures.files import save_figure
 from condense.figures.palette import LIGHT
-from condense.studies.statistics import difference
+from condense.studies.statistics import difference, estimate
 
 SIZE = (3.4, 3.2)  # of a panel, inches
+SHOWN_BELOW = 20  # points below the top of the lowest curve
 STYLES = ("-", "--", ":")  # in turn, where there are more curves than colours
 Painters = Iterable[Callable[[Axes], None]]
 
@@ -39,13 +40,13 @@ def blocks(drawn: Iterable[Path]) -> dict[str, str]:
     there = {path.name for path in drawn}
     found = {}
     for title, (_, painters) in FIGURES.items():
-        name, said = f"question-{title}", (painters.__doc__ or title).splitlines()[0].rstrip(".")
+        name, said = f"question-{title}", " ".join((painters.__doc__ or title).split()).rstrip(".")
         found[f"figure-{title}"] = f"![{said}](images/{name}.png)" if name in there else ""
     return found
 
 
 def windows(rows: Rows) -> Iterator[Callable[[Axes], None]]:
-    """Accuracy over β, a panel a data set and a curve a size."""
+    """Accuracy over β ± 95 %, a panel a data set and a curve a size; its top 20 points."""
     places = [row for row in rows if "accuracies" in row]
     sizes = sorted({row["fraction"] for row in places})
     for (data,), own in grouped(places, "set").items():
@@ -53,11 +54,16 @@ def windows(rows: Rows) -> Iterator[Callable[[Axes], None]]:
 
 
 def _window(data: str, rows: Rows, colours: Mapping[float, str], axes: Axes) -> None:
+    lowest: list[float] = []
     for (fraction,), curve in grouped(rows, "fraction").items():
-        means = [100 * fmean(row["accuracies"]) for row in curve]
+        found = [estimate(row["accuracies"]) for row in curve]
+        means = [100 * one.mean for one in found if one is not None]
+        halves = [100 * (one.half or 0.0) for one in found if one is not None]
         style = {"color": colours[fraction], "marker": ".", "label": f"{100 * fraction:g} %"}
-        axes.plot([row["beta"] for row in curve], means, **style)
+        axes.errorbar([row["beta"] for row in curve], means, halves, elinewidth=0.6, **style)
+        lowest.append(max(means) - SHOWN_BELOW)
     axes.set(title=data, xlabel="β", ylabel="test accuracy, %")
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], min(lowest)))
     axes.legend(title="kept")
 
 
@@ -72,14 +78,15 @@ def _scores(values: Mapping[float, Worth], axes: Axes) -> None:
     styles = cycle(style for style in STYLES for _ in LIGHT)
     for scorer in dict.fromkeys(scorer for own in values.values() for scorer in own):
         known = {n: own[scorer] for n, own in values.items() if own.get(scorer)}
-        means = [100 * fmean(map(fmean, each.values())) for each in known.values()]
+        means = [100 * fmean(by_data(each)) for each in known.values()]
         axes.plot([100 * n for n in known], means, next(styles), marker=".", label=scorer)
-    axes.set(xlabel="flipped labels, %", ylabel="test accuracy, %, mean over settings")
+    axes.set(xlabel="flipped labels, %", ylabel="test accuracy, %, mean over data sets")
     axes.legend(ncols=2)
 
 
 def starts(rows: Rows) -> Iterator[Callable[[Axes], None]]:
-    """Points over a random start by setting, a panel with and one without matching."""
+    """Points over a random start by setting, a panel with and one without matching; beyond five
+    points the axis is logarithmic."""
     for matcher, title in (("trajectory", "matched"), ("none", "as it is")):
         if any(row["matcher"] == matcher for row in rows):
             yield partial(_starts, rows, matcher, title)
@@ -100,38 +107,52 @@ def _starts(rows: Rows, matcher: str, title: str, axes: Axes) -> None:
             fmt="o", label=start,
         )  # fmt: skip
     axes.axvline(0, color="grey", linewidth=0.8)
+    axes.set_xscale("symlog", linthresh=5)
+    axes.set_xticks([-50, -5, 0, 5, 20], ["−50", "−5", "0", "5", "20"])
     axes.set(title=title, xlabel="points over a random start, ± 95 %")
     axes.set_yticks(range(len(settings)), settings)
     axes.legend()
 
 
 def updates(rows: Rows) -> Iterator[Callable[[Axes], None]]:
-    """Change of coverage over the iterations by α, mean over runs; a panel a half."""
-    if rows:
-        yield from (partial(_updates, rows, half) for half in ("easy", "hard"))
+    """Change of coverage over the iterations ± 95 % over runs, a panel a data set; the hard half
+    drawn through, the easy one dashed."""
+    for (data,), own in grouped(rows, "set").items():
+        yield partial(_updates, data, own)
 
 
-def _updates(rows: Rows, half: str, axes: Axes) -> None:
-    for (alpha,), own in sorted(grouped(rows, "alpha").items()):
-        iterations = [at["iteration"] for at in own[0]["coverage"]]
-        gained = [
-            [100 * (at[half] - row["coverage"][0][half]) for at in row["coverage"]] for row in own
-        ]
-        means = [fmean(column) for column in zip(*gained, strict=True)]
-        axes.plot(iterations, means, marker=".", label=f"α = {alpha:g}")
-    axes.set(title=f"{half} half", xlabel="iteration", ylabel="change of coverage, points")
+def _updates(data: str, rows: Rows, axes: Axes) -> None:
+    by_alpha = sorted(grouped(rows, "alpha").items())
+    ends = [by_alpha[0], *by_alpha[1:][-1:]]
+    for shift, ((alpha,), own) in enumerate(ends):
+        iterations = [at["iteration"] + shift for at in own[0]["coverage"]]
+        for half, line in (("hard", "-"), ("easy", "--")):
+            columns = zip(
+                *([at[half] - row["coverage"][0][half] for at in row["coverage"]] for row in own),
+                strict=True,
+            )
+            found = [one for one in map(estimate, columns) if one is not None]
+            axes.errorbar(
+                iterations, [100 * one.mean for one in found],
+                [100 * (one.half or 0.0) for one in found],
+                color=LIGHT[shift], linestyle=line, elinewidth=0.8, label=f"α = {alpha:g}, {half}",
+            )  # fmt: skip
+    axes.axhline(0, color="grey", linewidth=0.8)
+    axes.set(title=data, xlabel="iteration", ylabel="change of coverage, points")
     axes.legend()
 
 
 def augmentations(rows: Rows) -> Iterator[Callable[[Axes], None]]:
-    """Points that combined is ahead of each of its halves, ± 95 %."""
-    if any(augmentation_pairs(rows, other, "all") for other in ("dsa", "simple")):
-        yield partial(_augmentations, rows)
+    """Points that combined is ahead of each of its halves, ± 95 % over seeds, a panel a data
+    set."""
+    for (data,), own in grouped(rows, "set").items():
+        if any(augmentation_pairs(own, other, "all") for other in OTHERS):
+            yield partial(_augmentations, data, own)
 
 
-def _augmentations(rows: Rows, axes: Axes) -> None:
-    for shift, other in enumerate(("dsa", "simple")):
-        found = [over_sets(augmentation_pairs(rows, other, half)) for half in HALVES]
+def _augmentations(data: str, rows: Rows, axes: Axes) -> None:
+    for shift, other in enumerate(OTHERS):
+        found = [by_set(augmentation_pairs(rows, other, half)).get(data) for half in HALVES]
         known = [(k, one) for k, one in enumerate(found) if one is not None]
         axes.errorbar(
             [k + 0.1 * shift for k, _ in known],
@@ -141,7 +162,7 @@ def _augmentations(rows: Rows, axes: Axes) -> None:
         )  # fmt: skip
     axes.axhline(0, color="grey", linewidth=0.8)
     axes.set_xticks(range(len(HALVES)), HALVES)
-    axes.set(ylabel="points, ± 95 % over settings")
+    axes.set(title=data, ylabel="points, ± 95 %")
     axes.legend()
 
 

@@ -112,9 +112,9 @@ def test_the_best_place_of_a_seed_is_chosen_by_the_others(answers):
         {"beta": 0.0, "accuracies": [0.9, 0.5, 0.5]},
         {"beta": 0.1, "accuracies": [0.7, 0.7, 0.8]},
     ]
-    assert answers.window.reference(found) == [0.7, 0.7, 0.5]  # without seed 2: 0.70 and 0.70
-    assert answers.window.lost(found, [0.6, 0.7, 0.5]) == pytest.approx(0.1 / 3)
-    assert answers.window.best_place(found) == 1
+    assert answers.common.reference(found) == [0.7, 0.7, 0.5]  # without seed 2: 0.70 and 0.70
+    assert answers.common.lost(found, [0.6, 0.7, 0.5]) == pytest.approx(0.1 / 3)
+    assert answers.common.best_place(found) == 1
 
 
 def test_neighbouring_places_as_one(answers):
@@ -139,11 +139,12 @@ def test_a_place_is_carried_from_the_other_sets_alone(answers):
     rows = [row for own in curves.values() for row in own]
     search = {"set": "a", "fraction": 0.05, "search": "tune", "seed": 0, "steps": 300}
     text = answers.window.window_search([*rows, search | {"tested": [0.49, 0.51]}])
-    assert "| tune | +40.0 ± – (1) | 40.0 |  | 300 |" in text
+    # the three places of a lose nothing, 40 and 40
+    assert "| tune | +40.0 ± – (1) | 40.0 |  | -13.3 ± – (1) | 300 |" in text
     # of a, b and c it loses 40, 40 and 30 to find the place among the other two
     assert "| the other sets' best place | +" in text
     rule = answers.window.window_rule(rows)
-    assert "| 5 % | 0.20 | 3 |" in rule
+    assert "| 5 % | 0.20 | +" in rule
     assert "| 20 % |" not in rule  # one set tells nothing
 
 
@@ -152,7 +153,10 @@ def test_what_more_a_search_loses_than_tune_is_taken_within_a_setting(answers):
     for search, value in (("tune", 0.8), ("tpe", 0.85)):
         row = {"set": "a", "fraction": 0.05, "search": search, "seed": 0, "steps": 1}
         rows.append(row | {"tested": [value - 0.01, value + 0.01]})
-    assert "| tpe | +5.0 ± – (1) | 5.0 | -5.0 ± – (1) | 1 |" in answers.window.window_search(rows)
+    assert (
+        "| tpe | +5.0 ± – (1) | 5.0 | -5.0 ± – (1) | +15.0 ± – (1) | 1 |"
+        in answers.window.window_search(rows)
+    )
 
 
 def test_does_the_best_place_fall(answers):
@@ -164,8 +168,11 @@ def test_does_the_best_place_fall(answers):
         *curve("c", 0.05, *up),  # one size alone
     ]  # fmt: skip
     assert answers.window.peak(curve("a", 0.05, *up)) == 0.75  # the middle of the last three
-    assert "falls by 0.38 ±" in answers.window.window_falls(rows)
-    assert "(2 data sets)" in answers.window.window_falls(rows)
+    text = answers.window.window_falls(rows)
+    assert "as a share of the range that fits 0.38 ±" in text
+    assert "β itself 0.15 ±" in text  # from 0.3 to 0.2 and to 0.1
+    assert "β of the best single place 0.30 ±" in text  # from 0.4 to 0.2 and to 0
+    assert "(2 data sets)" in text
 
 
 def test_a_data_set_counts_once_whatever_its_sizes(answers):
@@ -286,19 +293,20 @@ def test_agreement_of_scores(answers):
 
 
 def test_sizes_that_were_not_run_are_forecast_from_two_that_were(answers):
-    def run(samples, scorer, evaluator):
+    def run(samples, scorer, evaluator, memory):
         stages = {"scorer": {"seconds": scorer}, "evaluator": {"seconds": evaluator}}
         told = {"accuracy": {"mean": 0.5}, "baselines": {"random": {"mean": 0.4}}}
         return told | {
-            "samples": samples, "classes": 9, "stages": stages, "peak_memory_mb": 700,
+            "samples": samples, "classes": 9, "stages": stages, "peak_memory_mb": memory,
         }  # fmt: skip
 
-    rows = [run(1000, 10.0, 5.0), run(3000, 30.0, 5.0), run(500, 99.0, 99.0)]
-    assert answers.scale.forecast(rows, 5000, 9) == {"scorer": 50.0, "evaluator": 5.0}
+    # the evaluator took less of the larger one by chance: it is not forecast to take less still
+    rows = [run(1000, 10.0, 6.0, 600), run(3000, 30.0, 5.0, 700), run(500, 99.0, 99.0, 650)]
+    assert answers.scale.forecast(rows, 5000, 9) == ({"scorer": 50.0, "evaluator": 5.0}, 800)
     assert answers.scale.forecast(rows, 5000, 10) is None
     text = answers.scale.scale_table(rows, [(3000, 9), (5000, 9), (5000, 10)])
     assert "| 3,000 | 9 | 35 | scorer 30, evaluator 5 | 700 | 50.0 | 40.0 |" in text
-    assert "| 5,000 | 9 | 55 | scorer 50, evaluator 5 | forecast |  |  |" in text
+    assert "| 5,000 | 9 | 55 | scorer 50, evaluator 5 | 800 | forecast | forecast |" in text
     assert "| 10 |" not in text
 
 
@@ -345,13 +353,32 @@ def test_an_alpha_is_carried_from_other_data_alone(answers):
         for data, values in (("a", (0.9, 0.5, 0.8)), ("b", (0.5, 0.9, 0.6)), ("c", (0.5, 0.7, 0.7)))
         for alpha, value in zip((0.2, 0.6, 1.0), values, strict=True)
     ]
-    curves = {k: answers.updates.alpha_curve([r for r in rows if r["set"] == k[0]]) for k in
-              (("a", 0.05), ("b", 0.05), ("c", 0.05))}  # fmt: skip
-    assert answers.updates.lost_by_carrying(curves, ("a", 0.05)) == pytest.approx(0.4)
-    # of a and c, 1.0 loses 0.1 and nothing, 0.6 0.4 and nothing, 0.2 nothing and 0.2
-    assert answers.updates.lost_by_carrying(curves, ("b", 0.05)) == pytest.approx(0.3)
-    assert "| a, 5 % | 90.0 | 50.0 | 80.0 | 40.0 |" in answers.updates.alpha_table(rows)
-    assert answers.updates.lost_by_carrying({("a", 0.05): {0.2: 0.5}}, ("a", 0.05)) is None
+    curves = {
+        key: answers.updates.alpha_curve(own)
+        for key, own in answers.common.grouped(rows, "set", "fraction").items()
+    }
+    # the mean of b and c is highest at 0.6, that of a and c at 1.0
+    assert [answers.updates.carried(curves, (name, 0.05)) for name in "ab"] == [1, 2]
+    text = answers.updates.alpha_table(rows)
+    assert "| a, 5 % | 90.0 | 50.0 | 80.0 | 0.6 | 40.0 |" in text
+    assert "| b, 5 % | 50.0 | 90.0 | 60.0 | 1 | 30.0 |" in text
+    assert answers.updates.carried({("a", 0.05): curves["a", 0.05]}, ("a", 0.05)) is None
+
+
+def test_what_an_alpha_loses_is_held_against_the_choice_of_the_other_seeds(answers):
+    """Of a, seed 0 alone likes 0.2 and seed 1 alone 1.0: each other's choice loses 0.4 there."""
+    values = {
+        ("a", 0): (0.9, 0.5),
+        ("a", 1): (0.5, 0.9),
+        ("b", 0): (0.5, 0.9),
+        ("b", 1): (0.5, 0.9),
+    }
+    rows = [
+        update(alpha, seed, 0.0, value, data)
+        for (data, seed), own in values.items()
+        for alpha, value in zip((0.2, 1.0), own, strict=True)
+    ]
+    assert "| a, 5 % | 70.0 | 70.0 | 1 | -20.0 |" in answers.updates.alpha_table(rows)
 
 
 def test_sets_that_differ_in_alpha_alone_are_one_value_a_seed(answers):
@@ -360,9 +387,43 @@ def test_sets_that_differ_in_alpha_alone_are_one_value_a_seed(answers):
         | {"accuracy": {k: {"all": v} for k, v in (("combined", both), ("dsa", 0.5))}}
         for alpha, seed, both in ((0.2, 0, 0.5), (1.0, 0, 0.6), (0.2, 1, 0.7), (1.0, 1, 0.7))
     ]
-    ((mine, base),) = answers.augmentations.augmentation_pairs(rows, "dsa", "all").values()
+    for row in rows:
+        row["accuracy"]["simple"] = {"all": 0.4}
+    ((mine, base),) = answers.augmentations.augmentation_pairs(rows, "simple", "all").values()
     assert mine == pytest.approx([0.55, 0.7])
-    assert base == [0.5, 0.5]
+    assert base == [0.4, 0.4]
+    # of distilled samples alone combined is dsa
+    ((mine, base),) = answers.augmentations.augmentation_pairs(rows, "dsa", "all").values()
+    assert (mine, base) == ([0.5, 0.7], [0.5, 0.5])
+    text = answers.augmentations.augmentation_by_alpha(rows)
+    assert "| combined − dsa, a | +10.0 ± 127.1 (2) | – |" in text
+    assert "| combined − simple, a | +20.0 ± 127.1 (2) | +25.0 ± 63.5 (2) |" in text
+
+
+def test_the_difference_that_would_be_found(answers):
+    """By hand: t at 4 degrees of freedom is 2.776 (95 %) and 0.941 (one-sided 80 %)."""
+    from condense.studies.statistics import estimate
+
+    found = estimate([0.0, 0.01, 0.02, 0.03, 0.04])  # a standard deviation of 0.0158
+    expected = (2.776 + 0.941) * 0.0158114 / 5**0.5
+    assert answers.common.found_with_power(found) == pytest.approx(expected, rel=1e-3)
+    assert answers.common.found_with_power(estimate([0.1])) is None
+
+
+def test_a_curve_is_near_its_best_or_not_significantly_lower(answers):
+    """The third place varies so much that 20 points less are not significant."""
+    rows = [
+        {"set": "a", "fraction": 0.05, "beta": beta, "accuracies": values}
+        for beta, values in ((0.0, [0.9] * 3), (0.1, [0.895] * 3), (0.2, [0.9, 0.7, 0.5]))
+    ]
+    assert "| a, 5 % | 0.00 | 90.0 | 2 of 3 | " in answers.window.window_curve(rows)
+
+
+def test_images_have_one_augmentation_in_the_first_two_questions(questions, tmp_path):
+    window, settings = (sys.modules[f"_questions.{name}"] for name in ("window", "settings"))
+    words = {n: window.plain(settings.Setting(n, 0.05, tmp_path)) for n in ("digits", "segment")}
+    assert "augmentation=dsa" in words["digits"]
+    assert "augmentation=dsa" not in words["segment"]
 
 
 def test_figures_of_what_was_run(answers, questions, tmp_path):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from results_table import table
 
 from _questions.answers import augmentations, scale, scores, starts, updates, window
-from _questions.answers.common import Rows
+from _questions.answers.common import NOTHING, Rows, by_set, found_with_power, over_sets
 
 BLOCKS: dict[str, tuple[str, Callable[[Rows], str]]] = {
     "window-curve": ("1-window", window.window_curve),
@@ -26,13 +26,34 @@ BLOCKS: dict[str, tuple[str, Callable[[Rows], str]]] = {
     "alpha-table": ("6-update", updates.alpha_table),
     "augmentation-answer": ("6-update", augmentations.augmentation_answer),
     "augmentation-table": ("6-update", augmentations.augmentation_table),
+    "augmentation-by-alpha": ("6-update", augmentations.augmentation_by_alpha),
 }
 
 
 def blocks(rows: Mapping[str, Rows]) -> dict[str, str]:
     """Every block of the page, by name."""
     found = {key: make(rows.get(question, ())) for key, (question, make) in BLOCKS.items()}
-    return found | {"cost-table": cost_table(rows)}
+    return found | {"cost-table": cost_table(rows), "power-table": power_table(rows)}
+
+
+def power_table(rows: Mapping[str, Rows]) -> str:
+    """The difference that each verdict's comparison would find, by the spread that it has."""
+    starting, updating = rows.get("5-start", ()), rows.get("6-update", ())
+    compared = {"5. window − random, matched": starts.start_pairs(starting, "trajectory", "window")}
+    for said, pairs in updates.claims(updating).items():
+        compared[f"6. {said}"] = pairs
+    for other in augmentations.OTHERS:
+        pairs = augmentations.augmentation_pairs(updating, other, "all")
+        compared[f"7. {augmentations.BOTH} − {other}"] = pairs
+    lines = []
+    for said, pairs in compared.items():
+        within = [found_with_power(one) for one in by_set(pairs).values()]
+        known = sorted(100 * one for one in within if one is not None)
+        over = found_with_power(over_sets(pairs))
+        if known and over is not None:
+            lines.append((said, f"{known[0]:.1f} to {known[-1]:.1f}", f"{100 * over:.1f}"))
+    head = ("comparison", "within a data set, over seeds", "over the data sets")
+    return table(head, lines) if lines else NOTHING
 
 
 def cost_table(rows: Mapping[str, Rows]) -> str:

@@ -20,16 +20,22 @@ from _questions.answers.common import (
     points,
     stated,
 )
+from _questions.answers.updates import FULL
 
 HALVES = ("all", "easy", "hard")
 BOTH, OTHERS = "combined", ("dsa", "simple")
+SAME_OF_DISTILLED = "dsa"
 
 
 def augmentation_pairs(rows: Rows, other: str, half: str) -> Mapping[Key, Pair]:
     """Accuracy under ``combined`` and under ``other`` by setting: a value a seed, the mean over α,
-    as sets of one seed that differ in α alone are no further evidence."""
+    as sets of one seed that differ in α alone are no further evidence.
+
+    Sets of distilled samples alone are left out beside ``dsa``, which ``combined`` is for them.
+    """
     found: dict[Key, Pair] = {}
-    for key, own in grouped(rows, "set", "fraction").items():
+    told = [row for row in rows if row["alpha"] < FULL or other != SAME_OF_DISTILLED]
+    for key, own in grouped(told, "set", "fraction").items():
         seeds = [
             [row["accuracy"] for row in each if other in row["accuracy"]]
             for each in grouped(own, "seed").values()
@@ -42,8 +48,8 @@ def augmentation_pairs(rows: Rows, other: str, half: str) -> Mapping[Key, Pair]:
 
 
 def augmentation_table(rows: Rows) -> str:
-    """Combined minus each of its halves, on all, easy and hard test samples; by data set, over
-    all of them, and by α."""
+    """Combined minus each of its halves, on all, easy and hard test samples; by data set and over
+    all of them."""
     if not augmentation_pairs(rows, OTHERS[0], "all"):
         return NOTHING
     lines = []
@@ -57,11 +63,22 @@ def augmentation_table(rows: Rows) -> str:
         lines.append(
             (f"{BOTH} − {other}, over data", *(points(over_sets(pairs[half])) for half in HALVES))
         )
-        for alpha in sorted({row["alpha"] for row in rows}):
-            part = [row for row in rows if row["alpha"] == alpha]
-            own = (over_sets(augmentation_pairs(part, other, half)) for half in HALVES)
-            lines.append((f"… of them α = {alpha:g}", *map(points, own)))
     return table(("", *HALVES), lines)
+
+
+def augmentation_by_alpha(rows: Rows) -> str:
+    """Combined minus each of its halves by α, over the seeds of every data set."""
+    alphas = sorted({row["alpha"] for row in rows})
+    if not augmentation_pairs(rows, OTHERS[0], "all"):
+        return NOTHING
+    lines = []
+    for other in OTHERS:
+        parts = [[row for row in rows if row["alpha"] == alpha] for alpha in alphas]
+        each = [by_set(augmentation_pairs(part, other, "all")) for part in parts]
+        for data in dict.fromkeys(data for own in each for data in own):
+            cells = (points(own.get(data)) for own in each)
+            lines.append((f"{BOTH} − {other}, {data}", *cells))
+    return table(("", *(f"α = {alpha:g}" for alpha in alphas)), lines)
 
 
 def augmentation_answer(rows: Rows) -> str:
@@ -79,4 +96,5 @@ def augmentation_answer(rows: Rows) -> str:
         said.append(f"{data}: {all_supported(own)}" + ", but no difference of a point" * equal)
     over = [over_sets(own) for own in pairs.values()]
     each_of = ", ".join(f"to {o} {points(e)}" for o, e in zip(OTHERS, over, strict=True))
-    return stated(all_supported(over), f"{BOTH} {each_of}. Within each: {'; '.join(said)}.")
+    told = f"over the data sets {BOTH} {each_of}. Within each, over seeds: {'; '.join(said)}."
+    return stated(all_supported(over), told)

@@ -13,14 +13,16 @@ from statistics import fmean
 from typing import Any
 
 from _questions.commands import Row
-from condense.studies.statistics import Estimate, estimate
+from condense.studies.statistics import LEVEL, Estimate, estimate, t_quantile
 
 SUPPORTED, REFUTED, OPEN = "supported", "not supported", "not resolved"
 NOTHING = "Not run yet."
 SMALL = 0.01  # a difference within which two are as good as equal
+POWER = 0.8
 Rows = Sequence[Row]
 Key = tuple[Any, ...]
 Pair = tuple[Sequence[float], Sequence[float]]
+Curve = Sequence[Row]  # places of an option with their "accuracies", one a seed
 
 
 def verdict(found: Estimate | None) -> str:
@@ -44,6 +46,15 @@ def points(found: Estimate | None, digits: int = 1) -> str:
     return f"{100 * found.mean:+.{digits}f} ± {half} ({found.n})"
 
 
+def found_with_power(found: Estimate | None) -> float | None:
+    """The true difference that is found with a probability of :data:`POWER`, by the spread of
+    ``found``: a two-sided t test at 5 %."""
+    if found is None or found.half is None:
+        return None
+    freedom = found.n - 1
+    return found.half * (1 + t_quantile(freedom, 2 * POWER - 1) / t_quantile(freedom, LEVEL))
+
+
 def stated(what: str, said: str) -> str:
     """ "**Supported**: …"."""
     return f"**{what.capitalize()}**: {said}"
@@ -55,6 +66,25 @@ def grouped(rows: Iterable[Row], *keys: str) -> dict[Key, list[Row]]:
     for row in rows:
         found[tuple(row[key] for key in keys)].append(row)
     return dict(found)
+
+
+def best_place(curve: Curve, without: int | None = None) -> int:
+    """Which place has the highest mean over the seeds, of all but ``without`` if there are more."""
+    every = range(len(curve[0]["accuracies"]))
+    seeds = [s for s in every if s != without] or every
+    return max(range(len(curve)), key=lambda at: fmean(curve[at]["accuracies"][s] for s in seeds))
+
+
+def reference(curve: Curve) -> list[float]:
+    """For each seed its accuracy at the place that is best under the others: of all places one is
+    always ahead by chance, and not under a seed that had no say."""
+    seeds = range(len(curve[0]["accuracies"]))
+    return [float(curve[best_place(curve, s)]["accuracies"][s]) for s in seeds]
+
+
+def lost(curve: Curve, accuracies: Sequence[float]) -> float:
+    """Mean of :func:`reference` minus that of ``accuracies``, a value a seed each, 0–1."""
+    return fmean(reference(curve)) - fmean(accuracies)
 
 
 def by_set(pairs: Mapping[Key, Pair]) -> dict[str, Estimate]:

@@ -18,21 +18,26 @@ def scale_table(rows: Rows, sizes: Sequence[tuple[int, int]] = SIZES) -> str:
     for size in sizes:
         if size in done:
             lines.append(_measured(done[size]))
-        elif (stages := forecast(rows, *size)) is not None:
-            lines.append((*_first(*size, stages), "forecast", "", ""))
+        elif (found := forecast(rows, *size)) is not None:
+            lines.append((*_first(*size, found[0]), f"{found[1]:,.0f}", "forecast", "forecast"))
     head = ("images", "classes", "seconds", "of which", "MB", "SelMatch, %", "random, %")
     return table(head, lines) if rows else NOTHING
 
 
-def forecast(rows: Rows, samples: int, classes: int) -> dict[str, float] | None:
-    """Seconds of the stages: each on the line through the two largest runs with so many classes;
-    None where there are not two."""
+def forecast(rows: Rows, samples: int, classes: int) -> tuple[dict[str, float], float] | None:
+    """Seconds of the stages and memory (MB): each on the line through the two largest runs with
+    so many classes, no less than at the larger; None where there are not two."""
     known = sorted((r for r in rows if r["classes"] == classes), key=lambda r: r["samples"])[-2:]
     if len(known) < 2:
         return None
     (few, less), (many, more) = ((row["samples"], seconds_of(row)) for row in known)
     along = (samples - few) / (many - few)
-    return {stage: less[stage] + along * (more[stage] - less[stage]) for stage in more}
+
+    def line(low: float, high: float) -> float:
+        return max(high, low + along * (high - low))
+
+    memory = (row["peak_memory_mb"] for row in known)
+    return {stage: line(less[stage], more[stage]) for stage in more}, line(*memory)
 
 
 def seconds_of(row: Row) -> dict[str, float]:

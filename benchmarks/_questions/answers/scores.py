@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
 
 from results_table import table
@@ -44,7 +44,7 @@ def score_table(rows: Rows) -> str:
         for noise in noises:
             own, base = values[noise][scorer], values[noise][BASE]
             pairs: dict[Key, Pair] = {key: (own[key], base[key]) for key in own}
-            shown = f"{100 * fmean(fmean(each) for each in own.values()):.1f}"
+            shown = f"{100 * fmean(by_data(own)):.1f}" if own else "–"
             cells.append(shown if scorer == BASE else f"{shown}: {points(over_sets(pairs))}")
         lines.append(cells)
     head = ("score", *(f"{100 * noise:g} % flipped" for noise in noises))
@@ -54,20 +54,17 @@ def score_table(rows: Rows) -> str:
 def level_with_best(values: Worth) -> tuple[str, list[str]]:
     """The score of the highest mean, and those that are not significantly lower: a t test over
     the data sets for each, Holm's correction, 5 %."""
-    means = {
-        scorer: [fmean(fmean(a) for a in each) for each in _by_data(own)]
-        for scorer, own in values.items()
-    }
+    means = {scorer: by_data(own) for scorer, own in values.items()}
     best = max(means, key=lambda scorer: fmean(means[scorer]))
     others = [scorer for scorer in values if scorer != best]
     found = holm([paired_p(means[scorer], means[best]) for scorer in others])
     return best, [s for s, p in zip(others, found, strict=True) if p is None or p > 0.05]
 
 
-def _by_data(own: dict[Key, list[float]]) -> list[list[list[float]]]:
-    """The accuracies of every size, data set by data set."""
+def by_data(own: Mapping[Key, Sequence[float]]) -> list[float]:
+    """The mean over seeds and sizes, data set by data set."""
     names = dict.fromkeys(data for data, _ in own)
-    return [[values for (data, _), values in own.items() if data == name] for name in names]
+    return [fmean(fmean(v) for (data, _), v in own.items() if data == name) for name in names]
 
 
 def score_choice(rows: Rows) -> str:
@@ -81,7 +78,7 @@ def score_choice(rows: Rows) -> str:
             settings = next(iter(values.values()))
             if settings:
                 best, level = level_with_best(values)
-                mean = fmean(fmean(each) for each in values[best].values())
+                mean = fmean(by_data(values[best]))
                 data = ", ".join(dict.fromkeys(name for name, _ in settings))
                 lines.append((f"{100 * noise:g} %", said, f"{best}, {100 * mean:.1f}",
                               ", ".join(level) or "none", data))  # fmt: skip

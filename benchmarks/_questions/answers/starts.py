@@ -54,17 +54,17 @@ def start_answer(rows: Rows) -> str:
     starts = [start for start in dict.fromkeys(row["start"] for row in rows) if start != BASE]
     if not starts:
         return NOTHING
-    lines = []
-    for matcher, said in MATCHERS.items():
-        pairs = {start: start_pairs(rows, matcher, start) for start in starts}
-        each = {start: by_set(own) for start, own in pairs.items()}
-        chance = holm(
-            [paired_p([e.mean for e in own.values()], [0.0] * len(own)) for own in each.values()]
-        )
-        for start, p in zip(starts, chance, strict=True):
-            own, shown = pairs[start], "–" if p is None else f"{p:.2f}"
-            cells = (points(over_sets(own)), shown, within(own))
-            lines.append((f"{start} − {BASE}, {said}", *cells))
+    pairs = {
+        f"{start} − {BASE}, {said}": start_pairs(rows, matcher, start)
+        for matcher, said in MATCHERS.items()
+        for start in starts
+    }
+    each = ([one.mean for one in by_set(own).values()] for own in pairs.values())
+    chance = holm([paired_p(means, [0.0] * len(means)) for means in each])
+    lines = [
+        (said, points(over_sets(own)), "–" if p is None else f"{p:.2f}", within(own))
+        for (said, own), p in zip(pairs.items(), chance, strict=True)
+    ]
     effect = over_sets(start_pairs(rows, "trajectory", "window"))
     answer = stated(
         verdict(effect), f"window minus random start, all samples matched: {points(effect)}."

@@ -12,11 +12,13 @@ from results_table import table
 
 from _questions.answers.common import (
     NOTHING,
+    Curve,
     Key,
     Pair,
     Rows,
     all_supported,
     grouped,
+    lost,
     mean_over_sets,
     name,
     over_sets,
@@ -84,9 +86,9 @@ def by_seed(
     return found
 
 
-def update_answer(rows: Rows) -> str:
-    """Does full update leave hard samples behind, and does a partial one keep them?"""
-    parts = {
+def claims(rows: Rows) -> dict[str, dict[Key, Pair]]:
+    """What the mechanism says, in parts, each the difference that is to be above zero."""
+    return {
         "full update: the hard half loses": by_seed(rows, lambda r: -hard(r), FULL),
         "full update: the hard half loses more than the easy one": by_seed(
             rows, lambda r: -uneven(r), FULL
@@ -95,6 +97,11 @@ def update_answer(rows: Rows) -> str:
             rows, hard, PARTIAL, FULL
         ),
     }
+
+
+def update_answer(rows: Rows) -> str:
+    """Does full update leave hard samples behind, and does a partial one keep them?"""
+    parts = claims(rows)
     if not any(parts.values()):
         return NOTHING
     effects = {said: over_sets(pairs) for said, pairs in parts.items()}
@@ -183,25 +190,31 @@ def alpha_table(rows: Rows) -> str:
     alphas = sorted({row["alpha"] for row in rows})
     lines, gaps = [], {}
     for key, curve in curves.items():
-        cells = [f"{100 * curve[a]:.1f}" for a in alphas]
-        if (gap := lost_by_carrying(curves, key)) is not None:
-            gaps[key] = gap
-        lines.append((name(key), *cells, "–" if gap is None else f"{100 * gap:.1f}"))
-    lines.append(("over data sets", *[""] * len(alphas), points(mean_over_sets(gaps))))
-    head = ("setting", *(f"α = {a:g}" for a in alphas), "lost by the others' best")
+        cells = [f"{100 * fmean(at['accuracies']):.1f}" for at in curve]
+        if (at := carried(curves, key)) is None:
+            lines.append((name(key), *cells, "–", "–"))
+            continue
+        gaps[key] = lost(curve, curve[at]["accuracies"])
+        lines.append((name(key), *cells, f"{curve[at]['alpha']:g}", f"{100 * gaps[key]:.1f}"))
+    blank = [""] * (len(alphas) + 1)
+    lines.append(("over data sets", *blank, points(mean_over_sets(gaps))))
+    head = ("setting", *(f"α = {a:g}" for a in alphas), "the others' best α", "points lost by it")
     return table(head, lines) if curves else NOTHING
 
 
-def alpha_curve(rows: Rows) -> dict[float, float]:
-    """Mean accuracy by α of one setting."""
-    return {a: fmean(map(accuracy, own)) for (a,), own in grouped(rows, "alpha").items()}
+def alpha_curve(rows: Rows) -> Curve:
+    """Accuracies by α of one setting, α ascending, seeds in order."""
+    return [
+        {"alpha": a, "accuracies": [accuracy(r) for r in sorted(own, key=lambda r: r["seed"])]}
+        for (a,), own in sorted(grouped(rows, "alpha").items())
+    ]
 
 
-def lost_by_carrying(curves: Mapping[Key, Mapping[float, float]], key: Key) -> float | None:
-    """Points (0–1) below its best α that ``key`` has at the α of the least mean loss on the other
-    data sets at that size; None where there are none."""
+def carried(curves: Mapping[Key, Curve], key: Key) -> int | None:
+    """Which α is best on the mean of the other data sets at that size; None where there are
+    none."""
     others = [c for other, c in curves.items() if other[0] != key[0] and other[1] == key[1]]
     if not others:
         return None
-    carried = min(curves[key], key=lambda a: fmean(max(c.values()) - c[a] for c in others))
-    return max(curves[key].values()) - curves[key][carried]
+    places = range(len(curves[key]))
+    return max(places, key=lambda at: fmean(fmean(c[at]["accuracies"]) for c in others))

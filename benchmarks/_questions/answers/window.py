@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
 import numpy as np
@@ -12,14 +12,18 @@ from results_table import table
 
 from _questions.answers.common import (
     NOTHING,
+    SMALL,
+    Curve,
     Key,
     Rows,
+    all_supported,
+    best_place,
     grouped,
+    lost,
     mean_over_sets,
     name,
     points,
     stated,
-    verdict,
 )
 from _questions.commands import Row
 from condense.studies.statistics import estimate, holm, paired_p
@@ -29,7 +33,7 @@ GROUPS = 7  # of neighbouring places, that concavity is judged on
 SMOOTH = 3  # neighbouring places whose mean says where a curve is highest
 SIZES = (0.05, 0.2)  # between which the best place is said to fall
 
-Curve = Sequence[Row]
+ANY = "any place at random"
 
 
 def curves_of(rows: Rows) -> dict[Key, Curve]:
@@ -37,37 +41,20 @@ def curves_of(rows: Rows) -> dict[Key, Curve]:
     return dict(grouped((row for row in rows if "accuracies" in row), "set", "fraction"))
 
 
-def best_place(curve: Curve, without: int | None = None) -> int:
-    """Which place has the highest mean over the seeds, of all but ``without``."""
-    seeds = [s for s in range(len(curve[0]["accuracies"])) if s != without]
-    return max(range(len(curve)), key=lambda at: fmean(curve[at]["accuracies"][s] for s in seeds))
-
-
-def reference(curve: Curve) -> list[float]:
-    """For each seed its accuracy at the place that is best under the others: of all places one is
-    always ahead by chance, and not under a seed that had no say."""
-    seeds = range(len(curve[0]["accuracies"]))
-    return [float(curve[best_place(curve, s)]["accuracies"][s]) for s in seeds]
-
-
-def lost(curve: Curve, accuracies: Sequence[float]) -> float:
-    """Mean of :func:`reference` minus that of ``accuracies``, a value a seed each, 0–1."""
-    return fmean(reference(curve)) - fmean(accuracies)
-
-
 def window_curve(rows: Rows) -> str:
-    """Best β of every setting, how many places are level with it, and the curve's shape."""
+    """Best β of every setting, how many places come near it, and the curve's shape."""
     lines = []
     for key, curve in curves_of(rows).items():
         best = curve[best_place(curve)]
         against = holm([paired_p(row["accuracies"], best["accuracies"]) for row in curve])
+        top = fmean(best["accuracies"])
+        near = sum(top - fmean(row["accuracies"]) <= SMALL for row in curve)
         level = sum(p is None or p > 0.05 for p in against)
-        top = f"{100 * fmean(best['accuracies']):.1f}"
-        lines.append(
-            (name(key), f"{best['beta']:.2f}", top, f"{level} of {len(curve)}",
-             shape(coarse(curve)).verdict)
-        )  # fmt: skip
-    head = ("setting", "best β", "accuracy, %", "places level with it", "the curve is")
+        shapes = (shape(coarse(curve, groups)).verdict for groups in (GROUPS, len(curve)))
+        places = (f"{count} of {len(curve)}" for count in (near, level))
+        lines.append((name(key), f"{best['beta']:.2f}", f"{100 * top:.1f}", *places, *shapes))
+    near_by = ("within a point", "not significantly lower")
+    head = ("setting", "best β", "accuracy, %", *near_by, f"by {GROUPS} groups", "by all places")
     return table(head, lines) if lines else NOTHING
 
 
@@ -85,21 +72,37 @@ def coarse(curve: Curve, groups: int = GROUPS) -> list[Place]:
 def peak(curve: Curve) -> float:
     """Where the running mean of :data:`SMOOTH` places is highest, 0 the hardest window, 1 the
     easiest that fits: β itself has less room the more is kept."""
+    return float(_smooth_best(curve)) / (len(curve) - 1)
+
+
+def _smooth_best(curve: Curve) -> int:
     means = [fmean(row["accuracies"]) for row in curve]
-    smooth = np.convolve(means, np.ones(SMOOTH), "valid")
-    return float(int(smooth.argmax()) + SMOOTH // 2) / (len(curve) - 1)
+    return int(np.convolve(means, np.ones(SMOOTH), "valid").argmax()) + SMOOTH // 2
 
 
 def window_falls(rows: Rows) -> str:
     """Does the best window move to harder samples as more is kept?"""
     curves = curves_of(rows)
     sets = {data for data, _ in curves if all((data, size) in curves for size in SIZES)}
-    falls = estimate([peak(curves[s, SIZES[0]]) - peak(curves[s, SIZES[1]]) for s in sorted(sets)])
-    if falls is None:
+    readings: dict[str, Callable[[Curve], float]] = {
+        "as a share of the range that fits": peak,
+        "β itself": lambda curve: float(curve[_smooth_best(curve)]["beta"]),
+        "β of the best single place": lambda curve: float(curve[best_place(curve)]["beta"]),
+    }
+    fewer, more = ([curves[data, size] for data in sorted(sets)] for size in SIZES)
+    found = {
+        said: estimate([read(a) - read(b) for a, b in zip(fewer, more, strict=True)])
+        for said, read in readings.items()
+    }
+    known = {said: one for said, one in found.items() if one is not None}
+    if not known:
         return NOTHING
-    half = "–" if falls.half is None else f"{falls.half:.2f}"
-    said = f"from 5 % to 20 % the peak falls by {falls.mean:.2f} ± {half} of the range that fits"
-    return stated(verdict(falls), f"{said} ({falls.n} data sets).")
+    each = (
+        f"{said} {one.mean:.2f} ± {'–' if one.half is None else f'{one.half:.2f}'}"
+        for said, one in known.items()
+    )
+    told = f"from 5 % to 20 % the peak falls by, {', '.join(each)} ({len(sets)} data sets)."
+    return stated(all_supported(known.values()), told)
 
 
 def window_search(rows: Rows) -> str:
@@ -110,11 +113,14 @@ def window_search(rows: Rows) -> str:
     lines = []
     for search, own in found.items():
         less = {key: own[key] - value for key, value in found["tune"].items() if key in own}
-        cost = f"{fmean(steps[search]):,.0f}" if search in steps else "0"
+        cost = f"{fmean(steps[search]):,.0f}" if search in steps else ""
         against = "" if search == "tune" else points(mean_over_sets(less))
+        gained = {key: found[ANY][key] - value for key, value in own.items()}
+        ahead = "" if search == ANY else points(mean_over_sets(gained))
         at_most = f"{100 * max(own.values()):.1f}"
-        lines.append((search, points(mean_over_sets(own)), at_most, against, cost))
-    head = ("search", "points lost to the best place", "at most", "more than tune", "steps")
+        lines.append((search, points(mean_over_sets(own)), at_most, against, ahead, cost))
+    versus = ("more than tune", f"less than {ANY}")
+    head = ("search", "points lost to the best place", "at most", *versus, "steps")
     return table(head, lines)
 
 
@@ -134,7 +140,7 @@ def searched(rows: Rows) -> tuple[dict[str, dict[Key, float]], dict[str, list[fl
         found["the other sets' best place"] = {
             key: lost_at(curves[key], share) for key, share in rule.items() if share is not None
         }
-        found["any place, at random"] = {
+        found[ANY] = {
             key: fmean(lost(curve, row["accuracies"]) for row in curve)
             for key, curve in curves.items()
         }
@@ -174,9 +180,9 @@ def window_rule(rows: Rows) -> str:
             continue
         share = fitted(list(own.values()))
         pairs = [(fitted([own[a]]), b) for a in own for b in own if a != b]
-        carry = estimate([lost_at(own[b], place) for place, b in pairs])
+        lost_by = {b: fmean(lost_at(own[b], place) for place, on in pairs if on == b) for b in own}
         beta = fmean(at_share(curve, share)["beta"] for curve in own.values())
-        mean = "–" if carry is None else f"{100 * carry.mean:.1f}"
-        lines.append((f"{100 * size:g} %", f"{beta:.2f}", str(len(own)), mean))
-    head = ("kept", "β that suits all best", "sets", "points lost by another set's best β, mean")
+        carry = points(estimate(list(lost_by.values())))
+        lines.append((f"{100 * size:g} %", f"{beta:.2f}", carry))
+    head = ("kept", "β that suits all best", "points lost by another set's best β")
     return table(head, lines) if lines else NOTHING
