@@ -1,5 +1,7 @@
 """The built-in networks: shapes, structure, determinism, second derivatives."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -10,7 +12,7 @@ from condense.interfaces import Geometry
 from condense_plugins.networks.auto import Auto
 from condense_plugins.networks.convnet import ConvNet, default_depth
 from condense_plugins.networks.mlp import Mlp
-from condense_plugins.networks.resnet import ResNet18
+from condense_plugins.networks.resnet import ResNet18, _BasicBlock
 from condense_plugins.networks.vgg import Vgg11
 
 ALL = [ConvNet, ResNet18, Vgg11, Mlp]
@@ -214,3 +216,25 @@ def test_second_derivative_equals_finite_differences(network, options):
 def test_options_reject_nonsense(network):
     with pytest.raises(ValueError, match="width"):
         network.Options(width=0)
+
+
+@pytest.mark.parametrize("channels", [4, 8])
+@pytest.mark.parametrize("side", [8, 7])
+def test_a_shortcut_is_a_strided_convolution_however_few_its_channels(channels, side):
+    """In the layout of training and float32, against plain float64: where oneDNN gets such a
+    convolution wrong, gradients are far off or the process dies."""
+    torch.manual_seed(0)
+    block = _BasicBlock(channels, 2 * channels, 2, "batch").double()
+    plain = nn.Sequential(nn.Conv2d(channels, 2 * channels, 1, 2, bias=False), block.shortcut[1])
+    plain[0].weight = block.shortcut[0].weight
+    inputs = torch.randn(20, channels, side, side, dtype=torch.float64, requires_grad=True)
+    expected = torch.relu(block.body(inputs) + plain(inputs))
+    wanted = torch.autograd.grad(expected.square().sum(), [inputs, *block.parameters()])
+    narrow = copy.deepcopy(block).float().to(memory_format=torch.channels_last)
+    given = inputs.detach().float().contiguous(memory_format=torch.channels_last).requires_grad_()
+    for _ in range(5):
+        result = narrow(given)
+        found = torch.autograd.grad(result.square().sum(), [given, *narrow.parameters()])
+    assert result.double().allclose(expected, atol=1e-4)
+    for one, other in zip(found, wanted, strict=True):
+        assert (one.double() - other).norm() <= 1e-4 * other.norm()
