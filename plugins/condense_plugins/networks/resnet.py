@@ -84,7 +84,8 @@ class _BasicBlock(nn.Module):
             norm_layer(norm, out),
         )
         self.shortcut: nn.Module = nn.Identity()
-        self.taken = stride if channels < SAFE_CHANNELS else 1  # every so manieth pixel
+        # step between the pixels that the shortcut is given
+        self.taken = stride if channels < SAFE_CHANNELS else 1
         if stride != 1 or channels != out:
             self.shortcut = nn.Sequential(
                 nn.Conv2d(channels, out, 1, stride // self.taken, bias=False), norm_layer(norm, out)
