@@ -179,10 +179,10 @@ def window_rule(rows: Rows) -> str:
         if len(own) < 2:
             continue
         share = fitted(list(own.values()))
-        pairs = [(fitted([own[a]]), b) for a in own for b in own if a != b]
-        lost_by = {b: fmean(lost_at(own[b], place) for place, on in pairs if on == b) for b in own}
+        best = {data: fitted([curve]) for data, curve in own.items()}
+        each = [fmean(lost_at(own[b], best[a]) for a in own if a != b) for b in own]
         beta = fmean(at_share(curve, share)["beta"] for curve in own.values())
-        carry = points(estimate(list(lost_by.values())))
+        carry = points(estimate(each))
         lines.append((f"{100 * size:g} %", f"{beta:.2f}", carry))
     head = ("kept", "β that suits all best", "points lost by another set's best β")
     return table(head, lines) if lines else NOTHING
