@@ -155,6 +155,11 @@ class LabeledData:
             self.inputs, self.labels, extra=(self.classes, self.normalization, self.flip)
         )
 
+    @property
+    def fingerprints(self) -> tuple[str, str | None]:
+        """Of the training split and of the test split, None where there is none."""
+        return self.fingerprint, None if self.test is None else self.test.fingerprint
+
     def check_count(self, count: int, source: str) -> None:
         """That ``source`` has a figure of every sample.
 

@@ -305,7 +305,7 @@ def content_of(pipeline: Pipeline) -> list[Any]:
     keys = [pipeline.component_key(stage) for stage in stages_in_use(pipeline.recipe)]
     tokens = [key["token"] for key in keys if "token" in key]  # files that components read
     table = {k: v for k, v in pipeline.recipe.portable().items() if k != LEFT_OUT}
-    return [table, pipeline.data.fingerprint, *tokens]
+    return [table, *pipeline.data.fingerprints, *tokens]
 
 
 def evaluate_artefact(

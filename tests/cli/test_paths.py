@@ -144,6 +144,17 @@ def test_the_default_folder_is_named_after_the_data_not_their_place(call, tmp_pa
     assert len(list((work / "runs").iterdir())) == 2
 
 
+def test_another_test_split_has_a_default_folder_of_its_own(call, tmp_path, monkeypatch):
+    """Results on the one would replace those on the other."""
+    monkeypatch.chdir(tmp_path)
+    data, other = (write_data(tmp_path / place / "squares.npz") for place in ("one", "two"))
+    arrays = dict(np.load(data))
+    np.savez(other, **arrays | {"test_images": arrays["test_images"][:, ::-1]})
+    for path in (data, other):
+        call("run", "--data", f"npz:{path}", *OPTIONS)
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
 def test_a_recipe_file_names_data_from_its_own_folder(call, tmp_path, monkeypatch):
     write_data(tmp_path / "shared" / "squares.npz")
     (tmp_path / "shared" / "r.toml").write_text(

@@ -85,7 +85,7 @@ def near_copies_in(data: LabeledData) -> NearCopies | None:
     count, size = sum(map(len, splits)), data.inputs[0].numel()
     if not NEIGHBOURS < count <= LARGEST or count * size > VALUES:
         return None
-    key = data.fingerprint, None if data.test is None else data.test.fingerprint
+    key = data.fingerprints
     if key not in _KNOWN:
         while len(_KNOWN) >= HELD:
             _KNOWN.pop(next(iter(_KNOWN)))

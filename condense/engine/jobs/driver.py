@@ -32,7 +32,7 @@ from condense.engine.stages.scores import ScoresStage
 from condense.engine.stages.stage import Piece, Stage
 from condense.engine.training.threads import SMALL, is_small
 from condense.errors import CondenseError
-from condense.interfaces import Executor, LabeledData, Progress
+from condense.interfaces import Executor, Progress
 from condense.jobs import Done, ExecutorOptions, Job, Resources
 
 GIB = 2**30
@@ -372,16 +372,13 @@ def _data_of(target: Target) -> DataOfTask:
     """How a worker gets the target's data: by the recipe, or sent along."""
     pipeline, part = target.pipeline, target.held_out
     data = pipeline.data
+    training, test = data.fingerprints
     named = pipeline.recipe["data"].name in pipeline.host.registry("data")
     return DataOfTask(
         name=data.name,
-        fingerprint=data.fingerprint,
-        test=None if data.test is None else data.test.fingerprint,
-        blob="" if named else f"data/{_whole_fingerprint(data)}",
+        fingerprint=training,
+        test=test,
+        blob="" if named else f"data/{training}{test or ''}",
         part=part if named else None,
         modality=data.geometry.modality,
     )
-
-
-def _whole_fingerprint(data: LabeledData) -> str:
-    return data.fingerprint + ("" if data.test is None else data.test.fingerprint)

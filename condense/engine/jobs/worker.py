@@ -163,8 +163,7 @@ def _data(task: Task, blobs: Blobs, bound: Pipeline) -> LabeledData:
         data = data_from(blobs[wanted.blob]) if wanted.blob else bound.data
         if wanted.part is not None:
             data = wanted.part.of(data)
-        test = None if data.test is None else data.test.fingerprint
-        if (data.fingerprint, test) != (wanted.fingerprint, wanted.test):
+        if data.fingerprints != (wanted.fingerprint, wanted.test):
             raise CondenseError(
                 f"data {wanted.name} are others here (fingerprint {data.fingerprint}) than on the "
                 f"driver ({wanted.fingerprint}); copy them to all machines, or to a folder that "

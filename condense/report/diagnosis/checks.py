@@ -137,10 +137,9 @@ def check_random(values: Sequence[float], random: Sequence[float]) -> Finding | 
     if gain is None or gain.low is None or gain.high is None or gain.half is None:
         return None
     points = f"{100 * gain.mean:+.2f} ± {100 * gain.half:.2f} points over random (95 % interval)"
-    advice = "look at the other findings"
+    advice = "look at the other findings; `condense compare` shows how other methods do here"
     if gain.high < 0:
         means = "the set is worse than a random one"
-        advice += ", or have `method=auto` choose"
         return Finding("worse-than-random", "random", "problem", points, means, advice)
     if gain.low <= 0:
         means = "the interval holds 0: the difference to a random one is not significant"
