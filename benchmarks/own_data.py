@@ -1,4 +1,4 @@
-"""Is a condensed set of data that nobody tuned for ever worse than a random subset of its size?
+"""Is a set condensed under default options ever worse than a random subset of its size?
 
 For each set of ``_own_sets.py`` and each seed: `condense run` with default options and a tenth of
 the training part or another ``--fraction``, for each method (``auto`` and ``dm`` among them, where

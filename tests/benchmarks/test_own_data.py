@@ -1,4 +1,4 @@
-"""The benchmark on data that nobody tuned for: its rows, and what it concludes from them."""
+"""The benchmark of default options on small data sets: rows, and what it concludes from them."""
 
 import importlib
 import json
