@@ -136,9 +136,8 @@ def condense(
         with pipeline.watch.over(pipeline.recipe, lambda: run_name(pipeline)):
             with asked.crew() as crew:
                 if crew is not None:
-                    todo = stages(pipeline, baselines=True)
-                    made = [s for s in todo if test is not None or s.component != "evaluator"]
-                    crew.work_all_off(Target(pipeline, made))
+                    todo = stages(pipeline, baselines=True, evaluated=test is not None)
+                    crew.work_all_off(Target(pipeline, todo))
             small, arms = worked_off(pipeline, baselines=True, evaluated=test is not None)
             pipeline.watch.result(small, arms)
         findings = problems(pipeline, small, arms)

@@ -115,10 +115,16 @@ class Scores:
     logits: Tensor | None = None
 
     @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All that a selector may go by: values, standard error, companions; not the logits."""
+        error = () if self.standard_error is None else (self.standard_error,)
+        return (self.values, *error, *(self.companions[name] for name in sorted(self.companions)))
+
+    @property
     def fingerprint(self) -> str:
-        """SHA-256 (32 hex digits) of all that a selector is to go by: all but the logits."""
-        names = tuple(sorted(self.companions))
-        return content_digest(self.values, *(self.companions[n] for n in names), extra=names)
+        """SHA-256 (32 hex digits) of :attr:`tensors` and what they are."""
+        which = (self.standard_error is not None, *sorted(self.companions))
+        return content_digest(*self.tensors, extra=which)
 
 
 @dataclass(frozen=True, eq=False)

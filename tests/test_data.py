@@ -8,6 +8,7 @@ import torch
 from condense.data import LabeledData, Normalization
 from condense.engine.ingest.holdout import hold_out
 from condense.errors import DataError
+from condense.results import Scores
 
 
 @pytest.fixture
@@ -40,3 +41,18 @@ def test_items_are_one_a_sample_and_no_part_of_the_fingerprint(named):
     assert replace(named, items=None).subset(torch.tensor([1])).items is None
     with pytest.raises(DataError, match="2 names of items for 8 samples"):
         replace(named, items=("a", "b"))
+
+
+def test_a_selection_depends_on_all_that_a_selector_sees_of_scores():
+    values, other = torch.arange(3.0), torch.ones(3)
+    every = [
+        Scores(values, "x"),
+        Scores(other, "x"),
+        Scores(values, "x", standard_error=other),
+        Scores(values, "x", companions={"aum": other}),
+        Scores(values, "x", companions={"probability": other}),
+        Scores(values, "x", other, {"aum": other}),
+    ]
+    assert len({scores.fingerprint for scores in every}) == len(every)
+    labelled = Scores(values, "y", logits=torch.ones(3, 2))
+    assert labelled.fingerprint == every[0].fingerprint

@@ -37,20 +37,32 @@ SERVED_BY = {
 }
 
 
-def stages(pipeline: Pipeline, baselines: bool) -> list[Stage[Any]]:
-    """The stages that a run has, in the order in which it comes to them.
+def in_order(pipeline: Pipeline, baselines: bool, evaluated: bool = True) -> list[Stage[Any]]:
+    """What a run asks for, one after another; stages inside others are not named.
+
+    Matching is named also where nothing is matched, as it makes the set in any case.
+
+    Args:
+        pipeline: a bound recipe; its data are loaded, and nothing is computed.
+        baselines: whether random subsets and the whole training split are evaluated as well.
+        evaluated: whether anything is; nothing is without a test split.
+    """
+    p = pipeline
+    found: list[Stage[Any]] = [p.scoring, p.selecting, p.matching, p.reselecting]
+    found += [p.teaching, *evaluations(p, baselines)] if evaluated else []
+    return [stage for stage in found if stage.needed or stage is p.matching]
+
+
+def stages(pipeline: Pipeline, baselines: bool, evaluated: bool = True) -> list[Stage[Any]]:
+    """The stages that a run has, those inside others too, in the order in which it comes to them.
 
     No scorer where nobody looks at scores, no experts and no matching where nothing is
     distilled and no label learned, no evaluation without a test split.
 
     Args:
-        pipeline: a bound recipe; its data are loaded, and nothing is computed.
-        baselines: whether random subsets and the whole training split are evaluated as well.
+        pipeline, baselines, evaluated: as for :func:`in_order`.
     """
-    p = pipeline
-    found: list[Stage[Any]] = [p.scoring, p.selecting, p.matching]
-    found += [p.reselecting, p.teaching, *evaluations(p, baselines)]
-    return all_within(found)
+    return all_within(in_order(pipeline, baselines, evaluated))
 
 
 def all_within(found: Sequence[Stage[Any]]) -> list[Stage[Any]]:

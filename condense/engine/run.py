@@ -29,15 +29,7 @@ from condense.engine.documents import (
 from condense.engine.evaluation import condensed_plan, measure_of
 from condense.engine.feature_space.difficulty import by_difficulty, halves_of_test
 from condense.engine.feature_space.network import FeatureOptions
-from condense.engine.graph import (
-    ARMS,
-    Plan,
-    all_within,
-    evaluations,
-    in_turn,
-    plan_of,
-    stages,
-)
+from condense.engine.graph import ARMS, Plan, all_within, in_order, in_turn, plan_of, stages
 from condense.engine.jobs.aside import Aside
 from condense.engine.jobs.beside import helped
 from condense.engine.jobs.driver import Crew, Target
@@ -258,17 +250,14 @@ def worked_off(
         test split.
     """
     p = pipeline
-    tested = evaluations(p, baselines) if evaluated else []
-    before = [stage for stage in (p.scoring, p.selecting) if stage.needed]
-    common = [p.teaching] if tested and p.teaching.needed else []
-    after = [p.reselecting] if p.reselecting.needed else []
-    todo: list[Stage[Any]] = [*before, p.matching, *after, *common, *tested]
+    todo = in_order(p, baselines, evaluated)
     threads = torch.get_num_threads()
     with (
         threads_for(p.data.geometry.shape),
         helped(p, all_within(todo), threads) as shared,
     ):
         in_turn(p.progress, todo, shared)
+    tested = [stage for stage in todo if isinstance(stage, EvaluationStage)]
     arms = {OWN if s.name == p.evaluating.name else s.name: s.result for s in tested}
     return p.condensed, arms
 

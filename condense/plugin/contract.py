@@ -20,6 +20,7 @@ from condense import capabilities, interfaces, traits
 from condense.errors import BrokenPlugin
 from condense.kinds import KINDS, Kind
 from condense.options import Options
+from condense.recipe import Method, Preset
 
 _KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _NEAR = 0.85  # of difflib's ratio: one letter more, less or elsewhere in a word of five
@@ -29,19 +30,18 @@ _FORMS = (
     "a table of tables, {'scorer': {'component': 'el2n'}} for example",
     "a table of tables of tables, {'digits': {'scorer': {'epochs': 3}}} for example",
 )
-_RECORDS: dict[str, dict[str, int | None]] = {  # by attribute: which of the forms, None for any
-    "method": {"summary": 0, "stages": 2, "tried": None},
-    "preset": {
-        "summary": 0,
-        "stages": 2,
-        "for_data": 3,
-        "for_modality": 3,
-        "written_for": 1,
-        "sources": 1,
-        "ipc": None,
-        "published": None,
-        "method": 0,
-    },
+_OF_METHODS = {"summary": 0, "stages": 2}  # by field: which of the forms
+_OF_PRESETS = {
+    **_OF_METHODS,
+    "for_data": 3,
+    "for_modality": 3,
+    "written_for": 1,
+    "sources": 1,
+    "method": 0,
+}
+_RECORDS: dict[str, tuple[type, dict[str, int]]] = {
+    "method": (Method, _OF_METHODS),
+    "preset": (Preset, _OF_PRESETS),
 }
 
 
@@ -64,14 +64,15 @@ def check_component(component: Any, kind: str) -> None:
     if kind in KINDS and name in KINDS[kind].reserved:
         raise BrokenPlugin(f"{who} needs another name: {KINDS[kind].reserved[name]}")
     if kind in _RECORDS:
-        must_be = f"{who} must be a condense.recipe.{kind.capitalize()}"
-        for attribute, depth in _RECORDS[kind].items():
-            if not hasattr(component, attribute):
-                raise BrokenPlugin(f"{must_be}, lacks `{attribute}`")
-            value = getattr(component, attribute)
-            if depth is not None and not _has_form(value, depth):
+        record, forms = _RECORDS[kind]
+        must_be = f"{who} must be a condense.recipe.{record.__name__}"
+        if not isinstance(component, record):
+            raise BrokenPlugin(f"{must_be}, got {type(component).__name__}")
+        for field, depth in forms.items():
+            value = getattr(component, field)
+            if not _has_form(value, depth):
                 raise BrokenPlugin(
-                    f"{must_be} with a `{attribute}` that is {_FORMS[depth]}; has {value!r}"
+                    f"{must_be} with a `{field}` that is {_FORMS[depth]}; has {value!r}"
                 )
         return
     if not inspect.isclass(component):

@@ -39,8 +39,8 @@ timed = Bound.timed
 @contextmanager
 def told(self, stage):
     tell(stage)
-    with timed(self, stage) as lap:
-        yield lap
+    with timed(self, stage):
+        yield
 Bound.timed = told
 matching.match = telling("matching", matching.match)
 run.save_artefact = telling("artefact", run.save_artefact)

@@ -23,7 +23,7 @@ def run_selector(
     Raises:
         BrokenPlugin: if it is anything else, or as :func:`guarded` does.
     """
-    read = () if scores is None else (scores.values, *scores.companions.values())
+    read = () if scores is None else scores.tensors
     with guarded("selector", selector, *contents(data), *read):
         selection = selector.select(data.without_test(), scores, budget, context, rng)
     who = f"selector '{selector.name}'"

@@ -95,7 +95,7 @@ def run_reselector(
         BrokenPlugin: if there are not as many of each class as before, one is there twice or is
             what a distilled sample started from; or as :func:`guarded` does.
     """
-    read = () if scores is None else (scores.values, *scores.companions.values())
+    read = () if scores is None else scores.tensors
     given = (synthetic.inputs, synthetic.labels, synthetic.role, synthetic.source_index)
     with guarded("reselector", reselector, *contents(data), *given, *read):
         chosen = reselector.complete(synthetic, data.without_test(), scores, context, rng)

@@ -37,8 +37,7 @@ def named_snapshots(snapshots: Mapping[int, Tensor]) -> dict[str, Tensor]:
 
 def snapshots_among(tensors: Mapping[str, Tensor]) -> dict[int, Tensor]:
     """The snapshots among named ``tensors``, by iteration and in order."""
-    names = [name for name in tensors if name.startswith(SNAPSHOT)]
-    return dict(sorted((int(name.removeprefix(SNAPSHOT)), tensors[name]) for name in names))
+    return dict(sorted((int(n), rows) for n, rows in named_by(SNAPSHOT, tensors).items()))
 
 
 def carried_by(matcher: object) -> dict[str, Tensor]:
@@ -212,27 +211,30 @@ class MatchState:
         Args:
             rng: what the next step draws from.
         """
-        own = {} if self.own_rates is None else self.own_rates.tensors()
         return {
             "inputs": self.synthetic.inputs[self.rows].cpu(),
-            "synthetic_step_size": self.synthetic.step_size.cpu(),
-            "image_momentum": self.image_momentum.cpu(),
-            "step_momentum": self.step_momentum.cpu(),
-            "loss": self.loss.cpu(),
-            "step_size": self.step_size.cpu(),
             "rng": rng.get_state().cpu(),
-            **({} if self.average is None else {"image_average": self.average.cpu()}),
-            **{name: tensor.cpu() for name, tensor in own.items()},
-            **self._of_labels(),
+            **{name: tensor.cpu() for name, tensor in self._in_place().items()},
             **{CARRIED + name: tensor for name, tensor in carried_by(self.matcher).items()},
         }
 
-    def _of_labels(self) -> dict[str, Tensor]:
-        """Logits [M, C] and momentum, where labels move."""
-        logits = self.synthetic.label_logits
-        if logits is None or self.labels is None:
-            return {}
-        return {"label_logits": logits.cpu(), "label_momentum": self.labels.momentum.cpu()}
+    def _in_place(self) -> dict[str, Tensor]:
+        """The tensors themselves that iterations write to, by their names in a checkpoint."""
+        found = {
+            "synthetic_step_size": self.synthetic.step_size,
+            "image_momentum": self.image_momentum,
+            "step_momentum": self.step_momentum,
+            "loss": self.loss,
+            "step_size": self.step_size,
+        }
+        if self.average is not None:
+            found["image_average"] = self.average
+        if self.own_rates is not None:
+            found |= self.own_rates.tensors()
+        if self.synthetic.label_logits is not None and self.labels is not None:
+            found["label_logits"] = self.synthetic.label_logits
+            found["label_momentum"] = self.labels.momentum
+        return found
 
     def copy(self, rng: Generator) -> tuple[int, dict[str, Tensor]]:
         """What :attr:`good` is to be if this state turns out to be sound."""
@@ -300,19 +302,8 @@ class MatchState:
     def _set(self, saved: Mapping[str, Tensor], rng: Generator) -> None:
         """Go on from ``saved``, of :meth:`tensors`."""
         self.synthetic.inputs[self.rows] = saved["inputs"].to(self.synthetic.inputs.device)
-        self.synthetic.step_size.copy_(saved["synthetic_step_size"])
-        self.image_momentum.copy_(saved["image_momentum"])
-        if self.average is not None:
-            self.average.copy_(saved["image_average"])
-        if self.own_rates is not None:
-            for name, tensor in self.own_rates.tensors().items():
-                tensor.copy_(saved[name])
-        if self.synthetic.label_logits is not None and self.labels is not None:
-            self.synthetic.label_logits.copy_(saved["label_logits"])
-            self.labels.momentum.copy_(saved["label_momentum"])
-        self.step_momentum.copy_(saved["step_momentum"])
-        self.loss.copy_(saved["loss"])
-        self.step_size.copy_(saved["step_size"])
+        for name, tensor in self._in_place().items():
+            tensor.copy_(saved[name])
         hand_back(self.matcher, named_by(CARRIED, saved))
         rng.set_state(saved["rng"])
 

@@ -98,14 +98,11 @@ class TeachingStage(StageInPieces[None]):
     @cached_property
     def result(self) -> None:
         """Nothing: it is in the store then, where the evaluator finds it."""
-        store = self.bound.store
         if not self._places:
             return
-        with self.bound.timed(self.name) as lap:
-            misses = store.misses
+        with self.bound.timed(self.name):
             for number in range(len(self._places)):
                 self.run_piece(number)
-            lap.cached = store.misses == misses
 
     def cost(self) -> Cost | None:
         """The evaluator's own estimate of what is not stored yet; None if it makes none."""
@@ -212,10 +209,8 @@ class EvaluationStage(Stage[Evaluation]):
             _ = stage.result
         tried = []
         for augmentation in self.plan.augmentations:
-            with bound.timed(self.name) as lap:
-                misses = bound.store.misses
+            with bound.timed(self.name):
                 tried.append(self._under(augmentation))
-                lap.cached = bound.store.misses == misses
         best = max(tried, key=lambda e: e.mean)
         means = {str(e.protocol["augmentation"]): e.mean for e in tried}
         protocol = {**best.protocol, "tried": means}

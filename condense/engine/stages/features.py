@@ -48,12 +48,9 @@ class FeatureStage(Stage[FeatureNetworks]):
     @cached_property
     def result(self) -> FeatureNetworks:
         """Trained."""
-        store = self.bound.store
-        with self.bound.timed(self.name) as lap:
-            misses = store.misses
+        with self.bound.timed(self.name):
             for piece in self.pieces():
                 self.run_piece(piece.number)
-            lap.cached = store.misses == misses
         return self.networks
 
     def pieces(self) -> list[Piece]:

@@ -20,6 +20,7 @@ from condense.engine.checked import (
     run_label_plan,
     run_policy,
 )
+from condense.engine.checked.networks import run_training_accuracy
 from condense.engine.documents import Document, Share
 from condense.engine.matching.divergence import divergence_notes
 from condense.engine.matching.loop import match
@@ -32,7 +33,6 @@ from condense.engine.matching.soft_labels import (
     starting_logits,
 )
 from condense.engine.matching.state import SNAPSHOT, named_snapshots, snapshots_among
-from condense.engine.networks import run_training_accuracy
 from condense.engine.runtime.claims import CLAIM
 from condense.engine.runtime.expected import Expected, check_tensors, is_finite
 from condense.engine.runtime.guard import guarded

@@ -49,9 +49,6 @@ class PreparationStage(StageInPieces[Matcher]):
         """A matcher ready for its first step."""
         bound = self.bound
         matcher: Matcher = bound.recipe["matcher"].create()
-        hits, misses = bound.store.hits, bound.store.misses
-        with bound.timed(self.name) as lap:
-            with guarded("matcher", matcher, *contents(bound.data)):
-                matcher.prepare(bound.data.without_test(), bound.context, self.rng)
-            lap.cached = bound.store.hits > hits and bound.store.misses == misses
+        with bound.timed(self.name), guarded("matcher", matcher, *contents(bound.data)):
+            matcher.prepare(bound.data.without_test(), bound.context, self.rng)
         return matcher

@@ -7,8 +7,8 @@ from pydantic import Field
 from torch import Tensor
 
 from condense.engine.checked import run_label_plan, run_scorer
+from condense.engine.checked.networks import run_replicates, run_training_accuracy
 from condense.engine.documents import Document, Share
-from condense.engine.networks import run_replicates, run_training_accuracy
 from condense.engine.runtime.expected import Expected, check_tensors
 from condense.engine.runtime.store import Payload
 from condense.engine.stages.stage import Key, Piece, StageInPieces, StoredStage

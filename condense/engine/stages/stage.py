@@ -48,13 +48,6 @@ class StageTime:
     cached: bool
 
 
-@dataclass
-class Lap:
-    """What is still to be said of a stage while it runs."""
-
-    cached: bool = False
-
-
 @dataclass(frozen=True)
 class Piece:
     """A part of a stage's heavy work that needs no other part, as plain data: no tensor in it.
@@ -209,20 +202,21 @@ class Bound:
         return self._costs[key]
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[Lap]:
-        """Record the stage's own seconds; the body says on what is yielded if it was cached.
+    def timed(self, stage: str) -> Iterator[None]:
+        """Record the stage's own seconds, and whether all that it asked for was in the store.
 
         Inside there are as many threads as its samples are worked on by.
         """
         start = time.perf_counter()
         before = sum(t.seconds for t in self.timings.values())
-        lap = Lap()
+        hits, misses = self.store.hits, self.store.misses
         with threads_for(self.data.geometry.shape):
-            yield lap
+            yield
+        cached = self.store.hits > hits and self.store.misses == misses
         inner = sum(t.seconds for t in self.timings.values()) - before
         past = self.timings.get(stage, StageTime(0.0, True))
         seconds = past.seconds + time.perf_counter() - start - inner
-        self.timings[stage] = StageTime(seconds, past.cached and lap.cached)
+        self.timings[stage] = StageTime(seconds, past.cached and cached)
 
 
 class Stage(ABC, Generic[T]):
@@ -358,8 +352,8 @@ class StoredStage(Stage[T]):
         for stage in self.needs:
             _ = stage.result
         key = self.key()
-        with self.bound.timed(self.name) as lap:
-            payload, lap.cached = self.bound.store.fetch(self.kind, key, self.compute, self.check)
+        with self.bound.timed(self.name):
+            payload, _ = self.bound.store.fetch(self.kind, key, self.compute, self.check)
         self.said = payload.values
         return payload
 

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import Field
 from torch import Tensor
 
+from condense.engine.checked.networks import run_replicates
 from condense.engine.documents import Document
-from condense.engine.networks import run_replicates
 from condense.engine.pipeline import Pipeline
 from condense.engine.training.ranking import end_overlap, rank_correlation, reliability_of
 from condense.errors import OptionError
