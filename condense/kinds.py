@@ -126,7 +126,6 @@ _TABLE = (
     ),
     Kind("preset", "presets"),
 )
-FORMER = {"update-policy": "policy"}  # kinds by a name that they had
 KINDS = {kind.name: kind for kind in _TABLE}
 STAGES = {kind.stage: kind.name for kind in _TABLE if kind.stage is not None}  # stage → kind
 LOCAL = "local"  # the executor where none is asked for: this process

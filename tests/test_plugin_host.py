@@ -483,10 +483,6 @@ def test_condense_plugins_with_a_stranger_that_is_not_there(install, monkeypatch
     assert build_host(external=False).broken == []
 
 
-def test_a_kind_is_known_by_the_name_that_it_had(host):
-    assert host.registry("update-policy") is host.registry("policy")
-
-
 def test_a_kind_that_does_not_exist(host):
     with pytest.raises(CondenseError, match=r"'scorers'.*did you mean 'scorer'"):
         host.registry("scorers")

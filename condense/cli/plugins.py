@@ -129,10 +129,8 @@ def new(ctx: click.Context, kind: str, name: str, into: Path, as_json: bool) -> 
     """
     from condense.cli.output import echo_json, say
     from condense.cli.session import get_host
-    from condense.kinds import FORMER
     from condense.plugin.scaffold import Names, write_package
 
-    kind = FORMER.get(kind, kind)
     folder = write_package(get_host(ctx), kind, name, into)
     names = Names(kind, name)
     files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())

@@ -10,22 +10,6 @@ import click
 
 from condense.errors import OptionError
 
-# flags of earlier versions → what replaces them
-GONE = {
-    "--steps": "give --share R, the part of the recipe's steps that is run",
-    "--scan": "every search of one option scans first; --range LOW,HIGH says where",
-    "--tolerance": "every search of one option zooms in twice; --range LOW,HIGH narrows it",
-    "--step": "--also is searched by Optuna; --trials N says how long",
-    "--sampler": "one option is searched by scan and zoom, more (--also) by Optuna",
-    "--grid": "try values of your own with `condense ablate --vary KEY=V1,V2 --validation 0.2`",
-}
-
-
-def _refuse(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    flag = parameter.opts[0]
-    if value is not None:
-        raise OptionError(f"{flag} {value} is not taken any more: {GONE[flag]}")
-
 
 def _parse_range(
     ctx: click.Context, parameter: click.Parameter, text: str | None
@@ -119,10 +103,6 @@ SEARCH_FLAGS = (
         "that is ahead there overtakes the best. 0 trusts the short trainings.",
     ),
     _number("--trials", COUNT, 20, "Values tried with --also."),
-    *(
-        click.option(flag, hidden=True, expose_value=False, callback=_refuse, help=GONE[flag])
-        for flag in GONE
-    ),
 )
 
 

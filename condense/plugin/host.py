@@ -16,7 +16,7 @@ import pluggy
 
 from condense import DISTRIBUTION, __version__
 from condense.errors import BrokenPlugin, OptionError, closest, describe
-from condense.kinds import FORMER, KINDS
+from condense.kinds import KINDS
 from condense.plugin import NAME, spec
 from condense.plugin.contract import check_component
 from condense.plugin.registry import Entry, Registry
@@ -54,7 +54,6 @@ class Host:
         Raises:
             OptionError: for a kind that does not exist.
         """
-        kind = FORMER.get(kind, kind)
         if kind not in self.registries:
             known = ", ".join(KINDS)
             raise OptionError(f"unknown kind '{kind}'{closest(kind, KINDS)} (kinds: {known})")

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from condense.errors import OptionError, closest, describe
-from condense.kinds import FORMER, KINDS
+from condense.kinds import KINDS
 from condense.options import Options
 from condense.plugin.host import Host
 from condense.testing import common
@@ -93,7 +93,6 @@ def checks_of(kind: str) -> tuple[Check, ...]:
 
 def _module(kind: str) -> ModuleType:
     """The file of a kind, called as its hook is: ``work`` and the checks."""
-    kind = FORMER.get(kind, kind)
     if kind not in CHECKED:
         raise OptionError(
             f"no checks for kind '{kind}'{closest(kind, CHECKED)} (kinds: {', '.join(CHECKED)})"
@@ -105,7 +104,7 @@ def subject_of(
     kind: str, thing: Any, setup: Setup | None = None, host: Host | None = None
 ) -> Subject:
     """What the checks of ``kind`` take; see :func:`~condense.testing.subject.make_subject`."""
-    return make_subject(FORMER.get(kind, kind), thing, _module(kind).work, setup, host)
+    return make_subject(kind, thing, _module(kind).work, setup, host)
 
 
 def run_checks(

@@ -153,25 +153,6 @@ def test_a_usage_mistake_is_named_and_exits_with_2(call, args, part):
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("flag", "part"),
-    [
-        ("--steps", "--share R"),
-        ("--scan", "--range LOW,HIGH"),
-        ("--tolerance", "--range LOW,HIGH"),
-        ("--step", "--trials N"),
-        ("--sampler", "(--also)"),
-        ("--grid", "`condense ablate --vary KEY=V1,V2 --validation 0.2`"),
-    ],
-)
-def test_a_flag_that_is_gone_names_what_replaces_it(call, flag, part):
-    result = call(flag, 3, code=2)
-    assert result.stderr.startswith(f"error: {flag} 3 is not taken any more: ")
-    assert part in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert f" {flag} " not in call("--help").stdout
-
-
 def test_without_optuna_the_extra_is_named(call, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     result = call("--also", "policy.alpha", code=2)

@@ -20,9 +20,8 @@ from typing import Any, Literal, NamedTuple
 import filelock
 from pydantic import BaseModel, ConfigDict
 
-from condense.engine.runtime.claims import CLAIM, held_elsewhere, now_in
+from condense.engine.runtime.claims import CLAIM, held_elsewhere
 from condense.engine.runtime.files import (
-    YOUNG,
     discard,
     sweep,
     write_atomic,
@@ -35,8 +34,7 @@ TENSORS = "tensors.safetensors"
 ENTRY = "entry.json"
 MAX_ENTRY = 64 * 2**20  # bytes of entry.json or the marker
 _NAME = re.compile(r"([0-9a-f]{32})(\.lock|\.partial|\.claim)?")
-# of an entry, or a checkpoint, by its name; of any entry, by an older condense
-_DRAFT = re.compile(r"\.(?:([0-9a-f]{32})(?:\.partial)?|draft)-[0-9a-f]{16}")
+_DRAFT = re.compile(r"\.([0-9a-f]{32})(?:\.partial)?-[0-9a-f]{16}")  # of an entry or checkpoint
 
 
 @dataclass(frozen=True)
@@ -195,12 +193,6 @@ def clean(root: Path, kinds: Sequence[str]) -> Cleaned:
 
 def _remove(folder: Path, name: str, paths: Sequence[Path]) -> bool:
     """Remove what goes by ``name``, unless a living process holds its lock; whether it was done."""
-    if not name:  # an older condense's draft, whose lock is not known
-        now = now_in(folder)
-        paths = [p for p in paths if now - p.lstat().st_mtime_ns > YOUNG * 1e9]
-        for path in paths:
-            discard(path)
-        return bool(paths)
     if held_elsewhere(folder / f"{name}{CLAIM}"):
         return False
     lock = folder / f"{name}.lock"
@@ -216,15 +208,13 @@ def _remove(folder: Path, name: str, paths: Sequence[Path]) -> bool:
 
 
 def _leavings(folder: Path) -> dict[str, _Leavings]:
-    """What of ours lies in the folder of a kind, by the entry's name; "" for old drafts."""
+    """What of ours lies in the folder of a kind, by the entry's name."""
     found: dict[str, _Leavings] = {}
     for path in _listed(folder):
         named, draft = _NAME.fullmatch(path.name), _DRAFT.fullmatch(path.name)
         if named is not None and named[2] is None:
             if path.is_symlink() or {p.name for p in _listed(path)} <= {TENSORS, ENTRY}:
                 found.setdefault(named[1], _Leavings()).entry = path
-        elif named is not None:
-            found.setdefault(named[1], _Leavings()).others.append(path)
-        elif draft is not None:
-            found.setdefault(draft[1] or "", _Leavings()).others.append(path)
+        elif (own := named or draft) is not None:
+            found.setdefault(own[1], _Leavings()).others.append(path)
     return found
