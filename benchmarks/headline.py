@@ -47,7 +47,7 @@ from condense.engine.runtime.store import Store
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.errors import CondenseError
 from condense.published import preset_differences
-from condense.resolve import chosen, resolve
+from condense.resolve import preset_of, resolve
 
 
 class Headline:
@@ -216,7 +216,7 @@ class Headline:
             "commands": self._stays("command", command),
             "run": self.arms.identity,
             "preset": a.preset,
-            "published": chosen(self.arms.host, request, "preset").published,
+            "published": preset_of(self.arms.host, request).published,
             "differences": [vars(d) for d in preset_differences(self.arms.host, request)],
             "departures": self.arms.departures,
             "data": self.arms.data.name,

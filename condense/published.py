@@ -7,7 +7,7 @@ from typing import Any
 
 from condense.plugin.host import Host
 from condense.recipe import Recipe, flatten
-from condense.resolve import Request, chosen, resolve
+from condense.resolve import Request, method_of, preset_of, resolve
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ def preset_differences(host: Host, request: Request) -> list[Difference]:
     Raises:
         UnknownComponent, OptionError: as :func:`resolve` does.
     """
-    name = chosen(host, request, "preset").published
+    name = preset_of(host, request).published
     if name is None:
         return []
-    method = chosen(host, request, "method").name
+    method = method_of(host, request).name
     published = resolve(host, Request(method=method, preset=name, in_memory=True))
     there, here = flat(published), flat(resolve(host, request))
     options = [o for o in dict.fromkeys([*there, *here]) if not o.startswith("data.")]

@@ -186,8 +186,8 @@ def resolve(host: Host, request: Request) -> Recipe:
         UnknownComponent, OptionError: naming what is wrong, the value and what is allowed, and the
             recipe file where it is from there.
     """
-    method: Method = chosen(host, request, "method")
-    preset: Preset = chosen(host, request, "preset")
+    method = method_of(host, request)
+    preset = preset_of(host, request)
     file_layer, strict = _strict_layers(host, request, method, preset)
     base = Layer(preset.stages, preset)
     left_out = request.recipe.get(LEFT_OUT, {})
@@ -249,8 +249,8 @@ def component_names(host: Host, request: Request) -> dict[str, str]:
     Raises:
         UnknownComponent, OptionError: for a method or preset that there is not.
     """
-    method: Method = chosen(host, request, "method")
-    preset: Preset = chosen(host, request, "preset")
+    method = method_of(host, request)
+    preset = preset_of(host, request)
     _, strict = _strict_layers(host, request, method, preset)
     found: dict[str, str] = {}
     for layer in [Layer(preset.stages), *strict]:
@@ -342,17 +342,30 @@ def _file(request: Request, flag: object = None) -> Path | None:
     return recipe.path if isinstance(recipe, RecipeFile) and flag is None else None
 
 
-def chosen(host: Host, request: Request, kind: str) -> Any:
-    """The method or preset (``kind``) that ``request`` is resolved with."""
-    flag = vars(request)[kind]
-    if kind == "method" and is_choice(request):
+def preset_of(host: Host, request: Request) -> Preset:
+    """The preset that ``request`` is resolved with."""
+    preset: Preset = _first_named(host, request, "preset", request.preset, DEFAULTS["preset"])
+    return preset
+
+
+def method_of(host: Host, request: Request) -> Method:
+    """The method that ``request`` is resolved with.
+
+    Raises:
+        OptionError: where it is to be chosen.
+    """
+    if is_choice(request):
         raise OptionError(
             f"`method={CHOOSE}` chooses a method, which only `condense run` and condense() do; "
             "name a method"
         )
-    usual = DEFAULTS[kind]
-    if kind == "method":
-        usual = chosen(host, request, "preset").method or usual
+    usual = preset_of(host, request).method or DEFAULTS["method"]
+    method: Method = _first_named(host, request, "method", request.method, usual)
+    return method
+
+
+def _first_named(host: Host, request: Request, kind: str, flag: str | None, usual: str) -> Any:
+    """The component of ``kind`` that the flag names, else the recipe, else the usual one."""
     with naming_the_file(_file(request, flag)):
         return host.registry(kind).get(first_said(flag, request.recipe.get(kind), usual))
 

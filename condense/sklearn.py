@@ -12,7 +12,7 @@ from torch import Tensor
 from condense.api import condense
 from condense.data import Role
 from condense.plugin.host import build_host
-from condense.resolve import Request, chosen
+from condense.resolve import Request, preset_of
 from condense.tabular.frame import frame_of
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class CondenseSampler(BaseEstimator):  # type: ignore[misc]
         """
         host, method = build_host(), self.method
         if method is None:
-            method = chosen(host, Request(preset=self.preset), "preset").method or "window"
+            method = preset_of(host, Request(preset=self.preset)).method or "window"
         small = condense(
             (X, y),
             method=method,

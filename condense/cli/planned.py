@@ -35,7 +35,7 @@ def show_planned_run(
     from condense.cli.session import open_session
     from condense.engine.graph import plan
     from condense.published import preset_differences
-    from condense.resolve import chosen
+    from condense.resolve import preset_of
 
     found: Plan | StudyPlan
     show: Callable[[], None]
@@ -44,7 +44,7 @@ def show_planned_run(
         workers = session.workers(request)
         recipe = session.recipe(request)
         differences = preset_differences(session.host, request)
-        published = chosen(session.host, request, "preset").published
+        published = preset_of(session.host, request).published
         if seeds is None:
             found = plan(session.pipeline(recipe), baselines)
             show, more = partial(show_plan, found, workers), {}

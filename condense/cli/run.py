@@ -219,9 +219,9 @@ def _note_preset(host: Host, request: Request) -> None:
     from condense.cli.output import say_error
     from condense.options import format_value
     from condense.published import preset_differences
-    from condense.resolve import chosen
+    from condense.resolve import preset_of
 
-    preset = chosen(host, request, "preset")
+    preset = preset_of(host, request)
     if preset.published is None:
         text = f"{preset.name} settings, not a paper's; see condense plugins show preset"
         say_error(f"note: {text} {preset.name}")
