@@ -155,6 +155,11 @@ class LabeledData:
             self.inputs, self.labels, extra=(self.classes, self.normalization, self.flip)
         )
 
+    def normalized_by(self, normalization: Normalization) -> LabeledData:
+        """The same samples, of the test split too, to be normalised as other data are."""
+        test = None if self.test is None else replace(self.test, normalization=normalization)
+        return replace(self, normalization=normalization, test=test)
+
     @property
     def fingerprints(self) -> tuple[str, str | None]:
         """Of the training split and of the test split, None where there is none."""

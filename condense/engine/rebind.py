@@ -118,7 +118,14 @@ def rebind(
     recipe = resolve(host, asked)
     for line in without_effect(recipe, asked):
         progress.note(line)
-    pipeline = Pipeline(recipe, host, store=store, device=device, progress=progress)
+    pipeline = Pipeline(
+        recipe,
+        host,
+        store=store,
+        device=device,
+        progress=progress,
+        normalization=condensed.normalization,
+    )
     return Rebound(folder, condensed, pipeline, renamed, unbound)
 
 
@@ -126,9 +133,11 @@ def check_kind(folder: Path, condensed: CondensedDataset, data: LabeledData) -> 
     """That the set in ``folder`` can be compared with ``data``.
 
     Raises:
-        DataError: if its classes or the shape of its samples are others, naming the first.
+        DataError: if its classes, the shape of its samples or the features of a table are others,
+            naming the first.
     """
     own, other = condensed.classes, data.classes
+    mine, theirs = (table.features if table else () for table in (condensed.table, data.table))
     if data.geometry.shape != condensed.geometry.shape:
         what = f"samples of shape {condensed.geometry.shape}, {data.name} {data.geometry.shape}"
     elif len(other) != len(own):
@@ -136,6 +145,9 @@ def check_kind(folder: Path, condensed: CondensedDataset, data: LabeledData) -> 
     elif other != own:
         at = next(at for at, name in enumerate(own) if name != other[at])
         what = f"'{own[at]}' as class {at}, {data.name} '{other[at]}'"
+    elif mine and theirs and mine != theirs:
+        at = next(at for at, name in enumerate(mine) if name != theirs[at])
+        what = f"'{mine[at]}' as feature {at}, {data.name} '{theirs[at]}'"
     else:
         return
     raise DataError(f"{folder} holds {what}; name data of the same kind with `data`")

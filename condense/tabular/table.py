@@ -50,9 +50,14 @@ class Table:
         return [column.name for column in self.columns]
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features of a row."""
+        return tuple(name for column in self.columns for name in column.features)
+
+    @property
     def width(self) -> int:
         """Number of features of a row."""
-        return sum(len(column.features) for column in self.columns)
+        return len(self.features)
 
     @property
     def rows(self) -> list[list[Any]]:

@@ -72,6 +72,32 @@ def test_data_that_changed_are_noted_and_others_only_where_they_are_named(run, b
     assert back.told == []
 
 
+def test_other_data_are_normalised_as_the_set_is(run, back, tmp_path):
+    """What a network that is trained on the set is shown must be in the set's own unit."""
+    bright = np.full((12, 8, 8, 3), 200, np.uint8)
+    parts = {"train": np.random.default_rng(2).integers(0, 50, bright.shape), "test": bright}
+    arrays = {f"{part}_images": images.astype(np.uint8) for part, images in parts.items()}
+    labels = {f"{part}_labels": np.arange(12) % 3 for part in parts}
+    np.savez(tmp_path / "e.npz", **arrays, **labels)
+    bound = back(run, data=f"npz:{tmp_path / 'e.npz'}")
+    own = bound.condensed.normalization
+    assert bound.data.normalization == bound.pipeline.test_split().normalization == own
+    assert not bound.pipeline.has_named_data  # the file alone says nothing of that
+    assert back(run).pipeline.has_named_data
+
+
+def test_tables_whose_columns_become_other_features_are_refused(back, host, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, other in (("a", "red"), ("b", "blue")):
+        rows = [f"{colour},{k % 2}" for k, colour in enumerate(["green", other] * 6)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["colour,y", *rows]) + "\n")
+    asked = {"options": SELECT | {"data.label": "y"}, "host": host, "ipc": 2}
+    made = bind("csv:a.csv", **asked).condensed.save(tmp_path / "made")
+    assert back(made, data="csv:a.csv").data.name == "a"
+    with pytest.raises(DataError, match=r"'colour=green' as feature 0, b 'colour=blue'"):
+        _ = back(made, data="csv:b.csv").data
+
+
 def test_data_that_are_gone_are_to_be_named(run, back, tmp_path):
     (tmp_path / "d.npz").rename(tmp_path / "moved.npz")
     with pytest.raises(DataError, match=r"run was made of cannot be read: .*d\.npz.*with `data`$"):

@@ -373,7 +373,7 @@ def _data_of(target: Target) -> DataOfTask:
     pipeline, part = target.pipeline, target.held_out
     data = pipeline.data
     training, test = data.fingerprints
-    named = pipeline.recipe["data"].name in pipeline.host.registry("data")
+    named = pipeline.has_named_data
     return DataOfTask(
         name=data.name,
         fingerprint=training,

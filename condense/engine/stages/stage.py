@@ -15,6 +15,7 @@ import torch
 
 from condense.capabilities import EstimatesCost, HasCacheToken, WorksInPieces
 from condense.components import resolve_spec
+from condense.data import Normalization
 from condense.engine.context import EngineContext
 from condense.engine.matching.ranks import ALONE, Ranks
 from condense.engine.runtime.guard import contents, guarded
@@ -94,6 +95,7 @@ class Bound:
         device: where tensors are worked on.
         progress: where long stages report.
         data: used instead of the recipe's data stage.
+        normalization: of the data in the place of their own: that of a set which they are to test.
         shared_seed: seed of the stages :data:`SHARED` (scores, experts), so that runs of several
             seeds have them in common; the recipe's by default, else it does not repeat the run.
         ranks: processes that share its matching.
@@ -109,6 +111,7 @@ class Bound:
         device: torch.device,
         progress: Progress,
         data: LabeledData | None = None,
+        normalization: Normalization | None = None,
         shared_seed: int | None = None,
         ranks: Ranks = ALONE,
         watch: Watch = UNWATCHED,
@@ -124,6 +127,7 @@ class Bound:
         self.context = EngineContext(host, store, device, progress)
         self.timings: dict[str, StageTime] = {}
         self._data = data
+        self._normalization = normalization
         self._costs: dict[tuple[str, int], Cost | None] = {}
 
     @cached_property
@@ -131,7 +135,19 @@ class Bound:
         """The training split, its test split attached."""
         if self._data is not None:
             return self._data
+        own, wanted = self._as_named, self._normalization
+        return own if wanted in (None, own.normalization) else own.normalized_by(wanted)
+
+    @cached_property
+    def _as_named(self) -> LabeledData:
         return load_data(self.recipe["data"], self.context)
+
+    @property
+    def has_named_data(self) -> bool:
+        """Whether another process gets :attr:`data`, or what they are a part of, by the recipe."""
+        if self.recipe["data"].name not in self.host.registry("data"):
+            return False
+        return self._data is not None or self.data is self._as_named
 
     def test_split(self) -> LabeledData:
         """The test split.

@@ -212,6 +212,11 @@ def _bound(
     data = bound.data
     for folder, other in others:
         check_kind(folder, other, data)
+        if other.normalization != one.normalization:
+            raise DataError(
+                f"{first} and {folder} are normalised by figures of different data, so that "
+                "distances in the one mean nothing in the other; measure them one at a time"
+            )
     return bound.pipeline
 
 
