@@ -19,11 +19,12 @@ from condense.engine.ingest.in_memory import in_memory, to_labeled_data
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.jobs.hired import hired, remarks
 from condense.engine.pipeline import Pipeline
-from condense.engine.run import results_of, run_name, worked_off
+from condense.engine.run import results_of, worked_off
 from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
 from condense.engine.runtime.progress import SilentProgress, make_progress
 from condense.engine.runtime.store import Store
+from condense.engine.target import run_name
 from condense.engine.watch import Watch
 from condense.errors import CapacityError, CondenseError, FindingWarning, OptionError
 from condense.interfaces import Progress

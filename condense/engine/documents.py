@@ -348,6 +348,7 @@ class RunLog(Document):
     executor: str = Field(LOCAL, description="that worked the stages off; local is this process")
     tracker: str = Field("", description="that watched the run; empty for none")
     paths: dict[str, str] = Field({}, description="options that are paths, absolute, by key")
+    content: str = Field("", description="digest of all that the run depends on, its files too")
 
 
 class RunDocument(Measured):

@@ -35,21 +35,19 @@ from condense.engine.jobs.beside import helped
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.rebind import Rebound, rebind
-from condense.engine.runtime.files import default_path
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.store import Store
 from condense.engine.runtime.turns import silent
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.features import FeatureStage
-from condense.engine.stages.scores import stages_in_use
 from condense.engine.stages.stage import Stage
-from condense.engine.target import check_target
+from condense.engine.target import check_target, content_digest_of, default_folder
 from condense.engine.training.threads import threads_for
 from condense.errors import OptionError
 from condense.interfaces import Evaluation, Progress
 from condense.kinds import LOCAL
 from condense.plugin.host import Host
-from condense.recipe import LEFT_OUT, Recipe
+from condense.recipe import Recipe
 from condense.resolve import Request
 from condense.results import Finding
 
@@ -71,6 +69,7 @@ class RunResult:
         jobs: that an executor worked off.
         executor: its name.
         tracker: that watched it; empty for none.
+        content: digest of all that it depends on.
     """
 
     recipe: Recipe
@@ -85,6 +84,7 @@ class RunResult:
     jobs: tuple[JobNote, ...] = ()
     executor: str = LOCAL
     tracker: str = ""
+    content: str = ""
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:
@@ -111,6 +111,7 @@ class RunResult:
             executor=self.executor,
             tracker=self.tracker,
             paths=self.recipe.all_paths(),
+            content=self.content,
         )
 
     @property
@@ -169,7 +170,7 @@ def run(
         CondenseError: before any work for an output that cannot be written or a budget that the
             data cannot meet; later for whatever a stage cannot do.
     """
-    target = out if out is not None else default_folder(pipeline)
+    target = out if out is not None else default_folder(pipeline, baselines)
     check = partial(check_target, target, pipeline, force)
     check()
     pipeline.check_budget()
@@ -228,6 +229,7 @@ def write_run(
         jobs=() if crew is None else tuple(crew.notes),
         executor=LOCAL if crew is None else crew.executor.name,
         tracker=tracker,
+        content=content_digest_of(pipeline),
     )
     result = replace(result, findings=diagnose(pipeline, condensed, result.evaluations))
     files = {RESULTS: result.results.text(), LOG: result.log.text(), **(beside or {})}
@@ -265,36 +267,6 @@ def worked_off(
 def device_name(device: torch.device) -> str:
     """``"cpu"`` or the GPU's product name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def default_folder(pipeline: Pipeline) -> Path:
-    """``runs/METHOD-DATA-ipcN-sSEED-HASH``; equal recipes on equal data, equal folders."""
-    recipe, parts = pipeline.recipe, content_of(pipeline)
-    return default_path(recipe.method, pipeline.data.name, parts, _size_and_seed(recipe))
-
-
-def run_name(pipeline: Pipeline) -> str:
-    """``METHOD-DATA-ipcN-sSEED``, of a run whose result lies nowhere."""
-    recipe = pipeline.recipe
-    return f"{recipe.method}-{pipeline.data.name}-{_size_and_seed(recipe)}"
-
-
-def _size_and_seed(recipe: Recipe) -> str:
-    budget = recipe.budget
-    size = f"ipc{budget.ipc}" if budget.ipc is not None else f"fraction{budget.fraction:g}"
-    return f"{size}-s{recipe.seed}"
-
-
-def content_of(pipeline: Pipeline) -> list[Any]:
-    """All that a run depends on, JSON-ready: what the files that it reads hold, not where they lie.
-
-    Raises:
-        CondenseError: for files that cannot be read.
-    """
-    keys = [pipeline.component_key(stage) for stage in stages_in_use(pipeline.recipe)]
-    tokens = [key["token"] for key in keys if "token" in key]  # files that components read
-    table = {k: v for k, v in pipeline.recipe.portable().items() if k != LEFT_OUT}
-    return [table, *pipeline.data.fingerprints, *tokens]
 
 
 def evaluate_artefact(

@@ -1,16 +1,22 @@
-"""Where a run's result goes: a folder that is free, holds the same recipe's result, or may go."""
+"""Where a run's result goes: its own folder, or one that is free or holds the same run's result."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from condense.engine.artefact.write import ARTEFACT
+from condense.engine.artefact.write import ARTEFACT, LOG
+from condense.engine.documents import RunLog, read_document
 from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.files import default_path
 from condense.engine.runtime.folders import check_folder
-from condense.errors import OutputError
-from condense.recipe import LEFT_OUT, flatten
+from condense.engine.stages.scores import stages_in_use
+from condense.engine.stages.stage import OF_FILES
+from condense.errors import CondenseError, OutputError
+from condense.recipe import LEFT_OUT, Recipe, flatten
 
 
 def check_target(target: Path, pipeline: Pipeline, force: bool) -> Path:
@@ -38,6 +44,12 @@ def check_target(target: Path, pipeline: Pipeline, force: bool) -> Path:
                 f"{target} holds the result of another recipe ({key} {_told(theirs, key)}, now "
                 f"{_told(ours, key)}); give `force` to replace it, or choose another folder (`out`)"
             )
+    if _content_in(place) not in ("", content_digest_of(pipeline)):
+        raise OutputError(
+            f"{target} holds the result of this recipe on other files ({', '.join(paths)}) or by "
+            "another way of sharing scores and experts between seeds; give `force` to replace it, "
+            "or choose another folder (`out`)"
+        )
     return place
 
 
@@ -49,5 +61,54 @@ def _facts(manifest: dict[str, Any], paths: dict[str, str]) -> dict[str, Any]:
     return facts | {"fingerprint of the data": data.get("fingerprint")}
 
 
+def _content_in(place: Path) -> str:
+    """The digest of what the result there depends on; "" where that is not said."""
+    with contextlib.suppress(CondenseError):  # of a set saved by itself, or with a damaged log
+        return read_document(place / LOG, RunLog).content
+    return ""
+
+
 def _told(facts: dict[str, Any], key: str) -> str:
     return json.dumps(facts[key]) if key in facts else "not set"
+
+
+def default_folder(pipeline: Pipeline, baselines: bool) -> Path:
+    """``runs/METHOD-DATA-ipcN-sSEED-HASH``; equal recipes on equal data, equal folders.
+
+    Results without baselines have another one: they are not to replace those with them.
+    """
+    recipe, parts = pipeline.recipe, content_of(pipeline)
+    parts += [] if baselines else ["without baselines"]
+    return default_path(recipe.method, pipeline.data.name, parts, _size_and_seed(recipe))
+
+
+def run_name(pipeline: Pipeline) -> str:
+    """``METHOD-DATA-ipcN-sSEED``, of a run whose result lies nowhere."""
+    recipe = pipeline.recipe
+    return f"{recipe.method}-{pipeline.data.name}-{_size_and_seed(recipe)}"
+
+
+def _size_and_seed(recipe: Recipe) -> str:
+    budget = recipe.budget
+    size = f"ipc{budget.ipc}" if budget.ipc is not None else f"fraction{budget.fraction:g}"
+    return f"{size}-s{recipe.seed}"
+
+
+def content_of(pipeline: Pipeline) -> list[Any]:
+    """All that a run depends on, JSON-ready: what the files that it reads hold, not where they lie.
+
+    Raises:
+        CondenseError: for files that cannot be read.
+    """
+    keys = [pipeline.component_key(stage) for stage in stages_in_use(pipeline.recipe)]
+    read = [key[name] for key in keys for name in OF_FILES if name in key]
+    table = {k: v for k, v in pipeline.recipe.portable().items() if k != LEFT_OUT}
+    # who has scores and experts of another seed has another result
+    shared = [pipeline.shared_seed] if pipeline.shared_seed != pipeline.recipe.seed else []
+    return [table, *pipeline.data.fingerprints, *read, *shared]
+
+
+def content_digest_of(pipeline: Pipeline) -> str:
+    """SHA-256 (32 hex digits) of :func:`content_of`."""
+    text = json.dumps(content_of(pipeline), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

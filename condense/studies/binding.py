@@ -9,8 +9,8 @@ from typing import Any
 from condense.data import LabeledData
 from condense.engine.ingest.holdout import HeldOutOf
 from condense.engine.pipeline import Pipeline
-from condense.engine.run import content_of
 from condense.engine.runtime.files import default_path
+from condense.engine.target import content_of
 from condense.errors import CondenseError, OptionError, describe
 from condense.recipe import Recipe
 

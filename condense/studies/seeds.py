@@ -10,13 +10,14 @@ from typing import Any
 
 from pydantic import Field, FiniteFloat
 
+from condense.engine.artefact.write import ARTEFACT
 from condense.engine.documents import Document, RunDocument
 from condense.engine.graph import stages
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
-from condense.engine.run import Diagnose, RunResult, default_folder, no_findings, run
+from condense.engine.run import Diagnose, RunResult, no_findings, run
 from condense.engine.runtime.progress import over_all
-from condense.engine.target import check_target
+from condense.engine.target import check_target, default_folder
 from condense.recipe import Recipe
 from condense.studies.binding import check_seeds, message_of
 from condense.studies.planning import Planner, StudyPlan
@@ -123,11 +124,15 @@ def run_seeds(
     pipelines = _pipelines(base, count, bind, shared)
     first = pipelines[0]
     if out is None:
-        own = default_folder(first)
+        own = default_folder(first, baselines)
         out = own.with_name(f"{own.name}-seeds{count}{'-shared' if shared else ''}")
     folders = [out / f"s{pipeline.recipe.seed}" for pipeline in pipelines]
     for pipeline, folder in zip(pipelines, folders, strict=True):
         check_target(folder, pipeline, force)
+    others = sorted({path.parent for path in out.glob(f"s*/{ARTEFACT.marker}")} - {*folders})
+    if others:
+        names = ", ".join(folder.name for folder in others)
+        first.progress.note(f"note: {out} holds {names} of earlier runs too, which stay")
     found = []
     if crew is not None:
         crew.work_all_off(*(Target(p, stages(p, baselines)) for p in pipelines))

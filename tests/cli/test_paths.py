@@ -1,6 +1,7 @@
 """Where data lie: what a recipe says of it, and what it takes to repeat a run elsewhere."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -153,6 +154,26 @@ def test_another_test_split_has_a_default_folder_of_its_own(call, tmp_path, monk
     for path in (data, other):
         call("run", "--data", f"npz:{path}", *OPTIONS)
     assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+def test_the_same_recipe_on_other_files_replaces_only_when_told(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arrays = dict(np.load(write_data(tmp_path / "squares.npz")))
+    np.savez("other.npz", **arrays | {"test_images": arrays["test_images"][:, ::-1]})
+    for name, values in (("a", np.arange(24.0)), ("b", np.arange(24.0)[::-1])):
+        np.save(f"{name}.npy", values)
+    plain = (*OPTIONS[:2], *OPTIONS[4:])  # but for the scorer
+    scored = ("--out", "made", "--data", "npz:squares.npz", *plain, "-o")
+    call("run", *scored, "scorer=file:a.npy")
+    first = bytes_of(tmp_path / "made")
+    call("run", *scored, "scorer=file:a.npy")
+    refused = call("run", *scored, "scorer=file:b.npy", code=1).stderr
+    assert "made holds the result of this recipe on other files (data.path, scorer.path)" in refused
+    os.replace("other.npz", "squares.npz")  # another test split alone
+    assert "on other files" in call("run", *scored, "scorer=file:a.npy", code=1).stderr
+    assert bytes_of(tmp_path / "made") == first
+    call("run", *scored, "scorer=file:a.npy", "--force")
+    assert bytes_of(tmp_path / "made") != first
 
 
 def test_a_recipe_file_names_data_from_its_own_folder(call, tmp_path, monkeypatch):

@@ -36,6 +36,7 @@ from condense.recipe import Recipe
 # matching loops, batches, schedules, learned labels, how arms are drawn and repeats averaged.
 ENGINE_VERSION = "2"
 SHARED = ("scorer", "prepare")  # stages that the cells of a study have in common
+OF_FILES = ("token", "dynamics")  # in a component's key: what files that it reads hold
 
 Key = dict[str, Any]
 T = TypeVar("T")

@@ -13,9 +13,9 @@ from condense.engine.evaluation import RANDOM, random_plan, whole_plan
 from condense.engine.graph import all_within, stages
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
-from condense.engine.run import run_name
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
+from condense.engine.target import run_name
 from condense.figures import html
 from condense.figures.formats import percent
 from condense.interfaces import Evaluation
