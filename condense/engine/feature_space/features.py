@@ -15,7 +15,7 @@ from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.estimate import sgd_cost
 from condense.engine.training.gradient_norms import last_linear
 from condense.engine.training.loop import check_converged
-from condense.engine.training.passes import recorded_pass
+from condense.engine.training.passes import kept_of_network
 from condense.engine.training.sgd import SgdOptions, part_of
 from condense.errors import DataError, OptionError
 from condense.interfaces import Context, Cost, LabeledData, TrainingSet
@@ -51,14 +51,19 @@ def run_features(
     if not data.geometry.is_image:
         return data.inputs
     resolved = part_of(SgdOptions, options)
-    (stored,) = recorded_pass(
+
+    def kept(network: nn.Module, batcher: Batcher) -> dict[str, Tensor]:
+        check_feature_network(network, resolved, f"its lr={resolved.lr:g}")
+        return {"features": finite_features(network, batcher)}
+
+    stored = kept_of_network(
         TrainingSet.of(data),
         context,
         resolved,
         _seed(rng),
-        {0: _key(data, context, rng, resolved)},
-        lambda _, network, batcher: FeatureRecorder(network, batcher, resolved),
-        expected=lambda _: {"features": Expected(torch.float32, (len(data), None))},
+        _key(data, context, rng, resolved),
+        kept,
+        expected={"features": Expected(torch.float32, (len(data), None))},
         kind=KIND,
         title="features",
     )
@@ -88,32 +93,6 @@ def _key(
         "data": data.fingerprint,
         "seed": _seed(rng).value,
     }
-
-
-class FeatureRecorder:
-    """Keeps the features that a network ends with.
-
-    Args:
-        network: in training.
-        batcher: what it is trained on.
-        options: how, for the message where that diverges.
-    """
-
-    def __init__(self, network: nn.Module, batcher: Batcher, options: SgdOptions) -> None:
-        self.network = network
-        self.batcher = batcher
-        self.options = options
-
-    def on_batch(self, indices: Tensor, logits: Tensor) -> None:
-        """Nothing: features are those of the trained network."""
-
-    def on_epoch(self, done: int) -> None:
-        """Nothing, likewise."""
-
-    def tensors(self) -> dict[str, Tensor]:
-        """``features`` float32 [N, D]."""
-        check_feature_network(self.network, self.options, f"its lr={self.options.lr:g}")
-        return {"features": finite_features(self.network, self.batcher)}
 
 
 def check_feature_network(network: nn.Module, options: SgdOptions, rate: str) -> None:
