@@ -14,7 +14,7 @@ from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.estimate import sgd_cost
 from condense.engine.training.gradient_norms import last_linear
-from condense.engine.training.loop import check_converged
+from condense.engine.training.loop import check_converged, evaluating
 from condense.engine.training.passes import kept_of_network
 from condense.engine.training.sgd import SgdOptions, part_of
 from condense.errors import DataError, OptionError
@@ -123,16 +123,11 @@ def penultimate(network: nn.Module, data: Batcher, batch_size: int = 1000) -> Te
     Raises:
         OptionError: if it has none.
     """
-    was_training = network.training
-    network.eval()
     parts: list[Tensor] = []
-    try:
-        with inputs_of_last_linear(network) as seen:
-            for indices in torch.split(torch.arange(len(data), device=data.device), batch_size):
-                network(channels_last(data.batch(indices)[0]))
-                parts.append(seen.pop().flatten(1).float().cpu())
-    finally:
-        network.train(was_training)
+    with evaluating(network), inputs_of_last_linear(network) as seen:
+        for inputs, _ in data.in_order(batch_size):
+            network(channels_last(inputs))
+            parts.append(seen.pop().flatten(1).float().cpu())
     return torch.cat(parts)
 
 
