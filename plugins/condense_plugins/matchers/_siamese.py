@@ -14,7 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from condense.engine.runtime.precision import PrecisionOption, auto_means
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, initial_set
-from condense.engine.training.estimate import Share, time_call
+from condense.engine.training.estimate import TimedPart, time_call
 from condense.interfaces import (
     Augmentation,
     Context,
@@ -105,9 +105,9 @@ class SiameseMatcher(ABC):
         o, members = self.options, [data.class_indices(c) for c in range(len(data.classes))]
         real = sum(min(len(of_class), o.real_per_class) for of_class in members)
         samples = min(samples, len(data))
-        share = Share.of(samples + real, data.geometry, context.device)
-        if share.cut:  # a part of one class, and as many real samples
-            each = max(1, share.timed // 2)
+        part = TimedPart.of(samples + real, data.geometry, context.device)
+        if part.cut:  # a part of one class, and as many real samples
+            each = max(1, part.timed // 2)
             members, samples = [max(members, key=len)[:each]], each
             o = o.model_copy(update={"real_per_class": each})
         trial, rng = type(self)(o), Seed(0).generator()
@@ -123,8 +123,8 @@ class SiameseMatcher(ABC):
         def step() -> object:
             return trial.step(synthetic, rng)
 
-        memory = share.memory(step)
-        return Cost(share.whole * o.iterations * time_call(step, context.device), memory)
+        memory = part.memory(step)
+        return Cost(part.scale * o.iterations * time_call(step, context.device), memory)
 
     def prepare_cost(self, data: LabeledData, context: Context, rng: Generator) -> Cost:
         """Nothing is trained beforehand."""
