@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 import torch
 from pydantic import Field
 from torch import Generator, Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 
 from condense.engine.runtime.precision import PrecisionOption, auto_means
 from condense.engine.runtime.rng import Seed
@@ -29,6 +28,7 @@ from condense.interfaces import (
 )
 from condense.options import AugmentationSpec
 from condense_plugins.matchers._options import ImageRate, ImageReach, MatcherOptions
+from condense_plugins.matchers.trajectory.student import without_dropout
 
 # what to do about a note or finding of a run, by its code
 ADVICE = {
@@ -138,13 +138,8 @@ class SiameseMatcher(ABC):
         assert self._context is not None
         assert self._real is not None
         seed = Seed(int(torch.randint(2**62, (), generator=rng)))
-        network = self._context.network(
-            self.options.network, self._real.geometry, seed.generator()
-        ).to(like.dtype)
-        for module in network.modules():
-            if isinstance(module, _DropoutNd):
-                module.p = 0.0  # it would draw from global randomness
-        return network
+        network = self._context.network(self.options.network, self._real.geometry, seed.generator())
+        return without_dropout(network.to(like.dtype))
 
     def draw_real(self, synthetic: SyntheticSet, rng: Generator) -> tuple[Tensor, Tensor]:
         """Training samples of the classes in ``synthetic``: inputs [B, …] as a network sees them,
