@@ -129,12 +129,12 @@ def saved_bytes(call: Callable[[], object]) -> int:
     return sum(seen.values())
 
 
-def time_call(call: Callable[[], object], device: torch.device, repeats: int = 3) -> float:
-    """Median seconds of ``call`` after one warm-up."""
+def time_call(call: Callable[[], object], device: torch.device) -> float:
+    """Median seconds of ``call`` over three, after one warm-up."""
     seconds = []
     with retain_freed_memory():
         call()
-        for _ in range(repeats):
+        for _ in range(3):
             start = time.perf_counter()
             call()
             if device.type == "cuda":
