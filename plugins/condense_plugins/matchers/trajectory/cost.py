@@ -55,5 +55,6 @@ def trajectory_cost(
     rollouts = part.scale * o.iterations * o.trajectories
     one = int(part.scale * trial.left_by_a_step(synthetic, rng))
     left = o.steps * min(one, step_budget(o))
-    left += part.cut * one  # and what a step takes, where it was not timed as a whole
+    if part.cut:  # and what a step takes, which was not timed as a whole
+        left += one
     return Cost(rollouts * rollout * o.steps / steps, memory=o.experts * memory + left)
