@@ -73,7 +73,7 @@ def images(case: Case, count: int, test: LabeledData | None = None) -> LabeledDa
 def counted(tflops: float, least: float) -> Callable[..., float]:
     """In the place of ``time_call``: operations of the call at ``tflops``, or ``least`` seconds."""
 
-    def seconds(call: Callable[[], object], device: torch.device, repeats: int = 1) -> float:
+    def seconds(call: Callable[[], object], device: torch.device) -> float:
         with FlopCounterMode(display=False) as counter:
             call()
         return max(counter.get_total_flops() / (tflops * 1e12), least)

@@ -28,9 +28,9 @@ from condense.engine.graph import in_turn
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import Ours, check_file, npz_with, write_file
 from condense.engine.runtime.folders import (
-    MAX_MARKER,
     Layout,
     check_folder,
+    json_file_with,
     json_with,
     replace_folder,
 )
@@ -189,10 +189,6 @@ def _csv(written: SelectionDocument) -> bytes:
     return kept_table(written.kept).encode()
 
 
-def _is_json(file: BinaryIO) -> bool:
-    return json_with("selector", "indices", "labels")(file.read(MAX_MARKER))
-
-
 def _is_csv(file: BinaryIO) -> bool:
     return file.readline(1000).decode(errors="replace").strip() == ",".join(COLUMNS)
 
@@ -200,6 +196,6 @@ def _is_csv(file: BinaryIO) -> bool:
 # by ending: whether a file is a selection of ours, and what it holds
 FORMS: dict[str, tuple[Ours, Callable[[SelectionDocument], bytes]]] = {
     ".npz": (npz_with("indices", "labels"), _npz),
-    ".json": (_is_json, _json),
+    ".json": (json_file_with("selector", "indices", "labels"), _json),
     ".csv": (_is_csv, _csv),
 }

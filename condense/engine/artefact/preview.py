@@ -96,7 +96,8 @@ def draw_preview(condensed: CondensedDataset) -> bytes:
         text = "distilled, and to its right the real image it started from"
         headings.append(Words(start, GAP, text, framed=True))
     if any(row.frozen for row in shown):
-        headings.append(Words(frozen_at, GAP + LINE * bool(pairs), "real, kept as it was"))
+        below = GAP + LINE if pairs else GAP
+        headings.append(Words(frozen_at, below, "real, kept as it was"))
     rows = []
     for row in shown:
         tiles = []
@@ -130,7 +131,8 @@ def contact_sheet(
     words = [*headings, *([Words(GAP, bottom, note)] if note else [])]
     tiled = [tile.left + CELL for _, tiles in rows for tile in tiles]
     width = max([*(h.right for h in words), *tiled]) + GAP
-    canvas = Image.new("RGB", (width, bottom + bool(note) * LINE + GAP), PAPER)
+    height = bottom + GAP + (LINE if note else 0)
+    canvas = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(canvas)
     for line in words:
         if line.framed:

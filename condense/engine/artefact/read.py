@@ -214,9 +214,10 @@ def _read_trace(path: Path) -> Trace:
     try:
         for number, row in enumerate(csv.reader(io.StringIO(read_file(path).decode()))):
             if not number:  # the header
-                own_rates = row[3:] == ["image_lr"]
-                columns = [[] for _ in range(2 + own_rates)]
-                expected += ",IMAGE_LR" * own_rates
+                columns = [[], []]
+                if row[3:] == ["image_lr"]:
+                    columns.append([])
+                    expected += ",IMAGE_LR"
                 continue
             iteration, *figures = row
             if int(iteration) != number:

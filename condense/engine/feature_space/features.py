@@ -14,8 +14,8 @@ from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.estimate import sgd_cost
 from condense.engine.training.gradient_norms import last_linear
-from condense.engine.training.loop import check_converged
-from condense.engine.training.passes import recorded_pass
+from condense.engine.training.loop import check_converged, evaluating
+from condense.engine.training.passes import kept_of_network
 from condense.engine.training.sgd import SgdOptions, part_of
 from condense.errors import DataError, OptionError
 from condense.interfaces import Context, Cost, LabeledData, TrainingSet
@@ -51,14 +51,19 @@ def run_features(
     if not data.geometry.is_image:
         return data.inputs
     resolved = part_of(SgdOptions, options)
-    (stored,) = recorded_pass(
+
+    def kept(network: nn.Module, batcher: Batcher) -> dict[str, Tensor]:
+        check_feature_network(network, resolved, f"its lr={resolved.lr:g}")
+        return {"features": finite_features(network, batcher)}
+
+    stored = kept_of_network(
         TrainingSet.of(data),
         context,
         resolved,
         _seed(rng),
-        {0: _key(data, context, rng, resolved)},
-        lambda _, network, batcher: FeatureRecorder(network, batcher, resolved),
-        expected=lambda _: {"features": Expected(torch.float32, (len(data), None))},
+        _key(data, context, rng, resolved),
+        kept,
+        expected={"features": Expected(torch.float32, (len(data), None))},
         kind=KIND,
         title="features",
     )
@@ -90,32 +95,6 @@ def _key(
     }
 
 
-class FeatureRecorder:
-    """Keeps the features that a network ends with.
-
-    Args:
-        network: in training.
-        batcher: what it is trained on.
-        options: how, for the message where that diverges.
-    """
-
-    def __init__(self, network: nn.Module, batcher: Batcher, options: SgdOptions) -> None:
-        self.network = network
-        self.batcher = batcher
-        self.options = options
-
-    def on_batch(self, indices: Tensor, logits: Tensor) -> None:
-        """Nothing: features are those of the trained network."""
-
-    def on_epoch(self, done: int) -> None:
-        """Nothing, likewise."""
-
-    def tensors(self) -> dict[str, Tensor]:
-        """``features`` float32 [N, D]."""
-        check_feature_network(self.network, self.options, f"its lr={self.options.lr:g}")
-        return {"features": finite_features(self.network, self.batcher)}
-
-
 def check_feature_network(network: nn.Module, options: SgdOptions, rate: str) -> None:
     """As :func:`check_converged`, of a ``network`` trained by ``options``."""
     check_converged(network, f"the feature network '{options.network.component}'", rate)
@@ -144,16 +123,11 @@ def penultimate(network: nn.Module, data: Batcher, batch_size: int = 1000) -> Te
     Raises:
         OptionError: if it has none.
     """
-    was_training = network.training
-    network.eval()
     parts: list[Tensor] = []
-    try:
-        with inputs_of_last_linear(network) as seen:
-            for indices in torch.split(torch.arange(len(data), device=data.device), batch_size):
-                network(channels_last(data.batch(indices)[0]))
-                parts.append(seen.pop().flatten(1).float().cpu())
-    finally:
-        network.train(was_training)
+    with evaluating(network), inputs_of_last_linear(network) as seen:
+        for inputs, _ in data.in_order(batch_size):
+            network(channels_last(inputs))
+            parts.append(seen.pop().flatten(1).float().cpu())
     return torch.cat(parts)
 
 

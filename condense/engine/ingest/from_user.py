@@ -146,9 +146,7 @@ def _check_shapes(held: Tensor, images: Tensor) -> None:
         )
 
 
-def from_torch_dataset(
-    dataset: Any, *, test: Any = None, name: str = "data", flip: bool | None = None
-) -> LabeledData:
+def from_torch_dataset(dataset: Any, *, test: Any = None, name: str = "data") -> LabeledData:
     """A map-style torch data set of (image, label) items, read once, as :class:`LabeledData`.
 
     Args:
@@ -156,7 +154,6 @@ def from_torch_dataset(
             gives) or a feature vector [D]; ``dataset.classes`` is used if it is there.
         test: the test split, likewise; where both have ``classes``, labels are matched by name.
         name: what to call the data.
-        flip: as for :func:`labeled_data`.
 
     Raises:
         DataError: naming the item, or as :func:`labeled_data` does.
@@ -166,7 +163,6 @@ def from_torch_dataset(
         *_items(dataset, "train"),
         test=None if test is None else _items(test, "test"),
         classes=None if isinstance(dataset, torch.utils.data.Subset) else names,
-        flip=flip,
         name=name,
         items=(_files(dataset), None if test is None else _files(test)),
         numbered=None if names is None or tested is None else (names, tested),

@@ -14,6 +14,7 @@ from typing import TypeVar
 from condense.engine.runtime.exchange import exchange
 from condense.engine.runtime.files import (
     ASIDE,
+    Ours,
     check_writable,
     draft_beside,
     erase,
@@ -72,6 +73,12 @@ def json_with(*keys: str) -> Callable[[bytes], bool]:
         return isinstance(table, dict) and table.keys() >= set(keys)
 
     return has_them
+
+
+def json_file_with(*keys: str) -> Ours:
+    """As :func:`json_with`, of a file."""
+    has_them = json_with(*keys)
+    return lambda file: has_them(file.read(MAX_MARKER))
 
 
 def check_folder(target: Path, layout: Layout) -> Path:

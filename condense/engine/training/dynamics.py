@@ -258,9 +258,9 @@ def _recorded(path: Path, data: LabeledData, options: DynamicsOptions, extras: E
             f"{path} has no gradients by all parameters within the first {options.eval_epoch} "
             "epochs; call evaluate(…, full_gradient=True) of `condense.Recorder`"
         )
-    names = ["eval_error_norm", "eval_gradient_norm"] + ["full_gradient_norm"] * bool(
-        extras.full_gradient
-    )
+    names = ["eval_error_norm", "eval_gradient_norm"]
+    if extras.full_gradient:
+        names.append("full_gradient_norm")
     passes = [{**one, **{name: picked(one, name) for name in names}} for one in networks]
     return _combined(passes, early or min(options.eval_epoch, epochs), extras)
 

@@ -44,9 +44,9 @@ def training_cost(
     rng = torch.Generator().manual_seed(0)
     module = context.network(network, data.geometry, rng)
     size = min(samples or len(data), len(data))
-    share = Share.of(min(schedule.batch_size, size), data.geometry, context.device)
-    if share.cut:
-        schedule = replace(schedule, batch_size=share.timed)
+    part = TimedPart.of(min(schedule.batch_size, size), data.geometry, context.device)
+    if part.cut:
+        schedule = replace(schedule, batch_size=part.timed)
     size = min(size, 4 * schedule.batch_size)
     batcher = Batcher(TrainingSet.of(data.subset(torch.arange(size))), context.device)
     generator = torch.Generator(context.device).manual_seed(0)
@@ -59,8 +59,8 @@ def training_cost(
         return time_call(lambda: train(steps), context.device)
 
     if context.device.type != "cuda":
-        memory = share.memory(lambda: train(1))
-        return Cost(share.whole * seconds(TIMED_STEPS) / TIMED_STEPS * schedule.steps, memory)
+        memory = part.memory(lambda: train(1))
+        return Cost(part.scale * seconds(TIMED_STEPS) / TIMED_STEPS * schedule.steps, memory)
     # every call records its step anew, which takes as long as hundreds of steps: once is enough
     recording = seconds(TIMED_STEPS)
     step = max(seconds(TIMED_STEPS + TIMED_ON_GPU) - recording, 0.0) / TIMED_ON_GPU
@@ -75,19 +75,19 @@ def sgd_cost(data: LabeledData, context: Context, options: SgdOptions) -> Cost:
 
 
 @dataclass(frozen=True)
-class Share:
+class TimedPart:
     """The part of a step's samples that is timed.
 
     Attributes:
         timed: how many.
-        whole: by what the seconds and bytes of these are those of all.
+        scale: what the seconds and bytes of these are multiplied by for those of all.
     """
 
     timed: int
-    whole: float
+    scale: float
 
     @staticmethod
-    def of(samples: int, geometry: Geometry, device: torch.device) -> Share:
+    def of(samples: int, geometry: Geometry, device: torch.device) -> TimedPart:
         """All ``samples`` of a step, but few of large images on a CPU.
 
         Of those a step takes time in proportion, and gigabytes. On a GPU it does not: all are
@@ -96,40 +96,45 @@ class Share:
         timed = samples
         if device.type == "cpu":
             timed = min(samples, max(2, TIMED_VALUES // math.prod(geometry.shape)))
-        return Share(timed, samples / timed)
+        return TimedPart(timed, samples / timed)
 
     @property
     def cut(self) -> bool:
         """Whether it is a part."""
-        return self.whole > 1
+        return self.scale > 1
 
     def memory(self, call: Callable[[], object]) -> int:
         """Bytes that a whole step keeps for its backward pass, which there takes as many again.
 
-        ``call`` is a step of this share.
+        ``call`` is a step of this part.
 
         0 where all is timed: this process has taken them by then.
         """
         if not self.cut:
             return 0
-        seen: dict[int, int] = {}
-
-        def pack(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            seen[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            call()
-        return int(2 * self.whole * sum(seen.values()))
+        return int(2 * self.scale * saved_bytes(call))
 
 
-def time_call(call: Callable[[], object], device: torch.device, repeats: int = 3) -> float:
-    """Median seconds of ``call`` after one warm-up."""
+def saved_bytes(call: Callable[[], object]) -> int:
+    """Bytes of the storages that autograd keeps of ``call`` for backward passes."""
+    seen: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        call()
+    return sum(seen.values())
+
+
+def time_call(call: Callable[[], object], device: torch.device) -> float:
+    """Median seconds of ``call`` over three, after one warm-up."""
     seconds = []
     with retain_freed_memory():
         call()
-        for _ in range(repeats):
+        for _ in range(3):
             start = time.perf_counter()
             call()
             if device.type == "cuda":

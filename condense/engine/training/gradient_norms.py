@@ -10,7 +10,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
 from condense.engine.runtime.precision import numeric_precision
-from condense.engine.training.loop import predict_batches
+from condense.engine.training.loop import evaluating, predict_batches
 
 NUMBERS_AT_ONCE = 2**24  # of the gradients of as many samples as are worked on together
 
@@ -81,15 +81,10 @@ def full_gradient_norms(
         return F.cross_entropy(logits.float(), label[None])
 
     gradients = vmap(grad(loss), in_dims=(None, 0, 0))
-    size = gradients_at_once(network)
-    was_training, parts = network.training, []
-    network.eval()
-    try:
-        with numeric_precision("fp32", device):
-            for inputs, labels in batches:
-                for part in zip(*(torch.split(t, size) for t in (inputs, labels)), strict=True):
-                    found = gradients(parameters, *part).values()
-                    parts.append(torch.stack([g.flatten(1).norm(dim=1) for g in found]).norm(dim=0))
-    finally:
-        network.train(was_training)
+    size, parts = gradients_at_once(network), []
+    with evaluating(network), numeric_precision("fp32", device):
+        for inputs, labels in batches:
+            for part in zip(*(torch.split(t, size) for t in (inputs, labels)), strict=True):
+                found = gradients(parameters, *part).values()
+                parts.append(torch.stack([g.flatten(1).norm(dim=1) for g in found]).norm(dim=0))
     return torch.cat(parts)

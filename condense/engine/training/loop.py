@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
@@ -168,10 +169,16 @@ def predict_batches(
     precision: Precision = "fp32",
 ) -> Tensor:
     """As :func:`predict`, of ``batches`` of inputs as the network sees them, on ``device``."""
+    with evaluating(network), numeric_precision(precision, device):
+        return torch.cat([network(inputs).float() for inputs in batches])
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Inside, ``network`` is in eval mode; its own mode is restored."""
     was_training = network.training
     network.eval()
     try:
-        with numeric_precision(precision, device):
-            return torch.cat([network(inputs).float() for inputs in batches])
+        yield
     finally:
         network.train(was_training)

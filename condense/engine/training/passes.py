@@ -6,6 +6,7 @@ The training-dynamics pass and the feature networks differ in the recorder alone
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -110,3 +111,62 @@ def recorded_pass(
 
         stored = cached_trainings(context.cache, kind, entries, make, result, expected=as_made)
         return list(stored)
+
+
+def kept_of_network(
+    training: TrainingSet,
+    context: Context,
+    options: SgdOptions,
+    seed: Seed,
+    key: Mapping[str, Any],
+    kept: Callable[[nn.Module, Batcher], dict[str, Tensor]],
+    *,
+    expected: Mapping[str, Expected],
+    kind: str,
+    title: str,
+) -> dict[str, Tensor]:
+    """What is kept of one network at the end of its training, from the store where it is there.
+
+    Args:
+        key: of the entry.
+        kept: its tensors on the CPU, given the trained network and ``training`` on the device.
+        expected: what these are, as the store's reader needs it; other arguments as for
+            :func:`recorded_pass`.
+    """
+    (tensors,) = recorded_pass(
+        training,
+        context,
+        options,
+        seed,
+        {0: key},
+        lambda _, network, batcher: _AtTheEnd(network, batcher, kept),
+        expected=lambda _: expected,
+        kind=kind,
+        title=title,
+    )
+    return tensors
+
+
+@dataclass(frozen=True, eq=False)
+class _AtTheEnd:
+    """Looks at a network only once it is trained.
+
+    Attributes:
+        network: in training.
+        batcher: what it is trained on.
+        kept: what to keep, given both.
+    """
+
+    network: nn.Module
+    batcher: Batcher
+    kept: Callable[[nn.Module, Batcher], dict[str, Tensor]]
+
+    def on_batch(self, indices: Tensor, logits: Tensor) -> None:
+        """Nothing: what counts is the trained network."""
+
+    def on_epoch(self, done: int) -> None:
+        """Nothing, likewise."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What ``kept`` says."""
+        return self.kept(self.network, self.batcher)

@@ -48,22 +48,22 @@ def end_overlap(one: Tensor, other: Tensor, share: float, hardest: bool = True) 
     return float(a @ b / a.sum())
 
 
-def split_half(replicates: Tensor, size: int | None = None, splits: int = SPLITS) -> float:
+def split_half(replicates: Tensor, size: int | None = None) -> float:
     """Raw split-half reliability: ρ between the means of two disjoint halves of ``replicates``.
 
     Raw means that nothing is added for the full number (no Spearman–Brown): the correlation of n
-    replicates is that of two means of ⌊n/2⌋.
+    replicates is that of two means of ⌊n/2⌋. It is the mean over random halvings
+    that are always the same: no generator is touched.
 
     Args:
         replicates: float [R, N], R ≥ 2 independent estimates of the same scores.
         size: n, how many of them to halve; None takes all R.
-        splits: random halvings averaged; fixed ones, no generator is touched.
     """
     size = len(replicates) if size is None else size
     half = size // 2
     rng = torch.Generator().manual_seed(0)
     found = []
-    for _ in range(1 if len(replicates) == 2 else splits):
+    for _ in range(1 if len(replicates) == 2 else SPLITS):
         order = torch.randperm(len(replicates), generator=rng)
         one, other = replicates[order[:half]], replicates[order[half : 2 * half]]
         found.append(rank_correlation(one.mean(0), other.mean(0)))

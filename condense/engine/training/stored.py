@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
+from condense.engine.training.batches import Batcher
 from condense.engine.training.loop import check_converged
-from condense.engine.training.passes import recorded_pass
+from condense.engine.training.passes import kept_of_network
 from condense.engine.training.sgd import SgdOptions
 from condense.interfaces import Context, TrainingSet
 
@@ -56,15 +57,19 @@ def stored_network(
     """
     init = seed.fork("init", 0).generator()
     network = context.network(options.network, training.geometry, init)
-    expected = expected_state(network)
-    (tensors,) = recorded_pass(
+
+    def kept(trained: nn.Module, batcher: Batcher) -> dict[str, Tensor]:
+        check_converged(trained, f"the {title}", rate)
+        return state_tensors(trained)
+
+    tensors = kept_of_network(
         training,
         context,
         options,
         seed,
-        {0: stored_key(training, context, options, seed)},
-        lambda _, trained, batcher: _StateRecorder(trained, f"the {title}", rate),
-        expected=lambda _: expected,
+        stored_key(training, context, options, seed),
+        kept,
+        expected=expected_state(network),
         kind=KIND,
         title=title,
     )
@@ -89,29 +94,3 @@ def load_state(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Give ``network`` what an entry holds of it."""
     state = {k.removeprefix(_STATE): v for k, v in tensors.items() if k.startswith(_STATE)}
     network.load_state_dict(state)
-
-
-class _StateRecorder:
-    """Keeps the network that a training ends with.
-
-    Args:
-        network: in training.
-        who: the network in words, and
-        rate: its learning rate, for the message where it diverges.
-    """
-
-    def __init__(self, network: nn.Module, who: str, rate: str) -> None:
-        self.network = network
-        self.who = who
-        self.rate = rate
-
-    def on_batch(self, indices: Tensor, logits: Tensor) -> None:
-        """Nothing: what counts is the trained network."""
-
-    def on_epoch(self, done: int) -> None:
-        """Nothing, likewise."""
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Its state."""
-        check_converged(self.network, self.who, self.rate)
-        return state_tensors(self.network)

@@ -13,7 +13,7 @@ from condense.engine.runtime.precision import precision_of
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.estimate import sgd_cost
-from condense.engine.training.loop import predict
+from condense.engine.training.loop import evaluating, predict
 from condense.engine.training.sgd import SgdOptions
 from condense.engine.training.step import Teacher
 from condense.engine.training.stored import KIND, stored_key, stored_network
@@ -52,12 +52,8 @@ class StoredTeacher:
     def asked(self, training: TrainingSet, context: Context) -> Iterator[Teacher]:
         """Inside, it answers as a trained network does; its mode is restored."""
         teacher = self.train(training, context)
-        was_training = teacher.network.training
-        teacher.network.eval()
-        try:
+        with evaluating(teacher.network):
             yield teacher
-        finally:
-            teacher.network.train(was_training)
 
     def untrained(self, data: LabeledData, context: Context) -> Teacher:
         """One that knows nothing and takes as long to ask."""

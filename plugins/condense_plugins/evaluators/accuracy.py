@@ -221,7 +221,9 @@ class AccuracyEvaluator(BuiltIn):
         schedule = self._schedule(arm.size, context, batch_size)
         tests = Batcher(test, context.device)
         order: list[int] = []
-        title = f"evaluate {arm.name}" + f" ({augmentation.name})" * test.geometry.is_image
+        title = f"evaluate {arm.name}"
+        if test.geometry.is_image:
+            title += f" ({augmentation.name})"
         with (
             self._asking_teacher(arm, context) as teacher,
             context.progress.task(title, len(repeats) * schedule.steps, "step") as task,
@@ -341,10 +343,7 @@ class AccuracyEvaluator(BuiltIn):
         return Choice(whole, size, key, mean, context)
 
     def _protocol(
-        self,
-        schedule: Schedule,
-        context: Context,
-        augmentation: Augmentation,
+        self, schedule: Schedule, context: Context, augmentation: Augmentation
     ) -> dict[str, object]:
         # all but what every evaluation has alike
         budget = {k: v for k, v in asdict(schedule).items() if k not in ("cosine_to", "in_steps")}

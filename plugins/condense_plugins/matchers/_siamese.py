@@ -9,12 +9,11 @@ from abc import ABC, abstractmethod
 import torch
 from pydantic import Field
 from torch import Generator, Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 
 from condense.engine.runtime.precision import PrecisionOption, auto_means
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, initial_set
-from condense.engine.training.estimate import Share, time_call
+from condense.engine.training.estimate import TimedPart, time_call
 from condense.interfaces import (
     Augmentation,
     Context,
@@ -29,6 +28,7 @@ from condense.interfaces import (
 )
 from condense.options import AugmentationSpec
 from condense_plugins.matchers._options import ImageRate, ImageReach, MatcherOptions
+from condense_plugins.matchers.trajectory.student import without_dropout
 
 # what to do about a note or finding of a run, by its code
 ADVICE = {
@@ -105,9 +105,9 @@ class SiameseMatcher(ABC):
         o, members = self.options, [data.class_indices(c) for c in range(len(data.classes))]
         real = sum(min(len(of_class), o.real_per_class) for of_class in members)
         samples = min(samples, len(data))
-        share = Share.of(samples + real, data.geometry, context.device)
-        if share.cut:  # a part of one class, and as many real samples
-            each = max(1, share.timed // 2)
+        part = TimedPart.of(samples + real, data.geometry, context.device)
+        if part.cut:  # a part of one class, and as many real samples
+            each = max(1, part.timed // 2)
             members, samples = [max(members, key=len)[:each]], each
             o = o.model_copy(update={"real_per_class": each})
         trial, rng = type(self)(o), Seed(0).generator()
@@ -123,8 +123,8 @@ class SiameseMatcher(ABC):
         def step() -> object:
             return trial.step(synthetic, rng)
 
-        memory = share.memory(step)
-        return Cost(share.whole * o.iterations * time_call(step, context.device), memory)
+        memory = part.memory(step)
+        return Cost(part.scale * o.iterations * time_call(step, context.device), memory)
 
     def prepare_cost(self, data: LabeledData, context: Context, rng: Generator) -> Cost:
         """Nothing is trained beforehand."""
@@ -138,13 +138,8 @@ class SiameseMatcher(ABC):
         assert self._context is not None
         assert self._real is not None
         seed = Seed(int(torch.randint(2**62, (), generator=rng)))
-        network = self._context.network(
-            self.options.network, self._real.geometry, seed.generator()
-        ).to(like.dtype)
-        for module in network.modules():
-            if isinstance(module, _DropoutNd):
-                module.p = 0.0  # it would draw from global randomness
-        return network
+        network = self._context.network(self.options.network, self._real.geometry, seed.generator())
+        return without_dropout(network.to(like.dtype))
 
     def draw_real(self, synthetic: SyntheticSet, rng: Generator) -> tuple[Tensor, Tensor]:
         """Training samples of the classes in ``synthetic``: inputs [B, …] as a network sees them,

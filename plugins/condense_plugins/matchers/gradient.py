@@ -23,6 +23,7 @@ from condense.interfaces import Context, LabeledData, MatchStep, SyntheticSet
 from condense.traits import MatcherTraits
 from condense_plugins.matchers._siamese import ADVICE, SiameseMatcher, SiameseOptions
 from condense_plugins.matchers.trajectory.matcher import draw_batches
+from condense_plugins.matchers.trajectory.student import flatten
 
 NORM_SAMPLES = 16  # of each class, by which batch norms are set (released code)
 TINY = 1e-6  # added to the product of two lengths (released code)
@@ -81,7 +82,7 @@ class GradientMatcher(SiameseMatcher):
 
     def carried(self) -> Mapping[str, Tensor]:
         """The network, float [P], and how many iterations it was used in."""
-        return {"network": flat(self._trained.parameters()), "age": torch.tensor(self._age)}
+        return {"network": flatten(self._trained), "age": torch.tensor(self._age)}
 
     def carry(self, carried: Mapping[str, Tensor]) -> None:
         """Go on with that network."""
@@ -169,11 +170,6 @@ def targets(synthetic: SyntheticSet, index: Tensor) -> Tensor:
     """What a network is trained towards at ``index``: labels, soft where they are learned."""
     logits = synthetic.label_logits
     return synthetic.labels[index] if logits is None else logits[index].softmax(1)
-
-
-def flat(parameters: Iterator[Tensor]) -> Tensor:
-    """All ``parameters`` as one new vector."""
-    return torch.cat([p.detach().reshape(-1) for p in parameters])
 
 
 def distance(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:

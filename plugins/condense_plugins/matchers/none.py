@@ -8,10 +8,10 @@ import torch
 from torch import Generator
 
 from condense.interfaces import Context, Cost, LabeledData, MatchPlan, MatchStep, SyntheticSet
-from condense_plugins._built_in import BuiltIn
+from condense_plugins._built_in import Instant
 
 
-class NoMatcher(BuiltIn):
+class NoMatcher(Instant):
     """Leaves every sample as it was selected; nothing is distilled."""
 
     name: ClassVar[str] = "none"
@@ -27,10 +27,6 @@ class NoMatcher(BuiltIn):
 
     def prepare_cost(self, data: LabeledData, context: Context, rng: Generator) -> Cost:
         """Nothing."""
-        return Cost()
-
-    def cost(self, data: LabeledData, samples: int, context: Context) -> Cost:
-        """Nothing: at most labels are written down."""
         return Cost()
 
     def step(self, synthetic: SyntheticSet, rng: Generator) -> MatchStep:

@@ -14,7 +14,7 @@ from condense.engine.runtime.precision import precision_of
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.loop import check_converged, predict
-from condense.engine.training.passes import recorded_pass
+from condense.engine.training.passes import kept_of_network
 from condense.engine.training.schedule import Schedule
 from condense.engine.training.sgd import SgdOptions
 from condense.interfaces import Context, TrainingSet
@@ -52,16 +52,23 @@ def right_samples(
     Raises:
         DivergedError: if training leaves it not finite.
     """
-    (stored,) = recorded_pass(
+
+    def kept(network: nn.Module, batcher: Batcher) -> dict[str, Tensor]:
+        rate = f"`reselector.lr={options.lr:g}`"
+        check_converged(network, "a network of the reselector", rate)
+        batches = Batcher(asked, context.device)
+        precision = precision_of(options, context.device)
+        logits = predict(network, batches, precision=precision)
+        return {"right": (logits.argmax(1) == batches.labels).to(torch.uint8).cpu()}
+
+    stored = kept_of_network(
         training,
         context,
         options,
         seed,
-        {0: right_key(training, asked, context, options, seed)},
-        lambda _, network, batcher: _RightRecorder(
-            network, Batcher(asked, context.device), options
-        ),
-        expected=lambda _: {"right": Expected(torch.uint8, (len(asked),), low=0, high=1)},
+        right_key(training, asked, context, options, seed),
+        kept,
+        expected={"right": Expected(torch.uint8, (len(asked),), low=0, high=1)},
         kind=KIND,
         title=f"network of {len(training)} samples",
     )
@@ -79,32 +86,3 @@ def right_key(
         "asked": asked.fingerprint,
         "seed": seed.value,
     }
-
-
-class _RightRecorder:
-    """Asks a network that has been trained.
-
-    Args:
-        network: in training.
-        asked: the samples.
-        options: how it is trained.
-    """
-
-    def __init__(self, network: nn.Module, asked: Batcher, options: SgdOptions) -> None:
-        self.network = network
-        self.asked = asked
-        self.options = options
-
-    def on_batch(self, indices: Tensor, logits: Tensor) -> None:
-        """Nothing: what counts is the trained network."""
-
-    def on_epoch(self, done: int) -> None:
-        """Nothing, likewise."""
-
-    def tensors(self) -> dict[str, Tensor]:
-        """``right`` uint8 [N]."""
-        rate = f"`reselector.lr={self.options.lr:g}`"
-        check_converged(self.network, "a network of the reselector", rate)
-        precision = precision_of(self.options, self.asked.device)
-        logits = predict(self.network, self.asked, precision=precision)
-        return {"right": (logits.argmax(1) == self.asked.labels).to(torch.uint8).cpu()}

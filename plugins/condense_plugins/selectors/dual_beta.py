@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -14,11 +13,11 @@ from condense.interfaces import Budget, Context, LabeledData, Scores, Selection
 from condense.options import Options as BaseOptions
 from condense.selection import companion, hardest_first, require
 from condense_plugins._built_in import Instant
-from condense_plugins.scorers._dynamics import ReadsDynamics
 
 CONSTANT = 15.0  # C of the paper: how narrow the density is
 ANCHORS = 10  # samples of the highest scores, whose mean probability is μ_D, as in their code
 EDGE = 1e-3  # probabilities are kept in half precision, in which 0.9995 may be 1
+GIVEN_BY = "dual, or another that reads the training dynamics"
 NEVER = -1e6  # logarithm of the weight of a sample of score 0: after all others
 
 
@@ -69,7 +68,7 @@ class DualBetaSelector(Instant):
             DataError: for a score below 0.
         """
         scores = require(scores, self.name)
-        mean = companion(scores, "probability", self.name, _given_by()).double()
+        mean = companion(scores, "probability", self.name, GIVEN_BY).double()
         values = scores.values.double()
         if bool((values < 0).any()):
             first = int((values < 0).nonzero()[0])
@@ -111,14 +110,3 @@ def _drawn(log_weights: Tensor, count: int, rng: Generator) -> Tensor:
     uniform = torch.rand(len(log_weights), generator=rng, dtype=torch.float64)
     noise = -(-uniform.clamp(min=torch.finfo(torch.float64).tiny).log()).log()
     return (log_weights.clamp(min=NEVER) + noise).topk(count).indices
-
-
-def _given_by() -> str:
-    """The scorers whose scores have the figures of the dynamics pass for companions."""
-
-    def names(cls: type[ReadsDynamics]) -> Iterator[str]:
-        for one in cls.__subclasses__():
-            yield from (str(vars(one)["name"]),) if "name" in vars(one) else ()
-            yield from names(one)
-
-    return ", ".join(sorted(set(names(ReadsDynamics))))

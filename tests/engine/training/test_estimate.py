@@ -12,7 +12,7 @@ from PIL import Image
 
 from condense.data import Geometry
 from condense.engine.training import estimate
-from condense.engine.training.estimate import Share, sgd_cost
+from condense.engine.training.estimate import TimedPart, sgd_cost
 from condense.engine.training.sgd import SgdOptions
 from condense.options import NetworkSpec
 
@@ -33,11 +33,11 @@ print("peak", int(re.search(r"VmHWM:\\s+(\\d+) kB", told)[1]) // 1024)
 
 def test_of_large_images_a_part_of_a_batch_is_timed():
     large = Geometry((3, SIDE, SIDE), 10)
-    share = Share.of(64, large, CPU)
-    assert (share.timed, share.whole, share.cut) == (2, 32, True)
-    assert Share.of(1, large, CPU) == Share(1, 1)
-    assert Share.of(64, large, torch.device("cuda")) == Share(64, 1)
-    assert not Share.of(256, Geometry((1, 8, 8), 10), CPU).cut
+    part = TimedPart.of(64, large, CPU)
+    assert (part.timed, part.scale, part.cut) == (2, 32, True)
+    assert TimedPart.of(1, large, CPU) == TimedPart(1, 1)
+    assert TimedPart.of(64, large, torch.device("cuda")) == TimedPart(64, 1)
+    assert not TimedPart.of(256, Geometry((1, 8, 8), 10), CPU).cut
 
 
 def test_seconds_and_bytes_are_those_of_all(digits, context, monkeypatch):

@@ -11,12 +11,7 @@ from condense_plugins.conformance import CONFORMANCE
 from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.student import Student
-from condense_plugins.matchers.trajectory.teacher import (
-    batches,
-    expert_accuracy,
-    expert_logits,
-    sample_logits,
-)
+from condense_plugins.matchers.trajectory.teacher import ExpertPanel, batches
 
 
 def networks(context, data, spec, count):
@@ -33,7 +28,7 @@ def test_mean_of_the_experts_that_are_right(tiny_images, context):
     ways = [torch.stack([first, parameters_to_vector(n.parameters()).detach()]) for n in made]
     indices = torch.tensor([0, 3, 40, 41, 65, 89, 7, 12])
     rng = torch.Generator().manual_seed(0)
-    got = expert_logits(ways, Student(made[0]), data, indices, context, rng)
+    got = ExpertPanel(ways, Student(made[0]), data, context, rng).logits(indices)
 
     expected, cases = [], set()
     with torch.no_grad():
@@ -57,7 +52,7 @@ def test_samples_of_any_kind_get_the_mean_of_all_experts(tiny_images, context):
     labels, role = torch.zeros(5, dtype=torch.int64), torch.ones(5, dtype=torch.uint8)
     samples = TrainingSet(inputs, labels, role, None, data.geometry)
     rng = torch.Generator().manual_seed(0)
-    got = sample_logits(ways, Student(made[0]), samples, data, context, rng)
+    got = ExpertPanel(ways, Student(made[0]), data, context, rng).sample_logits(samples)
     with torch.no_grad():
         expected = torch.stack([n(inputs) for n in made]).mean(0)
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
@@ -72,7 +67,7 @@ def test_they_are_shown_among_all_of_the_training_split(tiny_images, context):
     labels, role = torch.zeros(3, dtype=torch.int64), torch.ones(3, dtype=torch.uint8)
     samples = TrainingSet(inputs, labels, role, None, data.geometry)
     rng = torch.Generator().manual_seed(0)
-    got = sample_logits([way], Student(network), samples, data, context, rng)
+    got = ExpertPanel([way], Student(network), data, context, rng).sample_logits(samples)
     network.train()
     with torch.no_grad():
         everything = torch.cat([network_inputs(data, torch.arange(len(data))), inputs])
@@ -86,7 +81,7 @@ def test_what_experts_have_learned_is_their_share_of_right_answers(tiny_images, 
     first = torch.zeros(sum(p.numel() for p in made[0].parameters()))
     ways = [torch.stack([first, parameters_to_vector(n.parameters()).detach()]) for n in made]
     rng = torch.Generator().manual_seed(0)
-    got = expert_accuracy(ways, Student(made[0]), data, context, rng)
+    got = ExpertPanel(ways, Student(made[0]), data, context, rng).accuracy()
     with torch.no_grad():
         said = [n(network_inputs(data, torch.arange(90))).argmax(1) for n in made[:8]]
     expected = torch.stack([(guess == data.labels).float().mean() for guess in said])
@@ -101,7 +96,7 @@ def test_a_batch_norm_takes_the_statistics_of_the_training_split(tiny_images, co
     way = parameters_to_vector(network.parameters()).detach()[None]
     indices = torch.tensor([5, 50])
     rng = torch.Generator().manual_seed(0)
-    got = expert_logits([way], Student(network), data, indices, context, rng)
+    got = ExpertPanel([way], Student(network), data, context, rng).logits(indices)
     with torch.no_grad():
         said = network.train()(network_inputs(data, torch.arange(90)))
     torch.testing.assert_close(got, said[indices], rtol=1e-3, atol=1e-4)

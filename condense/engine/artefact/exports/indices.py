@@ -9,7 +9,7 @@ from pydantic import Field, FiniteFloat
 
 from condense.engine.documents import Document
 from condense.engine.runtime.files import check_ending, csv_lines, write_file
-from condense.engine.runtime.folders import MAX_MARKER, json_with
+from condense.engine.runtime.folders import json_file_with
 
 if TYPE_CHECKING:
     from condense.engine.artefact.dataset import CondensedDataset
@@ -85,12 +85,8 @@ def write(condensed: CondensedDataset, path: Path) -> Path:
     check_ending(path, ".csv", ".json")
     told = Indices.of_set(condensed).without_home()
     if path.suffix.lower() == ".json":
-        return write_file(path, told.text().encode(), _is_json)
+        return write_file(path, told.text().encode(), json_file_with("kept", "of", "rows"))
     return write_file(path, told.csv().encode(), _is_csv)
-
-
-def _is_json(file: BinaryIO) -> bool:
-    return json_with("kept", "of", "rows")(file.read(MAX_MARKER))
 
 
 def _is_csv(file: BinaryIO) -> bool:

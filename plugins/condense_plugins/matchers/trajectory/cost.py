@@ -8,7 +8,7 @@ import torch
 
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import initial_set
-from condense.engine.training.estimate import Share, time_call
+from condense.engine.training.estimate import TimedPart, time_call
 from condense.interfaces import Context, Cost, LabeledData, Selection
 from condense_plugins.matchers.trajectory.experts import Experts
 from condense_plugins.matchers.trajectory.memory import step_budget
@@ -32,14 +32,14 @@ def trajectory_cost(
     rng = Seed(0).generator()
     memory = Experts.of(data, context, o, rng).bytes_of_one()[1]
     chosen = torch.arange(min(samples, len(data)))
-    share = Share.of(min(o.batch_size, len(chosen)), data.geometry, context.device)
-    if share.cut:
-        chosen = chosen[: share.timed]
-    steps = 1 if share.cut else min(o.steps, TIMED_STEPS)
+    part = TimedPart.of(min(o.batch_size, len(chosen)), data.geometry, context.device)
+    if part.cut:
+        chosen = chosen[: part.timed]
+    steps = 1 if part.cut else min(o.steps, TIMED_STEPS)
     # uncompiled: an upper estimate, without a minute of compiling
     short = {
         "steps": steps,
-        "batch_size": min(o.batch_size, share.timed),
+        "batch_size": min(o.batch_size, part.timed),
         "max_start_epoch": 1,
         "start_epoch_growth": 0,
         "compile": "off",
@@ -52,8 +52,9 @@ def trajectory_cost(
     mask = torch.ones(len(chosen), dtype=torch.bool)
     synthetic = initial_set(data, selection, mask, o.first_step_size(len(data))).to(context.device)
     rollout = time_call(lambda: trial.step(synthetic, rng), context.device)
-    rollouts = share.whole * o.iterations * o.trajectories
-    one = int(share.whole * trial.left_by_a_step(synthetic, rng))
+    rollouts = part.scale * o.iterations * o.trajectories
+    one = int(part.scale * trial.left_by_a_step(synthetic, rng))
     left = o.steps * min(one, step_budget(o))
-    left += share.cut * one  # and what a step takes, where it was not timed as a whole
+    if part.cut:  # and what a step takes, which was not timed as a whole
+        left += one
     return Cost(rollouts * rollout * o.steps / steps, memory=o.experts * memory + left)

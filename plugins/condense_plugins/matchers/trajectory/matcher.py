@@ -41,11 +41,7 @@ from condense_plugins.matchers.trajectory.memory import choose_form, step_budget
 from condense_plugins.matchers.trajectory.options import ADVICE, TrajectoryOptions
 from condense_plugins.matchers.trajectory.student import Student, flatten
 from condense_plugins.matchers.trajectory.tangent import TangentSteps, left_bytes
-from condense_plugins.matchers.trajectory.teacher import (
-    expert_accuracy,
-    expert_logits,
-    sample_logits,
-)
+from condense_plugins.matchers.trajectory.teacher import ExpertPanel
 
 
 class TrajectoryMatcher:
@@ -147,23 +143,22 @@ class TrajectoryMatcher:
         self, data: LabeledData, indices: Tensor, context: Context, rng: Generator
     ) -> Tensor:
         """What the experts say of the samples at ``indices`` [M]: float32 [M, classes]."""
-        assert self._student is not None
-        precision = precision_of(self.options, context.device)
-        return expert_logits(self._experts, self._student, data, indices, context, rng, precision)
+        return self._panel(data, context, rng).logits(indices)
 
     def sample_logits(
         self, samples: TrainingSet, data: LabeledData, context: Context, rng: Generator
     ) -> Tensor:
         """What the experts say of ``samples``: float32 [M, classes]."""
-        assert self._student is not None
-        precision = precision_of(self.options, context.device)
-        return sample_logits(self._experts, self._student, samples, data, context, rng, precision)
+        return self._panel(data, context, rng).sample_logits(samples)
 
     def training_accuracy(self, data: LabeledData, context: Context, rng: Generator) -> Tensor:
         """float32 [K], of the first experts at their last epoch."""
+        return self._panel(data, context, rng).accuracy()
+
+    def _panel(self, data: LabeledData, context: Context, rng: Generator) -> ExpertPanel:
         assert self._student is not None
         precision = precision_of(self.options, context.device)
-        return expert_accuracy(self._experts, self._student, data, context, rng, precision)
+        return ExpertPanel(self._experts, self._student, data, context, rng, precision)
 
     def start_vector(self, data: LabeledData, context: Context) -> Tensor:
         """Parameters float32 [P] of a fresh network."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from condense.engine.runtime.memory import machine_memory
+from condense.engine.training.estimate import saved_bytes
 from condense_plugins.matchers.trajectory.gradient import Batch, EagerSteps
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 
@@ -16,22 +16,18 @@ Form = Literal["constant", "unrolled"]
 
 def step_bytes(steps: EagerSteps, batch: Batch) -> int:
     """Bytes that autograd keeps for one unrolled step on ``batch``."""
-    seen: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        seen[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
     device = steps.inputs.device
     theta = torch.zeros(
         steps.student.size, dtype=steps.inputs.dtype, device=device, requires_grad=True
     )
     raw = steps.inputs[batch.indices].requires_grad_()
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+
+    @torch.enable_grad()
+    def step() -> None:
         loss = steps.loss(theta, raw, batch, steps.logits(batch))
         torch.autograd.grad(loss, theta, create_graph=True)
-    return sum(seen.values())
+
+    return saved_bytes(step)
 
 
 # Measured on two cores at 2 to 350 MiB of activations a step (docs/speed.md): the constant form

@@ -64,6 +64,12 @@ def _stateless(network: nn.Module) -> nn.Module:
         if isinstance(module, _BatchNorm):
             module.track_running_stats = False
             module.running_mean = module.running_var = module.num_batches_tracked = None
+    return without_dropout(network).train()
+
+
+def without_dropout(network: nn.Module) -> nn.Module:
+    """``network`` itself, whose dropout, which would draw from global randomness, is off."""
+    for module in network.modules():
         if isinstance(module, _DropoutNd):
             module.p = 0.0
-    return network.train()
+    return network
