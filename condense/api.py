@@ -133,13 +133,14 @@ def condense(
         ignore=ignore,
     )
     pipeline = _bound(asked, minutes)
+    tested = test is not None or ("data", "test") in dict(asked.request.assignments)
     with _in_python():
         with pipeline.watch.over(pipeline.recipe, lambda: run_name(pipeline)):
             with asked.crew() as crew:
                 if crew is not None:
-                    todo = stages(pipeline, baselines=True, evaluated=test is not None)
+                    todo = stages(pipeline, baselines=True, evaluated=tested)
                     crew.work_all_off(Target(pipeline, todo))
-            small, arms = worked_off(pipeline, baselines=True, evaluated=test is not None)
+            small, arms = worked_off(pipeline, baselines=True, evaluated=tested)
             pipeline.watch.result(small, arms)
         findings = problems(pipeline, small, arms)
     _warn(findings)
@@ -355,6 +356,12 @@ def _ask(
         if given is None:  # what is said of a file are its options
             file = os.path.expanduser(test) if isinstance(test, PurePath) else test
             told = {"label": label, "ignore": list(ignore) or None, "test": file}
+            for key, value in told.items():
+                if value is not None and dict(assignments).get(("data", key), value) != value:
+                    raise OptionError(
+                        f"{key}={value!r} and options['data.{key}'] give one key two values; give "
+                        "one of them"
+                    )
             assignments += tuple((("data", k), v) for k, v in told.items() if v is not None)
         asked = Request(data=named, assignments=assignments, **request)
         if given is not None:

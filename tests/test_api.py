@@ -270,6 +270,11 @@ def test_the_test_split_of_named_data_is_a_share_or_a_file(call, host, tmp_path)
         assert small.data_size == size
         said = bind(tmp_path / "x.csv", host=host, device="cpu", **given, test=test).data.test
         assert len(said) == (4 if test == 0.2 else 20)
+    for test in (0.2, str(tmp_path / "t.csv")):
+        small = call(tmp_path / "x.csv", **given, options=options | {"data.test": test})
+        assert set(small.results["arms"]) == {"condensed", "random", "whole"}
+    with pytest.raises(OptionError, match=re.escape("options['data.test'] give one key two")):
+        call(tmp_path / "x.csv", **given, test=0.2, options=options | {"data.test": 0.3})
 
 
 def test_a_share_is_the_test_split_of_data_in_memory(host, images, tiny_images):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,7 +42,12 @@ from condense.engine.runtime.turns import silent
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.features import FeatureStage
 from condense.engine.stages.stage import Stage
-from condense.engine.target import check_target, content_digest_of, default_folder
+from condense.engine.target import (
+    check_target,
+    content_digest_of,
+    default_folder,
+    findings_of_studies,
+)
 from condense.engine.training.threads import threads_for
 from condense.errors import OptionError
 from condense.interfaces import Evaluation, Progress
@@ -233,7 +239,15 @@ def write_run(
     )
     result = replace(result, findings=diagnose(pipeline, condensed, result.evaluations))
     files = {RESULTS: result.results.text(), LOG: result.log.text(), **(beside or {})}
-    save_artefact(condensed, target, files, check, pipeline.progress.note, draw)
+
+    def finish(draft: Path) -> None:
+        # how the recipe was found is still so where the same run is repeated
+        for path in findings_of_studies(target, result.content):
+            if path.name not in files:
+                shutil.copyfile(path, draft / path.name)
+        draw(draft)
+
+    save_artefact(condensed, target, files, check, pipeline.progress.note, finish)
     return result
 
 

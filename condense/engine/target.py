@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from condense.engine.artefact.write import ARTEFACT, LOG
+from condense.engine.artefact.write import ARTEFACT, CHOICE, LOG, SHRINK
 from condense.engine.documents import RunLog, read_document
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import default_path
@@ -59,6 +59,17 @@ def _facts(manifest: dict[str, Any], paths: dict[str, str]) -> dict[str, Any]:
     stages = flatten({key: value for key, value in recipe.items() if key != LEFT_OUT})
     facts = {key: value for key, value in stages.items() if key not in paths}
     return facts | {"fingerprint of the data": data.get("fingerprint")}
+
+
+def findings_of_studies(place: Path, content: str) -> list[Path]:
+    """What `shrink` or a choice wrote beside the result in ``place``.
+
+    None where that depends on anything else than a run whose :func:`content_digest_of` is
+    ``content``.
+    """
+    if _content_in(place) != content:
+        return []
+    return sorted(path for name in (CHOICE, SHRINK) for path in place.glob(name))
 
 
 def _content_in(place: Path) -> str:

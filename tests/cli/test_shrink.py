@@ -95,6 +95,17 @@ def test_its_recipe_repeats_the_set_and_its_accuracy(document, place, call):
     assert told["accuracy"]["mean"] == document["test"]["condensed"]
 
 
+def test_the_study_stays_beside_the_set_where_its_recipe_is_run_again(document, place, call):
+    shutil.copytree(place / "one", place / "repeated")
+    study = {name: (place / "one" / name).read_bytes() for name in STUDY}
+    recipe = place / "repeated/recipe.toml"
+    call("run", "--recipe", recipe, "--out", place / "repeated", given=())
+    assert {n: (place / "repeated" / n).read_bytes() for n in STUDY} == study
+    other = ("--recipe", recipe, "--seed", 7, "--out", place / "repeated", "--force")
+    call("run", *other, given=())
+    assert not STUDY & {path.name for path in (place / "repeated").iterdir()}
+
+
 def test_the_file_is_the_document_without_the_clock(document, place):
     stored = json.loads((place / "one/shrink.json").read_text())
     assert stored["artefact"] is None
@@ -139,8 +150,12 @@ def test_a_folder_of_its_own_may_be_replaced_and_no_other(document, place, call)
     assert "holds other files (notes.txt)" in error
     (place / "copy/notes.txt").unlink()
     given = ("--keep", "0.99", "--max-fraction", "0.01", *ASKED[2:], "--out", place / "copy")
-    call("shrink", *given)
-    assert {path.name for path in (place / "copy").iterdir()} == STUDY
+    before = {path.name: path.read_bytes() for path in (place / "copy").iterdir() if path.is_file()}
+    error = call("shrink", *given, code=1).stderr
+    assert "no size is enough, and" in error
+    assert "holds the set of another answer" in error
+    after = {path.name: path.read_bytes() for path in (place / "copy").iterdir() if path.is_file()}
+    assert after == before
 
 
 def test_a_dry_run_does_nothing(place, call):

@@ -11,6 +11,7 @@ from condense.engine.artefact.write import ARTEFACT, SHRINK
 from condense.engine.jobs.driver import Crew
 from condense.engine.run import Diagnose, no_findings, write_run
 from condense.engine.runtime.folders import Layout, check_folder, json_with
+from condense.errors import OutputError
 from condense.figures.files import PANEL
 from condense.figures.plots import PERCENT, Line, paint_lines
 from condense.figures.svg import MUTED, log_scale
@@ -44,11 +45,19 @@ def write_answer(
 
     Returns:
         the signs that the set is no good.
+
+    Raises:
+        OutputError: where there is none, and would take the place of one.
     """
     document = found.document.for_file
     files = {"shrink.csv": to_csv(document)}
     panels = [partial(paint_curve, document)]
     if found.condensed is None or found.pipeline is None:
+        if (folder / ARTEFACT.marker).is_file():
+            raise OutputError(
+                f"no size is enough, and {folder} holds the set of another answer; choose another "
+                "folder (`out`), nothing is computed again"
+            )
         write_study(folder, OWNED, document.to_json(), files, panels, SIZE)
         return ()
     draw = partial(fill_study, OWNED.marker, document.to_json(), files, panels, SIZE)
