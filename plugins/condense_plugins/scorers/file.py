@@ -12,19 +12,23 @@ from pydantic import Field
 from torch import Generator
 
 from condense.engine.ingest.arrays import names_of
-from condense.errors import DataError
+from condense.errors import DataError, OptionError
 from condense.interfaces import Context, LabeledData, Scores
 from condense.options import Options as BaseOptions, PathOption
 from condense.reading import parse_table
 from condense_plugins._array_files import ArrayFile, Arrays
 from condense_plugins._built_in import Instant
 
+COMPANION = "companion."  # there before the names of further figures
+# of the training dynamics, both high for easy samples (:class:`condense.interfaces.Scores`)
+_EASY = tuple(COMPANION + name for name in ("aum", "probability"))
+
 
 class FileScorer(Instant):
     """Reads one score per training sample, in the data's order."""
 
     name: ClassVar[str] = "file"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     arg: ClassVar[str] = "path"
 
     class Options(BaseOptions):
@@ -32,8 +36,10 @@ class FileScorer(Instant):
             description=".npz, .npy, .csv or .safetensors file, or a folder of `condense score`"
         )
         key: str = Field("scores", description="array or column that holds the scores")
-        direction: Literal["higher-harder", "lower-harder"] = Field(
-            "higher-harder", description="what a high value means in the file"
+        direction: Literal["auto", "higher-harder", "lower-harder"] = Field(
+            "auto",
+            description="what a high value means in the file; auto = lower-harder for "
+            f"{' and '.join(_EASY)} of `condense score`, else higher-harder",
         )
 
     options: Options
@@ -47,6 +53,7 @@ class FileScorer(Instant):
 
         Raises:
             DataError: for a missing file or key, a wrong length, other labels, other data.
+            OptionError: for a companion of which only its scorer knows what a high value means.
         """
         path = self._path()
         arrays = _file(path).arrays(self.options.key)
@@ -54,8 +61,25 @@ class FileScorer(Instant):
         data.check_count(len(values), f"score file {path} has {len(values)} scores")
         _check_labels(arrays.get("labels"), data, path)
         _check_fingerprint(path, data)
-        sign = 1.0 if self.options.direction == "higher-harder" else -1.0
+        sign = 1.0 if self._direction(context) == "higher-harder" else -1.0
         return Scores(torch.from_numpy(values * sign).float(), f"file {path.name}")
+
+    def _direction(self, context: Context) -> str:
+        key, direction = self.options.key, self.options.direction
+        if direction != "auto":
+            return direction
+        if key in _EASY:
+            context.progress.note(
+                f"note: `scorer.key={key}` is high for easy samples and is turned round; "
+                "scorer.direction=higher-harder leaves it as it is"
+            )
+            return "lower-harder"
+        if key.startswith(COMPANION):
+            raise OptionError(
+                f"`scorer.key={key}`: only the scorer that gave it knows whether a high value "
+                "means a hard sample; set scorer.direction to higher-harder or lower-harder"
+            )
+        return "higher-harder"
 
     def _path(self) -> Path:
         path = Path(self.options.path)

@@ -9,7 +9,7 @@ import torch
 
 from condense.data import LabeledData, Normalization
 from condense.engine.ingest.holdout import validation_part
-from condense.errors import DataError
+from condense.errors import DataError, OptionError
 from condense_plugins.scorers.file import FileScorer
 
 VALUES = np.array([0.5, -1.25, 3.0, 0.0, 2.0, 7.5])
@@ -81,6 +81,29 @@ def test_direction_turns_the_order_round(suffix, data, tmp_path):
     turned = read(path, data, direction="lower-harder").values
     assert turned.tolist() == (-VALUES).tolist()
     assert turned.argsort().tolist() == read(path, data).values.argsort().flip(0).tolist()
+
+
+@pytest.mark.parametrize("name", ["aum", "probability"])
+def test_companions_that_are_high_for_easy_samples_are_turned_round(
+    name, data, context, tmp_path, monkeypatch
+):
+    notes = []
+    monkeypatch.setattr(context.progress, "note", notes.append)
+    key = f"companion.{name}"
+    path = write(tmp_path / "scores.safetensors", **{key: VALUES + 1})
+    scorer = FileScorer(FileScorer.Options(path=str(tmp_path), key=key))
+    assert scorer.score(data, context, None).values.tolist() == (-VALUES - 1).tolist()
+    assert f"`scorer.key={key}` is high for easy samples" in notes[0]
+    asked = read(path, data, key=key, direction="higher-harder")
+    assert asked.values.tolist() == (VALUES + 1).tolist()
+
+
+def test_of_another_companion_a_direction_must_be_given(data, tmp_path):
+    path = write(tmp_path / "scores.safetensors", **{"companion.depth": VALUES + 1})
+    with pytest.raises(OptionError, match=r"companion\.depth`: .* set scorer\.direction"):
+        read(path, data, key="companion.depth")
+    found = read(path, data, key="companion.depth", direction="lower-harder")
+    assert found.values.tolist() == (-VALUES - 1).tolist()
 
 
 def test_csv_without_a_header(data, tmp_path):
