@@ -24,6 +24,7 @@ from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
 from condense.engine.runtime.progress import SilentProgress, make_progress
 from condense.engine.runtime.store import Store
+from condense.engine.stages.scores import unread_options
 from condense.engine.watch import Watch
 from condense.errors import CapacityError, CondenseError, FindingWarning, OptionError
 from condense.interfaces import Progress
@@ -132,6 +133,9 @@ def condense(
         ignore=ignore,
     )
     pipeline = _bound(asked, minutes)
+    if not is_choice(asked.request):
+        for line in unread_options(pipeline.recipe, asked.request):
+            asked.tools["progress"].note(line)
     with _in_python():
         with pipeline.watch.over(pipeline.recipe, lambda: run_name(pipeline)):
             with asked.crew() as crew:
