@@ -24,6 +24,7 @@ from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
 from condense.engine.runtime.progress import SilentProgress, make_progress
 from condense.engine.runtime.store import Store
+from condense.engine.stages.scores import unread_options
 from condense.engine.target import run_name
 from condense.engine.watch import Watch
 from condense.errors import CapacityError, CondenseError, FindingWarning, OptionError
@@ -134,6 +135,9 @@ def condense(
     )
     pipeline = _bound(asked, minutes)
     tested = test is not None or ("data", "test") in dict(asked.request.assignments)
+    if not is_choice(asked.request):
+        for line in unread_options(pipeline.recipe, asked.request):
+            asked.tools["progress"].note(line)
     with _in_python():
         with pipeline.watch.over(pipeline.recipe, lambda: run_name(pipeline)):
             with asked.crew() as crew:

@@ -51,6 +51,9 @@ class Options(BaseModel):
         validate_default=True,
         coerce_numbers_to_str=True,
     )
+    # By name, marks as of :func:`without_effect_unless` of options that are inherited: declared
+    # anew to be marked, one would be another option than its class's (:func:`is_shared`).
+    inherited_marks: ClassVar[Mapping[str, dict[str, Any]]] = {}
 
     @field_validator("*")
     @classmethod
@@ -185,9 +188,8 @@ def idle_options(options: Options) -> dict[str, str]:
     found = {}
     for name, field in type(options).model_fields.items():
         extra = field.json_schema_extra
-        if not isinstance(extra, dict):
-            continue
-        match extra:
+        own = extra if isinstance(extra, dict) else {}
+        match {**own, **options.inherited_marks.get(name, {})}:
             case {"unless": str(other)} if getattr(options, other) is not None:
                 set_to = format_value(getattr(options, other))
                 found[name] = f"beside `{{stage}}.{other}={set_to}`"

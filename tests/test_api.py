@@ -149,6 +149,24 @@ def test_a_class_of_which_a_fraction_finds_no_sample_is_said(host, tiny_images):
     assert any(f"keeps 0 samples of class unused, as {name} has none" in text for text in said)
 
 
+def test_options_of_a_scorer_that_nobody_reads_are_said_to_be_without_effect(call):
+    def said(method, *options):
+        notes = []
+
+        class Notes(SilentProgress):
+            def note(self, text):
+                notes.append(text)
+
+        given = dict(options) | {"scorer": "random"}
+        call("digits", method=method, options=given, progress=Notes())
+        return [text for text in notes if "reads scores" in text]
+
+    assert said("random") == [
+        "note: `scorer=random` has no effect: no stage of this recipe reads scores"
+    ]
+    assert said("random", ("selector", "window")) == said("window") == []
+
+
 def test_options_by_dotted_key_swap_components_and_set_values(call):
     small = call(
         "digits",

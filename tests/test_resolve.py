@@ -1,6 +1,7 @@
 """Which component a preset's values reach."""
 
 import json
+import re
 from typing import ClassVar
 
 import pytest
@@ -11,7 +12,7 @@ from condense.api import bind
 from condense.engine.training.dynamics import DynamicsOptions
 from condense.errors import OptionError
 from condense.interfaces import MatchPlan, MatchStep
-from condense.options import COMPONENT, Options
+from condense.options import COMPONENT, Options, format_value
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.recipe import Preset
@@ -107,6 +108,32 @@ def test_an_option_without_effect_is_said(host, given, told):
     request = Request(assignments=assignments)
     found = without_effect(resolve(host, request), request)
     assert [f"note: `evaluator.{rest}" for rest in told] == found
+
+
+@pytest.mark.parametrize(
+    ("scorer", "given", "why"),
+    [
+        ("cscore", {"repeats": 3}, "without `scorer.estimator=holdout`"),
+        ("cscore", {"ratios": [0.5]}, "without `scorer.estimator=holdout`"),
+        ("cscore:holdout", {"networks": 3}, "without `scorer.estimator=learning-speed`"),
+        ("cscore:holdout", {"stable_at": 0.5, "epochs": 3}, None),
+        ("cscore", {"networks": 3}, None),
+        ("knn", {"epochs": 3}, "without `scorer.space=network`"),
+        ("knn", {"components": 3}, None),
+        ("knn:network", {"components": 3}, "without `scorer.space=pixels`"),
+        ("knn:network", {"lr": 0.1, "network": "mlp"}, None),
+        ("knn:network", {"features": "f.npy", "lr": 0.1}, "beside `scorer.features=.*f.npy`"),
+    ],
+)
+def test_an_inherited_option_without_effect_is_said(host, scorer, given, why):
+    options = tuple((("scorer", key), value) for key, value in given.items())
+    request = Request(assignments=((("scorer",), scorer), *options))
+    found = without_effect(resolve(host, request), request)
+    assert len(found) == (why is not None)
+    if why is not None:
+        key, value = [*given.items()][-1]
+        asked = f"note: `scorer.{key}={format_value(value)}` has no effect "
+        assert re.fullmatch(re.escape(asked) + why, found[0])
 
 
 def test_a_preset_leaves_options_that_only_share_a_name(extended):

@@ -43,6 +43,7 @@ def show_planned_run(
     with open_session(ctx, device, together=True) as session:
         workers = session.workers(request)
         recipe = session.recipe(request)
+        session.note_unread(recipe, request)
         differences = preset_differences(session.host, request)
         published = preset_of(session.host, request).published
         if seeds is None:

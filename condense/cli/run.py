@@ -123,6 +123,8 @@ def run(
         choice = auto.choice_of(session, request, minutes, out) if choosing else None
         request = request if choice is None else choice.request
         session, recipe = session.watched(request), session.recipe(request)
+        if choice is None:
+            session.note_unread(recipe, request)
         if sys.stderr.isatty():
             say_error(headline(recipe))
         if request.preset is not None:

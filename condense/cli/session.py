@@ -41,6 +41,13 @@ class Session:
             self.tools["progress"].note(line)
         return recipe
 
+    def note_unread(self, recipe: Recipe, request: Request) -> None:
+        """Say what of ``request`` is for a scorer that a run of ``recipe`` does not use."""
+        from condense.engine.stages.scores import unread_options
+
+        for line in unread_options(recipe, request):
+            self.tools["progress"].note(line)
+
     def pipeline(self, recipe: Recipe, **more: Any) -> Pipeline:
         """The stages of ``recipe``, ready to be run; ``more`` as for :class:`Pipeline`."""
         from condense.engine.pipeline import Pipeline

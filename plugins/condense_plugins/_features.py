@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -15,7 +16,7 @@ from condense.engine.training.batches import network_inputs
 from condense.engine.training.sgd import Epochs, SgdOptions
 from condense.errors import DataError
 from condense.interfaces import Context, Cost, LabeledData
-from condense.options import PathOption
+from condense.options import PathOption, without_effect_beside
 from condense_plugins._array_files import ArrayFile
 from condense_plugins._built_in import BuiltIn
 
@@ -23,6 +24,9 @@ from condense_plugins._built_in import BuiltIn
 class FeatureOptions(SgdOptions):
     """Where samples lie: a file, or the network that is trained for it."""
 
+    inherited_marks: ClassVar[Mapping[str, dict[str, Any]]] = dict.fromkeys(
+        SgdOptions.model_fields, without_effect_beside("features")
+    )
     features: PathOption | None = Field(
         None,
         description=".npy or .npz file of your own embeddings, floats with a row for each "

@@ -148,6 +148,13 @@ def test_dry_run_shows_the_plan_in_few_lines(cli, engine):
     assert summary(cli("run", "--dry-run", "--json")) == {"seconds": 61}
 
 
+def test_a_run_says_what_of_a_scorer_nobody_reads_has_no_effect(run_cli):
+    asked = ("run", "--dry-run", "-o", "scorer.networks=9")
+    told = "note: -o scorer.networks=9 has no effect: no stage of this recipe reads scores"
+    assert told in run_cli(*asked, "--method", "random").stderr
+    assert "reads scores" not in run_cli(*asked, "--method", "window").stderr
+
+
 def test_dry_run_says_unknown_and_at_least(cli, engine):
     def stage(name, seconds, memory, disk):
         sizes = {"jobs": 4, "seconds": seconds, "memory_mb": memory, "disk_mb": disk}

@@ -432,7 +432,7 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
 
 def _own_labels(classes: Sequence[str]) -> npt.NDArray[Any]:
     """[classes] labels as they were given: int64 where every name is such a number, else text."""
-    whole = all(re.fullmatch(r"0|[1-9]\d{0,17}", name, re.ASCII) for name in classes)
+    whole = all(re.fullmatch(r"0|-?[1-9]\d{0,17}", name, re.ASCII) for name in classes)
     return np.asarray([int(name) for name in classes] if whole else classes)
 
 

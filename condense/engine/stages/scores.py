@@ -14,7 +14,9 @@ from condense.engine.runtime.store import Payload
 from condense.engine.stages.stage import Key, Piece, StageInPieces, StoredStage
 from condense.engine.training.ranking import reliability_of
 from condense.interfaces import Scores
+from condense.options import format_value
 from condense.recipe import Recipe
+from condense.resolve import Request
 
 COMPANION = "companion."  # before the names of further figures among the tensors
 LOGITS = "logits"
@@ -31,6 +33,21 @@ def needs_scores(recipe: Recipe) -> bool:
 def stages_in_use(recipe: Recipe) -> list[str]:
     """Its stages, without the scorer where nobody looks at scores."""
     return [stage for stage in recipe.stages if stage != "scorer" or needs_scores(recipe)]
+
+
+def unread_options(recipe: Recipe, request: Request) -> list[str]:
+    """A line about each assignment of ``request`` to the scorer where nobody looks at scores.
+
+    Of use where all that is asked for is a run of ``recipe``.
+    """
+    given = [(path, value) for path, value in request.assignments if path[0] == "scorer"]
+    if not given or needs_scores(recipe):
+        return []
+    return [
+        f"note: `{'.'.join(path)}={format_value(value)}` has no effect: no stage of this recipe "
+        "reads scores"
+        for path, value in given
+    ]
 
 
 def starts_at_scores(recipe: Recipe) -> bool:

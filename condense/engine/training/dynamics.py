@@ -241,7 +241,8 @@ def _recorded(path: Path, data: LabeledData, options: DynamicsOptions, extras: E
     epochs = len(networks[0]["margin"])
     looks = [set(one["evaluated"].tolist()) for one in networks]
     shared = sorted(set.intersection(*looks))
-    early = max((e for e in shared if e <= options.eval_epoch), default=0)
+    usable = map(_looks_with_gradients, networks) if extras.full_gradient else looks
+    early = max((e for e in set.intersection(*usable) if e <= options.eval_epoch), default=0)
 
     def picked(one: dict[str, Tensor], name: str) -> Tensor:
         if not early:
@@ -253,7 +254,7 @@ def _recorded(path: Path, data: LabeledData, options: DynamicsOptions, extras: E
             f"{path} was evaluated after {len(shared)} of its {epochs} epochs, this scorer needs "
             "every one; call evaluate() of `condense.Recorder` after each"
         )
-    if extras.full_gradient and not (early and all("full_gradient_norm" in n for n in networks)):
+    if extras.full_gradient and not early:
         raise DataError(
             f"{path} has no gradients by all parameters within the first {options.eval_epoch} "
             "epochs; call evaluate(…, full_gradient=True) of `condense.Recorder`"
@@ -263,6 +264,12 @@ def _recorded(path: Path, data: LabeledData, options: DynamicsOptions, extras: E
         names.append("full_gradient_norm")
     passes = [{**one, **{name: picked(one, name) for name in names}} for one in networks]
     return _combined(passes, early or min(options.eval_epoch, epochs), extras)
+
+
+def _looks_with_gradients(one: dict[str, Tensor]) -> set[int]:
+    """Epochs after which gradients by all parameters were taken; NaN stands where they were not."""
+    norms = one.get("full_gradient_norm")
+    return set() if norms is None else set(one["evaluated"][~norms.isnan().all(dim=1)].tolist())
 
 
 def recordings_token(options: Options) -> dict[str, str]:

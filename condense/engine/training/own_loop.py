@@ -109,8 +109,9 @@ class Recorder:
             batches: tuples of indices [B] and inputs [B, …] as the network sees them, without
                 augmentation; what follows them in a tuple is passed over. All samples, once.
             full_gradient: whether the gradients of all parameters are taken as well, which
-                ``grand:full`` reads and which costs some epochs of training; ``batches`` are then
-                gone through twice, so they must not be a generator.
+                ``grand:full`` reads, from the last look with them up to its ``eval_epoch``, and
+                which costs some epochs of training; ``batches`` are then gone through twice, so
+                they must not be a generator.
 
         Raises:
             DataError: before the first epoch or within one, if a sample is missing, or for a
@@ -186,9 +187,10 @@ class Recorder:
             "evaluated": torch.tensor(list(self._evaluated), dtype=torch.int64),
         }
         looks = list(self._evaluated.values())
-        for name in looks[0] if looks else ():
-            if all(name in look for look in looks):
-                tensors[name] = torch.stack([look[name] for look in looks]).cpu()
+        # gradients by all parameters, where another look has them
+        untaken = torch.full((self.samples,), torch.nan, device=self._device)
+        for name in dict.fromkeys(name for look in looks for name in look):
+            tensors[name] = torch.stack([look.get(name, untaken) for look in looks]).cpu()
         try:
             Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
             write_atomic(Path(path), safetensors.torch.save(tensors))
@@ -322,7 +324,7 @@ def read_recordings(path: Path, data: LabeledData) -> list[dict[str, Tensor]]:
     Figures are those of :func:`~condense.engine.training.statistics.expected_figures`; of V looks
     in eval mode ``evaluated`` int64 [V], after how many epochs, and [V, N] each of
     ``eval_error_norm``, ``eval_gradient_norm``, ``eval_correct``; ``full_gradient_norm`` where it
-    was taken.
+    was taken at any, NaN at the others.
 
     Args:
         path: a file, or a folder of files.

@@ -13,6 +13,7 @@ from typing_extensions import Self
 
 from condense.engine.runtime.rng import Seed
 from condense.interfaces import Context, Cost, Dynamics, LabeledData, Scores
+from condense.options import without_effect_unless
 from condense_plugins.scorers._dynamics import ReadsDynamics
 from condense_plugins.scorers._holdout import Holdout, HoldoutOptions, holdout_cost
 
@@ -30,6 +31,12 @@ class CScorer(ReadsDynamics):
     arg: ClassVar[str] = "estimator"  # cscore:holdout
 
     class Options(HoldoutOptions):
+        inherited_marks: ClassVar[Mapping[str, dict[str, Any]]] = {
+            "networks": without_effect_unless("estimator", "learning-speed"),
+            **dict.fromkeys(
+                ("ratios", "repeats", "stable_at"), without_effect_unless("estimator", "holdout")
+            ),
+        }
         estimator: Literal["learning-speed", "holdout"] = Field(
             "learning-speed",
             description="learning-speed: mean correctness over training, of networks networks; "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import Generator, Tensor
@@ -11,7 +12,7 @@ from condense.engine.feature_space.neighbours import nearest_others
 from condense.engine.feature_space.principal import principal_components
 from condense.errors import DataError, OptionError
 from condense.interfaces import Context, LabeledData, Scores
-from condense.options import PathOption
+from condense.options import PathOption, without_effect_beside, without_effect_unless
 from condense_plugins._features import FeatureOptions, HasFeatures
 
 
@@ -34,13 +35,24 @@ class KnnScorer(HasFeatures):
     array_key: ClassVar[str] = "scorer.array"
 
     class Options(FeatureOptions):
+        inherited_marks: ClassVar[Mapping[str, dict[str, Any]]] = {
+            name: idle | without_effect_unless("space", "network")
+            for name, idle in FeatureOptions.inherited_marks.items()
+        }
         neighbours: int = Field(10, ge=1, description="nearest other samples that are asked")
         space: Literal["pixels", "network"] = Field(
             "pixels",
             description="where images are near: in the principal components of their pixels, or "
             "in the last layer of a network that is trained as the other options say",
+            json_schema_extra=without_effect_beside("features"),
         )
-        components: int = Field(64, ge=1, description="principal components of pixels")
+        components: int = Field(
+            64,
+            ge=1,
+            description="principal components of pixels",
+            json_schema_extra=without_effect_beside("features")
+            | without_effect_unless("space", "pixels"),
+        )
         features: PathOption | None = Field(
             None,
             description=".npy or .npz file of your own embeddings, floats with a row for each "

@@ -585,10 +585,12 @@ def test_features_and_labels_as_they_came(features):
 
 def test_labels_are_those_that_were_given():
     values = np.random.default_rng(0).normal(size=(40, 3))
-    for given in ([7, 3, 40, 0], ["b", "a", "3", "c"]):
-        labels = np.array(given)[np.arange(40) % 4]
+    for given in ([7, 3, 40, 0], [-1, 1], ["b", "a", "3", "c"], ["-1", "-0"], ["-1", "+1"]):
+        labels = np.array(given)[np.arange(40) % len(given)]
         small = make(labeled_data(values, labels))
-        assert small.to_numpy()[1].tolist() == labels[small.source_index.numpy()].tolist()
+        expected = labels[small.source_index.numpy()].tolist()
+        for found in (small.to_numpy()[1], small.rows.cells[-1]):
+            assert found.tolist() == expected
 
 
 def test_images_as_arrays(tiny_images):

@@ -92,7 +92,7 @@ def record(create, context):
 def recorded(tiny_images):
     """A network that says little, for three epochs: cheap, and of the right shape."""
 
-    def make(epochs=3, looks=(), data=tiny_images, full=False):
+    def make(epochs=3, looks=(), data=tiny_images, full=()):
         n, classes = len(data), len(data.classes)
         recorder, rng = Recorder(n, classes), generator()
         network = torch.nn.Linear(2, classes)
@@ -102,7 +102,7 @@ def recorded(tiny_images):
                 logits = torch.randn(len(part), classes, generator=rng)
                 recorder.log(part, logits, data.labels[part])
             if epoch + 1 in looks:
-                recorder.evaluate(network, [(range(n), points)], full_gradient=full)
+                recorder.evaluate(network, [(range(n), points)], full_gradient=epoch + 1 in full)
         return recorder
 
     return make
@@ -399,7 +399,7 @@ def test_what_a_scorer_reads_must_be_there(
 
 def test_the_last_look_up_to_eval_epoch_counts(recorded, create, tiny_images, context, tmp_path):
     file = tmp_path / "d.safetensors"
-    recorder = recorded(3, (1, 2, 3), full=True)
+    recorder = recorded(3, (1, 2, 3), full=(1, 2, 3))
     recorder.save(file)
     for asked, taken in ((2, 2), (9, 3)):
         scorer = create("grand:full", dynamics=str(file), eval_epoch=asked)
@@ -407,6 +407,27 @@ def test_the_last_look_up_to_eval_epoch_counts(recorded, create, tiny_images, co
         assert found.estimator == f"grand (full, epoch {taken})"
         expected = recorder._evaluated[taken]["full_gradient_norm"]
         assert torch.equal(found.values, expected)
+
+
+def test_gradients_by_all_parameters_may_be_taken_at_one_look_of_several(
+    recorded, create, tiny_images, context, tmp_path
+):
+    file = tmp_path / "d.safetensors"
+    recorder = recorded(3, (1, 2, 3), full=(2,))
+    recorder.save(file)
+
+    def scores(name, epoch):
+        scorer = create(name, dynamics=str(file), eval_epoch=epoch)
+        return run_scorer(scorer, tiny_images, context, generator())
+
+    for asked in (2, 3):
+        found = scores("grand:full", asked)
+        assert found.estimator == "grand (full, epoch 2)"
+        assert torch.equal(found.values, recorder._evaluated[2]["full_gradient_norm"])
+    assert torch.equal(scores("grand", 3).values, recorder._evaluated[3]["eval_gradient_norm"])
+    assert len(scores("forgetting:epoch", 3).values) == 90
+    with pytest.raises(DataError, match="no gradients by all parameters within the first 1"):
+        scores("grand:full", 1)
 
 
 @pytest.mark.parametrize(("name", "least"), [("dual", 2), ("tdds", 3)])

@@ -5,12 +5,18 @@ import json
 import numpy as np
 import pytest
 import safetensors.numpy
+import safetensors.torch
 import torch
 
 from condense.data import LabeledData, Normalization
+from condense.engine.checked import run_selector
 from condense.engine.ingest.holdout import validation_part
-from condense.errors import DataError
+from condense.engine.stages.scores import tensors_of
+from condense.errors import DataError, OptionError
+from condense.results import Budget, Scores
 from condense_plugins.scorers.file import FileScorer
+from condense_plugins.selectors.dual_beta import DualBetaSelector
+from condense_plugins.selectors.stratified import StratifiedSelector
 
 VALUES = np.array([0.5, -1.25, 3.0, 0.0, 2.0, 7.5])
 LABELS = np.array([0, 1, 2, 0, 1, 2])
@@ -83,6 +89,29 @@ def test_direction_turns_the_order_round(suffix, data, tmp_path):
     assert turned.argsort().tolist() == read(path, data).values.argsort().flip(0).tolist()
 
 
+@pytest.mark.parametrize("name", ["aum", "probability"])
+def test_companions_that_are_high_for_easy_samples_are_turned_round(
+    name, data, context, tmp_path, monkeypatch
+):
+    notes = []
+    monkeypatch.setattr(context.progress, "note", notes.append)
+    key = f"companion.{name}"
+    path = write(tmp_path / "scores.safetensors", **{key: VALUES + 1})
+    scorer = FileScorer(FileScorer.Options(path=str(tmp_path), key=key))
+    assert scorer.score(data, context, None).values.tolist() == (-VALUES - 1).tolist()
+    assert f"`scorer.key={key}` is high for easy samples" in notes[0]
+    asked = read(path, data, key=key, direction="higher-harder")
+    assert asked.values.tolist() == (VALUES + 1).tolist()
+
+
+def test_of_another_companion_a_direction_must_be_given(data, tmp_path):
+    path = write(tmp_path / "scores.safetensors", **{"companion.depth": VALUES + 1})
+    with pytest.raises(OptionError, match=r"companion\.depth`: .* set scorer\.direction"):
+        read(path, data, key="companion.depth")
+    found = read(path, data, key="companion.depth", direction="lower-harder")
+    assert found.values.tolist() == (-VALUES - 1).tolist()
+
+
 def test_csv_without_a_header(data, tmp_path):
     path = tmp_path / "s.csv"
     path.write_text("\n".join(str(v) for v in VALUES))
@@ -104,6 +133,40 @@ def test_a_folder_of_condense_score(data, tmp_path):
     write(tmp_path / "scores.safetensors")
     (tmp_path / "manifest.json").write_text(json.dumps({"data_fingerprint": data.fingerprint}))
     assert read(tmp_path, data).values.tolist() == VALUES.tolist()
+
+
+def test_scores_of_ours_keep_what_they_have_beside_them(data, tmp_path):
+    made = Scores(
+        torch.from_numpy(VALUES).float().abs(),
+        "el2n",
+        torch.arange(6.0),
+        {"aum": torch.tensor([3.0, 1, 2, 0, 5, 4]), "probability": torch.arange(6.0) / 6},
+    )
+    safetensors.torch.save_file(tensors_of(made), tmp_path / "scores.safetensors")
+    for path in (tmp_path, tmp_path / "scores.safetensors"):
+        found = read(path, data)
+        assert [t.tolist() for t in found.tensors] == [t.tolist() for t in made.tensors]
+        assert found.companions.keys() == made.companions.keys()
+        chosen = [
+            run_selector(create(cls), data, scores, Budget(ipc=1), None, torch.Generator())
+            for cls in (StratifiedSelector, DualBetaSelector)
+            for scores in (made, found)
+        ]
+        assert torch.equal(chosen[0].indices, chosen[1].indices)
+        assert torch.equal(chosen[2].indices, chosen[3].indices)
+    assert read(tmp_path, data, key="standard_error").companions == {}
+
+
+def create(cls):
+    return cls(cls.Options(cutoff=0.5) if cls is StratifiedSelector else cls.Options())
+
+
+@pytest.mark.parametrize("name", ["standard_error", "companion.aum"])
+def test_damage_beside_the_scores_is_named(name, data, tmp_path):
+    path = tmp_path / "scores.safetensors"
+    told = refused(write(path, **{name: np.full(6, np.nan)}), data)
+    assert f"'{name}': score 0 is nan" in told
+    assert f"5 scores in '{name}'" in refused(write(path, **{name: np.ones(5)}), data)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
