@@ -13,8 +13,9 @@ from torch import Generator, Tensor
 from condense.data import LabeledData, TrainingSet, content_digest
 from condense.errors import DataError, OptionError
 
-# what a component leaves in the store, folder and key of each, by the generator it works with
-Entries = Callable[[Generator], Sequence[tuple[str, Mapping[str, Any]]]]
+StoreEntry = tuple[str, Mapping[str, Any]]  # folder in the store, and key
+# what a component leaves in the store, by the generator it works with
+Entries = Callable[[Generator], Sequence[StoreEntry]]
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from condense.interfaces import Cost, Evaluation, Evaluator, TrainingSet
 from condense.options import paths_among
 from condense.reading import PlainTable
 from condense.recipe import Resolved, replaced
-from condense.results import Arm
+from condense.results import Arm, StoreEntry
 
 Found = Steps[tuple[int, Evaluation], None, None]  # numbers of repeats, and what they gave
 
@@ -80,30 +80,30 @@ class TeachingStage(StageInPieces[None]):
     @property
     def needed(self) -> bool:
         """Where there is something of the kind, and arms to evaluate."""
-        return self.bound.data.test is not None and bool(self._places)
+        return self.bound.data.test is not None and bool(self._entries)
 
     @property
     def stored(self) -> bool:
         """Whether every piece is."""
-        return all(self.bound.store.has(*place) for place in self._places)
+        return all(self.bound.store.has(*entry) for entry in self._entries)
 
     def likeness(self) -> Key:
         """The pieces themselves, which no run's seed need be part of."""
-        return {"stage": self.name, "pieces": [[kind, dict(key)] for kind, key in self._places]}
+        return {"stage": self.name, "pieces": [[kind, dict(key)] for kind, key in self._entries]}
 
     @cached_property
-    def _places(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    def _entries(self) -> Sequence[StoreEntry]:
         return self.entries()
 
     @cached_property
     def result(self) -> None:
         """Nothing: it is in the store then, where the evaluator finds it."""
         store = self.bound.store
-        if not self._places:
+        if not self._entries:
             return
         with self.bound.timed(self.name) as lap:
             misses = store.misses
-            for number in range(len(self._places)):
+            for number in range(len(self._entries)):
                 self.run_piece(number)
             lap.cached = store.misses == misses
 

@@ -41,7 +41,7 @@ from condense.engine.training.statistics import (
     sample_figures,
 )
 from condense.errors import DataError
-from condense.interfaces import Context, Cost, Dynamics, LabeledData, TrainingSet
+from condense.interfaces import Context, Cost, Dynamics, LabeledData, StoreEntry, TrainingSet
 from condense.options import (
     AugmentationSpec,
     NetworkSpec,
@@ -176,7 +176,7 @@ class DynamicsPass:
             return []
         return [self._key(k) for k in range(self.options.networks)]
 
-    def entries(self) -> list[tuple[str, dict[str, Any]]]:
+    def entries(self) -> list[StoreEntry]:
         """Folder in the store and key of each."""
         return [(KIND, key) for key in self.keys()]
 
