@@ -122,17 +122,7 @@ class ArmResult(Accuracy):
     @classmethod
     def of(cls, found: Evaluation) -> Self:
         """``found``, written down."""
-        return cls(
-            mean=found.mean,
-            std=found.std,
-            n=found.n,
-            values=found.values,
-            balanced=found.balanced,
-            worst_class=found.worst_class,
-            per_class=found.per_class,
-            class_sizes=found.class_sizes,
-            protocol=found.protocol,
-        )
+        return cls.model_validate(found, from_attributes=True)
 
     @property
     def accuracy(self) -> Accuracy:

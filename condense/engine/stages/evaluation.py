@@ -300,16 +300,8 @@ class _Repeats:
 
 
 def _packed(evaluation: Evaluation) -> Payload:
-    return Payload(
-        {} if evaluation.right is None else {"right": evaluation.right},
-        {
-            "values": list(evaluation.values),
-            "per_class": list(evaluation.per_class),
-            "protocol": evaluation.protocol,
-            "seconds": evaluation.seconds,
-            "diverged": evaluation.diverged,
-        },
-    )
+    said = {name: getattr(evaluation, name) for name in _Said.model_fields}
+    return Payload({} if evaluation.right is None else {"right": evaluation.right}, said)
 
 
 def _unpacked(payload: Payload) -> Evaluation:
