@@ -20,6 +20,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from condense.data import portion
 from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
@@ -225,7 +226,7 @@ def blocks_of(samples: int, ratio: float) -> list[tuple[int, int]]:
 
     max(1, ⌊ratio·N + 1e-9⌋) samples are trained on.
     """
-    size = samples - max(1, int(ratio * samples + 1e-9))
+    size = samples - max(1, portion(ratio, samples))
     return [(block * size, size) for block in range(-(-samples // size))]
 
 
