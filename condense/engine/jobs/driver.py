@@ -33,6 +33,7 @@ from condense.engine.training.threads import SMALL, is_small
 from condense.errors import CondenseError
 from condense.interfaces import Executor, Progress
 from condense.jobs import Done, ExecutorOptions, Job, Resources
+from condense.options import part_of
 from condense.results import StoreEntry
 
 GIB = 2**30
@@ -126,13 +127,7 @@ class _Work:
         self.apart = False
         self.shares: Shares | None = None
         self.environment = environment(targets[0].pipeline.host)
-        self.options = ExecutorOptions.model_validate(
-            {
-                name: value
-                for name, value in crew.executor.options
-                if name in ExecutorOptions.model_fields
-            }
-        )
+        self.options = part_of(ExecutorOptions, crew.executor.options)
 
     @contextlib.contextmanager
     def visible(self) -> Iterator[None]:
@@ -358,8 +353,7 @@ class _Work:
 
 def _needs(stage: Stage[Any]) -> list[Stage[Any]]:
     """What ``stage`` reads: also what is prepared for a matching, which it asks for itself."""
-    more = [stage.preparing] if isinstance(stage, MatchingStage) else []
-    return [*stage.needs, *more]
+    return [*stage.needs, *stage.within]
 
 
 def _name(piece: Piece) -> str:

@@ -31,7 +31,7 @@ from condense.engine.training.gradient_norms import (
 from condense.engine.training.loop import check_converged, predict
 from condense.engine.training.own_loop import digest_of, read_recordings
 from condense.engine.training.passes import recorded_pass
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.engine.training.statistics import (
     BYTES_PER_SAMPLE,
     LARGEST_ERROR,
@@ -47,6 +47,7 @@ from condense.options import (
     NetworkSpec,
     Options,
     PathOption,
+    part_of,
     without_effect_beside,
 )
 

@@ -19,7 +19,7 @@ from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.estimate import training_cost
 from condense.engine.training.loop import Training, predict
 from condense.engine.training.schedule import Schedule, batches_per_epoch
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.engine.training.step import Teacher
 from condense.errors import DataError
 from condense.interfaces import (
@@ -37,6 +37,7 @@ from condense.options import (
     AugmentationSpec,
     NetworkSpec,
     Options as BaseOptions,
+    part_of,
     without_effect_beside,
     without_effect_unless,
 )

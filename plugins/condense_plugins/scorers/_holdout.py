@@ -31,9 +31,10 @@ from condense.engine.training.loop import Training, check_converged, predict
 from condense.engine.training.passes import sgd_training
 from condense.engine.training.ranking import rank_correlation
 from condense.engine.training.schedule import batches_per_epoch
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.errors import DataError
 from condense.interfaces import Context, Cost, LabeledData, Task, TrainingSet
+from condense.options import part_of
 
 VERSION = "2"
 WRONG, RIGHT, TRAINED_ON = 0, 1, 2  # what a stored byte says of a sample
