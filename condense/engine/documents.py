@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 from typing_extensions import Self
 
-from condense.engine.runtime.files import csv_lines, in_one_line
+from condense.engine.runtime.files import csv_lines
 from condense.errors import DataError
 from condense.kinds import LOCAL
 from condense.places import without_home
-from condense.reading import EncodableText, PlainTable, read_regular
+from condense.reading import EncodableText, PlainTable, in_one_line, read_regular
 
 if TYPE_CHECKING:
     from torch import Tensor

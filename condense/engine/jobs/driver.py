@@ -24,7 +24,6 @@ from condense.engine.jobs.task import DataOfTask, Outcome, Task, data_bytes, unp
 from condense.engine.jobs.worker import run_task
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.claims import claimed, sweep
-from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.housekeeping import digest
 from condense.engine.stages.matching import MatchingStage
 from condense.engine.stages.scores import ScoresStage
@@ -34,6 +33,7 @@ from condense.errors import CondenseError
 from condense.interfaces import Executor, Progress
 from condense.jobs import Done, ExecutorOptions, Job, Resources
 from condense.options import part_of
+from condense.reading import in_one_line
 from condense.results import StoreEntry
 
 GIB = 2**30
