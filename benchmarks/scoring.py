@@ -27,9 +27,9 @@ from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.dynamics import DynamicsOptions, dynamics_pass
 from condense.engine.training.loop import Schedule, Training, batches_per_epoch
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.interfaces import Augmentation, TrainingSet
-from condense.options import NetworkSpec
+from condense.options import NetworkSpec, part_of
 
 
 def plain(

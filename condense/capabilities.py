@@ -8,14 +8,14 @@ up without running them, so that a property's own error is not taken for its abs
 from __future__ import annotations
 
 from collections.abc import Collection, Generator as Steps, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Generator, Tensor
 from typing_extensions import Protocol, runtime_checkable
 
 from condense.data import LabeledData, Modality, TrainingSet
 from condense.interfaces import Augmentation, Context, Evaluator
-from condense.results import Arm, Budget, Cost, Evaluation, LabelPlan
+from condense.results import Arm, Budget, Cost, Evaluation, LabelPlan, StoreEntry
 
 
 @runtime_checkable
@@ -271,9 +271,7 @@ class WorksInPieces(Protocol):
     Those of an evaluator are what all arms have in common, such as a teacher.
     """
 
-    def pieces(
-        self, data: LabeledData, context: Context, rng: Generator
-    ) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    def pieces(self, data: LabeledData, context: Context, rng: Generator) -> Sequence[StoreEntry]:
         """Folder in the store and key of each piece, in order; nothing is computed.
 
         Arguments are those of ``score`` or ``prepare``, which then find in the store what is

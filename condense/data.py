@@ -40,6 +40,14 @@ def taken(texts: Sequence[str] | None, places: Sequence[int]) -> tuple[str, ...]
     return None if texts is None else tuple(texts[place] for place in places)
 
 
+def portion(share: float, count: int) -> int:
+    """⌊share·count + 1e-9⌋: how many of ``count`` samples a ``share`` of them is.
+
+    By the 1e-9, 0.29 of 100 are 29, although the float product is 28.999…
+    """
+    return int(share * count + 1e-9)
+
+
 class Role(IntEnum):
     """Where a sample of a condensed set comes from; travels with the sample."""
 

@@ -43,6 +43,7 @@ from condense.results import (
     MatchStep as MatchStep,
     Scores as Scores,
     Selection as Selection,
+    StoreEntry as StoreEntry,
 )
 from condense.services import Cache as Cache, Context as Context, Progress as Progress, Task as Task
 

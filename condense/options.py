@@ -254,6 +254,12 @@ class AugmentationSpec(ComponentSpec):
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 
+def part_of(model: type[OptionsT], options: Options | None) -> OptionsT:
+    """The fields of ``model`` that ``options`` have; defaults for the rest."""
+    known = model.model_fields.keys() & type(options).model_fields.keys() if options else ()
+    return model(**{name: getattr(options, name) for name in known})
+
+
 def plain_models(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
     """The fields of ``model`` that are tables of options of their own, but name no component."""
     found = {}

@@ -126,6 +126,18 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
+def in_one_line(error: Exception) -> str:
+    """What an error says, of a document only the first that is wrong with it; its type if nothing.
+
+    Of what a system call refused, why alone: whoever tells it names the file.
+    """
+    if isinstance(error, ValidationError):
+        return damage(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def damage(error: ValidationError) -> str:
     """The first thing that is wrong with a document: key, what, and the value where it is one."""
     first = error.errors(include_url=False)[0]

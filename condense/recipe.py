@@ -17,7 +17,15 @@ from condense.errors import DataError, OptionError, blamed, closest
 from condense.kinds import STAGES
 from condense.options import COMPONENT, Options, paths_among, result_options
 from condense.places import relative_path
-from condense.reading import DEEPEST, LARGEST, MAX_RECIPE, check_plain, read_regular, shown
+from condense.reading import (
+    DEEPEST,
+    LARGEST,
+    MAX_RECIPE,
+    check_plain,
+    in_one_line,
+    read_regular,
+    shown,
+)
 from condense.results import Budget
 
 if sys.version_info >= (3, 11):
@@ -314,9 +322,8 @@ def read_recipe(path: Path) -> RecipeFile:
     try:
         text = read_regular(path, MAX_RECIPE)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
         raise DataError(
-            f"recipe {path} cannot be read: {reason.lower()}; is the path right?"
+            f"recipe {path} cannot be read: {in_one_line(error)}; is the path right?"
         ) from None
     try:
         table = tomllib.loads(text.decode())

@@ -10,11 +10,12 @@ from typing import Any, Final, Literal
 import torch
 from torch import Generator, Tensor
 
-from condense.data import LabeledData, TrainingSet, content_digest
+from condense.data import LabeledData, TrainingSet, content_digest, portion
 from condense.errors import DataError, OptionError
 
-# what a component leaves in the store, folder and key of each, by the generator it works with
-Entries = Callable[[Generator], Sequence[tuple[str, Mapping[str, Any]]]]
+StoreEntry = tuple[str, Mapping[str, Any]]  # folder in the store, and key
+# what a component leaves in the store, by the generator it works with
+Entries = Callable[[Generator], Sequence[StoreEntry]]
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,7 @@ class Budget:
         """
         sizes = torch.bincount(data.labels, minlength=len(data.classes)).tolist()
         if self.fraction is not None:
-            # 1e-9 keeps 0.29 · 100 at 29 although the float product is 28.999…
-            return tuple(max(1, int(self.fraction * n + 1e-9)) if n else 0 for n in sizes)
+            return tuple(max(1, portion(self.fraction, n)) if n else 0 for n in sizes)
         assert self.ipc is not None
         for name, size in zip(data.classes, sizes, strict=True):
             if size == 0:

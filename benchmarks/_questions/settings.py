@@ -9,6 +9,8 @@ from pathlib import Path
 import _own_sets
 import numpy as np
 
+from condense.data import portion
+
 IMAGES = ("digits", "mnist", "cifar10")
 # rows of numbers, features of spoken vowels, rows of yes and no, TF-IDF of docstrings
 TABLES = ("segment", "vowels", "phishing", "docstrings")
@@ -93,7 +95,7 @@ class Sources:
             seen = int((1 - HELD_OUT) * np.bincount(np.load(self.npz(name))["train_labels"]).min())
             for noise in noises:
                 for fraction in fractions:
-                    if int(fraction * seen + 1e-9) >= FEWEST:
+                    if portion(fraction, seen) >= FEWEST:
                         yield Setting(name, fraction, self.npz(name, noise), noise, self.executor)
 
     def npz(self, name: str, noise: float = 0.0) -> Path:

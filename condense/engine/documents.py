@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 from typing_extensions import Self
 
-from condense.engine.runtime.files import csv_lines, in_one_line
+from condense.engine.runtime.files import csv_lines
 from condense.errors import DataError
 from condense.kinds import LOCAL
 from condense.places import without_home
-from condense.reading import EncodableText, PlainTable, read_regular
+from condense.reading import EncodableText, PlainTable, in_one_line, read_regular
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -122,17 +122,7 @@ class ArmResult(Accuracy):
     @classmethod
     def of(cls, found: Evaluation) -> Self:
         """``found``, written down."""
-        return cls(
-            mean=found.mean,
-            std=found.std,
-            n=found.n,
-            values=found.values,
-            balanced=found.balanced,
-            worst_class=found.worst_class,
-            per_class=found.per_class,
-            class_sizes=found.class_sizes,
-            protocol=found.protocol,
-        )
+        return cls.model_validate(found, from_attributes=True)
 
     @property
     def accuracy(self) -> Accuracy:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import methodcaller
@@ -289,7 +288,7 @@ def _jobs(stage: Stage[Any]) -> int:
     if not all(need.stored for need in stage.needs):
         return stage.most_pieces
     store = stage.bound.store
-    return sum(not store.has(piece.kind, json.loads(piece.key)) for piece in stage.pieces())
+    return sum(not store.has(*piece.entry) for piece in stage.pieces())
 
 
 def at_once(stages: Iterable[Work], workers: int) -> float:

@@ -13,6 +13,7 @@ from condense import DISTRIBUTION
 from condense.errors import OptionError, OutputError, closest
 from condense.kinds import KINDS
 from condense.plugin.host import Host
+from condense.reading import in_one_line
 
 WRITTEN = {name: kind for name, kind in KINDS.items() if kind.use}
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -80,7 +81,7 @@ def write_package(host: Host, kind: str, name: str, into: Path) -> Path:
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
-        reason = error.strerror or error
+        reason = in_one_line(error)
         raise OutputError(f"{target} cannot be written: {reason}; try another `into`") from None
     return target
 

@@ -12,6 +12,7 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import default_path
 from condense.engine.target import content_of
 from condense.errors import CondenseError, OptionError, describe
+from condense.reading import in_one_line
 from condense.recipe import Recipe
 
 MOST_SEEDS = 10_000
@@ -26,7 +27,7 @@ class Unresolved(Exception):
 def message_of(error: Exception) -> str:
     """What went wrong in a run, in one line; with its type where it is no message to a user."""
     known = isinstance(error, (CondenseError, Unresolved))
-    return " ".join((str(error) if known else describe(error)).split())
+    return in_one_line(error) if known else describe(error)
 
 
 def divided(data: LabeledData, share: float | None, seed: int) -> LabeledData:

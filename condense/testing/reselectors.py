@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from condense.data import LabeledData, Role, SyntheticSet
+from condense.data import LabeledData, Role, SyntheticSet, portion
 from condense.engine.checked import run_reselector
 from condense.engine.training.batches import initial_set
 from condense.errors import CondenseError, describe
@@ -34,7 +34,7 @@ def matched_set(
 ) -> SyntheticSet:
     """A set of the toy ``data`` of which the first ``share`` of each class is real."""
     chosen = chosen or toy_selection()
-    real = torch.cat([torch.arange(n) < int(share * n + 1e-9) for n in chosen.counts])
+    real = torch.cat([torch.arange(n) < portion(share, n) for n in chosen.counts])
     start = initial_set(data, chosen, ~real, float("nan"))
     push = torch.randn(start.inputs.shape, generator=generator(12)) * 0.1
     moved = start.inputs + push * (start.role == Role.DISTILLED).view(-1, *[1] * (push.dim() - 1))

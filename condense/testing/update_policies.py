@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from condense.data import LabeledData, SyntheticSet
+from condense.data import LabeledData, SyntheticSet, portion
 from condense.engine.checked import run_label_plan, run_policy
 from condense.engine.matching.loop import match
 from condense.engine.runtime.progress import SilentProgress
@@ -52,7 +52,7 @@ def check_alpha_counts_by_class(subject: Subject) -> None:
             continue
         mask = split(subject, toy_selection(counts), alpha=alpha)
         got = [int(part.sum()) for part in torch.split(mask, list(counts))]
-        expected = [int(alpha * n + 1e-9) for n in counts]
+        expected = [portion(alpha, n) for n in counts]
         subject.require(
             got == expected,
             f"distils {got} of {list(counts)} samples a class at alpha={alpha}, expected "

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from condense.errors import DataError
-from condense.reading import read_regular
+from condense.reading import in_one_line, read_regular
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -58,11 +58,8 @@ class ArrayFile:
             raise DataError(f"{self} does not exist; is the path right?")
         try:
             return READERS[self.path.suffix](self.path, key)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise DataError(f"{self} cannot be read: {reason}") from None
-        except WrongContents as error:
-            raise DataError(f"{self} cannot be read: {error}") from None
+        except (OSError, WrongContents) as error:
+            raise DataError(f"{self} cannot be read: {in_one_line(error)}") from None
         except Exception as error:  # noqa: BLE001 – each library has words of its own
             objects = "pickle" in str(error) and _is_array(self.path)
             wrong = f"is no {self.path.suffix} file, or is damaged"

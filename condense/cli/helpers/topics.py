@@ -117,7 +117,8 @@ assert means.shape == (len(data.classes), inputs[0].numel())
     Topic(
         "Train a network",
         {
-            f"{TRAINING}.sgd": "SgdOptions part_of",
+            f"{TRAINING}.sgd": "SgdOptions",
+            "condense.options": "part_of",
             f"{TRAINING}.schedule": "Schedule",
             f"{TRAINING}.loop": "Training check_converged",
         },

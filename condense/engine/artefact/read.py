@@ -29,9 +29,8 @@ from condense.engine.artefact.write import (
 )
 from condense.engine.documents import Document, parse_document, read_file, read_results
 from condense.engine.runtime.expected import Expected, check_tensors
-from condense.engine.runtime.files import in_one_line
 from condense.errors import DataError
-from condense.reading import Plain, read_regular, shown
+from condense.reading import Plain, in_one_line, read_regular, shown
 from condense.recipe import take_paths
 from condense.results import Trace
 from condense.tabular.table import Table
@@ -161,8 +160,7 @@ def read_tensors(
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         if isinstance(error, DataError):
             raise
-        what = " ".join(str(error).split())
-        raise DataError(f"{path} is damaged: {what}; {AGAIN}") from None
+        raise DataError(f"{path} is damaged: {in_one_line(error)}; {AGAIN}") from None
 
 
 def _check_agreement(folder: Path, manifest: Manifest, own: Manifest) -> None:

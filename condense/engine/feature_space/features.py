@@ -16,10 +16,10 @@ from condense.engine.training.estimate import sgd_cost
 from condense.engine.training.gradient_norms import last_linear
 from condense.engine.training.loop import check_converged, evaluating
 from condense.engine.training.passes import kept_of_network
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.errors import DataError, OptionError
 from condense.interfaces import Context, Cost, LabeledData, TrainingSet
-from condense.options import Options
+from condense.options import Options, part_of
 
 VERSION = "2"
 KIND = "features"  # folder in the store

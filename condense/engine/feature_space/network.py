@@ -34,7 +34,7 @@ from condense.engine.training.sgd import (
 )
 from condense.engine.training.statistics import sample_figures
 from condense.engine.training.stored import expected_state, load_state, state_tensors
-from condense.interfaces import Context, Cost, LabeledData, TrainingSet
+from condense.interfaces import Context, Cost, LabeledData, StoreEntry, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, Options
 
 VERSION = "2"
@@ -147,7 +147,7 @@ class FeatureNetworks:
         return Seed(self.options.feature_seed).fork("features")
 
     @property
-    def entries(self) -> list[tuple[str, dict[str, Any]]]:
+    def entries(self) -> list[StoreEntry]:
         """Folder in the store and key of each."""
         return [(KIND, self.key(index)) for index in range(self.options.networks)]
 

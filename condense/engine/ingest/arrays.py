@@ -13,7 +13,7 @@ from torch import Tensor
 
 from condense.engine.ingest.images import converted, is_grey
 from condense.errors import DataError
-from condense.reading import LARGEST, check_text, shown
+from condense.reading import LARGEST, check_text, in_one_line, shown
 
 Array: TypeAlias = np.ndarray[Any, Any]
 ArrayLike: TypeAlias = Array | Tensor | Sequence[Any]
@@ -92,7 +92,7 @@ def _array(value: ArrayLike, what: str) -> Array:
     try:
         return np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
     except ValueError as error:
-        reason = " ".join(str(error).split())
+        reason = in_one_line(error)
         raise DataError(f"{what} do not form an array ({reason}); give all one shape") from None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from condense.data import LabeledData, Normalization
+from condense.data import LabeledData, Normalization, portion
 from condense.engine.ingest.from_user import channel_statistics
 from condense.engine.runtime.rng import Seed
 from condense.errors import DataError, OptionError
@@ -190,5 +190,5 @@ def held_out_of(labels: Tensor, share: float, rng: Generator) -> Tensor:
     for label in torch.bincount(labels).nonzero().flatten().tolist():
         members = torch.nonzero(labels == label).flatten()
         order = torch.randperm(len(members), generator=rng)
-        chosen[members[order[: max(1, int(share * len(members) + 1e-9))]]] = True
+        chosen[members[order[: max(1, portion(share, len(members)))]]] = True
     return chosen

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from condense.errors import DataError
+from condense.reading import in_one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -188,7 +189,7 @@ def _opened(picture: Picture) -> Iterator[Image]:
     except DataError:  # a ValueError, too: the image can be read, but does not fit
         raise
     except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
-        raise _Unreadable(" ".join(str(error).split()) or type(error).__name__) from None
+        raise _Unreadable(in_one_line(error)) from None
 
 
 def _source(picture: Picture) -> Path | io.BytesIO:

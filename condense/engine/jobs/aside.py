@@ -19,6 +19,7 @@ from condense.engine.stages.features import FeatureStage
 from condense.engine.stages.stage import Stage
 from condense.errors import CondenseError
 from condense.jobs import Blobs
+from condense.options import part_of
 
 
 class Aside(Document):
@@ -43,11 +44,11 @@ class Aside(Document):
         features: FeatureOptions | None = None,
     ) -> Aside:
         """Of the set ``condensed`` in ``folder``, and of feature networks."""
-        table = None if features is None else features.model_dump(mode="json")
+        own = part_of(FeatureOptions, features).model_dump(mode="json") if features else None
         return Aside(
             folder="" if folder is None else str(folder.absolute()),
             fingerprint="" if condensed is None else condensed.content_fingerprint,
-            features=table and {name: table[name] for name in FeatureOptions.model_fields},
+            features=own,
         )
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import secrets
 import time
@@ -25,7 +24,6 @@ from condense.engine.jobs.task import DataOfTask, Outcome, Task, data_bytes, unp
 from condense.engine.jobs.worker import run_task
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.claims import claimed, sweep
-from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.housekeeping import digest
 from condense.engine.stages.matching import MatchingStage
 from condense.engine.stages.scores import ScoresStage
@@ -34,6 +32,9 @@ from condense.engine.training.threads import SMALL, is_small
 from condense.errors import CondenseError
 from condense.interfaces import Executor, Progress
 from condense.jobs import Done, ExecutorOptions, Job, Resources
+from condense.options import part_of
+from condense.reading import in_one_line
+from condense.results import StoreEntry
 
 GIB = 2**30
 SIGN = ".driver-"
@@ -126,13 +127,7 @@ class _Work:
         self.apart = False
         self.shares: Shares | None = None
         self.environment = environment(targets[0].pipeline.host)
-        self.options = ExecutorOptions.model_validate(
-            {
-                name: value
-                for name, value in crew.executor.options
-                if name in ExecutorOptions.model_fields
-            }
-        )
+        self.options = part_of(ExecutorOptions, crew.executor.options)
 
     @contextlib.contextmanager
     def visible(self) -> Iterator[None]:
@@ -225,7 +220,7 @@ class _Work:
     def _missing(self, stage: Stage[Any]) -> list[Piece]:
         if isinstance(stage, ScoresStage) and stage.stored:
             return []
-        return [p for p in stage.pieces() if not self.store.has(p.kind, json.loads(p.key))]
+        return [p for p in stage.pieces() if not self.store.has(*p.entry)]
 
     def _send(self, place: int, stage: Stage[Any], piece: Piece) -> None:
         name = _name(piece)
@@ -294,9 +289,9 @@ class _Work:
         (stage,) = (one for one in target.stages if one.name == piece.stage)
         return stage
 
-    def _read_by(self, target: Target, piece: Piece) -> list[tuple[str, Mapping[str, Any]]]:
+    def _read_by(self, target: Target, piece: Piece) -> list[StoreEntry]:
         """Entries that working off ``piece`` reads: all of the stages before it that are there."""
-        found: dict[str, tuple[str, Mapping[str, Any]]] = {}
+        found: dict[str, StoreEntry] = {}
         waiting, seen = deque(_needs(self._stage_of(target, piece))), set()
         while waiting:
             need = waiting.popleft()
@@ -304,12 +299,10 @@ class _Work:
                 continue
             seen.add(need.name)
             waiting.extend(_needs(need))
-            own = [(p.kind, json.loads(p.key)) for p in need.pieces()]
+            own = [p.entry for p in need.pieces()]
             if isinstance(need, ScoresStage):
                 own.append((need.kind, need.key()))
-            for kind, key in own:
-                if self.store.has(kind, key):
-                    found[digest(kind, key)] = (kind, key)
+            found |= {digest(*entry): entry for entry in own if self.store.has(*entry)}
         return list(found.values())
 
     def _take(self, ended: Done) -> list[int]:
@@ -346,7 +339,7 @@ class _Work:
             JobNote(
                 stage=sent.piece.stage,
                 piece=sent.piece.number,
-                key=digest(sent.piece.kind, json.loads(sent.piece.key)),
+                key=digest(*sent.piece.entry),
                 executor=self.crew.executor.name,
                 node=outcome.node,
                 pid=outcome.pid,
@@ -360,12 +353,11 @@ class _Work:
 
 def _needs(stage: Stage[Any]) -> list[Stage[Any]]:
     """What ``stage`` reads: also what is prepared for a matching, which it asks for itself."""
-    more = [stage.preparing] if isinstance(stage, MatchingStage) else []
-    return [*stage.needs, *more]
+    return [*stage.needs, *stage.within]
 
 
 def _name(piece: Piece) -> str:
-    return f"{piece.stage} {piece.number} {digest(piece.kind, json.loads(piece.key))}"
+    return f"{piece.stage} {piece.number} {digest(*piece.entry)}"
 
 
 def _data_of(target: Target) -> DataOfTask:

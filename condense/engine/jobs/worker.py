@@ -97,10 +97,10 @@ class _Apart(Exception):
 def _worked_off(task: Task, blobs: Blobs, ranks: Ranks) -> bytes:
     store, shared = _store(task, blobs)
     piece = Piece(task.stage, task.number, task.kind, task.key)
-    if not store.has(piece.kind, json.loads(piece.key)):
+    if not store.has(*piece.entry):
         pipeline = pipeline_of(task, blobs, host_of_worker(), store.root, ranks=ranks)
         piece = run_piece(pipeline, piece, stages_aside(pipeline, task.aside, blobs))
-    return b"" if shared else store.packed(piece.kind, json.loads(piece.key))
+    return b"" if shared else store.packed(*piece.entry)
 
 
 @lru_cache(maxsize=1)

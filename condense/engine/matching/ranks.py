@@ -25,10 +25,10 @@ from condense.capabilities import ChangesOverIterations
 from condense.data import Modality
 from condense.engine.documents import Document
 from condense.engine.runtime.exhaustion import is_out_of_memory
-from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.rng import Seed
 from condense.errors import CondenseError
 from condense.interfaces import Matcher, MatchStep, SyntheticSet
+from condense.reading import in_one_line
 
 # those who follow wait for a matching as long as scores, experts and evaluations take on rank 0;
 # one that dies is noticed by its connection, not by the clock

@@ -20,8 +20,9 @@ from condense.capabilities import CarriesState
 from condense.engine.matching.own_rates import OwnRates
 from condense.engine.matching.soft_labels import has_soft_label
 from condense.engine.runtime.expected import Expected, check_tensors, is_finite
-from condense.engine.runtime.files import discard, in_one_line, read_sealed, write_sealed
+from condense.engine.runtime.files import discard, read_sealed, write_sealed
 from condense.interfaces import LabelPlan, MatchPlan, Role, SyntheticSet
+from condense.reading import in_one_line
 
 SNAPSHOT = "snapshot-"
 CARRIED = "carried-"  # of the matcher

@@ -19,11 +19,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic import ValidationError
-
 from condense.engine.runtime.turns import hold, turn
 from condense.errors import OutputError
-from condense.reading import damage, read_regular
+from condense.reading import in_one_line, read_regular
 
 TRIES = 5  # at what another process may tidy away in the middle of it
 YOUNG = 3600.0  # seconds for which a draft without a lock may be in use
@@ -78,15 +76,6 @@ def read_sealed(path: Path) -> bytes:
     if hashlib.sha256(data).digest() != seal:
         raise ValueError("its checksum does not match")
     return data
-
-
-def in_one_line(error: Exception) -> str:
-    """What an error says, of a document only the first that is wrong with it."""
-    if isinstance(error, ValidationError):
-        return damage(error)
-    if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
-    return " ".join(str(error).split())
 
 
 def discard(path: Path) -> None:

@@ -18,13 +18,12 @@ from condense.engine.runtime.files import (
     check_writable,
     draft_beside,
     erase,
-    in_one_line,
     not_written,
     sweep,
 )
 from condense.engine.runtime.turns import hold, silent, turn
 from condense.errors import DataError, OutputError
-from condense.reading import read_regular
+from condense.reading import in_one_line, read_regular
 
 MAX_MARKER = 64 * 2**20  # bytes
 READS = 100  # of a folder that others replace again and again

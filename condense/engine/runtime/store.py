@@ -32,13 +32,7 @@ from condense.engine.runtime import housekeeping
 from condense.engine.runtime.claims import CLAIM, claimed, sweep
 from condense.engine.runtime.exhaustion import is_out_of_memory
 from condense.engine.runtime.expected import Expected, check_tensors
-from condense.engine.runtime.files import (
-    TRIES,
-    discard,
-    draft_beside,
-    in_one_line,
-    write_synced,
-)
+from condense.engine.runtime.files import TRIES, discard, draft_beside, write_synced
 from condense.engine.runtime.housekeeping import (
     ENTRY,
     MAX_ENTRY,
@@ -51,7 +45,7 @@ from condense.engine.runtime.ledger import Ledger, Work
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import OptionError, OutputError
 from condense.interfaces import Progress
-from condense.reading import read_regular
+from condense.reading import in_one_line, read_regular
 
 ENVIRONMENT = "CONDENSE_STORE"
 # what reading an entry can come to that is not as it was written; RuntimeError: by torch
@@ -322,7 +316,7 @@ class Store:
             yield
         except OSError as error:
             raise OutputError(
-                f"store {self.root} cannot be written ({error.strerror or error}); "
+                f"store {self.root} cannot be written ({in_one_line(error)}); "
                 f"set {ENVIRONMENT} to a folder that can"
             ) from None
 

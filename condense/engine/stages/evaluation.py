@@ -29,7 +29,7 @@ from condense.interfaces import Cost, Evaluation, Evaluator, TrainingSet
 from condense.options import paths_among
 from condense.reading import PlainTable
 from condense.recipe import Resolved, replaced
-from condense.results import Arm
+from condense.results import Arm, StoreEntry
 
 Found = Steps[tuple[int, Evaluation], None, None]  # numbers of repeats, and what they gave
 
@@ -80,28 +80,28 @@ class TeachingStage(StageInPieces[None]):
     @property
     def needed(self) -> bool:
         """Where there is something of the kind, and arms to evaluate."""
-        return self.bound.data.test is not None and bool(self._places)
+        return self.bound.data.test is not None and bool(self._entries)
 
     @property
     def stored(self) -> bool:
         """Whether every piece is."""
-        return all(self.bound.store.has(*place) for place in self._places)
+        return all(self.bound.store.has(*entry) for entry in self._entries)
 
     def likeness(self) -> Key:
         """The pieces themselves, which no run's seed need be part of."""
-        return {"stage": self.name, "pieces": [[kind, dict(key)] for kind, key in self._places]}
+        return {"stage": self.name, "pieces": [[kind, dict(key)] for kind, key in self._entries]}
 
     @cached_property
-    def _places(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    def _entries(self) -> Sequence[StoreEntry]:
         return self.entries()
 
     @cached_property
     def result(self) -> None:
         """Nothing: it is in the store then, where the evaluator finds it."""
-        if not self._places:
+        if not self._entries:
             return
         with self.bound.timed(self.name):
-            for number in range(len(self._places)):
+            for number in range(len(self._entries)):
                 self.run_piece(number)
 
     def cost(self) -> Cost | None:
@@ -295,16 +295,8 @@ class _Repeats:
 
 
 def _packed(evaluation: Evaluation) -> Payload:
-    return Payload(
-        {} if evaluation.right is None else {"right": evaluation.right},
-        {
-            "values": list(evaluation.values),
-            "per_class": list(evaluation.per_class),
-            "protocol": evaluation.protocol,
-            "seconds": evaluation.seconds,
-            "diverged": evaluation.diverged,
-        },
-    )
+    said = {name: getattr(evaluation, name) for name in _Said.model_fields}
+    return Payload({} if evaluation.right is None else {"right": evaluation.right}, said)
 
 
 def _unpacked(payload: Payload) -> Evaluation:

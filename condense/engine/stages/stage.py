@@ -31,6 +31,7 @@ from condense.interfaces import Cost, LabeledData, Progress
 from condense.options import spec_fields
 from condense.plugin.host import Host
 from condense.recipe import Recipe
+from condense.results import StoreEntry
 
 # Raised by whoever changes a bit of what the engine itself works out in a stage: the training and
 # matching loops, batches, schedules, learned labels, how arms are drawn and repeats averaged.
@@ -69,10 +70,15 @@ class Piece:
     key: str
 
     @staticmethod
-    def all_of(stage: str, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Piece]:
-        """The pieces of ``stage``, whose results lie under ``entries`` (folder, key)."""
+    def all_of(stage: str, entries: Sequence[StoreEntry]) -> list[Piece]:
+        """The pieces of ``stage``, whose results lie under ``entries``."""
         texts = [(kind, json.dumps(key, sort_keys=True)) for kind, key in entries]
         return [Piece(stage, number, *entry) for number, entry in enumerate(texts)]
+
+    @property
+    def entry(self) -> StoreEntry:
+        """Where its result lies."""
+        return self.kind, json.loads(self.key)
 
     def serves(self, asked: Piece) -> bool:
         """Whether its entry is that of ``asked``, or one that has more recorded.
@@ -401,8 +407,8 @@ class StageInPieces(Stage[T]):
         """The component, as its pieces are asked for."""
         return self.bound.recipe[self.component].create()
 
-    def entries(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
-        """Folder in the store and key of each piece of the component."""
+    def entries(self) -> Sequence[StoreEntry]:
+        """Where each piece of the component is kept."""
         component = self.made
         return component.pieces(*self._given) if isinstance(component, WorksInPieces) else []
 

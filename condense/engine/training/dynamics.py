@@ -31,7 +31,7 @@ from condense.engine.training.gradient_norms import (
 from condense.engine.training.loop import check_converged, predict
 from condense.engine.training.own_loop import digest_of, read_recordings
 from condense.engine.training.passes import recorded_pass
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.engine.training.statistics import (
     BYTES_PER_SAMPLE,
     LARGEST_ERROR,
@@ -41,12 +41,13 @@ from condense.engine.training.statistics import (
     sample_figures,
 )
 from condense.errors import DataError
-from condense.interfaces import Context, Cost, Dynamics, LabeledData, TrainingSet
+from condense.interfaces import Context, Cost, Dynamics, LabeledData, StoreEntry, TrainingSet
 from condense.options import (
     AugmentationSpec,
     NetworkSpec,
     Options,
     PathOption,
+    part_of,
     without_effect_beside,
 )
 
@@ -176,7 +177,7 @@ class DynamicsPass:
             return []
         return [self._key(k) for k in range(self.options.networks)]
 
-    def entries(self) -> list[tuple[str, dict[str, Any]]]:
+    def entries(self) -> list[StoreEntry]:
         """Folder in the store and key of each."""
         return [(KIND, key) for key in self.keys()]
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from condense.data import LabeledData
 from condense.engine.runtime.expected import Expected, check_tensors
-from condense.engine.runtime.files import in_one_line, not_written, write_atomic
+from condense.engine.runtime.files import not_written, write_atomic
 from condense.engine.training.gradient_norms import full_gradient_norms, predict_with_inputs
 from condense.engine.training.statistics import (
     LARGEST_ERROR,
@@ -26,7 +26,7 @@ from condense.engine.training.statistics import (
     sample_figures,
 )
 from condense.errors import DataError, DivergedError, OptionError
-from condense.reading import read_regular, shown
+from condense.reading import in_one_line, read_regular, shown
 
 FORMAT = 2  # of a file; another number is another format
 ENDING = ".safetensors"

@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from condense.data import portion
+
 SPLITS = 10  # random halvings a split-half correlation is averaged over
 
 
@@ -31,7 +33,7 @@ def end_weights(values: Tensor, share: float, hardest: bool = True) -> Tensor:
     Samples tied at the border get equal parts of the places left, so that nothing depends on
     their order. Sums to max(1, ⌊share·N + 1e-9⌋).
     """
-    size = max(1, int(share * len(values) + 1e-9))
+    size = max(1, portion(share, len(values)))
     signed = values.double() if hardest else -values.double()
     border = signed.topk(size).values[-1]
     inside, tied = signed > border, signed == border

@@ -15,7 +15,7 @@ from condense.engine.runtime.precision import (
 )
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.interfaces import Context
-from condense.options import AugmentationSpec, NetworkSpec, Options, OptionsT
+from condense.options import AugmentationSpec, NetworkSpec, Options
 
 Epochs = Annotated[int, Field(ge=1, description="epochs each is trained")]
 BatchSize = Annotated[int, Field(ge=1, description="samples per step")]
@@ -29,12 +29,6 @@ PrecisionBf16 = Annotated[
         json_schema_extra=auto_means("bf16"),
     ),
 ]
-
-
-def part_of(model: type[OptionsT], options: Options | None) -> OptionsT:
-    """The fields of ``model`` that ``options`` have; defaults for the rest."""
-    known = model.model_fields.keys() & type(options).model_fields.keys() if options else ()
-    return model(**{name: getattr(options, name) for name in known})
 
 
 class SgdOptions(Options):

@@ -14,12 +14,12 @@ from condense.capabilities import HasRanges
 from condense.data import LabeledData
 from condense.engine.documents import Document
 from condense.engine.evaluation import RANDOM
-from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import CondenseError, OptionError
 from condense.kinds import CHOOSE
 from condense.options import format_value
 from condense.plugin.host import Host
+from condense.reading import in_one_line
 from condense.recipe import Method, Recipe
 from condense.resolve import Request, resolve
 from condense.studies.suited import check_evaluated_alike, suited

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from condense.engine.evaluation import RANDOM
-from condense.engine.runtime.files import in_one_line
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import CHOOSE, EVERY, WHOLE
 from condense.plugin.host import Host
+from condense.reading import in_one_line
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
 from condense.results import Budget

@@ -9,11 +9,11 @@ from condense.data import LabeledData
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.jobs.driver import Crew
 from condense.engine.pipeline import Pipeline
-from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.progress import over_all
 from condense.interfaces import Progress
 from condense.places import without_home
 from condense.plugin.host import Host
+from condense.reading import in_one_line
 from condense.recipe import Recipe
 from condense.studies.ablation.result import HeldOut
 from condense.studies.binding import Bind, held_out_of, message_of

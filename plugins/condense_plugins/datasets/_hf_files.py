@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from condense.errors import DataError, importing, nearby
-from condense.reading import shown
+from condense.reading import in_one_line, shown
 
 LAYOUT = "a folder that save_to_disk wrote, a folder of parquet files, or one such file"
 _SAVED = ("dataset_dict.json", "state.json")  # by save_to_disk
@@ -39,8 +39,8 @@ def opened(text: str) -> Mapping[str, Any]:
     except (DataError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 – of pyarrow or datasets, whatever is wrong with it
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} cannot be read ({reason[:200]}); write it again") from None
+        reason = in_one_line(error)[:200]
+        raise DataError(f"{path} cannot be read ({reason}); write it again") from None
 
 
 def looks_like_one(path: Path) -> bool:

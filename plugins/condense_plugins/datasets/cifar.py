@@ -14,6 +14,7 @@ from condense.data import LabeledData
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError
 from condense.options import SPEED_ONLY, PathOption
+from condense.reading import in_one_line
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._norms import NormOptions, normalization
 
@@ -75,8 +76,7 @@ class _Cifar(BuiltIn):
             with contextlib.redirect_stdout(io.StringIO()):  # stdout is for results
                 return source(str(self.root), train=train, download=True)
         except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise self._missing(f"the download failed: {reason}") from None
+            raise self._missing(f"the download failed: {in_one_line(error)}") from None
 
     def _missing(self, reason: str) -> DataError:
         return DataError(

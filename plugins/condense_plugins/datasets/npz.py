@@ -18,7 +18,7 @@ from condense.engine.ingest.holdout import check_one_test_split, with_test_part
 from condense.engine.ingest.items import FORM, Items, read_items
 from condense.errors import DataError, nearby
 from condense.options import PathOption, TestPart
-from condense.reading import shown
+from condense.reading import in_one_line, shown
 from condense.traits import DatasetTraits
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.datasets._norms import Norm, NormOptions, normalization
@@ -197,7 +197,7 @@ def _member(archive: Any, key: str, path: Path) -> np.ndarray[Any, Any]:
 
 def reason_of(error: Exception) -> str:
     """What a library says of a file, in one line."""
-    return shown(" ".join(str(error).split()) or type(error).__name__)[1:-1]
+    return shown(in_one_line(error))[1:-1]
 
 
 def _constants(norm: Norm, images: np.ndarray[Any, Any]) -> Normalization | None:

@@ -17,7 +17,7 @@ from condense.engine.ingest.holdout import held_out_of
 from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
 from condense.interfaces import Context, TrainingSet
-from condense.results import Arm
+from condense.results import Arm, StoreEntry
 
 VERSION = "2"
 KIND = "batch-sizes"  # folder in the store
@@ -53,8 +53,8 @@ class Choice:
     context: Context
 
     @property
-    def place(self) -> tuple[str, Mapping[str, Any]]:
-        """Folder in the store and key."""
+    def entry(self) -> StoreEntry:
+        """Where it is kept."""
         own = {"version": VERSION, "training": self.training.fingerprint, "size": self.size}
         return KIND, {**self.about, **own}
 
@@ -62,7 +62,7 @@ class Choice:
         """Held-out accuracy (0-1) by batch size, those :func:`worth_trying`; stored."""
         sizes = worth_trying(self.size)
         expected = {"means": Expected(torch.float64, (len(sizes),), low=0, high=1)}
-        means = self.context.cache.tensors(*self.place, self._compute, expected)["means"]
+        means = self.context.cache.tensors(*self.entry, self._compute, expected)["means"]
         return dict(zip(sizes, means.tolist(), strict=True))
 
     def _compute(self) -> dict[str, Tensor]:

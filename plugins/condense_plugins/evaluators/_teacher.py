@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Generator
 
@@ -17,7 +16,7 @@ from condense.engine.training.loop import evaluating, predict
 from condense.engine.training.sgd import SgdOptions
 from condense.engine.training.step import Teacher
 from condense.engine.training.stored import KIND, stored_key, stored_network
-from condense.interfaces import Context, Cost, LabeledData, TrainingSet
+from condense.interfaces import Context, Cost, LabeledData, StoreEntry, TrainingSet
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class StoredTeacher:
     def _seed(self) -> Seed:
         return Seed(self.number).fork("teacher")
 
-    def place(self, training: TrainingSet, context: Context) -> tuple[str, Mapping[str, Any]]:
-        """Folder in the store and key."""
+    def entry(self, training: TrainingSet, context: Context) -> StoreEntry:
+        """Where it is kept."""
         return KIND, stored_key(training, context, self.options, self._seed)
 
     def train(self, training: TrainingSet, context: Context) -> Teacher:
@@ -63,10 +62,10 @@ class StoredTeacher:
 
     def cost(self, data: LabeledData, context: Context) -> Cost:
         """An estimate of its training, nothing where it is stored."""
-        place = self.place(TrainingSet.of(data), context)
-        if context.cache.has(*place):
+        entry = self.entry(TrainingSet.of(data), context)
+        if context.cache.has(*entry):
             return Cost()
-        return sgd_cost(data, context, self.options).shared_as(lambda _: [place])
+        return sgd_cost(data, context, self.options).shared_as(lambda _: [entry])
 
     def said_of(self, teacher: Teacher, tests: Batcher) -> dict[str, object]:
         """What a protocol has of it; nothing is chosen by its accuracy."""

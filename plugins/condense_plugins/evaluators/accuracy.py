@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Generator as Steps, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator as Steps, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Generator
@@ -19,7 +19,7 @@ from condense.engine.training.concurrent import train_concurrently
 from condense.engine.training.estimate import training_cost
 from condense.engine.training.loop import Training, predict
 from condense.engine.training.schedule import Schedule, batches_per_epoch
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.engine.training.step import Teacher
 from condense.errors import DataError
 from condense.interfaces import (
@@ -29,6 +29,7 @@ from condense.interfaces import (
     Cost,
     Evaluation,
     LabeledData,
+    StoreEntry,
     TrainingSet,
 )
 from condense.options import (
@@ -36,6 +37,7 @@ from condense.options import (
     AugmentationSpec,
     NetworkSpec,
     Options as BaseOptions,
+    part_of,
     without_effect_beside,
     without_effect_unless,
 )
@@ -167,13 +169,11 @@ class AccuracyEvaluator(BuiltIn):
         """For a teacher, and for a part of it to choose the batch size on."""
         return self.options.labels == "teacher" or self.options.batch_size == "auto"
 
-    def pieces(
-        self, data: LabeledData, context: Context, rng: Generator
-    ) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    def pieces(self, data: LabeledData, context: Context, rng: Generator) -> Sequence[StoreEntry]:
         """The teacher under teacher labels, and the choice of a batch size where there is one."""
         teacher, choice = self._teacher, self._choice_for(data, context)
-        places = [] if teacher is None else [teacher.place(TrainingSet.of(data), context)]
-        return places if choice is None else [*places, choice.place]
+        found = [] if teacher is None else [teacher.entry(TrainingSet.of(data), context)]
+        return found if choice is None else [*found, choice.entry]
 
     def run_piece(self, number: int, data: LabeledData, context: Context, rng: Generator) -> None:
         """Train the teacher, or try batch sizes, unless that is there."""
@@ -187,7 +187,7 @@ class AccuracyEvaluator(BuiltIn):
         """Of the teacher, and of trying batch sizes; nothing of what is stored."""
         cost = Cost() if self._teacher is None else self._teacher.cost(data, context)
         choice = self._choice_for(data, context)
-        if choice is None or context.cache.has(*choice.place):
+        if choice is None or context.cache.has(*choice.entry):
             return cost
         for tried in worth_trying(choice.size):
             cost = cost.then(self._trying(tried).cost(data, choice.size, context))

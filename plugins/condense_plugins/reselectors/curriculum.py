@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import network_inputs
 from condense.engine.training.estimate import sgd_cost
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.interfaces import (
     Context,
     Cost,
@@ -22,7 +22,7 @@ from condense.interfaces import (
     SyntheticSet,
     TrainingSet,
 )
-from condense.options import AugmentationSpec
+from condense.options import AugmentationSpec, part_of
 from condense.selection import hardest_first, real_places, require
 from condense_plugins._built_in import BuiltIn
 from condense_plugins.reselectors._right import KIND, ShortOptions, right_key, right_samples

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 from torch import Generator, Tensor
@@ -17,7 +17,7 @@ from condense.engine.training.dynamics import (
     dynamics_pass,
 )
 from condense.errors import OptionError
-from condense.interfaces import Context, Cost, Dynamics, LabeledData, Scores
+from condense.interfaces import Context, Cost, Dynamics, LabeledData, Scores, StoreEntry
 from condense.traits import ScorerTraits
 from condense_plugins._built_in import BuiltIn
 
@@ -108,9 +108,7 @@ class ReadsDynamics(BuiltIn):
         """Estimate of the pass."""
         return dynamics_cost(data, context, self.options, self.extras)
 
-    def pieces(
-        self, data: LabeledData, context: Context, rng: Generator
-    ) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    def pieces(self, data: LabeledData, context: Context, rng: Generator) -> Sequence[StoreEntry]:
         """Where each network of the pass is kept."""
         return self._pass(data, context, rng).entries()
 

@@ -20,6 +20,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from condense.data import portion
 from condense.engine.runtime.expected import Expected
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
@@ -30,9 +31,10 @@ from condense.engine.training.loop import Training, check_converged, predict
 from condense.engine.training.passes import sgd_training
 from condense.engine.training.ranking import rank_correlation
 from condense.engine.training.schedule import batches_per_epoch
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.errors import DataError
 from condense.interfaces import Context, Cost, LabeledData, Task, TrainingSet
+from condense.options import part_of
 
 VERSION = "2"
 WRONG, RIGHT, TRAINED_ON = 0, 1, 2  # what a stored byte says of a sample
@@ -225,7 +227,7 @@ def blocks_of(samples: int, ratio: float) -> list[tuple[int, int]]:
 
     max(1, ⌊ratio·N + 1e-9⌋) samples are trained on.
     """
-    size = samples - max(1, int(ratio * samples + 1e-9))
+    size = samples - max(1, portion(ratio, samples))
     return [(block * size, size) for block in range(-(-samples // size))]
 
 

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from typing_extensions import Self
 
 from condense.engine.runtime.rng import Seed
-from condense.interfaces import Context, Cost, Dynamics, LabeledData, Scores
+from condense.interfaces import Context, Cost, Dynamics, LabeledData, Scores, StoreEntry
 from condense.options import without_effect_unless
 from condense_plugins.scorers._dynamics import ReadsDynamics
 from condense_plugins.scorers._holdout import Holdout, HoldoutOptions, holdout_cost
@@ -65,9 +65,7 @@ class CScorer(ReadsDynamics):
             return holdout_cost(data, context, self.options)
         return super().cost(data, samples, context)
 
-    def pieces(
-        self, data: LabeledData, context: Context, rng: Generator
-    ) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    def pieces(self, data: LabeledData, context: Context, rng: Generator) -> Sequence[StoreEntry]:
         """The networks of the pass; none for repeats, whose number shows only as they are made."""
         if self.options.estimator == "holdout":
             return []

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from condense.data import portion
 from condense.errors import DataError
 from condense.interfaces import Budget, Context, LabeledData, Scores, Selection
 from condense.options import Options as BaseOptions
@@ -87,7 +88,7 @@ class StratifiedSelector(Instant):
         chosen = []
         for label, count in enumerate(budget.counts(data)):
             members = data.class_indices(label)
-            cut = int(self.options.cutoff * len(members) + 1e-9)
+            cut = portion(self.options.cutoff, len(members))
             if cut + count > len(members):
                 most = (len(members) - count) / len(members)
                 raise DataError(

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from torch import Generator
 
+from condense.data import portion
 from condense.engine.training.sgd import PrecisionBf16
 from condense.errors import DataError
 from condense.interfaces import Budget, Context, Cost, LabeledData, Scores, Selection
@@ -107,7 +108,7 @@ class WindowSelector(BuiltIn):
                     f"lower selector.beta to at most {(len(ranked) - count) / len(ranked):.3g}, "
                     "or `ipc` (`fraction`)"
                 )
-            within = ranked[start : start + max(count, int((o.width or 0) * len(ranked) + 1e-9))]
+            within = ranked[start : start + max(count, portion(o.width or 0, len(ranked)))]
             if features is None or count in (0, len(within)):
                 chosen.append(within[:count])
             else:
@@ -118,5 +119,4 @@ class WindowSelector(BuiltIn):
 
 def window_start(beta: float, size: int, count: int, unit: str) -> int:
     """Samples skipped in a class of ``size`` of which ``count`` are kept."""
-    # 1e-9: 0.29 · 100 must be 29 although the float product is 28.999…
-    return int(beta * (size if unit == "class" else count) + 1e-9)
+    return portion(beta, size if unit == "class" else count)

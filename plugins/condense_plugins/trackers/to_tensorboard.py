@@ -15,6 +15,7 @@ from pydantic import Field
 from condense.errors import OptionError, importing
 from condense.interfaces import TrackedRun
 from condense.options import Options as BaseOptions, PathOption
+from condense.reading import in_one_line
 from condense_plugins._built_in import BuiltIn
 
 
@@ -60,7 +61,7 @@ class TensorboardTracker(BuiltIn):
                     f"`tracker.folder={root}` is no folder; choose another place"
                 ) from None
             except OSError as error:
-                reason = (error.strerror or str(error)).lower()
+                reason = in_one_line(error)
                 raise OptionError(f"`tracker.folder={root}` cannot be made: {reason}") from None
             return folder
         raise AssertionError

@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from condense.data import portion
 from condense.interfaces import Selection
 from condense.options import Options
 from condense_plugins._built_in import BuiltIn
@@ -33,7 +34,7 @@ def easier_share(selection: Selection, alpha: float) -> Tensor:
     """bool [M], true for the last ⌊α·count + 1e-9⌋ samples of each class, which are the easier."""
     parts = []
     for count in selection.counts:
-        distilled = int(alpha * count + 1e-9)
+        distilled = portion(alpha, count)
         parts.append(torch.arange(count) >= count - distilled)
     return torch.cat(parts)
 

@@ -11,9 +11,9 @@ from condense.engine.runtime.store import Store
 from condense.engine.training.batches import Batcher, network_inputs
 from condense.engine.training.dynamics import DynamicsOptions
 from condense.engine.training.loop import Training
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.errors import CondenseError, DataError
-from condense.options import NetworkSpec
+from condense.options import NetworkSpec, part_of
 from condense.testing.toys import reads_test, toy_context, toy_data, toy_features
 
 CPU = torch.device("cpu")

@@ -1,6 +1,5 @@
 """A copy of the process works off what a run comes to later: the same bytes, whoever did it."""
 
-import json
 import os
 import select
 import signal
@@ -61,9 +60,9 @@ def contents(folder):
 
 def missing(pipeline, names):
     chosen = [stage for stage in stages(pipeline, baselines=True) if stage.name in names]
-    places = [(p.kind, json.loads(p.key)) for stage in chosen for p in stage.pieces()]
-    assert places
-    return [kind for kind, key in places if not pipeline.store.has(kind, key)]
+    found = [p.entry for stage in chosen for p in stage.pieces()]
+    assert found
+    return [kind for kind, key in found if not pipeline.store.has(kind, key)]
 
 
 def test_what_needs_nothing_is_worked_off_beside_and_changes_no_byte(

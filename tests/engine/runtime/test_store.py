@@ -118,7 +118,7 @@ def test_a_failed_write_leaves_nothing(store, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OutputError, match="No space left on device"):
+    with pytest.raises(OutputError, match="no space left on device"):
         store.fetch("scores", KEY, payload)
     monkeypatch.undo()
     assert not store.has("scores", KEY)

@@ -17,9 +17,9 @@ from condense.engine.ingest.from_user import labeled_data
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher, channels_last
 from condense.engine.training.own_loop import FORMAT
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.errors import DataError, DivergedError, OptionError, OutputError
-from condense.options import AugmentationSpec, NetworkSpec, build_options, parse_assignment
+from condense.options import AugmentationSpec, NetworkSpec, build_options, parse_assignment, part_of
 from condense.resolve import Request, resolve
 
 EPOCHS, EARLY, SEED = 6, 3, 6

@@ -17,9 +17,9 @@ from condense.engine.training import passes
 from condense.engine.training.batches import Batcher
 from condense.engine.training.gradient_norms import predict_with_inputs
 from condense.engine.training.loop import Training
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.errors import OptionError
-from condense.options import build_options
+from condense.options import build_options, part_of
 
 EPOCHS, EARLY = 6, 4
 TINY = {

@@ -12,9 +12,9 @@ from condense.engine.checked import run_scorer
 from condense.engine.runtime.rng import Seed
 from condense.engine.training.batches import Batcher
 from condense.engine.training.loop import Training, predict
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.errors import DataError, OptionError
-from condense.options import build_options
+from condense.options import build_options, part_of
 from condense.results import Cost
 from condense_plugins.scorers import _holdout
 from condense_plugins.scorers._holdout import (

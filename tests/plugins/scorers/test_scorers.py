@@ -358,7 +358,8 @@ def test_el2n_is_the_norm_of_a_network_in_eval_mode_after_so_many_epochs(tiny_im
     from condense.engine.runtime.rng import Seed
     from condense.engine.training.batches import Batcher
     from condense.engine.training.loop import Training
-    from condense.engine.training.sgd import SgdOptions, part_of
+    from condense.engine.training.sgd import SgdOptions
+    from condense.options import part_of
 
     options = El2nScorer.Options(**{**TINY, "networks": 1, "epochs": 2, "eval_epoch": 2})
     values = El2nScorer(options).replicates(tiny_images, context, generator(6))[0]

@@ -10,8 +10,9 @@ import torch
 from condense.capabilities import EstimatesCost, HasCacheToken
 from condense.data import LabeledData, Normalization
 from condense.engine.checked import run_selector
-from condense.engine.training.sgd import SgdOptions, part_of
+from condense.engine.training.sgd import SgdOptions
 from condense.errors import DataError
+from condense.options import part_of
 from condense.resolve import Request, resolve
 from condense.results import Budget
 from condense_plugins.selectors import facility_location

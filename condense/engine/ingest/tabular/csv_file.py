@@ -12,7 +12,7 @@ import numpy as np
 
 from condense.engine.ingest.tabular.rows import Rows
 from condense.errors import DataError, nearby
-from condense.reading import read_regular, shown
+from condense.reading import in_one_line, read_regular, shown
 from condense.tabular.column import TEXT
 
 
@@ -76,8 +76,7 @@ def _text(path: Path, encoding: str) -> tuple[str, str]:
             f"{path} does not exist; give a CSV file with a header{nearby(path)}"
         ) from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path} cannot be read ({reason.lower()}); give a CSV file") from None
+        raise DataError(f"{path} cannot be read ({in_one_line(error)}); give a CSV file") from None
     with contextlib.suppress(LookupError):
         encoding = codecs.lookup(encoding).name  # UTF8, utf_8 … are one
     if contents.startswith((b"\xff\xfe", b"\xfe\xff")) and encoding == "utf-8":

@@ -11,7 +11,7 @@ import numpy as np
 
 from condense.engine.ingest.tabular.rows import OF_FRAME, OF_ROWS, Rows, Wording
 from condense.errors import DataError, nearby
-from condense.reading import check_text, shown
+from condense.reading import check_text, in_one_line, shown
 from condense.tabular.column import DATE, Cell
 from condense.tabular.frame import WITH_NOTHING, pyarrow_for
 
@@ -88,7 +88,7 @@ def read_parquet(path: Path) -> Rows:
         gaps = {name: str(column.type) for name, column in pairs if column.null_count}
         frame = frame.astype({n: WITH_NOTHING[t] for n, t in gaps.items() if t in WITH_NOTHING})
     except Exception as error:  # noqa: BLE001 – of pyarrow, whatever is wrong with it
-        reason = " ".join(str(error).split())
+        reason = in_one_line(error)
         raise DataError(f"{path} cannot be read as Parquet ({reason}); write it again") from None
     try:
         return rows_of(frame, path.name, OF_ROWS)

@@ -17,7 +17,7 @@ from condense.engine.training.estimate import training_cost
 from condense.engine.training.loop import Training, check_converged
 from condense.engine.training.schedule import Schedule, batches_per_epoch
 from condense.errors import CapacityError
-from condense.interfaces import Context, Cost, LabeledData, Task, TrainingSet
+from condense.interfaces import Context, Cost, LabeledData, StoreEntry, Task, TrainingSet
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.snapshots import Snapshots, expected, packed, unpacked
 
@@ -76,7 +76,7 @@ class Experts:
             )
             return [unpacked(tensors) for tensors in stored]
 
-    def entries(self) -> list[tuple[str, dict[str, Any]]]:
+    def entries(self) -> list[StoreEntry]:
         """Folder in the store and key of each."""
         return [(KIND, self.key(k)) for k in range(self.options.experts)]
 

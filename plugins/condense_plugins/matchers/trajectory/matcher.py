@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -20,6 +20,7 @@ from condense.interfaces import (
     LabeledData,
     MatchPlan,
     MatchStep,
+    StoreEntry,
     SyntheticSet,
     TrainingSet,
 )
@@ -94,9 +95,7 @@ class TrajectoryMatcher:
         """
         self.use(Experts.of(data, context, self.options, rng).load(), data, context, rng)
 
-    def pieces(
-        self, data: LabeledData, context: Context, rng: Generator
-    ) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    def pieces(self, data: LabeledData, context: Context, rng: Generator) -> Sequence[StoreEntry]:
         """Where each expert is kept."""
         return Experts.of(data, context, self.options, rng).entries()
 
