@@ -1,7 +1,9 @@
 """Fixtures that several folders of tests share."""
 
+import json
 import os
 
+import click.testing
 import numpy as np
 import pytest
 import torch
@@ -131,3 +133,49 @@ def tiny() -> dict[str, object]:
         "evaluator.repeats": 2,
         "evaluator.network.width": 8,
     }
+
+
+@pytest.fixture(scope="session")
+def as_flags():
+    """Makes of options by dotted key what is typed."""
+
+    def make(values):
+        texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+        return tuple(part for k, v in texts.items() for part in ("-o", f"{k}={v}"))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_flags(tiny, as_flags):
+    """``tiny`` as it is typed."""
+    return as_flags(tiny)
+
+
+@pytest.fixture(scope="session")
+def calling():
+    """Makes what calls ``condense`` on a store in a folder, where later calls find results; without
+    a folder, on the store of the test."""
+    from condense.cli.main import main
+
+    def make(place=None, *command, plugins=(), more=()):
+        host = build_host(external=False, extra=plugins)
+
+        def call(*args, code=0, store="store", environment=(), more=more):
+            given = [str(arg) for arg in (*command, *args, *more)]
+            env = {"CONDENSE_STORE": str(place / store)} if place else {}
+            result = click.testing.CliRunner().invoke(
+                main, given, obj=host, env=env | dict(environment)
+            )
+            assert result.exit_code == code, result.output + repr(result.exception)
+            return result
+
+        return call
+
+    return make
+
+
+@pytest.fixture
+def call(calling):
+    """Calls ``condense`` with the built-in components on the store of the test."""
+    return calling()

@@ -1,15 +1,11 @@
 """Feature data from one end to the other: nothing has to be set for them."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 
 from condense import CondensedDataset, condense
 from condense.api import bind
-from condense.cli.main import main
 from condense.engine.checked import run_dataset
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import BrokenPlugin
@@ -34,17 +30,8 @@ def table(each=12, seed=0):
 
 
 @pytest.fixture
-def cli(tmp_path, tiny):
-    options = [part for k, v in tiny.items() for part in ("-o", f"{k}={json.dumps(v)}")]
-    options = [o.replace('"', "") for o in options]
-
-    def call(*args, code=0, small=options):
-        given = [str(a) for a in (*args, *small)]
-        result = CliRunner().invoke(main, given, obj=build_host(external=False))
-        assert result.exit_code == code, result.output
-        return result
-
-    return call
+def call(calling, tiny_flags):
+    return calling(more=tiny_flags)
 
 
 @pytest.fixture
@@ -56,20 +43,20 @@ def npz(tmp_path):
     return path
 
 
-def test_a_run_on_features_needs_no_option(cli, npz, tmp_path):
-    told = cli("run", "--data", f"npz:{npz}", "--ipc", "4", "--out", tmp_path / "out")
+def test_a_run_on_features_needs_no_option(call, npz, tmp_path):
+    told = call("run", "--data", f"npz:{npz}", "--ipc", "4", "--out", tmp_path / "out")
     assert "\nnetwork mlp\n" in told.stdout
     recipe = read_recipe(tmp_path / "out" / "recipe.toml")
     assert [recipe[s]["network"]["component"] for s in STAGES] == ["mlp"] * 3
     again = ("evaluate", tmp_path / "out", "-o", "evaluator=coverage")
     coverage = [*again, "-o", "evaluator.feature_epochs=1", "--data", f"npz:{npz}"]
-    cli(*coverage, small=())
-    cli("coverage", tmp_path / "out", "--data", f"npz:{npz}", small=())
-    cli("report", tmp_path / "out", "--out", tmp_path / "page.html", small=())
+    call(*coverage, more=())
+    call("coverage", tmp_path / "out", "--data", f"npz:{npz}", more=())
+    call("report", tmp_path / "out", "--out", tmp_path / "page.html", more=())
 
 
-def test_images_have_the_network_that_they_had(cli, tmp_path):
-    told = cli("run", "--out", tmp_path / "out", "--no-baselines")
+def test_images_have_the_network_that_they_had(call, tmp_path):
+    told = call("run", "--out", tmp_path / "out", "--no-baselines")
     assert "\nnetwork convnet\n" in told.stdout
     recipe = read_recipe(tmp_path / "out" / "recipe.toml")
     assert [recipe[s]["network"]["component"] for s in STAGES] == ["convnet"] * 3
@@ -162,10 +149,10 @@ def test_a_plugins_features_that_are_no_numbers_are_refused(context, value):
         run_dataset(Holed(Holed.Options()), context)
 
 
-def test_an_export_of_features_is_read_again(cli, npz, tmp_path):
-    cli("run", "--data", f"npz:{npz}", "--ipc", "4", "--out", tmp_path / "out", "--no-baselines")
+def test_an_export_of_features_is_read_again(call, npz, tmp_path):
+    call("run", "--data", f"npz:{npz}", "--ipc", "4", "--out", tmp_path / "out", "--no-baselines")
     for _ in range(2):  # the second one replaces the first
-        cli("export", tmp_path / "out", "--to", "npz", "--out", tmp_path / "small.npz", small=())
+        call("export", tmp_path / "out", "--to", "npz", "--out", tmp_path / "small.npz", more=())
     small = CondensedDataset.load(tmp_path / "out")
     with np.load(tmp_path / "small.npz") as arrays:
         assert "train_images" not in arrays

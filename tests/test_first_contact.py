@@ -11,30 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from PIL import Image
 
 import condense as package
 from condense import CondensedDataset, condense
 from condense.api import bind
-from condense.cli.main import main
 from condense.errors import DataError, OptionError
-from condense.plugin.host import build_host
-
-
-@pytest.fixture(scope="module")
-def host():
-    return build_host(external=False)
-
-
-@pytest.fixture
-def cli(host):
-    def call(*args, code=0):
-        told = CliRunner().invoke(main, [str(a) for a in args], obj=host)
-        assert told.exit_code == code, told.output
-        return told
-
-    return call
 
 
 @pytest.fixture
@@ -96,27 +78,22 @@ def test_a_path_alone_is_taken_for_data(host, folder, data, name):
     assert same.recipe["data"].name == ("folder" if data == "digits" else name)
 
 
-def test_on_the_command_line_likewise(cli, folder, tiny):
-    small = [
-        p
-        for k, v in tiny.items()
-        for p in ("-o", f"{k}={v if isinstance(v, str) else json.dumps(v)}")
-    ]
-    asked = ("select", "--json", "--ipc", 1, *small)
+def test_on_the_command_line_likewise(call, folder, tiny_flags):
+    asked = ("select", "--json", "--ipc", 1, *tiny_flags)
     kept = {}
     for given in (("--data", "folder:photos"), ("--data", "photos"), ("-o", "data=photos")):
-        kept[given] = json.loads(cli(*asked, *given).stdout)["kept"]
+        kept[given] = json.loads(call(*asked, *given).stdout)["kept"]
     assert len({json.dumps(found) for found in kept.values()}) == 1
-    told = cli("run", "--data", "photos", "-o", "data.path=digits", code=2)
+    told = call("run", "--data", "photos", "-o", "data.path=digits", code=2)
     assert "contradict each other" in told.stderr
     assert re.search(
         r"no data set opens x\.tsv .*\.npz.*save it as an \.npz",
-        cli(*asked, "--data", "x.tsv", code=2).stderr,
+        call(*asked, "--data", "x.tsv", code=2).stderr,
     )
-    told = cli(*asked, "--data", "phtos", code=2).stderr
+    told = call(*asked, "--data", "phtos", code=2).stderr
     assert "no file or folder phtos" in told
     assert "did you mean 'photos'?" in told
-    assert "unknown data 'zzz'" in cli(*asked, "--data", "zzz", code=2).stderr
+    assert "unknown data 'zzz'" in call(*asked, "--data", "zzz", code=2).stderr
 
 
 @pytest.mark.parametrize("text", ["", "~nosuchuser/x", "a\0b", "x" * 5000, "gone/photos", ":"])
@@ -147,11 +124,11 @@ def test_items_that_are_tables_are_answered_with_the_pairs_to_give(host):
     assert len(bind(given, host=host, ipc=1).data) == 6
 
 
-def test_plugins_says_what_each_component_does(cli, host):
-    lines = cli("plugins").stdout.splitlines()
+def test_plugins_says_what_each_component_does(call, host):
+    lines = call("plugins").stdout.splitlines()
     assert lines[0].split("  ")[-1].strip() == "what it does"
     (window,) = [line for line in lines if re.match(r"selector +window ", line)]
     assert window.endswith("Skips the hardest β of each class and takes the samples that come next")
     components = [line for line in lines[2:] if line.split()[0] in host.registries]
     assert all(re.match(r"\S+ +\S+ +condense-data +[\d.]+ +\S.{10,}", line) for line in components)
-    assert "``" not in cli("plugins").stdout
+    assert "``" not in call("plugins").stdout

@@ -9,17 +9,14 @@ import sys
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from PIL import Image
 from torch.utils.data import Subset
 
 from condense import CondensedDataset, condense
-from condense.cli.main import main
 from condense.data import LabeledData, Normalization
 from condense.engine.artefact.exports.image_folder import folder_names
 from condense.engine.ingest.from_user import from_torch_dataset
 from condense.errors import DataError
-from condense.plugin.host import build_host
 
 CLASSES = ("ant", "bee, wild")
 COLUMNS = ["class", "role", "source_index", "source", "score"]
@@ -40,27 +37,6 @@ def photos(tmp_path_factory):
                 pixels[rng.integers(8), :, 1] += 5
                 Image.fromarray(pixels).save(folder / f"photo {n:02d}.png")
     return root
-
-
-@pytest.fixture
-def call(tmp_path):
-    host = build_host(external=False)
-
-    def run(*args, code=0):
-        told = CliRunner().invoke(main, [str(a) for a in args], obj=host)
-        assert told.exit_code == code, told.output
-        return told
-
-    return run
-
-
-@pytest.fixture
-def small_options(tiny):
-    return [
-        p
-        for k, v in tiny.items()
-        for p in ("-o", f"{k}={v if isinstance(v, str) else json.dumps(v)}")
-    ]
 
 
 def grey(pixels):
@@ -84,9 +60,9 @@ def check(rows, photos, small):
         assert float(row["score"]) == pytest.approx(float(small.scores[i]), rel=1e-6)
 
 
-def test_a_run_an_export_and_a_selection_name_the_files(call, small_options, photos, tmp_path):
+def test_a_run_an_export_and_a_selection_name_the_files(call, tiny_flags, photos, tmp_path):
     out = tmp_path / "out"
-    call("run", "--data", f"folder:{photos}", "--ipc", 4, "--out", out, *small_options)
+    call("run", "--data", f"folder:{photos}", "--ipc", 4, "--out", out, *tiny_flags)
     small = CondensedDataset.load(out)
     assert small.distilled.any()
     assert not small.distilled.all()
@@ -106,7 +82,7 @@ def test_a_run_an_export_and_a_selection_name_the_files(call, small_options, pho
         assert tuple(arrays["source"]) == small.items
         assert np.array_equal(arrays["score"], small.scores.numpy())
 
-    asked = ("select", "--data", f"folder:{photos}", "--ipc", 4, *small_options)
+    asked = ("select", "--data", f"folder:{photos}", "--ipc", 4, *tiny_flags)
     for _ in range(2):  # a selection of its own may be replaced
         call(*asked, "--out", tmp_path / "kept.csv")
     chosen = table((tmp_path / "kept.csv").read_text())
@@ -148,9 +124,9 @@ def test_a_selection_beside_a_share_says_where_samples_lay_in_the_file(call, tmp
     call(*asked, "--ipc", 2, "--out", "kept.npz")  # of its own
 
 
-def test_without_names_or_scores_the_rest_is_said(call, small_options, tmp_path):
+def test_without_names_or_scores_the_rest_is_said(call, tiny_flags, tmp_path):
     out = tmp_path / "out"
-    options = [*small_options, "-o", "selector=random", "--no-baselines"]
+    options = [*tiny_flags, "-o", "selector=random", "--no-baselines"]
     call("run", "--ipc", 2, "--out", out, *options)
     small = CondensedDataset.load(out)
     assert small.items is None
@@ -197,7 +173,7 @@ def test_absolute_paths_are_refused(item):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
-def test_names_that_are_no_text_are_spelt_out(call, small_options, photos, tmp_path):
+def test_names_that_are_no_text_are_spelt_out(call, tiny_flags, photos, tmp_path):
     for path in sorted((photos / "train").rglob("*.png")):
         folder = tmp_path / "odd" / path.parent.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -212,16 +188,16 @@ def test_names_that_are_no_text_are_spelt_out(call, small_options, photos, tmp_p
         4,
         "--out",
         tmp_path / "out",
-        *small_options,
+        *tiny_flags,
     )
     rows = table((tmp_path / "out" / "index.csv").read_text())
     assert rows[0]["source"].endswith("\\udcff.png")
     assert CondensedDataset.load(tmp_path / "out").items[0] == rows[0]["source"]
 
 
-def test_an_older_index_marks_an_export_that_may_be_replaced(call, small_options, tmp_path):
+def test_an_older_index_marks_an_export_that_may_be_replaced(call, tiny_flags, tmp_path):
     out, folder = tmp_path / "out", tmp_path / "folder"
-    call("run", "--ipc", 2, "--out", out, "--no-baselines", *small_options)
+    call("run", "--ipc", 2, "--out", out, "--no-baselines", *tiny_flags)
     call("export", out, "--to", "folder", "--out", folder)
     (folder / "index.csv").write_text("file,class,role,source_index\n")
     call("export", out, "--to", "folder", "--out", folder)

@@ -1,15 +1,11 @@
 """Every benchmark runs at a tiny size and writes the rows that its readers rely on."""
 
-import importlib
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
 NAMES = ("matching", "experts", "evaluation", "scoring", "startup", "profiles")
 TINY = {
     "matching": ["--steps", "2,3", "--ipc", "1,2", "--geometry", "digits"],
@@ -20,18 +16,6 @@ TINY = {
     "profiles": ["--geometry", "digits"],
 }
 COMMON = {"form", "seconds", "spread", "n", "peak_mb"}
-
-
-@pytest.fixture
-def load(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-
-    def module(name):
-        return importlib.import_module(name)
-
-    yield module
-    for name in ("_common", "photos", *NAMES):
-        sys.modules.pop(name, None)
 
 
 @pytest.fixture

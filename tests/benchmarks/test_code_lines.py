@@ -1,12 +1,9 @@
 """``benchmarks/code_lines.py`` on a file counted by hand."""
 
-import importlib
 import sys
-from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
 SOURCE = '''"""A docstring
 over two lines."""
 
@@ -34,10 +31,8 @@ class Thing:  # 2
 
 
 @pytest.fixture
-def lines(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield importlib.import_module("code_lines")
-    sys.modules.pop("code_lines", None)
+def lines(load):
+    return load("code_lines")
 
 
 def test_blank_lines_comments_and_docstrings_do_not_count(lines):

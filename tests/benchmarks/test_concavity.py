@@ -1,21 +1,13 @@
 """The verdict on a curve's shape, against figures worked out by hand."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import pytest
 
 from condense.studies.tuning.result import Place
 
-FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
-
 
 @pytest.fixture
-def concavity(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield importlib.import_module("_concavity")
-    sys.modules.pop("_concavity", None)
+def concavity(load):
+    return load("_concavity")
 
 
 def curve(*rows):

@@ -1,13 +1,11 @@
 """``benchmarks/headline.py`` on digits at a tiny size: budget, resuming, kills, small files."""
 
 import contextlib
-import importlib
 import json
 import math
 import os
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -33,13 +31,6 @@ TINY = {
     "evaluator.repeats": 2,
     "evaluator.network.width": 4,
 }
-
-
-@pytest.fixture
-def load(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield importlib.import_module
-    forget()
 
 
 def typed(value):
@@ -100,19 +91,11 @@ def values(document):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(load, tmp_path_factory):
     """The document of a run that nothing disturbed, and its folder."""
     folder = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER))
-        assert importlib.import_module("headline").main(flags(folder)) == 0
-    forget()
+    assert load("headline").main(flags(folder)) == 0
     return json.loads((folder / "out.json").read_text()), folder
-
-
-def forget():
-    for name in ("_arms", "_clock", "_common", "_flags", "_keep", "headline"):
-        sys.modules.pop(name, None)
 
 
 CHECKPOINTS = """

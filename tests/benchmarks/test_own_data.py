@@ -1,8 +1,6 @@
 """The benchmark of default options on small data sets: rows, and what it concludes from them."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,11 +9,8 @@ FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
 
 
 @pytest.fixture
-def own_data(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield importlib.import_module("own_data")
-    for name in ("own_data", "_own_sets", "_common"):
-        sys.modules.pop(name, None)
+def own_data(load):
+    return load("own_data")
 
 
 def test_a_row_is_made_once_and_kept(own_data, tmp_path, capsys, monkeypatch):

@@ -11,12 +11,9 @@ FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
 
 
 @pytest.fixture
-def questions(monkeypatch):
+def questions(load):
     pytest.importorskip("optuna")
-    monkeypatch.syspath_prepend(str(FOLDER))
-    import questions
-
-    return questions
+    return load("questions")
 
 
 @pytest.fixture

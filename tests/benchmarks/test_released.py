@@ -1,13 +1,10 @@
 """The released loop beside ours, with a stand-in for the clone: its interface, written anew."""
 
-import importlib
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
 CLONE = {
     "networks": """
 from einops import rearrange  # as the real one: not needed here, perhaps not installed
@@ -48,19 +45,17 @@ class ReparamModule(nn.Module):
 """,
 }
 STAND_INS = ("einops", "einops.layers", "einops.layers.torch", "kornia", "pandas", "requests")
-MODULES = ("_common", "_released", "matching", *CLONE, *STAND_INS)
 
 
 @pytest.fixture
-def beside(monkeypatch, tmp_path):
+def beside(load, monkeypatch, tmp_path):
     """A function that runs both loops, the clone's logits multiplied by ``scale``."""
-    monkeypatch.syspath_prepend(str(FOLDER))
     before = set(sys.modules)
 
     def call(scale):
         for name, text in CLONE.items():
             (tmp_path / f"{name}.py").write_text(text.replace("SCALE", str(scale)))
-        matching = importlib.import_module("matching")
+        matching = load("matching")
         monkeypatch.setattr(matching, "BESIDE", ("narrow",))
         monkeypatch.setitem(matching.BATCH, "narrow", 3)
         flags = ["--released", str(tmp_path), "--steps", "2", "--ipc", "1", "--threads", "1"]
@@ -68,7 +63,7 @@ def beside(monkeypatch, tmp_path):
         return json.loads((tmp_path / "rows.json").read_text())["rows"]
 
     yield call
-    for name in (set(sys.modules) - before) & set(MODULES):
+    for name in (set(sys.modules) - before) & {*CLONE, *STAND_INS}:
         del sys.modules[name]
 
 

@@ -1,8 +1,6 @@
 """The results' README is what its JSON files say."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,10 +9,8 @@ FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
 
 
 @pytest.fixture
-def tables(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield importlib.import_module("results_table")
-    sys.modules.pop("results_table", None)
+def tables(load):
+    return load("results_table")
 
 
 def document(**more):

@@ -1,22 +1,14 @@
 """``benchmarks/scores.py`` at a tiny size."""
 
-import importlib
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
-
 
 @pytest.fixture
-def scores(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield importlib.import_module("scores")
-    for name in ("_common", "scores"):
-        sys.modules.pop(name, None)
+def scores(load):
+    return load("scores")
 
 
 def test_it_writes_curves_matrices_and_a_figure(scores, tmp_path, capsys):

@@ -1,17 +1,13 @@
 """The sentence model of the benchmarks, with weights that are drawn here: its tokens by hand, its
 vectors against the formulas of BERT written out."""
 
-import importlib
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
 from torch.nn import functional as F
 
-FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "un", "##aff", "##able", "cafe", "_", "'", "s", "in"]
 WIDTH, INNER = 24, 32
 
@@ -42,11 +38,8 @@ def weights():
 
 
 @pytest.fixture
-def model(monkeypatch, weights):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    module = importlib.import_module("_sentence_model")
-    yield module.SentenceModel(safetensors.torch.save(weights), "\n".join(WORDS))
-    sys.modules.pop("_sentence_model", None)
+def model(load, weights):
+    return load("_sentence_model").SentenceModel(safetensors.torch.save(weights), "\n".join(WORDS))
 
 
 def test_words_are_split_into_their_longest_pieces(model):

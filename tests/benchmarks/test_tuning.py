@@ -1,25 +1,17 @@
 """The tuning benchmark at a tiny size: its rows, and that its verdict is the one by hand."""
 
-import importlib
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
-
 
 @pytest.fixture
-def rows(monkeypatch, tmp_path, capsys):
-    monkeypatch.syspath_prepend(str(FOLDER))
+def rows(load, tmp_path, capsys):
     out = tmp_path / "tuning.json"
     options = ["evaluator.steps=8", "scorer=random", "selector.unit=ipc"]
     flags = ["--device", "cpu", "--threads", "1", "--out", str(out), "--places", "3"]
     flags += ["--seeds", "2", "--search-seeds", "1", *(f"-o{text}" for text in options)]
-    importlib.import_module("tuning").main(flags)
-    for name in ("_common", "_concavity", "tuning"):
-        sys.modules.pop(name, None)
+    load("tuning").main(flags)
     capsys.readouterr()
     return json.loads(out.read_text())["rows"]
 

@@ -1,14 +1,10 @@
 """The benchmark of update rules at a tiny size: cells, what it skips, differences by hand."""
 
-import importlib
 import json
-import sys
-from pathlib import Path
 from statistics import mean
 
 import pytest
 
-FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
 TINY = {
     "scorer.networks": 1,
     "scorer.epochs": 2,
@@ -22,11 +18,8 @@ TINY = {
 
 
 @pytest.fixture
-def bench(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield importlib.import_module("update_rules")
-    for name in ("_common", "update_rules"):
-        sys.modules.pop(name, None)
+def bench(load):
+    return load("update_rules")
 
 
 def test_every_rule_has_a_cell_and_none_is_run_twice(bench, tmp_path, monkeypatch, capsys):

@@ -1,6 +1,5 @@
 """A host of tiny fake components and a fake engine, so that these tests see only the CLI."""
 
-import json
 import sys
 import types
 from dataclasses import dataclass, field
@@ -218,31 +217,10 @@ def cli(host):
 CHEAP = ("--device", "cpu", "--no-baselines")
 
 
-@pytest.fixture(scope="session")
-def tiny_flags(tiny):
-    """``tiny`` as it is typed."""
-    values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in tiny.items()}
-    return tuple(part for k, v in values.items() for part in ("-o", f"{k}={v}"))
-
-
-@pytest.fixture(scope="session")
-def calling():
-    """Makes what calls ``condense`` on a store in a folder, where later calls find results."""
-    from condense.cli.main import main
-
-    def make(place, *command, plugins=(), more=()):
-        host = build_host(external=False, extra=plugins)
-
-        def call(*args, code=0, store="store", environment=()):
-            given = [str(arg) for arg in (*command, *args, *more)]
-            env = {"CONDENSE_STORE": str(place / store)} | dict(environment)
-            result = click.testing.CliRunner().invoke(main, given, obj=host, env=env)
-            assert result.exit_code == code, result.output + repr(result.exception)
-            return result
-
-        return call
-
-    return make
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder of the module's."""
+    return tmp_path_factory.mktemp("place")
 
 
 class Falling:

@@ -16,11 +16,6 @@ VARY = ("--vary", "selector=random,window", "--vary", "policy=full,partial")
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("ablate")
-
-
-@pytest.fixture(scope="module")
 def call(calling, place, tiny_flags, falling_plugin):
     """Runs ``condense ablate`` on one store with tiny settings, but steps enough for every class to
     be told by some network."""

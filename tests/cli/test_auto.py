@@ -11,11 +11,6 @@ from condense.studies.choosing.result import ChoiceDocument
 CLOCK = {"run.log.json", "choice.json"}
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("auto")
-
-
 @pytest.fixture(scope="module", autouse=True)
 def few_seeds():
     """No more seeds than there must be: the rules are the same."""
@@ -30,12 +25,11 @@ def call(calling, place):
 
 
 @pytest.fixture(scope="module")
-def auto(call, tiny):
+def auto(call, tiny, as_flags):
     """A call with ``--method auto``; twenty steps teach the networks something."""
     small = {"selector.epochs": 2, "selector.network.width": 8}  # of what goes by features
     values = tiny | {"evaluator.steps": 20, "scorer.epochs": 3} | small
-    options = [part for k, v in values.items() for part in ("-o", f"{k}={json.dumps(v)}")]
-    return lambda *args, **more: call("--method", "auto", *args, *options, **more)
+    return lambda *args, **more: call("--method", "auto", *args, *as_flags(values), **more)
 
 
 @pytest.fixture(scope="module")

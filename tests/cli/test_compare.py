@@ -5,7 +5,6 @@ import io
 import json
 import re
 
-import click.testing
 import pytest
 
 from condense.plugin import hookimpl
@@ -24,11 +23,6 @@ class Plugin:
         register(Method("falls", "falls", falls))
         own = {**window, "evaluator": {"component": "accuracy", "momentum": 0.5}}
         register(Method("own-rules", "is evaluated by options of its own", own))
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("compare")
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +48,11 @@ def test_random_and_whole_stand_beside_every_method_at_every_size(document):
     assert found == [(name, ipc) for ipc in (2, 3) for name in names]
 
 
-def test_figures_are_those_of_runs(document, place, tiny):
+def test_figures_are_those_of_runs(calling, document, place, tiny, as_flags):
     """Seed by seed those of ``condense run`` with the same scores and experts."""
-    from condense.cli.main import main
-
     shared = {k: v for k, v in tiny.items() if k.split(".")[0] in ("scorer", "evaluator")}
-    values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in shared.items()}
-    options = [part for k, v in values.items() for part in ("-o", f"{k}={v}")]
-    given = ["run", "--method", "window", "--ipc", "3", *options, "--out", str(place / "run")]
-    result = click.testing.CliRunner().invoke(
-        main, [*given, "--json"], env={"CONDENSE_STORE": str(place / "store")}
-    )
-    run = json.loads(result.stdout)
+    given = ("--method", "window", "--ipc", 3, *as_flags(shared), "--out", place / "run")
+    run = json.loads(calling(place, "run")(*given, "--json").stdout)
     (window,) = [row for row in rows_of(document, "window") if row["ipc"] == 3]
     (random,) = [row for row in rows_of(document, "random") if row["ipc"] == 3]
     (whole,) = [row for row in rows_of(document, "whole") if row["ipc"] == 3]
@@ -206,13 +193,9 @@ def test_all_leaves_out_what_does_not_suit(call, place):
     assert {"selmatch", "random-partial", "window-full"} <= set(document["methods"])
 
 
-def test_it_is_a_section_of_the_report(document, place):
-    from condense.cli.main import main
-
+def test_it_is_a_section_of_the_report(calling, document, place):
     page = place / "page.html"
-    given = ["report", str(place / "one"), "--out", str(page)]
-    result = click.testing.CliRunner().invoke(main, given)
-    assert result.exit_code == 0, result.output
+    calling(place, "report")(place / "one", "--out", page)
     text = page.read_text()
     assert "ipc 3, labels own" in text
     assert "failed: fell" in text

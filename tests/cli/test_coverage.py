@@ -11,11 +11,6 @@ OPTIONS = (
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("coverage")
-
-
-@pytest.fixture(scope="module")
 def call(calling, place):
     """Runs ``condense`` on one store."""
     return calling(place)
@@ -113,7 +108,7 @@ def test_mistakes_are_one_line(call, runs, args, code, part):
     assert result.stdout == ""
 
 
-def test_run_and_evaluate_name_what_the_evaluator_measures(call, runs, place, tiny):
+def test_run_and_evaluate_name_what_the_evaluator_measures(call, runs, place, tiny, as_flags):
     given = ["-o", "evaluator=coverage", *OPTIONS]
     shown = call("evaluate", runs[0], *given)
     assert "coverage, % ± std (n)" in shown.stdout
@@ -124,8 +119,7 @@ def test_run_and_evaluate_name_what_the_evaluator_measures(call, runs, place, ti
     )
     same = covered["runs"][0]["iterations"][-1]["all"]
     assert document["accuracy"]["mean"] == pytest.approx(same)
-    values = {k: json.dumps(v) for k, v in tiny.items() if not k.startswith("evaluator")}
-    options = [part for k, v in values.items() for part in ("-o", f"{k}={v}")]
+    options = as_flags({k: v for k, v in tiny.items() if not k.startswith("evaluator")})
     out = ("--ipc", "2", "--out", place / "covered")
     shown = call("run", *options, *given, *out).stdout
     assert "coverage, % ± std (n)" in shown

@@ -13,7 +13,6 @@ import safetensors.torch
 import torch
 
 from condense.cli.main import main
-from condense.plugin.host import build_host
 
 SMALL = {
     "scorer": "random",
@@ -34,15 +33,10 @@ COVERAGE = ["-o", "evaluator.feature_epochs=1", "-o", "evaluator.feature_network
 
 
 @pytest.fixture(scope="module")
-def builtin():
-    return build_host(external=False)
-
-
-@pytest.fixture(scope="module")
-def call(builtin):
+def call(real_host):
     def run(*args):
         given = [str(a) for a in args]
-        return click.testing.CliRunner().invoke(main, given, obj=builtin)
+        return click.testing.CliRunner().invoke(main, given, obj=real_host)
 
     return run
 

@@ -5,7 +5,6 @@ import os
 import shutil
 from pathlib import Path
 
-import click.testing
 import numpy as np
 import pytest
 import tomllib
@@ -13,7 +12,6 @@ import torch
 from pydantic import Field
 
 from condense import hookimpl
-from condense.cli.main import main
 from condense.options import Options as BaseOptions, PathOption
 from condense.plugin.host import build_host
 
@@ -28,22 +26,6 @@ SMALL = {
 OPTIONS = [part for key, value in SMALL.items() for part in ("-o", f"{key}={value}")]
 EVALUATED = OPTIONS[-6:]  # the options of the evaluator
 FILES = ("condensed.safetensors", "manifest.json", "recipe.toml", "results.json", "trace.csv")
-
-
-@pytest.fixture(scope="module")
-def builtin():
-    return build_host(external=False)
-
-
-@pytest.fixture
-def call(builtin):
-    def run(*args, code=0):
-        given = [str(a) for a in args]
-        result = click.testing.CliRunner().invoke(main, given, obj=builtin)
-        assert result.exit_code == code, result.stderr
-        return result
-
-    return run
 
 
 def write_data(path, seed=0):
@@ -249,7 +231,7 @@ def test_files_of_embeddings_follow_the_rule(call, tmp_path, monkeypatch):
     assert bytes_of(work / "new") != bytes_of(work / "near")
 
 
-def test_test_splits_and_items_elsewhere_follow_the_rule(call, builtin, tmp_path, monkeypatch):
+def test_test_splits_and_items_elsewhere_follow_the_rule(call, real_host, tmp_path, monkeypatch):
     """Also where the data can do without: they would be others."""
     from condense.recipe import read_recipe
     from condense.resolve import Request, resolve
@@ -283,9 +265,10 @@ def test_test_splits_and_items_elsewhere_follow_the_rule(call, builtin, tmp_path
 
     read = read_recipe(work / "a/recipe.toml")
     without = ((("data", "test"), None), (("data", "items"), None))
-    assert resolve(builtin, Request(recipe=read, assignments=without))["data"].options.test is None
+    found = resolve(real_host, Request(recipe=read, assignments=without))
+    assert found["data"].options.test is None
     for other in ("digits", "folder:photos"):  # nothing of npz holds for them
-        assert resolve(builtin, Request(recipe=read, data=other))["data"].spelled.startswith(
+        assert resolve(real_host, Request(recipe=read, data=other))["data"].spelled.startswith(
             other[:6]
         )
 
@@ -313,22 +296,22 @@ def test_a_folder_of_scores_does_not_say_where_their_file_lay(call, tmp_path, mo
     assert str(tmp_path) not in (tmp_path / "read/manifest.json").read_text()
 
 
-def test_an_option_for_a_folder_is_a_path_too(builtin, tmp_path, monkeypatch):
+def test_an_option_for_a_folder_is_a_path_too(real_host, tmp_path, monkeypatch):
     from condense.options import parse_assignment
     from condense.resolve import Request, resolve
 
     monkeypatch.chdir(tmp_path)
     asked = Request(data="cifar10", assignments=(parse_assignment("data.root=files"),))
-    recipe = resolve(builtin, asked)
+    recipe = resolve(real_host, asked)
     assert recipe["data"].options.root == f"{tmp_path}/files"
     assert recipe.paths == {"data.root": f"{tmp_path}/files"}
     assert "root" not in recipe.portable()["data"]
     elsewhere = Request(data="cifar10", assignments=(parse_assignment("data.root=/files"),))
-    assert resolve(builtin, elsewhere).paths == {}
-    left = resolve(builtin, elsewhere).portable("x")
+    assert resolve(real_host, elsewhere).paths == {}
+    left = resolve(real_host, elsewhere).portable("x")
     assert left["left_out"] == {"data.root": "x"}
     # the same files lie in the usual place, too
-    assert resolve(builtin, Request(recipe=left))["data"].options.root is None
+    assert resolve(real_host, Request(recipe=left))["data"].options.root is None
 
 
 # ---- the user's home ---------------------------------------------------------------------------
@@ -461,15 +444,9 @@ class Plugin:
         register(Warm)
 
 
-def test_results_of_a_nested_component_with_a_path_do_not_say_it(alice):
+def test_results_of_a_nested_component_with_a_path_do_not_say_it(calling, alice):
     """A network with weights in a file: not in the protocol of its evaluation, nor in coverage."""
-    host = build_host(external=False, extra=[Plugin()])
-
-    def run(*args):
-        given = [str(a) for a in args]
-        result = click.testing.CliRunner().invoke(main, given, obj=host)
-        assert result.exit_code == 0, result.stderr
-
+    run = calling(plugins=[Plugin()])
     warm = f"warm:{alice}/data/w.pt"
     data = ("--data", f"npz:{alice}/data/squares.npz")
     run("run", *data, *OPTIONS[:-2], "-o", f"evaluator.network={warm}", "--out", "a")

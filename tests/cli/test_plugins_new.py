@@ -25,15 +25,10 @@ MODULE = "import runpy, sys; runpy.run_module(sys.argv.pop(1), run_name='__main_
 
 
 @pytest.fixture(scope="module")
-def built_ins():
-    return build_host(external=False)
-
-
-@pytest.fixture(scope="module")
-def packages(built_ins, tmp_path_factory):
+def packages(real_host, tmp_path_factory):
     """One generated package of each kind."""
     into = tmp_path_factory.mktemp("packages") / "new"
-    return [write_package(built_ins, kind, f"my-{kind}", into) for kind in WRITTEN]
+    return [write_package(real_host, kind, f"my-{kind}", into) for kind in WRITTEN]
 
 
 def outside(*arguments, cwd, **changes):
@@ -269,42 +264,42 @@ def call(*arguments, host=None):
         ("preset", "mine", 2, "unknown kind 'preset'"),
     ],
 )
-def test_a_bad_name_or_kind_writes_nothing(tmp_path, built_ins, kind, name, code, told):
-    result = call(kind, name, "--into", tmp_path / "new", host=built_ins)
+def test_a_bad_name_or_kind_writes_nothing(tmp_path, real_host, kind, name, code, told):
+    result = call(kind, name, "--into", tmp_path / "new", host=real_host)
     assert result.exit_code == code
     assert told in result.stderr
     assert result.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_there_is_left_alone(tmp_path, built_ins):
+def test_a_folder_that_is_there_is_left_alone(tmp_path, real_host):
     mine = tmp_path / "condense-mine" / "notes.txt"
     mine.parent.mkdir()
     mine.write_text("mine")
-    result = call("scorer", "mine", "--into", tmp_path, host=built_ins)
+    result = call("scorer", "mine", "--into", tmp_path, host=real_host)
     assert result.exit_code == 1
     assert "is there already" in result.stderr
     assert result.stderr.count("\n") == 1
     assert [p.name for p in tmp_path.rglob("*")] == ["condense-mine", "notes.txt"]
 
 
-def test_a_place_that_cannot_be_written(tmp_path, built_ins):
+def test_a_place_that_cannot_be_written(tmp_path, real_host):
     (tmp_path / "file").write_text("")
-    result = call("scorer", "mine", "--into", tmp_path / "file", host=built_ins)
+    result = call("scorer", "mine", "--into", tmp_path / "file", host=real_host)
     assert result.exit_code == 1
     assert "cannot be written" in result.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-def test_it_says_what_to_do_next_or_json(tmp_path, built_ins):
-    result = call("scorer", "mine", "--into", tmp_path, host=built_ins)
+def test_it_says_what_to_do_next_or_json(tmp_path, real_host):
+    result = call("scorer", "mine", "--into", tmp_path, host=real_host)
     assert result.exit_code == 0
     assert "condense run -o scorer=mine" in result.stdout
     spaced = tmp_path / "my plugins"
-    result = call("scorer", "mine", "--into", spaced, host=built_ins)
+    result = call("scorer", "mine", "--into", spaced, host=real_host)
     (line,) = [x for x in result.stdout.splitlines() if x.strip().startswith("cd ")]
     assert shlex.split(line) == ["cd", str(spaced / "condense-mine")]
-    result = call("method", "own-way", "--into", tmp_path, "--json", host=built_ins)
+    result = call("method", "own-way", "--into", tmp_path, "--json", host=real_host)
     document = json.loads(result.stdout)
     assert document["package"] == "condense-own-way"
     assert "src/condense_own_way/__init__.py" in document["files"]

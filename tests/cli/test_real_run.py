@@ -27,11 +27,6 @@ def labels(real_host):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("real")
-
-
-@pytest.fixture(scope="module")
 def options(tiny_flags):
     """With steps enough for every class to be told by some network."""
     return tuple(flag.replace("evaluator.steps=5", "evaluator.steps=40") for flag in tiny_flags)

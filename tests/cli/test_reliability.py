@@ -13,14 +13,12 @@ import sys
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-import click.testing
 import numpy as np
 import processes
 import pytest
 
 from condense import CondensedDataset, condense
 from condense.cli.main import main
-from condense.plugin.host import build_host
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and flock are POSIX's")
 SMALL = {
@@ -42,11 +40,6 @@ MATCHED = {
 }
 
 
-@pytest.fixture(scope="module")
-def builtin():
-    return build_host(external=False)
-
-
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     """A working folder with a tiny data set, and a store beside it."""
@@ -63,15 +56,15 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def call(builtin, tmp_path):
+def call(calling, tmp_path):
+    plain = calling()
+
     def go(command, *args, code=0):
         own = {str(word).partition("=")[0] for word in args}
         kept = [w for w in OPTIONS[1::2] if w.partition("=")[0] not in own]
         small = [part for word in kept for part in ("-o", word)]
         data = ["--data", f"npz:{tmp_path}/squares.npz", *small] if command == "run" else []
-        given = [command, *data, *map(str, args)]
-        result = click.testing.CliRunner().invoke(main, given, obj=builtin)
-        assert result.exit_code == code, result.stderr
+        result = plain(command, *data, *args, code=code)
         if code:
             assert result.stderr.count("error: ") == 1
             assert result.stderr.endswith("\n")
@@ -160,14 +153,14 @@ def test_a_damaged_checkpoint_is_not_believed(tmp_path, monkeypatch):
     assert [len(notes) for notes in told] == [1] * 4
 
 
-def test_a_run_is_not_lost_to_cache_clean_beside_it(call, builtin, monkeypatch):
+def test_a_run_is_not_lost_to_cache_clean_beside_it(call, real_host, monkeypatch):
     sync, times = os.fsync, []
 
     def cleaned(handle):
         sync(handle)
         times.append(handle)
         if len(times) in (1, 2, 4):
-            main.main(["cache", "clean", "--yes"], obj=builtin, standalone_mode=False)
+            main.main(["cache", "clean", "--yes"], obj=real_host, standalone_mode=False)
 
     call("run", "--out", "alone")
     shutil.rmtree(os.environ["CONDENSE_STORE"])

@@ -3,35 +3,17 @@
 import json
 import re
 
-import click.testing
 import pytest
 
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.plugin.host import build_host
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("reported")
-
-
-@pytest.fixture(scope="module")
-def call(place):
+def call(calling, place):
     """Runs a command in ``place``."""
-    from condense.cli.main import main
-
-    host = build_host(external=False)
-
-    def run(*args, code=0):
-        environment = {"CONDENSE_STORE": str(place / "store")}
-        given = [str(a) for a in args]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(place)
-            result = click.testing.CliRunner().invoke(main, given, obj=host, env=environment)
-        assert result.exit_code == code, result.stderr
-        return result
-
-    return run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        yield calling(place)
 
 
 @pytest.fixture(scope="module")

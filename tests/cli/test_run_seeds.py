@@ -12,11 +12,6 @@ from condense.engine.runtime.store import Store
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("seeds")
-
-
-@pytest.fixture(scope="module")
 def call(calling, place, tiny_flags):
     """Runs a command with tiny settings on a store of the module."""
     plain, tiny = calling(place), calling(place, more=(*tiny_flags, "--device", "cpu"))

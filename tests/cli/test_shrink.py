@@ -5,12 +5,10 @@ import io
 import json
 import shutil
 
-import click.testing
 import pytest
 
 from condense import CondensedDataset
 from condense.cli.schema import FOLDER
-from condense.plugin.host import build_host
 
 TINY = {
     **{"evaluator.steps": 40, "evaluator.network.width": 8, "evaluator.repeats": 2},
@@ -21,26 +19,9 @@ STUDY = {"shrink.json", "shrink.csv", "shrink.png", "shrink.svg"}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("shrink")
-
-
-@pytest.fixture(scope="module")
-def call(place):
+def call(calling, place, as_flags):
     """Runs ``condense`` on one store with short trainings."""
-    from condense.cli.main import main
-
-    host = build_host(external=False)
-    options = [part for k, v in TINY.items() for part in ("-o", f"{k}={v}")]
-
-    def run(command, *args, code=0, store="store", given=options):
-        environment = {"CONDENSE_STORE": str(place / store)}
-        given = [command, *map(str, args), *given]
-        result = click.testing.CliRunner().invoke(main, given, obj=host, env=environment)
-        assert result.exit_code == code, result.output + repr(result.exception)
-        return result
-
-    return run
+    return calling(place, more=as_flags(TINY))
 
 
 @pytest.fixture(scope="module")
@@ -78,20 +59,20 @@ def test_the_folder_is_a_runs(document, place, call):
     results = json.loads((folder / "results.json").read_text())
     assert results["accuracy"]["mean"] == document["test"]["condensed"]
     assert results["baselines"]["whole"]["mean"] == document["test"]["whole"]
-    call("export", folder, "--to", "npz", "--out", place / "small.npz", given=())
+    call("export", folder, "--to", "npz", "--out", place / "small.npz", more=())
     page = place / "page.html"
-    call("report", folder, "--out", page, given=())
+    call("report", folder, "--out", page, more=())
     assert page.is_file()
 
 
 def test_its_recipe_repeats_the_set_and_its_accuracy(document, place, call):
     given = ("--recipe", place / "one/recipe.toml", "--out", place / "again", "--json")
-    again = json.loads(call("run", *given, given=()).stdout)
+    again = json.loads(call("run", *given, more=()).stdout)
     assert again["accuracy"]["mean"] == document["test"]["condensed"]
     names = ("condensed.safetensors", "index.csv")
     for name in names:
         assert (place / "again" / name).read_bytes() == (place / "one" / name).read_bytes()
-    told = json.loads(call("evaluate", place / "one", "--json", given=()).stdout)
+    told = json.loads(call("evaluate", place / "one", "--json", more=()).stdout)
     assert told["accuracy"]["mean"] == document["test"]["condensed"]
 
 

@@ -4,15 +4,9 @@ import json
 import re
 import sys
 
-import click.testing
 import pytest
 
 SHORT = ("--seeds", 2, "--share", 0.5)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("tune")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -88,13 +82,9 @@ def test_two_options_take_matching_runs(call, place):
     assert "and 2 matching runs (" in both
 
 
-def test_the_recipe_runs(printed, call, place):
-    from condense.cli.main import main
-
-    args = ["run", "--recipe", str(place / "out" / "recipe.toml"), "--no-baselines", "--json"]
-    env = {"CONDENSE_STORE": str(place / "store")}
-    run = click.testing.CliRunner().invoke(main, [*args, "--out", str(place / "run")], env=env)
-    assert run.exit_code == 0, run.stderr
+def test_the_recipe_runs(printed, calling, place):
+    given = ("--recipe", place / "out" / "recipe.toml", "--no-baselines", "--json")
+    calling(place, "run")(*given, "--out", place / "run")
     document = json.loads((place / "out" / "tune.json").read_text())
     text = (place / "run" / "recipe.toml").read_text()
     assert f"beta = {document['best']['found']['selector.beta']}" in text

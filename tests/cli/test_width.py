@@ -99,11 +99,6 @@ def environment(place):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("width")
-
-
-@pytest.fixture(scope="module")
 def piped(walks, place):
     """Standard output of every command where it is no terminal."""
     done = subprocess.run(

@@ -4,13 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
-import click.testing
 import numpy as np
 import pytest
 import safetensors.numpy
 
 from condense import CondensedDataset
-from condense.cli.main import main
 
 OLD = Path(__file__).parents[2] / "data" / "f2f1254"
 WRITTEN = "/work/tmp/h3tmp/old"  # where the data and scores lay then
@@ -28,14 +26,8 @@ def old(tmp_path):
     return folder
 
 
-def call(host, *args):
-    result = click.testing.CliRunner().invoke(main, [str(a) for a in args], obj=host)
-    assert result.exit_code == 0, result.stderr
-    return result
-
-
 @pytest.mark.parametrize(("name", "form", "soft"), [("hard", 1, False), ("soft", 2, True)])
-def test_an_artefact_loads_evaluates_and_exports(host, old, tmp_path, name, form, soft):
+def test_an_artefact_loads_evaluates_and_exports(call, old, tmp_path, name, form, soft):
     manifest = json.loads((old / name / "manifest.json").read_text())
     stored = safetensors.numpy.load_file(old / name / "condensed.safetensors")
     assert manifest["format"] == form
@@ -45,27 +37,24 @@ def test_an_artefact_loads_evaluates_and_exports(host, old, tmp_path, name, form
     assert small.recipe == manifest["recipe"]
     assert sorted(small.snapshots) == [1]
 
-    document = json.loads(call(host, "evaluate", old / name, "--json").stdout)
+    document = json.loads(call("evaluate", old / name, "--json").stdout)
     told = json.loads((old / name / "results.json").read_text())["arms"]["condensed"]
     assert document["accuracy"]["values"] == pytest.approx(told["values"], abs=0.1)
     assert document["protocol"]["network"] == told["protocol"]["network"]
 
-    call(host, "export", old / name, "--to", "npz", "--out", tmp_path / "x.npz")
+    call("export", old / name, "--to", "npz", "--out", tmp_path / "x.npz")
     assert np.array_equal(np.load(tmp_path / "x.npz")["inputs"], stored["inputs"])
-    call(host, "export", old / name, "--to", "folder", "--out", tmp_path / "images")
+    call("export", old / name, "--to", "folder", "--out", tmp_path / "images")
     assert len(list(tmp_path.glob("images/train/*/*.png"))) == len(small)
     small.save(tmp_path / "again")
     assert np.array_equal(CondensedDataset.load(tmp_path / "again").inputs, small.inputs)
 
 
 @pytest.mark.parametrize("name", ["hard", "soft"])
-def test_a_recipe_with_absolute_paths_repeats_its_run(host, old, tmp_path, name):
+def test_a_recipe_with_absolute_paths_repeats_its_run(call, old, tmp_path, name):
     given = ("run", "--no-baselines", "--recipe", old / name / "recipe.toml")
-    given += (
-        "-o",
-        "selector.width=null",
-    )  # an option that was not there: the preset's value stands
-    call(host, *given, "--out", tmp_path / "again")
+    given += ("-o", "selector.width=null")  # was not there then: the preset's value stands
+    call(*given, "--out", tmp_path / "again")
     again = CondensedDataset.load(tmp_path / "again")
     was = CondensedDataset.load(old / name)
     assert again.source_index.tolist() == was.source_index.tolist()
@@ -73,9 +62,9 @@ def test_a_recipe_with_absolute_paths_repeats_its_run(host, old, tmp_path, name)
     assert again.data_fingerprint == was.data_fingerprint
 
 
-def test_a_score_file_is_read(host, old, tmp_path):
+def test_a_score_file_is_read(call, old, tmp_path):
     given = ("--data", f"npz:{old}/squares.npz", "-o", f"scorer=file:{old}/scores")
-    call(host, "score", *given, "--out", tmp_path / "read")
+    call("score", *given, "--out", tmp_path / "read")
     first = safetensors.numpy.load_file(old / "scores" / "scores.safetensors")
     again = safetensors.numpy.load_file(tmp_path / "read" / "scores.safetensors")
     assert np.array_equal(first["scores"], again["scores"])

@@ -4,22 +4,18 @@ import json
 import sys
 import types
 
-import click.testing
 import pytest
 import torch
 
 import condense
-from condense.cli.main import main
 from condense.engine.jobs.hired import hired, remarks
 from condense.errors import CondenseError, OptionError
 from condense.resolve import Request
 
 
-@pytest.fixture
-def invoke_real(host, tmp_path, monkeypatch):
-    """Runs ``condense`` with the built-in components."""
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return lambda *given: click.testing.CliRunner().invoke(main, [*given], obj=host)
 
 
 @pytest.mark.parametrize(
@@ -38,9 +34,8 @@ def invoke_real(host, tmp_path, monkeypatch):
         (["--executor", "ray", "-o", "executor.a.b=1"], "expected -o executor.KEY=VALUE"),
     ],
 )
-def test_mistakes(invoke_real, given, said):
-    result = invoke_real("run", "--ipc", "1", *given)
-    assert result.exit_code == 2, result.output
+def test_mistakes(call, given, said):
+    result = call("run", "--ipc", "1", *given, code=2)
     assert said in result.stderr.splitlines()[-1]
 
 
@@ -54,24 +49,21 @@ def test_mistakes(invoke_real, given, said):
         ("score", "--executor", "rayy"),
     ],
 )
-def test_a_dry_run_refuses_what_the_run_would(invoke_real, command):
-    result = invoke_real(*command, "--dry-run")
-    assert result.exit_code == 2, result.output
+def test_a_dry_run_refuses_what_the_run_would(call, command):
+    result = call(*command, "--dry-run", code=2)
     assert f"'{command[-1]}'" in result.stderr
 
 
-def test_a_dry_run_says_how_long_so_many_jobs_at_once_take(invoke_real):
+def test_a_dry_run_says_how_long_so_many_jobs_at_once_take(call):
     asked = ("run", "--method", "window", "--ipc", "1", "--dry-run")
-    result = invoke_real(*asked, "--executor", "submitit:local", "-o", "executor.at_once=3")
-    assert result.exit_code == 0, result.output
+    result = call(*asked, "--executor", "submitit:local", "-o", "executor.at_once=3")
     assert "\n3 jobs at once: at most " in result.stdout
 
 
 @pytest.mark.parametrize("named", [("--executor", "local"), ()])
-def test_options_that_no_job_has_are_said_to_be_without_effect(invoke_real, named):
+def test_options_that_no_job_has_are_said_to_be_without_effect(call, named):
     asked = ("run", "--method", "random", "--ipc", "1", "-o", "evaluator.steps=2")
-    result = invoke_real(*asked, *named, "-o", "executor.threads=3", "--no-baselines")
-    assert result.exit_code == 0, result.output
+    result = call(*asked, *named, "-o", "executor.threads=3", "--no-baselines")
     told = "note: -o executor.threads=3 has no effect with --executor local, which makes no jobs"
     assert told in result.stderr
 
@@ -87,12 +79,11 @@ def test_options_that_no_job_has_are_said_to_be_without_effect(invoke_real, name
     ],
 )
 def test_that_jobs_elsewhere_have_no_gpu_because_this_machine_has_none_is_said(
-    invoke_real, host, monkeypatch, executor, said
+    call, host, monkeypatch, executor, said
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     asked = ("run", "--method", "random", "--ipc", "1", "--no-baselines", "--dry-run")
-    result = invoke_real(*asked, "--executor", executor)
-    assert result.exit_code == 0, result.output
+    result = call(*asked, "--executor", executor)
     told = "note: this machine has no GPU, so jobs train on CPUs; start the command where there is"
     assert result.stderr.count(told) == said
     request = Request(executor=executor)
@@ -102,10 +93,9 @@ def test_that_jobs_elsewhere_have_no_gpu_because_this_machine_has_none_is_said(
 
 
 @pytest.mark.parametrize("more", [("--dry-run",), ()])
-def test_gpus_that_no_job_would_use_are_refused(invoke_real, host, tmp_path, more):
+def test_gpus_that_no_job_would_use_are_refused(call, host, tmp_path, more):
     given = ("--executor", "submitit:local", "-o", "executor.gpus=0.5", "--device", "cpu", *more)
-    result = invoke_real("run", "--ipc", "1", "--out", str(tmp_path / "out"), *given)
-    assert result.exit_code == 2
+    result = call("run", "--ipc", "1", "--out", tmp_path / "out", *given, code=2)
     assert result.stderr.splitlines()[-1] == (
         "error: -o executor.gpus=0.5 has no effect, as jobs train on cpu, the device of this "
         "command; start it where there is a GPU, or leave the option out"
@@ -124,10 +114,9 @@ def test_in_python_gpus_that_no_job_would_use_are_refused_too():
     "command",
     [("ablate", "--vary", "policy=full"), ("compare", "window"), ("shrink",), ("tune", "window")],
 )
-def test_a_dry_run_of_a_study_says_once_what_has_no_effect(invoke_real, command):
+def test_a_dry_run_of_a_study_says_once_what_has_no_effect(call, command):
     given = ("--executor", "local", "-o", "executor.threads=3", "--dry-run")
-    result = invoke_real(*command, *given)
-    assert result.exit_code == 0, result.output
+    result = call(*command, *given)
     assert result.stderr.count("-o executor.threads=3 has no effect") == 1
 
 
@@ -137,13 +126,12 @@ def test_local_is_this_process(host):
 
 
 @pytest.mark.parametrize(("executor", "code"), [("local", 0), ("submitit:local", 2)])
-def test_ranks_of_torchrun_have_no_other_executor(invoke_real, monkeypatch, executor, code):
+def test_ranks_of_torchrun_have_no_other_executor(call, monkeypatch, executor, code):
     for name, value in (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 2)):
         monkeypatch.setenv(name, str(value))
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "any")
     asked = ("run", "--method", "random", "--ipc", "1", "--no-baselines", "--dry-run")
-    result = invoke_real(*asked, "--executor", executor)
-    assert result.exit_code == code, result.output
+    result = call(*asked, "--executor", executor, code=code)
     assert result.stderr.count("has nothing to do here") == bool(code)
 
 
@@ -235,8 +223,8 @@ def test_submitit_sends_nothing_along(host):
         executor.submit(Job("x", echo, "", blobs={"a": lambda: b""}))
 
 
-def test_a_recipe_knows_no_executor(invoke_real, tmp_path):
-    result = invoke_real("run", "--ipc", "1", "--executor", "local", "--dry-run", "--json")
+def test_a_recipe_knows_no_executor(call, tmp_path):
+    result = call("run", "--ipc", "1", "--executor", "local", "--dry-run", "--json")
     assert "executor" not in json.loads(result.stdout)["recipe"]
 
 

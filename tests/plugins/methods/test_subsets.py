@@ -2,13 +2,11 @@
 
 import json
 
-import click.testing
 import numpy as np
 import pytest
 import torch
 
 from condense import CondensedDataset
-from condense.cli.main import main
 
 OF_FEATURES = ("kcenter", "herding", "facility-location", "moderate")
 OF_SCORES = ("ccs", "dual", "tdds")
@@ -21,7 +19,7 @@ OF_NETWORK = {"epochs": 4, "network.width": 4}
 
 
 @pytest.fixture
-def call(host, tmp_path, monkeypatch):
+def call(calling, as_flags, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1, 2], [20, 12, 8])
@@ -29,15 +27,8 @@ def call(host, tmp_path, monkeypatch):
     arrays = {"train_images": images.astype(np.uint8), "train_labels": labels}
     np.savez("toy.npz", **arrays, test_images=arrays["train_images"][::2], test_labels=labels[::2])
 
-    def run(*args, **options):
-        given = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
-        result = click.testing.CliRunner().invoke(
-            main, [*args, "--data", "npz:toy.npz", "--json", *given], obj=host
-        )
-        assert result.exit_code == 0, result.stderr
-        return json.loads(result.stdout)
-
-    return run
+    plain = calling(more=("--data", "npz:toy.npz", "--json"))
+    return lambda *args, **options: json.loads(plain(*args, *as_flags(options)).stdout)
 
 
 def options_of(method):

@@ -3,30 +3,25 @@
 import json
 import sqlite3
 
-import click.testing
 import pytest
-
-from condense.cli.main import main
 
 # what these packages warn of is for their makers
 pytestmark = [pytest.mark.extras, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture
-def run(host, tiny, tmp_path, monkeypatch):
+def run(call, tiny_flags, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def call(*words):
-        options = [part for k, v in tiny.items() for part in ("-o", f"{k}={json.dumps(v)}")]
-        given = ["run", "--ipc", "2", "--device", "cpu", "--out", "small", "--no-baselines"]
-        done = click.testing.CliRunner().invoke(main, [*given, *words, *options], obj=host)
-        assert done.exit_code == 0, done.output
+    def run(*words):
+        given = ("run", "--ipc", 2, "--device", "cpu", "--out", "small", "--no-baselines")
+        done = call(*given, *words, *tiny_flags)
         assert "warning: tracker" not in done.stderr
         results = json.loads((tmp_path / "small" / "results.json").read_text())
         rows = (tmp_path / "small" / "trace.csv").read_text().splitlines()[1:]
         return [float(row.split(",")[1]) for row in rows], results["accuracy"]["mean"]
 
-    return call
+    return run
 
 
 def test_tensorboard_has_curves_pictures_and_the_recipe(run, tmp_path):
@@ -47,11 +42,9 @@ def test_tensorboard_has_curves_pictures_and_the_recipe(run, tmp_path):
     assert sorted(p.name for p in (tmp_path / "tensorboard").iterdir()) == ["small", "small-2"]
 
 
-def test_tensorboard_says_where_it_cannot_write(run, host, tmp_path, monkeypatch):
+def test_tensorboard_says_where_it_cannot_write(run, call, tmp_path):
     (tmp_path / "file").write_text("")
-    given = ["run", "--ipc", "1", "--tracker", "tensorboard:file"]
-    done = click.testing.CliRunner().invoke(main, given, obj=host)
-    assert done.exit_code == 2
+    done = call("run", "--ipc", 1, "--tracker", "tensorboard:file", code=2)
     assert "tracker.folder=" in done.stderr.splitlines()[-1]
 
 

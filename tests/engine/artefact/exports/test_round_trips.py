@@ -1,27 +1,18 @@
 """From a user's data through a run and an export back to the user's tools."""
 
-import click.testing
 import numpy as np
 import pytest
 from PIL import Image
 
-from condense.cli.main import main
 from condense.engine.artefact.dataset import CondensedDataset
 
 pytestmark = pytest.mark.extras
 NAMES = ["bee", "ant"]
 
 
-@pytest.fixture
-def call(host, tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-    def run(*args):
-        done = click.testing.CliRunner().invoke(main, [*map(str, args)], obj=host)
-        assert done.exit_code == 0, done.stderr
-        return done
-
-    return run
 
 
 @pytest.fixture

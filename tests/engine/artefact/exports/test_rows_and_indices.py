@@ -8,14 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from condense import CondensedDataset, labeled_data
-from condense.cli.main import main
 from condense.engine.artefact.table import TableDocument
 from condense.engine.documents import parse_document
 from condense.errors import DataError, OptionError, OutputError
-from condense.plugin.host import build_host
 from condense.tabular.column import Column
 from condense.tabular.table import Table
 
@@ -35,33 +32,19 @@ def source(tmp_path):
 
 
 @pytest.fixture
-def cli():
-    def call(*args, code=0):
-        told = CliRunner().invoke(main, [*map(str, args)], obj=build_host(external=False))
-        assert told.exit_code == code, told.output
-        return told
-
-    return call
-
-
-@pytest.fixture
-def run(cli, source, tmp_path, tiny):
+def run(call, source, tmp_path, tiny, as_flags):
     """Runs a method on the file; the folder of the set."""
 
-    def call(*args):
-        small = [
-            part
-            for key, value in tiny.items()
-            if key.partition(".")[0] in args or key.startswith("evaluator")
-            for part in ("-o", f"{key}={value}")
-        ]
+    def run(*args):
+        kept = {k: v for k, v in tiny.items() if k.partition(".")[0] in (*args, "evaluator")}
         args = [arg for arg in args if arg != "matcher"]
         columns = ("-o", "data.label=kind", "-o", "data.ignore=key", "-o", "data.test=0.2")
+        given = ("--data", source, *columns, "--device", "cpu", *as_flags(kept), *args)
         out = tmp_path / "small"
-        cli("run", "--data", source, *columns, "--device", "cpu", *small, *args, "--out", out)
+        call("run", *given, "--out", out)
         return out
 
-    return call
+    return run
 
 
 def read(path):
@@ -69,9 +52,9 @@ def read(path):
         return list(csv.reader(file))
 
 
-def test_a_selection_of_a_csv_file_is_rows_of_it(cli, run, tmp_path):
+def test_a_selection_of_a_csv_file_is_rows_of_it(call, run, tmp_path):
     folder = run("--method", "random", "--ipc", 3, "--no-baselines")
-    told = cli("export", folder, "--to", "csv", "--out", tmp_path / "less.csv")
+    told = call("export", folder, "--to", "csv", "--out", tmp_path / "less.csv")
     assert "6 samples written" in told.stdout
     header, *rows = read(tmp_path / "less.csv")
     assert header == HEADER  # nothing is distilled, so that nothing is added
@@ -82,12 +65,12 @@ def test_a_selection_of_a_csv_file_is_rows_of_it(cli, run, tmp_path):
     # and it is data again
     columns = ("-o", "data.label=kind", "-o", "data.ignore=key")
     given = ("--data", tmp_path / "less.csv", *columns, "--method", "random", "--ipc", 2)
-    again = cli("select", *given, "--json")
+    again = call("select", *given, "--json")
     assert json.loads(again.stdout)["samples"] == 4
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-8-sig", "utf-16"])
-def test_a_file_comes_back_between_its_separators_and_in_its_encoding(cli, tmp_path, encoding):
+def test_a_file_comes_back_between_its_separators_and_in_its_encoding(call, tmp_path, encoding):
     rows = [[f"{n},5", ("Köln; am Rhein", "Überlingen")[n % 2], "ab"[n // 10]] for n in range(20)]
     with (tmp_path / "in.csv").open("w", newline="", encoding=encoding) as file:
         writer = csv.writer(file, delimiter=";", lineterminator="\n")
@@ -95,22 +78,23 @@ def test_a_file_comes_back_between_its_separators_and_in_its_encoding(cli, tmp_p
     how = [] if encoding == "utf-8-sig" else ["-o", f"data.encoding={encoding}"]
     how += ["-o", "data.separator=;", "-o", "data.label=art", "-o", "data.ignore=größe"]
     given = ("--data", tmp_path / "in.csv", *how, "--method", "random", "--device", "cpu")
-    cli("run", *given, "--ipc", 10, "--no-baselines", "--out", tmp_path / "small")
-    cli("export", tmp_path / "small", "--to", "csv", "--out", tmp_path / "out.csv")
+    call("run", *given, "--ipc", 10, "--no-baselines", "--out", tmp_path / "small")
+    call("export", tmp_path / "small", "--to", "csv", "--out", tmp_path / "out.csv")
     given, found = ((tmp_path / name).read_bytes() for name in ("in.csv", "out.csv"))
     assert len(given) == len(found)  # with the byte order mark, where there is one
     assert sorted(found.decode(encoding).split("\n")) == sorted(given.decode(encoding).split("\n"))
 
 
-def test_cells_of_several_lines_come_back_whatever_ends_these(cli, tmp_path):
+def test_cells_of_several_lines_come_back_whatever_ends_these(call, tmp_path):
     texts, kinds = ["u\rv", "p\r\nq", "x\ny", "\r", 'a, "b"'], ["a\rb", "b\n"]
     table = [[str(n), texts[n % 5], kinds[n // 10]] for n in range(20)]
     with (tmp_path / "in.csv").open("w", newline="") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["size", "text", "kind"], *table])
     given = ("--data", tmp_path / "in.csv", "-o", "data.label=kind", "-o", "data.ignore=text")
-    cli("run", *given, "--method", "random", "--ipc", 10, "--no-baselines", "--out", tmp_path / "a")
-    cli("export", tmp_path / "a", "--to", "csv", "--out", tmp_path / "out.csv")
-    cli("export", tmp_path / "a", "--to", "indices", "--out", tmp_path / "indices.csv")
+    given += ("--method", "random", "--ipc", 10, "--no-baselines")
+    call("run", *given, "--out", tmp_path / "a")
+    call("export", tmp_path / "a", "--to", "csv", "--out", tmp_path / "out.csv")
+    call("export", tmp_path / "a", "--to", "indices", "--out", tmp_path / "indices.csv")
     assert sorted(read(tmp_path / "out.csv")) == sorted([["size", "text", "kind"], *table])
     for name, column in (("a/index.csv", 0), ("indices.csv", 2)):
         head = 1 + (name == "indices.csv")
@@ -137,10 +121,10 @@ def test_a_table_that_could_not_be_written_is_refused(change, words):
         parse_document(Path("table.json"), broken, TableDocument, "")
 
 
-def test_distilled_rows_are_marked(cli, run, tmp_path):
+def test_distilled_rows_are_marked(call, run, tmp_path):
     cheap = ("-o", "scorer=random", "-o", "policy.alpha=0.4", "--no-baselines")
     folder = run("matcher", "--method", "selmatch", "--ipc", 3, *cheap)
-    cli("export", folder, "--to", "csv", "--out", tmp_path / "less.csv")
+    call("export", folder, "--to", "csv", "--out", tmp_path / "less.csv")
     header, *rows = read(tmp_path / "less.csv")
     assert header == [*HEADER, "condense_role"]  # as the table has a column "role"
     small = CondensedDataset.load(folder)
@@ -210,9 +194,9 @@ def test_indices_survive_a_save_and_are_replaced_if_they_are_ours(condensed, tin
         small.export("indices", tmp_path / "x.txt")
 
 
-def test_indices_of_a_table_name_its_rows(cli, run, tmp_path):
+def test_indices_of_a_table_name_its_rows(call, run, tmp_path):
     folder = run("--method", "random", "--ipc", 2, "--no-baselines")
-    cli("export", folder, "--to", "indices", "--out", tmp_path / "which.json")
+    call("export", folder, "--to", "indices", "--out", tmp_path / "which.json")
     told = json.loads((tmp_path / "which.json").read_text())
     assert (told["kept"], told["of"]) == (4, 16)
     small = CondensedDataset.load(folder)
@@ -228,11 +212,11 @@ def test_without_pyarrow_the_extra_is_named(condensed, tmp_path, monkeypatch):
 
 
 @pytest.mark.extras
-def test_a_parquet_file_has_the_types_of_the_table(cli, run, tmp_path):
+def test_a_parquet_file_has_the_types_of_the_table(call, run, tmp_path):
     pandas = pytest.importorskip("pandas", reason="pandas comes with an extra of its own")
     pytest.importorskip("pyarrow", reason="pyarrow comes with an extra of its own")
     folder = run("--method", "random", "--ipc", 3, "--no-baselines")
-    cli("export", folder, "--to", "parquet", "--out", tmp_path / "less.parquet")
+    call("export", folder, "--to", "parquet", "--out", tmp_path / "less.parquet")
     frame = pandas.read_parquet(tmp_path / "less.parquet")
     assert list(frame.columns) == HEADER
     assert [str(t) for t in frame.dtypes[["x", "role"]]] == ["float64", "int64"]
@@ -241,5 +225,5 @@ def test_a_parquet_file_has_the_types_of_the_table(cli, run, tmp_path):
     places = [int(item.removeprefix("things.csv#")) for item in small.items]
     pandas.testing.assert_frame_equal(frame, whole.iloc[places].reset_index(drop=True))
     options = ("-o", "data.label=kind", "-o", "data.ignore=key", "--method", "random")
-    again = cli("select", "--data", tmp_path / "less.parquet", *options, "--ipc", 2, "--json")
+    again = call("select", "--data", tmp_path / "less.parquet", *options, "--ipc", 2, "--json")
     assert json.loads(again.stdout)["samples"] == 4
