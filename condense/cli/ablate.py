@@ -174,11 +174,7 @@ def _show(result: Ablation, folder: Path, as_json: bool) -> None:
     say(f"\n{result.runs} runs, {result.stored} of them from the store{failures}")
     say_few_seeds(len(result.study.seeds))
     if result.held_out is not None:
-        fit, held_out = result.samples
-        say(
-            f"{result.data}: condensed from {fit} training samples, validated on {held_out} held "
-            "out of the training split; the test split was not read"
-        )
+        say(f"{result.data}: condensed from {result.held_out.words}")
     echo_place("table, figure and every seed's accuracy", folder)
 
 

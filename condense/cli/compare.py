@@ -260,11 +260,7 @@ def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
     )
     say_few_seeds(count)
     if document.validation is not None:
-        say(
-            f"condensed from {document.validation.fit} training samples, validated on "
-            f"{document.validation.held_out} held out of the training split; the test split was "
-            "not read"
-        )
+        say(f"condensed from {document.validation.words}")
     echo_place("tables and figure", folder)
 
 

@@ -163,11 +163,7 @@ def _show(result: Tuning, folder: Path, as_json: bool) -> None:
         say()
     if len(document.arms) > 1:
         _show_comparison(document)
-    say(
-        f"{document.data}: selected from {document.validation.fit} training samples, validated on "
-        f"{document.validation.held_out} held out of the training split; the test split was not "
-        "read"
-    )
+    say(f"{document.data}: selected from {document.validation.words}")
     echo_place("curve, figure and recipe.toml", folder)
 
 

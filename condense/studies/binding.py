@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from condense.data import LabeledData
-from condense.engine.ingest.holdout import HeldOutOf
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import content_of
 from condense.engine.runtime.files import default_path
@@ -27,17 +26,6 @@ def message_of(error: Exception) -> str:
     """What went wrong in a run, in one line; with its type where it is no message to a user."""
     known = isinstance(error, (CondenseError, Unresolved))
     return " ".join((str(error) if known else describe(error)).split())
-
-
-def divided(data: LabeledData, share: float | None, seed: int) -> LabeledData:
-    """``data``, or where a ``share`` is to be held out what is left, that in the test's place."""
-    part = held_out_of(share, seed)
-    return data if part is None else part.of(data)
-
-
-def held_out_of(share: float | None, seed: int) -> HeldOutOf | None:
-    """How :func:`divided` data are said to a job."""
-    return None if share is None else HeldOutOf(share, seed)
 
 
 def check_seeds(count: int, example: int) -> None:

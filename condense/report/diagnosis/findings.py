@@ -12,7 +12,6 @@ from condense.engine.pipeline import Pipeline
 from condense.kinds import WHOLE
 from condense.report.diagnosis import checks, source, tested
 from condense.report.diagnosis.facts import (
-    ACCURACY,
     RunFacts,
     SourceFacts,
     advice_of,
@@ -20,6 +19,7 @@ from condense.report.diagnosis.facts import (
     collect_source,
 )
 from condense.results import Evaluation, Finding, Severity
+from condense.traits import EvaluatorTraits
 
 SEVERITIES: tuple[Severity, ...] = ("problem", "look", "ok")  # worst first
 # of an arm's protocol, what follows from the result and is no setting
@@ -71,7 +71,7 @@ def _of_test_split(
         own: of the set.
         random: that it is held against; None where it is not.
     """
-    if own is None or not facts.measure.startswith(ACCURACY):
+    if own is None or not facts.measure.startswith(EvaluatorTraits.measure):
         return []
     others = {name: found for name, found in facts.evaluations.items() if name != OWN}
     count = sum(own.class_sizes)

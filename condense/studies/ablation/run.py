@@ -23,8 +23,9 @@ from condense.recipe import Recipe
 from condense.results import Finding
 from condense.studies.ablation.design import Study, by_value
 from condense.studies.ablation.result import Ablation, Row
-from condense.studies.binding import Bind, Unresolved, divided, held_out_of, message_of
+from condense.studies.binding import Bind, Unresolved, message_of
 from condense.studies.planning import Planner, StudyPlan
+from condense.studies.validation import HeldOut, divided, held_out_of
 
 
 def ablate(
@@ -85,12 +86,14 @@ class _Runner:
         self.store, self.progress = first.store, first.progress
         data = self.divided(first.data)
         self.data = {_data_key(study.first): data}  # loaded once for all cells that share it
-        tested = bind(study.first, data=data).test_split()
+        bind(study.first, data=data).test_split()  # raises where there is none
         self.check_sizes(data)
         nothing = (None,) * len(study.seeds)
         random = nothing if study.is_sweep else ()
         rows = tuple(Row(cell, nothing, random=random) for cell in study.cells)
-        self.result = Ablation(study, first.data.name, rows, (len(data), len(tested)))
+        share = study.validation
+        part = None if share is None else HeldOut.of(share, data)
+        self.result = Ablation(study, first.data.name, rows, part)
         self.errors: dict[tuple[int, int], str] = {}  # of jobs, by cell and seed
 
     def check_sizes(self, data: LabeledData) -> None:

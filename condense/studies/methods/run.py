@@ -20,10 +20,11 @@ from condense.errors import CondenseError
 from condense.interfaces import Progress
 from condense.kinds import WHOLE
 from condense.results import Evaluation, Finding
-from condense.studies.binding import Bind, Unresolved, divided, held_out_of, message_of
+from condense.studies.binding import Bind, Unresolved, message_of
 from condense.studies.methods.design import Comparison, Entry
 from condense.studies.methods.result import Compared, Measured, Row, samples_bytes, set_bytes
 from condense.studies.planning import Planner, StudyPlan
+from condense.studies.validation import HeldOut, divided, held_out_of
 
 # of the name of an arm that nothing was made for, and its networks
 DiagnoseArm = Callable[[Pipeline, str, Evaluation], tuple[Finding, ...]]
@@ -100,13 +101,14 @@ class _Runner:
         base = bind(comparison.base)
         self.progress = base.progress
         self.data = divided(base.data, comparison.validation, comparison.base.seed)
-        tested = bind(comparison.base, data=self.data).test_split()
+        bind(comparison.base, data=self.data).test_split()  # raises where there is none
         for column in comparison.columns:
             column.budget.counts(self.data)
         nothing = (None,) * len(comparison.seeds)
         rows = tuple(Row(entry, nothing) for entry in comparison.entries)
-        sizes = (len(self.data), len(tested))
-        self.result = Compared(comparison, base.data.name, rows, sizes)
+        share = comparison.validation
+        part = None if share is None else HeldOut.of(share, self.data)
+        self.result = Compared(comparison, base.data.name, rows, part)
         self.errors: dict[tuple[str, int], str] = {}  # of jobs, by row and seed
 
     def plan(self) -> StudyPlan:

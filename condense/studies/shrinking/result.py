@@ -17,10 +17,10 @@ from condense.engine.evaluation import RANDOM
 from condense.interfaces import Evaluation
 from condense.kinds import WHOLE
 from condense.results import Budget, Finding
-from condense.studies.ablation.result import HeldOut
 from condense.studies.shrinking.design import FOLDS, Shrinking
 from condense.studies.shrinking.search import Found
 from condense.studies.shrinking.sizes import SURE, Floats, chance, score, upper_ends
+from condense.studies.validation import HeldOut
 
 
 class Measured(NamedTuple):
