@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from condense.cli.flags import method_and_recipe_flags, study_output
+from condense.figures.formats import points
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from condense.studies.ablation.design import Study
     from condense.studies.ablation.result import Ablation, Row
     from condense.studies.planning import StudyPlan
-    from condense.studies.statistics import Estimate
 
 
 @click.command(
@@ -157,7 +157,7 @@ def _live(progress: Notes) -> Callable[[Ablation], None]:
 
 
 def _show(result: Ablation, folder: Path, as_json: bool) -> None:
-    from condense.cli.output import echo_json, echo_place, echo_table, say, say_few_seeds
+    from condense.cli.output import echo_json, echo_place, echo_table, estimated, say, say_few_seeds
     from condense.studies.ablation.files import effect_name
 
     if as_json:
@@ -165,7 +165,10 @@ def _show(result: Ablation, folder: Path, as_json: bool) -> None:
         echo_json(result.document.to_json() | counts | {"out": str(folder)})
         return
     echo_table(_headers(result), _rows(result), least=("random, %",))
-    effects = [(effect_name(e), str(e.cells), points(e.effect), e.note) for e in result.effects()]
+    effects = [
+        (effect_name(e), str(e.cells), estimated(e.effect, points), e.note)
+        for e in result.effects()
+    ]
     if effects:
         say()
         echo_table(("main effect of", "cells", "points ± 95 %", "note"), effects)
@@ -203,13 +206,16 @@ def _compared(result: Ablation) -> bool:
 
 def _rows(result: Ablation) -> list[tuple[str, ...]]:
     """The cells as text, in the order of :func:`_headers`."""
+    from condense.cli.output import estimated
+
+    swept, compared = result.study.is_sweep, _compared(result)
     return [
         (
             row.cell.name,
             str(len(row.values)),
-            percent(row.mean),
-            *((percent(row.random_mean), points(row.gain)) if result.study.is_sweep else ()),
-            *((points(result.difference(row)),) if _compared(result) else ()),
+            estimated(row.mean),
+            *((estimated(row.random_mean), estimated(row.gain, points)) if swept else ()),
+            *((estimated(result.difference(row), points),) if compared else ()),
             _note(result, row),
         )
         for row in result.rows
@@ -227,20 +233,3 @@ def _note(result: Ablation, row: Row) -> str:
         return "equal to base"
     own = _compared(result) and result.study.references.get(row.cell.name) == row.cell.name
     return "base of its size" if own else ""
-
-
-def percent(value: Estimate | None) -> str:
-    """``"97.58 ± 0.31"``: mean and half the interval in %; ``"–"`` for what is not known."""
-    return _figures(value, "")
-
-
-def points(value: Estimate | None) -> str:
-    """``"+0.58 ± 0.31"``: a difference and half its interval in points of %."""
-    return _figures(value, "+")
-
-
-def _figures(value: Estimate | None, sign: str) -> str:
-    if value is None:
-        return "–"
-    half = "–" if value.half is None else f"{100 * value.half:.2f}"
-    return f"{100 * value.mean:{sign}.2f} ± {half}"

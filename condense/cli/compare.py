@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.flags import study_flags, study_output
+from condense.cli.flags import listed, study_flags, study_output
+from condense.figures.formats import points
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -123,23 +124,6 @@ def compare(
     _show(result, folder, latex, as_json)
     warn_of_runs({row.name: row.findings for row in result.rows}, result.runs)
     ctx.exit(1 if result.failed else 0)
-
-
-def listed(key: str, text: str | None) -> list[str]:
-    """The values between commas in ``text``, given for ``key``; none for None.
-
-    Raises:
-        OptionError: for an empty one.
-    """
-    from condense.errors import OptionError
-
-    values = [] if text is None else [part.strip() for part in text.split(",")]
-    if "" in values:
-        what = f"`{key}={text}`: value" if key else f"'{text}': name"
-        raise OptionError(
-            f"{what} {values.index('') + 1} is empty; give one or more, separated by commas"
-        )
-    return values
 
 
 def _budgets(ipc: str | None, fraction: str | None) -> list[Budget]:
@@ -273,16 +257,15 @@ def _ranked(row: RankedRow) -> tuple[str, ...]:
 
 def _cells(row: ComparedRow) -> tuple[str, ...]:
     """``row`` as text, in the order of :func:`headers_of`."""
-    from condense.cli.ablate import percent, points
-    from condense.cli.output import seconds
+    from condense.cli.output import estimated, seconds
 
     mark = "*" if row.is_best else "=" if row.is_level else ""
     made = row.method not in ("random", "whole")
     return (
         mark,
         row.method,
-        percent(row.accuracy),
-        points(row.to_random),
+        estimated(row.accuracy),
+        estimated(row.to_random, points),
         "–" if row.worst_class is None else f"{100 * row.worst_class:.1f}",
         "" if not made else "unknown" if row.seconds is None else seconds(row.seconds),
         "–" if row.bytes is None else f"{row.bytes / 1000:.1f} kB",

@@ -182,6 +182,21 @@ def _with_flags(
     return given_flags
 
 
+def listed(key: str, text: str | None) -> list[str]:
+    """The values between commas in ``text``, given for ``key``; none for None.
+
+    Raises:
+        OptionError: for an empty one.
+    """
+    values = [] if text is None else [part.strip() for part in text.split(",")]
+    if "" in values:
+        what = f"`{key}={text}`: value" if key else f"'{text}': name"
+        raise OptionError(
+            f"{what} {values.index('') + 1} is empty; give one or more, separated by commas"
+        )
+    return values
+
+
 def make_request(
     *,
     recipe_file: Path | None = None,

@@ -241,8 +241,8 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         echo_stages,
         echo_table,
         echo_teacher,
+        mean_and_std,
         networks,
-        percent,
         say,
     )
     from condense.engine.evaluation import measure_of
@@ -254,7 +254,7 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         random = result.baselines.get("random")
         images = result.condensed.geometry.is_image
         rows = [
-            (name, percent(arm), *by_class(arm), _note(arm, random, images))
+            (name, mean_and_std(arm), *by_class(arm), _note(arm, random, images))
             for name, arm in arms.items()
         ]
         word = measure_of(recipe["evaluator"])

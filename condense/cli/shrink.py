@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.flags import study_flags, study_output
+from condense.cli.flags import listed, study_flags, study_output
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -96,7 +96,6 @@ def shrink(
     that is said, and no set is written. Your own training is meant: set it with
     -o evaluator.KEY=VALUE.
     """
-    from condense.cli.compare import listed
     from condense.cli.session import open_session
     from condense.studies.binding import SharedData
     from condense.studies.shrinking.design import make_shrinking

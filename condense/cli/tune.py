@@ -10,6 +10,7 @@ import click
 from condense.cli.flags import method_and_recipe_flags, study_output
 from condense.cli.tune_flags import search_flags
 from condense.errors import OptionError
+from condense.figures.formats import spread
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _row(place: Place, search: OptionSearch) -> list[str]:
     at, width = place.values[0], search.plateau
     within = width is not None and width[0] <= at <= width[1]
     note = "best" if place.values == search.best else "plateau" if within else ""
-    return [*(f"{value:g}" for value in place.values), str(place.accuracy.n), percent(place), note]
+    return [*(f"{value:g}" for value in place.values), str(place.accuracy.n), _figures(place), note]
 
 
 def _show_comparison(document: TuningDocument) -> None:
@@ -207,12 +208,10 @@ def _show_comparison(document: TuningDocument) -> None:
             continue
         found = ", ".join(f"{key}={value:g}" for key, value in arm.found.items())
         note = "best" if best is not None and arm.name == best.name else ""
-        rows.append([arm.name, found, str(arm.top.accuracy.n), percent(arm.top), note])
+        rows.append([arm.name, found, str(arm.top.accuracy.n), _figures(arm.top), note])
     echo_table(["over", "best value", "n", "accuracy, % ± SE", "note"], rows)
     say()
 
 
-def percent(place: Place) -> str:
-    """``"97.58 ± 0.31"``: mean and standard error in %."""
-    error = place.accuracy.standard_error
-    return f"{100 * place.mean:.2f} ± " + ("–" if error is None else f"{100 * error:.2f}")
+def _figures(place: Place) -> str:
+    return spread(place.mean, place.accuracy.standard_error)

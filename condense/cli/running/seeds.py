@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
     """A row a seed, the mean over them and its interval, and what they have in common."""
-    from condense.cli.output import echo_place, echo_table, percent, say, say_few_seeds
+    from condense.cli.output import echo_place, echo_table, mean_and_std, say, say_few_seeds
     from condense.engine.evaluation import measure_of
 
     document = result.document
@@ -22,7 +22,7 @@ def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
         }
         word = measure_of(recipe["evaluator"])
         rows: list[tuple[object, ...]] = [
-            (one.recipe.seed, *map(percent, (one.accuracy, *one.baselines.values())))
+            (one.recipe.seed, *map(mean_and_std, (one.accuracy, *one.baselines.values())))
             for one in result.runs
         ]
         rows.append(("mean", *(f"{100 * arm.mean:.2f}" for arm in arms.values())))

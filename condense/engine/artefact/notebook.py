@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from condense.engine.artefact.preview import draw_preview
 from condense.engine.documents import Accuracy, Results
 from condense.figures import html
-from condense.figures.formats import percent, points
+from condense.figures.formats import points, spread
 from condense.results import with_advice
 from condense.spelling import in_python
 
@@ -47,7 +47,7 @@ def _rows(results: Results) -> Iterator[tuple[str, str, str]]:
 
 
 def _figures(found: Accuracy) -> str:
-    return f"{percent(found.mean)} ± {percent(found.std)} ({found.n})"
+    return f"{spread(found.mean, found.std)} ({found.n})"
 
 
 def _over(found: Accuracy, random: Accuracy | None) -> str:
