@@ -10,6 +10,7 @@ import click
 
 from condense.cli.flags import listed, study_flags, study_output
 from condense.figures.formats import points
+from condense.kinds import RANDOM, WHOLE
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ def _cells(row: ComparedRow) -> tuple[str, ...]:
     from condense.cli.output import estimated, seconds
 
     mark = "*" if row.is_best else "=" if row.is_level else ""
-    made = row.method not in ("random", "whole")
+    made = row.method not in (RANDOM, WHOLE)
     return (
         mark,
         row.method,

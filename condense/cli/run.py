@@ -246,12 +246,13 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         say,
     )
     from condense.engine.evaluation import measure_of
+    from condense.figures.formats import arm_name
+    from condense.kinds import RANDOM
 
     if result.accuracy is not None:
         arms = {recipe.method: result.accuracy}
-        # a method that is itself called `random` keeps its row beside the baseline
-        arms |= {n if n not in arms else f"{n} (baseline)": e for n, e in result.baselines.items()}
-        random = result.baselines.get("random")
+        arms |= {arm_name(n, recipe.method): e for n, e in result.baselines.items()}
+        random = result.baselines.get(RANDOM)
         images = result.condensed.geometry.is_image
         rows = [
             (name, mean_and_std(arm), *by_class(arm), _note(arm, random, images))

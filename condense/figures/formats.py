@@ -21,6 +21,11 @@ def spread(mean: float, half: float | None, form: Callable[[float], str] = perce
     return f"{form(mean)} ± {'–' if half is None else percent(half)}"
 
 
+def arm_name(name: str, method: str) -> str:
+    """What the baseline ``name`` is called beside ``method``, which may itself be ``random``."""
+    return f"{name} (baseline)" if name == method else name
+
+
 def seconds(value: float) -> str:
     """A duration as ``"0.4 s"``, ``"2 min 05 s"`` or ``"3 h 10 min"``."""
     if value < 60:

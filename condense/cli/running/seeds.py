@@ -13,12 +13,12 @@ def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
     """A row a seed, the mean over them and its interval, and what they have in common."""
     from condense.cli.output import echo_place, echo_table, mean_and_std, say, say_few_seeds
     from condense.engine.evaluation import measure_of
+    from condense.figures.formats import arm_name
 
     document = result.document
     if document.accuracy is not None:
         arms = {recipe.method: document.accuracy} | {
-            name if name != recipe.method else f"{name} (baseline)": arm
-            for name, arm in document.baselines.items()
+            arm_name(name, recipe.method): arm for name, arm in document.baselines.items()
         }
         word = measure_of(recipe["evaluator"])
         rows: list[tuple[object, ...]] = [

@@ -9,7 +9,7 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import OWN
 from condense.engine.matching.soft_labels import label_shares
 from condense.engine.pipeline import Pipeline
-from condense.kinds import WHOLE
+from condense.kinds import RANDOM, WHOLE
 from condense.report.diagnosis import checks, source, tested
 from condense.report.diagnosis.facts import (
     RunFacts,
@@ -24,7 +24,6 @@ from condense.traits import EvaluatorTraits
 SEVERITIES: tuple[Severity, ...] = ("problem", "look", "ok")  # worst first
 # of an arm's protocol, what follows from the result and is no setting
 OUTCOMES = ("tried",)
-RANDOM = "random"
 NETWORKS = {  # by stage: code of the finding and what they are called
     "scorer": ("scorer-at-chance", "networks of the scorer"),
     "matcher": ("teachers-at-chance", "teachers"),

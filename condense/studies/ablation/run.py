@@ -9,7 +9,7 @@ from typing import Any
 
 from condense.data import LabeledData
 from condense.engine.documents import OWN
-from condense.engine.evaluation import RANDOM, evaluate, random_plan
+from condense.engine.evaluation import evaluate, random_plan
 from condense.engine.graph import stages
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
@@ -19,6 +19,7 @@ from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
 from condense.errors import CondenseError, DataError
 from condense.interfaces import Evaluation, Progress
+from condense.kinds import RANDOM
 from condense.recipe import Recipe
 from condense.results import Finding
 from condense.studies.ablation.design import Study, by_value

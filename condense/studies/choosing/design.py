@@ -13,11 +13,10 @@ from pydantic import Field
 from condense.capabilities import HasRanges
 from condense.data import LabeledData
 from condense.engine.documents import Document
-from condense.engine.evaluation import RANDOM
 from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import CondenseError, OptionError
-from condense.kinds import CHOOSE
+from condense.kinds import CHOOSE, RANDOM
 from condense.options import format_value
 from condense.plugin.host import Host
 from condense.recipe import Method, Recipe

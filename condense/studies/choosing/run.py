@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from condense.data import LabeledData
-from condense.engine.evaluation import RANDOM, measure_of, random_plan
+from condense.engine.evaluation import measure_of, random_plan
 from condense.engine.graph import all_within, stages
 from condense.engine.ingest.holdout import HeldOutOf, validation_part
 from condense.engine.jobs.driver import Crew, Target
@@ -23,6 +23,7 @@ from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import ENGINE_VERSION, SHARED
 from condense.errors import CondenseError, OptionError
 from condense.interfaces import Progress, Task
+from condense.kinds import RANDOM
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from condense.engine.evaluation import RANDOM
 from condense.engine.runtime.files import in_one_line
 from condense.errors import CondenseError, OptionError, closest
-from condense.kinds import CHOOSE, EVERY, WHOLE
+from condense.kinds import CHOOSE, EVERY, RANDOM, WHOLE
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve

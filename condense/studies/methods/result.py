@@ -11,12 +11,12 @@ from pydantic import Field
 
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import Document, FindingNote, Share, notes_of
-from condense.engine.evaluation import RANDOM
+from condense.engine.evaluation import label_regime
 from condense.interfaces import Evaluation, LabeledData
-from condense.kinds import WHOLE
+from condense.kinds import RANDOM, WHOLE
 from condense.results import Finding
 from condense.studies.dd_ranking import LabelRobustness
-from condense.studies.methods.design import LABELS, Column, Comparison, Entry
+from condense.studies.methods.design import Column, Comparison, Entry
 from condense.studies.statistics import (
     LEVEL,
     Estimate,
@@ -29,7 +29,6 @@ from condense.studies.statistics import (
 from condense.studies.validation import HeldOut
 from condense.traits import EvaluatorTraits, traits_of
 
-OWN_LABELS = "own"  # what an evaluator without label regimes trains towards
 HARD_LABELS = "hard"
 LABEL_BYTES = 8  # int64
 DISTILLED_BYTES = 4  # float32, a value
@@ -331,11 +330,10 @@ class Compared:
     def _line(
         self, row: Row, random: Row, best: Sequence[float | None] | None, p: float | None
     ) -> ComparedRow:
-        evaluator = self.comparison.base["evaluator"].table
         column, size = row.entry.column, row.mean_of("bytes")
         return ComparedRow(
             method=row.entry.method,
-            labels=column.labels or str(evaluator.get(LABELS[1], OWN_LABELS)),
+            labels=column.labels or label_regime(self.comparison.base["evaluator"]),
             ipc=column.budget.ipc,
             fraction=column.budget.fraction,
             accuracies=row.accuracies,

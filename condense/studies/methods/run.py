@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from condense.engine.documents import OWN
-from condense.engine.evaluation import RANDOM, random_plan, whole_plan
+from condense.engine.evaluation import random_plan, whole_plan
 from condense.engine.graph import stages
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
@@ -18,7 +18,7 @@ from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
 from condense.errors import CondenseError
 from condense.interfaces import Progress
-from condense.kinds import WHOLE
+from condense.kinds import RANDOM, WHOLE
 from condense.results import Evaluation, Finding
 from condense.studies.binding import Bind, Unresolved, message_of
 from condense.studies.methods.design import Comparison, Entry

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from condense.data import LabeledData
-from condense.engine.evaluation import RANDOM
 from condense.errors import CondenseError, OptionError, closest
+from condense.kinds import RANDOM
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request

@@ -13,9 +13,8 @@ from pydantic import Field
 
 from condense.data import LabeledData
 from condense.engine.documents import OWN, Document, FindingNote, Share, notes_of
-from condense.engine.evaluation import RANDOM
 from condense.interfaces import Evaluation
-from condense.kinds import WHOLE
+from condense.kinds import RANDOM, WHOLE
 from condense.results import Budget, Finding
 from condense.studies.shrinking.design import FOLDS, Shrinking
 from condense.studies.shrinking.search import Found

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from condense.engine.evaluation import RANDOM, whole_plan
+from condense.engine.evaluation import whole_plan
 from condense.engine.graph import all_within, stages
 from condense.engine.ingest.holdout import HeldOutOf, fold_mask
 from condense.engine.jobs.driver import Crew, Target
@@ -21,7 +21,7 @@ from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
 from condense.errors import CondenseError, OptionError
 from condense.interfaces import Evaluation, Progress, Task
-from condense.kinds import WHOLE
+from condense.kinds import RANDOM, WHOLE
 from condense.results import Budget
 from condense.studies.binding import Bind, Unresolved, message_of
 from condense.studies.methods.result import samples_bytes, set_bytes
