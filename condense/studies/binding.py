@@ -10,22 +10,12 @@ from condense.data import LabeledData
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import content_of
 from condense.engine.runtime.files import default_path
-from condense.errors import CondenseError, OptionError, describe
+from condense.errors import CondenseError, OptionError
 from condense.recipe import Recipe
 
 MOST_SEEDS = 10_000
 
 Bind = Callable[..., Pipeline]  # (recipe, *, shared_seed, data) → the stages of that recipe
-
-
-class Unresolved(Exception):
-    """A run without a recipe, and why."""
-
-
-def message_of(error: Exception) -> str:
-    """What went wrong in a run, in one line; with its type where it is no message to a user."""
-    known = isinstance(error, (CondenseError, Unresolved))
-    return " ".join((str(error) if known else describe(error)).split())
 
 
 def check_seeds(count: int, example: int) -> None:

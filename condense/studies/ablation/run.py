@@ -17,14 +17,14 @@ from condense.engine.run import Diagnose, no_findings
 from condense.engine.runtime.progress import over_all
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
-from condense.errors import CondenseError, DataError
+from condense.errors import CondenseError, DataError, message_of
 from condense.interfaces import Evaluation, Progress
 from condense.kinds import RANDOM
 from condense.recipe import Recipe
 from condense.results import Finding
 from condense.studies.ablation.design import Study, by_value
 from condense.studies.ablation.result import Ablation, Row
-from condense.studies.binding import Bind, Unresolved, message_of
+from condense.studies.binding import Bind
 from condense.studies.planning import Planner, StudyPlan
 from condense.studies.validation import HeldOut, divided, held_out_of
 
@@ -129,7 +129,7 @@ class _Runner:
         targets = {}
         for seed in self.study.seeds:
             for number, row in enumerate(self.result.rows):
-                with contextlib.suppress(CondenseError, Unresolved):  # said in its turn
+                with contextlib.suppress(CondenseError):  # said in its turn
                     pipeline = self.pipeline(row, seed)
                     targets[number, seed] = Target(pipeline, self.todo(pipeline), part)
         self.errors = crew.work_off(targets)
@@ -184,7 +184,7 @@ class _Runner:
         """The stages of the cell."""
         recipe = row.cell.recipe
         if recipe is None:
-            raise Unresolved(row.cell.error)
+            raise CondenseError(row.cell.error)
         return self.bind(
             replace(recipe, seed=seed),
             shared_seed=self.study.base.seed,
@@ -196,10 +196,8 @@ class _Runner:
         planner = Planner()
         for seed in self.study.seeds:
             for row in self.result.rows:
-                try:
+                with planner.run(row.cell.name):
                     planner.add(self.todo(self.pipeline(row, seed)))
-                except Exception as error:  # noqa: BLE001 – as in a run, the others go on
-                    planner.fail(row.cell.name, message_of(error))
         return planner.plan()
 
 

@@ -16,11 +16,11 @@ from condense.engine.run import Diagnose, no_findings
 from condense.engine.runtime.progress import over_all
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
-from condense.errors import CondenseError
+from condense.errors import CondenseError, message_of
 from condense.interfaces import Progress
 from condense.kinds import RANDOM, WHOLE
 from condense.results import Evaluation, Finding
-from condense.studies.binding import Bind, Unresolved, message_of
+from condense.studies.binding import Bind
 from condense.studies.methods.design import Comparison, Entry
 from condense.studies.methods.result import Compared, Measured, Row, samples_bytes, set_bytes
 from condense.studies.planning import Planner, StudyPlan
@@ -116,10 +116,8 @@ class _Runner:
         planner = Planner()
         for seed in self.comparison.seeds:
             for entry in self.comparison.entries:
-                try:
+                with planner.run(entry.method):
                     planner.add(self._stages(entry, self._bound(entry, seed)))
-                except Exception as error:  # noqa: BLE001 – as in a run, the others go on
-                    planner.fail(entry.method, message_of(error))
         return planner.plan()
 
     def hand_out(self, crew: Crew) -> None:
@@ -128,7 +126,7 @@ class _Runner:
         targets = {}
         for seed in self.comparison.seeds:
             for row in self.result.rows:
-                with contextlib.suppress(CondenseError, Unresolved):  # said in its turn
+                with contextlib.suppress(CondenseError):  # said in its turn
                     pipeline = self._bound(row.entry, seed)
                     todo = self._stages(row.entry, pipeline)
                     targets[row.name, seed] = Target(pipeline, todo, part)
@@ -171,7 +169,7 @@ class _Runner:
 
     def _bound(self, entry: Entry, seed: int) -> Pipeline:
         if entry.recipe is None:
-            raise Unresolved(entry.error)
+            raise CondenseError(entry.error)
         recipe, shared = replace(entry.recipe, seed=seed), self.comparison.base.seed
         return self.bind(recipe, shared_seed=shared, data=self.data)
 

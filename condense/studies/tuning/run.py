@@ -11,11 +11,12 @@ from condense.engine.jobs.driver import Crew
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.progress import over_all
+from condense.errors import message_of
 from condense.interfaces import Progress
 from condense.places import without_home
 from condense.plugin.host import Host
 from condense.recipe import Recipe
-from condense.studies.binding import Bind, message_of
+from condense.studies.binding import Bind
 from condense.studies.tuning import objective as objectives
 from condense.studies.tuning.planning import Count, TuningPlan, TuningPlanner
 from condense.studies.tuning.result import Spent, TunedRecipe, Tuning, TuningDocument, Values
