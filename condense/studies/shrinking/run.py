@@ -28,7 +28,7 @@ from condense.studies.methods.result import samples_bytes, set_bytes
 from condense.studies.planning import Planner, StudyPlan
 from condense.studies.shrinking.design import ALL, FOLDS, LEFT, Shrinking, fraction_of, sizes_of
 from condense.studies.shrinking.final import final_pipeline, final_stages
-from condense.studies.shrinking.result import Measured, Shrunk
+from condense.studies.shrinking.result import CurvePoint, Shrunk
 from condense.studies.shrinking.search import Bar, Curve, Found, sizes_found, wanted
 from condense.studies.shrinking.sizes import Draws, Floats, training_spread
 
@@ -320,7 +320,7 @@ class _Bench:
             for number, place in enumerate(curve.places):
                 made = self.made[Cell(method, self.fractions[place])]
                 rows.append(
-                    Measured.of(
+                    CurvePoint.of(
                         method, round(self.totals[place]), curve.accuracies[:, number], made
                     )
                 )
@@ -333,7 +333,7 @@ class _Bench:
             self.shrinking,
             self.data,
             self.size,
-            Measured.of(WHOLE, self.size, bar.whole, [(0.0, everything)]),
+            CurvePoint.of(WHOLE, self.size, bar.whole, [(0.0, everything)]),
             float(bar.target[0]),
             tuple(rows),
             self.found,
