@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from condense.cli.flags import method_and_recipe_flags, study_output
+from condense.cli.flags import method_and_recipe_flags, study_output, validation_flag
 from condense.figures.formats import points
 from condense.spelling import on_command_line
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from condense.resolve import Request
     from condense.studies.ablation.design import Study
     from condense.studies.ablation.result import Ablation, Row
-    from condense.studies.planning import StudyPlan
 
 
 @click.command(
@@ -56,13 +55,7 @@ Examples:
     is_flag=True,
     help="Change one thing of the base at a time, instead of all combinations.",
 )
-@click.option(
-    "--validation",
-    type=float,
-    metavar="R",
-    help="Hold out this part of the training split, in (0, 1), of every class, and test on it; for "
-    "choosing. The test split is not read.  [default: test on the test split]",
-)
+@validation_flag
 @study_output(
     out="Where ablation.csv, .json, .png and .svg go.  [default: runs/ablate-METHOD-DATA-HASH]",
     dry_run="Only say how many runs there are, and the seconds, memory and disk that they take; "
@@ -96,7 +89,11 @@ def ablate(
     with open_session(ctx, device) as session:
         study = make_study(session.host, request, factors, seeds, one_at_a_time, validation)
         if dry_run:
-            workers, plan = session.workers(request), _planned(session, study)
+            from condense.studies.ablation.run import plan_ablation
+            from condense.studies.binding import SharedData
+
+            workers = session.workers(request)
+            plan = plan_ablation(study, SharedData(session.pipeline))
         else:
             result, folder = _run(session, study, out, session.crew(request))
     if dry_run:
@@ -107,14 +104,6 @@ def ablate(
     _show(result, folder, as_json)
     warn_of_runs({row.cell.name: row.findings for row in result.rows}, result.runs)
     ctx.exit(1 if result.failed else 0)
-
-
-def _planned(session: Session, study: Study) -> StudyPlan:
-    """What the study would take."""
-    from condense.studies.ablation.run import plan_ablation
-    from condense.studies.binding import SharedData
-
-    return plan_ablation(study, SharedData(session.pipeline))
 
 
 def _run(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.flags import listed, study_flags, study_output
+from condense.cli.flags import listed, study_flags, study_output, validation_flag
+from condense.errors import OptionError
 from condense.figures.formats import points
 from condense.kinds import RANDOM, WHOLE
 from condense.spelling import on_command_line
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from condense.results import Budget
     from condense.studies.methods.design import Comparison
     from condense.studies.methods.result import Compared, CompareDocument, ComparedRow, RankedRow
-    from condense.studies.planning import StudyPlan
 
 
 @click.command(
@@ -60,13 +60,7 @@ Examples:
     help="Runs of every method, on --seed, --seed + 1 …; they vary selection, matching and "
     "evaluation. Scores and experts are made once, with --seed.",
 )
-@click.option(
-    "--validation",
-    type=float,
-    metavar="R",
-    help="Hold out this part of the training split, in (0, 1), of every class, and test on it; for "
-    "choosing. The test split is not read.  [default: test on the test split]",
-)
+@validation_flag
 @click.option("--latex", is_flag=True, help="Print the LaTeX table instead of the plain one.")
 @study_output(
     out="Where compare.csv, .json, .tex, .png and .svg go.  "
@@ -113,7 +107,11 @@ def compare(
             validation=validation,
         )
         if dry_run:
-            workers, plan = session.workers(request), _planned(session, comparison)
+            from condense.studies.binding import SharedData
+            from condense.studies.methods.run import plan_comparison
+
+            workers = session.workers(request)
+            plan = plan_comparison(comparison, SharedData(session.pipeline))
         else:
             result, folder = _run(session, comparison, out, session.crew(request))
     if dry_run:
@@ -133,7 +131,6 @@ def _budgets(ipc: str | None, fraction: str | None) -> list[Budget]:
     Raises:
         OptionError: for both, or for what is no number.
     """
-    from condense.errors import OptionError
     from condense.results import Budget
 
     if ipc is not None and fraction is not None:
@@ -148,14 +145,6 @@ def _budgets(ipc: str | None, fraction: str | None) -> list[Budget]:
                 raise OptionError(f"`{key}={text}`: {value!r} is not {kind}; try 5,10") from None
             found.append(Budget(**{key: size}))
     return found
-
-
-def _planned(session: Session, comparison: Comparison) -> StudyPlan:
-    """What the comparison would take."""
-    from condense.studies.binding import SharedData
-    from condense.studies.methods.run import plan_comparison
-
-    return plan_comparison(comparison, SharedData(session.pipeline))
 
 
 def _run(

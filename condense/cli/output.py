@@ -63,7 +63,7 @@ def _expected(error: BaseException) -> tuple[str, int] | None:
         return "aborted", 1
     if isinstance(error, click.ClickException):
         text = one_line(error.format_message()).rstrip(".")
-        context = getattr(error, "ctx", None)
+        context = error.ctx if isinstance(error, click.UsageError) else None
         if isinstance(error, click.NoSuchOption) and context is not None:
             text = _as_an_option(error.option_name, context) or text
         hint = f"; see `{context.command_path} --help`" if context else ""

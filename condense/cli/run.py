@@ -18,6 +18,7 @@ from condense.cli.flags import (
     recipe_flags,
     tracker_flag,
 )
+from condense.errors import OptionError
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
@@ -153,8 +154,6 @@ def _check_seeds(seeds: int | None, shared: bool, planned: bool) -> None:
     Raises:
         OptionError: if they do not.
     """
-    from condense.errors import OptionError
-
     if shared and seeds is None:
         raise OptionError("--shared says what several seeds share; give --seeds N as well")
     if planned and seeds is not None:
@@ -170,7 +169,6 @@ def _check_ranks(request: Request, choosing: bool) -> None:
         OptionError: if it is.
     """
     from condense.engine.jobs.launch import launch
-    from condense.errors import OptionError
     from condense.kinds import LOCAL
 
     which = launch()
@@ -276,12 +274,10 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
 def _note(arm: Any, random: Any, images: bool) -> str:
     """The augmentation that an arm was trained with, where samples are ``images``; its distance to
     random, and if that is chance."""
-    from condense.figures.formats import points
+    from condense.figures.formats import points, setting
     from condense.studies.statistics import unpaired
 
-    augmentation = arm.protocol.get("augmentation", "") if images else ""
-    if isinstance(augmentation, dict):
-        augmentation = augmentation.get("component", "")
+    augmentation = setting(arm.protocol.get("augmentation", "")) if images else ""
     parts = [f"augmentation {augmentation}"] if augmentation else []
     if arm is random:
         parts.append("same size")

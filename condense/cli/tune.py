@@ -76,8 +76,12 @@ def tune(
         base = session.recipe(request)
         settings, recipes = _recipes(session, request, base, settings, over)
         if dry_run:
+            from condense.studies.binding import SharedData
+            from condense.studies.tuning.run import plan_tuning
+
             session.workers(request)  # refuses an executor that is not there
-            plan = _planned(session, base, settings, recipes)
+            bind = SharedData(session.pipeline)
+            plan = plan_tuning(session.host, base, settings, bind, recipes)
         else:
             crew = session.crew(request)
             result, folder = _run(session, base, settings, recipes, out, crew)
@@ -103,16 +107,6 @@ def _recipes(
             raise OptionError(f"--over {cell.name}: {cell.error}")
         recipes[value] = cell.recipe
     return settings.model_copy(update={"over": factor.key}), recipes
-
-
-def _planned(
-    session: Session, base: Recipe, settings: Settings, recipes: dict[str, Recipe] | None
-) -> TuningPlan:
-    """What it would take."""
-    from condense.studies.binding import SharedData
-    from condense.studies.tuning.run import plan_tuning
-
-    return plan_tuning(session.host, base, settings, SharedData(session.pipeline), recipes)
 
 
 def _show_planned(plan: TuningPlan, as_json: bool) -> None:
