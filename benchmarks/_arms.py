@@ -17,6 +17,7 @@ from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Store, digest
 from condense.engine.stages.evaluation import EvaluationPlan, EvaluationStage
 from condense.interfaces import LabeledData, Progress
+from condense.kinds import RANDOM
 from condense.options import parse_assignment
 from condense.plugin.host import build_host
 from condense.published import flat
@@ -25,7 +26,6 @@ from condense.resolve import Request, resolve
 from condense.results import Arm, Evaluation
 
 ARMS = ("selmatch", "window", "random", "mtt")
-RANDOM = "random"  # the arm that is drawn anew for every network
 # samples of the training and test split, classes
 SIZES = {"cifar10": (50_000, 10_000, 10), "cifar100": (50_000, 10_000, 100)}
 PLACES = ("data.path", "data.root", "data.download")  # options that say where the data are

@@ -126,6 +126,11 @@ def describe(error: BaseException) -> str:
         return f"{type.__getattribute__(type(error), '__name__')}: (its message cannot be read)"
 
 
+def message_of(error: Exception) -> str:
+    """What went wrong, in one line; with its type where it is no message to a user."""
+    return " ".join(str(error).split()) if isinstance(error, CondenseError) else describe(error)
+
+
 LOOKED_AT = 1000  # files beside one that does not exist
 OURS = ("condense", "condense_plugins")  # whose bugs keep their traceback
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 CHOOSE = "auto"  # in a method's place: the best for the data, chosen before anything is resolved
 EVERY = "all"  # in the place of the methods to compare
+RANDOM = "random"  # the arm of random subsets, drawn anew for every network; a method, too
 WHOLE = "whole"  # the arm of the whole training split, beside all methods
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from condense.cli.flags import method_and_recipe_flags, study_output
+from condense.cli.flags import method_and_recipe_flags, study_output, validation_flag
+from condense.figures.formats import points
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from condense.resolve import Request
     from condense.studies.ablation.design import Study
     from condense.studies.ablation.result import Ablation, Row
-    from condense.studies.planning import StudyPlan
-    from condense.studies.statistics import Estimate
 
 
 @click.command(
@@ -56,13 +55,7 @@ Examples:
     is_flag=True,
     help="Change one thing of the base at a time, instead of all combinations.",
 )
-@click.option(
-    "--validation",
-    type=float,
-    metavar="R",
-    help="Hold out this part of the training split, in (0, 1), of every class, and test on it; for "
-    "choosing. The test split is not read.  [default: test on the test split]",
-)
+@validation_flag
 @study_output(
     out="Where ablation.csv, .json, .png and .svg go.  [default: runs/ablate-METHOD-DATA-HASH]",
     dry_run="Only say how many runs there are, and the seconds, memory and disk that they take; "
@@ -96,7 +89,11 @@ def ablate(
     with open_session(ctx, device) as session:
         study = make_study(session.host, request, factors, seeds, one_at_a_time, validation)
         if dry_run:
-            workers, plan = session.workers(request), _planned(session, study)
+            from condense.studies.ablation.run import plan_ablation
+            from condense.studies.binding import SharedData
+
+            workers = session.workers(request)
+            plan = plan_ablation(study, SharedData(session.pipeline))
         else:
             result, folder = _run(session, study, out, session.crew(request))
     if dry_run:
@@ -107,14 +104,6 @@ def ablate(
     _show(result, folder, as_json)
     warn_of_runs({row.cell.name: row.findings for row in result.rows}, result.runs)
     ctx.exit(1 if result.failed else 0)
-
-
-def _planned(session: Session, study: Study) -> StudyPlan:
-    """What the study would take."""
-    from condense.studies.ablation.run import plan_ablation
-    from condense.studies.binding import SharedData
-
-    return plan_ablation(study, SharedData(session.pipeline))
 
 
 def _run(
@@ -157,7 +146,7 @@ def _live(progress: Notes) -> Callable[[Ablation], None]:
 
 
 def _show(result: Ablation, folder: Path, as_json: bool) -> None:
-    from condense.cli.output import echo_json, echo_place, echo_table, say, say_few_seeds
+    from condense.cli.output import echo_json, echo_place, echo_table, estimated, say, say_few_seeds
     from condense.studies.ablation.files import effect_name
 
     if as_json:
@@ -165,7 +154,10 @@ def _show(result: Ablation, folder: Path, as_json: bool) -> None:
         echo_json(result.document.to_json() | counts | {"out": str(folder)})
         return
     echo_table(_headers(result), _rows(result), least=("random, %",))
-    effects = [(effect_name(e), str(e.cells), points(e.effect), e.note) for e in result.effects()]
+    effects = [
+        (effect_name(e), str(e.cells), estimated(e.effect, points), e.note)
+        for e in result.effects()
+    ]
     if effects:
         say()
         echo_table(("main effect of", "cells", "points ± 95 %", "note"), effects)
@@ -174,11 +166,7 @@ def _show(result: Ablation, folder: Path, as_json: bool) -> None:
     say(f"\n{result.runs} runs, {result.stored} of them from the store{failures}")
     say_few_seeds(len(result.study.seeds))
     if result.held_out is not None:
-        fit, held_out = result.samples
-        say(
-            f"{result.data}: condensed from {fit} training samples, validated on {held_out} held "
-            "out of the training split; the test split was not read"
-        )
+        say(f"{result.data}: condensed from {result.held_out.words}")
     echo_place("table, figure and every seed's accuracy", folder)
 
 
@@ -207,13 +195,16 @@ def _compared(result: Ablation) -> bool:
 
 def _rows(result: Ablation) -> list[tuple[str, ...]]:
     """The cells as text, in the order of :func:`_headers`."""
+    from condense.cli.output import estimated
+
+    swept, compared = result.study.is_sweep, _compared(result)
     return [
         (
             row.cell.name,
             str(len(row.values)),
-            percent(row.mean),
-            *((percent(row.random_mean), points(row.gain)) if result.study.is_sweep else ()),
-            *((points(result.difference(row)),) if _compared(result) else ()),
+            estimated(row.mean),
+            *((estimated(row.random_mean), estimated(row.gain, points)) if swept else ()),
+            *((estimated(result.difference(row), points),) if compared else ()),
             _note(result, row),
         )
         for row in result.rows
@@ -231,20 +222,3 @@ def _note(result: Ablation, row: Row) -> str:
         return "equal to base"
     own = _compared(result) and result.study.references.get(row.cell.name) == row.cell.name
     return "base of its size" if own else ""
-
-
-def percent(value: Estimate | None) -> str:
-    """``"97.58 ± 0.31"``: mean and half the interval in %; ``"–"`` for what is not known."""
-    return _figures(value, "")
-
-
-def points(value: Estimate | None) -> str:
-    """``"+0.58 ± 0.31"``: a difference and half its interval in points of %."""
-    return _figures(value, "+")
-
-
-def _figures(value: Estimate | None, sign: str) -> str:
-    if value is None:
-        return "–"
-    half = "–" if value.half is None else f"{100 * value.half:.2f}"
-    return f"{100 * value.mean:{sign}.2f} ± {half}"

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.flags import study_flags, study_output
+from condense.cli.flags import listed, study_flags, study_output, validation_flag
+from condense.errors import OptionError
+from condense.figures.formats import points
+from condense.kinds import RANDOM, WHOLE
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     from condense.results import Budget
     from condense.studies.methods.design import Comparison
     from condense.studies.methods.result import Compared, CompareDocument, ComparedRow, RankedRow
-    from condense.studies.planning import StudyPlan
 
 
 @click.command(
@@ -58,13 +60,7 @@ Examples:
     help="Runs of every method, on --seed, --seed + 1 …; they vary selection, matching and "
     "evaluation. Scores and experts are made once, with --seed.",
 )
-@click.option(
-    "--validation",
-    type=float,
-    metavar="R",
-    help="Hold out this part of the training split, in (0, 1), of every class, and test on it; for "
-    "choosing. The test split is not read.  [default: test on the test split]",
-)
+@validation_flag
 @click.option("--latex", is_flag=True, help="Print the LaTeX table instead of the plain one.")
 @study_output(
     out="Where compare.csv, .json, .tex, .png and .svg go.  "
@@ -111,7 +107,11 @@ def compare(
             validation=validation,
         )
         if dry_run:
-            workers, plan = session.workers(request), _planned(session, comparison)
+            from condense.studies.binding import SharedData
+            from condense.studies.methods.run import plan_comparison
+
+            workers = session.workers(request)
+            plan = plan_comparison(comparison, SharedData(session.pipeline))
         else:
             result, folder = _run(session, comparison, out, session.crew(request))
     if dry_run:
@@ -125,30 +125,12 @@ def compare(
     ctx.exit(1 if result.failed else 0)
 
 
-def listed(key: str, text: str | None) -> list[str]:
-    """The values between commas in ``text``, given for ``key``; none for None.
-
-    Raises:
-        OptionError: for an empty one.
-    """
-    from condense.errors import OptionError
-
-    values = [] if text is None else [part.strip() for part in text.split(",")]
-    if "" in values:
-        what = f"`{key}={text}`: value" if key else f"'{text}': name"
-        raise OptionError(
-            f"{what} {values.index('') + 1} is empty; give one or more, separated by commas"
-        )
-    return values
-
-
 def _budgets(ipc: str | None, fraction: str | None) -> list[Budget]:
     """What ``--ipc`` and ``--fraction`` ask for.
 
     Raises:
         OptionError: for both, or for what is no number.
     """
-    from condense.errors import OptionError
     from condense.results import Budget
 
     if ipc is not None and fraction is not None:
@@ -163,14 +145,6 @@ def _budgets(ipc: str | None, fraction: str | None) -> list[Budget]:
                 raise OptionError(f"`{key}={text}`: {value!r} is not {kind}; try 5,10") from None
             found.append(Budget(**{key: size}))
     return found
-
-
-def _planned(session: Session, comparison: Comparison) -> StudyPlan:
-    """What the comparison would take."""
-    from condense.studies.binding import SharedData
-    from condense.studies.methods.run import plan_comparison
-
-    return plan_comparison(comparison, SharedData(session.pipeline))
 
 
 def _run(
@@ -260,11 +234,7 @@ def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
     )
     say_few_seeds(count)
     if document.validation is not None:
-        say(
-            f"condensed from {document.validation.fit} training samples, validated on "
-            f"{document.validation.held_out} held out of the training split; the test split was "
-            "not read"
-        )
+        say(f"condensed from {document.validation.words}")
     echo_place("tables and figure", folder)
 
 
@@ -277,16 +247,15 @@ def _ranked(row: RankedRow) -> tuple[str, ...]:
 
 def _cells(row: ComparedRow) -> tuple[str, ...]:
     """``row`` as text, in the order of :func:`headers_of`."""
-    from condense.cli.ablate import percent, points
-    from condense.cli.output import seconds
+    from condense.cli.output import estimated, seconds
 
     mark = "*" if row.is_best else "=" if row.is_level else ""
-    made = row.method not in ("random", "whole")
+    made = row.method not in (RANDOM, WHOLE)
     return (
         mark,
         row.method,
-        percent(row.accuracy),
-        points(row.to_random),
+        estimated(row.accuracy),
+        estimated(row.to_random, points),
         "–" if row.worst_class is None else f"{100 * row.worst_class:.1f}",
         "" if not made else "unknown" if row.seconds is None else seconds(row.seconds),
         "–" if row.bytes is None else f"{row.bytes / 1000:.1f} kB",

@@ -76,7 +76,7 @@ def evaluate(
         echo_json,
         echo_table,
         echo_teacher,
-        percent,
+        mean_and_std,
         seconds,
         warn,
     )
@@ -103,7 +103,7 @@ def evaluate(
         return
     parts = document.by_difficulty or {}
     halves = [f"{100 * parts[name]:.2f}" for name in ("easy", "hard") if parts]
-    row = (artefact, percent(result), *by_class(result), *halves, seconds(result.seconds))
+    row = (artefact, mean_and_std(result), *by_class(result), *halves, seconds(result.seconds))
     heading = f"{document.measure}, % ± std (n)"
     names = ("easy half, %", "hard half, %") if parts else ()
     echo_table(("artefact", heading, *BY_CLASS, *names, "time"), [row])

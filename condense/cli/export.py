@@ -34,13 +34,11 @@ def export(
     ctx: click.Context, artefact: Path, to: str, out: Path, real_only: bool, as_json: bool
 ) -> None:
     """Write the condensed set in DIR for programs that do not know condense."""
-    import contextlib
-    import sys
-
     from condense.cli.output import echo_json, say, say_error
+    from condense.cli.session import kept_off_stdout
     from condense.engine.artefact.dataset import CondensedDataset
 
-    with contextlib.redirect_stdout(sys.stderr):
+    with kept_off_stdout():
         whole = CondensedDataset.load(artefact)
         small = whole.real_only() if real_only else whole
         small.export(to, out)

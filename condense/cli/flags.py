@@ -84,6 +84,13 @@ assignment_flag = click.option(
     help="STAGE=COMPONENT swaps a component, STAGE.OPTION=VALUE sets an option; may be repeated, "
     "a key once. Stages: data scorer selector policy matcher reselector augmentation evaluator.",
 )
+validation_flag = click.option(
+    "--validation",
+    type=float,
+    metavar="R",
+    help="Hold out this part of the training split, in (0, 1), of every class, and test on it; for "
+    "choosing. The test split is not read.  [default: test on the test split]",
+)
 _METHOD: dict[str, Any] = {
     "metavar": "NAME",
     "help": "Recipe to follow: selmatch, mtt, random, window …  [default: selmatch]",
@@ -182,6 +189,21 @@ def _with_flags(
     return given_flags
 
 
+def listed(key: str, text: str | None) -> list[str]:
+    """The values between commas in ``text``, given for ``key``; none for None.
+
+    Raises:
+        OptionError: for an empty one.
+    """
+    values = [] if text is None else [part.strip() for part in text.split(",")]
+    if "" in values:
+        what = f"`{key}={text}`: value" if key else f"'{text}': name"
+        raise OptionError(
+            f"{what} {values.index('') + 1} is empty; give one or more, separated by commas"
+        )
+    return values
+
+
 def make_request(
     *,
     recipe_file: Path | None = None,
@@ -208,12 +230,11 @@ def make_request(
     from condense.recipe import read_recipe
     from condense.resolve import Request
 
-    parsed = tuple(parse_assignment(text) for text in assignments)
-    check_said_once(parsed)
-    parsed, beside = take_beside(parsed, **{kind: flags[kind] for kind in BESIDE if kind in flags})
+    said = tuple(parse_assignment(text) for text in assignments)
+    check_said_once(said)
+    parsed, beside = take_beside(said, **{kind: flags[kind] for kind in BESIDE if kind in flags})
     flags |= beside
-    for text in assignments:
-        path, _ = parse_assignment(text)
+    for text, (path, _) in zip(assignments, said, strict=True):
         if stages is not None and path[0] not in (*stages, EXECUTOR):
             raise OptionError(
                 f"-o {text} has no effect here; this command uses only the stages "

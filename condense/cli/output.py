@@ -11,7 +11,7 @@ import shutil
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -19,13 +19,14 @@ import click
 from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
 from condense.engine.runtime.interrupt import Terminated
 from condense.errors import CondenseError, describe
-from condense.figures.formats import seconds as seconds
+from condense.figures.formats import percent, seconds as seconds, spread
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
     from condense.engine.documents import FindingNote
     from condense.recipe import Recipe
     from condense.results import Evaluation, Finding
+    from condense.studies.statistics import Estimate
 
 NO_BREAK = "\u00a0"
 COMFORTABLE = 36  # columns of a cell of text
@@ -62,7 +63,7 @@ def _expected(error: BaseException) -> tuple[str, int] | None:
         return "aborted", 1
     if isinstance(error, click.ClickException):
         text = one_line(error.format_message()).rstrip(".")
-        context = getattr(error, "ctx", None)
+        context = error.ctx if isinstance(error, click.UsageError) else None
         if isinstance(error, click.NoSuchOption) and context is not None:
             text = _as_an_option(error.option_name, context) or text
         hint = f"; see `{context.command_path} --help`" if context else ""
@@ -340,9 +341,14 @@ def networks(recipe: Recipe) -> str:
     return f"network {next(iter(named.values()), 'none')}"
 
 
-def percent(evaluation: Any) -> str:
+def mean_and_std(evaluation: Any) -> str:
     """``"97.58 ± 0.31 (5)"``: mean and standard deviation in %, and the number of repeats."""
-    return f"{100 * evaluation.mean:.2f} ± {100 * evaluation.std:.2f} ({evaluation.n})"
+    return f"{spread(evaluation.mean, evaluation.std)} ({evaluation.n})"
+
+
+def estimated(value: Estimate | None, form: Callable[[float], str] = percent) -> str:
+    """``"97.58 ± 0.31"``: mean and half the interval in %; ``"–"`` for what is not known."""
+    return "–" if value is None else spread(value.mean, value.half, form)
 
 
 BY_CLASS = ("balanced, %", "worst class, %")  # headers of what :func:`by_class` gives

@@ -18,6 +18,7 @@ from condense.cli.flags import (
     recipe_flags,
     tracker_flag,
 )
+from condense.errors import OptionError
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
@@ -155,8 +156,6 @@ def _check_seeds(seeds: int | None, shared: bool, planned: bool) -> None:
     Raises:
         OptionError: if they do not.
     """
-    from condense.errors import OptionError
-
     if shared and seeds is None:
         raise OptionError("--shared says what several seeds share; give --seeds N as well")
     if planned and seeds is not None:
@@ -172,7 +171,6 @@ def _check_ranks(request: Request, choosing: bool) -> None:
         OptionError: if it is.
     """
     from condense.engine.jobs.launch import launch
-    from condense.errors import OptionError
     from condense.kinds import LOCAL
 
     which = launch()
@@ -243,20 +241,21 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         echo_stages,
         echo_table,
         echo_teacher,
+        mean_and_std,
         networks,
-        percent,
         say,
     )
     from condense.engine.evaluation import measure_of
+    from condense.figures.formats import arm_name
+    from condense.kinds import RANDOM
 
     if result.accuracy is not None:
         arms = {recipe.method: result.accuracy}
-        # a method that is itself called `random` keeps its row beside the baseline
-        arms |= {n if n not in arms else f"{n} (baseline)": e for n, e in result.baselines.items()}
-        random = result.baselines.get("random")
+        arms |= {arm_name(n, recipe.method): e for n, e in result.baselines.items()}
+        random = result.baselines.get(RANDOM)
         images = result.condensed.geometry.is_image
         rows = [
-            (name, percent(arm), *by_class(arm), _note(arm, random, images))
+            (name, mean_and_std(arm), *by_class(arm), _note(arm, random, images))
             for name, arm in arms.items()
         ]
         word = measure_of(recipe["evaluator"])
@@ -277,12 +276,10 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
 def _note(arm: Any, random: Any, images: bool) -> str:
     """The augmentation that an arm was trained with, where samples are ``images``; its distance to
     random, and if that is chance."""
-    from condense.figures.formats import points
+    from condense.figures.formats import points, setting
     from condense.studies.statistics import unpaired
 
-    augmentation = arm.protocol.get("augmentation", "") if images else ""
-    if isinstance(augmentation, dict):
-        augmentation = augmentation.get("component", "")
+    augmentation = setting(arm.protocol.get("augmentation", "")) if images else ""
     parts = [f"augmentation {augmentation}"] if augmentation else []
     if arm is random:
         parts.append("same size")

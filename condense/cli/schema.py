@@ -18,9 +18,9 @@ from condense.engine.documents import (
 from condense.engine.outputs import ScoreDocument, SelectDocument
 from condense.studies.ablation.result import AblationDocument
 from condense.studies.choosing.result import ChoiceDocument
-from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.result import Coverage
 from condense.studies.methods.result import CompareDocument
+from condense.studies.scorers.run import ComparisonDocument
 from condense.studies.seeds import SeedsDocument
 from condense.studies.shrinking.result import ShrinkDocument
 from condense.studies.tuning.result import TuningDocument

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from condense.recipe import Recipe
     from condense.resolve import Request
     from condense.results import Finding
-    from condense.studies.comparison.run import Comparison
+    from condense.studies.scorers.run import ScorerComparison
 
 
 @click.command(
@@ -130,7 +130,7 @@ def _show_planned(
 def _compared(session: Session, request: Request, names: Sequence[str]) -> list[Pipeline]:
     """A pipeline for each scorer, all on the same data."""
     from condense.studies.binding import SharedData
-    from condense.studies.comparison.run import compared_recipes
+    from condense.studies.scorers.run import compared_recipes
 
     bind = SharedData(session.pipeline)
     return [bind(recipe) for recipe in compared_recipes(session.host, request, names)]
@@ -138,25 +138,27 @@ def _compared(session: Session, request: Request, names: Sequence[str]) -> list[
 
 def _compare(
     session: Session, request: Request, names: Sequence[str], out: Path | None
-) -> tuple[Comparison, Path, list[Finding]]:
+) -> tuple[ScorerComparison, Path, list[Finding]]:
     """The comparison made and written, and what is wrong with the data and the scores."""
     from condense.engine.runtime.folders import check_folder
     from condense.report.diagnosis.findings import signs_in_source
-    from condense.studies.comparison.files import OWNED, write_comparison
-    from condense.studies.comparison.run import compare
+    from condense.studies.scorers.files import OWNED, write_scorer_comparison
+    from condense.studies.scorers.run import compare_scorers
 
     pipelines = _compared(session, request, names)
     folder = out or Path(f"scores-compare-{_data_name(pipelines[0].recipe)}")
     check_folder(folder, OWNED)
     session.hand_out(request, [(p, [p.scoring]) for p in pipelines])
-    result = compare([p.recipe for p in pipelines], names, session.pipeline)
-    place = write_comparison(result, folder)
+    result = compare_scorers([p.recipe for p in pipelines], names, session.pipeline)
+    place = write_scorer_comparison(result, folder)
     return result, place, [*dict.fromkeys(f for p in pipelines for f in signs_in_source(p))]
 
 
-def _show(result: Comparison, folder: Path, findings: Sequence[Finding], as_json: bool) -> None:
+def _show(
+    result: ScorerComparison, folder: Path, findings: Sequence[Finding], as_json: bool
+) -> None:
     from condense.cli.output import echo_json, echo_place, echo_table, say, seconds
-    from condense.studies.comparison.files import sheet_names
+    from condense.studies.scorers.files import sheet_names
 
     document, sheets = result.document, sheet_names(result)
     if as_json:

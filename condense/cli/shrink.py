@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from condense.cli.flags import study_flags, study_output
+from condense.cli.flags import listed, study_flags, study_output
+from condense.kinds import RANDOM, WHOLE
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -96,7 +97,6 @@ def shrink(
     that is said, and no set is written. Your own training is meant: set it with
     -o evaluator.KEY=VALUE.
     """
-    from condense.cli.compare import listed
     from condense.cli.session import open_session
     from condense.studies.binding import SharedData
     from condense.studies.shrinking.design import make_shrinking
@@ -191,7 +191,7 @@ def _show(
     test = document.test
     if test is not None:
         say()
-        arms = (("condensed", test.condensed), ("random", test.random), ("whole", test.whole))
+        arms = (("condensed", test.condensed), (RANDOM, test.random), (WHOLE, test.whole))
         rows = [(n, f"{100 * v:.2f}", f"{100 * v / (test.whole or 1):.1f}") for n, v in arms]
         echo_table(("arm", f"test {document.metric}, %", "of the whole's, %"), rows)
         if test.kept < document.keep:
@@ -206,7 +206,7 @@ def _cells(point: CurvePoint, document: ShrinkDocument) -> tuple[str, ...]:
     """``point`` as text, in the order of :data:`HEADERS`."""
     from condense.cli.output import seconds
 
-    made = point.method not in ("random", "whole")
+    made = point.method not in (RANDOM, WHOLE)
     return (
         point.method,
         str(point.samples),

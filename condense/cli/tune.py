@@ -10,6 +10,7 @@ import click
 from condense.cli.flags import method_and_recipe_flags, study_output
 from condense.cli.tune_flags import search_flags
 from condense.errors import OptionError
+from condense.figures.formats import spread
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -75,8 +76,12 @@ def tune(
         base = session.recipe(request)
         settings, recipes = _recipes(session, request, base, settings, over)
         if dry_run:
+            from condense.studies.binding import SharedData
+            from condense.studies.tuning.run import plan_tuning
+
             session.workers(request)  # refuses an executor that is not there
-            plan = _planned(session, base, settings, recipes)
+            bind = SharedData(session.pipeline)
+            plan = plan_tuning(session.host, base, settings, bind, recipes)
         else:
             crew = session.crew(request)
             result, folder = _run(session, base, settings, recipes, out, crew)
@@ -102,16 +107,6 @@ def _recipes(
             raise OptionError(f"--over {cell.name}: {cell.error}")
         recipes[value] = cell.recipe
     return settings.model_copy(update={"over": factor.key}), recipes
-
-
-def _planned(
-    session: Session, base: Recipe, settings: Settings, recipes: dict[str, Recipe] | None
-) -> TuningPlan:
-    """What it would take."""
-    from condense.studies.binding import SharedData
-    from condense.studies.tuning.run import plan_tuning
-
-    return plan_tuning(session.host, base, settings, SharedData(session.pipeline), recipes)
 
 
 def _show_planned(plan: TuningPlan, as_json: bool) -> None:
@@ -163,11 +158,7 @@ def _show(result: Tuning, folder: Path, as_json: bool) -> None:
         say()
     if len(document.arms) > 1:
         _show_comparison(document)
-    say(
-        f"{document.data}: selected from {document.validation.fit} training samples, validated on "
-        f"{document.validation.held_out} held out of the training split; the test split was not "
-        "read"
-    )
+    say(f"{document.data}: selected from {document.validation.words}")
     echo_place("curve, figure and recipe.toml", folder)
 
 
@@ -197,7 +188,7 @@ def _row(place: Place, search: OptionSearch) -> list[str]:
     at, width = place.values[0], search.plateau
     within = width is not None and width[0] <= at <= width[1]
     note = "best" if place.values == search.best else "plateau" if within else ""
-    return [*(f"{value:g}" for value in place.values), str(place.accuracy.n), percent(place), note]
+    return [*(f"{value:g}" for value in place.values), str(place.accuracy.n), _figures(place), note]
 
 
 def _show_comparison(document: TuningDocument) -> None:
@@ -211,12 +202,10 @@ def _show_comparison(document: TuningDocument) -> None:
             continue
         found = ", ".join(f"{key}={value:g}" for key, value in arm.found.items())
         note = "best" if best is not None and arm.name == best.name else ""
-        rows.append([arm.name, found, str(arm.top.accuracy.n), percent(arm.top), note])
+        rows.append([arm.name, found, str(arm.top.accuracy.n), _figures(arm.top), note])
     echo_table(["over", "best value", "n", "accuracy, % ± SE", "note"], rows)
     say()
 
 
-def percent(place: Place) -> str:
-    """``"97.58 ± 0.31"``: mean and standard error in %."""
-    error = place.accuracy.standard_error
-    return f"{100 * place.mean:.2f} ± " + ("–" if error is None else f"{100 * error:.2f}")
+def _figures(place: Place) -> str:
+    return spread(place.mean, place.accuracy.standard_error)

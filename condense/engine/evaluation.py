@@ -17,12 +17,11 @@ from condense.engine.stages.reselection import ReselectionStage
 from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Bound
 from condense.interfaces import Evaluation, TrainingSet
-from condense.kinds import WHOLE
+from condense.kinds import RANDOM, WHOLE
 from condense.recipe import Resolved
 from condense.results import Arm
 from condense.traits import AugmentationTraits, EvaluatorTraits, traits_of
 
-RANDOM = "random"
 OWN_LABELS = "own"  # the labels that a set has, hard or soft
 
 
@@ -146,9 +145,14 @@ def baseline_augmentations(bound: Bound) -> list[Resolved]:
 def measure_of(evaluator: Resolved) -> str:
     """What its figures are, in words; what has two names never stands in one column."""
     word = traits_of(evaluator.cls, EvaluatorTraits).measure
-    made = evaluator.create()
-    regime = made.label_regime if isinstance(made, HasLabelRegime) else OWN_LABELS
+    regime = label_regime(evaluator)
     return word if regime == OWN_LABELS else f"{word} under {regime} labels"
+
+
+def label_regime(evaluator: Resolved) -> str:
+    """What its networks are trained towards: ``"own"`` are the labels that a set has."""
+    made = evaluator.create()
+    return made.label_regime if isinstance(made, HasLabelRegime) else OWN_LABELS
 
 
 def random_subset(bound: Bound, counts: Sequence[int], repeat: int) -> TrainingSet:

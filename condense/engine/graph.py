@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from operator import methodcaller
 from typing import Any, Protocol
 
-from condense.engine.evaluation import RANDOM, random_plan, whole_plan
+from condense.engine.evaluation import random_plan, whole_plan
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.housekeeping import digest
 from condense.engine.runtime.memory import peak_memory_mb
@@ -22,7 +22,7 @@ from condense.engine.stages.stage import Piece, Stage
 from condense.engine.training.threads import threads_for
 from condense.errors import CondenseError
 from condense.interfaces import Cost, Progress
-from condense.kinds import WHOLE
+from condense.kinds import RANDOM, WHOLE
 from condense.recipe import Recipe
 
 MIB = 2**20

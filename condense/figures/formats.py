@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -14,6 +14,16 @@ def percent(value: float) -> str:
 def points(value: float) -> str:
     """A difference in 0–1 as ``"+0.58"``; what rounds to nothing as ``"+0.00"``."""
     return f"{round(100 * value, 2) + 0.0:+.2f}"
+
+
+def spread(mean: float, half: float | None, form: Callable[[float], str] = percent) -> str:
+    """``"97.58 ± 0.31"``: a mean in 0–1 as ``form`` writes it, and what lies either side of it."""
+    return f"{form(mean)} ± {'–' if half is None else percent(half)}"
+
+
+def arm_name(name: str, method: str) -> str:
+    """What the baseline ``name`` is called beside ``method``, which may itself be ``random``."""
+    return f"{name} (baseline)" if name == method else name
 
 
 def seconds(value: float) -> str:

@@ -7,38 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from condense.data import LabeledData
-from condense.engine.ingest.holdout import HeldOutOf
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import default_path
 from condense.engine.target import content_of
-from condense.errors import CondenseError, OptionError, describe
-from condense.reading import in_one_line
+from condense.errors import CondenseError, OptionError
 from condense.recipe import Recipe
 
 MOST_SEEDS = 10_000
 
 Bind = Callable[..., Pipeline]  # (recipe, *, shared_seed, data) → the stages of that recipe
-
-
-class Unresolved(Exception):
-    """A run without a recipe, and why."""
-
-
-def message_of(error: Exception) -> str:
-    """What went wrong in a run, in one line; with its type where it is no message to a user."""
-    known = isinstance(error, (CondenseError, Unresolved))
-    return in_one_line(error) if known else describe(error)
-
-
-def divided(data: LabeledData, share: float | None, seed: int) -> LabeledData:
-    """``data``, or where a ``share`` is to be held out what is left, that in the test's place."""
-    part = held_out_of(share, seed)
-    return data if part is None else part.of(data)
-
-
-def held_out_of(share: float | None, seed: int) -> HeldOutOf | None:
-    """How :func:`divided` data are said to a job."""
-    return None if share is None else HeldOutOf(share, seed)
 
 
 def check_seeds(count: int, example: int) -> None:

@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from condense.engine.runtime.files import csv_lines
 from condense.engine.runtime.folders import Layout, check_folder, replace_folder
 from condense.figures.files import PANEL, save_figure
+from condense.figures.plots import Dot
+from condense.studies.statistics import Estimate
 
 
 def write_study(
@@ -61,3 +63,22 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """``rows`` under all their keys, in the order in which they come up."""
     keys = dict.fromkeys(key for row in rows for key in row)
     return csv_lines([keys, *([row.get(key, "") for key in keys] for row in rows)])
+
+
+def ends(name: str, value: Estimate | None, before: str | None = None) -> dict[str, float | None]:
+    """Mean, lower and upper end of ``value`` in the columns NAME, NAME_low and NAME_high.
+
+    Args:
+        before: of ``low`` and ``high``, instead of ``NAME_``.
+    """
+    first = f"{name}_" if before is None else before
+    figures = (None,) * 3 if value is None else (value.mean, value.low, value.high)
+    return dict(zip((name, f"{first}low", f"{first}high"), figures, strict=True))
+
+
+def dot_of(name: str, value: Estimate | None, place: int | None = None) -> Dot:
+    """``value``, in 0–1, as a dot in %."""
+    if value is None:
+        return Dot(name, None, None, place)
+    half = None if value.half is None else 100 * value.half
+    return Dot(name, 100 * value.mean, half, place)

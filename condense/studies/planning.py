@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from condense.engine.graph import SERVED_BY, PlannedStage, parts_of, planned, pr
 from condense.engine.runtime.housekeeping import digest
 from condense.engine.runtime.pace import Parts
 from condense.engine.stages.stage import SHARED, Stage
+from condense.errors import message_of
 from condense.interfaces import Cost
 
 
@@ -136,6 +138,14 @@ class Planner:
             self._stages.setdefault(found.stage, []).append(found)
         self._parts.append(parts)
         return parts
+
+    @contextlib.contextmanager
+    def run(self, name: str) -> Iterator[None]:
+        """Inside, a run of the cell ``name`` is added; where that fails, the others go on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 – whatever it is, the run itself says it as well
+            self.fail(name, message_of(error))
 
     def fail(self, name: str, message: str) -> None:
         """A run of the cell ``name`` that cannot be planned."""

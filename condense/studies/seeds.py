@@ -19,7 +19,7 @@ from condense.engine.run import Diagnose, RunResult, no_findings, run
 from condense.engine.runtime.progress import over_all
 from condense.engine.target import check_target, default_folder
 from condense.recipe import Recipe
-from condense.studies.binding import check_seeds, message_of
+from condense.studies.binding import check_seeds
 from condense.studies.planning import Planner, StudyPlan
 from condense.studies.statistics import LEVEL, estimate_shares
 
@@ -173,8 +173,6 @@ def _pipelines(
 def _plan(pipelines: Sequence[Pipeline], baselines: bool) -> StudyPlan:
     planner = Planner()
     for pipeline in pipelines:
-        try:
+        with planner.run(f"seed {pipeline.recipe.seed}"):
             planner.add(stages(pipeline, baselines))
-        except Exception as error:  # noqa: BLE001 – the run itself will say what is wrong
-            planner.fail(f"seed {pipeline.recipe.seed}", message_of(error))
     return planner.plan()

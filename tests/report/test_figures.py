@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from condense.figures.formats import percent, points, seconds, setting
+from condense.figures.formats import percent, points, seconds, setting, spread
 from condense.figures.palette import DARK, LIGHT
 from condense.figures.plots import (
     PERCENT,
@@ -253,6 +253,8 @@ def test_running_median():
         (percent(0.97583), "97.58"),
         (points(-0.0123), "-1.23"),
         (points(0.0), "+0.00"),
+        (spread(0.97583, 0.0031), "97.58 ± 0.31"),
+        (spread(-0.00001, None, points), "+0.00 ± –"),
         (seconds(59.94), "59.9 s"),
         (seconds(125), "2 min 05 s"),
         (seconds(11400), "3 h 10 min"),

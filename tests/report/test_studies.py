@@ -11,8 +11,8 @@ from condense.report.page.sources import read_sources
 from condense.report.page.studies import split_half_of
 from condense.resolve import Request
 from condense.results import Evaluation
-from condense.studies.comparison.run import compared_recipes
 from condense.studies.coverage.result import Coverage
+from condense.studies.scorers.run import compared_recipes
 from condense.studies.statistics import estimate
 
 

@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
     """A row a seed, the mean over them and its interval, and what they have in common."""
-    from condense.cli.output import echo_place, echo_table, percent, say, say_few_seeds
+    from condense.cli.output import echo_place, echo_table, mean_and_std, say, say_few_seeds
     from condense.engine.evaluation import measure_of
+    from condense.figures.formats import arm_name
 
     document = result.document
     if document.accuracy is not None:
         arms = {recipe.method: document.accuracy} | {
-            name if name != recipe.method else f"{name} (baseline)": arm
-            for name, arm in document.baselines.items()
+            arm_name(name, recipe.method): arm for name, arm in document.baselines.items()
         }
         word = measure_of(recipe["evaluator"])
         rows: list[tuple[object, ...]] = [
-            (one.recipe.seed, *map(percent, (one.accuracy, *one.baselines.values())))
+            (one.recipe.seed, *map(mean_and_std, (one.accuracy, *one.baselines.values())))
             for one in result.runs
         ]
         rows.append(("mean", *(f"{100 * arm.mean:.2f}" for arm in arms.values())))

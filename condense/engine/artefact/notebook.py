@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from condense.engine.artefact.preview import draw_preview
 from condense.engine.documents import Accuracy, Results
 from condense.figures import html
-from condense.figures.formats import percent, points
+from condense.figures.formats import points, spread
+from condense.kinds import RANDOM
 from condense.results import with_advice
 from condense.spelling import in_python
 
@@ -38,7 +39,7 @@ def as_html(condensed: CondensedDataset) -> str:
 
 def _rows(results: Results) -> Iterator[tuple[str, str, str]]:
     """The set itself, then what it is compared with."""
-    random = results.baselines.get("random")
+    random = results.baselines.get(RANDOM)
     arms = [(results.method, results.accuracy)]
     arms += [(f"{name} (baseline)", found) for name, found in results.baselines.items()]
     for name, found in arms:
@@ -47,7 +48,7 @@ def _rows(results: Results) -> Iterator[tuple[str, str, str]]:
 
 
 def _figures(found: Accuracy) -> str:
-    return f"{percent(found.mean)} ± {percent(found.std)} ({found.n})"
+    return f"{spread(found.mean, found.std)} ({found.n})"
 
 
 def _over(found: Accuracy, random: Accuracy | None) -> str:

@@ -24,7 +24,7 @@ from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.files import private_folder
 from condense.engine.runtime.store import Store
 from condense.engine.stages.stage import Piece
-from condense.errors import CondenseError, describe
+from condense.errors import CondenseError, message_of
 from condense.jobs import Blobs
 from condense.plugin.host import Host, build_host
 from condense.resolve import Request, resolve
@@ -49,7 +49,7 @@ def run_task(argument: str, blobs: Blobs) -> bytes:
         environment(host_of_worker()).check(theirs, "other programs than on the driver")
         task = Task.model_validate_json(argument)
     except Exception as failure:  # noqa: BLE001 – the driver says it
-        return packed(_outcome(_told(failure)))
+        return packed(_outcome(message_of(failure)))
     return run_task_here(task, blobs) if task.ranks == 1 else run_ranked(task, blobs)
 
 
@@ -69,14 +69,8 @@ def run_task_here(task: Task, blobs: Blobs, ranks: Ranks = ALONE) -> bytes:
     except _Apart:
         apart = True
     except Exception as failure:  # noqa: BLE001 – the driver says it
-        error = _told(failure)
+        error = message_of(failure)
     return packed(_outcome(error, apart, time.perf_counter() - start), entry)
-
-
-def _told(failure: Exception) -> str:
-    """What the driver says of it, in one line."""
-    ours = isinstance(failure, CondenseError)
-    return " ".join(str(failure).split()) if ours else describe(failure)
 
 
 def _outcome(error: str | None, apart: bool = False, seconds: float = 0.0) -> Outcome:

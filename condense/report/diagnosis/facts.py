@@ -27,8 +27,6 @@ from condense.resolve import Request
 from condense.results import Evaluation
 from condense.traits import AugmentationTraits, EvaluatorTraits, MatcherTraits, Traits, traits_of
 
-ACCURACY = EvaluatorTraits.measure
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SourceFacts:
@@ -74,7 +72,7 @@ class RunFacts(SourceFacts):
 
     condensed: CondensedDataset
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
-    measure: str = ACCURACY
+    measure: str = EvaluatorTraits.measure
     relative_loss: bool = False
     step_size: float | None = None
     matched_under: str | None = None
@@ -125,7 +123,7 @@ def collect(
     """
     recipe = pipeline.recipe
     matcher = recipe["matcher"].create()
-    trained = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure == ACCURACY
+    trained = traits_of(recipe["evaluator"].cls, EvaluatorTraits).measure == EvaluatorTraits.measure
     images = condensed.geometry.is_image  # features come back from augmentations as they are
     own = evaluations.get(OWN) if trained and images else None
     under = matcher.matched_under if isinstance(matcher, MatchesUnder) else None

@@ -9,10 +9,9 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import OWN
 from condense.engine.matching.soft_labels import label_shares
 from condense.engine.pipeline import Pipeline
-from condense.kinds import WHOLE
+from condense.kinds import RANDOM, WHOLE
 from condense.report.diagnosis import checks, source, tested
 from condense.report.diagnosis.facts import (
-    ACCURACY,
     RunFacts,
     SourceFacts,
     advice_of,
@@ -20,11 +19,11 @@ from condense.report.diagnosis.facts import (
     collect_source,
 )
 from condense.results import Evaluation, Finding, Severity
+from condense.traits import EvaluatorTraits
 
 SEVERITIES: tuple[Severity, ...] = ("problem", "look", "ok")  # worst first
 # of an arm's protocol, what follows from the result and is no setting
 OUTCOMES = ("tried",)
-RANDOM = "random"
 NETWORKS = {  # by stage: code of the finding and what they are called
     "scorer": ("scorer-at-chance", "networks of the scorer"),
     "matcher": ("teachers-at-chance", "teachers"),
@@ -71,7 +70,7 @@ def _of_test_split(
         own: of the set.
         random: that it is held against; None where it is not.
     """
-    if own is None or not facts.measure.startswith(ACCURACY):
+    if own is None or not facts.measure.startswith(EvaluatorTraits.measure):
         return []
     others = {name: found for name, found in facts.evaluations.items() if name != OWN}
     count = sum(own.class_sizes)

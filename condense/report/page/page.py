@@ -25,9 +25,9 @@ from condense.report.page.studies import study_view
 from condense.report.page.study import StudyView
 from condense.report.page.tables import TableView
 from condense.results import Finding
-from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.result import Coverage
 from condense.studies.run_names import run_names
+from condense.studies.scorers.run import ComparisonDocument
 
 MARKER = '<meta name="generator" content="condense report">'
 LONGEST_LABEL = 40

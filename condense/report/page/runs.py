@@ -15,7 +15,7 @@ from condense.engine.documents import OWN, RunLog
 from condense.engine.graph import SERVED_BY
 from condense.engine.matching.soft_labels import label_shares
 from condense.figures.formats import setting
-from condense.kinds import STAGES
+from condense.kinds import RANDOM, STAGES
 from condense.options import COMPONENT
 from condense.places import without_home
 from condense.recipe import LEFT_OUT, flatten, recipe_toml
@@ -256,7 +256,7 @@ def arm_views(
     evaluations: Mapping[str, Evaluation], method: str, images: bool
 ) -> tuple[ArmView, ...]:
     """The arms of ``results.json``, in its order."""
-    random = evaluations["random"].values if "random" in evaluations else ()
+    random = evaluations[RANDOM].values if RANDOM in evaluations else ()
     return tuple(
         ArmView(
             name=method if name == OWN else name,
@@ -265,7 +265,7 @@ def arm_views(
             half=_half(arm.values),
             values=arm.values,
             augmentation=setting(arm.protocol.get("augmentation", "")) if images else "",
-            gain=None if name == "random" else unpaired(arm.values, random),
+            gain=None if name == RANDOM else unpaired(arm.values, random),
         )
         for name, arm in evaluations.items()
     )
@@ -281,7 +281,7 @@ def class_views(
 ) -> tuple[ClassView, ...]:
     """Accuracy of the set by class, of those that were tested; empty where it was not measured."""
     own, random = (
-        evaluations[name].per_class if name in evaluations else () for name in (OWN, "random")
+        evaluations[name].per_class if name in evaluations else () for name in (OWN, RANDOM)
     )
     if len(own) != len(classes):
         return ()

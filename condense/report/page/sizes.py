@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
+from condense.engine.documents import OWN
 from condense.figures.plots import PERCENT, dots_figure, lines_figure, painted, present
+from condense.kinds import RANDOM, WHOLE
 from condense.report.page.study import StudyView, with_codes
 from condense.report.page.tables import TableCell, TableView, cell, differing, mean
 from condense.spelling import on_command_line
@@ -98,7 +100,7 @@ def shrinking_view(name: str, path: str, document: ShrinkDocument) -> StudyView:
     headers = ("method", "samples", f"{label}, interval", "of the whole's, %")
     tables = [TableView(f"{name}-table", "On the held-out part", headers, tuple(rows))]
     if document.test is not None:
-        arms = [(arm, getattr(document.test, arm)) for arm in ("condensed", "random", "whole")]
+        arms = [(arm, getattr(document.test, arm)) for arm in (OWN, RANDOM, WHOLE)]
         tested = [(TableCell(arm), cell(100 * value, "{:.2f}")) for arm, value in arms]
         caption = "On the test split, read once"
         tables.append(TableView(f"{name}-test", caption, ("arm", f"test {label}"), tuple(tested)))

@@ -14,9 +14,9 @@ from condense.errors import DataError
 from condense.places import without_home
 from condense.results import Evaluation
 from condense.studies.ablation.result import AblationDocument
-from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.result import Coverage
 from condense.studies.methods.result import CompareDocument
+from condense.studies.scorers.run import ComparisonDocument
 from condense.studies.shrinking.result import ShrinkDocument
 from condense.studies.tuning.result import TuningDocument
 

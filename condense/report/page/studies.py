@@ -16,9 +16,9 @@ from condense.report.page.tables import TableCell, TableView, cell, differing, m
 from condense.spelling import on_command_line
 from condense.studies.ablation.files import cell_dots, effect_name, figure_label, size_lines, varied
 from condense.studies.ablation.result import AblationCell, AblationDocument
-from condense.studies.comparison.run import ComparisonDocument
 from condense.studies.coverage.files import lines_over_iterations, lines_over_radii
 from condense.studies.coverage.result import PARTS, Coverage
+from condense.studies.scorers.run import ComparisonDocument
 from condense.studies.statistics import estimate_shares
 from condense.studies.tuning.files import curves
 from condense.studies.tuning.result import TuningDocument

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from condense.figures.formats import percent, points, seconds
+from condense.figures.formats import arm_name, percent, points, seconds
 from condense.report.page.runs import ArmView, ClassView, RunView
 from condense.studies.statistics import Estimate, unpaired
 
@@ -116,9 +116,8 @@ def named_arms(runs: Sequence[RunView], measure: str) -> list[tuple[str, ArmView
     found = []
     for arm, of in (*own, *shared.values()):
         letters = "" if len(of) == len(runs) else " ".join(run.letter for run in of) + " "
-        # a method may itself be called random
-        also = "" if arm.is_own or arm.name != of[0].method else " (baseline)"
-        found.append((f"{letters}{arm.name}{also}", arm, of[0]))
+        name = arm.name if arm.is_own else arm_name(arm.name, of[0].method)
+        found.append((letters + name, arm, of[0]))
     return found
 
 

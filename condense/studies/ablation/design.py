@@ -17,6 +17,7 @@ from condense.recipe import Recipe
 from condense.resolve import Request, component_names, resolve
 from condense.results import Budget
 from condense.studies.binding import check_seeds
+from condense.studies.validation import check_validation
 
 BASE = "base"  # the name of a base that is no cell of the grid
 SIZES = {"ipc": int, "fraction": float}  # varied by key, and what they are
@@ -194,8 +195,7 @@ def make_study(
         OptionError: for a base that cannot be resolved, or a value that is wrong in every cell.
     """
     check_seeds(seeds, example=5)
-    if validation is not None and not 0 < validation < 1:
-        raise OptionError(f"`validation` must be in (0, 1), got {validation:g}; try 0.2")
+    check_validation(validation)
     keys = [factor.key for factor in factors]
     for i, key in enumerate(keys):
         if key in keys[:i]:

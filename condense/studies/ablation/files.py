@@ -16,7 +16,7 @@ from condense.figures.plots import PERCENT, Dot, Line, paint_dots, paint_over_si
 from condense.studies.ablation.design import SIZES, Study
 from condense.studies.ablation.result import AblationCell, AblationDocument, MainEffect
 from condense.studies.binding import Bind, study_folder
-from condense.studies.files import csv_text, write_study
+from condense.studies.files import csv_text, dot_of, ends, write_study
 from condense.studies.statistics import Estimate
 
 OVER_LEGEND = 34.0  # points that a title is above its axes where a legend stands between
@@ -55,26 +55,18 @@ def to_csv(document: AblationDocument) -> str:
 
 
 def _line(document: AblationDocument, cell: AblationCell) -> dict[str, Any]:
-    random = _ends(("random", "random_low", "random_high"), cell.random)
-    random |= _ends(("to_random", "to_random_low", "to_random_high"), cell.to_random)
+    random = ends("random", cell.random) | ends("to_random", cell.to_random)
     return {
         "cell": cell.name,
         "base": int(cell.base),
         **{f["key"]: cell.values.get(f["key"], "") for f in document.factors},
         "n": len(cell.accuracies) - cell.accuracies.count(None),
-        **_ends(("accuracy", "low", "high"), cell.accuracy),
-        **_ends(("difference", "difference_low", "difference_high"), cell.difference),
+        **ends("accuracy", cell.accuracy, before=""),
+        **ends("difference", cell.difference),
         **(random if document.is_sweep else {}),
         **{f"seed_{s}": a for s, a in zip(document.seeds, cell.accuracies, strict=True)},
         "error": cell.error,
     }
-
-
-def _ends(columns: tuple[str, str, str], value: Estimate | None) -> dict[str, float | None]:
-    """Mean, lower and upper end of ``value`` under ``columns``."""
-    if value is None:
-        return dict.fromkeys(columns)
-    return dict(zip(columns, (value.mean, value.low, value.high), strict=True))
 
 
 def cell_dots(document: AblationDocument) -> list[Dot]:
@@ -131,14 +123,6 @@ def effect_name(effect: MainEffect) -> str:
     """``"policy=full, not partial"``."""
     instead = "" if effect.instead is None else f", not {effect.instead}"
     return f"{effect.key}={effect.value}{instead}"
-
-
-def dot_of(name: str, value: Estimate | None, place: int | None = None) -> Dot:
-    """``value``, in 0–1, as a dot in %."""
-    if value is None:
-        return Dot(name, None, None, place)
-    half = None if value.half is None else 100 * value.half
-    return Dot(name, 100 * value.mean, half, place)
 
 
 def figure_label(document: AblationDocument) -> str:

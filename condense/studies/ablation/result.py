@@ -20,9 +20,8 @@ from condense.studies.statistics import (
     difference,
     estimate_shares,
 )
+from condense.studies.validation import HeldOut
 from condense.traits import EvaluatorTraits
-
-ACCURACY = EvaluatorTraits.measure
 
 
 @dataclass(frozen=True)
@@ -115,20 +114,12 @@ class MainEffect(Document):
     note: str = ""
 
 
-class HeldOut(Document):
-    """The share of the training split that was held out, and samples on either side."""
-
-    share: float
-    fit: int
-    held_out: int
-
-
 class AblationDocument(Document):
     """``ablation.json``, free of the clock; what later versions added has a default."""
 
     method: str
     data: str
-    measure: str = Field(ACCURACY, description="what the figures are")
+    measure: str = Field(EvaluatorTraits.measure, description="what the figures are")
     validation: HeldOut | None = Field(None, description="in the test split's place")
     ipc: int | None = None
     fraction: float | None = None
@@ -160,7 +151,7 @@ class Ablation:
         study: what was to be done.
         data: name of the data set of the base.
         rows: one a cell, in the order of the study.
-        samples: of the part that is condensed and of the one it is tested on.
+        held_out: the part that stands in the test split's place; None on the test split.
         runs, computed: cells × seeds that were run, and those that gave a figure but were not
             wholly found in the store.
     """
@@ -168,7 +159,7 @@ class Ablation:
     study: Study
     data: str
     rows: tuple[Row, ...]
-    samples: tuple[int, int] = (0, 0)
+    held_out: HeldOut | None = None
     runs: int = 0
     computed: int = 0
 
@@ -176,14 +167,6 @@ class Ablation:
     def measure(self) -> str:
         """What the figures are, by the evaluator of the base: ``accuracy`` as a rule."""
         return measure_of(self.study.base["evaluator"])
-
-    @property
-    def held_out(self) -> HeldOut | None:
-        """The held-out part that stands in the test split's place; None on the test split."""
-        if self.study.validation is None:
-            return None
-        fit, held_out = self.samples
-        return HeldOut(share=self.study.validation, fit=fit, held_out=held_out)
 
     @property
     def failures(self) -> int:

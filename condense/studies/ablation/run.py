@@ -9,7 +9,7 @@ from typing import Any
 
 from condense.data import LabeledData
 from condense.engine.documents import OWN
-from condense.engine.evaluation import RANDOM, evaluate, random_plan
+from condense.engine.evaluation import evaluate, random_plan
 from condense.engine.graph import stages
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
@@ -17,14 +17,16 @@ from condense.engine.run import Diagnose, no_findings
 from condense.engine.runtime.progress import over_all
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
-from condense.errors import CondenseError, DataError
+from condense.errors import CondenseError, DataError, message_of
 from condense.interfaces import Evaluation, Progress
+from condense.kinds import RANDOM
 from condense.recipe import Recipe
 from condense.results import Finding
 from condense.studies.ablation.design import Study, by_value
 from condense.studies.ablation.result import Ablation, Row
-from condense.studies.binding import Bind, Unresolved, divided, held_out_of, message_of
+from condense.studies.binding import Bind
 from condense.studies.planning import Planner, StudyPlan
+from condense.studies.validation import HeldOut, divided, held_out_of
 
 
 def ablate(
@@ -85,12 +87,14 @@ class _Runner:
         self.store, self.progress = first.store, first.progress
         data = self.divided(first.data)
         self.data = {_data_key(study.first): data}  # loaded once for all cells that share it
-        tested = bind(study.first, data=data).test_split()
+        bind(study.first, data=data).test_split()  # raises where there is none
         self.check_sizes(data)
         nothing = (None,) * len(study.seeds)
         random = nothing if study.is_sweep else ()
         rows = tuple(Row(cell, nothing, random=random) for cell in study.cells)
-        self.result = Ablation(study, first.data.name, rows, (len(data), len(tested)))
+        share = study.validation
+        part = None if share is None else HeldOut.of(share, data)
+        self.result = Ablation(study, first.data.name, rows, part)
         self.errors: dict[tuple[int, int], str] = {}  # of jobs, by cell and seed
 
     def check_sizes(self, data: LabeledData) -> None:
@@ -125,7 +129,7 @@ class _Runner:
         targets = {}
         for seed in self.study.seeds:
             for number, row in enumerate(self.result.rows):
-                with contextlib.suppress(CondenseError, Unresolved):  # said in its turn
+                with contextlib.suppress(CondenseError):  # said in its turn
                     pipeline = self.pipeline(row, seed)
                     targets[number, seed] = Target(pipeline, self.todo(pipeline), part)
         self.errors = crew.work_off(targets)
@@ -180,7 +184,7 @@ class _Runner:
         """The stages of the cell."""
         recipe = row.cell.recipe
         if recipe is None:
-            raise Unresolved(row.cell.error)
+            raise CondenseError(row.cell.error)
         return self.bind(
             replace(recipe, seed=seed),
             shared_seed=self.study.base.seed,
@@ -192,10 +196,8 @@ class _Runner:
         planner = Planner()
         for seed in self.study.seeds:
             for row in self.result.rows:
-                try:
+                with planner.run(row.cell.name):
                     planner.add(self.todo(self.pipeline(row, seed)))
-                except Exception as error:  # noqa: BLE001 – as in a run, the others go on
-                    planner.fail(row.cell.name, message_of(error))
         return planner.plan()
 
 

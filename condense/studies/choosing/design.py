@@ -13,10 +13,9 @@ from pydantic import Field
 from condense.capabilities import HasRanges
 from condense.data import LabeledData
 from condense.engine.documents import Document
-from condense.engine.evaluation import RANDOM
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import CondenseError, OptionError
-from condense.kinds import CHOOSE
+from condense.kinds import CHOOSE, RANDOM
 from condense.options import format_value
 from condense.plugin.host import Host
 from condense.reading import in_one_line

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
+from condense.errors import message_of
 from condense.places import without_home
-from condense.studies.binding import message_of
 from condense.studies.choosing.design import Rung
 from condense.studies.statistics import LEVEL, Estimate, difference, t_quantile
 

@@ -14,10 +14,10 @@ from condense.figures import html
 from condense.figures.formats import percent, points
 from condense.recipe import Recipe
 from condense.resolve import Request
-from condense.studies.ablation.result import HeldOut
 from condense.studies.choosing.design import Plan
 from condense.studies.statistics import Estimate, ShareEstimate
 from condense.studies.tuning.result import Spent
+from condense.studies.validation import HeldOut
 
 
 class Tried(Document):

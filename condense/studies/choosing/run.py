@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from condense.data import LabeledData
-from condense.engine.evaluation import RANDOM, measure_of, random_plan
+from condense.engine.evaluation import measure_of, random_plan
 from condense.engine.graph import all_within, stages
 from condense.engine.ingest.holdout import HeldOutOf, validation_part
 from condense.engine.jobs.driver import Crew, Target
@@ -23,11 +23,11 @@ from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import ENGINE_VERSION, SHARED
 from condense.errors import CondenseError, OptionError
 from condense.interfaces import Progress, Task
+from condense.kinds import RANDOM
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
 from condense.results import Evaluation
-from condense.studies.ablation.result import HeldOut
 from condense.studies.binding import Bind
 from condense.studies.choosing.design import (
     MINUTES,
@@ -52,6 +52,7 @@ from condense.studies.choosing.result import Choice, ChoiceDocument, Tried
 from condense.studies.statistics import estimate_shares
 from condense.studies.suited import suited
 from condense.studies.tuning.result import Spent
+from condense.studies.validation import HeldOut
 
 HELD_OUT = 0.2  # share of every class, where all seeds hold out the same
 ENOUGH = 1000  # samples of such a part; fewer judge too roughly, and every seed holds out its own
@@ -102,10 +103,8 @@ class Choosing:
     @property
     def held_out(self) -> HeldOut:
         """How many samples either side of the part has, the first of several."""
-        part = self.part(0)
-        count = 0 if part.test is None else len(part.test)
         share = HELD_OUT if self.plan.folds == 1 else 1 / self.plan.folds
-        return HeldOut(share=share, fit=len(part), held_out=count)
+        return HeldOut.of(share, self.part(0))
 
 
 def plan_choice(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from condense.engine.evaluation import RANDOM
 from condense.errors import CondenseError, OptionError, closest
-from condense.kinds import CHOOSE, EVERY, WHOLE
+from condense.kinds import CHOOSE, EVERY, RANDOM, WHOLE
 from condense.plugin.host import Host
 from condense.reading import in_one_line
 from condense.recipe import Recipe
@@ -15,6 +14,7 @@ from condense.resolve import Request, resolve
 from condense.results import Budget
 from condense.studies.binding import check_seeds
 from condense.studies.suited import check_evaluated_alike, suited
+from condense.studies.validation import check_validation
 
 LABELS = ("evaluator", "labels")
 
@@ -101,8 +101,7 @@ def make_comparison(
         OptionError: for an unknown name, a value given twice, or what no method has.
     """
     check_seeds(seeds, example=3)
-    if validation is not None and not 0 < validation < 1:
-        raise OptionError(f"`validation` must be in (0, 1), got {validation:g}; try 0.2")
+    check_validation(validation)
     names, every = _names(host, methods), list(methods) == [EVERY]
     own = [value for path, value in request.assignments if path == LABELS]
     if labels and own:

@@ -10,17 +10,14 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from condense.engine.evaluation import RANDOM
 from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.files import PANEL
 from condense.figures.plots import PERCENT, Dot, Line, paint_dots, paint_over_sizes
-from condense.kinds import WHOLE
-from condense.studies.ablation.files import dot_of
+from condense.kinds import RANDOM, WHOLE
 from condense.studies.binding import Bind, study_folder
-from condense.studies.files import csv_text, write_study
+from condense.studies.files import csv_text, dot_of, ends, write_study
 from condense.studies.methods.design import Comparison
 from condense.studies.methods.result import CompareDocument, ComparedRow
-from condense.studies.statistics import Estimate
 
 OWNED = Layout("compare.json", ("compare.*",), json_with("methods", "rows"))
 
@@ -46,11 +43,6 @@ def to_csv(document: CompareDocument) -> str:
 
 
 def _line(document: CompareDocument, row: ComparedRow) -> dict[str, Any]:
-    def ends(name: str, value: Estimate | None) -> dict[str, float | None]:
-        keys = (name, f"{name}_low", f"{name}_high")
-        figures = (None,) * 3 if value is None else (value.mean, value.low, value.high)
-        return dict(zip(keys, figures, strict=True))
-
     return {
         "method": row.method,
         "labels": row.labels,

@@ -11,13 +11,12 @@ from pydantic import Field
 
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import Document, FindingNote, Share, notes_of
-from condense.engine.evaluation import RANDOM
+from condense.engine.evaluation import label_regime
 from condense.interfaces import Evaluation, LabeledData
-from condense.kinds import WHOLE
+from condense.kinds import RANDOM, WHOLE
 from condense.results import Finding
-from condense.studies.ablation.result import ACCURACY, HeldOut
 from condense.studies.dd_ranking import LabelRobustness
-from condense.studies.methods.design import LABELS, Column, Comparison, Entry
+from condense.studies.methods.design import Column, Comparison, Entry
 from condense.studies.statistics import (
     LEVEL,
     Estimate,
@@ -27,9 +26,9 @@ from condense.studies.statistics import (
     holm,
     paired_p,
 )
+from condense.studies.validation import HeldOut
 from condense.traits import EvaluatorTraits, traits_of
 
-OWN_LABELS = "own"  # what an evaluator without label regimes trains towards
 HARD_LABELS = "hard"
 LABEL_BYTES = 8  # int64
 DISTILLED_BYTES = 4  # float32, a value
@@ -228,7 +227,7 @@ class CompareDocument(Document):
     """``compare.json`` and ``condense compare --json``."""
 
     data: str
-    measure: str = Field(ACCURACY, description="what the figures are")
+    measure: str = Field(EvaluatorTraits.measure, description="what the figures are")
     validation: HeldOut | None = Field(None, description="in the test split's place")
     seeds: tuple[int, ...]
     shared_seed: int = Field(description="of what all runs of a method share: scores, experts")
@@ -264,14 +263,14 @@ class Compared:
         comparison: what was to be done.
         data: name of the data set.
         rows: one an entry, in order.
-        samples: of the part that is condensed and of the one it is tested on.
+        held_out: the part that stands in the test split's place; None on the test split.
         runs: entries × seeds that were measured.
     """
 
     comparison: Comparison
     data: str
     rows: tuple[Row, ...]
-    samples: tuple[int, int] = (0, 0)
+    held_out: HeldOut | None = None
     runs: int = 0
 
     @property
@@ -284,15 +283,12 @@ class Compared:
     def document(self) -> CompareDocument:
         """``compare.json``."""
         plan = self.comparison
-        fit, held_out = self.samples
-        share = plan.validation
-        part = None if share is None else HeldOut(share=share, fit=fit, held_out=held_out)
         rows = tuple(line for column in plan.columns for line in self._column(column))
         of_first = [e for e in plan.entries if e.column == plan.columns[0] and e.method != WHOLE]
         return CompareDocument(
             data=self.data,
             measure=traits_of(plan.base["evaluator"].cls, EvaluatorTraits).measure,
-            validation=part,
+            validation=self.held_out,
             seeds=plan.seeds,
             shared_seed=plan.base.seed,
             methods=plan.methods,
@@ -334,11 +330,10 @@ class Compared:
     def _line(
         self, row: Row, random: Row, best: Sequence[float | None] | None, p: float | None
     ) -> ComparedRow:
-        evaluator = self.comparison.base["evaluator"].table
         column, size = row.entry.column, row.mean_of("bytes")
         return ComparedRow(
             method=row.entry.method,
-            labels=column.labels or str(evaluator.get(LABELS[1], OWN_LABELS)),
+            labels=column.labels or label_regime(self.comparison.base["evaluator"]),
             ipc=column.budget.ipc,
             fraction=column.budget.fraction,
             accuracies=row.accuracies,

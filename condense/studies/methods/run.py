@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from condense.engine.documents import OWN
-from condense.engine.evaluation import RANDOM, random_plan, whole_plan
+from condense.engine.evaluation import random_plan, whole_plan
 from condense.engine.graph import stages
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
@@ -16,14 +16,15 @@ from condense.engine.run import Diagnose, no_findings
 from condense.engine.runtime.progress import over_all
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
-from condense.errors import CondenseError
+from condense.errors import CondenseError, message_of
 from condense.interfaces import Progress
-from condense.kinds import WHOLE
+from condense.kinds import RANDOM, WHOLE
 from condense.results import Evaluation, Finding
-from condense.studies.binding import Bind, Unresolved, divided, held_out_of, message_of
+from condense.studies.binding import Bind
 from condense.studies.methods.design import Comparison, Entry
 from condense.studies.methods.result import Compared, Measured, Row, samples_bytes, set_bytes
 from condense.studies.planning import Planner, StudyPlan
+from condense.studies.validation import HeldOut, divided, held_out_of
 
 # of the name of an arm that nothing was made for, and its networks
 DiagnoseArm = Callable[[Pipeline, str, Evaluation], tuple[Finding, ...]]
@@ -100,13 +101,14 @@ class _Runner:
         base = bind(comparison.base)
         self.progress = base.progress
         self.data = divided(base.data, comparison.validation, comparison.base.seed)
-        tested = bind(comparison.base, data=self.data).test_split()
+        bind(comparison.base, data=self.data).test_split()  # raises where there is none
         for column in comparison.columns:
             column.budget.counts(self.data)
         nothing = (None,) * len(comparison.seeds)
         rows = tuple(Row(entry, nothing) for entry in comparison.entries)
-        sizes = (len(self.data), len(tested))
-        self.result = Compared(comparison, base.data.name, rows, sizes)
+        share = comparison.validation
+        part = None if share is None else HeldOut.of(share, self.data)
+        self.result = Compared(comparison, base.data.name, rows, part)
         self.errors: dict[tuple[str, int], str] = {}  # of jobs, by row and seed
 
     def plan(self) -> StudyPlan:
@@ -114,10 +116,8 @@ class _Runner:
         planner = Planner()
         for seed in self.comparison.seeds:
             for entry in self.comparison.entries:
-                try:
+                with planner.run(entry.method):
                     planner.add(self._stages(entry, self._bound(entry, seed)))
-                except Exception as error:  # noqa: BLE001 – as in a run, the others go on
-                    planner.fail(entry.method, message_of(error))
         return planner.plan()
 
     def hand_out(self, crew: Crew) -> None:
@@ -126,7 +126,7 @@ class _Runner:
         targets = {}
         for seed in self.comparison.seeds:
             for row in self.result.rows:
-                with contextlib.suppress(CondenseError, Unresolved):  # said in its turn
+                with contextlib.suppress(CondenseError):  # said in its turn
                     pipeline = self._bound(row.entry, seed)
                     todo = self._stages(row.entry, pipeline)
                     targets[row.name, seed] = Target(pipeline, todo, part)
@@ -169,7 +169,7 @@ class _Runner:
 
     def _bound(self, entry: Entry, seed: int) -> Pipeline:
         if entry.recipe is None:
-            raise Unresolved(entry.error)
+            raise CondenseError(entry.error)
         recipe, shared = replace(entry.recipe, seed=seed), self.comparison.base.seed
         return self.bind(recipe, shared_seed=shared, data=self.data)
 

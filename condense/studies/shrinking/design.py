@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from condense.data import LabeledData
-from condense.engine.evaluation import RANDOM
 from condense.errors import CondenseError, OptionError, closest
+from condense.kinds import RANDOM
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request
 from condense.results import Budget
-from condense.studies.binding import Bind, Unresolved
+from condense.studies.binding import Bind
 from condense.studies.methods.design import Comparison, make_comparison
 from condense.studies.shrinking.sizes import METRICS
 from condense.traits import AugmentationTraits, traits_of
@@ -60,12 +60,12 @@ class Shrinking:
         """That of ``method`` keeping ``fraction``, as it is measured or, at the end, as asked.
 
         Raises:
-            Unresolved: if that has none.
+            CondenseError: if that has none.
         """
         entries = (self.asked if final else self.measured).entries
         (entry,) = (one for one in entries if one.method == method)
         if entry.recipe is None:
-            raise Unresolved(entry.error)
+            raise CondenseError(entry.error)
         return replace(entry.recipe, seed=seed, budget=Budget(fraction=fraction))
 
 

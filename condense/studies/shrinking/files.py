@@ -15,6 +15,7 @@ from condense.errors import OutputError
 from condense.figures.files import PANEL
 from condense.figures.plots import PERCENT, Line, paint_lines
 from condense.figures.svg import MUTED, log_scale
+from condense.kinds import WHOLE
 from condense.results import Finding
 from condense.studies.binding import Bind, study_folder
 from condense.studies.files import csv_text, fill_study, write_study
@@ -80,8 +81,8 @@ def lines_of(document: ShrinkDocument) -> list[Line]:
         sizes, means = (float(p.samples) for p in own), (100 * p.mean for p in own)
         half = (50 * (point.high - point.low) for point in own)
         found.append(Line(name, tuple(sizes), tuple(means), tuple(half)))
-    for name, level in (("whole", document.whole.mean), ("target", document.target)):
-        found.append(Line(name, (1.0,), (100 * level,), muted=name == "whole", level=True))
+    for name, level in ((WHOLE, document.whole.mean), ("target", document.target)):
+        found.append(Line(name, (1.0,), (100 * level,), muted=name == WHOLE, level=True))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.artefact.notebook import as_html
 from condense.engine.documents import OWN
-from condense.engine.evaluation import RANDOM, random_plan, whole_plan
+from condense.engine.evaluation import random_plan, whole_plan
 from condense.engine.graph import all_within, stages
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
@@ -19,7 +19,7 @@ from condense.engine.target import run_name
 from condense.figures import html
 from condense.figures.formats import percent
 from condense.interfaces import Evaluation
-from condense.kinds import WHOLE
+from condense.kinds import RANDOM, WHOLE
 from condense.results import Budget
 from condense.studies.binding import Bind
 from condense.studies.shrinking.design import ALL, Shrinking

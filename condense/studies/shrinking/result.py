@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,43 +13,13 @@ from pydantic import Field
 
 from condense.data import LabeledData
 from condense.engine.documents import OWN, Document, FindingNote, Share, notes_of
-from condense.engine.evaluation import RANDOM
 from condense.interfaces import Evaluation
-from condense.kinds import WHOLE
+from condense.kinds import RANDOM, WHOLE
 from condense.results import Budget, Finding
-from condense.studies.ablation.result import HeldOut
 from condense.studies.shrinking.design import FOLDS, Shrinking
 from condense.studies.shrinking.search import Found
 from condense.studies.shrinking.sizes import SURE, Floats, chance, score, upper_ends
-
-
-class Measured(NamedTuple):
-    """A method, or the whole, at a size; as in ``shrink.json``, accuracies in 0–1."""
-
-    method: str
-    samples: int
-    mean: float
-    low: float
-    high: float
-    seconds: float | None
-    bytes: int
-
-    @staticmethod
-    def of(
-        method: str, samples: int, accuracies: Floats, made: Sequence[tuple[float | None, int]]
-    ) -> Measured:
-        """Of the metric in every draw, the samples as they are first, and what each set took."""
-        low, high = np.quantile(accuracies[1:], [1 - SURE, SURE])
-        known = [seconds for seconds, _ in made if seconds is not None]
-        return Measured(
-            method,
-            samples,
-            float(accuracies[0]),
-            float(low),
-            float(high),
-            fmean(known) if len(known) == len(made) else None,
-            round(fmean(size for _, size in made)),
-        )
+from condense.studies.validation import HeldOut
 
 
 class CurvePoint(Document):
@@ -68,6 +38,23 @@ class CurvePoint(Document):
         "that is not known, and in the file, which is free of the clock"
     )
     bytes: int = Field(description="that keeping the set takes")
+
+    @staticmethod
+    def of(
+        method: str, samples: int, accuracies: Floats, made: Sequence[tuple[float | None, int]]
+    ) -> CurvePoint:
+        """Of the metric in every draw, the samples as they are first, and what each set took."""
+        low, high = np.quantile(accuracies[1:], [1 - SURE, SURE])
+        known = [seconds for seconds, _ in made if seconds is not None]
+        return CurvePoint(
+            method=method,
+            samples=samples,
+            mean=float(accuracies[0]),
+            low=float(low),
+            high=float(high),
+            seconds=fmean(known) if len(known) == len(made) else None,
+            bytes=round(fmean(size for _, size in made)),
+        )
 
 
 class Size(Document):
@@ -205,9 +192,9 @@ class Shrunk:
     shrinking: Shrinking
     data: LabeledData
     fit: int
-    whole: Measured
+    whole: CurvePoint
     target: float
-    rows: tuple[Measured, ...]
+    rows: tuple[CurvePoint, ...]
     found: Found
     fraction: float | None
     errors: Mapping[str, str]
@@ -229,10 +216,10 @@ class Shrunk:
             method=None if self.fraction is None else self.method,
             size=self._size,
             to_random=self._to_random,
-            whole=CurvePoint(**self.whole._asdict()),
+            whole=self.whole,
             target=self.target,
             test=self._tested,
-            curve=tuple(CurvePoint(**row._asdict()) for row in self.rows),
+            curve=self.rows,
             errors=dict(self.errors),
             findings=notes_of(self._findings),
             max_fraction=asked.max_fraction,

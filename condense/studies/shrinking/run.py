@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from condense.engine.evaluation import RANDOM, whole_plan
+from condense.engine.evaluation import whole_plan
 from condense.engine.graph import all_within, stages
 from condense.engine.ingest.holdout import HeldOutOf, fold_mask
 from condense.engine.jobs.driver import Crew, Target
@@ -19,16 +19,16 @@ from condense.engine.runtime.progress import over_all
 from condense.engine.runtime.rng import Seed
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
-from condense.errors import CondenseError, OptionError
+from condense.errors import CondenseError, OptionError, message_of
 from condense.interfaces import Evaluation, Progress, Task
-from condense.kinds import WHOLE
+from condense.kinds import RANDOM, WHOLE
 from condense.results import Budget
-from condense.studies.binding import Bind, Unresolved, message_of
+from condense.studies.binding import Bind
 from condense.studies.methods.result import samples_bytes, set_bytes
 from condense.studies.planning import Planner, StudyPlan
 from condense.studies.shrinking.design import ALL, FOLDS, LEFT, Shrinking, fraction_of, sizes_of
 from condense.studies.shrinking.final import final_pipeline, final_stages
-from condense.studies.shrinking.result import Measured, Shrunk
+from condense.studies.shrinking.result import CurvePoint, Shrunk
 from condense.studies.shrinking.search import Bar, Curve, Found, sizes_found, wanted
 from condense.studies.shrinking.sizes import Draws, Floats, training_spread
 
@@ -248,7 +248,7 @@ class _Bench:
             return {}
         targets = {}
         for cell, seed in todo:
-            with contextlib.suppress(CondenseError, Unresolved):  # said in its turn
+            with contextlib.suppress(CondenseError):  # said in its turn
                 pipeline = self._bound(cell, seed)
                 targets[cell, seed] = Target(
                     pipeline, self._stages(cell, pipeline), self.where[seed]
@@ -302,14 +302,12 @@ class _Bench:
         cells += [Cell(m, self.fractions[p]) for m in self.shrinking.methods for p in places]
         for seed in self.seeds:
             for cell in cells:
-                try:
+                with planner.run(cell.method):
                     planner.add(self._stages(cell, self._bound(cell, seed)))
-                except Exception as error:  # noqa: BLE001 – as in a run, the others go on
-                    planner.fail(cell.method, message_of(error))
         last = final_pipeline(
             self.shrinking, self.bind, self.shrinking.methods[0], self.fractions[middle]
         )
-        with contextlib.suppress(CondenseError, Unresolved):  # named above
+        with contextlib.suppress(CondenseError):  # named above
             planner.add([s for _, todo in final_stages(last, self.bind) for s in todo])
         return planner.plan()
 
@@ -322,7 +320,7 @@ class _Bench:
             for number, place in enumerate(curve.places):
                 made = self.made[Cell(method, self.fractions[place])]
                 rows.append(
-                    Measured.of(
+                    CurvePoint.of(
                         method, round(self.totals[place]), curve.accuracies[:, number], made
                     )
                 )
@@ -335,7 +333,7 @@ class _Bench:
             self.shrinking,
             self.data,
             self.size,
-            Measured.of(WHOLE, self.size, bar.whole, [(0.0, everything)]),
+            CurvePoint.of(WHOLE, self.size, bar.whole, [(0.0, everything)]),
             float(bar.target[0]),
             tuple(rows),
             self.found,

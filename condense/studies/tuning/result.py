@@ -16,8 +16,8 @@ from condense.engine.stages.evaluation import EvaluationStage
 from condense.reading import shown
 from condense.recipe import Recipe
 from condense.results import Evaluation
-from condense.studies.ablation.result import HeldOut
 from condense.studies.tuning.settings import Settings
+from condense.studies.validation import HeldOut
 
 Values = tuple[float, ...]  # one a tuned option
 

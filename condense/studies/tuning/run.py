@@ -10,18 +10,19 @@ from condense.engine.ingest.holdout import validation_part
 from condense.engine.jobs.driver import Crew
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import over_all
+from condense.errors import message_of
 from condense.interfaces import Progress
 from condense.places import without_home
 from condense.plugin.host import Host
 from condense.reading import in_one_line
 from condense.recipe import Recipe
-from condense.studies.ablation.result import HeldOut
-from condense.studies.binding import Bind, held_out_of, message_of
+from condense.studies.binding import Bind
 from condense.studies.tuning import objective as objectives
 from condense.studies.tuning.planning import Count, TuningPlan, TuningPlanner
 from condense.studies.tuning.result import Spent, TunedRecipe, Tuning, TuningDocument, Values
 from condense.studies.tuning.search import Evaluations, search
 from condense.studies.tuning.settings import Settings
+from condense.studies.validation import HeldOut, held_out_of
 
 
 def tune(
@@ -61,7 +62,7 @@ def tune(
         ipc=base.budget.ipc,
         fraction=base.budget.fraction,
         seed=base.seed,
-        validation=bench.held_out(part),
+        validation=HeldOut.of(settings.held_out, part),
         arms=tuple(_all_tuned(bench, given, base, part, progress)),
     )
     best, tuned = document.top, None
@@ -152,11 +153,6 @@ class _Bench:
     def part(self, whole: Pipeline) -> LabeledData:
         """The samples to condense, those held out in the place of their test split."""
         return validation_part(whole.data, self.settings.held_out, whole.recipe.seed)
-
-    def held_out(self, part: LabeledData) -> HeldOut:
-        """How many samples either side of ``part`` has."""
-        count = 0 if part.test is None else len(part.test)
-        return HeldOut(share=self.settings.held_out, fit=len(part), held_out=count)
 
     @property
     def units(self) -> int:

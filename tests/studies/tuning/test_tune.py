@@ -17,7 +17,6 @@ from condense.errors import CondenseError, DataError, OptionError
 from condense.recipe import read_recipe
 from condense.resolve import Request, resolve
 from condense.studies.ablation.design import make_cell
-from condense.studies.ablation.result import HeldOut
 from condense.studies.binding import study_folder
 from condense.studies.tuning.files import OWNED, in_words, to_csv, write_tuning
 from condense.studies.tuning.result import (
@@ -29,6 +28,7 @@ from condense.studies.tuning.result import (
 )
 from condense.studies.tuning.run import tune
 from condense.studies.tuning.settings import Settings
+from condense.studies.validation import HeldOut
 
 SMALL = Settings(key="selector.beta", seeds=2, max_seeds=3, share=1.0)
 

@@ -19,15 +19,15 @@ from condense.engine.artefact.preview import (
 )
 from condense.engine.runtime.folders import Layout, json_with
 from condense.interfaces import LabeledData
-from condense.studies.comparison.run import Comparison, extremes
 from condense.studies.files import write_study
+from condense.studies.scorers.run import ScorerComparison, extremes
 
 OWNED = Layout("comparison.json", ("*.png",), json_with("scorers", "rank_correlation"))
 EACH = 8  # images drawn at each end of a class
 CLASSES = 40  # classes drawn at most, evenly spread, some 2 000 pixels
 
 
-def write_comparison(result: Comparison, folder: Path) -> Path:
+def write_scorer_comparison(result: ScorerComparison, folder: Path) -> Path:
     """``comparison.json`` and, for images, a contact sheet a scorer in ``folder``.
 
     Args:
@@ -46,7 +46,7 @@ def write_comparison(result: Comparison, folder: Path) -> Path:
     return write_study(folder, OWNED, result.document.to_json(), files)
 
 
-def sheet_names(result: Comparison) -> list[str]:
+def sheet_names(result: ScorerComparison) -> list[str]:
     """File names of the contact sheets; none for data that are no images."""
     if not result.data.geometry.is_image:
         return []

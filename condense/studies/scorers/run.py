@@ -26,7 +26,7 @@ Matrix = tuple[tuple[float, ...], ...]
 END = 0.1  # share of the samples called hardest, and easiest
 
 
-class Compared(Document):
+class ScorerFigures(Document):
     """One scorer's part.
 
     Attributes:
@@ -67,7 +67,7 @@ class ComparisonDocument(Document):
     data_fingerprint: str = ""
     samples: int | None = None
     seed: int | None = None
-    scorers: tuple[Compared, ...]
+    scorers: tuple[ScorerFigures, ...]
     rank_correlation: Matrix
     overlap_share: float = END
     overlap_hardest: Matrix = ()
@@ -75,7 +75,7 @@ class ComparisonDocument(Document):
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class ScorerComparison:
     """Scorers side by side.
 
     Attributes:
@@ -119,9 +119,9 @@ def compared_recipes(host: Host, request: Request, names: Sequence[str]) -> list
     return recipes
 
 
-def compare(
+def compare_scorers(
     recipes: Sequence[Recipe], names: Sequence[str], pipeline: Callable[..., Pipeline]
-) -> Comparison:
+) -> ScorerComparison:
     """Scores of every recipe on the first one's data, and how they relate.
 
     Scorers that read the training-dynamics pass under the same options share it through the store.
@@ -153,16 +153,16 @@ def compare(
         overlap_hardest=matrix(lambda a, b: end_overlap(a, b, END, hardest=True)),
         overlap_easiest=matrix(lambda a, b: end_overlap(a, b, END, hardest=False)),
     )
-    return Comparison(document, data, tuple(scores))
+    return ScorerComparison(document, data, tuple(scores))
 
 
-def _compared(pipeline: Pipeline, name: str) -> Compared:
+def _compared(pipeline: Pipeline, name: str) -> ScorerFigures:
     time, resolved = pipeline.timings["scorer"], pipeline.recipe["scorer"]
     replicates = run_replicates(
         resolved.create(), pipeline.data, pipeline.context, pipeline.rng("scorer")
     )
     error = pipeline.scores.standard_error
-    return Compared(
+    return ScorerFigures(
         name=without_home(name),
         scorer=dict(resolved.portable),
         estimator=pipeline.scores.estimator,

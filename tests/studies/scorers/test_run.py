@@ -17,8 +17,13 @@ from condense.errors import OptionError, OutputError, UnknownComponent
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.resolve import Request
-from condense.studies.comparison.files import OWNED, draw_extremes, sheet_names, write_comparison
-from condense.studies.comparison.run import compare, compared_recipes, extremes
+from condense.studies.scorers.files import (
+    OWNED,
+    draw_extremes,
+    sheet_names,
+    write_scorer_comparison,
+)
+from condense.studies.scorers.run import compare_scorers, compared_recipes, extremes
 
 NAMES = ["cscore", "forgetting", "el2n"]
 TINY = (
@@ -72,7 +77,7 @@ def run(tiny_images):
             tools = {"store": made.store, "device": made.device, "progress": made.progress}
             return Pipeline(recipe, host, data=data, **tools)
 
-        return compare(recipes, names, pipeline)
+        return compare_scorers(recipes, names, pipeline)
 
     return call
 
@@ -121,7 +126,9 @@ def test_the_file_is_the_same_from_the_store(run, host, tmp_path):
     files = []
     for name in ("first", "second"):
         result = run(host, ["cscore", "el2n"], *TINY, (("scorer", "epochs"), 1))
-        files.append((write_comparison(result, tmp_path / name) / "comparison.json").read_bytes())
+        files.append(
+            (write_scorer_comparison(result, tmp_path / name) / "comparison.json").read_bytes()
+        )
     assert all(one.cached for one in result.document.scorers)
     assert files[0] == files[1]
 
@@ -188,7 +195,7 @@ def test_extremes_by_hand(tiny_images):
 
 def test_sheets_show_both_ends_of_every_class(run, plain_host, tmp_path):
     result = run(plain_host, ["place", "turned"])
-    folder = write_comparison(result, tmp_path / "out")
+    folder = write_scorer_comparison(result, tmp_path / "out")
     assert {p.name for p in folder.iterdir()} == {"comparison.json", "place.png", "turned.png"}
     sheet = Image.open(folder / "place.png").convert("RGB")
     left, top = name_width(result.data.classes), 2 * (LINE + GAP)
@@ -197,12 +204,12 @@ def test_sheets_show_both_ends_of_every_class(run, plain_host, tmp_path):
     last = result.data.inputs[29, 0, 0].tolist()
     assert list(sheet.getpixel((left, top))) == first
     assert list(sheet.getpixel((left + 8 * 52 + 8 + 7 * 52, top))) == last
-    again = write_comparison(result, tmp_path / "again")
+    again = write_scorer_comparison(result, tmp_path / "again")
     assert (again / "place.png").read_bytes() == (folder / "place.png").read_bytes()
-    write_comparison(result, folder)  # its own folder may be replaced
+    write_scorer_comparison(result, folder)  # its own folder may be replaced
     (folder / "thesis.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"thesis\.txt"):
-        write_comparison(result, folder)
+        write_scorer_comparison(result, folder)
 
 
 def test_a_sheet_of_many_classes_shows_some_of_them_and_says_so():
@@ -219,4 +226,6 @@ def test_features_have_no_pictures(run, plain_host, tmp_path):
     data = labeled_data(torch.rand(20, 3).numpy(), torch.arange(20).numpy() % 2)
     result = run(plain_host, ["place", "turned"], data=data)
     assert sheet_names(result) == []
-    assert [p.name for p in write_comparison(result, tmp_path / "o").iterdir()] == [OWNED.marker]
+    assert [p.name for p in write_scorer_comparison(result, tmp_path / "o").iterdir()] == [
+        OWNED.marker
+    ]
