@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -31,19 +31,26 @@ READS = 100  # of a folder that others replace again and again
 T = TypeVar("T")
 
 
+def _no_more(contents: bytes) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Layout:
     """What a folder of ours holds; one that holds anything else is never replaced.
 
     Attributes:
         marker: the file by which it is known.
-        others: patterns of what else it may hold, besides.
+        others: patterns of what else it may hold, besides; ``*`` stands for no ``/``.
         ours: whether the contents of the marker are as we write them.
+        named: names of what it may hold as well, by the contents of the marker; ValueError where
+            they are not as we write them.
     """
 
     marker: str
     others: tuple[str, ...]
     ours: Callable[[bytes], bool]
+    named: Callable[[bytes], Collection[str]] = _no_more
 
     def stranger(self, folder: Path) -> str | None:
         """What in ``folder`` is not of ours, if anything; an empty folder is anybody's."""
@@ -52,13 +59,21 @@ class Layout:
         if not names:
             return None
         with contextlib.suppress(OSError, ValueError):
-            if self.ours(read_regular(folder / self.marker, MAX_MARKER)):
-                known = (self.marker, *self.others)
-                names = [n for n in names if not any(fnmatchcase(n, own) for own in known)]
+            contents = read_regular(folder / self.marker, MAX_MARKER)
+            if self.ours(contents):
+                known, named = (self.marker, *self.others), self.named(contents)
+                names = [n for n in names if n not in named and not _fits(n, known)]
                 return names[0] if names else None
         if self.marker in names:
             return f"{self.marker}, which is not as condense writes it"
         return names[0]
+
+
+def _fits(name: str, patterns: Collection[str]) -> bool:
+    """Whether a path fits one of ``patterns``, part by part."""
+    parts = name.split("/")
+    own = (pattern.split("/") for pattern in patterns)
+    return any(len(parts) == len(p) and all(map(fnmatchcase, parts, p)) for p in own)
 
 
 def json_with(*keys: str) -> Callable[[bytes], bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -19,10 +20,9 @@ from condense.engine.artefact.preview import (
 )
 from condense.engine.runtime.folders import Layout, json_with
 from condense.interfaces import LabeledData
-from condense.studies.comparison.run import Comparison, extremes
+from condense.studies.comparison.run import Comparison, ComparisonDocument, extremes
 from condense.studies.files import write_study
 
-OWNED = Layout("comparison.json", ("*.png",), json_with("scorers", "rank_correlation"))
 EACH = 8  # images drawn at each end of a class
 CLASSES = 40  # classes drawn at most, evenly spread, some 2 000 pixels
 
@@ -50,9 +50,24 @@ def sheet_names(result: Comparison) -> list[str]:
     """File names of the contact sheets; none for data that are no images."""
     if not result.data.geometry.is_image:
         return []
-    stems = [re.sub(r"[^\w.]+", "-", one.name).strip("-")[-60:] for one in result.document.scorers]
+    return _sheets_of([one.name for one in result.document.scorers])
+
+
+def _sheets_of(scorers: Sequence[str]) -> list[str]:
+    stems = [re.sub(r"[^\w.]+", "-", name).strip("-")[-60:] for name in scorers]
     again = [stems[:i].count(stem) for i, stem in enumerate(stems)]
     return [f"{s}-{n + 1}.png" if n else f"{s}.png" for s, n in zip(stems, again, strict=True)]
+
+
+def _sheets_named_in(contents: bytes) -> list[str]:
+    """The sheets beside a ``comparison.json`` of these contents."""
+    scorers = ComparisonDocument.model_validate_json(contents).scorers
+    return _sheets_of([one.name for one in scorers])
+
+
+OWNED = Layout(
+    "comparison.json", (), json_with("scorers", "rank_correlation"), named=_sheets_named_in
+)
 
 
 def draw_extremes(data: LabeledData, scores: torch.Tensor, title: str) -> bytes:

@@ -11,18 +11,17 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.engine.evaluation import RANDOM
-from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.files import PANEL
 from condense.figures.plots import PERCENT, Dot, Line, paint_dots, paint_over_sizes
 from condense.kinds import WHOLE
 from condense.studies.ablation.files import dot_of
 from condense.studies.binding import Bind, study_folder
-from condense.studies.files import csv_text, write_study
+from condense.studies.files import csv_text, study_layout, write_study
 from condense.studies.methods.design import Comparison
 from condense.studies.methods.result import CompareDocument, ComparedRow
 from condense.studies.statistics import Estimate
 
-OWNED = Layout("compare.json", ("compare.*",), json_with("methods", "rows"))
+OWNED = study_layout("compare", "methods", "rows", more=("compare.tex",))
 
 
 def compare_folder(comparison: Comparison, bind: Bind) -> Path:
