@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from condense.engine.runtime.exchange import exchange
 from condense.engine.runtime.files import (
@@ -113,6 +113,30 @@ def check_folder(target: Path, layout: Layout) -> Path:
             f"{target} exists and holds other files ({other}); choose a new or empty folder (`out`)"
         )
     return place
+
+
+def check_same(target: Path, what: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    """That what lies in ``target`` depends on the same as what is to replace it.
+
+    Args:
+        target: a folder.
+        what: what another one would be, as a message says it.
+        theirs: what that there depends on, JSON-ready, by name.
+        ours: likewise.
+
+    Raises:
+        OutputError: naming the first that differs.
+    """
+
+    def told(facts: Mapping[str, Any], key: str) -> str:
+        return json.dumps(facts[key]) if key in facts else "not set"
+
+    for key in (*ours, *theirs):
+        if theirs.get(key, ...) != ours.get(key, ...):
+            raise OutputError(
+                f"{target} holds {what} ({key} {told(theirs, key)}, now {told(ours, key)}); give "
+                "`force` to replace it, or choose another folder (`out`)"
+            )
 
 
 def replace_folder(
