@@ -21,8 +21,9 @@ HALVES = ("hard", "easy")  # solid, dashed
 
 
 def coverage_folder(result: Coverage) -> Path:
-    """``runs/coverage-DATA-HASH``; equal sets and options, equal folders."""
-    parts = [result.data, dict(result.options), [run.fingerprint for run in result.runs]]
+    """``runs/coverage-DATA-HASH``; equal data, sets and options, equal folders."""
+    sets = [run.fingerprint for run in result.runs]
+    parts = [result.data, result.data_fingerprints, dict(result.options), sets]
     return default_path("coverage", result.data, parts)
 
 
