@@ -51,6 +51,11 @@ Examples:
     help="Where scores.safetensors and manifest.json go, or comparison.json and a PNG a scorer.  "
     "[default: scores-SCORER-DATA, scores-compare-DATA]",
 )
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Replace other scores in DIR; the same scores are replaced anyway.",
+)
 @dry_run_flag
 @json_flag
 @click.pass_context
@@ -60,6 +65,7 @@ def score(
     compare: str | None,
     device: str | None,
     out: Path | None,
+    force: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -80,7 +86,7 @@ def score(
         return
     if names:
         with open_session(ctx, device) as session:
-            result, folder, findings = _compare(session, request, names, out)
+            result, folder, findings = _compare(session, request, names, out, force)
         warn(findings)
         _show(result, folder, findings, as_json)
         return
@@ -89,7 +95,7 @@ def score(
         pipeline = session.pipeline(recipe)
         place = out or Path(f"scores-{recipe['scorer'].name}-{_data_name(recipe)}")
         session.hand_out(request, [(pipeline, [pipeline.scoring])])
-        document = write_scores(pipeline, place, signs_in_source)
+        document = write_scores(pipeline, place, signs_in_source, force)
     warn(document.findings)
     (echo_json if as_json else echo_summary)(document.to_json())
 
@@ -137,17 +143,16 @@ def _compared(session: Session, request: Request, names: Sequence[str]) -> list[
 
 
 def _compare(
-    session: Session, request: Request, names: Sequence[str], out: Path | None
+    session: Session, request: Request, names: Sequence[str], out: Path | None, force: bool
 ) -> tuple[ScorerComparison, Path, list[Finding]]:
     """The comparison made and written, and what is wrong with the data and the scores."""
-    from condense.engine.runtime.folders import check_folder
     from condense.report.diagnosis.findings import signs_in_source
-    from condense.studies.scorers.files import OWNED, write_scorer_comparison
+    from condense.studies.scorers.files import check_comparison, write_scorer_comparison
     from condense.studies.scorers.run import compare_scorers
 
     pipelines = _compared(session, request, names)
     folder = out or Path(f"scores-compare-{_data_name(pipelines[0].recipe)}")
-    check_folder(folder, OWNED)
+    check_comparison(folder, pipelines, names, force)
     session.hand_out(request, [(p, [p.scoring]) for p in pipelines])
     result = compare_scorers([p.recipe for p in pipelines], names, session.pipeline)
     place = write_scorer_comparison(result, folder)

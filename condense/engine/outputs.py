@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -28,14 +29,17 @@ from condense.engine.graph import in_turn
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import Ours, check_file, npz_with, write_file
 from condense.engine.runtime.folders import (
+    MAX_MARKER,
     Layout,
     check_folder,
+    check_same,
     json_file_with,
     json_with,
     replace_folder,
 )
 from condense.engine.stages.scores import tensors_of
-from condense.reading import PlainTable
+from condense.reading import PlainTable, read_regular
+from condense.recipe import flatten
 from condense.results import Finding
 
 SCORES = "scores.safetensors"
@@ -62,6 +66,7 @@ class ScoreManifest(Document):
     samples: int
     seed: int
     mean_standard_error: FiniteFloat | None = Field(description="null where the scorer gives none")
+    reads: str | None = Field(description="digest of the file that the scorer reads, if it does")
 
 
 class ScoreDocument(ScoreManifest):
@@ -95,13 +100,49 @@ class SelectDocument(SelectionDocument):
     findings: tuple[FindingNote, ...] = Field(description="of the data and their scores")
 
 
-def write_scores(pipeline: Pipeline, out: Path, diagnose: Diagnose = no_findings) -> ScoreDocument:
+def check_scores(out: Path, pipeline: Pipeline, force: bool = False) -> Path:
+    """The place of ``out``, if the scores of ``pipeline`` may be written there.
+
+    Args:
+        out: a folder.
+        pipeline: of which no stage is run.
+        force: whether other scores may go for them.
+
+    Raises:
+        OutputError: if it cannot be written, holds something else, or may not be replaced.
+        DataError: if the data cannot be read.
+    """
+    place = check_folder(out, OWNED)
+    if not force and (place / MANIFEST).is_file():
+        there = json.loads(read_regular(place / MANIFEST, MAX_MARKER))
+        ours = {
+            "scorer": pipeline.recipe["scorer"].portable,
+            "seed": pipeline.recipe.seed,
+            "data_fingerprint": pipeline.data.fingerprint,
+            "reads": pipeline.scoring.reads,
+        }
+        check_same(out, "other scores", _facts(there), _facts(ours))
+    return place
+
+
+def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What scores depend on, by dotted key."""
+    return flatten({"scorer": manifest["scorer"]}) | {
+        "seed": manifest.get("seed"),
+        "fingerprint of the data": manifest["data_fingerprint"],
+        "digest of the file read": manifest.get("reads"),  # not there in an old file
+    }
+
+
+def write_scores(
+    pipeline: Pipeline, out: Path, diagnose: Diagnose = no_findings, force: bool = False
+) -> ScoreDocument:
     """``scores.safetensors`` (key ``scores``, higher = harder) and ``manifest.json`` in ``out``.
 
     Raises:
-        OutputError: before scoring, if ``out`` cannot be written.
+        OutputError: before scoring, as :func:`check_scores`.
     """
-    check = partial(check_folder, out, OWNED)
+    check = partial(check_scores, out, pipeline, force)
     check()
     scores, data, error = pipeline.scores, pipeline.data, pipeline.scores.standard_error
     manifest = ScoreManifest(
@@ -112,6 +153,7 @@ def write_scores(pipeline: Pipeline, out: Path, diagnose: Diagnose = no_findings
         samples=len(data),
         seed=pipeline.recipe.seed,
         mean_standard_error=None if error is None else float(error.mean()),
+        reads=pipeline.scoring.reads,
     )
 
     def fill(draft: Path) -> None:

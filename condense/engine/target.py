@@ -69,7 +69,7 @@ def findings_of_studies(place: Path, content: str) -> list[Path]:
     """
     if _content_in(place) != content:
         return []
-    return sorted(path for name in (CHOICE, SHRINK) for path in place.glob(name))
+    return [path for name in (CHOICE, *SHRINK) if (path := place / name).is_file()]
 
 
 def _content_in(place: Path) -> str:

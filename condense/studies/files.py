@@ -11,10 +11,22 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.engine.runtime.files import csv_lines
-from condense.engine.runtime.folders import Layout, check_folder, replace_folder
-from condense.figures.files import PANEL, save_figure
+from condense.engine.runtime.folders import Layout, check_folder, json_with, replace_folder
+from condense.figures.files import FORMATS, PANEL, save_figure
 from condense.figures.plots import Dot
 from condense.studies.statistics import Estimate
+
+
+def study_layout(study: str, *keys: str, more: Sequence[str] = ()) -> Layout:
+    """What the folder of a study with a table and a figure holds.
+
+    Args:
+        study: that its document, table and figure are called after.
+        keys: of its document.
+        more: names of its other files.
+    """
+    names = (f"{study}.{ending}" for ending in ("csv", *FORMATS))
+    return Layout(f"{study}.json", (*names, *more), json_with(*keys))
 
 
 def write_study(

@@ -23,6 +23,52 @@ def test_tables_and_pictures(score, tmp_path):
     assert names == {"comparison.json", "cscore.png", "forgetting.png", "el2n.png"}
 
 
+def contents(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+def save(folder, shift):
+    folder.mkdir()
+    inputs = np.arange(20 * 3, dtype=np.float32).reshape(20, 3) + shift
+    np.savez(folder / "x.npz", train_inputs=inputs, train_labels=np.arange(20) % 2)
+    np.save(folder / "s.npy", np.arange(20.0) + shift)
+
+
+@pytest.mark.parametrize("compared", [(), ("--compare", "file:a/s.npy,random")])
+def test_other_scores_are_replaced_only_when_told(score, tmp_path, compared):
+    save(tmp_path / "a", 0)
+    save(tmp_path / "b", 1)
+    one = ("--data", "npz:a/x.npz", *(compared or ("-o", "scorer=file:a/s.npy")))
+    score(*one)
+    (folder,) = tmp_path.glob("scores-*")
+    before = contents(folder)
+    score(*one)  # the same are
+    assert contents(folder) == before
+    other = (one[0], "npz:b/x.npz", *one[2:])
+    for asked, told in (
+        ((*one, "--seed", "1"), "seed 0, now 1"),
+        (other, "fingerprint of the data "),
+        ((*one, "-o", "scorer.direction=lower-harder"), '"auto", now "lower-harder"'),
+    ):
+        done = score(*asked, code=1)
+        assert contents(folder) == before
+        assert told in done.stderr
+        assert "--force" in done.stderr
+    np.save(tmp_path / "a" / "s.npy", np.arange(20.0)[::-1])
+    assert "digest of the file" in score(*one, code=1).stderr
+    assert contents(folder) == before
+    score(*one, "--force")
+    assert contents(folder) != before
+    (folder / "notes.txt").write_text("mine")
+    assert "notes.txt" in score(*one, "--force", code=1).stderr
+
+
+def test_another_comparison_is_refused_before_anything_is_trained(score, tmp_path):
+    score("--compare", "random,knn")
+    done = score("--compare", "random,cscore", "--json", code=1)
+    assert "holds another comparison (scorers [" in done.stderr
+
+
 def test_a_dry_run_trains_nothing_and_counts_a_shared_pass_once(score, tmp_path):
     asked = ("--compare", "cscore,forgetting,el2n", *TINY, "--dry-run")
     plan = json.loads(score(*asked, "--json").stdout)

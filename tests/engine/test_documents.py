@@ -111,7 +111,8 @@ def test_companions_of_scores_are_written(made, tmp_path):
     scores = Scores(torch.rand(3), "mine", torch.rand(3), {"aum": torch.arange(3.0)})
     whole = SimpleNamespace(name="d", fingerprint="f", labels=torch.tensor([0, 1, 2]))
     data = type("Data", (), {"__len__": lambda self: 3, **vars(whole)})()
-    bound = {"recipe": made[0].recipe, "progress": SilentProgress()}
+    scoring = SimpleNamespace(reads=None)
+    bound = {"recipe": made[0].recipe, "progress": SilentProgress(), "scoring": scoring}
     timings = {"scorer": StageTime(0.1, False)}
     write_scores(
         SimpleNamespace(scores=scores, data=data, timings=timings, **bound), tmp_path / "s"

@@ -130,6 +130,25 @@ def test_sets_are_held_against_each_other(page, plain, full):
     assert points["text"] == f"{100 * middle:+.2f} ± {100 * half:.2f}"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data_fingerprint": "of others of the same name"},
+        {"recipe": {"data": {"component": "digits", "test": 0.3}}},
+        {"recipe": {"left_out": {"data.test": "b.npz"}}},
+        {"paths": {"data.test": "/b.npz"}},
+    ],
+)
+def test_sets_on_other_data_or_test_splits_are_not_held_against_each_other(plain, full, changes):
+    sources = read_sources([plain, full])
+    one, other = sources.runs
+    changed = {k: one.condensed.recipe | v if k == "recipe" else v for k, v in changes.items()}
+    other = replace(other, condensed=replace(other.condensed, **changed))
+    page = render(report_of(replace(sources, runs=(one, other))))
+    assert "gaps" not in Page(page).tables
+    assert "/b.npz" not in json.dumps(report_of(replace(sources, runs=(one, other))).to_json())
+
+
 def page_label(page, place):
     return page.tables["setup"][0][1 + place]["text"].partition(" ")[2]
 

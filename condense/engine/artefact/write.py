@@ -32,13 +32,13 @@ TRACE = "trace.csv"
 INDEX = "index.csv"
 LOG = "run.log.json"
 CHOICE = "choice.json"
-SHRINK = "shrink.*"
+SHRINK = ("shrink.json", "shrink.csv", "shrink.png", "shrink.svg")
 SNAPSHOTS = "snapshots/iteration-*.safetensors"
 ARTEFACT = Layout(
     MANIFEST,
     (
         *(TENSORS, "recipe.toml", TABLE, TRACE, INDEX, "preview.png", RESULTS, LOG),
-        *(CHOICE, SHRINK, SNAPSHOTS),
+        *(CHOICE, *SHRINK, SNAPSHOTS),
     ),
     json_with("format", "sha256"),
 )

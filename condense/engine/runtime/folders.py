@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from condense.engine.runtime.exchange import exchange
 from condense.engine.runtime.files import (
@@ -31,19 +31,26 @@ READS = 100  # of a folder that others replace again and again
 T = TypeVar("T")
 
 
+def _no_more(contents: bytes) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Layout:
     """What a folder of ours holds; one that holds anything else is never replaced.
 
     Attributes:
         marker: the file by which it is known.
-        others: patterns of what else it may hold, besides.
+        others: patterns of what else it may hold, besides; ``*`` stands for no ``/``.
         ours: whether the contents of the marker are as we write them.
+        named: names of what it may hold as well, by the contents of the marker; ValueError where
+            they are not as we write them.
     """
 
     marker: str
     others: tuple[str, ...]
     ours: Callable[[bytes], bool]
+    named: Callable[[bytes], Collection[str]] = _no_more
 
     def stranger(self, folder: Path) -> str | None:
         """What in ``folder`` is not of ours, if anything; an empty folder is anybody's."""
@@ -52,13 +59,21 @@ class Layout:
         if not names:
             return None
         with contextlib.suppress(OSError, ValueError):
-            if self.ours(read_regular(folder / self.marker, MAX_MARKER)):
-                known = (self.marker, *self.others)
-                names = [n for n in names if not any(fnmatchcase(n, own) for own in known)]
+            contents = read_regular(folder / self.marker, MAX_MARKER)
+            if self.ours(contents):
+                known, named = (self.marker, *self.others), self.named(contents)
+                names = [n for n in names if n not in named and not _fits(n, known)]
                 return names[0] if names else None
         if self.marker in names:
             return f"{self.marker}, which is not as condense writes it"
         return names[0]
+
+
+def _fits(name: str, patterns: Collection[str]) -> bool:
+    """Whether a path fits one of ``patterns``, part by part."""
+    parts = name.split("/")
+    own = (pattern.split("/") for pattern in patterns)
+    return any(len(parts) == len(p) and all(map(fnmatchcase, parts, p)) for p in own)
 
 
 def json_with(*keys: str) -> Callable[[bytes], bool]:
@@ -104,6 +119,30 @@ def check_folder(target: Path, layout: Layout) -> Path:
             f"{target} exists and holds other files ({other}); choose a new or empty folder (`out`)"
         )
     return place
+
+
+def check_same(target: Path, what: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    """That what lies in ``target`` depends on the same as what is to replace it.
+
+    Args:
+        target: a folder.
+        what: what another one would be, as a message says it.
+        theirs: what that there depends on, JSON-ready, by name.
+        ours: likewise.
+
+    Raises:
+        OutputError: naming the first that differs.
+    """
+
+    def told(facts: Mapping[str, Any], key: str) -> str:
+        return json.dumps(facts[key]) if key in facts else "not set"
+
+    for key in (*ours, *theirs):
+        if theirs.get(key, ...) != ours.get(key, ...):
+            raise OutputError(
+                f"{target} holds {what} ({key} {told(theirs, key)}, now {told(ours, key)}); give "
+                "`force` to replace it, or choose another folder (`out`)"
+            )
 
 
 def replace_folder(

@@ -83,6 +83,16 @@ class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
         """Whether anything looks at scores; if not, no scorer is trained."""
         return needs_scores(self.bound.recipe)
 
+    @property
+    def reads(self) -> str | None:
+        """Digest of the file that the scorer reads; None where it reads none.
+
+        Raises:
+            DataError: if that cannot be read.
+        """
+        key = self.bound.component_key("scorer")
+        return key.get("token") or key.get("dynamics")
+
     def key(self) -> Key:
         """Everything the scores depend on."""
         return self.key_of(self.bound.data.fingerprint)

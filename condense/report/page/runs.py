@@ -93,6 +93,8 @@ class RunView:
         measure: what its figures in 0–1 are, ``accuracy`` as a rule.
         path: as it was given.
         method, data, seed: of its recipe.
+        measured_on: fingerprint of the data and what ``data.test`` says; figures of runs in which
+            they differ say nothing of their methods.
         size: ``"5 a class"`` or ``"10 % of each class"``.
         samples, distilled: in the set.
         labels: what soft ones say, in a few words; empty where labels are plain.
@@ -116,6 +118,7 @@ class RunView:
     path: str
     method: str
     data: str
+    measured_on: tuple[str, str]
     size: str
     seed: int
     samples: int
@@ -142,8 +145,10 @@ class RunView:
         return self.path.rstrip("/").rpartition("/")[2] or self.path
 
     def to_json(self) -> dict[str, Any]:
-        """All but the pictures, JSON-ready; a loss that was not finite is None."""
-        text = TypeAdapter(RunView).dump_json(self, exclude={"grid", "plane"})  # NaN as null
+        """All but pictures and ``measured_on``, JSON-ready; a loss that was not finite is None."""
+        # NaN as null; a test split is an absolute path
+        left = {"grid", "plane", "measured_on"}
+        text = TypeAdapter(RunView).dump_json(self, exclude=left)
         found: dict[str, Any] = json.loads(text)
         return found
 
@@ -166,6 +171,7 @@ def run_view(
         path=without_home(source.path.as_posix()),
         method=small.method,
         data=small.data_name,
+        measured_on=(small.data_fingerprint or small.data_name, _test_part(small)),
         size=_size(recipe),
         seed=small.seed,
         samples=len(small),
@@ -186,6 +192,12 @@ def run_view(
         command=_command(source, recipe),
         findings=tuple(findings),
     )
+
+
+def _test_part(small: CondensedDataset) -> str:
+    """What ``data.test`` says, a file by where it lies; of one left out of the recipe its name."""
+    given = small.bound_recipe.get("data", {}).get("test")
+    return str(given or small.recipe.get(LEFT_OUT, {}).get("data.test", ""))
 
 
 def _labels(small: CondensedDataset) -> str:

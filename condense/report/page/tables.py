@@ -146,7 +146,7 @@ def gaps_table(runs: Sequence[RunView], measure: str) -> TableView | None:
         (one, other)
         for place, one in enumerate(there)
         for other in there[:place]
-        if one.data == other.data and (len(there) <= CROSSED or other is there[0])
+        if one.measured_on == other.measured_on and (len(there) <= CROSSED or other is there[0])
     ]
     rows = [
         (

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from condense.capabilities import argument_name
 from condense.engine.evaluation import measure_of
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import STAGES
@@ -22,7 +21,7 @@ from condense.studies.validation import check_validation
 BASE = "base"  # the name of a base that is no cell of the grid
 SIZES = {"ipc": int, "fraction": float}  # varied by key, and what they are
 WHOLE = (*SIZES, "preset", "method")  # what is varied of the recipe as a whole, not of a stage
-TASKS = (*SIZES, "preset", "data")  # what may change the size of a set or its data
+TASKS = (*SIZES, "preset", "data")  # stages and keys that may change a set's size or its data
 Assignment = tuple[tuple[str, ...], Any]
 
 
@@ -60,15 +59,17 @@ class Cell:
     in_grid: bool = True
 
     @property
-    def task(self) -> tuple[str, str, Budget] | None:
-        """Data and size; figures of cells in which they differ say nothing of their methods."""
+    def task(self) -> tuple[str, Budget] | None:
+        """Data, with all options that results depend on (the test split is one), and size.
+
+        Figures of cells in which they differ say nothing of their methods.
+        """
         if self.recipe is None:
             return None
         data = self.recipe.stages.get("data")
         if data is None:  # handed over in Python, the same for all cells
-            return "", "", self.recipe.budget
-        argument = getattr(data.options, argument_name(data.cls) or "", "")
-        return data.name, str(argument), self.recipe.budget
+            return "", self.recipe.budget
+        return str(data.identity), self.recipe.budget
 
 
 @dataclass(frozen=True)
@@ -347,7 +348,7 @@ def _references(
     found: dict[str, str | None] = {}
     for cell in cells:
         if cell.task not in (task, None):
-            values = {k: v for k, v in cell.values.items() if k in TASKS}
+            values = {k: v for k, v in cell.values.items() if k.partition(".")[0] in TASKS}
             plain = make_cell(host, request, base, values).recipe
             name = None if plain is None else names.get(str(plain.to_dict()))
             found[cell.name] = name

@@ -10,17 +10,16 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.files import PANEL
 from condense.figures.plots import PERCENT, Dot, Line, paint_dots, paint_over_sizes
 from condense.studies.ablation.design import SIZES, Study
 from condense.studies.ablation.result import AblationCell, AblationDocument, MainEffect
 from condense.studies.binding import Bind, study_folder
-from condense.studies.files import csv_text, dot_of, ends, write_study
+from condense.studies.files import csv_text, dot_of, ends, study_layout, write_study
 from condense.studies.statistics import Estimate
 
 OVER_LEGEND = 34.0  # points that a title is above its axes where a legend stands between
-OWNED = Layout("ablation.json", ("ablation.*",), json_with("cells", "main_effects"))
+OWNED = study_layout("ablation", "cells", "main_effects")
 
 
 def ablation_folder(study: Study, bind: Bind) -> Path:

@@ -11,19 +11,19 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from condense.engine.runtime.files import default_path
-from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.plots import Line, paint_lines
 from condense.studies.coverage.result import PARTS, Coverage, RunCoverage
-from condense.studies.files import csv_text, write_study
+from condense.studies.files import csv_text, study_layout, write_study
 
-OWNED = Layout("coverage.json", ("coverage.*",), json_with("runs", "radius"))
+OWNED = study_layout("coverage", "runs", "radius")
 Points = Sequence[float]
 HALVES = ("hard", "easy")  # solid, dashed
 
 
 def coverage_folder(result: Coverage) -> Path:
-    """``runs/coverage-DATA-HASH``; equal sets and options, equal folders."""
-    parts = [result.data, dict(result.options), [run.fingerprint for run in result.runs]]
+    """``runs/coverage-DATA-HASH``; equal data, sets and options, equal folders."""
+    sets = [run.fingerprint for run in result.runs]
+    parts = [result.data, result.data_fingerprints, dict(result.options), sets]
     return default_path("coverage", result.data, parts)
 
 

@@ -65,6 +65,8 @@ class Coverage(Document):
 
     Attributes:
         data: its name.
+        data_fingerprints: of its training and test split, see ``LabeledData.fingerprints``; empty
+            in a file of before they were written.
         radius: at which coverage holds.
         quantile: of the training set's own nearest-neighbour distances that ``radius`` is.
         same_class: whether only samples of a test sample's own class counted.
@@ -72,6 +74,7 @@ class Coverage(Document):
     """
 
     data: str
+    data_fingerprints: tuple[str | None, ...] = ()
     radius: float
     quantile: float
     same_class: bool = False

@@ -95,6 +95,7 @@ def coverage_of_runs(
             task.advance()
     return Coverage(
         data=data.name,
+        data_fingerprints=data.fingerprints,
         radius=reference.radius,
         quantile=options.radius_quantile,
         same_class=options.same_class,

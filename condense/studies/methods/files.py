@@ -10,16 +10,15 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.files import PANEL
 from condense.figures.plots import PERCENT, Dot, Line, paint_dots, paint_over_sizes
 from condense.kinds import RANDOM, WHOLE
 from condense.studies.binding import Bind, study_folder
-from condense.studies.files import csv_text, dot_of, ends, write_study
+from condense.studies.files import csv_text, dot_of, ends, study_layout, write_study
 from condense.studies.methods.design import Comparison
 from condense.studies.methods.result import CompareDocument, ComparedRow
 
-OWNED = Layout("compare.json", ("compare.*",), json_with("methods", "rows"))
+OWNED = study_layout("compare", "methods", "rows", more=("compare.tex",))
 
 
 def compare_folder(comparison: Comparison, bind: Bind) -> Path:

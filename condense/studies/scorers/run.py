@@ -36,6 +36,7 @@ class ScorerFigures(Document):
         replicates: independent estimates it averages (networks, repeats); None if it gives none.
         split_half: raw ρ of the means of two halves of them; None where that is not known.
         mean_standard_error: of its scores, where they have one.
+        reads: digest of the file that it reads, if it does.
         seconds: spent on its scores in this call; a pass that several read counts for the first.
         cached: whether nothing of it had to be computed.
     """
@@ -46,6 +47,7 @@ class ScorerFigures(Document):
     replicates: int | None = None
     split_half: float | None
     mean_standard_error: float | None = None
+    reads: str | None = None
     seconds: float = Field(0.0, exclude=True)
     cached: bool = Field(False, exclude=True)
 
@@ -169,6 +171,7 @@ def _compared(pipeline: Pipeline, name: str) -> ScorerFigures:
         replicates=None if replicates is None else len(replicates),
         split_half=reliability_of(replicates),
         mean_standard_error=None if error is None else float(error.mean()),
+        reads=pipeline.scoring.reads,
         seconds=time.seconds,
         cached=time.cached,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from condense.engine.artefact.write import ARTEFACT, SHRINK
+from condense.engine.artefact.write import ARTEFACT
 from condense.engine.jobs.driver import Crew
 from condense.engine.run import Diagnose, no_findings, write_run
 from condense.engine.runtime.folders import Layout, check_folder, json_with
@@ -23,9 +23,7 @@ from condense.studies.shrinking.design import FOLDS, Shrinking
 from condense.studies.shrinking.final import Answer
 from condense.studies.shrinking.result import ShrinkDocument
 
-OWNED = Layout(
-    "shrink.json", (SHRINK, ARTEFACT.marker, *ARTEFACT.others), json_with("keep", "curve")
-)
+OWNED = Layout("shrink.json", (ARTEFACT.marker, *ARTEFACT.others), json_with("keep", "curve"))
 SIZE = (PANEL[0], 5.0)
 
 

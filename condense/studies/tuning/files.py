@@ -9,15 +9,14 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from condense.engine.runtime.folders import Layout, json_with
 from condense.figures.plots import PERCENT, Line, paint_lines
 from condense.recipe import recipe_toml, written_in
-from condense.studies.files import csv_text, write_study
+from condense.studies.files import csv_text, study_layout, write_study
 from condense.studies.tuning.result import OptionSearch, Place, Tuning, TuningDocument
 from condense.studies.tuning.search import NARROW, NOISE
 
 LABEL = "validation accuracy, % (± standard error)"
-OWNED = Layout("tune.json", ("tune.*", "recipe.toml"), json_with("arms", "validation"))
+OWNED = study_layout("tune", "arms", "validation", more=("recipe.toml",))
 WHY = {
     NARROW: "The search zoomed in to the end.",
     NOISE: "The search stopped where noise hides the optimum.",

@@ -80,6 +80,8 @@ def test_a_folder_is_made_and_replaced(way, tmp_path):
         ({"data-1.bin": ""}, "data-1.bin"),
         ({"mark.json": MARK, "notes": ""}, "notes"),
         ({"mark.json": MARK, "more/deep/1.txt": ""}, "more/deep/1.txt"),
+        ({"mark.json": MARK, "more/deep/1.bin": ""}, "more/deep/1.bin"),
+        ({"mark.json": MARK, "data-more/1.bin": ""}, "data-more/1.bin"),
     ],
 )
 def test_a_strangers_folder_is_told_by_its_contents(files, told, tmp_path):

@@ -379,6 +379,22 @@ def test_a_cell_is_compared_with_the_base_of_its_own_size(host):
     ]
 
 
+@pytest.mark.parametrize("option", ["test=a.npz,b.npz", "test=0.2,0.3"])
+def test_cells_on_other_test_splits_are_not_compared(host, option):
+    vary = (f"data.{option}", "selector=window,random")
+    study = study_of(host, *vary, data="npz:x.npz")
+    one, other = option.removeprefix("test=").split(",")
+    assert {c.name: study.reference(c) for c in study.cells} == {
+        f"data.test={one} selector=window": None,
+        f"data.test={one} selector=random": f"data.test={one} selector=window",
+        f"data.test={other} selector=window": None,
+        f"data.test={other} selector=random": f"data.test={other} selector=window",
+    }
+    assert [c.task == study.cells[0].task for c in study.cells] == [True, True, False, False]
+    alone = study_of(host, f"data.{option}", data="npz:x.npz", one_at_a_time=True)
+    assert [alone.reference(c) for c in alone.cells] == [None, None, None]
+
+
 def test_options_hold_where_a_method_s_components_have_them(host):
     options = [("selector.beta", 0.3), ("scorer.networks", 1)]
     study = study_of(host, "method=selmatch,random,window-full", assignments=options)

@@ -73,3 +73,9 @@ def test_the_folder_is_named_by_data_and_content(result):
     name = coverage_folder(result).as_posix()
     assert name.startswith("runs/coverage-toy-data-")
     assert coverage_folder(result).as_posix() == name
+
+
+@pytest.mark.parametrize("prints", [("b", "t"), ("a", "u"), ("a", None)])
+def test_other_data_of_the_same_name_have_another_folder(result, prints):
+    one, other = (result.model_copy(update={"data_fingerprints": p}) for p in (("a", "t"), prints))
+    assert coverage_folder(one) != coverage_folder(other)

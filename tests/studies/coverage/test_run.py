@@ -91,6 +91,7 @@ def by_hand(samples, digits, context):
 def test_every_saved_iteration_is_measured(measure, two, digits, context):
     result = measure(*two)
     real, moved = result.runs
+    assert result.data_fingerprints == digits.fingerprints
     assert [p.iteration for p in real.iterations] == [0]
     assert [p.iteration for p in moved.iterations] == [0, 5, 10, 20]
     assert real.iterations[0] == moved.iterations[0]

@@ -12,6 +12,7 @@ from condense.api import bind
 from condense.engine.artefact.preview import GAP, LINE, name_width
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.pipeline import Pipeline
+from condense.engine.runtime.folders import check_folder
 from condense.engine.training import passes
 from condense.errors import OptionError, OutputError, UnknownComponent
 from condense.plugin import hookimpl
@@ -207,9 +208,24 @@ def test_sheets_show_both_ends_of_every_class(run, plain_host, tmp_path):
     again = write_scorer_comparison(result, tmp_path / "again")
     assert (again / "place.png").read_bytes() == (folder / "place.png").read_bytes()
     write_scorer_comparison(result, folder)  # its own folder may be replaced
-    (folder / "thesis.txt").write_text("mine")
-    with pytest.raises(OutputError, match=r"thesis\.txt"):
-        write_scorer_comparison(result, folder)
+
+
+@pytest.mark.parametrize("mine", ["thesis.txt", "holiday.png", "place-2.png", "photos/place.png"])
+def test_a_folder_that_holds_a_file_of_the_users_is_not_replaced(run, plain_host, tmp_path, mine):
+    result = run(plain_host, ["place", "turned"])
+    file = write_scorer_comparison(result, tmp_path / "out") / mine
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("mine")
+    with pytest.raises(OutputError, match=mine):
+        write_scorer_comparison(result, tmp_path / "out")
+    assert file.read_text() == "mine"
+
+
+def test_a_comparison_that_is_not_ours_is_not_replaced(run, plain_host, tmp_path):
+    folder = write_scorer_comparison(run(plain_host, ["place", "turned"]), tmp_path / "out")
+    (folder / OWNED.marker).write_text('{"scorers": [{"name": 1}], "rank_correlation": []}')
+    with pytest.raises(OutputError, match="not as condense writes it"):
+        check_folder(folder, OWNED)
 
 
 def test_a_sheet_of_many_classes_shows_some_of_them_and_says_so():
