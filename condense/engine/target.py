@@ -12,7 +12,7 @@ from condense.engine.artefact.write import ARTEFACT, CHOICE, LOG, SHRINK
 from condense.engine.documents import RunLog, read_document
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import default_path
-from condense.engine.runtime.folders import check_folder
+from condense.engine.runtime.folders import check_folder, check_same
 from condense.engine.stages.scores import stages_in_use
 from condense.engine.stages.stage import OF_FILES
 from condense.errors import CondenseError, OutputError
@@ -38,12 +38,7 @@ def check_target(target: Path, pipeline: Pipeline, force: bool) -> Path:
     own = {"recipe": recipe.portable(), "data": {"fingerprint": pipeline.data.fingerprint}}
     paths = recipe.all_paths()
     theirs, ours = (_facts(table, paths) for table in (there, json.loads(json.dumps(own))))
-    for key in (*ours, *theirs):
-        if theirs.get(key, ...) != ours.get(key, ...):
-            raise OutputError(
-                f"{target} holds the result of another recipe ({key} {_told(theirs, key)}, now "
-                f"{_told(ours, key)}); give `force` to replace it, or choose another folder (`out`)"
-            )
+    check_same(target, "the result of another recipe", theirs, ours)
     if _content_in(place) not in ("", content_digest_of(pipeline)):
         raise OutputError(
             f"{target} holds the result of this recipe on other files ({', '.join(paths)}) or by "
@@ -77,10 +72,6 @@ def _content_in(place: Path) -> str:
     with contextlib.suppress(CondenseError):  # of a set saved by itself, or with a damaged log
         return read_document(place / LOG, RunLog).content
     return ""
-
-
-def _told(facts: dict[str, Any], key: str) -> str:
-    return json.dumps(facts[key]) if key in facts else "not set"
 
 
 def default_folder(pipeline: Pipeline, baselines: bool) -> Path:
