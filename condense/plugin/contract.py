@@ -45,11 +45,6 @@ _RECORDS: dict[str, dict[str, int | None]] = {  # by attribute: which of the for
 }
 
 
-def label_of(component: Any) -> str:
-    """The component's name, or its class's where it has none."""
-    return str(getattr(component, "name", getattr(component, "__name__", component)))
-
-
 def check_component(component: Any, kind: str) -> None:
     """That ``component`` has the outer form of its kind, and no member that looks like a slip.
 
