@@ -10,48 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 DISTRIBUTION = "condense-data"  # its name on the package index, where `condense` is another project
-__all__ = [
-    "DISTRIBUTION",
-    "Batcher",
-    "CondenseSampler",
-    "CondensedDataset",
-    "DynamicsOptions",
-    "FindingWarning",
-    "LabeledData",
-    "Method",
-    "Options",
-    "Pipeline",
-    "Preset",
-    "Recorder",
-    "Store",
-    "__version__",
-    "bind",
-    "build_host",
-    "choose",
-    "class_means",
-    "condense",
-    "hookimpl",
-    "labeled_data",
-    "network_inputs",
-    "shrink",
-]
 
 if TYPE_CHECKING:
-    from condense.api import bind, choose, condense, shrink
-    from condense.data import LabeledData
-    from condense.engine.artefact.dataset import CondensedDataset
-    from condense.engine.ingest.from_user import labeled_data
-    from condense.engine.pipeline import Pipeline
-    from condense.engine.runtime.store import Store
-    from condense.engine.training.batches import Batcher, class_means, network_inputs
-    from condense.engine.training.dynamics import DynamicsOptions
-    from condense.engine.training.own_loop import Recorder
-    from condense.errors import FindingWarning
-    from condense.options import Options
-    from condense.plugin import hookimpl
-    from condense.plugin.host import build_host
-    from condense.recipe import Method, Preset
-    from condense.sklearn import CondenseSampler
+    from condense.api import bind as bind, choose as choose, condense as condense, shrink as shrink
+    from condense.data import LabeledData as LabeledData
+    from condense.engine.artefact.dataset import CondensedDataset as CondensedDataset
+    from condense.engine.ingest.from_user import labeled_data as labeled_data
+    from condense.engine.pipeline import Pipeline as Pipeline
+    from condense.engine.runtime.store import Store as Store
+    from condense.engine.training.batches import (
+        Batcher as Batcher,
+        class_means as class_means,
+        network_inputs as network_inputs,
+    )
+    from condense.engine.training.dynamics import DynamicsOptions as DynamicsOptions
+    from condense.engine.training.own_loop import Recorder as Recorder
+    from condense.errors import FindingWarning as FindingWarning
+    from condense.options import Options as Options
+    from condense.plugin import hookimpl as hookimpl
+    from condense.plugin.host import build_host as build_host
+    from condense.recipe import Method as Method, Preset as Preset
+    from condense.sklearn import CondenseSampler as CondenseSampler
 
 _HOMES = {
     "Batcher": "condense.engine.training.batches",
@@ -76,6 +55,9 @@ _HOMES = {
     "network_inputs": "condense.engine.training.batches",
     "shrink": "condense.api",
 }
+if not TYPE_CHECKING:  # type checkers read no list that is put together: theirs are the imports
+    __all__ = list(_HOMES)
+    __all__ += ["DISTRIBUTION", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -86,4 +68,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__} - {"Any", "TYPE_CHECKING", "importlib"})
+    return sorted({*globals(), *_HOMES} - {"Any", "TYPE_CHECKING", "importlib"})

@@ -213,10 +213,6 @@ class Recipe:
             head["fraction"] = self.budget.fraction
         return head | {stage: resolved.table for stage, resolved in self.stages.items()}
 
-    def to_toml(self) -> str:
-        """The recipe as TOML, which repeats the run exactly on this machine."""
-        return recipe_toml(self.to_dict())
-
     def all_paths(self) -> dict[str, str]:
         """Every path among its options, absolute, by dotted key."""
         return {

@@ -10,6 +10,7 @@ import torch
 
 from condense.data import LabeledData
 from condense.engine.context import EngineContext
+from condense.engine.graph import stages
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
@@ -84,6 +85,18 @@ def _no_waiting_for_disks():
 def host() -> Host:
     """The built-in components, whatever else is installed."""
     return build_host(external=False)
+
+
+@pytest.fixture(scope="session")
+def pieces():
+    """Gives the independent pieces of all work of a pipeline whose inputs are stored, in order."""
+
+    def found(pipeline, baselines):
+        every = stages(pipeline, baselines)
+        ready = [stage for stage in every if all(need.stored for need in stage.needs)]
+        return [piece for stage in ready for piece in stage.pieces()]
+
+    return found
 
 
 @pytest.fixture

@@ -76,15 +76,6 @@ def evaluations(pipeline: Pipeline, baselines: bool) -> list[EvaluationStage]:
     return [stage for stage in found if stage.needed]
 
 
-def pieces(pipeline: Pipeline, baselines: bool) -> list[Piece]:
-    """The independent pieces of all work whose inputs are stored, in order.
-
-    Those of a stage that needs another one, which is not stored yet, are not known before that.
-    """
-    found = [s for s in stages(pipeline, baselines) if all(need.stored for need in s.needs)]
-    return [piece for stage in found for piece in stage.pieces()]
-
-
 def run_piece(pipeline: Pipeline, piece: Piece, aside: Sequence[Stage[Any]] = ()) -> Piece:
     """Leave ``piece`` of another process's pipeline of the same recipe in this one's store.
 

@@ -45,11 +45,6 @@ _RECORDS: dict[str, tuple[type, dict[str, int]]] = {
 }
 
 
-def label_of(component: Any) -> str:
-    """The component's name, or its class's where it has none."""
-    return str(getattr(component, "name", getattr(component, "__name__", component)))
-
-
 def check_component(component: Any, kind: str) -> None:
     """That ``component`` has the outer form of its kind, and no member that looks like a slip.
 

@@ -16,7 +16,6 @@ from torch import Tensor
 from condense.engine.training.dynamics import DynamicsOptions
 from condense.errors import BrokenPlugin, OptionError, closest, describe
 from condense.options import Options
-from condense.plugin.contract import label_of
 from condense.plugin.host import Host, build_host
 from condense.testing.observation import Observation, Work, observe
 from condense.testing.toys import Given, WatchedContext, modes, toy_context
@@ -41,6 +40,11 @@ TOY_DYNAMICS: dict[str, Any] = {
 
 Check = Callable[["Subject"], None]
 C = TypeVar("C", bound=Check)
+
+
+def label_of(component: Any) -> str:
+    """The component's name, or its class's where it has none."""
+    return str(getattr(component, "name", getattr(component, "__name__", component)))
 
 
 class CheckFailed(AssertionError):

@@ -14,7 +14,6 @@ from condense.engine.graph import (
     SERVED_BY,
     PlannedStage,
     at_once,
-    pieces,
     plan,
     run_piece,
     seconds_of,
@@ -174,7 +173,7 @@ def entries(p):
     return {(e.kind, e.key) for e in p.store.entries()}
 
 
-def test_pieces_run_one_by_one_elsewhere_are_the_whole_run(pipeline, tmp_path):
+def test_pieces_run_one_by_one_elsewhere_are_the_whole_run(pipeline, pieces, tmp_path):
     """Each by a pipeline of its own, in no order; names and keys are all that travels."""
     options = {"scorer__networks": 2, "matcher__experts": 2}
     alone = run(pipeline(**options), tmp_path / "alone", True)
@@ -212,7 +211,7 @@ def test_pieces_run_one_by_one_elsewhere_are_the_whole_run(pipeline, tmp_path):
     assert alone.accuracy.values == together.accuracy.values
 
 
-def test_a_piece_of_another_recipe_is_refused(pipeline):
+def test_a_piece_of_another_recipe_is_refused(pipeline, pieces):
     (piece, *_) = pieces(pipeline(), False)
     with pytest.raises(CondenseError, match=r"piece 0 of stage scorer is none of this recipe"):
         run_piece(pipeline(scorer__lr=0.123), piece)

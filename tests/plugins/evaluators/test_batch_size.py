@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from condense.data import TrainingSet
-from condense.engine.graph import pieces, plan, run_piece
+from condense.engine.graph import plan, run_piece
 from condense.engine.ingest.holdout import held_out_of
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
@@ -126,7 +126,7 @@ def test_a_run_and_its_plan_have_the_choice_before_all_arms(host, tmp_path):
     assert list(planned) == ["selector", "teacher", "evaluator"]
     assert (planned["teacher"].jobs, planned["teacher"].cached) == (1, False)
     assert planned["teacher"].seconds > planned["evaluator"].seconds
-    (piece,) = [p for p in pieces(pipeline, baselines=False) if p.stage == "teacher"]
+    (piece,) = pipeline.teaching.pieces()
     run_piece(pipeline, piece)
     misses = pipeline.store.misses
     assert "batch_size_tried" in pipeline.evaluation.protocol

@@ -9,7 +9,7 @@ import torch
 
 from condense.data import TrainingSet
 from condense.engine.evaluation import evaluate, random_plan, whole_plan
-from condense.engine.graph import pieces, plan, run_piece
+from condense.engine.graph import plan, run_piece
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import run
@@ -154,7 +154,7 @@ def test_it_never_sees_what_arms_are_chosen_on(pipeline, tiny_images):
     assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
 
 
-def test_piece_by_piece_it_is_the_whole(pipeline, tiny_images, tmp_path):
+def test_piece_by_piece_it_is_the_whole(pipeline, pieces, tiny_images, tmp_path):
     p = pipeline(tiny_images, TEACHER)
     assert [s.stage for s in plan(p, True).stages][-4:] == [
         *("teacher", "evaluator", "random", "whole")

@@ -9,7 +9,7 @@ import torch
 
 from condense.data import LabeledData, Normalization, Role, TrainingSet
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.graph import pieces, plan, run_piece
+from condense.engine.graph import plan, run_piece
 from condense.engine.pipeline import Pipeline
 from condense.engine.rebind import rebind
 from condense.engine.run import run
@@ -278,7 +278,7 @@ def test_a_damaged_entry_is_chosen_anew(pipeline):
     assert pipeline(CURRICULUM).condensed.to_bytes() == first.to_bytes()
 
 
-def test_a_dry_run_and_pieces_know_the_stage(pipeline, tmp_path):
+def test_a_dry_run_and_pieces_know_the_stage(pipeline, pieces, tmp_path):
     p = pipeline(CURRICULUM)
     rows = {s.stage: s for s in plan(p, False).stages}
     names = ["scorer", "selector", "prepare", "matcher", "reselector", "evaluator"]
