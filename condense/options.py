@@ -397,13 +397,14 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 def bounds(field: FieldInfo) -> str:
     """The allowed range of an option field, for example ``" ≥ 0, < 1"``; empty without one."""
-    found = [
-        f"{sign} {getattr(rule, name)}"
-        for rule in field.metadata
-        for name, sign in _BOUNDS.items()
-        if getattr(rule, name, None) is not None
-    ]
+    found = [f"{_BOUNDS[name]} {edge}" for name, edge in limits(field).items()]
     return f" {', '.join(found)}" if found else ""
+
+
+def limits(field: FieldInfo) -> dict[str, Any]:
+    """What ``field`` has of ``ge``, ``gt``, ``le`` and ``lt``."""
+    rules = ((rule, name) for rule in field.metadata for name in _BOUNDS)
+    return {n: edge for rule, n in rules if (edge := getattr(rule, n, None)) is not None}
 
 
 def format_value(value: Any) -> str:

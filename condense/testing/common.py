@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from condense.capabilities import argument_name
 from condense.errors import BrokenPlugin, OptionError, describe
-from condense.options import build_options, format_value
+from condense.options import build_options, format_value, limits
 from condense.plugin import contract
 from condense.randomness import GlobalRandomness
 from condense.testing.observation import first_difference, observe
@@ -111,11 +111,8 @@ def _bad_values(subject: Subject) -> Iterator[tuple[str, Any]]:
 def edges_of(field: FieldInfo) -> Iterator[tuple[int, bool, float]]:
     """(−1 or 1, whether it is allowed, value) of the low and the high end of a field's range."""
     ends = {"ge": (-1, True), "le": (1, True), "gt": (-1, False), "lt": (1, False)}
-    for rule in field.metadata:
-        for bound, end in ends.items():
-            edge = getattr(rule, bound, None)
-            if edge is not None:
-                yield *end, edge
+    for bound, edge in limits(field).items():
+        yield *ends[bound], edge
 
 
 def check_constructor_does_no_work(subject: Subject) -> None:

@@ -46,21 +46,16 @@ def methods_view(name: str, path: str, document: CompareDocument) -> StudyView:
         tables.append(
             TableView(f"{name}-{number}", caption, headers, tuple(rows), wide=2, remarks=True)
         )
-    regimes: dict[str, list[list[ComparedRow]]] = {}
-    for column in document.columns:
-        regimes.setdefault(column[0].labels, []).append(column)
-    label = f"{document.split} {document.measure}, %"
-    for labels, columns in regimes.items():
+    for labels, columns in document.regimes.items():
         if len(columns) > 1:
-            axes = (unit_of(columns[0][0]), label)
+            axes = (unit_of(columns[0][0]), document.label)
             title = f"Accuracy over size, labels {labels}"
             drawing = f"{name}-{labels}", title, axes, lines_of(columns)
             figure = lines_figure(*drawing, marker="o", log=True, limits=PERCENT)
         else:
             dots = [dot for dot in dots_of(columns[0]) if dot.mean is not None]
-            figure = dots_figure(
-                f"{name}-{labels}", f"Methods, labels {labels}", label, dots, PERCENT
-            )
+            title = f"Methods, labels {labels}"
+            figure = dots_figure(f"{name}-{labels}", title, document.label, dots, PERCENT)
         drawn.append(figure)
     count = len(document.seeds)
     words = [

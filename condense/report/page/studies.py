@@ -14,7 +14,7 @@ from condense.report.page.sources import StudySource
 from condense.report.page.study import StudyView, with_codes
 from condense.report.page.tables import TableCell, TableView, cell, differing, mean
 from condense.spelling import on_command_line
-from condense.studies.ablation.files import cell_dots, effect_name, figure_label, size_lines, varied
+from condense.studies.ablation.files import cell_dots, effect_name, size_lines, varied
 from condense.studies.ablation.result import AblationCell, AblationDocument
 from condense.studies.coverage.files import lines_over_iterations, lines_over_radii
 from condense.studies.coverage.result import PARTS, Coverage
@@ -131,7 +131,7 @@ def ablation_view(name: str, path: str, document: AblationDocument) -> StudyView
         tables.append(TableView(f"{name}-effects", "Main effects", columns, body, remarks=True))
     dots = [dot for dot in cell_dots(document) if dot.mean is not None]
     keys = varied(document)
-    title, label = "Cells with 95 % intervals", figure_label(document)
+    title, label = "Cells with 95 % intervals", document.label
     title += f": {keys}" if keys else ""
     key, lines = size_lines(document)
     over = (key, label)

@@ -223,7 +223,7 @@ def class_table(runs: Sequence[RunView], measure: str) -> TableView | None:
         values = [run.classes[k].own for run in there]
         if with_random:
             values.append(there[0].classes[k].random or 0.0)
-        rows.append((TableCell(name), *(TableCell(percent(v), v) for v in values)))
+        rows.append((TableCell(name), *(cell(v, percent) for v in values)))
     name, caption = named("by-class", runs, measure), f"Test {measure} by class, %"
     return TableView(name, caption, tuple(headers), tuple(rows))
 
@@ -244,12 +244,11 @@ def _class_row(
     run: RunView, end: str, place: int, one: ClassView, runs: Sequence[RunView]
 ) -> tuple[TableCell, ...]:
     head = f"{run.letter} " if len(runs) > 1 else ""
-    random = TableCell("–") if one.random is None else TableCell(percent(one.random), one.random)
     return (
         TableCell(head + one.name),
         TableCell(f"{end} {place}"),
-        TableCell(percent(one.own), one.own),
-        random,
+        cell(one.own, percent),
+        cell(one.random, percent),
     )
 
 
@@ -262,8 +261,9 @@ def time_table(runs: Sequence[RunView]) -> TableView | None:
     for stage in dict.fromkeys(time.stage for run in there for time in run.times):
         rows.append((TableCell(stage), *(_time_cell(run, stage) for run in there)))
     totals = [sum(t.seconds for t in run.times) for run in there]
-    rows.append((TableCell("all stages", marked=True), *(TableCell(seconds(t), t) for t in totals)))
-    rows.append((TableCell("peak memory"), *(_memory_cell(run) for run in there)))
+    rows.append((TableCell("all stages", marked=True), *(cell(t, seconds) for t in totals)))
+    memory = (cell(run.peak_memory_mb, "{:.0f} MB") for run in there)
+    rows.append((TableCell("peak memory"), *memory))
     rows.append((TableCell("device"), *(TableCell(run.device or "–") for run in there)))
     rows.append((TableCell("torch"), *(TableCell(run.torch or "–") for run in there)))
     return TableView("times", "Time and memory", ("stage", *heads(there, runs)), tuple(rows))
@@ -274,9 +274,3 @@ def _time_cell(run: RunView, stage: str) -> TableCell:
     if time is None:
         return TableCell("–")
     return TableCell(seconds(time.seconds) + (" (stored)" if time.cached else ""), time.seconds)
-
-
-def _memory_cell(run: RunView) -> TableCell:
-    if run.peak_memory_mb is None:
-        return TableCell("–")
-    return TableCell(f"{run.peak_memory_mb:.0f} MB", run.peak_memory_mb)

@@ -124,13 +124,8 @@ def effect_name(effect: MainEffect) -> str:
     return f"{effect.key}={effect.value}{instead}"
 
 
-def figure_label(document: AblationDocument) -> str:
-    """Of the axis of accuracies."""
-    return f"{document.split} {document.measure}, %"
-
-
 def _paint_cells(document: AblationDocument, axes: Axes) -> None:
-    label = f"{figure_label(document)} (95 % interval, {len(document.seeds)} seeds)"
+    label = f"{document.label} (95 % interval, {len(document.seeds)} seeds)"
     paint_dots(label, cell_dots(document), axes, limits=PERCENT)
     for cell in document.cells:
         if cell.base and cell.accuracy is not None:
@@ -140,7 +135,7 @@ def _paint_cells(document: AblationDocument, axes: Axes) -> None:
 
 
 def _paint_sizes(document: AblationDocument, key: str, lines: Sequence[Line], axes: Axes) -> None:
-    label = f"{figure_label(document)} (95 % interval, {len(document.seeds)} seeds)"
+    label = f"{document.label} (95 % interval, {len(document.seeds)} seeds)"
     paint_over_sizes((key, label), lines, "o", axes, limits=PERCENT)
     axes.set_title(f"{document.method} on {document.data}", loc="left", pad=OVER_LEGEND)
 

@@ -142,6 +142,11 @@ class AblationDocument(Document):
         """What cells are tested on: ``"test"``, or ``"validation"`` for a held-out part."""
         return "test" if self.validation is None else "validation"
 
+    @property
+    def label(self) -> str:
+        """Of the axis of accuracies."""
+        return f"{self.split} {self.measure}, %"
+
 
 @dataclass(frozen=True)
 class Ablation:

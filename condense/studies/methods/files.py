@@ -117,10 +117,7 @@ def panels_of(
 
     Accuracy over the size of the sets where there are several sizes, else a dot a method.
     """
-    regimes: dict[str, list[list[ComparedRow]]] = {}
-    for column in document.columns:
-        regimes.setdefault(column[0].labels, []).append(column)
-    label = f"{document.split} {document.measure}, %"
+    regimes, label = document.regimes, document.label
     if any(len(columns) > 1 for columns in regimes.values()):
         return [partial(_paint_sizes, label, *each) for each in regimes.items()], (7.0, 5.6)
     rows = max(len(columns[0]) for columns in regimes.values())

@@ -247,12 +247,25 @@ class CompareDocument(Document):
         return "test" if self.validation is None else "validation"
 
     @property
+    def label(self) -> str:
+        """Of the axis of the figures."""
+        return f"{self.split} {self.measure}, %"
+
+    @property
     def columns(self) -> list[list[ComparedRow]]:
         """The rows that stand beside one another: of one label regime and budget."""
         found: dict[Any, list[ComparedRow]] = {}
         for row in self.rows:
             found.setdefault((row.labels, row.ipc, row.fraction), []).append(row)
         return list(found.values())
+
+    @property
+    def regimes(self) -> dict[str, list[list[ComparedRow]]]:
+        """The columns by their label regime."""
+        found: dict[str, list[list[ComparedRow]]] = {}
+        for column in self.columns:
+            found.setdefault(column[0].labels, []).append(column)
+        return found
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import STAGES
-from condense.options import is_real
+from condense.options import is_real, limits
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
@@ -201,12 +201,8 @@ def declared_range(recipe: Recipe, key: str) -> tuple[float, float]:
     Raises:
         OptionError: for an option without bounds, or as :func:`real_option` does.
     """
-    ends = {
-        name[0]: float(getattr(rule, name)) + inside
-        for rule in real_option(recipe, key).metadata
-        for name, inside in INSIDE.items()
-        if getattr(rule, name, None) is not None
-    }
+    declared = limits(real_option(recipe, key))
+    ends = {name[0]: float(edge) + INSIDE[name] for name, edge in declared.items()}
     if len(ends) < 2:
         raise OptionError(f"{key} has no bounds of its own; give `range=LOW,HIGH`")
     return ends["g"], ends["l"]
