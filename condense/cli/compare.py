@@ -10,7 +10,7 @@ import click
 
 from condense.cli.flags import listed, study_flags, study_output, validation_flag
 from condense.errors import OptionError
-from condense.figures.formats import points
+from condense.figures.formats import counted, points
 from condense.kinds import RANDOM, WHOLE
 from condense.spelling import on_command_line
 
@@ -227,7 +227,7 @@ def _show(result: Compared, folder: Path, latex: bool, as_json: bool) -> None:
         say()
     count = len(document.seeds)
     say(
-        f"mean ± half of its 95 % interval over {count} seed{'s' * (count != 1)}; over random in "
+        f"mean ± half of its 95 % interval over {counted(count, 'seed')}; over random in "
         "points, seed by seed\n* highest mean  = not significantly lower (paired t test, Holm's "
         "correction)\nworst: that of the worst class; time to make the set, scores and experts "
         "included; size of what is kept"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from condense.cli.flags import (
-    FOLDER,
+    PATH,
     device_flag,
     dry_run_flag,
     executor_flag,
@@ -32,7 +32,7 @@ Examples:
   condense coverage small -o evaluator.feature_network=resnet18 -o evaluator.feature_epochs=40
 """
 )
-@click.argument("runs", nargs=-1, required=True, type=FOLDER, metavar="DIR...")
+@click.argument("runs", nargs=-1, required=True, type=PATH, metavar="DIR...")
 @click.option(
     "--data",
     metavar="NAME[:PATH]",
@@ -60,7 +60,7 @@ Examples:
 @executor_flag
 @click.option(
     "--out",
-    type=FOLDER,
+    type=PATH,
     metavar="DIR",
     help="Where coverage.csv, .json, .png and .svg go.  [default: runs/coverage-DATA-HASH]",
 )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from condense.cli.flags import (
-    FOLDER,
+    PATH,
     assignment_flag,
     device_flag,
     dry_run_flag,
@@ -28,7 +28,7 @@ Examples:
   condense evaluate small --by-difficulty
 """
 )
-@click.argument("artefact", type=FOLDER, metavar="DIR")
+@click.argument("artefact", type=PATH, metavar="DIR")
 @click.option(
     "--data",
     metavar="NAME[:PATH]",

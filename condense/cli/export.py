@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from condense.cli.flags import FOLDER, json_flag
+from condense.cli.flags import PATH, json_flag
 from condense.engine.artefact.exports.forms import FORMS
 
 
@@ -17,14 +17,14 @@ Examples:
   condense export small --to npz --out small.npz
 """
 )
-@click.argument("artefact", type=FOLDER, metavar="DIR")
+@click.argument("artefact", type=PATH, metavar="DIR")
 @click.option(
     "--to",
     type=click.Choice([*FORMS]),
     required=True,
     help="; ".join(f"{name}: {form.help}" for name, form in FORMS.items()) + ".",
 )
-@click.option("--out", type=FOLDER, metavar="PATH", required=True, help="Where it goes.")
+@click.option("--out", type=PATH, metavar="PATH", required=True, help="Where it goes.")
 @click.option(
     "--real-only", is_flag=True, help="Leave out samples that were distilled, and say how many."
 )

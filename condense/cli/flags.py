@@ -41,7 +41,7 @@ class _Place(click.Path):
             return path
 
 
-FOLDER = _Place(path_type=Path)
+PATH = _Place(path_type=Path)
 
 json_flag = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else."
@@ -106,7 +106,7 @@ preset_flag = click.option(
 recipe_flag = click.option(
     "--recipe",
     "recipe_file",
-    type=FOLDER,
+    type=PATH,
     metavar="FILE",
     help="TOML file with method, data and options, such as the recipe.toml of a run.",
 )
@@ -156,7 +156,7 @@ def study_output(out: str, dry_run: str) -> Callable[[Command], Command]:
     """
 
     def flagged(command: Command) -> Command:
-        folder = click.option("--out", type=FOLDER, metavar="DIR", help=out)
+        folder = click.option("--out", type=PATH, metavar="DIR", help=out)
         planning = click.option("--dry-run", is_flag=True, help=dry_run)
         for flag in (json_flag, planning, folder, executor_flag, device_flag):
             command = flag(command)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from condense.cli.output import echo_json, echo_table, headline, say, seconds
+from condense.figures.formats import counted
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
@@ -153,8 +154,7 @@ def show_runs(
     if as_json:
         echo_json(plan.to_json() | {what: count, "seeds": list(seeds)})
     else:
-        runs = f"{count} {what} × {len(seeds)} seed{'s' * (len(seeds) != 1)}"
-        show_study_plan(plan, runs, workers)
+        show_study_plan(plan, f"{count} {what} × {counted(len(seeds), 'seed')}", workers)
 
 
 def show_study_plan(plan: StudyPlan, runs: str, workers: int | None) -> None:

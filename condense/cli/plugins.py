@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 
 import click
 
-from condense.cli.flags import FOLDER, json_flag
+from condense.cli.flags import PATH, json_flag
 
 if TYPE_CHECKING:
     from condense.plugin.host import Host
@@ -98,7 +98,7 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
             (
                 o["name"],
                 o["type"] + bounds(model[o["name"]]),
-                "(required)" if model[o["name"]].is_required() else _default_text(o["default"]),
+                "(required)" if model[o["name"]].is_required() else value_text(o["default"]),
                 o["help"],
             )
             for o in document["options"]
@@ -113,7 +113,7 @@ def show(ctx: click.Context, kind: str, name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option(
     "--into",
-    type=FOLDER,
+    type=PATH,
     default=".",
     metavar="DIR",
     help="Folder that gets the package's folder, condense-NAME.  [default: .]",
@@ -297,25 +297,26 @@ def _show_preset(document: dict[str, Any]) -> None:
     rows = []
     for v in document["values"]:
         differs = document["published"] and v["published"] != v["value"]
-        told = f"{v['source']}; published: {_default_text(v['published'])}"
-        rows.append((v["option"], _default_text(v["value"]), told if differs else v["source"]))
+        told = f"{v['source']}; published: {value_text(v['published'])}"
+        rows.append((v["option"], value_text(v["value"]), told if differs else v["source"]))
     echo_table(("option", "value", "source"), rows)
 
 
 def _stage_rows(document: dict[str, Any]) -> list[tuple[str, str]]:
     """The stages of a method or preset, and what a preset changes for some data."""
-    rows = [(stage, _default_text(table)) for stage, table in document["stages"].items()]
+    rows = [(stage, value_text(table)) for stage, table in document["stages"].items()]
     for key in ("for_modality", "for_data"):
         for data, stages in document.get(key, {}).items():
-            rows += [(f"{stage} for {data}", _default_text(t)) for stage, t in stages.items()]
+            rows += [(f"{stage} for {data}", value_text(t)) for stage, t in stages.items()]
     return rows
 
 
-def _default_text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """``value`` as it would be typed; of a table its component, then KEY=VALUE of the rest."""
     from condense.options import format_value
 
     if isinstance(value, dict):
         head = [str(value["component"])] if "component" in value else []
-        rest = [f"{k}={_default_text(v)}" for k, v in value.items() if k != "component"]
+        rest = [f"{k}={value_text(v)}" for k, v in value.items() if k != "component"]
         return " ".join([*head, *rest])
     return format_value(value)

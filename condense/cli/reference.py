@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from condense.cli.main import COMMANDS, main
-from condense.cli.plugins import _default_text, describe_option, entries
+from condense.cli.plugins import describe_option, entries, value_text
 from condense.options import Options, bounds
 from condense.plugin.host import Host, build_host
 
@@ -98,7 +98,7 @@ def option_table(model: type[Options]) -> str:
 
 def _option(key: str, field: Any) -> tuple[str, ...]:
     described = describe_option(key, field)
-    default = "(required)" if field.is_required() else f"`{_default_text(described['default'])}`"
+    default = "(required)" if field.is_required() else f"`{value_text(described['default'])}`"
     cells = (f"`{key}`", described["type"] + bounds(field), default, described["help"])
     return tuple(cell.replace("|", "\\|") for cell in cells)
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from condense.cli.flags import FOLDER, device_flag, json_flag
+from condense.cli.flags import PATH, device_flag, json_flag
+from condense.errors import OptionError
+from condense.figures.formats import counted
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
@@ -30,7 +32,7 @@ Examples:
   condense report runs/selmatch-… runs/ablate-… runs/tune-… runs/coverage-…
 """
 )
-@click.argument("runs", nargs=-1, required=True, type=FOLDER, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
 @click.option(
     "--coverage",
     is_flag=True,
@@ -45,7 +47,7 @@ Examples:
 @device_flag
 @click.option(
     "--out",
-    type=FOLDER,
+    type=PATH,
     metavar="FILE.html",
     help="Where the page goes; a report that is there is replaced.  "
     "[default: runs/report-HASH.html]",
@@ -97,7 +99,6 @@ def _facts(session: Session, data: str | None, source: RunSource) -> RunFacts:
 
 
 def _coverage(session: Session, sources: Sources, data: str | None) -> Coverage:
-    from condense.errors import OptionError
     from condense.resolve import Request
     from condense.studies.coverage.run import coverage_of_runs
 
@@ -122,7 +123,6 @@ def _show(made: Page, page: Path) -> None:
             say()
             echo_table(("run", "", "folder"), [(r.letter, r.label, r.path) for r in made.runs])
     elif rows:
-        checks = "1 check" if len(rows) == 1 else f"{len(rows)} checks"
-        say(f"{checks}, none of the known failure signs was found")
+        say(f"{counted(len(rows), 'check')}, none of the known failure signs was found")
     say()
     echo_place("report", page)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from condense.cli.flags import (
-    FOLDER,
+    PATH,
     device_flag,
     dry_run_flag,
     executor_flag,
@@ -47,7 +47,7 @@ Examples:
 @tracker_flag
 @click.option(
     "--out",
-    type=FOLDER,
+    type=PATH,
     metavar="DIR",
     help="Where the result goes.  [default: runs/METHOD-DATA-ipcN-sSEED-HASH]",
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from condense.cli.flags import (
-    FOLDER,
+    PATH,
     device_flag,
     dry_run_flag,
     executor_flag,
@@ -46,7 +46,7 @@ Examples:
 @executor_flag
 @click.option(
     "--out",
-    type=FOLDER,
+    type=PATH,
     metavar="DIR",
     help="Where scores.safetensors and manifest.json go, or comparison.json and a PNG a scorer.  "
     "[default: scores-SCORER-DATA, scores-compare-DATA]",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from condense.cli.flags import (
-    FOLDER,
+    PATH,
     device_flag,
     dry_run_flag,
     executor_flag,
@@ -34,7 +34,7 @@ Examples:
 @executor_flag
 @click.option(
     "--out",
-    type=FOLDER,
+    type=PATH,
     metavar="FILE",
     help="Where the selection goes: FILE.csv or FILE.json with file, class and score of every "
     "sample, or FILE.npz with their positions and files.  [default: nowhere; --json prints it]",

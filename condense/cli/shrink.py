@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from condense.cli.flags import listed, study_flags, study_output
+from condense.figures.formats import counted
 from condense.kinds import RANDOM, WHOLE
 from condense.spelling import on_command_line
 
@@ -178,10 +179,10 @@ def _show(
     echo_table(HEADERS, [_cells(point, document) for point in points])
     for name, why in document.errors.items():
         say(f"{name} is left out: {on_command_line(why)}")
-    held, count = document.validation, len(document.seeds)
+    held, seeds = document.validation, counted(len(document.seeds), "seed")
     say(
         f"\n{document.data}: {document.metric} on samples held out of the training split, about "
-        f"{held.held_out} by each of {count} seed{'s' * (count != 1)}, with sets made of the other "
+        f"{held.held_out} by each of {seeds}, with sets made of the other "
         f"{held.fit}; intervals are one-sided, {100 * document.level:g} %, for one more training; "
         f"to be reached: {100 * document.target:.2f} %\n"
     )

@@ -26,6 +26,11 @@ def arm_name(name: str, method: str) -> str:
     return f"{name} (baseline)" if name == method else name
 
 
+def counted(count: int, what: str) -> str:
+    """``"1 seed"``, ``"3 seeds"``."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def seconds(value: float) -> str:
     """A duration as ``"0.4 s"``, ``"2 min 05 s"`` or ``"3 h 10 min"``."""
     if value < 60:

@@ -1,1 +1,1 @@
-"""Many runs beside each other: ablation, comparison, coverage, tuning."""
+"""Many runs beside each other: what is varied, how it is run, and its files."""

@@ -1,1 +1,1 @@
-"""What `condense run` prints of a choice and of several seeds."""
+"""Of `condense run`: a method chosen and the choice shown, and what several seeds gave."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from condense.errors import OptionError
-from condense.figures.formats import percent, points
+from condense.figures.formats import counted, percent, points
 
 if TYPE_CHECKING:
     from condense.cli.session import Session
@@ -58,10 +58,7 @@ def in_words(plan: Plan) -> str:
     """What the minutes were turned into."""
     from condense.cli.output import seconds
 
-    rungs = ", ".join(
-        f"{rung.candidates} under {rung.seeds} seed{'s' if rung.seeds > 1 else ''}"
-        for rung in plan.rungs
-    )
+    rungs = ", ".join(f"{r.candidates} under {counted(r.seeds, 'seed')}" for r in plan.rungs)
     minutes = "minute comes" if plan.minutes == 1 else "minutes come"
     return (
         f"{plan.minutes:g} {minutes} to these candidates and rungs: {rungs} (at most about "

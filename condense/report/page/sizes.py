@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from condense.engine.documents import OWN
+from condense.figures.formats import counted
 from condense.figures.plots import PERCENT, dots_figure, lines_figure, painted, present
 from condense.kinds import RANDOM, WHOLE
 from condense.report.page.study import StudyView, with_codes
@@ -57,11 +58,10 @@ def methods_view(name: str, path: str, document: CompareDocument) -> StudyView:
             title = f"Methods, labels {labels}"
             figure = dots_figure(f"{name}-{labels}", title, document.label, dots, PERCENT)
         drawn.append(figure)
-    count = len(document.seeds)
     words = [
-        f"{len(document.methods)} methods on {document.data}, {count} seed{'s' * (count != 1)}, "
-        "each arm for the same number of optimiser steps. Significance by a paired t test over "
-        "the seeds with Holm's correction."
+        f"{len(document.methods)} methods on {document.data}, "
+        f"{counted(len(document.seeds), 'seed')}, each arm for the same number of optimiser "
+        "steps. Significance by a paired t test over the seeds with Holm's correction."
     ]
     if document.validation is not None:
         words.append(

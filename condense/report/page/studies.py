@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from condense.figures.formats import counted
 from condense.figures.plots import PERCENT, dots_figure, lines_figure, present
 from condense.report.diagnosis.checks import check_best, check_reliability
 from condense.report.diagnosis.findings import sorted_findings
@@ -152,11 +153,9 @@ def _note(one: AblationCell) -> str:
 
 def _told(document: AblationDocument) -> Iterable[str]:
     """What was done, a paragraph each."""
-    count = len(document.seeds)
-    seeds = "1 seed" if count == 1 else f"{count} seeds"
     yield (
-        f"{document.method} on {document.data}, {seeds}; scores and experts are shared, seed "
-        f"{document.shared_seed}."
+        f"{document.method} on {document.data}, {counted(len(document.seeds), 'seed')}; scores "
+        f"and experts are shared, seed {document.shared_seed}."
     )
     part = document.validation
     if part is not None:

@@ -104,17 +104,8 @@ def coverage_of_runs(
     )
 
 
-def plan_coverage(
-    folders: Sequence[Path],
-    request: Request,
-    host: Host,
-    *,
-    store: Store,
-    device: torch.device,
-    progress: Progress,
-) -> Plan:
+def plan_coverage(folders: Sequence[Path], request: Request, host: Host, **tools: Any) -> Plan:
     """What :func:`coverage_of_runs` would train; arguments and errors are its own."""
-    tools: Any = {"store": store, "device": device, "progress": progress}
     _, pipeline, options = _prepared(folders, request, host, **tools)
     recipe = {"data": pipeline.recipe["data"].portable, "evaluator": _plain(options)}
     return Plan([planned(FeatureStage(pipeline, options), set())], recipe)

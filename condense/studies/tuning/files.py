@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from condense.figures.formats import counted
 from condense.figures.plots import PERCENT, Line, paint_lines
 from condense.recipe import recipe_toml, written_in
 from condense.studies.files import csv_text, study_layout, write_study
@@ -76,9 +77,8 @@ def in_words(search: OptionSearch) -> list[str]:
     accuracy = search.top.accuracy
     error = accuracy.standard_error
     figures = f"{100 * accuracy.mean:.2f}" + ("" if error is None else f" ± {100 * error:.2f}")
-    seeds = "1 seed" if accuracy.n == 1 else f"{accuracy.n} seeds"
     length = " at full length" if search.finals else ""
-    lines = [f"Best: {top}, at {figures} %{length} ({seeds})."]
+    lines = [f"Best: {top}, at {figures} %{length} ({counted(accuracy.n, 'seed')})."]
     if search.plateau is not None and search.plateau[0] < search.plateau[1]:
         low, high = search.plateau
         lines.append(
