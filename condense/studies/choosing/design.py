@@ -18,7 +18,7 @@ from condense.engine.runtime.files import in_one_line
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import CondenseError, OptionError
 from condense.kinds import CHOOSE
-from condense.options import format_value
+from condense.options import assignments_of, format_value
 from condense.plugin.host import Host
 from condense.recipe import Method, Recipe
 from condense.resolve import Request, resolve
@@ -196,7 +196,7 @@ def _variants(host: Host, asked: Request, method: Method, data: LabeledData) -> 
 
 def with_values(host: Host, one: Candidate, values: Mapping[str, Any]) -> Candidate:
     """``one`` with ``values``, by dotted key, beside its own."""
-    more = tuple((tuple(key.split(".")), value) for key, value in values.items())
+    more = assignments_of(values)
     request = replace(one.request, assignments=(*more, *one.request.assignments))
     own = {**one.values, **values}
     return replace(one, values=own, request=request, recipe=resolve(host, request))
