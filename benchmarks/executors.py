@@ -23,6 +23,7 @@ import torch
 from _common import environment, made_up
 
 from condense.jobs import Job, Resources, echo
+from condense.options import assignments_of
 from condense.plugin.host import build_host
 
 
@@ -110,9 +111,10 @@ def stages_of_work(place: Path, store: str, seed: int) -> tuple[Any, list[Any]]:
     host = build_host()
     few = dict.fromkeys(("scorer.networks", "matcher.experts", "evaluator.repeats"), 2)
     options = WORK | (few if seed else {})  # other seeds only warm up
-    given = tuple((tuple(key.split(".")), value) for key, value in options.items())
     data = f"npz:{place / 'made-up.npz'}"
-    recipe = resolve(host, Request(data=data, ipc=20, seed=seed, assignments=given))
+    recipe = resolve(
+        host, Request(data=data, ipc=20, seed=seed, assignments=assignments_of(options))
+    )
     tools = {"store": Store(place / store), "progress": SilentProgress()}
     pipeline = Pipeline(recipe, host, **tools, device=torch.device("cpu"))
     random = EvaluationStage(pipeline, random_plan(pipeline))

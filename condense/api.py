@@ -31,6 +31,7 @@ from condense.errors import CapacityError, CondenseError, FindingWarning, Option
 from condense.interfaces import Progress
 from condense.kinds import CHOOSE
 from condense.layers import EXECUTOR, TRACKER, take_beside
+from condense.options import assignments_of
 from condense.plugin.host import Host, build_host
 from condense.recipe import Recipe
 from condense.report.diagnosis.findings import problems
@@ -390,7 +391,7 @@ def _assignments(options: Any) -> tuple[tuple[tuple[str, ...], Any], ...]:
             f"options must be a dict by dotted key, got {options!r}; for example "
             'options={"selector.beta": 0.3}'
         )
-    return tuple((tuple(key.split(".")), value) for key, value in options.items())
+    return assignments_of(options)
 
 
 @contextlib.contextmanager

@@ -419,7 +419,15 @@ def format_value(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def parse_assignment(text: str) -> tuple[tuple[str, ...], Any]:
+Assignment = tuple[tuple[str, ...], Any]  # the parts of a dotted key, and the value
+
+
+def assignments_of(values: Mapping[str, Any]) -> tuple[Assignment, ...]:
+    """``values`` by dotted key as ``-o`` gives them."""
+    return tuple((tuple(key.split(".")), value) for key, value in values.items())
+
+
+def parse_assignment(text: str) -> Assignment:
     """``"matcher.network.width=32"`` as (("matcher", "network", "width"), Text("32")).
 
     A value that is a JSON table becomes a dict.

@@ -9,7 +9,7 @@ from condense.api import bind
 from condense.engine.checked import run_dataset
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import BrokenPlugin
-from condense.options import COMPONENT
+from condense.options import COMPONENT, assignments_of
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.recipe import flatten, read_recipe
@@ -70,26 +70,25 @@ def test_arrays_in_memory_likewise(tiny, host):
     assert torch.equal(whole.source_inputs, whole.source_inputs.round())
 
 
-def networks(host, *assignments, **fields):
-    asked = tuple((tuple(key.split(".")), value) for key, value in assignments)
-    recipe = resolve(host, Request(assignments=asked, **fields))
+def networks(host, options, **fields):
+    recipe = resolve(host, Request(assignments=assignments_of(options), **fields))
     return {stage: recipe[stage].table["network"] for stage in STAGES}
 
 
 def test_auto_is_resolved_before_layers_are_merged(host, npz):
     features, images = {"data": f"npz:{npz}"}, {"data": "digits"}
-    plain = networks(host, **features)
+    plain = networks(host, {}, **features)
     # of a modality's own values in the preset
     assert {stage: n["width"] for stage, n in plain.items()} == dict.fromkeys(STAGES, 128)
-    assert networks(host, ("matcher.network", "auto"), **features) == plain
-    named = networks(host, ("matcher.network", "convnet"), **images)
-    assert named == networks(host, **images)
+    assert networks(host, {"matcher.network": "auto"}, **features) == plain
+    named = networks(host, {"matcher.network": "convnet"}, **images)
+    assert named == networks(host, {}, **images)
     assert named["matcher"]["width"] == 32  # the preset's, as if it named a convnet
-    wide = networks(host, ("matcher.network.width", 9), **features)["matcher"]
+    wide = networks(host, {"matcher.network.width": 9}, **features)["matcher"]
     assert (wide["component"], wide["width"]) == ("mlp", 9)
-    normed = networks(host, ("matcher.network.norm", "instance"), **images)["matcher"]
+    normed = networks(host, {"matcher.network.norm": "instance"}, **images)["matcher"]
     assert (normed["component"], normed["norm"]) == ("convnet", "instance")
-    other = networks(host, ("evaluator.network", "resnet18"), **images)["evaluator"]
+    other = networks(host, {"evaluator.network": "resnet18"}, **images)["evaluator"]
     assert (other["component"], other["width"]) == ("resnet18", 64)
 
 

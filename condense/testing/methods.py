@@ -10,6 +10,7 @@ from torch import Tensor
 
 from condense.errors import BrokenPlugin, CondenseError
 from condense.kinds import STAGES
+from condense.options import assignments_of
 from condense.plugin.contract import check_component
 from condense.plugin.host import build_host
 from condense.plugin.registry import Entry, Registry
@@ -72,7 +73,7 @@ def check_resolves(subject: Subject) -> None:
     """Every component and every option of it exists."""
     tried = (subject.cls.tried or {}).items()
     values = [(key, value) for key, some in tried if isinstance(some, tuple) for value in some]
-    for assignments in ((), *(((tuple(key.split(".")), value),) for key, value in values)):
+    for assignments in ((), *(assignments_of({key: value}) for key, value in values)):
         try:
             resolved(subject, assignments=assignments)
         except CondenseError as error:

@@ -19,6 +19,7 @@ from condense.engine.runtime.store import Store
 from condense.engine.stages.stage import StageTime
 from condense.errors import DataError
 from condense.interfaces import Scores
+from condense.options import assignments_of
 from condense.resolve import Request, resolve
 
 SCHEMA = {"method", "data", "ipc", "seed", "accuracy", "baselines", "budget", "findings"} | {
@@ -36,8 +37,7 @@ def tools(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, host, tiny, tools):
     """A small run, its folder and the documents of its commands."""
-    assignments = tuple((tuple(k.split(".")), v) for k, v in tiny.items())
-    pipeline = Pipeline(resolve(host, Request(assignments=assignments)), host, **tools)
+    pipeline = Pipeline(resolve(host, Request(assignments=assignments_of(tiny))), host, **tools)
     result = run(pipeline, tmp_path_factory.mktemp("runs") / "one", True)
     evaluated = evaluate_artefact(result.artefact, Request(), host, **tools)[1]
     scores = write_scores(pipeline, result.artefact.with_name("scores"))

@@ -27,6 +27,7 @@ from condense.engine.runtime.store import Store, digest
 from condense.engine.stages.preparation import PreparationStage
 from condense.engine.stages.stage import Bound, Piece
 from condense.errors import CondenseError
+from condense.options import assignments_of
 from condense.plugin.host import build_host
 from condense.resolve import Request, resolve
 from condense_plugins.selectors.random import RandomSelector
@@ -52,9 +53,8 @@ def pipeline(tmp_path, host, tiny, digits):
             options = {k: v for k, v in options.items() if not k.startswith("matcher.")}
         if options.get("policy") == "frozen":
             options.pop("policy.alpha", None)
-        assignments = tuple((tuple(k.split(".")), v) for k, v in options.items())
         tools = {"store": Store(tmp_path / store), "progress": progress or SilentProgress()}
-        recipe = resolve(host, Request(assignments=assignments))
+        recipe = resolve(host, Request(assignments=assignments_of(options)))
         return Pipeline(recipe, host, device=torch.device("cpu"), data=data, **tools)
 
     return make

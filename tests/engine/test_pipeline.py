@@ -24,6 +24,7 @@ from condense.engine.runtime.progress import SilentProgress, SilentTask
 from condense.engine.runtime.store import Store
 from condense.errors import BrokenPlugin, CapacityError, DataError
 from condense.interfaces import Scores, Selection
+from condense.options import assignments_of
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.resolve import Request, resolve
@@ -58,11 +59,10 @@ def pipeline(tmp_path, host, tiny):
         assert not more
         if method in ("random", "window", "tdds"):
             options = {k: v for k, v in options.items() if not k.startswith("matcher.")}
-        assignments = tuple((tuple(k.split(".")), v) for k, v in options.items())
         used = plugins or host
-        recipe = resolve(used, Request(method=method, assignments=assignments, **fields))
+        asked = Request(method=method, assignments=assignments_of(options), **fields)
         return Pipeline(
-            recipe,
+            resolve(used, asked),
             used,
             store=Store(tmp_path / store),
             device=torch.device("cpu"),
@@ -417,9 +417,8 @@ def bare(host, tmp_path, spy):
 
     def make(method, options, data):
         plugins = build_host(external=False, extra=[spy])
-        assignments = tuple((tuple(k.split(".")), v) for k, v in options.items())
         return Pipeline(
-            resolve(plugins, Request(method=method, assignments=assignments)),
+            resolve(plugins, Request(method=method, assignments=assignments_of(options))),
             plugins,
             store=Store(tmp_path / "store"),
             device=torch.device("cpu"),

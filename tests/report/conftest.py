@@ -7,6 +7,7 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.run import run
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
+from condense.options import assignments_of
 from condense.resolve import Request, resolve
 
 
@@ -24,9 +25,8 @@ def make_run(tmp_path_factory, host, tiny, tools):
 
     def call(name, baselines=True, **more):
         values = {**tiny, "matcher.iterations": 40, "scorer.networks": 2, **more}
-        assignments = tuple((tuple(k.split(".")), v) for k, v in values.items())
-        pipeline = Pipeline(resolve(host, Request(assignments=assignments)), host, **tools)
-        return run(pipeline, place / name, baselines).artefact
+        recipe = resolve(host, Request(assignments=assignments_of(values)))
+        return run(Pipeline(recipe, host, **tools), place / name, baselines).artefact
 
     return call
 

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from condense.options import assignments_of
 from condense.report.page.page import render, report_of
 from condense.report.page.runs import class_views
 from condense.report.page.sources import read_sources
@@ -264,8 +265,8 @@ def scored(host, tiny):
 
     def table(**more):
         values = {**tiny, "scorer.networks": 2, **more}
-        given = tuple((tuple(k.split(".")), v) for k, v in values.items())
-        recipes = compared_recipes(host, Request(assignments=given), ["cscore", "el2n"])
+        given = Request(assignments=assignments_of(values))
+        recipes = compared_recipes(host, given, ["cscore", "el2n"])
         return json.loads(json.dumps(recipes[0]["scorer"].table))
 
     return table

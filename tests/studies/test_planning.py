@@ -14,6 +14,7 @@ from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.engine.stages.stage import Bound
 from condense.engine.training import dynamics
+from condense.options import assignments_of
 from condense.resolve import Request, resolve
 from condense.results import Budget, Cost
 from condense.studies.ablation.design import make_study, parse_factor
@@ -37,10 +38,8 @@ def bind(tmp_path, host):
 def study(host, tiny):
     def make(*factors, seeds=2, **more):
         options = tiny | {"scorer.networks": 2, **more}
-        assignments = tuple((tuple(k.split(".")), v) for k, v in options.items())
-        return make_study(
-            host, Request(assignments=assignments), list(map(parse_factor, factors)), seeds
-        )
+        asked = Request(assignments=assignments_of(options))
+        return make_study(host, asked, list(map(parse_factor, factors)), seeds)
 
     return make
 
@@ -215,8 +214,7 @@ def test_arms_that_are_measured_in_one_feature_space_train_its_networks_once(
     seconds_of_a_network(network, 6.0)
     given = {k: v for k, v in tiny.items() if not k.startswith(("evaluator.", "matcher."))}
     given |= {"selector": "random", "policy": "frozen", "matcher": "none", "evaluator": "coverage"}
-    assignments = tuple((tuple(k.split(".")), v) for k, v in given.items())
-    found = plan(bind(resolve(host, Request(assignments=assignments))), baselines=True)
+    found = plan(bind(resolve(host, Request(assignments=assignments_of(given)))), baselines=True)
     seconds = {one.stage: one.seconds for one in found.stages}
     # two networks, each of which rates the test samples in a third of a step's time
     once = 2 * 6.0 * (1 + len(digits.test) / len(digits) / 3)

@@ -10,7 +10,7 @@ from typing import Any
 from condense.engine.evaluation import measure_of
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import STAGES
-from condense.options import is_shared, parse_assignment
+from condense.options import Assignment, is_shared, parse_assignment
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, component_names, resolve
@@ -22,7 +22,6 @@ BASE = "base"  # the name of a base that is no cell of the grid
 SIZES = {"ipc": int, "fraction": float}  # varied by key, and what they are
 WHOLE = (*SIZES, "preset", "method")  # what is varied of the recipe as a whole, not of a stage
 TASKS = (*SIZES, "preset", "data")  # stages and keys that may change a set's size or its data
-Assignment = tuple[tuple[str, ...], Any]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from condense.engine.documents import Document
 from condense.engine.runtime.guard import contents, guarded
 from condense.errors import CondenseError, OptionError
 from condense.kinds import CHOOSE, RANDOM
-from condense.options import format_value
+from condense.options import assignments_of, format_value
 from condense.plugin.host import Host
 from condense.reading import in_one_line
 from condense.recipe import Method, Recipe
@@ -195,7 +195,7 @@ def _variants(host: Host, asked: Request, method: Method, data: LabeledData) -> 
 
 def with_values(host: Host, one: Candidate, values: Mapping[str, Any]) -> Candidate:
     """``one`` with ``values``, by dotted key, beside its own."""
-    more = tuple((tuple(key.split(".")), value) for key, value in values.items())
+    more = assignments_of(values)
     request = replace(one.request, assignments=(*more, *one.request.assignments))
     own = {**one.values, **values}
     return replace(one, values=own, request=request, recipe=resolve(host, request))

@@ -23,7 +23,7 @@ from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import STAGES
-from condense.options import is_real, limits
+from condense.options import assignments_of, is_real, limits
 from condense.plugin.host import Host
 from condense.recipe import Recipe
 from condense.resolve import Request, resolve
@@ -154,7 +154,7 @@ def with_options(host: Host, recipe: Recipe, values: Mapping[str, Any]) -> Recip
     """``recipe`` with the options ``values``, by dotted key."""
     if not values:
         return recipe
-    assignments = tuple((tuple(key.split(".")), value) for key, value in values.items())
+    assignments = assignments_of(values)
     return resolve(host, Request(recipe=recipe.to_dict(), assignments=assignments))
 
 

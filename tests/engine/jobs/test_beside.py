@@ -19,7 +19,7 @@ from condense.engine.runtime.store import Store
 from condense.engine.stages.features import FeatureStage
 from condense.engine.training.step import EagerStep
 from condense.engine.training.threads import threads_for
-from condense.options import NetworkSpec
+from condense.options import NetworkSpec, assignments_of
 from condense.resolve import Request, resolve
 
 pytestmark = pytest.mark.skipif(
@@ -32,8 +32,7 @@ pytestmark = pytest.mark.skipif(
 def bind(host, tmp_path, tiny):
     def make(store):
         values = tiny | {"scorer.networks": 2, "matcher.experts": 2}
-        given = tuple((tuple(k.split(".")), v) for k, v in values.items())
-        recipe = resolve(host, Request(ipc=2, assignments=given))
+        recipe = resolve(host, Request(ipc=2, assignments=assignments_of(values)))
         tools = {"store": Store(tmp_path / store), "device": torch.device("cpu")}
         return Pipeline(recipe, host, **tools, progress=SilentProgress())
 

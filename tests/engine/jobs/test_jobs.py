@@ -34,7 +34,7 @@ from condense.engine.stages.stage import Piece
 from condense.errors import CondenseError, OptionError
 from condense.interfaces import Cost
 from condense.jobs import Done, ExecutorOptions
-from condense.options import NetworkSpec
+from condense.options import NetworkSpec, assignments_of
 from condense.plugin.host import build_host
 from condense.resolve import Request, resolve
 from condense.studies.binding import SharedData
@@ -56,11 +56,8 @@ def bind(installed, tmp_path, tiny):
     """A pipeline of tiny settings on digits, in a store by name."""
 
     def make(store="store", method="selmatch", data=None, seed=0, extra=(), **more):
-        given = tuple((tuple(k.split(".")), v) for k, v in tiny.items())
-        parts = (
-            ("scorer", "evaluator") if method == "window" else ("scorer", "evaluator", "matcher")
-        )
-        own = tuple(a for a in given if a[0][0] in parts)
+        no = ("matcher.",) if method == "window" else ()
+        own = assignments_of({k: v for k, v in tiny.items() if not k.startswith(no)})
         request = Request(method=method, ipc=2, seed=seed, assignments=(*own, *extra))
         recipe = resolve(installed, request)
         tools = {"store": Store(tmp_path / store), "device": torch.device("cpu")}
@@ -173,7 +170,7 @@ def test_a_teacher_and_other_real_samples_are_made_by_jobs_too(bind):
         for key, value in (("epochs", 1), ("rounds", 1), ("round_steps", 2))
     }
     extra = [(("reselector",), "curriculum")]
-    extra += [(tuple(key.split(".")), value) for key, value in values.items()]
+    extra += assignments_of(values)
     here = bind("here", extra=extra)
     wanted, small = here.evaluation, here.condensed
     executor = Elsewhere()
@@ -573,7 +570,7 @@ def test_a_choice_tries_by_jobs_what_it_tries_here(installed, tiny, tmp_path, mo
     """Two windows and random subsets, the better under a second seed, each with its own part."""
     monkeypatch.setattr(choosing, "costs_of", lambda pipeline, known: Costs({}, 0.1))
     parts = ("scorer", "evaluator")
-    own = tuple((tuple(k.split(".")), v) for k, v in tiny.items() if k.startswith(parts))
+    own = assignments_of({k: v for k, v in tiny.items() if k.startswith(parts)})
     asked, found, misses = Request(method="auto", ipc=2, assignments=own), {}, {}
     executor = Queue()
     for name, crew in (("here", None), ("jobs", Crew(executor, SilentProgress()))):

@@ -28,6 +28,7 @@ from condense.engine.training.loop import Training
 from condense.engine.training.schedule import Schedule
 from condense.errors import BrokenPlugin, CondenseError, DataError, OptionError
 from condense.interfaces import LabelPlan
+from condense.options import assignments_of
 from condense.resolve import Request, resolve
 from condense.results import MatchPlan, MatchStep, Scores
 from condense_plugins.matchers.trajectory.matcher import TrajectoryMatcher
@@ -328,8 +329,7 @@ def pipeline(tmp_path, host, tiny, said, monkeypatch):
         given = {**tiny, "policy": "learned-labels", **options}
         if options.get("matcher") == "none":
             given = {k: v for k, v in given.items() if not k.startswith("matcher.")}
-        assignments = tuple((tuple(k.split(".")), v) for k, v in given.items())
-        recipe = resolve(host, Request(method="selmatch", assignments=assignments))
+        recipe = resolve(host, Request(method="selmatch", assignments=assignments_of(given)))
         tools = {"store": Store(tmp_path / "store"), "device": torch.device("cpu")}
         progress = SilentProgress()
         monkeypatch.setattr(progress, "note", said.append, raising=False)

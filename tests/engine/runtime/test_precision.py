@@ -18,6 +18,7 @@ from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Store
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.training.dynamics import DynamicsOptions, DynamicsPass
+from condense.options import assignments_of
 from condense.resolve import Request, resolve
 from condense_plugins.scorers._holdout import Holdout, HoldoutOptions, Subset
 
@@ -42,8 +43,7 @@ def keys(host, tiny, tiny_images, tmp_path):
 
     def of(device, **more):
         options = tiny | more
-        assignments = tuple((tuple(k.split(".")), v) for k, v in options.items())
-        recipe = resolve(host, Request(assignments=assignments))
+        recipe = resolve(host, Request(assignments=assignments_of(options)))
         tools = {"store": store, "progress": SilentProgress()}
         p = Pipeline(recipe, host, device=device, data=tiny_images, **tools)
         context = EngineContext(host, store, device, p.progress)

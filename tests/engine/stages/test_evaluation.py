@@ -10,6 +10,7 @@ from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.errors import BrokenPlugin
+from condense.options import assignments_of
 from condense.resolve import Request, resolve
 
 
@@ -19,19 +20,14 @@ def stage(tmp_path, host, tiny, tiny_images):
 
     def make(repeats, store="store", **more):
         options = tiny | {"evaluator.repeats": repeats, "evaluator.steps": 6} | more
-        if "evaluator" in more:
-            options = {k: v for k, v in options.items() if not k.startswith("evaluator.")}
-        assignments = tuple((tuple(k.split(".")), v) for k, v in options.items())
-        recipe = resolve(host, Request(method="random", assignments=_without_matcher(assignments)))
+        no = ("matcher.", "scorer.", *(["evaluator."] if "evaluator" in more else []))
+        options = {k: v for k, v in options.items() if not k.startswith(no)}
+        recipe = resolve(host, Request(method="random", assignments=assignments_of(options)))
         tools = {"store": Store(tmp_path / store), "progress": SilentProgress()}
         p = Pipeline(recipe, host, device=torch.device("cpu"), data=tiny_images, **tools)
         return EvaluationStage(p, random_plan(p))
 
     return make
-
-
-def _without_matcher(assignments):
-    return tuple(a for a in assignments if a[0][0] not in ("matcher", "policy", "scorer"))
 
 
 def times(store):

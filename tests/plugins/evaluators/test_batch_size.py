@@ -11,6 +11,7 @@ from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Store
 from condense.errors import DataError
+from condense.options import assignments_of
 from condense.resolve import Request, resolve
 from condense.results import Arm, Cost
 from condense_plugins.evaluators._batch_size import KIND, NETWORKS, SHARE, TRIED, worth_trying
@@ -118,8 +119,7 @@ def test_the_choice_is_a_piece_with_a_cost_for_sets_of_a_size(evaluator, tiny_im
 
 def test_a_run_and_its_plan_have_the_choice_before_all_arms(host, tmp_path):
     values = {"evaluator.batch_size": "auto", "evaluator.steps": 2, "evaluator.repeats": 1}
-    given = tuple((tuple(k.split(".")), v) for k, v in values.items())
-    recipe = resolve(host, Request(method="random", ipc=10, assignments=given))
+    recipe = resolve(host, Request(method="random", ipc=10, assignments=assignments_of(values)))
     tools = {"store": Store(tmp_path), "device": torch.device("cpu")}
     pipeline = Pipeline(recipe, host, **tools, progress=SilentProgress())
     planned = {s.stage: s for s in plan(pipeline, baselines=False).stages}

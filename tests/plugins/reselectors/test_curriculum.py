@@ -18,7 +18,7 @@ from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Store
 from condense.engine.training.batches import initial_set, network_inputs
 from condense.errors import OptionError
-from condense.options import parse_assignment
+from condense.options import assignments_of, parse_assignment
 from condense.recipe import read_recipe
 from condense.resolve import Request, resolve
 from condense.results import Scores, Selection
@@ -184,10 +184,10 @@ def test_what_a_network_knows_is_what_it_was_trained_on(context, tiny_images):
 @pytest.fixture
 def pipeline(host, tmp_path, tiny, digits):
     def make(*texts, store="store", method="selmatch", data=digits, progress=None, **more):
-        assignments = tuple((tuple(key.split(".")), value) for key, value in tiny.items())
+        assignments = assignments_of(tiny)
         assignments += tuple(map(parse_assignment, texts))
         if "reselector=curriculum" in texts or method == "ccfs":
-            assignments += tuple((tuple(k.split(".")), v) for k, v in SMALL.items())
+            assignments += assignments_of(SMALL)
         request = Request(method, ipc=4, assignments=assignments, **more)
         tools = {"store": Store(tmp_path / store), "progress": progress or SilentProgress()}
         return Pipeline(

@@ -12,6 +12,7 @@ from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.engine.training.ranking import split_half
 from condense.errors import DataError
+from condense.options import assignments_of
 from condense.report.diagnosis.facts import RunFacts, collect, collect_from
 from condense.report.diagnosis.findings import problems
 from condense.resolve import Request, resolve
@@ -30,15 +31,11 @@ def tools(shared):
     return dict(shared)
 
 
-def asked(values):
-    return tuple((tuple(k.split(".")), v) for k, v in values.items())
-
-
 @pytest.fixture(scope="module")
 def pipeline(host, tiny, shared):
     """Of a tiny run whose scorer has two replicates."""
     values = {**tiny, "scorer.networks": 2, "matcher.iterations": 1}
-    return Pipeline(resolve(host, Request(assignments=asked(values))), host, **shared)
+    return Pipeline(resolve(host, Request(assignments=assignments_of(values))), host, **shared)
 
 
 def under(augmentation):
@@ -126,7 +123,7 @@ def test_networks_that_are_finite_but_of_no_use_are_told_of(
     host, tiny, shared, useless, code, advice
 ):
     def told(values):
-        request = Request(assignments=asked({**tiny, **values}))
+        request = Request(assignments=assignments_of({**tiny, **values}))
         pipeline = Pipeline(resolve(host, request), host, **shared)
         return {f.code: f.advice for f in problems(pipeline, pipeline.condensed, {})}
 
@@ -145,7 +142,9 @@ def test_without_its_components_the_files_alone_are_known(recipe, pipeline, back
 @pytest.mark.parametrize("policy", ["partial", "full", "frozen", "learned-labels"])
 @pytest.mark.parametrize("scorer", ["cscore", "el2n", "forgetting"])
 def test_built_in_components_advise_on_every_sign(host, policy, scorer):
-    recipe = resolve(host, Request(assignments=asked({"policy": policy, "scorer": scorer})))
+    recipe = resolve(
+        host, Request(assignments=assignments_of({"policy": policy, "scorer": scorer}))
+    )
     advised = {c for r in recipe.stages.values() for c in traits_of(r.cls, Traits).advice}
     signs = {
         *("loss-no-progress", "loss-rises", "loss-flat", "not-finite", "step-size-collapsed"),

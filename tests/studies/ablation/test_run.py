@@ -20,6 +20,7 @@ from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.errors import CondenseError, DataError, OptionError
 from condense.interfaces import Selection
+from condense.options import assignments_of
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.resolve import Request
@@ -269,10 +270,9 @@ def test_a_figure_of_failures_alone_can_be_drawn(tmp_path):
 # ---- cells ------------------------------------------------------------------------------------
 
 
-def study_of(host, *vary, seeds=2, one_at_a_time=False, validation=None, assignments=(), **request):
-    given = tuple((tuple(key.split(".")), value) for key, value in assignments)
+def study_of(host, *vary, seeds=2, one_at_a_time=False, validation=None, options=None, **request):
     factors = [parse_factor(text) for text in vary]
-    base = Request(assignments=given, **request)
+    base = Request(assignments=assignments_of(options or {}), **request)
     return make_study(host, base, factors, seeds, one_at_a_time, validation)
 
 
@@ -396,16 +396,16 @@ def test_cells_on_other_test_splits_are_not_compared(host, option):
 
 
 def test_options_hold_where_a_method_s_components_have_them(host):
-    options = [("selector.beta", 0.3), ("scorer.networks", 1)]
-    study = study_of(host, "method=selmatch,random,window-full", assignments=options)
+    options = {"selector.beta": 0.3, "scorer.networks": 1}
+    study = study_of(host, "method=selmatch,random,window-full", options=options)
     full, random = study.cells[2].recipe, study.cells[1].recipe
     assert full["selector"].options.beta == 0.3
     assert (random["selector"].name, random["scorer"].options.networks) == ("random", 1)
 
 
 def test_a_method_without_a_stage_has_no_use_for_its_options(host):
-    request = {"method": "ccfs", "assignments": (("reselector.rounds", 2),)}
-    study = study_of(host, "method=ccfs,selmatch", **request)
+    options = {"reselector.rounds": 2}
+    study = study_of(host, "method=ccfs,selmatch", method="ccfs", options=options)
     assert [("reselector" in cell.recipe.stages) for cell in study.cells] == [True, False]
     assert study.cells[0].recipe["reselector"].options.rounds == 2
 
@@ -470,7 +470,7 @@ def test_options_go_over_to_a_swapped_component_that_has_them(host):
     study = study_of(
         host,
         *("scorer=el2n,cscore", "selector=random,window"),
-        assignments=[("scorer.networks", 1), ("selector", "window"), ("selector.beta", 0.3)],
+        options={"scorer.networks": 1, "selector": "window", "selector.beta": 0.3},
     )
     by_name = {cell.name: cell.recipe for cell in study.cells}
     assert all(recipe["scorer"].options.networks == 1 for recipe in by_name.values())
@@ -549,7 +549,7 @@ def bench(tmp_path, tiny):
     Stumbling.drawn.clear()
 
     def go(*vary, data=None, store="store", observe=lambda so_far: None, **more):
-        study = study_of(host, *vary, assignments=tuple(tiny.items()), **more)
+        study = study_of(host, *vary, options=tiny, **more)
         kept, progress = Store(tmp_path / store), Notes()
 
         def bind(recipe, **given):

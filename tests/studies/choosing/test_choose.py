@@ -18,6 +18,7 @@ from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.engine.stages.selection import SelectionStage
 from condense.errors import DataError, OptionError
+from condense.options import assignments_of
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.resolve import Request, resolve
@@ -256,8 +257,7 @@ def test_minutes_are_above_0(known, minutes):
 def request_of(tiny):
     small = {k: v for k, v in tiny.items() if not k.startswith("scorer.")} | {"scorer": "random"}
     small |= {"selector.epochs": 1, "selector.network.width": 8}  # of what goes by features
-    given = tuple((tuple(k.split(".")), v) for k, v in small.items())
-    return Request(method="auto", ipc=2, assignments=given)
+    return Request(method="auto", ipc=2, assignments=assignments_of(small))
 
 
 def test_neither_a_second_call_nor_the_test_split_makes_a_difference(

@@ -7,6 +7,7 @@ import pytest
 
 from condense import Method
 from condense.errors import OptionError
+from condense.options import assignments_of
 from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.resolve import Request
@@ -24,9 +25,8 @@ def as_pairs(rungs):
     return [(rung.candidates, rung.seeds) for rung in rungs]
 
 
-def asked(*assignments, **more):
-    given = tuple((tuple(key.split(".")), value) for key, value in assignments)
-    return Request(method="auto", assignments=given, **more)
+def asked(options=None, **more):
+    return Request(method="auto", assignments=assignments_of(options or {}), **more)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_methods_offer_candidates(host, digits):
 
 
 def test_what_a_user_sets_is_not_varied_and_goes_where_it_is_known(host, digits):
-    given = asked(("selector.beta", 0.3), ("policy", "full"), ("matcher.iterations", 7))
+    given = asked({"selector.beta": 0.3, "policy": "full", "matcher.iterations": 7})
     found, failed = candidates(host, given, digits)
     by_name = {one.name: one.recipe for one in found}
     assert failed == {}
@@ -159,7 +159,7 @@ def test_what_a_user_sets_is_not_varied_and_goes_where_it_is_known(host, digits)
 def test_a_wrong_option_is_a_mistake(host, digits, given):
     """Also one that not every candidate has."""
     with pytest.raises(OptionError, match=given[0]):
-        candidates(host, asked(given), digits)
+        candidates(host, asked(dict([given])), digits)
 
 
 @pytest.mark.parametrize("some", [[0.1], (), 0, True, 0.1, ""])

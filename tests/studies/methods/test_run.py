@@ -10,6 +10,7 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.runtime import ledger, store as store_module
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
+from condense.options import assignments_of
 from condense.plugin.host import build_host
 from condense.resolve import Request
 from condense.studies.methods.design import make_comparison
@@ -76,7 +77,7 @@ def slow_host(clock):
 def test_a_method_takes_what_its_stages_take_each_network_once(slow_host, tiny, digits, tmp_path):
     given = {k: v for k, v in tiny.items() if k.startswith("evaluator.")}
     given |= {"scorer": "slow", "selector": "hesitant"}
-    request = Request(assignments=tuple((tuple(k.split(".")), v) for k, v in given.items()))
+    request = Request(assignments=assignments_of(given))
 
     def seconds():
         tools = {"store": Store(tmp_path / "store"), "progress": SilentProgress()}

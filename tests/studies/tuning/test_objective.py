@@ -11,6 +11,7 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.errors import DataError, OptionError
+from condense.options import assignments_of
 from condense.resolve import Request, resolve
 from condense.studies.tuning.objective import (
     Objective,
@@ -33,8 +34,7 @@ def make(host, digits, tmp_path, tiny):
         given = tiny | {k.replace("__", "."): v for k, v in options.items()}
         for stage in {"scorer", "matcher"} & set(options):  # whose options are others
             given = {k: v for k, v in given.items() if not k.startswith(f"{stage}.")}
-        named = tuple((tuple(key.split(".")), value) for key, value in given.items())
-        recipe = resolve(host, Request(ipc=ipc, assignments=named))
+        recipe = resolve(host, Request(ipc=ipc, assignments=assignments_of(given)))
         store = Store(tmp_path / "store")
         tools = {"store": store, "device": torch.device("cpu"), "progress": SilentProgress()}
 

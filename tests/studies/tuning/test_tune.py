@@ -14,6 +14,7 @@ from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.errors import CondenseError, DataError, OptionError
+from condense.options import assignments_of
 from condense.recipe import read_recipe
 from condense.resolve import Request, resolve
 from condense.studies.ablation.design import make_cell
@@ -51,7 +52,7 @@ def request_of(tiny):
 
     def make(**options):
         given = small | {k.replace("__", "."): v for k, v in options.items()}
-        return Request(assignments=tuple((tuple(k.split(".")), v) for k, v in given.items()))
+        return Request(assignments=assignments_of(given))
 
     return make
 
