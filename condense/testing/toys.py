@@ -105,6 +105,17 @@ class MemoryCache:
         return "memory", sys.maxsize
 
 
+class Notes(SilentProgress):
+    """A progress that keeps its notes as ``lines``."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, message: str) -> None:
+        """One line more."""
+        self.lines.append(message)
+
+
 Given = list[tuple[nn.Module, dict[str, bool]]]  # networks, and the modes each came in
 
 
