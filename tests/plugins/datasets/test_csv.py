@@ -144,7 +144,7 @@ def test_a_column_that_numbers_the_rows_is_noted_whatever_is_held_out(write, loa
     load(write(rows[::-1], ["nr", "x", "kind"]), test=0.2)
     assert len(load.notes) == 1
     assert "'nr' numbers the rows" in load.notes[0]
-    assert "-o data.ignore=nr" in load.notes[0] or "`data.ignore=nr`" in load.notes[0]
+    assert "`data.ignore=nr`" in load.notes[0]
 
 
 def test_a_first_sample_in_the_place_of_names_is_noted(write, load):
