@@ -20,6 +20,7 @@ from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.recipe import Preset
 from condense.resolve import Request
+from condense.testing.toys import Notes
 
 
 class Pictures(Dataset):
@@ -137,16 +138,11 @@ def test_a_fraction_instead_of_ipc(call, images):
 
 
 def test_a_class_of_which_a_fraction_finds_no_sample_is_said(host, tiny_images):
-    said = []
-
-    class Notes(SilentProgress):
-        def note(self, text):
-            said.append(text)
-
+    notes = Notes()
     unused = replace(tiny_images, classes=(*tiny_images.classes, "unused"))
-    bind(unused, method="random", fraction=1.0, host=host, progress=Notes()).check_budget()
-    name = tiny_images.name
-    assert any(f"keeps 0 samples of class unused, as {name} has none" in text for text in said)
+    bind(unused, method="random", fraction=1.0, host=host, progress=notes).check_budget()
+    told = f"keeps 0 samples of class unused, as {tiny_images.name} has none"
+    assert any(told in text for text in notes.lines)
 
 
 def test_options_of_a_scorer_that_nobody_reads_are_said_to_be_without_effect(call):

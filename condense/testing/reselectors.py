@@ -10,11 +10,10 @@ from torch import Tensor
 from condense.data import LabeledData, Role, SyntheticSet, portion
 from condense.engine.checked import run_reselector
 from condense.engine.training.batches import initial_set
-from condense.errors import CondenseError, describe
 from condense.results import Scores, Selection
 from condense.testing import scored
 from condense.testing.observation import Work
-from condense.testing.scored import scores_for
+from condense.testing.scored import require_word_of_missing_scores, scores_for
 from condense.testing.subject import Subject
 from condense.testing.toys import (
     TEST_READ,
@@ -116,15 +115,7 @@ def check_missing_scores_are_an_error(subject: Subject) -> None:
     """Without scores it works, or says that it needs them."""
     data = toy_data()
     given = (matched_set(data), data.without_test(), None, subject.context(), generator())
-    try:
-        subject.create().complete(*given)
-    except CondenseError as error:
-        needs = subject.cls.needs_scores
-        subject.require(needs, f"declares needs_scores = False, yet says '{error}' without")
-    except Exception as error:
-        raise subject.failed(
-            f"raised {describe(error)} without scores, expected an OptionError that asks for them"
-        ) from error
+    require_word_of_missing_scores(subject, lambda: subject.create().complete(*given))
 
 
 def check_test_split_is_not_read(subject: Subject) -> None:

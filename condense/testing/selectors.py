@@ -15,7 +15,7 @@ from condense.results import Budget, Scores, Selection
 from condense.testing import scored
 from condense.testing.common import edges_of
 from condense.testing.observation import Work
-from condense.testing.scored import scores_for
+from condense.testing.scored import require_word_of_missing_scores, scores_for
 from condense.testing.subject import Subject
 from condense.testing.toys import (
     PER_CLASS,
@@ -186,16 +186,8 @@ def check_larger_beta_is_never_harder(subject: Subject) -> None:
 
 def check_missing_scores_are_an_error(subject: Subject) -> None:
     """Without scores it works, or says that it needs them."""
-    data = toy_data()
-    try:
-        subject.create().select(data, None, Budget(ipc=IPC), subject.context(), generator())
-    except CondenseError as error:
-        needs = subject.cls.needs_scores
-        subject.require(needs, f"declares needs_scores = False, yet says '{error}' without")
-    except Exception as error:
-        raise subject.failed(
-            f"raised {describe(error)} without scores, expected an OptionError that asks for them"
-        ) from error
+    given = (toy_data(), None, Budget(ipc=IPC), subject.context(), generator())
+    require_word_of_missing_scores(subject, lambda: subject.create().select(*given))
 
 
 def check_test_split_is_not_read(subject: Subject) -> None:

@@ -18,7 +18,7 @@ from condense.errors import BrokenPlugin, OptionError, closest, describe
 from condense.options import Options
 from condense.plugin.host import Host, build_host
 from condense.testing.observation import Observation, Work, observe
-from condense.testing.toys import Given, WatchedContext, modes, toy_context
+from condense.testing.toys import Given, WatchedContext, modes
 from condense.traits import ScorerTraits, traits_of
 
 TAGS = {
@@ -138,7 +138,7 @@ class Subject:
 
     def context(self) -> WatchedContext:
         """A fresh context with an empty cache."""
-        return toy_context(self.host, self._given)
+        return WatchedContext(self.host, self._given)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """``make()``, called once per subject."""

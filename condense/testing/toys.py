@@ -105,13 +105,24 @@ class MemoryCache:
         return "memory", sys.maxsize
 
 
+class Notes(SilentProgress):
+    """A progress that keeps its notes as ``lines``."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, message: str) -> None:
+        """One line more."""
+        self.lines.append(message)
+
+
 Given = list[tuple[nn.Module, dict[str, bool]]]  # networks, and the modes each came in
 
 
 class WatchedContext(EngineContext):
-    """A context that notes the networks it gives away in ``given``, where there is such a list."""
+    """On the CPU with an empty cache and no bars; the networks that it gives go into ``given``."""
 
-    def __init__(self, host: Host, given: Given | None) -> None:
+    def __init__(self, host: Host, given: Given | None = None) -> None:
         super().__init__(host, MemoryCache(), torch.device("cpu"), SilentProgress())
         self.given = given
 
@@ -126,11 +137,6 @@ class WatchedContext(EngineContext):
 def modes(network: nn.Module) -> dict[str, bool]:
     """Whether each module of ``network`` is in train mode, by name."""
     return {name: module.training for name, module in network.named_modules()}
-
-
-def toy_context(host: Host, given: Given | None = None) -> WatchedContext:
-    """A context on the CPU with an empty cache and no bars."""
-    return WatchedContext(host, given)
 
 
 def generator(seed: int = 0) -> Generator:

@@ -232,12 +232,3 @@ def test_export_to_an_unknown_form(run_cli, tmp_path):
     assert result.exit_code == 2
     assert "'lmdb'" in result.stderr
     assert result.stderr.count("error: ") == 1
-
-
-@pytest.mark.parametrize("args", [["cache", "clean", "--kind", "scroes"], ["cache", "clean"]])
-def test_cache_clean_asks_for_something_that_is_there(run_cli, tmp_path, args):
-    run_cli("score", "-o", "scorer=random", "--out", tmp_path / "s")
-    result = run_cli(*args)
-    assert result.exit_code == 2
-    assert ("'scroes'" in result.stderr and "'scores'" in result.stderr) or "--yes" in result.stderr
-    assert "1" in run_cli("cache", "list").stdout

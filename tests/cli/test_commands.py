@@ -264,6 +264,7 @@ def test_cache_lists_by_kind_and_cleans_only_when_told(cli, engine):
     refused = cli("cache", "clean")
     assert refused.exit_code == 2
     assert "would remove 3 entries" in refused.stderr
+    assert "add --yes" in refused.stderr
     unknown = cli("cache", "clean", "--kind", "score", "--yes")
     assert unknown.exit_code == 2
     assert "'score' is stored; did you mean 'scores'?" in unknown.stderr

@@ -88,7 +88,8 @@ def commands():
 
 
 @pytest.mark.parametrize(("name", "command"), list(commands()))
-def test_every_command_has_json_and_help_for_every_flag(name, command):
+def test_every_command_has_json_and_help_as_has_every_flag(name, command):
+    assert command.help
     options = [p for p in command.params if isinstance(p, click.Option)]
     assert "--json" in [o for p in options for o in p.opts]
     assert all(p.hidden or (p.help and p.help.endswith((".", "]"))) for p in options)

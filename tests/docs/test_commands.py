@@ -36,7 +36,7 @@ def blocks(page):
 def calls(block):
     """The arguments of every `condense` in ``block``."""
     for line in block.replace("\\\n", " ").splitlines():
-        if found := re.search(r"(^|&& |-m )condense (.*)", line):
+        for found in re.finditer(r"(^|&& |-m )condense (.*?)(?= && |$)", line):
             yield shlex.split(found[2], comments=True)
 
 
@@ -63,6 +63,8 @@ def test_its_commands_are_understood(page, options):
         for name, *arguments in calls(block):
             assert name in COMMANDS, block
             command = main.get_command(click.Context(main), name)
+            if isinstance(command, click.Group):
+                command = command.commands[arguments.pop(0)]
             given = command.make_context(name, list(arguments), parent=click.Context(main)).params
             for text in given.get("assignments", ()):
                 (stage, *rest), _ = parse_assignment(text)

@@ -10,7 +10,7 @@ from condense.cli.helpers.page import TARGET, _rendered, helpers
 from condense.cli.helpers.topics import TOPICS
 from condense.data import LabeledData
 from condense.results import Budget, Scores
-from condense.testing.toys import generator, toy_context, toy_data
+from condense.testing.toys import WatchedContext, generator, toy_data
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = (ROOT / TARGET).read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def test_an_example_runs_on_the_arguments_of_a_component(title, host):
     assert isinstance(data, LabeledData)
     given = {
         "data": data,
-        "context": toy_context(host),
+        "context": WatchedContext(host),
         "rng": generator(),
         "scores": Scores(torch.rand(len(data), generator=generator(2)), "toy"),
         "budget": Budget(ipc=3),

@@ -30,17 +30,10 @@ from condense.errors import CondenseError
 from condense.options import assignments_of
 from condense.plugin.host import build_host
 from condense.resolve import Request, resolve
+from condense.testing.toys import Notes
 from condense_plugins.selectors.random import RandomSelector
 
 CHAIN = ["scorer", "selector", "prepare", "matcher", "evaluator"]
-
-
-class Notes(SilentProgress):
-    def __init__(self):
-        self.lines = []
-
-    def note(self, message):
-        self.lines.append(message)
 
 
 @pytest.fixture

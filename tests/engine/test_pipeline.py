@@ -29,6 +29,7 @@ from condense.plugin import hookimpl
 from condense.plugin.host import build_host
 from condense.resolve import Request, resolve
 from condense.results import Evaluation
+from condense.testing.toys import Notes
 
 METHODS = {  # distilled samples of 5 a class, with α = 0.8 of the preset: ⌊0.8·5⌋ = 4
     "selmatch": 4,
@@ -39,14 +40,6 @@ METHODS = {  # distilled samples of 5 a class, with α = 0.8 of the preset: ⌊0
     "window-full": 5,
     "tdds": 0,
 }
-
-
-class Notes(SilentProgress):
-    def __init__(self):
-        self.lines = []
-
-    def note(self, message):
-        self.lines.append(message)
 
 
 @pytest.fixture
@@ -674,19 +667,12 @@ def test_options_of_speed_alone_are_in_no_key(tiny, option):
 def test_images_thrown_far_away_are_noted(tiny):
     from condense.api import bind
 
-    class Notes(SilentProgress):
-        def __init__(self):
-            self.notes = []
-
-        def note(self, message):
-            self.notes.append(message)
-
     progress = Notes()
     bind("digits", options=tiny | {"matcher.image_lr": 1e12}, progress=progress).condensed  # noqa: B018
-    assert any("times the pixel range" in note for note in progress.notes)
-    progress.notes.clear()
+    assert any("times the pixel range" in note for note in progress.lines)
+    progress.lines.clear()
     bind("digits", options=tiny, progress=progress).condensed  # noqa: B018
-    assert progress.notes == []
+    assert progress.lines == []
 
 
 def test_data_are_hashed_once_a_run(pipeline, tmp_path, monkeypatch):

@@ -7,20 +7,12 @@ import torch
 from condense.api import bind
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.rebind import rebind
-from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.errors import DataError, UnknownComponent
 from condense.resolve import Request
+from condense.testing.toys import Notes
 
 SELECT = {"selector": "random", "matcher": "none", "policy": "frozen"}
-
-
-class Notes(SilentProgress):
-    def __init__(self):
-        self.told = []
-
-    def note(self, message):
-        self.told.append(message)
 
 
 @pytest.fixture
@@ -34,7 +26,7 @@ def back(host, tmp_path):
         made = Request(**request)
         return rebind(folder, small, made, host, stages=stages, progress=notes, **tools)
 
-    call.told = notes.told
+    call.told = notes.lines
     return call
 
 

@@ -22,6 +22,7 @@ from condense.engine.training.batches import initial_set
 from condense.options import AugmentationSpec, NetworkSpec
 from condense.plugin.host import Host
 from condense.results import Arm, Budget, Scores, Selection
+from condense.testing.toys import generator
 
 Tensors = dict[str, Tensor]
 CASES: dict[str, Callable[[Tools], Tensors]] = {}  # by "KIND NAME" or "KIND NAME, VARIANT"
@@ -69,10 +70,6 @@ def toy(per_class: int = 8, channels: int = 1, side: int = 8, seed: int = 1) -> 
     images = patterns[labels] + noise(len(labels), side, side, channels, top=156, seed=seed)
     norm = Normalization((0.5,) * channels, (0.25,) * channels)
     return LabeledData(images.to(torch.uint8), labels, ("ant", "bee", "cat"), norm, name="toy")
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def selection(data: LabeledData, each: int) -> Selection:

@@ -14,7 +14,7 @@ from condense.engine.training.loop import Training
 from condense.engine.training.sgd import SgdOptions
 from condense.errors import CondenseError, DataError
 from condense.options import NetworkSpec, part_of
-from condense.testing.toys import reads_test, toy_context, toy_data, toy_features
+from condense.testing.toys import WatchedContext, reads_test, toy_data, toy_features
 
 CPU = torch.device("cpu")
 SMALL = SgdOptions(epochs=2, batch_size=15, network=NetworkSpec.of("convnet", width=8))
@@ -73,7 +73,7 @@ def test_of_feature_data_they_are_the_inputs(context):
 
 
 def test_the_test_split_is_not_looked_at(host):
-    context = toy_context(host)
+    context = WatchedContext(host)
     assert not reads_test(lambda data: context.features(data, stream(), SMALL), toy_data())
 
 

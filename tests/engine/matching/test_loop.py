@@ -21,6 +21,7 @@ from condense.engine.runtime.files import read_sealed, write_sealed
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import CondenseError
 from condense.results import MatchPlan, MatchStep
+from condense.testing.toys import Notes
 from condense.traits import MatcherTraits
 
 PLAN = MatchPlan(
@@ -55,16 +56,6 @@ class Told:
 
     def step(self, synthetic, rng):
         return next(self.steps)
-
-
-class Notes(SilentProgress):
-    """Keeps what is said."""
-
-    def __init__(self):
-        self.lines = []
-
-    def note(self, message):
-        self.lines.append(message)
 
 
 class Noisy:

@@ -13,9 +13,9 @@ from condense.api import condense
 from condense.data import Role, SyntheticSet
 from condense.engine.matching import loop
 from condense.engine.matching.loop import match
-from condense.engine.runtime.progress import SilentProgress
 from condense.errors import CondenseError
 from condense.results import MatchPlan, MatchStep
+from condense.testing.toys import Notes
 
 AUTO = MatchPlan(4, image_lr="auto", image_momentum=0.5, step_size=0.1)
 
@@ -25,14 +25,6 @@ def synthetic_set(inputs, roles):
     zeros = torch.zeros(len(inputs), dtype=torch.int64)
     role = torch.tensor(roles, dtype=torch.uint8)
     return SyntheticSet(inputs.clone(), zeros, role, zeros.clone(), torch.tensor(0.1))
-
-
-class Notes(SilentProgress):
-    def __init__(self):
-        self.lines = []
-
-    def note(self, message):
-        self.lines.append(message)
 
 
 class Stepper:

@@ -15,19 +15,11 @@ import torch
 from condense.engine.runtime.expected import Expected, is_finite
 from condense.engine.runtime.files import draft_beside, write_atomic
 from condense.engine.runtime.housekeeping import ENTRY, MARKER, TENSORS, digest
-from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Payload, Store
 from condense.errors import OutputError
+from condense.testing.toys import Notes
 
 KEY = {"component": "el2n", "options": {"epochs": 3, "lr": 0.1}, "seed": 7}
-
-
-class Notes(SilentProgress):
-    def __init__(self):
-        self.lines = []
-
-    def note(self, message):
-        self.lines.append(message)
 
 
 @pytest.fixture

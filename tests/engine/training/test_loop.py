@@ -13,12 +13,9 @@ from condense.engine.training.batches import Batcher
 from condense.engine.training.loop import BATCHES_DRAWN_AHEAD, Training, predict
 from condense.engine.training.schedule import Schedule, batch_sizes, batches_per_epoch
 from condense.options import AugmentationSpec, NetworkSpec
+from condense.testing.toys import generator
 
 CPU = torch.device("cpu")
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 class Recorder:

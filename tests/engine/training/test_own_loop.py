@@ -21,16 +21,13 @@ from condense.engine.training.sgd import SgdOptions
 from condense.errors import DataError, DivergedError, OptionError, OutputError
 from condense.options import AugmentationSpec, NetworkSpec, build_options, parse_assignment, part_of
 from condense.resolve import Request, resolve
+from condense.testing.toys import generator
 
 EPOCHS, EARLY, SEED = 6, 3, 6
 SCORERS = (
     *("aum", "cscore", "dual", "el2n", "el2n:online", "entropy", "forgetting"),
     *("forgetting:epoch", "grand", "grand:full", "loss", "tdds"),
 )
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def plain_loop(data, network, schedule, rng):

@@ -10,10 +10,10 @@ import torch
 from condense import CondensedDataset
 from condense.api import bind, condense
 from condense.engine.context import EngineContext
-from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.errors import DataError
 from condense.options import Text, build_options
+from condense.testing.toys import Notes
 from condense_plugins.datasets.csv_file import Csv
 
 HEADER = ["id", "age", "town", "score", "kind"]
@@ -42,19 +42,14 @@ def write(tmp_path):
 
 @pytest.fixture
 def load(host, tmp_path):
-    notes = []
-
-    class Noting(SilentProgress):
-        def note(self, message):
-            notes.append(message)
-
-    context = EngineContext(host, Store(tmp_path / "store"), torch.device("cpu"), Noting())
+    notes = Notes()
+    context = EngineContext(host, Store(tmp_path / "store"), torch.device("cpu"), notes)
 
     def call(path, label="kind", **options):
         given = {"path": str(path), "label": label, **options}
         return Csv(build_options(Csv.Options, given, "data")).load(context)
 
-    call.notes = notes
+    call.notes = notes.lines
     return call
 
 
@@ -149,7 +144,7 @@ def test_a_column_that_numbers_the_rows_is_noted_whatever_is_held_out(write, loa
     load(write(rows[::-1], ["nr", "x", "kind"]), test=0.2)
     assert len(load.notes) == 1
     assert "'nr' numbers the rows" in load.notes[0]
-    assert "-o data.ignore=nr" in load.notes[0] or "`data.ignore=nr`" in load.notes[0]
+    assert "`data.ignore=nr`" in load.notes[0]
 
 
 def test_a_first_sample_in_the_place_of_names_is_noted(write, load):

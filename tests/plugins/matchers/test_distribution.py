@@ -5,12 +5,9 @@ import torch
 
 from condense.errors import OptionError
 from condense.options import AugmentationSpec, NetworkSpec
+from condense.testing.toys import generator
 from condense_plugins.matchers import distribution
 from condense_plugins.matchers.distribution import DistributionMatcher, passes
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def prepared(data, context, network="instance", augmentation="dsa", **options):

@@ -7,12 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from condense.options import AugmentationSpec, NetworkSpec
+from condense.testing.toys import generator
 from condense_plugins.matchers.gradient import GradientMatcher, distance, fixed_norms
 from condense_plugins.matchers.trajectory.matcher import draw_batches
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def prepared(data, context, network="instance", **options):

@@ -14,15 +14,12 @@ from condense.engine.runtime.progress import SilentProgress
 from condense.errors import CondenseError, OptionError
 from condense.interfaces import Role
 from condense.options import NetworkSpec
+from condense.testing.toys import generator
 from condense_plugins.matchers.distribution import DistributionMatcher
 from condense_plugins.matchers.gradient import GradientMatcher
 
 BOTH = pytest.mark.parametrize("cls", [DistributionMatcher, GradientMatcher], ids=lambda c: c.name)
 OF_GRADIENT = {"network_iterations": 3, "network_steps": 2, "batch_size": 5, "network_lr": 0.1}
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def made(cls, data, context, **options):

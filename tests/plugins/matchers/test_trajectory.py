@@ -22,6 +22,7 @@ from condense.engine.training.schedule import Schedule
 from condense.errors import CapacityError, OptionError
 from condense.interfaces import Role, Selection, TrainingSet
 from condense.options import AugmentationSpec, NetworkSpec, build_options
+from condense.testing.toys import generator
 from condense_plugins.matchers.trajectory import (
     cost as cost_module,
     matcher as matcher_module,
@@ -41,10 +42,6 @@ SMALL = TrajectoryOptions(
     network=NetworkSpec.of("convnet", width=4, depth=2),
     step_size=0.05,
 )
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def small_set(data, roles=(0, 1, 1)):

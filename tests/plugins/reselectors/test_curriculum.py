@@ -22,6 +22,7 @@ from condense.options import assignments_of, parse_assignment
 from condense.recipe import read_recipe
 from condense.resolve import Request, resolve
 from condense.results import Scores, Selection
+from condense.testing.toys import Notes
 from condense_plugins.reselectors import curriculum
 from condense_plugins.reselectors._right import ShortOptions, right_samples
 
@@ -31,14 +32,6 @@ SMALL = {
     "reselector.round_steps": 4,
     "reselector.network.width": 8,
 }
-
-
-class Notes(SilentProgress):
-    def __init__(self):
-        self.lines = []
-
-    def note(self, message):
-        self.lines.append(message)
 
 
 # ---- by hand ------------------------------------------------------------------------------------

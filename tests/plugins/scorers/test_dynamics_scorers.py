@@ -20,6 +20,7 @@ from condense.engine.training.loop import Training
 from condense.engine.training.sgd import SgdOptions
 from condense.errors import OptionError
 from condense.options import build_options, part_of
+from condense.testing.toys import generator
 
 EPOCHS, EARLY = 6, 4
 TINY = {
@@ -31,10 +32,6 @@ TINY = {
 OF_THE_PASS = ("aum", "cscore", "dual", "el2n", "entropy", "forgetting", "grand", "loss", "tdds")
 # half precision keeps 11 bits of what is stored
 CLOSE = {"rtol": 2e-3, "atol": 2e-3}
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from condense.engine.training.sgd import SgdOptions
 from condense.errors import DataError, OptionError
 from condense.options import build_options, part_of
 from condense.results import Cost
-from condense.testing.toys import reads_test
+from condense.testing.toys import generator, reads_test
 from condense_plugins.scorers import _holdout
 from condense_plugins.scorers._holdout import (
     Holdout,
@@ -35,10 +35,6 @@ TINY = {
     "batch_size": 16,
     "network": {"component": "convnet", "width": 2},
 }
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def options_of(**changes):

@@ -12,11 +12,8 @@ from condense.engine.feature_space.neighbours import nearest_others
 from condense.engine.feature_space.principal import principal_components
 from condense.engine.ingest.from_user import labeled_data
 from condense.errors import DataError, OptionError
+from condense.testing.toys import generator
 from condense_plugins.scorers.knn import KnnScorer
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def create(**options):

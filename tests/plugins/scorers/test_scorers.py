@@ -12,6 +12,7 @@ from condense.engine.checked import run_scorer
 from condense.engine.training.dynamics import Extras, dynamics_pass
 from condense.engine.training.statistics import SampleStatistics, sample_figures
 from condense.results import Dynamics
+from condense.testing.toys import generator
 from condense_plugins.scorers.aum import AumScorer
 from condense_plugins.scorers.cscore import CScorer
 from condense_plugins.scorers.el2n import El2nScorer
@@ -34,10 +35,6 @@ TINY = {
     "eval_epoch": 1,
     "network": {"component": "convnet", "width": 2},
 }
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def scorer_of(name, **options):

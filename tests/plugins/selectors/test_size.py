@@ -15,7 +15,7 @@ from condense.data import LabeledData, Normalization
 from condense.engine.checked import run_selector
 from condense.plugin.host import build_host
 from condense.results import Budget
-from condense.testing.toys import toy_context
+from condense.testing.toys import WatchedContext
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -35,7 +35,7 @@ data = LabeledData(inputs, labels, tuple("abcdefghij"), norm)
 cls = host.registry("selector").get(sys.argv[1])
 start = time.process_time()
 chosen = run_selector(
-    cls(cls.Options()), data, None, Budget(fraction=0.1), toy_context(host), rng
+    cls(cls.Options()), data, None, Budget(fraction=0.1), WatchedContext(host), rng
 )
 seconds = time.process_time() - start
 print(json.dumps({"counts": chosen.counts, "seconds": seconds, "mb": peak() - imports}))

@@ -36,6 +36,7 @@ from condense.studies.statistics import (
     estimate_shares,
     t_quantile,
 )
+from condense.testing.toys import Notes
 from condense.traits import EvaluatorTraits
 
 # Student's t at 97.5 %, from a printed table
@@ -532,14 +533,6 @@ class Plugin:
     @hookimpl
     def condense_register_selectors(self, register):
         register(Stumbling)
-
-
-class Notes(SilentProgress):
-    def __init__(self):
-        self.lines = []
-
-    def note(self, message):
-        self.lines.append(message)
 
 
 @pytest.fixture
