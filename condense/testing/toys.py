@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -179,6 +179,19 @@ def toy_features(size: int = 6) -> LabeledData:
     return LabeledData(values, labels, CLASSES, norm, flip=False, name="toy-features")
 
 
+def data_of(labels: Sequence[int] | Tensor) -> LabeledData:
+    """Samples of which nothing but the labels is looked at, of as many classes as there are."""
+    labels = torch.as_tensor(labels)
+    names = CLASSES[: int(labels.max()) + 1]
+    return LabeledData(torch.zeros(len(labels), 1), labels, names, Normalization((0.0,), (1.0,)))
+
+
+def scores_of(values: Sequence[float] | Tensor, **companions: Sequence[float] | Tensor) -> Scores:
+    """These scores, with these companions."""
+    beside = {name: torch.as_tensor(v, dtype=torch.float32) for name, v in companions.items()}
+    return Scores(torch.as_tensor(values, dtype=torch.float32), "toy", companions=beside)
+
+
 def planted() -> tuple[LabeledData, Tensor]:
     """Toy data of which :data:`PLANTED_PER_CLASS` samples a class carry a wrong label.
 
@@ -208,7 +221,7 @@ def distinct_scores(data: LabeledData) -> Scores:
 
 def _scored(values: Tensor) -> Scores:
     """``values`` (float32 [N] in 0–1) with the companions that the dynamics pass would give."""
-    return Scores(values, "toy", companions={"probability": 1 - values, "aum": 1 - 2 * values})
+    return scores_of(values, probability=1 - values, aum=1 - 2 * values)
 
 
 def toy_selection(counts: tuple[int, ...] = (7, 10, 5)) -> Selection:

@@ -6,25 +6,11 @@ import pytest
 import torch
 from scipy import stats
 
-from condense.data import LabeledData, Normalization
 from condense.engine.checked import run_scorer, run_selector
 from condense.errors import DataError, OptionError
-from condense.results import Budget, Scores
+from condense.results import Budget
+from condense.testing.toys import data_of, scores_of
 from condense_plugins.selectors.dual_beta import DualBetaSelector, beta_shape, log_beta_density
-
-NAMES = ("ant", "bee", "cat")
-
-
-def data_of(labels):
-    labels = torch.as_tensor(labels)
-    names = NAMES[: int(labels.max()) + 1]
-    return LabeledData(torch.zeros(len(labels), 1), labels, names, Normalization((0.0,), (1.0,)))
-
-
-def scores_of(values, probability=None):
-    values = torch.as_tensor(values, dtype=torch.float32)
-    beside = {} if probability is None else {"probability": torch.as_tensor(probability).float()}
-    return Scores(values, "by hand", companions=beside)
 
 
 def select(data, scores, seed=0, *, complexity=4.0, **budget):
@@ -80,7 +66,7 @@ def test_samples_are_drawn_by_score_times_density():
     expected = inclusion(weights, 2)
     assert expected.max() > 2 * expected.min()
     for seed in range(draws):
-        times[select(data, scores_of(values, probability), seed, ipc=2).indices] += 1
+        times[select(data, scores_of(values, probability=probability), seed, ipc=2).indices] += 1
     room = 5 * (draws * expected * (1 - expected)).sqrt()
     assert bool(((times - draws * expected).abs() < room).all()), (times / draws, expected)
 
@@ -88,9 +74,9 @@ def test_samples_are_drawn_by_score_times_density():
 def test_the_anchor_is_the_mean_probability_of_the_ten_highest_scores():
     values = torch.arange(40.0) / 40
     probability = torch.where(torch.arange(40) >= 30, 0.2, 0.8)
-    found = []
+    found, scores = [], scores_of(values, probability=probability)
     for seed in range(200):
-        found += select(data_of([0] * 40), scores_of(values, probability), seed, ipc=4).indices
+        found += select(data_of([0] * 40), scores, seed, ipc=4).indices
     # r = 0.9: μ_D = 0.2 gives β = 4.1, α = 11.9; with another anchor the shares would be others
     alpha, beta = beta_shape(0.9, 0.2, 4)
     easy, hard = (stats.beta.pdf(p, alpha, beta) for p in (0.8, 0.2))
@@ -103,7 +89,7 @@ def test_the_anchor_is_the_mean_probability_of_the_ten_highest_scores():
 def test_the_fewer_are_kept_the_easier_they_are():
     rng = torch.Generator().manual_seed(1)
     probability = torch.rand(400, generator=rng)
-    scores = scores_of((1 - probability) * 0.3, probability)
+    scores = scores_of((1 - probability) * 0.3, probability=probability)
     means = [
         float(probability[select(data_of([0] * 400), scores, fraction=share).indices].mean())
         for share in (0.5, 0.2, 0.05)
@@ -112,19 +98,18 @@ def test_the_fewer_are_kept_the_easier_they_are():
 
 
 def test_samples_of_score_0_come_last_and_still_fill_the_budget():
-    values = [0.0, 0.0, 0.0, 0.4, 0.2]
+    data, scores = data_of([0] * 5), scores_of([0.0, 0.0, 0.0, 0.4, 0.2], probability=[0.5] * 5)
     for seed in range(20):
-        chosen = select(data_of([0] * 5), scores_of(values, [0.5] * 5), seed, ipc=3).indices
+        chosen = select(data, scores, seed, ipc=3).indices
         assert chosen[:2].tolist() == [3, 4]  # hardest first
-    every = {int(select(data_of([0] * 5), scores_of(values, [0.5] * 5), s, ipc=3).indices[2])
-             for s in range(60)}  # fmt: skip
+    every = {int(select(data, scores, seed, ipc=3).indices[2]) for seed in range(60)}
     assert every == {0, 1, 2}
 
 
 def test_a_class_without_samples_and_whole_classes():
     labels = [0] * 6 + [2] * 6
     values = torch.arange(12.0)
-    chosen = select(data_of(labels), scores_of(values, [0.5] * 12), fraction=1.0)
+    chosen = select(data_of(labels), scores_of(values, probability=[0.5] * 12), fraction=1.0)
     assert chosen.counts == (6, 0, 6)
     assert chosen.indices.tolist() == [5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6]
 
@@ -133,7 +118,7 @@ def test_without_the_probability_a_scorer_that_gives_it_is_named():
     with pytest.raises(OptionError) as caught:
         select(data_of([0, 0]), scores_of([1, 2]), ipc=1)
     told = str(caught.value)
-    for part in ("'dual-beta'", "'probability'", "by hand has not", "`scorer=NAME`: dual, or"):
+    for part in ("'dual-beta'", "'probability'", "toy has not", "`scorer=NAME`: dual, or"):
         assert part in told
 
 
@@ -149,8 +134,8 @@ def test_every_scorer_that_reads_the_dynamics_gives_the_probability(host, contex
 
 
 def test_a_score_below_0_is_refused_with_sample_and_value():
-    with pytest.raises(DataError, match=r"at least 0.*by hand rates sample 1 -0\.5.*scorer=dual"):
-        select(data_of([0, 0]), scores_of([1, -0.5], [0.5, 0.5]), ipc=1)
+    with pytest.raises(DataError, match=r"at least 0.*toy rates sample 1 -0\.5.*scorer=dual"):
+        select(data_of([0, 0]), scores_of([1, -0.5], probability=[0.5, 0.5]), ipc=1)
 
 
 def test_no_scores_is_an_error():

@@ -7,25 +7,14 @@ from condense.data import LabeledData, Normalization
 from condense.engine.checked import run_selector
 from condense.errors import DataError, OptionError
 from condense.options import build_options
-from condense.results import Budget, Scores
+from condense.results import Budget
+from condense.testing.toys import data_of, scores_of
 from condense_plugins.selectors.easiest import EasiestSelector
 from condense_plugins.selectors.hardest import HardestSelector
 from condense_plugins.selectors.random import RandomSelector
 from condense_plugins.selectors.window import WindowSelector
 
-NAMES = ("ant", "bee", "cat")
 UNIT = Normalization((0.0,), (1.0,))
-
-
-def data_of(labels, classes=None):
-    labels = torch.tensor(labels)
-    names = NAMES[: int(labels.max()) + 1] if classes is None else classes
-    features = torch.zeros(len(labels), 1)
-    return LabeledData(features, labels, names, Normalization((0.0,), (1.0,)))
-
-
-def scores_of(values):
-    return Scores(torch.as_tensor(values, dtype=torch.float32), "by hand")
 
 
 def select(selector, data, scores, seed=0, **budget):

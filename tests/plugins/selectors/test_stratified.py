@@ -5,25 +5,11 @@ import itertools
 import pytest
 import torch
 
-from condense.data import LabeledData, Normalization
 from condense.engine.checked import run_selector
 from condense.errors import DataError, OptionError
-from condense.results import Budget, Scores
+from condense.results import Budget
+from condense.testing.toys import data_of, scores_of
 from condense_plugins.selectors.stratified import StratifiedSelector, stratum_budgets
-
-NAMES = ("ant", "bee", "cat")
-
-
-def data_of(labels):
-    labels = torch.as_tensor(labels)
-    names = NAMES[: int(labels.max()) + 1]
-    return LabeledData(torch.zeros(len(labels), 1), labels, names, Normalization((0.0,), (1.0,)))
-
-
-def scores_of(values, **companions):
-    beside = {name: torch.as_tensor(v, dtype=torch.float32) for name, v in companions.items()}
-    values = torch.as_tensor(values, dtype=torch.float32)
-    return Scores(values, "by hand", companions=beside)
 
 
 def select(data, scores, seed=0, *, cutoff=0.0, strata=50, **budget):
