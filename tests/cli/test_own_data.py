@@ -40,7 +40,7 @@ def test_class_folders_alone_say_how_they_are_evaluated_and_are(run_cli, photos)
     assert (held["accuracy"]["mean"] * 6).is_integer()
 
 
-COMMANDS = [("select", "--ipc", 2), ("score", "--out", "scores")]
+COMMANDS = [("select", "--ipc", 2), ("score", "--out", "scores", "--force")]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

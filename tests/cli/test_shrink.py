@@ -80,10 +80,10 @@ def test_the_study_stays_beside_the_set_where_its_recipe_is_run_again(document, 
     shutil.copytree(place / "one", place / "repeated")
     study = {name: (place / "one" / name).read_bytes() for name in STUDY}
     recipe = place / "repeated/recipe.toml"
-    call("run", "--recipe", recipe, "--out", place / "repeated", given=())
+    call("run", "--recipe", recipe, "--out", place / "repeated", more=())
     assert {n: (place / "repeated" / n).read_bytes() for n in STUDY} == study
     other = ("--recipe", recipe, "--seed", 7, "--out", place / "repeated", "--force")
-    call("run", *other, given=())
+    call("run", *other, more=())
     assert not STUDY & {path.name for path in (place / "repeated").iterdir()}
 
 
