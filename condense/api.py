@@ -30,7 +30,7 @@ from condense.engine.watch import Watch
 from condense.errors import CapacityError, CondenseError, FindingWarning, OptionError
 from condense.interfaces import Progress
 from condense.kinds import CHOOSE
-from condense.layers import EXECUTOR, TRACKER, take_beside
+from condense.layers import EXECUTOR, TRACKER, check_said_once, take_beside
 from condense.options import assignments_of
 from condense.plugin.host import Host, build_host
 from condense.recipe import Recipe
@@ -361,13 +361,9 @@ def _ask(
         if given is None:  # what is said of a file are its options
             file = os.path.expanduser(test) if isinstance(test, PurePath) else test
             told = {"label": label, "ignore": list(ignore) or None, "test": file}
-            for key, value in told.items():
-                if value is not None and dict(assignments).get(("data", key), value) != value:
-                    raise OptionError(
-                        f"{key}={value!r} and options['data.{key}'] give one key two values; give "
-                        "one of them"
-                    )
-            assignments += tuple((("data", k), v) for k, v in told.items() if v is not None)
+            said = tuple((("data", k), v) for k, v in told.items() if v is not None)
+            check_said_once([*(one for one in assignments if one[0] in dict(said)), *said])
+            assignments += said
         asked = Request(data=named, assignments=assignments, **request)
         if given is not None:
             asked = replace(asked, in_memory=True, modality=given.geometry.modality)

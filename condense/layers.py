@@ -68,7 +68,7 @@ class Layer:
 
 
 def check_said_once(assignments: Sequence[tuple[tuple[str, ...], Any]]) -> None:
-    """That no key has two values among the `-o` of one command line.
+    """That no key has two values among assignments of one command or call.
 
     Raises:
         OptionError: naming both.

@@ -287,7 +287,8 @@ def test_the_test_split_of_named_data_is_a_share_or_a_file(call, host, tmp_path)
     for test in (0.2, str(tmp_path / "t.csv")):
         small = call(tmp_path / "x.csv", **given, options=options | {"data.test": test})
         assert set(small.results["arms"]) == {"condensed", "random", "whole"}
-    with pytest.raises(OptionError, match=re.escape("options['data.test'] give one key two")):
+    told = 'options={"data.test": 0.3} and options={"data.test": 0.2} give one key two values'
+    with pytest.raises(OptionError, match=re.escape(told)):
         call(tmp_path / "x.csv", **given, test=0.2, options=options | {"data.test": 0.3})
 
 

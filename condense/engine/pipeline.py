@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from functools import cached_property
+from typing import Any
 
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.evaluation import coming_plan
 from condense.engine.stages.evaluation import EvaluationStage, TeachingStage
 from condense.engine.stages.matching import MatchingStage
 from condense.engine.stages.reselection import ReselectionStage
-from condense.engine.stages.scores import ScoresStage
+from condense.engine.stages.scores import ScoresStage, stages_in_use
 from condense.engine.stages.selection import SelectionStage
 from condense.engine.stages.stage import Bound, StageTime
 from condense.interfaces import Evaluation, Scores, Selection
+from condense.recipe import LEFT_OUT
 
 __all__ = ["Pipeline", "StageTime"]
 
@@ -55,6 +59,26 @@ class Pipeline(Bound):
     def evaluating(self) -> EvaluationStage:
         """The stage of its evaluation."""
         return EvaluationStage(self, coming_plan(self.reselecting), [self.reselecting])
+
+    @cached_property
+    def content(self) -> list[Any]:
+        """All that a run depends on, JSON-ready: what the files that it reads hold, not where.
+
+        Raises:
+            CondenseError: for files that cannot be read.
+        """
+        used = stages_in_use(self.recipe)
+        read = [digest for stage in used for digest in self.files_read(stage)]
+        table = {k: v for k, v in self.recipe.portable().items() if k != LEFT_OUT}
+        # who has scores and experts of another seed has another result
+        shared = [self.shared_seed] if self.shared_seed != self.recipe.seed else []
+        return [table, *self.data.fingerprints, *read, *shared]
+
+    @cached_property
+    def content_digest(self) -> str:
+        """SHA-256 (32 hex digits) of :attr:`content`."""
+        text = json.dumps(self.content, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def check_budget(self) -> None:
         """Say where a fraction keeps another number of samples than one would think, or none.

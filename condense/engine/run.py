@@ -44,7 +44,6 @@ from condense.engine.stages.features import FeatureStage
 from condense.engine.stages.stage import Stage
 from condense.engine.target import (
     check_target,
-    content_digest_of,
     default_folder,
     findings_of_studies,
 )
@@ -235,7 +234,7 @@ def write_run(
         jobs=() if crew is None else tuple(crew.notes),
         executor=LOCAL if crew is None else crew.executor.name,
         tracker=tracker,
-        content=content_digest_of(pipeline),
+        content=pipeline.content_digest,
     )
     result = replace(result, findings=diagnose(pipeline, condensed, result.evaluations))
     files = {RESULTS: result.results.text(), LOG: result.log.text(), **(beside or {})}

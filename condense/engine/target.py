@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from condense.engine.documents import RunLog, read_document
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import default_path
 from condense.engine.runtime.folders import check_folder, check_same
-from condense.engine.stages.scores import stages_in_use
-from condense.engine.stages.stage import OF_FILES
 from condense.errors import CondenseError, OutputError
 from condense.recipe import LEFT_OUT, Recipe, flatten
 
@@ -39,7 +36,7 @@ def check_target(target: Path, pipeline: Pipeline, force: bool) -> Path:
     paths = recipe.all_paths()
     theirs, ours = (_facts(table, paths) for table in (there, json.loads(json.dumps(own))))
     check_same(target, "the result of another recipe", theirs, ours)
-    if _content_in(place) not in ("", content_digest_of(pipeline)):
+    if _content_in(place) not in ("", pipeline.content_digest):
         raise OutputError(
             f"{target} holds the result of this recipe on other files ({', '.join(paths)}) or by "
             "another way of sharing scores and experts between seeds; give `force` to replace it, "
@@ -59,7 +56,7 @@ def _facts(manifest: dict[str, Any], paths: dict[str, str]) -> dict[str, Any]:
 def findings_of_studies(place: Path, content: str) -> list[Path]:
     """What `shrink` or a choice wrote beside the result in ``place``.
 
-    None where that depends on anything else than a run whose :func:`content_digest_of` is
+    None where that depends on anything else than a run whose :attr:`Pipeline.content_digest` is
     ``content``.
     """
     if _content_in(place) != content:
@@ -79,8 +76,8 @@ def default_folder(pipeline: Pipeline, baselines: bool) -> Path:
 
     Results without baselines have another one: they are not to replace those with them.
     """
-    recipe, parts = pipeline.recipe, content_of(pipeline)
-    parts += [] if baselines else ["without baselines"]
+    recipe, more = pipeline.recipe, [] if baselines else ["without baselines"]
+    parts = [*pipeline.content, *more]
     return default_path(recipe.method, pipeline.data.name, parts, _size_and_seed(recipe))
 
 
@@ -94,23 +91,3 @@ def _size_and_seed(recipe: Recipe) -> str:
     budget = recipe.budget
     size = f"ipc{budget.ipc}" if budget.ipc is not None else f"fraction{budget.fraction:g}"
     return f"{size}-s{recipe.seed}"
-
-
-def content_of(pipeline: Pipeline) -> list[Any]:
-    """All that a run depends on, JSON-ready: what the files that it reads hold, not where they lie.
-
-    Raises:
-        CondenseError: for files that cannot be read.
-    """
-    keys = [pipeline.component_key(stage) for stage in stages_in_use(pipeline.recipe)]
-    read = [key[name] for key in keys for name in OF_FILES if name in key]
-    table = {k: v for k, v in pipeline.recipe.portable().items() if k != LEFT_OUT}
-    # who has scores and experts of another seed has another result
-    shared = [pipeline.shared_seed] if pipeline.shared_seed != pipeline.recipe.seed else []
-    return [table, *pipeline.data.fingerprints, *read, *shared]
-
-
-def content_digest_of(pipeline: Pipeline) -> str:
-    """SHA-256 (32 hex digits) of :func:`content_of`."""
-    text = json.dumps(content_of(pipeline), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -9,7 +9,6 @@ from typing import Any
 from condense.data import LabeledData
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.files import default_path
-from condense.engine.target import content_of
 from condense.errors import CondenseError, OptionError
 from condense.recipe import Recipe
 
@@ -77,6 +76,6 @@ def study_folder(
 def _content_or_error(bind: Bind, recipe: Recipe) -> list[Any]:
     """What a run of ``recipe`` depends on; of one that fails, less."""
     try:
-        return content_of(bind(recipe))
+        return bind(recipe).content
     except CondenseError:
         return [recipe.portable()]

@@ -6,7 +6,7 @@ import pytest
 
 from condense.api import bind
 from condense.engine.pipeline import Pipeline
-from condense.engine.target import content_of, default_folder
+from condense.engine.target import default_folder
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def test_what_recordings_hold_counts(bound, tmp_path):
     for content in (b"one", b"two", b"one"):
         (tmp_path / "r.safetensors").write_bytes(content)
         options = {"scorer": "aum", "scorer.dynamics": str(tmp_path / "r.safetensors")}
-        found.append(content_of(bound(**options)))
+        found.append(bound(**options).content)
     assert found[0] == found[2] != found[1]
 
 
@@ -29,7 +29,7 @@ def test_whose_scores_and_experts_a_run_has_counts(bound):
     tools = {"store": one.store, "device": one.device, "progress": one.progress}
     recipe = replace(one.recipe, seed=1)
     own, *others = (
-        content_of(Pipeline(recipe, one.host, **tools, shared_seed=seed)) for seed in (None, 1, 0)
+        Pipeline(recipe, one.host, **tools, shared_seed=seed).content for seed in (None, 1, 0)
     )
     assert own == others[0] != others[1]
 

@@ -90,8 +90,7 @@ class ScoresStage(StoredStage[Scores], StageInPieces[Scores]):
         Raises:
             DataError: if that cannot be read.
         """
-        key = self.bound.component_key("scorer")
-        return key.get("token") or key.get("dynamics")
+        return next(iter(self.bound.files_read("scorer")), None)
 
     def key(self) -> Key:
         """Everything the scores depend on."""

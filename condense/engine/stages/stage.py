@@ -37,7 +37,6 @@ from condense.results import StoreEntry
 # matching loops, batches, schedules, learned labels, how arms are drawn and repeats averaged.
 ENGINE_VERSION = "2"
 SHARED = ("scorer", "prepare")  # stages that the cells of a study have in common
-OF_FILES = ("token", "dynamics")  # in a component's key: what files that it reads hold
 
 Key = dict[str, Any]
 T = TypeVar("T")
@@ -211,6 +210,15 @@ class Bound:
             | ({"token": component.cache_token()} if isinstance(component, HasCacheToken) else {})
             | recordings_token(resolved.options)
         )
+
+    def files_read(self, stage: str) -> list[str]:
+        """Digests of what the files hold that the component reads.
+
+        Raises:
+            DataError: if one cannot be read.
+        """
+        key = self.component_key(stage)
+        return [key[name] for name in ("token", "dynamics") if name in key]
 
     def cost(self, stage: str, samples: int) -> Cost | None:
         """The component's own estimate for a set of ``samples``, from a few timed steps.
