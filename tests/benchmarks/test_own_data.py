@@ -31,6 +31,23 @@ def test_a_row_is_made_once_and_kept(own_data, tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out.count('"wine"') == 2
 
 
+def test_the_summary_is_of_the_rows_asked_for(own_data, tmp_path, capsys):
+    out = tmp_path / "own.json"
+    ahead = {("wine", 0): 0.1, ("wine", 1): 0.3, ("cancer", 0): 0.4}
+    rows = [
+        {"set": name, "seed": seed, "method": method, "fraction": 0.1}
+        | {"accuracy": {"own": 0.5 + (more if method == "window" else 0)}}
+        for (name, seed), more in ahead.items()
+        for method in ("random", "window")
+    ]
+    out.write_text(json.dumps({"rows": rows}))
+    flags = ["--out", str(out), "--methods", "random,window", "--sets"]
+    assert own_data.main([*flags, "wine", "--seeds", "2"]) == 0
+    assert "own: +20.00 ± nan points over 1 sets (wine +20.0 ± 10.0)" in capsys.readouterr().out
+    assert own_data.main([*flags, "wine,cancer", "--seeds", "1"]) == 0
+    assert "own: +25.00 ± 190.59 points over 2 sets" in capsys.readouterr().out
+
+
 def test_gains_are_paired_by_seed_and_pooled_over_sets(own_data):
     figures = {  # accuracy by set, method and seed
         ("a", "random"): (0.5, 0.6),
