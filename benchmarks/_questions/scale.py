@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from _questions.commands import Piece, Row, condense_apart
-from _questions.settings import Setting, Sources, as_named
+from _questions.settings import Setting, Sources, as_named, part
 
 SIZES = ((2_000, 10), (5_000, 10), (5_000, 100), (10_000, 100), (50_000, 100))  # images, classes
 FRACTION = 0.05
@@ -39,14 +37,3 @@ def one(sources: Sources, samples: int, classes: int) -> list[Row]:
                               *setting.sized, *options, *out)  # fmt: skip
     kept = ("accuracy", "baselines", "stages", "peak_memory_mb")
     return [{"samples": samples, "classes": classes} | {key: told[key] for key in kept}]
-
-
-def part(arrays: dict[str, np.ndarray], samples: int, classes: int) -> dict[str, np.ndarray]:
-    """The first ``classes`` classes: ``samples`` training images, equally many of each, and all
-    test images of theirs."""
-    labels = arrays["train_labels"]
-    each = samples // classes
-    chosen = [np.flatnonzero(labels == label)[:each] for label in range(classes)]
-    train = np.sort(np.concatenate(chosen))
-    test = np.flatnonzero(arrays["test_labels"] < classes)
-    return {k: v[train if k.startswith("train") else test] for k, v in arrays.items()}

@@ -11,12 +11,14 @@ import numpy as np
 
 from condense.data import portion
 
-IMAGES = ("digits", "mnist", "cifar10")
+# grey: ten classes of CIFAR-100 without their colours
+IMAGES = ("digits", "mnist", "cifar10", "grey")
 # rows of numbers, features of spoken vowels, rows of yes and no, TF-IDF of docstrings
 TABLES = ("segment", "vowels", "phishing", "docstrings")
-MATCHED = ("segment", "phishing", "docstrings", "digits", "mnist", "cifar10")
-ONE_SIZE = ("mnist", "cifar10")  # of the matched: at the first size only
-NARROW, WIDTH = ("cifar10",), 16  # networks of this width, question 3 apart
+MATCHED = ("segment", "phishing", "docstrings", *IMAGES)
+ONE_SIZE = ("mnist", "cifar10", "grey")  # of the matched: at the first size only
+NARROW, WIDTH = ("cifar10", "grey"), 16  # networks of this width, question 3 apart
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 FEWEST = 2  # samples that a size must leave of every class, of what a search sees too
 HELD_OUT = 0.2  # of the training split, where something is chosen
 MOST = 5000  # samples of a set, before the test part is taken off
@@ -117,6 +119,8 @@ class Sources:
     def _arrays(self, name: str) -> dict[str, np.ndarray]:
         if name == "cifar10":
             return as_named(self.cifar10)
+        if name == "grey":
+            return greyed(part(as_named(self.cifar100), MOST, 10))
         split = _own_sets.load(name, self.wheels, most=MOST)
         parts = (*split.train, *split.test)
         return dict(zip(NAMES, parts, strict=True))
@@ -129,6 +133,25 @@ def as_named(path: Path) -> dict[str, np.ndarray]:
     """The four arrays of an npz file of images."""
     with np.load(path) as file:
         return {name: file[name.replace("inputs", "images")] for name in NAMES}
+
+
+def part(arrays: dict[str, np.ndarray], samples: int, classes: int) -> dict[str, np.ndarray]:
+    """The first ``classes`` classes: ``samples`` training images, equally many of each, and all
+    test images of theirs."""
+    labels = arrays["train_labels"]
+    each = samples // classes
+    chosen = [np.flatnonzero(labels == label)[:each] for label in range(classes)]
+    train = np.sort(np.concatenate(chosen))
+    test = np.flatnonzero(arrays["test_labels"] < classes)
+    return {k: v[train if k.startswith("train") else test] for k, v in arrays.items()}
+
+
+def greyed(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The luminance of all images, uint8 [N, H, W, 1], and their labels."""
+    return {
+        name: np.round(values @ LUMA).astype(np.uint8)[..., None] if "inputs" in name else values
+        for name, values in arrays.items()
+    }
 
 
 def flipped(labels: np.ndarray, noise: float) -> np.ndarray:

@@ -25,7 +25,7 @@ from condense.studies.tuning.settings import Settings
 FRACTIONS = (0.01, 0.05, 0.2)
 PLACES, SEEDS = 21, 5  # of the curve
 SEARCHES = 3  # of every kind, each under a seed of its own
-DEAR = dict.fromkeys(("mnist", "cifar10"), (11, 3, 1))  # instead: places, seeds, searches
+DEAR = dict.fromkeys(("mnist", "cifar10", "grey"), (11, 3, 1))  # instead: places, seeds, searches
 KEY = "selector.beta"
 PLAIN = ("selector.width=null", "evaluator.repeats=1")  # the window as the paper has it
 

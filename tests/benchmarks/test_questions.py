@@ -43,6 +43,16 @@ def test_flipped_labels(questions):
     assert (settings.flipped(labels, 0.0) == labels).all()
 
 
+def test_grey_images(questions):
+    settings = sys.modules["_questions.settings"]
+    colours = np.array([[[[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]]]], dtype=np.uint8)
+    found = settings.greyed({"train_inputs": colours, "train_labels": np.array([3])})
+    # 255 times 0.299, 0.587 and 0.114
+    assert found["train_inputs"].tolist() == [[[[76], [150], [29], [9]]]]
+    assert found["train_inputs"].dtype == np.uint8
+    assert found["train_labels"].tolist() == [3]
+
+
 @pytest.mark.parametrize("fraction", [0.01, 0.05, 0.2])
 def test_every_window_fits(questions, fraction):
     """⌊β·n⌋ skipped and ⌊fraction·n⌋ taken are at most n, whatever n."""
