@@ -12,8 +12,10 @@ from matplotlib.axes import Axes
 
 from _questions.answers.augmentations import HALVES, OTHERS, augmentation_pairs
 from _questions.answers.common import Rows, by_set, grouped, name
+from _questions.answers.scale import Cost, arms_of, cost_of, forecast
 from _questions.answers.scores import Worth, by_data, worth
 from _questions.answers.starts import start_pairs
+from _questions.scale import SIZES
 from condense.figures.files import save_figure
 from condense.figures.palette import LIGHT
 from condense.studies.statistics import difference, estimate
@@ -82,6 +84,40 @@ def _scores(values: Mapping[float, Worth], axes: Axes) -> None:
         axes.plot([100 * n for n in known], means, next(styles), marker=".", label=scorer)
     axes.set(xlabel="flipped labels, %", ylabel="test accuracy, %, mean over data sets")
     axes.legend(ncols=2)
+
+
+def scale(rows: Rows) -> Iterator[Callable[[Axes], None]]:
+    """Seconds, memory and what SelMatch is ahead of random samples by, over the number of images,
+    a curve a number of classes; dashed where forecast."""
+    if rows:
+        yield partial(_costs, rows, "seconds", lambda cost: cost.seconds)
+        yield partial(_costs, rows, "memory, MB", lambda cost: cost.memory)
+        yield partial(_gains, rows)
+
+
+def _costs(rows: Rows, what: str, value: Callable[[Cost], float], axes: Axes) -> None:
+    for colour, ((classes,), own) in zip(LIGHT, grouped(rows, "classes").items(), strict=False):
+        known = {row["samples"]: value(cost_of(row)) for row in own}
+        style = {"color": colour, "marker": "."}
+        axes.plot(list(known), list(known.values()), label=f"{classes} classes", **style)
+        last = max(known)
+        for samples in (n for n, many in SIZES if many == classes and n > last):
+            cost = forecast(rows, samples, classes)
+            if cost is not None:
+                axes.plot([last, samples], [known[last], value(cost)], "--", **style)
+    axes.set(xlabel="images", ylabel=what)
+    axes.set_ylim(bottom=0)
+    axes.legend()
+
+
+def _gains(rows: Rows, axes: Axes) -> None:
+    for colour, ((classes,), own) in zip(LIGHT, grouped(rows, "classes").items(), strict=False):
+        points = [100 * (selmatch - random) for selmatch, random in map(arms_of, own)]
+        label = f"{classes} classes"
+        axes.plot([row["samples"] for row in own], points, ".-", color=colour, label=label)
+    axes.set(xlabel="images", ylabel="SelMatch − random, points, one seed")
+    axes.set_ylim(bottom=0)
+    axes.legend()
 
 
 def starts(rows: Rows) -> Iterator[Callable[[Axes], None]]:
@@ -169,6 +205,7 @@ def _augmentations(data: str, rows: Rows, axes: Axes) -> None:
 FIGURES: dict[str, tuple[str, Callable[[Rows], Painters]]] = {
     "window": ("1-window", windows),
     "scores": ("2-scores", scores),
+    "scale": ("3-scale", scale),
     "starts": ("5-start", starts),
     "coverage": ("6-update", updates),
     "augmentation": ("6-update", augmentations),

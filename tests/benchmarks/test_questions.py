@@ -310,7 +310,8 @@ def test_sizes_that_were_not_run_are_forecast_from_two_that_were(answers):
 
     # the evaluator took less of the larger one by chance: it is not forecast to take less still
     rows = [run(1000, 10.0, 6.0, 600), run(3000, 30.0, 5.0, 700), run(500, 99.0, 99.0, 650)]
-    assert answers.scale.forecast(rows, 5000, 9) == ({"scorer": 50.0, "evaluator": 5.0}, 800)
+    expected = answers.scale.Cost({"scorer": 50.0, "evaluator": 5.0}, 800)
+    assert answers.scale.forecast(rows, 5000, 9) == expected
     assert answers.scale.forecast(rows, 5000, 10) is None
     text = answers.scale.scale_table(rows, [(3000, 9), (5000, 9), (5000, 10)])
     assert "| 3,000 | 9 | 35 | scorer 30, evaluator 5 | 700 | 50.0 | 40.0 |" in text
@@ -449,8 +450,14 @@ def test_figures_of_what_was_run(answers, questions, tmp_path):
         row["accuracy"]["dsa"] = dict.fromkeys(("all", "easy", "hard"), 0.4)
         for at in row["coverage"]:
             at["easy"] = 0.8
+    scale = [
+        {"samples": samples, "classes": 100, "stages": {"scorer": {"seconds": seconds}}}
+        | {"peak_memory_mb": 700, "accuracy": {"mean": 0.3}, "baselines": {"random": {"mean": 0.2}}}
+        for samples, seconds in ((5000, 60), (10_000, 120))
+    ]
     rows = {
         "1-window": curve("a", 0.05, 0.5, 0.9, 0.7),
+        "3-scale": scale,
         "2-scores": [*chosen("cscore", 0.9, 0.8), *chosen("cscore", 0.7, 0.6, noise=0.2)],
         "5-start": starts,
         "6-update": updates,

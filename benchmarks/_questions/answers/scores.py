@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from results_table import table
@@ -16,10 +16,10 @@ BASE = "cscore"
 Worth = dict[str, dict[Key, list[float]]]
 
 
-def worth(rows: Rows, noise: float, only: Collection[str] | None = None) -> Worth:
+def worth(rows: Rows, noise: float) -> Worth:
     """Accuracies of every score by setting, of the settings that all of them were run in at every
     share of flipped labels that any was."""
-    here = [r for r in rows if "scorer" in r and (only is None or r["scorer"] in only)]
+    here = [row for row in rows if "scorer" in row]
     noises, scorers = {row["noise"] for row in here}, {row["scorer"] for row in here}
     cells = {(r["set"], r["fraction"], r["noise"], r["scorer"]): r["accuracies"] for r in here}
     shared = [
