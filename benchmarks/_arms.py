@@ -9,7 +9,7 @@ from typing import Any
 
 from _common import environment
 
-from condense.engine.evaluation import condensed_plan, random_plan
+from condense.engine.arms import condensed_plan, random_plan
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.device import pick_device

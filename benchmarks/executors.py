@@ -101,7 +101,7 @@ KINDS = ("scoring", "experts", "evaluation")
 
 def stages_of_work(place: Path, store: str, seed: int) -> tuple[Any, list[Any]]:
     """A pipeline on made-up images, and a stage of four pieces of each kind."""
-    from condense.engine.evaluation import random_plan
+    from condense.engine.arms import random_plan
     from condense.engine.pipeline import Pipeline
     from condense.engine.runtime.progress import SilentProgress
     from condense.engine.runtime.store import Store

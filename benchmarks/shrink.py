@@ -31,7 +31,7 @@ from click.testing import CliRunner
 
 from condense.api import bind
 from condense.cli.main import main as condense
-from condense.engine.evaluation import whole_plan
+from condense.engine.arms import whole_plan
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.kinds import WHOLE
 from condense.studies.shrinking.design import fraction_of

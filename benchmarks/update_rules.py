@@ -38,8 +38,8 @@ from torch import Tensor
 
 from condense.api import bind
 from condense.data import LabeledData
+from condense.engine.arms import condensed_plan, evaluate, random_plan, random_subset
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.evaluation import condensed_plan, evaluate, random_plan, random_subset
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.matching.calibration import calibrate_step_size

@@ -17,7 +17,7 @@ from condense.engine.documents import FindingNote
 from condense.engine.graph import stages
 from condense.engine.ingest.in_memory import in_memory, to_labeled_data
 from condense.engine.jobs.driver import Crew, Target
-from condense.engine.jobs.hired import hired, remarks
+from condense.engine.jobs.executor import executor_of, remarks
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import results_of, worked_off
 from condense.engine.runtime.device import pick_device
@@ -26,7 +26,7 @@ from condense.engine.runtime.progress import SilentProgress, make_progress
 from condense.engine.runtime.store import Store
 from condense.engine.stages.scores import unread_options
 from condense.engine.target import run_name
-from condense.engine.watch import Watch
+from condense.engine.tracking import Tracking
 from condense.errors import CapacityError, CondenseError, FindingWarning, OptionError
 from condense.interfaces import Progress
 from condense.kinds import CHOOSE
@@ -140,13 +140,13 @@ def condense(
         for line in unread_options(pipeline.recipe, asked.request):
             asked.tools["progress"].note(line)
     with _in_python():
-        with pipeline.watch.over(pipeline.recipe, lambda: run_name(pipeline)):
+        with pipeline.tracking.over(pipeline.recipe, lambda: run_name(pipeline)):
             with asked.crew() as crew:
                 if crew is not None:
                     todo = stages(pipeline, baselines=True, evaluated=tested)
                     crew.work_all_off(Target(pipeline, todo))
             small, arms = worked_off(pipeline, baselines=True, evaluated=tested)
-            pipeline.watch.result(small, arms)
+            pipeline.tracking.result(small, arms)
         findings = problems(pipeline, small, arms)
     _warn(findings)
     if not arms:
@@ -302,7 +302,7 @@ class _Asked:
         """What works stages off while it is open; None for this process itself."""
         for line in remarks(self.host, self.request, self.tools["device"]):
             self.tools["progress"].note(line)
-        executor = hired(self.host, self.request)
+        executor = executor_of(self.host, self.request)
         if executor is None:
             yield None
             return
@@ -370,7 +370,7 @@ def _ask(
         tools = {"store": Store.default(progress), "device": pick_device(device)}
         found = resolve_beside(host, TRACKER, asked.tracker, asked.tracker_options)
         if found is not None:
-            tools["watch"] = Watch(found.create(), progress.note)
+            tools["tracking"] = Tracking(found.create(), progress.note)
     return _Asked(host, asked, tools | {"progress": progress}, given)
 
 

@@ -15,7 +15,7 @@ from condense.spelling import on_command_line
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.engine.jobs.driver import Crew
-    from condense.engine.runtime.notes import Notes
+    from condense.engine.runtime.display import Display
     from condense.resolve import Request
     from condense.studies.ablation.design import Study
     from condense.studies.ablation.result import Ablation, Row
@@ -124,7 +124,7 @@ def _run(
     return result, write_ablation(result.document, folder)
 
 
-def _live(progress: Notes) -> Callable[[Ablation], None]:
+def _live(progress: Display) -> Callable[[Ablation], None]:
     """Shows the result so far above the bars, or the last of it where stderr is no terminal."""
     from condense.cli.progress import run_in_words
 

@@ -17,7 +17,7 @@ from condense.spelling import on_command_line
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.engine.jobs.driver import Crew
-    from condense.engine.runtime.notes import Notes
+    from condense.engine.runtime.display import Display
     from condense.resolve import Request
     from condense.results import Budget
     from condense.studies.methods.design import Comparison
@@ -166,7 +166,7 @@ def _run(
     return result, write_comparison(result.document, folder)
 
 
-def _live(progress: Notes, comparison: Comparison) -> Callable[[Compared], None]:
+def _live(progress: Display, comparison: Comparison) -> Callable[[Compared], None]:
     """Shows what has been measured so far; a table a column would not fit a screen."""
     from condense.cli.progress import run_in_words
 

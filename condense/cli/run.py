@@ -123,7 +123,7 @@ def run(
     with open_session(ctx, device, together=True) as session:
         choice = auto.choice_of(session, request, minutes, out) if choosing else None
         request = request if choice is None else choice.request
-        session, recipe = session.watched(request), session.recipe(request)
+        session, recipe = session.tracked(request), session.recipe(request)
         if choice is None:
             session.note_unread(recipe, request)
         if sys.stderr.isatty():
@@ -245,7 +245,7 @@ def _show_result(result: RunResult, recipe: Recipe) -> None:
         networks,
         say,
     )
-    from condense.engine.evaluation import measure_of
+    from condense.engine.arms import measure_of
     from condense.figures.formats import arm_name
     from condense.kinds import RANDOM
 

@@ -69,10 +69,10 @@ class Session:
 
     def crew(self, request: Request) -> Crew | None:
         """What is to work the stages off instead of this process; None for itself."""
-        from condense.engine.jobs.hired import hired
+        from condense.engine.jobs.executor import executor_of
 
         self._remark(request)
-        executor = hired(self.host, request)
+        executor = executor_of(self.host, request)
         if executor is None:
             return None
         from condense.engine.jobs.driver import Crew
@@ -86,7 +86,7 @@ class Session:
             CondenseError: for an executor or a tracker that is not there, or an option of theirs.
         """
         from condense.components import resolve_beside
-        from condense.engine.jobs.hired import jobs_at_once
+        from condense.engine.jobs.executor import jobs_at_once
         from condense.layers import TRACKER
 
         resolve_beside(self.host, TRACKER, request.tracker, request.tracker_options)
@@ -94,12 +94,12 @@ class Session:
         return jobs_at_once(self.host, request)
 
     def _remark(self, request: Request) -> None:
-        from condense.engine.jobs.hired import remarks
+        from condense.engine.jobs.executor import remarks
 
         for line in remarks(self.host, request, self.tools["device"]):
             self.tools["progress"].note(line)
 
-    def watched(self, request: Request) -> Session:
+    def tracked(self, request: Request) -> Session:
         """This session with the tracker of ``request``, where it has one."""
         from condense.components import resolve_beside
         from condense.layers import TRACKER
@@ -107,10 +107,10 @@ class Session:
         found = resolve_beside(self.host, TRACKER, request.tracker, request.tracker_options)
         if found is None:
             return self
-        from condense.engine.watch import Watch
+        from condense.engine.tracking import Tracking
 
-        watch = Watch(found.create(), self.tools["progress"].note)
-        return replace(self, tools=self.tools | {"watch": watch})
+        tracking = Tracking(found.create(), self.tools["progress"].note)
+        return replace(self, tools=self.tools | {"tracking": tracking})
 
     def hand_out(
         self, request: Request, work: Sequence[tuple[Pipeline, Sequence[Stage[Any]]]]

@@ -16,7 +16,7 @@ from condense.spelling import on_command_line
 if TYPE_CHECKING:
     from condense.cli.session import Session
     from condense.engine.jobs.driver import Crew
-    from condense.engine.runtime.notes import Notes
+    from condense.engine.runtime.display import Display
     from condense.resolve import Request
     from condense.results import Finding
     from condense.studies.shrinking.design import Shrinking
@@ -150,7 +150,7 @@ def _run(
     return found.document.model_copy(update={"artefact": place}), findings, folder
 
 
-def _live(progress: Notes) -> Callable[[Shrunk], None]:
+def _live(progress: Display) -> Callable[[Shrunk], None]:
     """Shows the curve so far after every round of sizes."""
 
     def show(so_far: Shrunk) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from operator import methodcaller
 from typing import Any, Protocol
 
-from condense.engine.evaluation import random_plan, whole_plan
+from condense.engine.arms import random_plan, whole_plan
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.housekeeping import digest
 from condense.engine.runtime.memory import peak_memory_mb
@@ -76,13 +76,13 @@ def evaluations(pipeline: Pipeline, baselines: bool) -> list[EvaluationStage]:
     return [stage for stage in found if stage.needed]
 
 
-def run_piece(pipeline: Pipeline, piece: Piece, aside: Sequence[Stage[Any]] = ()) -> Piece:
+def run_piece(pipeline: Pipeline, piece: Piece, extra: Sequence[Stage[Any]] = ()) -> Piece:
     """Leave ``piece`` of another process's pipeline of the same recipe in this one's store.
 
     Args:
         pipeline: of the recipe.
         piece: of one of its stages, or of
-        aside: stages that are asked for beside those of a run, or in their place.
+        extra: stages that are asked for beside those of a run, or in their place.
 
     Returns:
         the piece that is stored: ``piece``, or one that serves for it.
@@ -92,7 +92,7 @@ def run_piece(pipeline: Pipeline, piece: Piece, aside: Sequence[Stage[Any]] = ()
     """
 
     def asked_for() -> Iterator[Stage[Any]]:
-        yield from aside
+        yield from extra
         # scores may be asked for by themselves, though no selector of the recipe looks at them
         yield pipeline.scoring
         yield from stages(pipeline, baselines=True)  # not where the budget does not fit the data

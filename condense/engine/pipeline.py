@@ -7,8 +7,8 @@ import json
 from functools import cached_property
 from typing import Any
 
+from condense.engine.arms import coming_plan
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.evaluation import coming_plan
 from condense.engine.stages.evaluation import EvaluationStage, TeachingStage
 from condense.engine.stages.matching import MatchingStage
 from condense.engine.stages.reselection import ReselectionStage

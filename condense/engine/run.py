@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from condense.components import resolve_options
+from condense.engine.arms import condensed_plan, measure_of
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.artefact.write import LOG, RESULTS, save_artefact
 from condense.engine.documents import (
@@ -27,18 +28,17 @@ from condense.engine.documents import (
     notes_of,
     stage_seconds,
 )
-from condense.engine.evaluation import condensed_plan, measure_of
 from condense.engine.feature_space.difficulty import by_difficulty, halves_of_test
 from condense.engine.feature_space.network import FeatureOptions
 from condense.engine.graph import ARMS, Plan, all_within, in_order, in_turn, plan_of, stages
-from condense.engine.jobs.aside import Aside
-from condense.engine.jobs.beside import helped
 from condense.engine.jobs.driver import Crew, Target
+from condense.engine.jobs.extra import Extra
+from condense.engine.jobs.second_process import helped
 from condense.engine.pipeline import Pipeline, StageTime
 from condense.engine.rebind import Rebound, rebind
+from condense.engine.runtime.locks import silent
 from condense.engine.runtime.memory import peak_memory_mb
 from condense.engine.runtime.store import Store
-from condense.engine.runtime.turns import silent
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.features import FeatureStage
 from condense.engine.stages.stage import Stage
@@ -184,16 +184,16 @@ def run(
             f"note: {pipeline.data.name} has no test split, nothing will be evaluated; "
             f"{pipeline.ways_to_a_test_split}"
         )
-    tracker = pipeline.watch.name
-    with pipeline.watch.over(pipeline.recipe, lambda: target.name):
+    tracker = pipeline.tracking.name
+    with pipeline.tracking.over(pipeline.recipe, lambda: target.name):
         if crew is not None:
             crew.work_all_off(Target(pipeline, stages(pipeline, baselines)))
         condensed, arms = worked_off(pipeline, baselines)
-        pipeline.watch.result(condensed, arms)
+        pipeline.tracking.result(condensed, arms)
         result = write_run(
             pipeline, target, condensed, arms, check, diagnose, beside, crew, tracker
         )
-        pipeline.watch.saved(target)
+        pipeline.tracking.saved(target)
     return result
 
 
@@ -313,8 +313,8 @@ def evaluate_artefact(
     todo = _evaluation_stages(evaluating, features)
     if crew is not None:
         options = None if features is None else features.networks.options
-        aside = Aside.of(folder, condensed, options)
-        crew.work_all_off(Target(pipeline, all_within(todo), aside=aside))
+        extra = Extra.of(folder, condensed, options)
+        crew.work_all_off(Target(pipeline, all_within(todo), extra=extra))
     in_turn(progress, todo)
     evaluation = evaluating.result
     timings = {name: time for name, time in pipeline.timings.items() if name in ARMS}

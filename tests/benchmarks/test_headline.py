@@ -130,7 +130,7 @@ def test_the_document_says_what_was_measured(whole):
 
 def test_the_first_network_of_selmatch_is_that_of_a_run(whole, monkeypatch):
     from condense.api import bind
-    from condense.engine.evaluation import condensed_plan, evaluate
+    from condense.engine.arms import condensed_plan, evaluate
 
     document, folder = whole
     monkeypatch.setenv("CONDENSE_STORE", str(folder / "work" / "store"))

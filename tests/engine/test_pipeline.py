@@ -244,7 +244,7 @@ def test_selmatch_with_alpha_1_and_a_random_start_is_mtt(pipeline):
         assert torch.equal(getattr(one, name), getattr(two, name)), name
     assert one.step_size == two.step_size
     assert one.trace == two.trace
-    from condense.engine.evaluation import condensed_plan, evaluate
+    from condense.engine.arms import condensed_plan, evaluate
 
     values = [evaluate(p, condensed_plan(p, p.condensed)).values for p in (ours, theirs)]
     assert values[0] == values[1]
@@ -654,7 +654,7 @@ def test_too_little_memory_for_the_data_says_what_would_help(
 @pytest.mark.parametrize("option", ["evaluator.at_once", "matcher.experts_at_once"])
 def test_options_of_speed_alone_are_in_no_key(tiny, option):
     from condense.api import bind
-    from condense.engine.evaluation import random_plan
+    from condense.engine.arms import random_plan
     from condense.engine.stages.evaluation import EvaluationStage
 
     plain, quicker = (bind("digits", options=tiny | more) for more in ({}, {option: 3}))

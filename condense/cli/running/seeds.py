@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def show_seeds(result: SeedRuns, recipe: Recipe) -> None:
     """A row a seed, the mean over them and its interval, and what they have in common."""
     from condense.cli.output import echo_place, echo_table, mean_and_std, say, say_few_seeds
-    from condense.engine.evaluation import measure_of
+    from condense.engine.arms import measure_of
     from condense.figures.formats import arm_name
 
     document = result.document

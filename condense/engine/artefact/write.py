@@ -17,7 +17,7 @@ from condense.engine.documents import kept_table
 from condense.engine.runtime.expected import check_tensors
 from condense.engine.runtime.files import csv_lines
 from condense.engine.runtime.folders import Layout, check_folder, json_with, replace_folder
-from condense.engine.runtime.turns import silent
+from condense.engine.runtime.locks import silent
 from condense.errors import DataError
 from condense.reading import in_one_line
 from condense.recipe import recipe_toml

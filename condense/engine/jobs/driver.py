@@ -17,8 +17,8 @@ import torch
 
 from condense.engine.documents import JobNote
 from condense.engine.ingest.holdout import HeldOutOf
-from condense.engine.jobs.aside import Aside, set_bytes
 from condense.engine.jobs.environment import environment
+from condense.engine.jobs.extra import Extra, set_bytes
 from condense.engine.jobs.share import Shares, gpu_memory
 from condense.engine.jobs.task import DataOfTask, Outcome, Task, data_bytes, unpacked
 from condense.engine.jobs.worker import run_task
@@ -50,13 +50,13 @@ class Target:
         stages: in order; what they need is among them, or needs nothing.
         held_out: of what the data are a part; None where they are those that the recipe names, or
             were handed over.
-        aside: what they are made of beside the recipe.
+        extra: what stages beside the recipe's are made of.
     """
 
     pipeline: Pipeline
     stages: Sequence[Stage[Any]]
     held_out: HeldOutOf | None = None
-    aside: Aside = field(default_factory=Aside)
+    extra: Extra = field(default_factory=Extra)
 
 
 @dataclass
@@ -253,8 +253,8 @@ class _Work:
             for kind, key in self._read_by(target, piece):
                 read.append(f"{kind}/{digest(kind, key)}")
                 blobs[read[-1]] = partial(self.store.packed, kind, key)
-            if target.aside.folder:
-                blobs[target.aside.blob] = partial(set_bytes, Path(target.aside.folder))
+            if target.extra.folder:
+                blobs[target.extra.blob] = partial(set_bytes, Path(target.extra.folder))
         task = Task(
             recipe=pipeline.recipe.to_dict(),
             shared_seed=pipeline.shared_seed,
@@ -270,7 +270,7 @@ class _Work:
             token=self.token,
             apart=sent.apart,
             entries=tuple(read),
-            aside=target.aside,
+            extra=target.extra,
             ranks=ranks,
         )
         gpus = (o.gpus or self._share(target, piece)) if device == "cuda" else 0.0

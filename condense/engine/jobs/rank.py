@@ -10,6 +10,7 @@ import sys
 import warnings
 from pathlib import Path
 
+from condense.engine.jobs.distributed import MODULE, read_task, write_result
 from condense.engine.jobs.environment import environment
 from condense.engine.jobs.follower import follow
 from condense.engine.jobs.launch import (
@@ -19,7 +20,6 @@ from condense.engine.jobs.launch import (
     set_threads,
     team,
 )
-from condense.engine.jobs.ranked import MODULE, read_task, write_result
 from condense.engine.jobs.task import unpacked
 from condense.engine.jobs.worker import host_of_worker, pipeline_of, run_task_here
 from condense.engine.matching.ranks import HELLO, Order

@@ -14,8 +14,8 @@ from pydantic import Field
 from condense.data import LabeledData, Modality, Normalization
 from condense.engine.documents import Document
 from condense.engine.ingest.holdout import HeldOutOf
-from condense.engine.jobs.aside import Aside
 from condense.engine.jobs.environment import Environment
+from condense.engine.jobs.extra import Extra
 
 
 class DataOfTask(Document):
@@ -52,7 +52,7 @@ class Task(Document):
         token: name of a file in it: who sees that has the same store.
         apart: whether the store is known not to be seen from everywhere.
         entries: digests under which the entries that the piece reads are then sent along.
-        aside: what the piece is made of beside the recipe.
+        extra: what stages beside the recipe's are made of.
         ranks: processes that work it off together.
     """
 
@@ -70,7 +70,7 @@ class Task(Document):
     token: str
     apart: bool = False
     entries: tuple[str, ...] = ()
-    aside: Aside = Field(default_factory=Aside)
+    extra: Extra = Field(default_factory=Extra)
     ranks: int = Field(1, ge=1)
 
 

@@ -14,9 +14,9 @@ import torch
 
 from condense.data import LabeledData
 from condense.engine.graph import run_piece
-from condense.engine.jobs.aside import stages_aside
+from condense.engine.jobs.distributed import run_distributed
 from condense.engine.jobs.environment import environment
-from condense.engine.jobs.ranked import run_ranked
+from condense.engine.jobs.extra import extra_stages
 from condense.engine.jobs.task import Outcome, Task, data_from, packed
 from condense.engine.matching.ranks import ALONE, Lost, Ranks
 from condense.engine.pipeline import Pipeline
@@ -50,7 +50,7 @@ def run_task(argument: str, blobs: Blobs) -> bytes:
         task = Task.model_validate_json(argument)
     except Exception as failure:  # noqa: BLE001 – the driver says it
         return packed(_outcome(message_of(failure)))
-    return run_task_here(task, blobs) if task.ranks == 1 else run_ranked(task, blobs)
+    return run_task_here(task, blobs) if task.ranks == 1 else run_distributed(task, blobs)
 
 
 def run_task_here(task: Task, blobs: Blobs, ranks: Ranks = ALONE) -> bytes:
@@ -93,7 +93,7 @@ def _worked_off(task: Task, blobs: Blobs, ranks: Ranks) -> bytes:
     piece = Piece(task.stage, task.number, task.kind, task.key)
     if not store.has(*piece.entry):
         pipeline = pipeline_of(task, blobs, host_of_worker(), store.root, ranks=ranks)
-        piece = run_piece(pipeline, piece, stages_aside(pipeline, task.aside, blobs))
+        piece = run_piece(pipeline, piece, extra_stages(pipeline, task.extra, blobs))
     return b"" if shared else store.packed(*piece.entry)
 
 

@@ -17,7 +17,7 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from condense.engine.runtime.notes import Notes, Table as Texts
+from condense.engine.runtime.display import Display, Table as Texts
 from condense.engine.runtime.pace import Left, Pace, Whole
 from condense.figures.formats import seconds as in_words
 from condense.interfaces import Task as Advances
@@ -192,7 +192,7 @@ class _Bars(Progress):
             super().stop()
 
 
-class TerminalProgress(Notes):
+class TerminalProgress(Display):
     """Bars by rich; each appears once its task has lasted ``delay`` seconds.
 
     Args:

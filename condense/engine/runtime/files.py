@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from condense.engine.runtime.turns import hold, turn
+from condense.engine.runtime.locks import locked, locked_folder
 from condense.errors import OutputError
 from condense.reading import in_one_line, read_regular
 
@@ -133,7 +133,7 @@ def sweep(path: Path) -> None:
 
 def _in_use(draft: Path) -> bool:
     try:
-        with hold(draft):
+        with locked(draft):
             return False
     except BlockingIOError:
         return True
@@ -150,7 +150,7 @@ def write_file(path: Path, data: bytes, ours: Ours) -> Path:
     place = check_file(path, ours)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with turn(place.parent):
+        with locked_folder(place.parent):
             sweep(place)
             write_atomic(place, data)
     except OSError as error:

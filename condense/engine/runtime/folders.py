@@ -21,7 +21,7 @@ from condense.engine.runtime.files import (
     not_written,
     sweep,
 )
-from condense.engine.runtime.turns import hold, silent, turn
+from condense.engine.runtime.locks import locked, locked_folder, silent
 from condense.errors import DataError, OutputError
 from condense.reading import in_one_line, read_regular
 
@@ -175,7 +175,7 @@ def replace_folder(
         place.parent.mkdir(parents=True, exist_ok=True)
         with _draft_of(place, tell) as draft:
             fill(draft)
-            with turn(place.parent, tell):
+            with locked_folder(place.parent, tell):
                 check()
                 _put(draft, place)
     except OSError as error:
@@ -192,11 +192,11 @@ def _draft_of(place: Path, tell: Callable[[], object]) -> Iterator[Path]:
     draft = draft_beside(place)
     with contextlib.ExitStack() as stack:
         stack.callback(erase, draft)
-        with turn(place.parent, tell):
+        with locked_folder(place.parent, tell):
             sweep(place)
             draft.mkdir()
             with contextlib.suppress(OSError):
-                stack.enter_context(hold(draft))
+                stack.enter_context(locked(draft))
         yield draft
 
 

@@ -26,7 +26,7 @@ from condense.engine.runtime.files import (
     sweep,
     write_atomic,
 )
-from condense.engine.runtime.turns import turn
+from condense.engine.runtime.locks import locked_folder
 from condense.reading import read_regular
 
 MARKER = "condense-store.json"
@@ -137,7 +137,7 @@ def register(root: Path, *kinds: str) -> None:
     with contextlib.suppress(OSError):
         if set(kinds) <= set(_marked_kinds(root) or ()):
             return
-        with turn(root):
+        with locked_folder(root):
             sweep(marker)
             known = sorted({*kinds_in(root), *kinds})
             text = _Marker(format=1, kinds=known).model_dump_json(indent=1) + "\n"

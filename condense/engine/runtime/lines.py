@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from condense.engine.runtime.notes import Notes, Table
+from condense.engine.runtime.display import Display, Table
 from condense.engine.runtime.pace import Left, Pace, Whole
 from condense.interfaces import Task
 
@@ -53,8 +53,8 @@ class _Units:
         return f"{self.title} {self.whole.done + 1}/{self.total} · " if self.title else ""
 
 
-class LineProgress(Notes):
-    """Notes at once, and while a task is under way a line each :data:`EVERY` seconds, with
+class LineProgress(Display):
+    """Display at once, and while a task is under way a line each :data:`EVERY` seconds, with
     the last that a study has found at its end.
 
     Args:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from condense.engine.runtime.notes import SilentTask as SilentTask
+from condense.engine.runtime.display import SilentTask as SilentTask
 from condense.services import ShowsWhole
 
 if TYPE_CHECKING:

@@ -264,7 +264,7 @@ class MatchingStage(StoredStage[CondensedDataset]):
                 key=self.key(),
                 labels=self._learned,
                 ranks=self.bound.ranks,
-                watch=partial(bound.watch.matching, bound.data),
+                watch=partial(bound.tracking.matching, bound.data),
             )
         matched = moving.to(torch.device("cpu"))
         check_frozen(matched, self.initial)

@@ -23,9 +23,9 @@ from condense.engine.runtime.precision import key_options
 from condense.engine.runtime.rng import Seed
 from condense.engine.runtime.store import Payload, Store
 from condense.engine.stages.data import load_data
+from condense.engine.tracking import UNTRACKED, Tracking
 from condense.engine.training.dynamics import recordings_token
 from condense.engine.training.threads import threads_for
-from condense.engine.watch import UNWATCHED, Watch
 from condense.errors import DataError
 from condense.interfaces import Cost, LabeledData, Progress
 from condense.options import spec_fields
@@ -105,7 +105,7 @@ class Bound:
         shared_seed: seed of the stages :data:`SHARED` (scores, experts), so that runs of several
             seeds have them in common; the recipe's by default, else it does not repeat the run.
         ranks: processes that share its matching.
-        watch: who is told of its matching.
+        tracking: who is told of its matching.
     """
 
     def __init__(
@@ -120,10 +120,10 @@ class Bound:
         normalization: Normalization | None = None,
         shared_seed: int | None = None,
         ranks: Ranks = ALONE,
-        watch: Watch = UNWATCHED,
+        tracking: Tracking = UNTRACKED,
     ) -> None:
         self.recipe = recipe
-        self.watch = watch
+        self.tracking = tracking
         self.ranks = ranks
         self.shared_seed = recipe.seed if shared_seed is None else shared_seed
         self.host = host

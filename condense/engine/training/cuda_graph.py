@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from condense.engine.runtime.precision import Precision
-from condense.engine.training.recorded import record_checked
+from condense.engine.training.capture import capture_checked
 from condense.engine.training.step import EagerStep, StepState
 
 WARMUP = (
@@ -127,7 +127,7 @@ class CapturedStep:
             # are replayed side by side
             return body if before.drew else capture(body)
 
-        run = record_checked(
+        run = capture_checked(
             body,
             record,
             lambda: [out[0], *before.changes()],

@@ -21,8 +21,8 @@ from condense.engine.runtime.malloc import retain_freed_memory
 from condense.engine.runtime.precision import Precision, numeric_precision
 from condense.engine.runtime.rng import GlobalFork, Seed
 from condense.engine.training.batches import Batcher, channels_last
+from condense.engine.training.capture import plain_only
 from condense.engine.training.cuda_graph import CapturedStep
-from condense.engine.training.recorded import plain_only
 from condense.engine.training.schedule import Schedule, batch_sizes, batches_per_epoch
 from condense.engine.training.step import EagerStep, Teacher
 from condense.errors import DivergedError

@@ -9,9 +9,9 @@ from typing import Any
 
 from condense.capabilities import HasRanges, MatchesUnder
 from condense.data import LabeledData
+from condense.engine.arms import measure_of
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import OWN
-from condense.engine.evaluation import measure_of
 from condense.engine.feature_space.near_copies import NearCopies, near_copies_in
 from condense.engine.feature_space.scales import Scale, widest_scale
 from condense.engine.ingest.copies import Copies, copies_in

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from condense.engine.evaluation import measure_of
+from condense.engine.arms import measure_of
 from condense.errors import CondenseError, OptionError, closest
 from condense.kinds import STAGES
 from condense.options import Assignment, is_shared, parse_assignment

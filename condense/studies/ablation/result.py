@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import Field
 
+from condense.engine.arms import measure_of
 from condense.engine.documents import Document, FindingNote, notes_of
-from condense.engine.evaluation import measure_of
 from condense.results import Finding
 from condense.studies.ablation.design import Cell, Study
 from condense.studies.statistics import (

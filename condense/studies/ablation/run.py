@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from condense.data import LabeledData
+from condense.engine.arms import evaluate, random_plan
 from condense.engine.documents import OWN
-from condense.engine.evaluation import evaluate, random_plan
 from condense.engine.graph import stages
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline

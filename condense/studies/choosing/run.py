@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from condense.data import LabeledData
-from condense.engine.evaluation import measure_of, random_plan
+from condense.engine.arms import measure_of, random_plan
 from condense.engine.graph import all_within, stages
 from condense.engine.ingest.holdout import HeldOutOf, validation_part
 from condense.engine.jobs.driver import Crew, Target

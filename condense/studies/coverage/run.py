@@ -27,8 +27,8 @@ from condense.engine.feature_space.radius import (
     coverage_reference,
 )
 from condense.engine.graph import Plan, planned
-from condense.engine.jobs.aside import Aside
 from condense.engine.jobs.driver import Crew, Target
+from condense.engine.jobs.extra import Extra
 from condense.engine.pipeline import Pipeline
 from condense.engine.rebind import check_kind, rebind
 from condense.engine.runtime.store import Store
@@ -81,7 +81,7 @@ def coverage_of_runs(
     sets, pipeline, options = _prepared(folders, request, host, **tools)
     features = FeatureStage(pipeline, options)
     if crew is not None:
-        crew.work_all_off(Target(pipeline, [features], aside=Aside.of(features=options)))
+        crew.work_all_off(Target(pipeline, [features], extra=Extra.of(features=options)))
     data, networks = pipeline.data, features.result
     reference, parts = coverage_reference(networks, options), halves_of_test(networks)
     radii = torch.linspace(0, reference.max_radius, CURVE_POINTS, dtype=torch.float64).tolist()

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import Field
 
+from condense.engine.arms import label_regime
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import Document, FindingNote, Share, notes_of
-from condense.engine.evaluation import label_regime
 from condense.interfaces import Evaluation, LabeledData
 from condense.kinds import RANDOM, WHOLE
 from condense.results import Finding

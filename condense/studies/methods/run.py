@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from condense.engine.arms import random_plan, whole_plan
 from condense.engine.documents import OWN
-from condense.engine.evaluation import random_plan, whole_plan
 from condense.engine.graph import stages
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline

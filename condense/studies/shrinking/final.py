@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from condense.engine.arms import random_plan, whole_plan
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.artefact.notebook import as_html
 from condense.engine.documents import OWN
-from condense.engine.evaluation import random_plan, whole_plan
 from condense.engine.graph import all_within, stages
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.pipeline import Pipeline
@@ -68,13 +68,13 @@ def answer(shrunk: Shrunk, bind: Bind, crew: Crew | None = None) -> Answer:
     if shrunk.fraction is None:
         return Answer(shrunk.document)
     pipeline = final_pipeline(shrunk.shrinking, bind, shrunk.method, shrunk.fraction)
-    with pipeline.watch.over(pipeline.recipe, lambda: run_name(pipeline)):
+    with pipeline.tracking.over(pipeline.recipe, lambda: run_name(pipeline)):
         if crew is not None:
             crew.work_all_off(*(Target(p, todo) for p, todo in final_stages(pipeline, bind)))
         condensed = pipeline.condensed
         stages_of = {OWN: pipeline.evaluating, **_beside(pipeline, bind)}
         arms = {name: arm.result for name, arm in stages_of.items() if arm.needed}
-        pipeline.watch.result(condensed, arms)
+        pipeline.tracking.result(condensed, arms)
     return Answer(replace(shrunk, arms=arms).document, condensed, pipeline, arms)
 
 

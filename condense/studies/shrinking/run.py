@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from condense.engine.evaluation import whole_plan
+from condense.engine.arms import whole_plan
 from condense.engine.graph import all_within, stages
 from condense.engine.ingest.holdout import HeldOutOf, fold_mask
 from condense.engine.jobs.driver import Crew, Target

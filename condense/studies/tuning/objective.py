@@ -12,12 +12,12 @@ from torch import Tensor
 
 from condense.capabilities import CountsSteps
 from condense.data import LabeledData
+from condense.engine.arms import selection_plan
 from condense.engine.checked import run_selector
-from condense.engine.evaluation import selection_plan
 from condense.engine.graph import all_within
 from condense.engine.ingest.holdout import HeldOutOf
-from condense.engine.jobs.aside import Aside
 from condense.engine.jobs.driver import Crew, Target
+from condense.engine.jobs.extra import Extra
 from condense.engine.pipeline import Pipeline
 from condense.engine.stages.evaluation import EvaluationStage
 from condense.engine.stages.stage import Stage
@@ -93,9 +93,9 @@ class Objective:
         if self.crew is None:
             return
         pipelines = [self.pipeline(*pair) for pair in pairs]
-        aside = Aside(selection=not self.matched)
+        extra = Extra(selection=not self.matched)
         self.crew.work_all_off(
-            *(Target(p, self._stages_of(p), self.held_out, aside) for p in pipelines)
+            *(Target(p, self._stages_of(p), self.held_out, extra) for p in pipelines)
         )
 
     def prepare_scores(self, values: Values) -> None:

@@ -18,10 +18,10 @@ from condense.engine import run as runs
 from condense.engine.feature_space.network import FeatureOptions
 from condense.engine.graph import plan, stages
 from condense.engine.ingest.holdout import HeldOutOf, fold, validation_part
-from condense.engine.jobs import driver, environment as environments, ranked, share, worker
-from condense.engine.jobs.aside import Aside, stages_aside
+from condense.engine.jobs import distributed, driver, environment as environments, share, worker
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.jobs.environment import environment
+from condense.engine.jobs.extra import Extra, extra_stages
 from condense.engine.jobs.task import Task, data_bytes, data_from, unpacked
 from condense.engine.matching.ranks import Lost
 from condense.engine.pipeline import Pipeline
@@ -363,9 +363,9 @@ def test_what_a_rank_died_of_is_said_and_not_that_torchrun_noticed(bind, monkeyp
     Crew(executor, SilentProgress()).work_all_off(target)
     task = Task.model_validate_json(executor.jobs[0].argument)
     ended = SimpleNamespace(returncode=1, stderr=stderr + TORCHRUN)
-    monkeypatch.setattr(ranked.subprocess, "run", lambda *_, **__: ended)
+    monkeypatch.setattr(distributed.subprocess, "run", lambda *_, **__: ended)
     with pytest.raises(RuntimeError, match=rf"^2 ranks ended with code 1 \({why}\)$"):
-        ranked.run_ranked(task.model_copy(update={"ranks": 2}), {})
+        distributed.run_distributed(task.model_copy(update={"ranks": 2}), {})
 
 
 def test_that_another_rank_has_ended_is_no_outcome_of_a_task(bind, monkeypatch):
@@ -450,7 +450,7 @@ def test_a_job_that_dies_too_often_is_an_error_of_its_cells_alone(bind):
 
 
 def test_what_goes_wrong_in_a_stage_is_said_with_its_machine(bind, monkeypatch):
-    def fails(pipeline, piece, aside):
+    def fails(pipeline, piece, extra):
         raise CondenseError("no room left")
 
     monkeypatch.setattr(worker, "run_piece", fails)
@@ -538,11 +538,11 @@ def test_a_folder_with_another_set_is_refused(bind, tmp_path):
     pipeline = bind()
     (tmp_path / "set").mkdir()
     for folder, said in (("set", "holds another set here"), ("gone", "is not here")):
-        aside = Aside(folder=str(tmp_path / folder), fingerprint="other")
+        extra = Extra(folder=str(tmp_path / folder), fingerprint="other")
         if folder == "set":
             bind("made", method="window").condensed.save(tmp_path / "set")
         with pytest.raises(CondenseError, match=said):
-            stages_aside(pipeline, aside, {})
+            extra_stages(pipeline, extra, {})
 
 
 def test_tuning_evaluates_by_jobs_what_it_evaluates_here(installed, bind, tmp_path):

@@ -9,9 +9,9 @@ import safetensors.torch
 import torch
 
 from condense.data import Role, SyntheticSet, TrainingSet
+from condense.engine.arms import condensed_plan
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.checked import run_label_plan
-from condense.engine.evaluation import condensed_plan
 from condense.engine.matching import loop as match_module
 from condense.engine.matching.loop import match
 from condense.engine.matching.soft_labels import (

@@ -21,7 +21,7 @@ from condense.engine.runtime.folders import (
     replace_folder,
     unreplaced,
 )
-from condense.engine.runtime.turns import hold, turn
+from condense.engine.runtime.locks import locked, locked_folder
 from condense.errors import DataError, OutputError
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows locks no folders")
@@ -58,9 +58,9 @@ def unlockable(monkeypatch):
     def none(path, wait=False):
         raise OSError("no locks here")
 
-    monkeypatch.setattr("condense.engine.runtime.turns.hold", none)
-    monkeypatch.setattr("condense.engine.runtime.files.hold", none)
-    monkeypatch.setattr("condense.engine.runtime.folders.hold", none)
+    monkeypatch.setattr("condense.engine.runtime.locks.locked", none)
+    monkeypatch.setattr("condense.engine.runtime.files.locked", none)
+    monkeypatch.setattr("condense.engine.runtime.folders.locked", none)
 
 
 def test_a_folder_is_made_and_replaced(way, tmp_path):
@@ -160,7 +160,7 @@ def test_drafts_go_unless_their_writer_lives(tmp_path):
     others = [".o-notes", f".other-{secrets.token_hex(8)}", f".o-{secrets.token_hex(9)}"]
     for name in others:
         (tmp_path / name).mkdir()
-    with hold(alive):
+    with locked(alive):
         put(out, "one")
         assert names(tmp_path) == sorted(["o", alive.name, *others])
     put(out, "two")
@@ -184,7 +184,7 @@ def test_where_nothing_can_be_locked_only_old_drafts_go(unlockable, tmp_path):
 @POSIX
 def test_who_writes_waits_for_its_turn_and_says_so(tmp_path):
     notes, out = [], tmp_path / "o"
-    with turn(tmp_path):
+    with locked_folder(tmp_path):
         writer = threading.Thread(target=put, args=(out, "one"), kwargs={"note": notes.append})
         writer.start()
         writer.join(0.3)
@@ -197,8 +197,8 @@ def test_who_writes_waits_for_its_turn_and_says_so(tmp_path):
 HOLDER = """
 import os, sys
 from pathlib import Path
-from condense.engine.runtime.turns import turn
-with turn(Path(sys.argv[1])):
+from condense.engine.runtime.locks import locked_folder
+with locked_folder(Path(sys.argv[1])):
     print("in", flush=True)
     sys.stdin.read()
     os._exit(9)
@@ -210,7 +210,7 @@ def test_a_killed_process_holds_up_nobody(tmp_path):
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "in\n"
-    with pytest.raises(BlockingIOError), hold(tmp_path):
+    with pytest.raises(BlockingIOError), locked(tmp_path):
         pass
     holder.communicate(timeout=30)
     put(tmp_path / "o", "one")

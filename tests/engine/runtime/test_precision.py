@@ -8,8 +8,8 @@ from pydantic import Field
 
 from condense import Options
 from condense.data import TrainingSet
+from condense.engine.arms import random_plan
 from condense.engine.context import EngineContext
-from condense.engine.evaluation import random_plan
 from condense.engine.feature_space.network import FeatureNetworks, FeatureOptions
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.precision import PrecisionOption, auto_means, key_options, precision_of

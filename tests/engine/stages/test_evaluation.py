@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from condense.data import TrainingSet
-from condense.engine.evaluation import random_plan
+from condense.engine.arms import random_plan
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from condense.data import TrainingSet
+from condense.engine.arms import evaluate, random_plan, whole_plan
 from condense.engine.checked import run_evaluator
-from condense.engine.evaluation import evaluate, random_plan, whole_plan
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from condense.data import TrainingSet
-from condense.engine.evaluation import evaluate, random_plan, whole_plan
+from condense.engine.arms import evaluate, random_plan, whole_plan
 from condense.engine.graph import plan, run_piece
 from condense.engine.ingest.holdout import validation_part
 from condense.engine.pipeline import Pipeline

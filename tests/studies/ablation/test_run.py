@@ -581,7 +581,7 @@ def test_scores_and_experts_are_made_once_and_a_second_call_computes_nothing(ben
 
 
 def test_the_first_seed_is_that_of_a_plain_run(bench, host, tmp_path, tiny):
-    from condense.engine.evaluation import condensed_plan, evaluate
+    from condense.engine.arms import condensed_plan, evaluate
 
     result, store, _ = bench("selector=random,window", seeds=2, seed=3)
     misses = store.misses
@@ -644,7 +644,7 @@ def test_a_combination_that_makes_no_sense_is_a_row_too(bench):
 def test_every_size_has_random_sets_of_its_own_shared_by_the_cells_of_that_size(
     bench, host, tmp_path
 ):
-    from condense.engine.evaluation import evaluate, random_plan
+    from condense.engine.arms import evaluate, random_plan
 
     result, _, _ = bench("ipc=1,3", "method=window,random", seeds=2)
     by_name = {row.cell.name: row for row in result.rows}

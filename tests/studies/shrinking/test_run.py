@@ -12,7 +12,7 @@ import torch
 
 import condense_plugins
 from condense import Method, Options, Preset, shrink as in_python
-from condense.engine.evaluation import own_augmentations, whole_plan
+from condense.engine.arms import own_augmentations, whole_plan
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from condense.engine.evaluation import evaluate, selection_plan
+from condense.engine.arms import evaluate, selection_plan
 from condense.engine.ingest.holdout import hold_out
 from condense.engine.pipeline import Pipeline
 from condense.engine.runtime.progress import SilentProgress
@@ -137,7 +137,7 @@ def test_a_selection_is_trained_on_as_it_is_under_one_fixed_augmentation(make):
 
 def test_it_is_what_a_method_without_matching_is_worth(make):
     """Against the evaluation of the condensed set of a method that only selects."""
-    from condense.engine.evaluation import condensed_plan
+    from condense.engine.arms import condensed_plan
 
     options = {"scorer": "random", "matcher": "none", "augmentation": "simple"}
     objective = make(**options, evaluator__steps=20)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from condense.engine.runtime.precision import Precision
-from condense.engine.training.recorded import agrees, plain_only
+from condense.engine.training.capture import agrees, plain_only
 from condense_plugins.matchers.trajectory.gradient import Batch, StepGradients
 from condense_plugins.matchers.trajectory.options import TrajectoryOptions
 from condense_plugins.matchers.trajectory.tangent import Tangents, TangentSteps, vjp_step

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from condense.engine.runtime.precision import Precision
+from condense.engine.training.capture import capture_checked
 from condense.engine.training.cuda_graph import capture
-from condense.engine.training.recorded import record_checked
 from condense_plugins.matchers.trajectory.gradient import Batch, StepGradients, Steps
 
 
@@ -94,7 +94,7 @@ class CapturedSteps:
             return [t for t in results if t is not None]
 
         part = "step" if adjoint is None else "backward pass"
-        run = record_checked(
+        run = capture_checked(
             forward if adjoint is None else backward,
             capture,
             outcome,

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from condense.engine.runtime.precision import numeric_precision, precision_of
-from condense.engine.training.recorded import plain_only
+from condense.engine.training.capture import plain_only
 from condense.engine.training.schedule import batch_sizes
 from condense.interfaces import (
     Augmentation,

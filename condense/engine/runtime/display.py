@@ -21,7 +21,7 @@ class SilentTask:
         """Nothing happens."""
 
 
-class Notes(ABC):
+class Display(ABC):
     """What all that reports has in common.
 
     Args:

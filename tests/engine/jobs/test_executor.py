@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import condense
-from condense.engine.jobs.hired import hired, remarks
+from condense.engine.jobs.executor import executor_of, remarks
 from condense.errors import CondenseError, OptionError
 from condense.resolve import Request
 
@@ -121,8 +121,8 @@ def test_a_dry_run_of_a_study_says_once_what_has_no_effect(call, command):
 
 
 def test_local_is_this_process(host):
-    assert hired(host, Request(executor="local")) is None
-    assert hired(host, Request()) is None
+    assert executor_of(host, Request(executor="local")) is None
+    assert executor_of(host, Request()) is None
 
 
 @pytest.mark.parametrize(("executor", "code"), [("local", 0), ("submitit:local", 2)])
@@ -140,7 +140,7 @@ def test_without_its_package_one_line_says_what_to_install(host, monkeypatch, na
     from condense.jobs import Job, echo
 
     monkeypatch.setitem(sys.modules, name, None)
-    executor = hired(host, Request(executor=name))
+    executor = executor_of(host, Request(executor=name))
     with pytest.raises(
         OptionError, match=rf"needs .*, which is not installed; .*pip install .*\[{extra}\]'"
     ):
@@ -190,7 +190,7 @@ def on_ray(host, monkeypatch, address, *nodes):
     monkeypatch.setattr(Ray, "exceptions", types.SimpleNamespace(RayError=OSError), raising=False)
     monkeypatch.setattr(Ray.exceptions, "RayTaskError", OSError, raising=False)
     monkeypatch.setattr(Ray, "cancel", lambda self, ref, force: None, raising=False)
-    executor = hired(host, Request(executor=f"ray{address}"))
+    executor = executor_of(host, Request(executor=f"ray{address}"))
     executor.submit(Job("matcher 0", echo, "", Resources(4, memory=3 * 2**30)))
     try:
         return executor.next_done().result
@@ -218,7 +218,7 @@ def test_submitit_sends_nothing_along(host):
     pytest.importorskip("submitit", reason="submitit comes with an extra of its own")
     from condense.jobs import Job, echo
 
-    executor = hired(host, Request(executor="submitit:debug"))
+    executor = executor_of(host, Request(executor="submitit:debug"))
     with pytest.raises(OptionError, match="sends no data along"):
         executor.submit(Job("x", echo, "", blobs={"a": lambda: b""}))
 
@@ -248,7 +248,7 @@ def test_jobs_are_sent_to_slurm_while_others_run(host, monkeypatch, cluster, at_
 
     own = {} if at_once is None else {"at_once": at_once}
     asked = Request(executor=f"submitit:{cluster}", executor_options=own)
-    executor = hired(host, asked)
+    executor = executor_of(host, asked)
     monkeypatch.setattr(executor, "_executor", lambda job: Cluster())
     found = []
     for number in range(5):
@@ -289,7 +289,7 @@ def test_submitit_gives_each_job_here_one_of_the_gpus_that_may_be_seen(host, mon
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
     monkeypatch.setattr("os.cpu_count", lambda: 16)
-    executor = hired(host, Request(executor="submitit:local"))
+    executor = executor_of(host, Request(executor="submitit:local"))
     monkeypatch.setattr(executor, "_executor", lambda job: Cluster())
     for number in range(6):
         executor.submit(Job(f"{number}", echo, "", Resources(1, 0.5)))

@@ -26,7 +26,7 @@ _REASONS = (
 )
 
 
-def run_ranked(task: Task, blobs: Blobs) -> bytes:
+def run_distributed(task: Task, blobs: Blobs) -> bytes:
     """What :func:`~condense.engine.jobs.worker.run_task` gives, worked off by ``task.ranks``.
 
     Raises:

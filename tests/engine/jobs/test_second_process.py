@@ -11,7 +11,7 @@ import torch
 
 from condense.engine.feature_space.network import FeatureOptions
 from condense.engine.graph import all_within, stages
-from condense.engine.jobs import beside
+from condense.engine.jobs import second_process
 from condense.engine.pipeline import Pipeline
 from condense.engine.run import run
 from condense.engine.runtime.progress import SilentProgress
@@ -42,7 +42,7 @@ def bind(host, tmp_path, tiny):
 @pytest.fixture
 def two_cores(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
-    monkeypatch.setattr(beside, "QUOTA", tmp_path / "none")
+    monkeypatch.setattr(second_process, "QUOTA", tmp_path / "none")
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -50,7 +50,7 @@ def two_cores(monkeypatch, tmp_path):
 
 
 def helped(pipeline, threads=2):
-    return beside.helped(pipeline, all_within(stages(pipeline, True)), threads)
+    return second_process.helped(pipeline, all_within(stages(pipeline, True)), threads)
 
 
 def contents(folder):
@@ -68,7 +68,7 @@ def test_what_needs_nothing_is_worked_off_beside_and_changes_no_byte(
     bind, tmp_path, two_cores, monkeypatch
 ):
     with monkeypatch.context() as alone:
-        alone.setattr(beside, "pays", lambda *given: False)
+        alone.setattr(second_process, "pays", lambda *given: False)
         run(bind("alone"), tmp_path / "alone-out", True)
     pipeline = bind("store")
     with helped(pipeline) as names:
@@ -85,7 +85,7 @@ def test_what_needs_nothing_is_worked_off_beside_and_changes_no_byte(
 
 
 def test_a_copy_that_fails_leaves_all_to_this_process(bind, tmp_path, two_cores, monkeypatch):
-    monkeypatch.setattr(beside, "_help", lambda *given: os._exit(1))
+    monkeypatch.setattr(second_process, "_help", lambda *given: os._exit(1))
     result = run(bind("store"), tmp_path / "out", True)
     assert not any(stage.cached for stage in result.stages.values())
 
@@ -96,14 +96,14 @@ def test_a_run_goes_on_without_a_copy_where_none_can_be_made(bind, two_cores, mo
     def refuse(*given):
         raise BlockingIOError("no more processes")
 
-    monkeypatch.setattr(beside, "_help", lambda *given: signal.pause())
+    monkeypatch.setattr(second_process, "_help", lambda *given: signal.pause())
     for name in ("fork", "pidfd_open"):
         with monkeypatch.context() as refusing:
             refusing.setattr(os, "fork", lambda: made.append(fork()) or made[-1])
             refusing.setattr(os, name, refuse)
             with helped(bind("store")) as names:
                 assert not names
-                assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {*beside.STOPS}
+                assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {*second_process.STOPS}
     (copy,) = made
     with pytest.raises(ProcessLookupError):
         os.kill(copy, 0)
@@ -117,11 +117,11 @@ def test_an_interrupt_at_the_fork_leaves_no_copy(bind, two_cores, monkeypatch):
         made.append(fork())
         return made[-1]
 
-    monkeypatch.setattr(beside, "_help", lambda *given: signal.pause())
+    monkeypatch.setattr(second_process, "_help", lambda *given: signal.pause())
     monkeypatch.setattr(os, "fork", interrupted)
     with pytest.raises(KeyboardInterrupt), helped(bind("store")):
         pytest.fail("the interrupt was lost")
-    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {*beside.STOPS}
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {*second_process.STOPS}
     with pytest.raises(ProcessLookupError):
         os.kill(made[0], 0)
 
@@ -141,8 +141,8 @@ def test_a_copy_ends_with_its_parent_and_holds_no_pipe_of_it(bind, two_cores, mo
         try:
             torch.set_num_threads(1)  # a copy has none of the others
             os.close(reads)
-            monkeypatch.setattr(beside, "stages", piece)
-            with beside.helped(pipeline, stages(pipeline, True), 2):
+            monkeypatch.setattr(second_process, "stages", piece)
+            with second_process.helped(pipeline, stages(pipeline, True), 2):
                 os.read(waits, 1)
                 os.kill(os.getpid(), signal.SIGKILL)
         finally:
@@ -165,7 +165,7 @@ def test_a_copy_ends_with_its_parent_and_holds_no_pipe_of_it(bind, two_cores, mo
 
 def test_what_a_stranger_serves_is_not_worked_off_by_a_copy(bind, two_cores, monkeypatch):
     pipeline = bind("store")
-    monkeypatch.setattr(beside, "_help", lambda *given: signal.pause())
+    monkeypatch.setattr(second_process, "_help", lambda *given: signal.pause())
     monkeypatch.setattr(pipeline.recipe["scorer"].cls, "__module__", "stranger.scores")
     with helped(pipeline) as names:
         assert set(names) == {"prepare", "evaluator", "random", "whole"}
@@ -185,23 +185,23 @@ def test_there_is_no_copy_where_it_gains_nothing(bind, tmp_path, two_cores, monk
     if why == "one core":
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0})
     if why == "a quota":
-        beside.QUOTA.write_text("150000 100000\n")
+        second_process.QUOTA.write_text("150000 100000\n")
     if why == "a GPU":
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     if why == "large samples":
-        monkeypatch.setattr(beside, "is_small", lambda shape: False)
+        monkeypatch.setattr(second_process, "is_small", lambda shape: False)
     with helped(bind("store"), threads=1 if why == "one thread" else 2) as names:
         assert not names
 
 
 def test_only_the_main_thread_has_a_copy_and_max_is_no_quota(bind, two_cores):
-    beside.QUOTA.write_text("max 100000\n")
+    second_process.QUOTA.write_text("max 100000\n")
     pipeline, found = bind("store"), []
-    other = threading.Thread(target=lambda: found.append(beside.pays(pipeline, 2)))
+    other = threading.Thread(target=lambda: found.append(second_process.pays(pipeline, 2)))
     other.start()
     other.join()
     assert found == [False]
-    assert beside.pays(pipeline, 2)
+    assert second_process.pays(pipeline, 2)
 
 
 def test_feature_networks_of_small_samples_are_trained_by_one_thread(bind, two_cores, monkeypatch):

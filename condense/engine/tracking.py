@@ -26,7 +26,7 @@ CLASSES, EACH = 10, 3  # classes shown, and samples of each
 SIDE = 32  # pixels that an image on a picture has at least
 
 
-class Watch:
+class Tracking:
     """Tells a tracker of one run after another.
 
     The first thing that goes wrong with the tracker is said, and it is asked for nothing more.
@@ -189,4 +189,4 @@ def sheet(images: Tensor, labels: Tensor) -> npt.NDArray[np.uint8]:
     return picture
 
 
-UNWATCHED = Watch()
+UNTRACKED = Tracking()

@@ -16,7 +16,7 @@ from condense.resolve import Request
 from condense.traits import ExecutorTraits, traits_of
 
 
-def hired(host: Host, request: Request) -> Executor | None:
+def executor_of(host: Host, request: Request) -> Executor | None:
     """The executor of ``request``; None where this process does the work itself.
 
     Raises:
@@ -33,7 +33,7 @@ def jobs_at_once(host: Host, request: Request) -> int | None:
     """The most jobs that are to be under way; None where there are none, or nobody said.
 
     Raises:
-        UnknownComponent, OptionError: as :func:`hired`.
+        UnknownComponent, OptionError: as :func:`executor_of`.
     """
     resolved = _asked(host, request)
     if resolved is None or _in_process(resolved):
@@ -49,7 +49,7 @@ def remarks(host: Host, request: Request, device: torch.device) -> list[str]:
         device: of this process; that of every job is of its kind.
 
     Raises:
-        UnknownComponent, OptionError: as :func:`hired`; also for GPUs that no job would use.
+        UnknownComponent, OptionError: as :func:`executor_of`; also for GPUs that no job would use.
     """
     resolved = _asked(host, request)
     if resolved is None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from condense.engine.runtime.precision import numeric_precision
-from condense.engine.training.recorded import TOLERANCE, agrees, record_checked, relative_error
+from condense.engine.training.capture import TOLERANCE, agrees, capture_checked, relative_error
 from condense.engine.training.step import EagerStep, StepState
 
 
@@ -38,7 +38,7 @@ def test_float64_is_held_to_its_own_tolerance():
 def test_what_cannot_be_recorded_is_not_compared(recwarn):
     ran = []
     body = lambda: ran.append(1)  # noqa: E731
-    assert record_checked(body, lambda b: b, list, "fp32", "it") is body
+    assert capture_checked(body, lambda b: b, list, "fp32", "it") is body
     assert len(ran) == 1
 
 

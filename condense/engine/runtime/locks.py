@@ -13,7 +13,7 @@ if sys.platform != "win32":
 
 
 @contextlib.contextmanager
-def hold(path: Path, wait: bool = False) -> Iterator[None]:
+def locked(path: Path, wait: bool = False) -> Iterator[None]:
     """Inside, the lock of the file or folder at ``path`` is this caller's alone.
 
     Raises:
@@ -35,7 +35,7 @@ def silent(*told: object) -> None:
 
 
 @contextlib.contextmanager
-def turn(folder: Path, tell: Callable[[], object] = silent) -> Iterator[None]:
+def locked_folder(folder: Path, tell: Callable[[], object] = silent) -> Iterator[None]:
     """Inside, nobody else is inside for the same ``folder``.
 
     Where nothing can be locked (Windows, some network file systems), nobody waits.
@@ -47,8 +47,8 @@ def turn(folder: Path, tell: Callable[[], object] = silent) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):
             try:
-                held.enter_context(hold(folder))
+                held.enter_context(locked(folder))
             except BlockingIOError:
                 tell()
-                held.enter_context(hold(folder, wait=True))
+                held.enter_context(locked(folder, wait=True))
         yield

@@ -11,7 +11,7 @@ import torch
 
 import condense as package
 from condense.cli.main import main
-from condense.engine.watch import sheet
+from condense.engine.tracking import sheet
 from condense.errors import OptionError
 from condense.options import Options
 from condense.plugin.host import build_host

@@ -71,7 +71,7 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
     return 0.0 if float(error) == 0 else float(error / size)
 
 
-def record_checked(
+def capture_checked(
     body: Callable[[], object],
     record: Callable[[Callable[[], object]], Callable[[], object]],
     outcome: Callable[[], Sequence[Tensor]],

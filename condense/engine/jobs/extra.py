@@ -1,4 +1,4 @@
-"""What jobs may be about beside the stages of a recipe: a set of a folder, feature networks."""
+"""Extra stages of a job beside those of its recipe: of a set in a folder, of feature networks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from condense.engine.arms import condensed_plan, selection_plan
 from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.artefact.write import MANIFEST, SNAPSHOTS, TENSORS, TRACE
 from condense.engine.documents import Document
-from condense.engine.evaluation import condensed_plan, selection_plan
 from condense.engine.feature_space.network import FeatureOptions
 from condense.engine.pipeline import Pipeline
 from condense.engine.stages.evaluation import EvaluationStage
@@ -22,8 +22,8 @@ from condense.jobs import Blobs
 from condense.options import part_of
 
 
-class Aside(Document):
-    """What stages are made of beside the recipe, as plain data.
+class Extra(Document):
+    """What extra stages are made of, as plain data.
 
     Attributes:
         selection: whether its selection is evaluated as it is, not the condensed set.
@@ -42,10 +42,10 @@ class Aside(Document):
         folder: Path | None = None,
         condensed: CondensedDataset | None = None,
         features: FeatureOptions | None = None,
-    ) -> Aside:
+    ) -> Extra:
         """Of the set ``condensed`` in ``folder``, and of feature networks."""
         own = part_of(FeatureOptions, features).model_dump(mode="json") if features else None
-        return Aside(
+        return Extra(
             folder="" if folder is None else str(folder.absolute()),
             fingerprint="" if condensed is None else condensed.content_fingerprint,
             features=own,
@@ -57,37 +57,37 @@ class Aside(Document):
         return f"set/{self.fingerprint}"
 
 
-def stages_aside(pipeline: Pipeline, aside: Aside, blobs: Blobs) -> list[Stage[Any]]:
-    """The stages of ``aside``, which come before those of the recipe.
+def extra_stages(pipeline: Pipeline, extra: Extra, blobs: Blobs) -> list[Stage[Any]]:
+    """The stages of ``extra``, which come before those of the recipe.
 
     Raises:
         CondenseError: for a set that is not here, or another.
     """
     found: list[Stage[Any]] = []
-    if aside.features is not None:
-        options = FeatureOptions.model_validate(aside.features)
+    if extra.features is not None:
+        options = FeatureOptions.model_validate(extra.features)
         found.append(FeatureStage(pipeline, options))
-    if aside.selection:
+    if extra.selection:
         plan = selection_plan(pipeline.selecting)
         found.append(EvaluationStage(pipeline, plan, [pipeline.selecting]))
-    if aside.folder:
-        condensed = _set_of(aside, blobs)
+    if extra.folder:
+        condensed = _set_of(extra, blobs)
         evaluating = EvaluationStage(pipeline, condensed_plan(pipeline, condensed))
         found += [*evaluating.needs, evaluating]
     return found
 
 
-def _set_of(aside: Aside, blobs: Blobs) -> CondensedDataset:
-    if aside.blob in blobs:
+def _set_of(extra: Extra, blobs: Blobs) -> CondensedDataset:
+    if extra.blob in blobs:
         with tempfile.TemporaryDirectory() as place:
-            with zipfile.ZipFile(io.BytesIO(blobs[aside.blob])) as files:
+            with zipfile.ZipFile(io.BytesIO(blobs[extra.blob])) as files:
                 files.extractall(place)
             return CondensedDataset.load(place)
-    there = Path(aside.folder).is_dir()
-    condensed = CondensedDataset.load(aside.folder) if there else None
-    if condensed is None or condensed.content_fingerprint != aside.fingerprint:
+    there = Path(extra.folder).is_dir()
+    condensed = CondensedDataset.load(extra.folder) if there else None
+    if condensed is None or condensed.content_fingerprint != extra.fingerprint:
         raise CondenseError(
-            f"{aside.folder} {'holds another set' if there else 'is not'} here; give a folder that "
+            f"{extra.folder} {'holds another set' if there else 'is not'} here; give a folder that "
             "all machines see"
         )
     return condensed
