@@ -18,7 +18,7 @@ from condense.engine.graph import stages
 from condense.engine.ingest.in_memory import in_memory, to_labeled_data
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.jobs.executor import executor_of, remarks
-from condense.engine.pipeline import Pipeline
+from condense.engine.pipeline import Pipeline, Tools
 from condense.engine.run import results_of, worked_off
 from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.exhaustion import OUT_OF_MEMORY, is_out_of_memory
@@ -287,7 +287,7 @@ class _Asked:
 
     host: Host
     request: Request
-    tools: dict[str, Any]
+    tools: Tools
     given: LabeledData | None
 
     def pipeline(self, recipe: Recipe, data: LabeledData | None = None, **more: Any) -> Pipeline:
@@ -367,11 +367,15 @@ def _ask(
         asked = Request(data=named, assignments=assignments, **request)
         if given is not None:
             asked = replace(asked, in_memory=True, modality=given.geometry.modality)
-        tools = {"store": Store.default(progress), "device": pick_device(device)}
+        tools: Tools = {
+            "store": Store.default(progress),
+            "device": pick_device(device),
+            "progress": progress,
+        }
         found = resolve_beside(host, TRACKER, asked.tracker, asked.tracker_options)
         if found is not None:
             tools["tracking"] = Tracking(found.create(), progress.note)
-    return _Asked(host, asked, tools | {"progress": progress}, given)
+    return _Asked(host, asked, tools, given)
 
 
 def _check_texts(**values: Any) -> None:

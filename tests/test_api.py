@@ -12,7 +12,7 @@ from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, Te
 import condense as package
 from condense import CondensedDataset, FindingWarning, condense, labeled_data
 from condense.api import bind, choose
-from condense.engine.run import evaluate_artefact
+from condense.engine.evaluate import evaluate_artefact
 from condense.engine.runtime import lines
 from condense.engine.runtime.progress import SilentProgress
 from condense.errors import CondenseError, DataError, OptionError

@@ -119,7 +119,7 @@ def _run(
     bind = SharedData(session.pipeline)
     folder = ablation_folder(study, bind) if out is None else out
     check_folder(folder, OWNED)
-    progress = session.tools["progress"]
+    progress = session.progress
     result = run_study(study, bind, progress, _live(progress), problems, crew)
     return result, write_ablation(result.document, folder)
 

@@ -160,7 +160,7 @@ def _run(
     bind = SharedData(session.pipeline)
     folder = compare_folder(comparison, bind) if out is None else out
     check_folder(folder, OWNED)
-    progress = session.tools["progress"]
+    progress = session.progress
     live = _live(progress, comparison)
     result = run_comparison(comparison, bind, progress, live, problems, crew, problems_of_arm)
     return result, write_comparison(result.document, folder)

@@ -82,7 +82,7 @@ def evaluate(
     )
     from condense.cli.planned import echo_plan
     from condense.cli.session import open_session
-    from condense.engine.run import evaluate_artefact, plan_evaluation
+    from condense.engine.evaluate import evaluate_artefact, plan_evaluation
     from condense.report.diagnosis.findings import problems
 
     request = make_request(stages=STAGES, **flags)

@@ -8,10 +8,10 @@ from condense.engine.runtime.progress import make_progress as make
 from condense.spelling import on_command_line
 
 if TYPE_CHECKING:
-    from condense.interfaces import Progress
+    from condense.engine.runtime.display import Display
 
 
-def make_progress() -> Progress:
+def make_progress() -> Display:
     """Bars if stderr is a terminal, else a line now and then."""
     return make(on_command_line)
 

@@ -14,7 +14,8 @@ import click
 
 if TYPE_CHECKING:
     from condense.engine.jobs.driver import Crew
-    from condense.engine.pipeline import Pipeline
+    from condense.engine.pipeline import Pipeline, Tools
+    from condense.engine.runtime.display import Display
     from condense.engine.stages.stage import Stage
     from condense.plugin.host import Host
     from condense.recipe import Recipe
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Session:
-    """The surroundings of one library call; ``tools`` are its keyword arguments.
+    """The surroundings of one library call; ``tools`` are its keyword arguments, ``progress``
+    among them.
 
     ``ending`` is closed with it.
     """
 
     host: Host
-    tools: dict[str, Any]
+    progress: Display
+    tools: Tools
     ending: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def recipe(self, request: Request) -> Recipe:
@@ -38,7 +41,7 @@ class Session:
 
         recipe = resolve(self.host, request)
         for line in without_effect(recipe, request):
-            self.tools["progress"].note(line)
+            self.progress.note(line)
         return recipe
 
     def note_unread(self, recipe: Recipe, request: Request) -> None:
@@ -46,7 +49,7 @@ class Session:
         from condense.engine.stages.scores import unread_options
 
         for line in unread_options(recipe, request):
-            self.tools["progress"].note(line)
+            self.progress.note(line)
 
     def pipeline(self, recipe: Recipe, **more: Any) -> Pipeline:
         """The stages of ``recipe``, ready to be run; ``more`` as for :class:`Pipeline`."""
@@ -65,7 +68,7 @@ class Session:
         from condense.engine.matching.ranks import HELLO
 
         others.tell(HELLO, environment(self.host).to_json())
-        return replace(self, tools=self.tools | {"ranks": others})
+        return replace(self, tools={**self.tools, "ranks": others})
 
     def crew(self, request: Request) -> Crew | None:
         """What is to work the stages off instead of this process; None for itself."""
@@ -77,7 +80,7 @@ class Session:
             return None
         from condense.engine.jobs.driver import Crew
 
-        return self.ending.enter_context(contextlib.closing(Crew(executor, self.tools["progress"])))
+        return self.ending.enter_context(contextlib.closing(Crew(executor, self.progress)))
 
     def workers(self, request: Request) -> int | None:
         """How many jobs are to be under way at once, for a dry run; None where nobody says.
@@ -97,7 +100,7 @@ class Session:
         from condense.engine.jobs.executor import remarks
 
         for line in remarks(self.host, request, self.tools["device"]):
-            self.tools["progress"].note(line)
+            self.progress.note(line)
 
     def tracked(self, request: Request) -> Session:
         """This session with the tracker of ``request``, where it has one."""
@@ -109,8 +112,8 @@ class Session:
             return self
         from condense.engine.tracking import Tracking
 
-        tracking = Tracking(found.create(), self.tools["progress"].note)
-        return replace(self, tools=self.tools | {"tracking": tracking})
+        tracking = Tracking(found.create(), self.progress.note)
+        return replace(self, tools={**self.tools, "tracking": tracking})
 
     def hand_out(
         self, request: Request, work: Sequence[tuple[Pipeline, Sequence[Stage[Any]]]]
@@ -186,11 +189,11 @@ def open_session(
         set_threads()
     progress = make_progress()
     with kept_off_stdout():
-        tools = {
+        tools: Tools = {
             "store": Store.default(progress),
             "device": pick_device(device),
             "progress": progress,
         }
-        session = Session(get_host(ctx), tools)
+        session = Session(get_host(ctx), progress, tools)
         with session.ending:
             yield session.together() if together else session

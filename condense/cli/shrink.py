@@ -121,7 +121,7 @@ def shrink(
             from condense.studies.shrinking.run import SIZES, plan_shrinking
 
             workers = session.workers(request)
-            plan = plan_shrinking(shrinking, bind, session.tools["progress"])
+            plan = plan_shrinking(shrinking, bind, session.progress)
     if dry_run:
         from condense.cli.planned import show_runs
 
@@ -143,7 +143,7 @@ def _run(
 
     folder = shrink_folder(shrinking, bind) if out is None else out
     check_folder(folder, OWNED)
-    progress = session.tools["progress"]
+    progress = session.progress
     found = answer(search(shrinking, bind, progress, _live(progress), crew), bind, crew)
     findings = write_answer(found, folder, problems, crew)
     place = None if found.condensed is None else str(folder)

@@ -137,7 +137,7 @@ def _run(
     if out is None:
         out = study_folder("tune", base, given, settings.model_dump(), bind)
     check_folder(out, OWNED)
-    progress = session.tools["progress"]
+    progress = session.progress
     result = run_tuning(session.host, base, settings, bind, progress, recipes, crew)
     return result, write_tuning(result, out)
 

@@ -14,11 +14,11 @@ from condense.engine.stages.matching import MatchingStage
 from condense.engine.stages.reselection import ReselectionStage
 from condense.engine.stages.scores import ScoresStage, stages_in_use
 from condense.engine.stages.selection import SelectionStage
-from condense.engine.stages.stage import Bound, StageTime
+from condense.engine.stages.stage import Bound, StageTime, Tools
 from condense.interfaces import Evaluation, Scores, Selection
 from condense.recipe import LEFT_OUT
 
-__all__ = ["Pipeline", "StageTime"]
+__all__ = ["Pipeline", "StageTime", "Tools"]
 
 
 class Pipeline(Bound):

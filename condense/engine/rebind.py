@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import torch
+from typing_extensions import Unpack
 
 from condense.data import LabeledData
 from condense.engine.artefact.dataset import CondensedDataset
-from condense.engine.pipeline import Pipeline
-from condense.engine.runtime.store import Store
+from condense.engine.pipeline import Pipeline, Tools
 from condense.errors import DataError
-from condense.interfaces import Progress
 from condense.layers import assignments_layer
 from condense.options import COMPONENT
 from condense.plugin.host import Host
@@ -81,10 +79,8 @@ def rebind(
     request: Request,
     host: Host,
     *,
-    store: Store,
-    device: torch.device,
-    progress: Progress,
     stages: Collection[str] | None = None,
+    **tools: Unpack[Tools],
 ) -> Rebound:
     """A condensed set with its recipe; no data are loaded yet.
 
@@ -117,15 +113,8 @@ def rebind(
     asked = replace(request, recipe=file, in_memory=unbound, modality=modality)
     recipe = resolve(host, asked)
     for line in without_effect(recipe, asked):
-        progress.note(line)
-    pipeline = Pipeline(
-        recipe,
-        host,
-        store=store,
-        device=device,
-        progress=progress,
-        normalization=condensed.normalization,
-    )
+        tools["progress"].note(line)
+    pipeline = Pipeline(recipe, host, normalization=condensed.normalization, **tools)
     return Rebound(folder, condensed, pipeline, renamed, unbound)
 
 

@@ -190,7 +190,8 @@ def engine(monkeypatch, tmp_path):
     stubs = {
         "pipeline": {"Pipeline": FakePipeline},
         "graph": {"plan": fake.call},
-        "run": {"run": fake.call, "evaluate_artefact": fake.call, "plan_evaluation": fake.call},
+        "run": {"run": fake.call},
+        "evaluate": {"evaluate_artefact": fake.call, "plan_evaluation": fake.call},
         "outputs": {"write_scores": fake.call, "write_selection": fake.call},
         "artefact.dataset": {"CondensedDataset": types.SimpleNamespace(load=fake.call)},
     }

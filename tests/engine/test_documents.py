@@ -11,9 +11,10 @@ import torch
 
 from condense import CondensedDataset
 from condense.cli.schema import DOCUMENTS, FOLDER, schemas
+from condense.engine.evaluate import evaluate_artefact
 from condense.engine.outputs import write_scores, write_selection
 from condense.engine.pipeline import Pipeline
-from condense.engine.run import evaluate_artefact, run
+from condense.engine.run import run
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.engine.stages.stage import StageTime

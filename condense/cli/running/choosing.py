@@ -41,7 +41,7 @@ def choice_of(
     if out is not None:
         check_folder(out, ARTEFACT)
     choosing = _planned(session, request, minutes, keep=True)
-    progress = session.tools["progress"]
+    progress = session.progress
     left = ", ".join(one.name for one in choosing.plan.left_out)
     too_dear = f"; too dear for that: {left}" if left else ""
     progress.note(f"note: {in_words(choosing.plan)}{too_dear}")

@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -89,6 +88,12 @@ def _prepared(
 
 def _by_name(local: int, host: Host, order: Order) -> Pipeline:
     device = pick_device(f"cuda:{local}" if order.device == "cuda" else order.device)
-    tools: dict[str, Any] = {"store": Store(Path(order.store)), "progress": SilentProgress()}
     recipe = resolve(host, Request(recipe=order.recipe, modality=order.modality))
-    return Pipeline(recipe, host, **tools, device=device, shared_seed=order.shared_seed)
+    return Pipeline(
+        recipe,
+        host,
+        store=Store(Path(order.store)),
+        device=device,
+        progress=SilentProgress(),
+        shared_seed=order.shared_seed,
+    )

@@ -19,7 +19,7 @@ from condense.engine.jobs.environment import environment
 from condense.engine.jobs.extra import extra_stages
 from condense.engine.jobs.task import Outcome, Task, data_from, packed
 from condense.engine.matching.ranks import ALONE, Lost, Ranks
-from condense.engine.pipeline import Pipeline
+from condense.engine.pipeline import Pipeline, Tools
 from condense.engine.runtime.device import pick_device
 from condense.engine.runtime.files import private_folder
 from condense.engine.runtime.store import Store
@@ -135,11 +135,9 @@ def pipeline_of(
     recipe = resolve(host, request)
     device = pick_device(f"cuda:{local}" if local and task.device == "cuda" else task.device)
     store = Store(root)
-    tools = {"store": store, "device": device, "progress": store.progress}
-    bound = Pipeline(recipe, host, **tools)  # type: ignore[arg-type]
-    data = _data(task, blobs, bound)
-    more = {"data": data, "shared_seed": task.shared_seed, "ranks": ranks}
-    return Pipeline(recipe, host, **tools, **more)  # type: ignore[arg-type]
+    tools: Tools = {"store": store, "device": device, "progress": store.progress, "ranks": ranks}
+    data = _data(task, blobs, Pipeline(recipe, host, **tools))
+    return Pipeline(recipe, host, **tools, data=data, shared_seed=task.shared_seed)
 
 
 _LOADED: dict[str, LabeledData] = {}  # the data of the last task: the next one has the same

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from condense.engine.runtime.display import SilentTask as SilentTask
+from condense.engine.runtime.display import Display, SilentTask as SilentTask
 from condense.services import ShowsWhole
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from condense.interfaces import Progress, Task
 
 
-def make_progress(spell: Callable[[str], str]) -> Progress:
+def make_progress(spell: Callable[[str], str]) -> Display:
     """Bars if stderr is a terminal or a notebook, else a line now and then.
 
     Args:

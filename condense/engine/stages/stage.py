@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar
 
 import torch
 
@@ -89,6 +89,20 @@ class Piece:
             return False
         own, theirs = json.loads(self.key), json.loads(asked.key)
         return bool(own == theirs | dict.fromkeys(own.keys() - theirs.keys(), True))
+
+
+class _Company(TypedDict, total=False):
+    ranks: Ranks
+    tracking: Tracking
+
+
+class Tools(_Company):
+    """What a library call works with, as keyword arguments of :class:`Bound`: the store, the
+    device, where progress is shown; and what else shares or watches a matching."""
+
+    store: Store
+    device: torch.device
+    progress: Progress
 
 
 class Bound:

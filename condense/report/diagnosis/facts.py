@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import Unpack
+
 from condense.capabilities import HasRanges, MatchesUnder
 from condense.data import LabeledData
 from condense.engine.arms import measure_of
@@ -15,7 +17,7 @@ from condense.engine.documents import OWN
 from condense.engine.feature_space.near_copies import NearCopies, near_copies_in
 from condense.engine.feature_space.scales import Scale, widest_scale
 from condense.engine.ingest.copies import Copies, copies_in
-from condense.engine.pipeline import Pipeline
+from condense.engine.pipeline import Pipeline, Tools
 from condense.engine.rebind import Rebound, rebind
 from condense.engine.runtime.guard import contents, guarded
 from condense.engine.stages.stage import StoredStage
@@ -153,7 +155,7 @@ def collect_from(
     evaluations: Mapping[str, Evaluation],
     host: Host,
     data: str | None = None,
-    **tools: Any,
+    **tools: Unpack[Tools],
 ) -> RunFacts:
     """What is known of the run in ``folder``; without its components, what its files say.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from condense.components import resolve_options
 from condense.data import Modality, TrainingSet
@@ -29,12 +30,10 @@ from condense.engine.feature_space.radius import (
 from condense.engine.graph import Plan, planned
 from condense.engine.jobs.driver import Crew, Target
 from condense.engine.jobs.extra import Extra
-from condense.engine.pipeline import Pipeline
+from condense.engine.pipeline import Pipeline, Tools
 from condense.engine.rebind import check_kind, rebind
-from condense.engine.runtime.store import Store
 from condense.engine.stages.features import FeatureStage
 from condense.errors import DataError, OptionError
-from condense.interfaces import Progress
 from condense.layers import assignments_layer
 from condense.options import COMPONENT, paths_among
 from condense.places import without_home
@@ -59,10 +58,8 @@ def coverage_of_runs(
     request: Request,
     host: Host,
     *,
-    store: Store,
-    device: torch.device,
-    progress: Progress,
     crew: Crew | None = None,
+    **tools: Unpack[Tools],
 ) -> Coverage:
     """Coverage of the artefacts in ``folders`` over their saved iterations.
 
@@ -77,7 +74,6 @@ def coverage_of_runs(
             their data, naming both.
         OptionError: for options that do not suit.
     """
-    tools: Any = {"store": store, "device": device, "progress": progress}
     sets, pipeline, options = _prepared(folders, request, host, **tools)
     features = FeatureStage(pipeline, options)
     if crew is not None:
@@ -87,7 +83,7 @@ def coverage_of_runs(
     radii = torch.linspace(0, reference.max_radius, CURVE_POINTS, dtype=torch.float64).tolist()
     labels = run_names([(one.method, one.recipe) for one in sets.values()])
     runs = []
-    with progress.task("coverage", len(sets), "run") as task:
+    with tools["progress"].task("coverage", len(sets), "run") as task:
         for (folder, condensed), label in zip(sets.items(), labels, strict=True):
             runs.append(
                 _measure(without_home(str(folder)), label, condensed, reference, parts, radii)
@@ -104,7 +100,9 @@ def coverage_of_runs(
     )
 
 
-def plan_coverage(folders: Sequence[Path], request: Request, host: Host, **tools: Any) -> Plan:
+def plan_coverage(
+    folders: Sequence[Path], request: Request, host: Host, **tools: Unpack[Tools]
+) -> Plan:
     """What :func:`coverage_of_runs` would train; arguments and errors are its own."""
     _, pipeline, options = _prepared(folders, request, host, **tools)
     recipe = {"data": pipeline.recipe["data"].portable, "evaluator": _plain(options)}
@@ -112,7 +110,7 @@ def plan_coverage(folders: Sequence[Path], request: Request, host: Host, **tools
 
 
 def _prepared(
-    folders: Sequence[Path], request: Request, host: Host, **tools: Any
+    folders: Sequence[Path], request: Request, host: Host, **tools: Unpack[Tools]
 ) -> tuple[dict[Path, CondensedDataset], Pipeline, CoverageOptions]:
     """The sets, what loads their data, and the options of the feature space."""
     sets = {folder: CondensedDataset.load(folder) for folder in folders}
@@ -187,7 +185,7 @@ def stages_of(condensed: CondensedDataset) -> dict[int, TrainingSet]:
 
 
 def _bound(
-    sets: Mapping[Path, CondensedDataset], request: Request, host: Host, **tools: Any
+    sets: Mapping[Path, CondensedDataset], request: Request, host: Host, **tools: Unpack[Tools]
 ) -> Pipeline:
     """What loads the data that all ``sets`` are made of, or those that are asked for."""
     (first, one), *others = sets.items()

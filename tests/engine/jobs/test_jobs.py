@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from condense.engine import run as runs
+from condense.engine.evaluate import evaluate_artefact
 from condense.engine.feature_space.network import FeatureOptions
 from condense.engine.graph import plan, stages
 from condense.engine.ingest.holdout import HeldOutOf, fold, validation_part
@@ -25,7 +26,6 @@ from condense.engine.jobs.extra import Extra, extra_stages
 from condense.engine.jobs.task import Task, data_bytes, data_from, unpacked
 from condense.engine.matching.ranks import Lost
 from condense.engine.pipeline import Pipeline
-from condense.engine.run import evaluate_artefact
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.engine.stages.evaluation import EvaluationStage
