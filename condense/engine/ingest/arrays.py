@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from condense.engine.ingest.images import converted, is_grey
+from condense.engine.ingest.images import LEVELS, converted, is_grey
 from condense.errors import DataError
 from condense.reading import LARGEST, check_text, in_one_line, shown
 
@@ -162,6 +162,13 @@ def _pixels(images: Tensor, split: str) -> Tensor:
                 "example, is given as features [N, D], X.reshape(len(X), -1)"
             )
         result[start : start + CHUNK] = (part.clamp(0, 1) * 255).round().to(torch.uint8)
+    if result.max() < LEVELS:
+        values, told = (len(np.unique(each.float().numpy())) for each in (images, result))
+        if values > 2 * told:
+            raise DataError(
+                f"{split} images reach {images.max():g} of 1 at most, so that the 8 bits that are "
+                f"kept tell {told} of their {values} values apart; scale them to 0–1"
+            )
     return result
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _GREY = ("1", "L", "LA", "La", "I", "F")  # and I;16 in its byte orders
 _THREADS = 8
 _LISTED = 10  # files in a note
+LEVELS = 32  # of 256: images that have fewer are darker than a range of 13 bits of 16 would be
 
 Unreadable = Literal["refuse", "skip"]
 
@@ -106,6 +107,8 @@ def decode_images(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    if like is None:
+        _check_bright(pictures, result)
     if not broken:
         return result, list(range(len(pictures)))
     _tell(pictures, broken, decoding, progress)
@@ -123,7 +126,8 @@ def _tell(
     """Refuse, or note, the images at the places in ``broken``, which cannot be read."""
     place, reason = broken[0]
     if decoding.unreadable == "refuse" or len(broken) == len(pictures):
-        more = f", nor can {len(broken) - 1} others of {len(pictures)}" if broken[1:] else ""
+        others = f"{len(broken) - 1} other{'s' if broken[2:] else ''}"
+        more = f", nor can {others} of {len(pictures)}" if broken[1:] else ""
         hint = f", or {decoding.skip_hint}" if decoding.skip_hint else ""
         raise DataError(
             f"image {pictures[place].name} cannot be read ({reason}){more}; repair or remove "
@@ -135,6 +139,21 @@ def _tell(
         f"note: left out {len(broken)} of {len(pictures)} images, which cannot be read: "
         f"{names}{more}"
     )
+
+
+def _check_bright(pictures: Sequence[Picture], decoded: Tensor) -> None:
+    """That images of 16 bit use their range, as 8 bits are kept of it."""
+    if int(decoded.max()) >= LEVELS:
+        return
+    for picture in pictures:
+        with contextlib.suppress(_Unreadable), _opened(picture) as image:
+            if image.mode.startswith("I") and np.asarray(image).max() > 0:
+                raise DataError(
+                    f"image {picture.name} is of 16 bit and reaches {np.asarray(image).max()} of "
+                    f"65535; of all images 8 bits are kept, in which none is brighter than "
+                    f"{int(decoded.max())} of 255; scale them to the full range of 16 bit, or "
+                    "save them as 8 bit"
+                )
 
 
 def _expected(pictures: Sequence[Picture], decoding: Decoding) -> tuple[int, int]:

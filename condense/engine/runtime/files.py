@@ -109,7 +109,7 @@ def draft_beside(path: Path) -> Path:
 
 
 def sweep(path: Path) -> None:
-    """Remove drafts of ``path`` whose writers are gone; in one's :func:`turn`.
+    """Remove drafts of ``path`` whose writers are gone; in one's :func:`locked_folder`.
 
     What was moved aside for one that then never came goes back to ``path``.
     """

@@ -52,6 +52,13 @@ class Layout:
     ours: Callable[[bytes], bool]
     named: Callable[[bytes], Collection[str]] = _no_more
 
+    def marks(self, folder: Path) -> bool:
+        """Whether ``folder`` has the marker, as we write it."""
+        try:
+            return self.ours(read_regular(folder / self.marker, MAX_MARKER))
+        except (OSError, ValueError):
+            return False
+
     def stranger(self, folder: Path) -> str | None:
         """What in ``folder`` is not of ours, if anything; an empty folder is anybody's."""
         paths = [p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()]
@@ -102,6 +109,12 @@ def check_folder(target: Path, layout: Layout) -> Path:
         OutputError: as :func:`check_writable`, or if it is none of ``layout``.
     """
     place = check_writable(target)
+    around = next(filter(layout.marks, place.parents), None)
+    if around is not None:
+        raise OutputError(
+            f"{target} lies in a folder that `condense` wrote ({around}), which could not be "
+            "written again then; choose another place (`out`)"
+        )
     if not place.exists():
         return place
     if not place.is_dir():

@@ -54,7 +54,7 @@ class _Units:
 
 
 class LineProgress(Display):
-    """Display at once, and while a task is under way a line each :data:`EVERY` seconds, with
+    """Notes at once, and while a task is under way a line each :data:`EVERY` seconds, with
     the last that a study has found at its end.
 
     Args:

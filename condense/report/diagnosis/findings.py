@@ -76,7 +76,7 @@ def _of_test_split(
     count = sum(own.class_sizes)
     return [
         None if random is None else tested.check_resolution(own.values, random.values, count),
-        tested.check_whole(others[WHOLE]) if WHOLE in others else None,
+        tested.check_whole(others[WHOLE], own, others) if WHOLE in others else None,
         tested.check_classes(own, others, facts.condensed.classes),
     ]
 

@@ -45,28 +45,46 @@ def check_resolution(
     )
 
 
-def check_whole(whole: Evaluation) -> Finding | None:
+def check_whole(
+    whole: Evaluation, own: Evaluation, others: Mapping[str, Evaluation]
+) -> Finding | None:
     """Whether networks that were trained on the whole split know more than a guess does, of all
-    samples or of each class (two standard errors), without which no set can be told from another.
+    samples or of each class (two standard errors), without which it is no measure of a set.
+
+    Args:
+        whole: of the whole split.
+        own: of the set.
+        others: of other arms, by name.
     """
-    sizes = [size for size in whole.class_sizes if size]
-    if len(sizes) < 2 or whole.diverged:
+    if whole.diverged or _guesses(whole) is not True:
         return None
-    (guess, most), blind = best_guess(sizes), 1 / len(sizes)
-    even = blind + 2 * blind * math.sqrt(sum(blind * (1 - blind) / size for size in sizes))
-    balanced = whole.balanced
-    if balanced is None or even >= 1 or balanced > even or whole.mean > most:
-        return None
+    guess, _ = best_guess([size for size in whole.class_sizes if size])
+    arms = {"this set": own, **others}
+    know = [name for name, arm in arms.items() if _guesses(arm) is False]
+    means = "nothing is learned that a smaller set could keep: any set is as good as another"
+    if know:
+        means = f"those trained on {' and '.join(know)} know more, so it is no measure of them"
     return Finding(
         "whole-at-chance",
         "whole",
         "problem",
         f"trained on the whole split, networks are right about {whole.mean:.1%} of the test "
         f"samples, where always naming the largest class makes {guess:.1%}",
-        "nothing is learned that a smaller set could keep: any set is as good as another",
+        means,
         "see whether another model learns from these data; where one class is most of them, see "
         "`balanced` in the results",
     )
+
+
+def _guesses(evaluation: Evaluation) -> bool | None:
+    """Whether its networks know no more than a guess; None where too little is tested to tell."""
+    sizes = [size for size in evaluation.class_sizes if size]
+    balanced = evaluation.balanced
+    if len(sizes) < 2 or balanced is None:
+        return None
+    (_, most), blind = best_guess(sizes), 1 / len(sizes)
+    even = blind + 2 * blind * math.sqrt(sum(blind * (1 - blind) / size for size in sizes))
+    return None if even >= 1 else balanced <= even and evaluation.mean <= most
 
 
 def check_classes(

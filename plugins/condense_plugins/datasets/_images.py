@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from condense.data import LabeledData
+from condense.engine.artefact.write import MANIFEST, TENSORS
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.ingest.images import Decoding, Picture, Unreadable, decode_images
 from condense.errors import DataError, nearby
@@ -77,6 +78,18 @@ def class_folders(root: Path) -> list[Path]:
     """Subfolders of ``root`` that are not hidden, by name."""
     found = (p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     return sorted(found, key=lambda p: p.name)
+
+
+def written_by_condense(folder: Path) -> bool:
+    """Whether ``folder`` holds a condensed set, or such folders and no image, as ``runs`` does."""
+    if _is_set(folder):
+        return True
+    inner = list(folder.iterdir())
+    return any(map(_is_set, inner)) and not any(_is_taken(path.name) for path in inner)
+
+
+def _is_set(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file() and (folder / TENSORS).is_file()
 
 
 def class_files(folder: Path) -> list[Path]:

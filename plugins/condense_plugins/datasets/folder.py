@@ -23,6 +23,7 @@ from condense_plugins.datasets._images import (
     listed,
     read_splits,
     tell_of_others,
+    written_by_condense,
 )
 
 if TYPE_CHECKING:
@@ -86,12 +87,12 @@ def _files(
     train_root: Path, test_root: Path | None, context: Context
 ) -> tuple[list[str], list[Labelled], list[Labelled] | None]:
     """Names of classes, and the images of training and test split."""
-    folders = class_folders(train_root)
+    folders = _class_folders(train_root, context)
     classes = [folder.name for folder in folders]
     if len(classes) < 2:
         found = f"only the class folder '{classes[0]}'" if classes else "no class folder"
         raise DataError(f"{train_root} has {found}, at least two are needed: {_LAYOUT}")
-    tested = _test_folders(test_root, classes) if test_root else []
+    tested = _test_folders(test_root, classes, context) if test_root else []
     train, held = listed(folders), listed(tested) if test_root else None
     tell_of_others([*folders, *tested], context)
     return classes, train, held
@@ -107,8 +108,19 @@ def _splits(root: Path) -> tuple[Path, Path | None]:
     return root / "train", None
 
 
-def _test_folders(test_root: Path, classes: list[str]) -> list[Path]:
-    folders = class_folders(test_root)
+def _class_folders(root: Path, context: Context) -> list[Path]:
+    """Those of ``root`` but what condense wrote there, as a note says."""
+    found = {folder: written_by_condense(folder) for folder in class_folders(root)}
+    ours = [folder for folder, written in found.items() if written]
+    if ours:
+        context.progress.note(
+            f"note: {', '.join(map(str, ours))} holds what condense wrote, and is no class"
+        )
+    return [folder for folder in found if folder not in ours]
+
+
+def _test_folders(test_root: Path, classes: list[str], context: Context) -> list[Path]:
+    folders = _class_folders(test_root, context)
     if not folders:
         raise DataError(f"{test_root} has no class folder; as a test split it needs {_CLASSES}")
     for folder in folders:

@@ -196,6 +196,14 @@ def test_float_images_out_of_range_are_refused(value, told):
     refused(f"{value:g}", "image 4", told, inputs=pixels)
 
 
+def test_float_images_that_8_bits_would_not_tell_apart_are_refused():
+    pixels = np.linspace(0, 1 / 300, 6 * 48, dtype=np.float32).reshape(6, 4, 4, 3)
+    refused("reach 0.0033", "tell 2 of their 288 values apart", "scale them", inputs=pixels)
+    black = np.zeros((6, 4, 4, 3), np.float32)
+    black[0, 0, 0, 0] = 9 / 255  # dark, and nothing is lost
+    labeled_data(black, [0, 1] * 3)
+
+
 @pytest.mark.parametrize(
     "column",
     [

@@ -96,6 +96,18 @@ def test_a_strangers_folder_is_told_by_its_contents(files, told, tmp_path):
     assert all((tmp_path / "o" / name).exists() for name in files)
 
 
+def test_a_folder_within_one_of_ours_is_refused_as_that_could_not_be_replaced_then(tmp_path):
+    put(tmp_path / "o", "old")
+    with pytest.raises(OutputError, match="lies in a folder that `condense` wrote"):
+        put(tmp_path / "o" / "deep" / "inner", "new")
+    assert names(tmp_path / "o") == ["data-1.bin", "mark.json"]
+    put(tmp_path / "o", "new")
+    assert get(tmp_path / "o") == "new"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "mark.json").write_text("{}")  # of somebody else
+    put(tmp_path / "mine" / "inner", "new")
+
+
 def test_links_in_a_folder_are_strangers(tmp_path):
     put(tmp_path / "o", "old")
     (tmp_path / "o" / "mine").symlink_to(tmp_path)

@@ -104,6 +104,35 @@ def test_files_that_are_left_out_are_counted(root):
     assert all(str(root / name) in told for name in others)
 
 
+def test_what_condense_wrote_among_the_classes_is_no_class(root):
+    whole = load(root)
+    noted.clear()
+    for place in ("train/small", "train/runs/one", "test/small"):
+        (root / place).mkdir(parents=True)
+        for name in ("manifest.json", "condensed.safetensors"):
+            (root / place / name).touch()
+        draw(root / place / "preview.png")
+    assert load(root).fingerprint == whole.fingerprint
+    said = " ".join(noted)
+    assert all(str(root / name) in said for name in ("train/small", "train/runs", "test/small"))
+    draw(root / "train" / "runs" / "0.png")  # images of its own: a class
+    assert "runs" in load(root).classes
+
+
+def deep(root, highest):
+    """Images of 16 bit whose values reach ``highest``."""
+    for k, place in enumerate(sorted((root / "train").glob("*/*"))):
+        values = np.linspace(0, highest - k, 36).astype(np.uint16).reshape(6, 6)
+        Image.fromarray(values).save(place)
+    return load(root / "train", channels="grey")
+
+
+def test_images_of_16_bit_that_8_bits_would_not_tell_apart_are_refused(root):
+    with pytest.raises(DataError, match=r"16 bit and reaches 4095 of 65535.*brighter than 16 of"):
+        deep(root, 4095)  # a camera of 12 bit
+    assert int(deep(root, 65535).inputs.max()) == 255
+
+
 @pytest.mark.parametrize("ending", ["jpe", "jfif", "JPG"])
 def test_images_of_every_ending_are_taken(root, ending):
     image = draw(root / "train" / "cat" / "9.jpeg", 7)
@@ -201,7 +230,7 @@ def test_broken_images_are_counted_or_left_out(root):
         path.write_bytes(b"hello")
     message = refusal(root)
     assert f"image {bad[0]} cannot be read" in message
-    assert "nor can 1 others of 6; repair or remove them" in message
+    assert "nor can 1 other of 6; repair or remove them" in message
     assert "`data.unreadable=skip`" in message
     noted.clear()
     data = load(root, unreadable="skip")

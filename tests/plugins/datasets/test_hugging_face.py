@@ -118,7 +118,7 @@ def test_images_of_an_unknown_mode_or_that_are_none(datasets, images, load, refu
     holed(datasets, rows).save_to_disk(tmp_path / "d")
     told = refusal(tmp_path / "d")
     assert (
-        "in row 3 of the train split cannot be read (there is none), nor can 1 others of 8" in told
+        "in row 3 of the train split cannot be read (there is none), nor can 1 other of 8" in told
     )
     assert "`data.unreadable=skip`" in told
     data = load(tmp_path / "d", unreadable="skip")
@@ -130,7 +130,7 @@ def test_images_of_an_unknown_mode_or_that_are_none(datasets, images, load, refu
     rows[5] = encoded(images, deep)
     holed(datasets, rows).save_to_disk(tmp_path / "e")
     told = refusal(tmp_path / "e", channels="rgb")
-    assert "nor can 1 others" in told
+    assert "nor can 1 other" in told
 
 
 @pytest.mark.extras

@@ -351,7 +351,9 @@ def test_texts_are_parts_of_a_sentence():
         tested.check_classes(
             Evaluation((0.5,), per_class=(0.0, 1.0), class_sizes=(9, 9)), {}, "ab"
         ),
-        tested.check_whole(Evaluation((0.5,), per_class=(0.5, 0.5), class_sizes=(9, 9))),
+        tested.check_whole(
+            *[Evaluation((0.5,), per_class=(0.5, 0.5), class_sizes=(9, 9))] * 2, others={}
+        ),
         source.check_class_count([1] * 30),
         source.check_scale(Scale("3", 1e9, 500)),
         diagnosis.check_reliability(0.1, "el2n"),
