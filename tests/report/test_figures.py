@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+import warnings
 from dataclasses import replace
 from functools import partial
 
@@ -177,6 +178,21 @@ def test_arms_are_told_apart_by_what_they_are(run):
     alt = accuracy_figure([alone], "accuracy").alt
     names = [part.rpartition(" ")[0] for part in alt.split("; ")]
     assert names == ["random", "random (baseline)", "whole"]
+
+
+@pytest.mark.parametrize("make", [partial(class_figure, measure="accuracy"), loss_figure])
+def test_the_legend_of_many_runs_leaves_the_axes_their_height(run, make):
+    few = replace(run, classes=run.classes[:3], loss=(2.0, 1.0, 0.5))
+
+    def height(count):
+        runs = [replace(few, letter=f"R{k}") for k in range(count)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # as matplotlib warns of axes without room
+            svg = make(runs).svg
+        return max(map(float, re.findall(r'viewBox="0 0 \S+ (\S+)"', svg)))
+
+    # seven further rows of 0.2 inches, 72 points each
+    assert height(32) - height(4) == pytest.approx(7 * 0.2 * 72, abs=0.1)
 
 
 @pytest.mark.parametrize("classes", [10, 30])  # listed one by one, and the worst and best of many

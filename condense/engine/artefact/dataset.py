@@ -265,9 +265,10 @@ class CondensedDataset(Dataset[tuple[Tensor, "int | Tensor"]]):
         return torch.where(self.distilled[:, None], self.inputs * std + mean, self.source_inputs)
 
     def to_numpy(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """(X, y) as scikit-learn takes them, in the units that the data came in.
+        """(X, y) as scikit-learn takes them.
 
-        X is :attr:`features`, float32 [M, D], or :attr:`images`, uint8 [M, H, W, C]. y [M] are the
+        X is :attr:`features`, float32 [M, D], in the units that they came in; or :attr:`images`,
+        uint8 [M, H, W, C] in 0–255 whatever they came as. y [M] are the
         names of the classes, as whole numbers where all of them are; learned labels are in
         :attr:`soft_labels` alone.
         """

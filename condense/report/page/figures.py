@@ -17,6 +17,7 @@ from condense.report.page.tables import named, named_arms
 
 DRAWN = 400  # points of a line; more would make the page heavy and show nothing more
 COMPACT = 20  # classes; with more, they are drawn as a histogram
+HEIGHT, LEGEND = 2.7, 0.2  # inches of a figure, and of each further row of its legend
 
 
 def accuracy_figure(runs: Sequence[RunView], measure: str) -> FigureView | None:
@@ -81,7 +82,13 @@ def _traces(
     alt = "; ".join(
         f"{line.name}: {line.y[0]:.3g} at first, {line.y[-1]:.3g} at the end" for _, line in there
     )
-    return FigureView(name, draw(name, paint), f"{title} over iterations", alt)
+    height = HEIGHT + _legend(len(there))
+    return FigureView(name, draw(name, paint, height=height), f"{title} over iterations", alt)
+
+
+def _legend(runs: int) -> float:
+    """Inches that the legend of so many runs takes beyond its first row, four letters in each."""
+    return LEGEND * (math.ceil(runs / 4) - 1)
 
 
 def _thinned(line: Line) -> tuple[list[float], list[float]]:
@@ -127,9 +134,9 @@ def class_figure(runs: Sequence[RunView], measure: str) -> FigureView | None:
         if len(there) > 1 or (by_class and any(c.random is not None for c in there[0].classes)):
             legend_above(axes)
 
-    height = 0.9 + 0.24 * len(there[0].classes) if by_class else 2.7
+    height = 0.9 + 0.24 * len(there[0].classes) if by_class else HEIGHT
     name = named("classes", runs, measure)
-    svg = draw(name, paint, height=height)
+    svg = draw(name, paint, height=height + _legend(len(there)))
     alt = "; ".join(f"{_alone(run, runs)}{_range(run)}" for run in there)
     return FigureView(name, svg, f"{measure.capitalize()} by class", alt)
 

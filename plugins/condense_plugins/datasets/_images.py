@@ -101,9 +101,11 @@ def class_files(folder: Path) -> list[Path]:
     found = sorted((p for p in folder.iterdir() if _is_taken(p.name)), key=lambda p: p.name)
     if not found:
         kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
-        raise DataError(
-            f"class folder {folder} has no image file ({kinds}); add images or remove the folder"
-        )
+        deeper = next((p for p in folder.glob("*/**/*") if _is_taken(p.name)), None)
+        hint = "add images or remove the folder"
+        if deeper is not None:
+            hint = f"move those of subfolders into it ({deeper}), or name the folder they lie in"
+        raise DataError(f"class folder {folder} has no image file ({kinds}); {hint}")
     return found
 
 

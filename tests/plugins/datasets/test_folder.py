@@ -119,6 +119,14 @@ def test_what_condense_wrote_among_the_classes_is_no_class(root):
     assert "runs" in load(root).classes
 
 
+def test_images_one_folder_deeper_are_named(root):
+    for place in (root / "train" / "cat").iterdir():
+        place.rename(draw(root / "train" / "cat" / "more" / place.name))
+    told = refusal(root)
+    assert "cat has no image file" in told
+    assert f"move those of subfolders into it ({root / 'train' / 'cat' / 'more'}" in told
+
+
 def deep(root, highest):
     """Images of 16 bit whose values reach ``highest``."""
     for k, place in enumerate(sorted((root / "train").glob("*/*"))):

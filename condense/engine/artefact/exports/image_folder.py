@@ -74,7 +74,7 @@ def folder_names(classes: tuple[str, ...]) -> list[str]:
     names: list[str] = []
     taken = {Path(METADATA).name}
     for number, name in enumerate(classes):
-        plain = re.sub(r"[^\w.\- ]+", "_", name).strip(" .") or f"class-{number}"
+        plain = re.sub("/+", "_", "".join(map(_safe, name))).strip(" .") or f"class-{number}"
         device = plain.partition(".")[0].strip().upper() in DEVICES
         safe = again = f"_{plain}" if device else plain
         while _folded(again) in taken:
@@ -83,6 +83,12 @@ def folder_names(classes: tuple[str, ...]) -> list[str]:
         taken.add(_folded(again))
         names.append(again)
     return names
+
+
+def _safe(sign: str) -> str:
+    """``sign`` where every file system takes it, accents that stand alone too; else a slash."""
+    kept = sign.isalnum() or sign in "_.- ,'()&+" or unicodedata.category(sign).startswith("M")
+    return sign if kept else "/"
 
 
 # what Windows takes for a device, whatever the ending

@@ -8,6 +8,8 @@ import pytest
 import torch
 from torchvision.datasets import ImageFolder
 
+from condense.engine.artefact.exports.image_folder import folder_names
+
 
 def test_torchvision_reads_the_classes_and_nothing_else(condensed, tiny_images, tmp_path):
     small = condensed(tiny_images)
@@ -63,3 +65,8 @@ def test_load_dataset_reads_every_column(datasets, condensed, tiny_images, tmp_p
         assert row["role"] == ("distilled" if small.role[i] else "real")
         assert row["source_index"] == small.source_index[i]
         assert torch.equal(torch.tensor(row["soft_label"]), small.soft_labels[i])
+
+
+def test_a_folder_is_called_after_its_class_where_every_system_can():
+    names = ("bee, wild", "Ka\u0308se", "R&B (live)", "a/b", "what?", "..")
+    assert folder_names(names) == [*names[:3], "a_b", "what_", "class-5"]
