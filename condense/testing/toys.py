@@ -208,9 +208,9 @@ def planted() -> tuple[LabeledData, Tensor]:
     return replace(data, labels=labels), wrong
 
 
-def tied_scores(data: LabeledData, levels: int = 5) -> Scores:
-    """Scores with only ``levels`` different values, so that there are many ties."""
-    return _scored(torch.randint(levels, (len(data),), generator=generator(3)).float() / levels)
+def tied_scores(data: LabeledData) -> Scores:
+    """Scores with only five different values, so that there are many ties."""
+    return _scored(torch.randint(5, (len(data),), generator=generator(3)).float() / 5)
 
 
 def distinct_scores(data: LabeledData) -> Scores:

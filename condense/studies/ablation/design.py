@@ -118,13 +118,12 @@ class Study:
         return None if name == cell.name else name
 
 
-def parse_factor(text: str, flag: str = "vary", whole: Sequence[str] = WHOLE) -> Factor:
+def parse_factor(text: str, flag: str = "vary") -> Factor:
     """``"selector=random,window"`` as a factor; commas in brackets or quotes do not separate.
 
     Args:
         text: what was given for ``flag``, which messages name.
         flag: what it was given for.
-        whole: what may be varied beside stages and their options.
 
     Raises:
         OptionError: if it is not KEY=VALUE,…, its stage is unknown, or a value is empty or twice
@@ -138,11 +137,11 @@ def parse_factor(text: str, flag: str = "vary", whole: Sequence[str] = WHOLE) ->
             f"for example `{flag}=selector=random,window`"
         )
     stage = key.partition(".")[0]
-    if stage not in STAGES and key not in whole:
-        unknown, beside = key if stage in whole else stage, f"; also {', '.join(whole)}"
+    if stage not in STAGES and key not in WHOLE:
+        unknown = key if stage in WHOLE else stage
         raise OptionError(
-            f"`{flag}={text}`: unknown stage '{unknown}'{closest(unknown, [*STAGES, *whole])} "
-            f"(stages: {', '.join(STAGES)}{beside if whole else ''})"
+            f"`{flag}={text}`: unknown stage '{unknown}'{closest(unknown, [*STAGES, *WHOLE])} "
+            f"(stages: {', '.join(STAGES)}; also {', '.join(WHOLE)})"
         )
     values = tuple(_split(rest))
     if "" in values:
