@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 from _common import HERE, save, saved
 from _questions import answers, figures, matched, scale, scores, window
+from _questions.answers.common import Rows
 from _questions.commands import Piece
 from _questions.settings import Sources
 from results_table import rendered
@@ -54,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
     """Do the pieces that are missing, in order, until the time is over."""
     given = flags(argv)
     if given.page is not None:
-        rows = {question: saved(file_of(given.results, question)) for question in QUESTIONS}
+        rows = {name: ordered(saved(file_of(given.results, name))) for name in QUESTIONS}
         drawn = figures.draw(rows, given.page.parent / "images")
         blocks = answers.blocks(rows) | figures.blocks(drawn)
         given.page.write_text(rendered(given.page.read_text(), blocks))
@@ -81,6 +82,12 @@ def main(argv: Sequence[str]) -> int:
             print(f"{question} {piece.name}: {seconds:.0f} s", flush=True)
     print(f"{left} pieces are left" if left else "nothing is left")
     return 0
+
+
+def ordered(rows: Rows) -> Rows:
+    """Data sets as they come, the sizes of each from the smallest."""
+    first = {name: place for place, name in enumerate(dict.fromkeys(r.get("set") for r in rows))}
+    return sorted(rows, key=lambda row: (first[row.get("set")], row.get("fraction", 0)))
 
 
 def file_of(results: Path, question: str) -> Path:
