@@ -20,7 +20,7 @@ from condense.figures.files import save_figure
 from condense.figures.palette import LIGHT
 from condense.studies.statistics import difference, estimate
 
-SIZE = (3.4, 3.2)  # of a panel, inches
+SIZE, MOST = (3.4, 3.2), 4  # of a panel, inches; panels in a row
 SHOWN_BELOW = 20  # points below the top of the lowest curve
 STYLES = ("-", "--", ":")  # in turn, where there are more curves than colours
 Painters = Iterable[Callable[[Axes], None]]
@@ -33,7 +33,7 @@ def draw(rows: Mapping[str, Rows], folder: Path) -> list[Path]:
         own = list(painters(rows.get(question, ())))
         if own:
             found.append(folder / f"question-{title}")
-            save_figure(found[-1], own, size=SIZE, endings=("png",))
+            save_figure(found[-1], own, size=SIZE, most=MOST, endings=("png",))
     return found
 
 
@@ -145,9 +145,15 @@ def _starts(rows: Rows, matcher: str, title: str, axes: Axes) -> None:
     axes.axvline(0, color="grey", linewidth=0.8)
     axes.set_xscale("symlog", linthresh=5)
     axes.set_xticks([-50, -5, 0, 5, 20], ["−50", "−5", "0", "5", "20"])
-    axes.set(title=title, xlabel="points over a random start, ± 95 %")
+    axes.set_xlabel(f"points over a random start, ± 95 %:\n{title}")
     axes.set_yticks(range(len(settings)), settings)
-    axes.legend()
+    _legend_above(axes)
+
+
+def _legend_above(axes: Axes) -> None:
+    """In one row over the axes, where its dots are not taken for some of theirs."""
+    row = {"handlelength": 1.0, "handletextpad": 0.3, "columnspacing": 1.0, "ncols": 3}
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **row)
 
 
 def updates(rows: Rows) -> Iterator[Callable[[Axes], None]]:
@@ -198,8 +204,8 @@ def _augmentations(data: str, rows: Rows, axes: Axes) -> None:
         )  # fmt: skip
     axes.axhline(0, color="grey", linewidth=0.8)
     axes.set_xticks(range(len(HALVES)), HALVES)
-    axes.set(title=data, ylabel="points, ± 95 %")
-    axes.legend()
+    axes.set(xlabel=data, ylabel="points, ± 95 %")
+    _legend_above(axes)
 
 
 FIGURES: dict[str, tuple[str, Callable[[Rows], Painters]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def save_figure(
     painters: Sequence[Callable[[Axes], None]],
     *,
     size: tuple[float, float] = PANEL,
+    most: int | None = None,
     endings: Collection[str] = tuple(FORMATS),
 ) -> None:
     """A figure of panels beside each other; equal drawings give equal bytes.
@@ -43,13 +45,19 @@ def save_figure(
         path: without an ending.
         painters: one a panel, draws into its axes.
         size: of a panel, its width and height in inches.
+        most: panels in a row; None for all.
         endings: of the files that are written, ``png`` and ``svg``.
     """
     with matplotlib.style.context(["default", _STYLE | PLAIN]):
-        figure = Figure(figsize=(1.0 + size[0] * len(painters), size[1]), layout="constrained")
+        columns = min(len(painters), most or len(painters))
+        rows = math.ceil(len(painters) / columns)
+        figsize = (1.0 + size[0] * columns, size[1] * rows)
+        figure = Figure(figsize=figsize, layout="constrained")
         FigureCanvasAgg(figure)
-        panels = figure.subplots(1, len(painters), squeeze=False)[0]
-        for axes, paint in zip(panels, painters, strict=True):
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, paint in zip(panels, painters, strict=False):
             paint(axes)
+        for axes in panels[len(painters) :]:
+            axes.remove()
         for ending in endings:
             figure.savefig(path.with_suffix(f".{ending}"), dpi=150, metadata=FORMATS[ending])
