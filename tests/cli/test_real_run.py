@@ -157,7 +157,7 @@ def test_evaluate_splits_the_accuracy_by_difficulty(call, place, document, monke
         networks: int = 1
         feature_epochs: int = 2
 
-    monkeypatch.setattr("condense.engine.run.FeatureOptions", Quick)
+    monkeypatch.setattr("condense.engine.evaluate.FeatureOptions", Quick)
     args = ("evaluate", place / "out", "--by-difficulty")
     parts = json.loads(call(*args, "--json").stdout)["by_difficulty"]
     assert parts["all"] == pytest.approx(document["accuracy"]["mean"])

@@ -20,11 +20,11 @@ MARK = "=== "
 DRIVER = f"""
 import json, sys
 from condense.cli.main import main
-from condense.engine import run
+from condense.engine import evaluate
 from condense_plugins.selectors import window
 window.SPACE.options = window.SPACE.options.model_copy(update={{"epochs": 1, "batch_size": 256}})
-short = run.FeatureOptions(networks=1, feature_epochs=1)
-run._feature_options = lambda pipeline: short
+short = evaluate.FeatureOptions(networks=1, feature_epochs=1)
+evaluate._feature_options = lambda pipeline: short
 for arguments in json.loads(sys.stdin.read()):
     print({MARK!r} + " ".join(arguments)[:60], flush=True)
     try:

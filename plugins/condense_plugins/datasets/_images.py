@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from condense.data import LabeledData
-from condense.engine.artefact.write import MANIFEST, TENSORS
 from condense.engine.ingest.from_user import labeled_data
 from condense.engine.ingest.images import Decoding, Picture, Unreadable, decode_images
 from condense.errors import DataError, nearby
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 SUFFIXES = (".png", *_JPEG, ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _TOLD = 5  # files in a note
+SET = ("manifest.json", "condensed.safetensors")  # by which a condensed set is known
 
 Labelled = tuple[Path, str]  # an image file with the name of its class
 
@@ -89,7 +89,7 @@ def written_by_condense(folder: Path) -> bool:
 
 
 def _is_set(folder: Path) -> bool:
-    return (folder / MANIFEST).is_file() and (folder / TENSORS).is_file()
+    return all((folder / name).is_file() for name in SET)
 
 
 def class_files(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from condense.engine import run as runs
+from condense.engine import evaluate as evaluating
 from condense.engine.evaluate import evaluate_artefact
 from condense.engine.feature_space.network import FeatureOptions
 from condense.engine.graph import plan, stages
@@ -26,6 +26,7 @@ from condense.engine.jobs.extra import Extra, extra_stages
 from condense.engine.jobs.task import Task, data_bytes, data_from, unpacked
 from condense.engine.matching.ranks import Lost
 from condense.engine.pipeline import Pipeline
+from condense.engine.run import run
 from condense.engine.runtime.progress import SilentProgress
 from condense.engine.runtime.store import Store
 from condense.engine.stages.evaluation import EvaluationStage
@@ -492,7 +493,7 @@ def test_a_set_of_a_folder_and_feature_networks_are_worked_off_too(
 ):
     """As ``evaluate --by-difficulty`` asks for them, on machines that see the folder or do not."""
     tiny = FeatureOptions(networks=1, feature_epochs=1, feature_network=NetworkSpec.of("mlp"))
-    monkeypatch.setattr(runs, "_feature_options", lambda pipeline: tiny)
+    monkeypatch.setattr(evaluating, "_feature_options", lambda pipeline: tiny)
     bind("made", method="window").condensed.save(tmp_path / "set")
     tools = {"device": torch.device("cpu"), "progress": SilentProgress(), "halved": True}
     found = {}
@@ -691,7 +692,7 @@ def test_jobs_run_with_the_threads_that_were_asked_for_or_one(bind, monkeypatch,
 
 def test_the_log_of_a_run_names_its_executor(bind, tmp_path):
     for name, crew in (("local", None), ("queue", Crew(Queue(), SilentProgress()))):
-        runs.run(bind(method="window"), tmp_path / name, baselines=False, crew=crew)
+        run(bind(method="window"), tmp_path / name, baselines=False, crew=crew)
         log = json.loads((tmp_path / name / "run.log.json").read_text())
         assert log["executor"] == name
 

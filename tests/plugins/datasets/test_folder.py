@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from condense.engine.artefact.write import MANIFEST, TENSORS
 from condense.errors import DataError
 from condense_plugins.datasets.folder import Folder
 
@@ -109,7 +110,7 @@ def test_what_condense_wrote_among_the_classes_is_no_class(root):
     noted.clear()
     for place in ("train/small", "train/runs/one", "test/small"):
         (root / place).mkdir(parents=True)
-        for name in ("manifest.json", "condensed.safetensors"):
+        for name in (MANIFEST, TENSORS):
             (root / place / name).touch()
         draw(root / place / "preview.png")
     assert load(root).fingerprint == whole.fingerprint
