@@ -79,6 +79,7 @@ def _signature(found: Any) -> str:
     own = [p for name, p in signature.parameters.items() if name != "self"]
     back = inspect.Signature.empty if inspect.isclass(found) else signature.return_annotation
     text = str(signature.replace(parameters=own, return_annotation=back))
+    text = text.replace("typing.", "")  # which Python 3.13 leaves out in places
     return re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
 
 
