@@ -20,6 +20,7 @@ PERCENT: Limits = (0.0, 100.0)
 APART = 1.03  # by which factor intervals over one size are apart
 WIDEST = 1.25  # by which factor all of one size are, at most
 ABOVE = 8  # curves at most that a legend has room for above the axes
+LEGEND_COLUMNS = 4  # at most, of a legend above the axes
 MARKERS = "Dsv^"  # of points that no line joins, in the place of its dashes
 
 
@@ -245,7 +246,7 @@ def _ends(line: Line) -> str:
 def legend_above(axes: Axes) -> None:
     """The legend over the axes, where it hides nothing; fewer columns for longer names."""
     names = axes.get_legend_handles_labels()[1]
-    columns = min(max(len(names), 2), 4, max(1, 80 // (8 + max(map(len, names)))))
+    columns = min(max(len(names), 2), LEGEND_COLUMNS, max(1, 80 // (8 + max(map(len, names)))))
     # long enough to tell dashes from dots
     look: dict[str, Any] = {"borderpad": 0.2, "handlelength": 3.4}
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, **look)

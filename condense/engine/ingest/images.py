@@ -107,14 +107,14 @@ def decode_images(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    if like is None:
-        _check_bright(pictures, result)
-    if not broken:
-        return result, list(range(len(pictures)))
-    _tell(pictures, broken, decoding, progress)
     left = {place for place, _ in broken}
     kept = [place for place in range(len(pictures)) if place not in left]
-    return result[kept], kept
+    if broken:
+        _tell(pictures, broken, decoding, progress)
+        result = result[kept]
+    if like is None:
+        _check_bright([pictures[place] for place in kept], result)
+    return result, kept
 
 
 def _tell(
@@ -147,9 +147,10 @@ def _check_bright(pictures: Sequence[Picture], decoded: Tensor) -> None:
         return
     for picture in pictures:
         with contextlib.suppress(_Unreadable), _opened(picture) as image:
-            if image.mode.startswith("I") and np.asarray(image).max() > 0:
+            highest = np.asarray(image).max() if image.mode.startswith("I") else 0
+            if highest > 0:
                 raise DataError(
-                    f"image {picture.name} is of 16 bit and reaches {np.asarray(image).max()} of "
+                    f"image {picture.name} is of 16 bit and reaches {highest} of "
                     f"65535; of all images 8 bits are kept, in which none is brighter than "
                     f"{int(decoded.max())} of 255; scale them to the full range of 16 bit, or "
                     "save them as 8 bit"

@@ -52,12 +52,12 @@ class Layout:
     ours: Callable[[bytes], bool]
     named: Callable[[bytes], Collection[str]] = _no_more
 
-    def marks(self, folder: Path) -> bool:
-        """Whether ``folder`` has the marker, as we write it."""
-        try:
-            return self.ours(read_regular(folder / self.marker, MAX_MARKER))
-        except (OSError, ValueError):
-            return False
+    def mark_of(self, folder: Path) -> bytes | None:
+        """The contents of the marker in ``folder``; None where it has none as we write it."""
+        with contextlib.suppress(OSError, ValueError):
+            contents = read_regular(folder / self.marker, MAX_MARKER)
+            return contents if self.ours(contents) else None
+        return None
 
     def stranger(self, folder: Path) -> str | None:
         """What in ``folder`` is not of ours, if anything; an empty folder is anybody's."""
@@ -65,9 +65,9 @@ class Layout:
         names = sorted(path.relative_to(folder).as_posix() for path in paths)
         if not names:
             return None
-        with contextlib.suppress(OSError, ValueError):
-            contents = read_regular(folder / self.marker, MAX_MARKER)
-            if self.ours(contents):
+        contents = self.mark_of(folder)
+        with contextlib.suppress(ValueError):
+            if contents is not None:
                 known, named = (self.marker, *self.others), self.named(contents)
                 names = [n for n in names if n not in named and not _fits(n, known)]
                 return names[0] if names else None
@@ -109,7 +109,7 @@ def check_folder(target: Path, layout: Layout) -> Path:
         OutputError: as :func:`check_writable`, or if it is none of ``layout``.
     """
     place = check_writable(target)
-    around = next(filter(layout.marks, place.parents), None)
+    around = next((p for p in place.parents if layout.mark_of(p) is not None), None)
     if around is not None:
         raise OutputError(
             f"{target} lies in a folder that `condense` wrote ({around}), which could not be "

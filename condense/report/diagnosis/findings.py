@@ -9,7 +9,7 @@ from condense.engine.artefact.dataset import CondensedDataset
 from condense.engine.documents import OWN
 from condense.engine.matching.soft_labels import label_shares
 from condense.engine.pipeline import Pipeline
-from condense.kinds import RANDOM, WHOLE
+from condense.kinds import RANDOM
 from condense.report.diagnosis import checks, source, tested
 from condense.report.diagnosis.facts import (
     RunFacts,
@@ -76,7 +76,7 @@ def _of_test_split(
     count = sum(own.class_sizes)
     return [
         None if random is None else tested.check_resolution(own.values, random.values, count),
-        tested.check_whole(others[WHOLE], own, others) if WHOLE in others else None,
+        tested.check_whole(own, others),
         tested.check_classes(own, others, facts.condensed.classes),
     ]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from condense.kinds import WHOLE
 from condense.report.diagnosis.checks import best_guess
 from condense.results import Evaluation, Finding, Severity
 from condense.studies.statistics import unpaired
@@ -45,18 +46,16 @@ def check_resolution(
     )
 
 
-def check_whole(
-    whole: Evaluation, own: Evaluation, others: Mapping[str, Evaluation]
-) -> Finding | None:
+def check_whole(own: Evaluation, others: Mapping[str, Evaluation]) -> Finding | None:
     """Whether networks that were trained on the whole split know more than a guess does, of all
     samples or of each class (two standard errors), without which it is no measure of a set.
 
     Args:
-        whole: of the whole split.
         own: of the set.
         others: of other arms, by name.
     """
-    if whole.diverged or _guesses(whole) is not True:
+    whole = others.get(WHOLE)
+    if whole is None or whole.diverged or _guesses(whole) is not True:
         return None
     guess, _ = best_guess([size for size in whole.class_sizes if size])
     arms = {"this set": own, **others}

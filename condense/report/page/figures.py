@@ -10,7 +10,15 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from condense.figures.formats import percent
-from condense.figures.plots import PERCENT, Dot, FigureView, Line, dots_figure, legend_above
+from condense.figures.plots import (
+    LEGEND_COLUMNS,
+    PERCENT,
+    Dot,
+    FigureView,
+    Line,
+    dots_figure,
+    legend_above,
+)
 from condense.figures.svg import MUTED, colour, dashes, draw, log_scale
 from condense.report.page.runs import RunView
 from condense.report.page.tables import named, named_arms
@@ -87,8 +95,8 @@ def _traces(
 
 
 def _legend(runs: int) -> float:
-    """Inches that the legend of so many runs takes beyond its first row, four letters in each."""
-    return LEGEND * (math.ceil(runs / 4) - 1)
+    """Inches that the legend of so many runs, by their letters, takes beyond its first row."""
+    return LEGEND * (math.ceil(runs / LEGEND_COLUMNS) - 1)
 
 
 def _thinned(line: Line) -> tuple[list[float], list[float]]:

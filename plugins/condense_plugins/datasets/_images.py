@@ -84,8 +84,9 @@ def written_by_condense(folder: Path) -> bool:
     """Whether ``folder`` holds a condensed set, or such folders and no image, as ``runs`` does."""
     if _is_set(folder):
         return True
-    inner = list(folder.iterdir())
-    return any(map(_is_set, inner)) and not any(_is_taken(path.name) for path in inner)
+    # by their names alone: no file of a class is looked at
+    images = any(_is_taken(path.name) for path in folder.iterdir())
+    return not images and any(map(_is_set, folder.iterdir()))
 
 
 def _is_set(folder: Path) -> bool:

@@ -110,8 +110,8 @@ def _splits(root: Path) -> tuple[Path, Path | None]:
 
 def _class_folders(root: Path, context: Context) -> list[Path]:
     """Those of ``root`` but what condense wrote there, as a note says."""
-    found = {folder: written_by_condense(folder) for folder in class_folders(root)}
-    ours = [folder for folder, written in found.items() if written]
+    found = class_folders(root)
+    ours = [folder for folder in found if written_by_condense(folder)]
     if ours:
         context.progress.note(
             f"note: {', '.join(map(str, ours))} holds what condense wrote, and is no class"

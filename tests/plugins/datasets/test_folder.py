@@ -139,6 +139,9 @@ def deep(root, highest):
 def test_images_of_16_bit_that_8_bits_would_not_tell_apart_are_refused(root):
     with pytest.raises(DataError, match=r"16 bit and reaches 4095 of 65535.*brighter than 16 of"):
         deep(root, 4095)  # a camera of 12 bit
+    (root / "train" / "cat" / "0.png").write_bytes(b"broken")
+    with pytest.raises(DataError, match="brighter than 16 of"):
+        load(root / "train", channels="grey", unreadable="skip")
     assert int(deep(root, 65535).inputs.max()) == 255
 
 

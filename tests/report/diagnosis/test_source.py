@@ -80,12 +80,12 @@ def test_whether_the_whole_teaches_anything(rates, sizes, expected):
     counts = sizes or (1,) * len(rates)
     mean = sum(r * n for r, n in zip(rates, counts, strict=True)) / sum(counts)
     whole = Evaluation((mean,), per_class=rates, class_sizes=sizes)
-    found = check_whole(whole, whole, {"whole": whole})
+    found = check_whole(whole, {"whole": whole})
     assert (found is not None) == expected
     if expected:
         assert found.code == "whole-at-chance"
         assert f"makes {max(sizes) / sum(sizes):.1%}" in found.seen
         assert "any set is as good as another" in found.means
         better = Evaluation((1.0,), per_class=(1.0, 1.0), class_sizes=sizes)
-        found = check_whole(whole, better, {"random": whole, "whole": whole})
+        found = check_whole(better, {"random": whole, "whole": whole})
         assert found.means == "those trained on this set know more, so it is no measure of them"
