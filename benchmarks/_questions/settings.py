@@ -15,6 +15,7 @@ from condense.data import portion
 IMAGES = ("digits", "mnist", "cifar10", "grey")
 # rows of numbers, features of spoken vowels, rows of yes and no, TF-IDF of docstrings
 TABLES = ("segment", "vowels", "phishing", "docstrings")
+SEARCHED = (*TABLES, "digits", "mnist", "cifar10")
 MATCHED = ("segment", "phishing", "docstrings", *IMAGES)
 ONE_SIZE = ("mnist", "cifar10", "grey")  # of the matched: at the first size only
 NARROW, WIDTH = ("cifar10", "grey"), 16  # networks of this width, question 3 apart

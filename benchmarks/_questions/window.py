@@ -15,7 +15,7 @@ import torch
 from tuning import GUESSES, Bench, spaced
 
 from _questions.commands import Piece, Row, accuracies, condense, scanned
-from _questions.settings import IMAGES, TABLES, Setting, Sources
+from _questions.settings import SEARCHED, Setting, Sources
 from condense.options import parse_assignment
 from condense.plugin.host import build_host
 from condense.resolve import Request, resolve
@@ -25,14 +25,14 @@ from condense.studies.tuning.settings import Settings
 FRACTIONS = (0.01, 0.05, 0.2)
 PLACES, SEEDS = 21, 5  # of the curve
 SEARCHES = 3  # of every kind, each under a seed of its own
-DEAR = dict.fromkeys(("mnist", "cifar10", "grey"), (11, 3, 1))  # instead: places, seeds, searches
+DEAR = dict.fromkeys(("mnist", "cifar10"), (11, 3, 1))  # instead: places, seeds, searches
 KEY = "selector.beta"
 PLAIN = ("selector.width=null", "evaluator.repeats=1")  # the window as the paper has it
 
 
 def pieces(sources: Sources) -> Iterator[Piece]:
     """The curve of every setting, then the searches."""
-    for setting in sources.settings((*TABLES, *IMAGES), FRACTIONS):
+    for setting in sources.settings(SEARCHED, FRACTIONS):
         yield Piece(f"{setting} curve", partial(curve, setting))
         for seed in range(DEAR.get(setting.data, (PLACES, SEEDS, SEARCHES))[2]):
             yield Piece(f"{setting} search {seed}", partial(searches, setting, seed))
